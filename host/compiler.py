@@ -1,0 +1,278 @@
+"""From a network to a core's memories and programs: what lies where, and what each engine does."""
+
+from dataclasses import dataclass
+from math import prod
+
+from host.constants import NeuronConstants, UpdateConstants
+from host.network import Layer, Network
+from host.packing import WeightMap, blocks
+from hw.config import CoreConfig
+from hw.errors import TridentError
+from hw.layouts import INSTRUCTION, JOB, TOKEN_BITS, Opcode, Token
+
+SLOTS = 2  # consecutive samples use different slots, so that forward runs ahead
+
+
+@dataclass(frozen=True)
+class Region:
+    """``slots`` areas of ``size`` words from ``base``."""
+
+    base: int
+    size: int
+    slots: int
+
+    @property
+    def step(self) -> int:
+        """Words from one sample's area to the next one's."""
+        return self.size if self.slots > 1 else 0
+
+    def at(self, slot: int) -> int:
+        return self.base + self.step * (slot % SLOTS)
+
+
+class Allocator:
+    """Hand out consecutive regions of one memory."""
+
+    def __init__(self, parameter: str, capacity: int):
+        self.parameter, self.capacity, self.used = parameter, capacity, 0
+
+    def take(self, size: int, slots: int = 1) -> Region:
+        region = Region(self.used, size, slots)
+        self.used += size * slots
+        return region
+
+    def check(self, what: str):
+        """Raise TridentError, with the number of words that are missing, if more was taken than there is."""
+        if self.used > self.capacity:
+            raise TridentError(
+                f"{what} need {self.used} words, {self.used - self.capacity} more than {self.parameter} of {self.capacity}"
+            )
+
+
+@dataclass(frozen=True)
+class PlacedLayer:
+    """One layer with the places of its weights (tiles), its input and output spikes and its errors (words)."""
+
+    layer: Layer
+    image: tuple[int, int, int]  # what it reads, before flattening
+    weights: WeightMap
+    tile: int
+    inputs: Region
+    spikes: Region
+    errors: Region
+
+
+class Plan:
+    """A network placed on one core, with its programs.
+
+    Raises :class:`TridentError` when the network does not fit; the sentence says how many words are missing.
+    """
+
+    def __init__(self, network: Network, cfg: CoreConfig):
+        self.network, self.cfg = network, cfg
+        lanes = cfg.lanes
+        tiles = Allocator("weight_rows / lanes", cfg.weight_tiles)
+        spikes = Allocator("spike_words", cfg.spike_words)
+        y, x, c = network.in_shape
+        self.input = inputs = spikes.take(y * x * blocks(c, lanes), SLOTS)
+        places, images = [], []
+        image = network.in_shape
+        for layer in network.layers:
+            oy, ox, _ = layer.out_shape
+            weights = WeightMap(layer, cfg, image)
+            outputs = spikes.take(oy * ox * weights.groups, SLOTS)
+            places.append((layer, image, weights, tiles.take(weights.tiles).base, inputs, outputs))
+            inputs, image = outputs, layer.out_shape
+        tiles.check("the tiles of weights")
+        spikes.check("the spikes of two samples")
+        sizes = [place[5].size for place in places]
+        self.error_slots = SLOTS if sum(sizes) * SLOTS <= cfg.error_words else 1
+        errors = Allocator("error_words", cfg.error_words)
+        self.layers = [PlacedLayer(*place, errors.take(size, self.error_slots)) for place, size in zip(places, sizes, strict=True)]
+        errors.check("the errors of one sample")
+        self._check_limits()
+
+    def _check_limits(self):
+        cfg, count = self.cfg, len(self.layers)
+        for what, needed, parameter in (
+            ("layers", 4 * count + 2, "jobs"),
+            ("layers", 5 * count + 6, "program_words"),
+            ("layers", 2 * count, "queue_depth"),
+        ):
+            if needed > getattr(cfg, parameter):
+                raise TridentError(
+                    f"{count} {what} need {parameter} of at least {needed}, the core has {getattr(cfg, parameter)}"
+                )
+        y, x, _ = max((layer.image for layer in self.layers), key=lambda image: max(image[:2]))
+        if max(y, x) > 255:
+            raise TridentError(f"an image of {y}x{x} pixels is larger than 255 in one direction")
+
+    def describe(self) -> list[dict]:
+        """Per layer: what it is and the words it takes, for tables."""
+        return [
+            {
+                "layer": str(placed.layer),
+                "weights": prod(placed.layer.weight_shape) + placed.layer.bias * placed.layer.out_channels,
+                "rows": placed.weights.rows,
+                "spike words": placed.spikes.size,
+                "error words": placed.errors.size,
+            }
+            for placed in self.layers
+        ]
+
+    # Job numbers
+    def job(self, kind: str, layer: int = 0) -> int:
+        """The number of a job: receive, send, or one of four per layer."""
+        if kind in ("receive", "send"):
+            return ("receive", "send").index(kind)
+        kinds = ("forward", "backward", "weight_grad", "update")
+        return 2 + 4 * layer + kinds.index(kind)
+
+    def describe_job(self, number: int) -> str:
+        """For messages: which engine and layer a job belongs to."""
+        if number < 2:
+            return ("receive", "send")[number]
+        layer, kind = divmod(number - 2, 4)
+        return f"{('forward', 'backward', 'weight_grad', 'update')[kind]} of layer {layer + 1} ({self.layers[layer].layer})"
+
+    def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, list[int]]:
+        """The words of every job."""
+        last = self.layers[-1]
+        result = {
+            self.job("receive"): JOB.pack(dst=self.input.base, dst_slot=self.input.step, count=self.input.size),
+            self.job("send"): JOB.pack(src=last.spikes.base, src_slot=last.spikes.step, count=last.spikes.size),
+        }
+        for n, placed in enumerate(self.layers):
+            result[self.job("forward", n)] = self._forward(placed, neuron)
+            result[self.job("backward", n)] = self._loss(neuron) if n == 0 else self._backward(n, neuron)
+            result[self.job("weight_grad", n)] = self._weight_grad(placed)
+            result[self.job("update", n)] = self._update(placed, updates)
+        return result
+
+    def update_jobs(self, updates: UpdateConstants) -> dict[int, list[int]]:
+        """The jobs that change with the learning rate or the loss scale."""
+        return {self.job("update", n): self._update(placed, updates) for n, placed in enumerate(self.layers)}
+
+    def _window(self, layer: Layer) -> dict:
+        return {"kernel": layer.kernel, "padding": layer.padding, "stride2": layer.stride == 2}
+
+    def _passes(self, engine: str, width: int, groups: int) -> dict:
+        """How many positions and groups share the accumulators."""
+        per_word = self.cfg.entries_per_word(engine)
+        words = min(self.cfg.words, width, self.cfg.accumulators // per_word)
+        entries = words * per_word
+        return {
+            "words": words,
+            "group_entries": entries,
+            "groups": groups,
+            "pass_groups": min(groups, self.cfg.accumulators // entries, 255),
+        }
+
+    def _forward(self, placed: PlacedLayer, neuron: NeuronConstants) -> list[int]:
+        layer, weights = placed.layer, placed.weights
+        out_y, out_x, _ = layer.out_shape
+        in_y, in_x, _ = layer.in_shape
+        passes = self._passes("forward", out_x, weights.groups)
+        return JOB.pack(
+            src=placed.inputs.base, src_slot=placed.inputs.step,
+            dst=placed.spikes.base, dst_slot=placed.spikes.step,
+            tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
+            pass_step=passes["pass_groups"], group_step=1, **passes, **self._window(layer),
+            src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
+            leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high, slope=neuron.slope,
+            bias=layer.bias,
+        )  # fmt: skip
+
+    def _backward(self, n: int, neuron: NeuronConstants) -> list[int]:
+        """Errors of layer n to errors of the layer below."""
+        placed, below = self.layers[n], self.layers[n - 1]
+        layer, weights = placed.layer, placed.weights
+        out_y, out_x, _ = layer.out_shape
+        in_y, in_x, _ = layer.in_shape
+        passes = self._passes("backward", in_x, weights.blocks)
+        return JOB.pack(
+            src=placed.errors.base, src_slot=placed.errors.step,
+            aux=below.spikes.base, aux_slot=below.spikes.step,
+            dst=below.errors.base, dst_slot=below.errors.step,
+            tile=placed.tile, block_step=1, tap_step=(weights.blocks - 1) * weights.groups + 1,
+            pass_step=passes["pass_groups"] * weights.groups, group_step=weights.groups,
+            **passes, **self._window(layer),
+            src_y=out_y, src_x=out_x, blocks=weights.groups, dst_y=in_y, dst_x=in_x,
+            leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
+        )  # fmt: skip
+
+    def _loss(self, neuron: NeuronConstants) -> list[int]:
+        last = self.layers[-1]
+        return JOB.pack(
+            aux=last.spikes.base, aux_slot=last.spikes.step, dst=last.errors.base, dst_slot=last.errors.step,
+            groups=last.weights.groups, count=self.network.classes,
+            leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
+        )  # fmt: skip
+
+    def _weight_grad(self, placed: PlacedLayer) -> list[int]:
+        layer, weights = placed.layer, placed.weights
+        out_y, out_x, _ = layer.out_shape
+        in_y, in_x, _ = layer.in_shape
+        entries = self.cfg.words * self.cfg.entries_per_word("weight_grad")
+        return JOB.pack(
+            src=placed.inputs.base, src_slot=placed.inputs.step,
+            aux=placed.errors.base, aux_slot=placed.errors.step,
+            tile=placed.tile, group_step=1, groups=weights.groups,
+            pass_groups=min(weights.groups, self.cfg.accumulators // entries, 255), group_entries=entries,
+            words=self.cfg.words, **self._window(layer),
+            src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
+            count=weights.all_blocks, bias=layer.bias,
+        )  # fmt: skip
+
+    def _update(self, placed: PlacedLayer, updates: UpdateConstants) -> list[int]:
+        return JOB.pack(
+            tile=placed.tile, count=placed.weights.rows, leak=updates.momentum, threshold=updates.minus_rate,
+            scale=updates.scale & 0xFF,
+        )  # fmt: skip
+
+    # Programs
+    def _tokens(self, **counts: int) -> int:
+        return sum(count << TOKEN_BITS * Token[name] for name, count in counts.items())
+
+    def training_program(self) -> list[int]:
+        """One minibatch: every sample forward, loss, backward, weight_grad; then the update."""
+        count = len(self.layers)
+        program = [self._tokens(INPUT_FREE=SLOTS, SENT=SLOTS, SLOT_FREE=SLOTS, ERRORS_FREE=self.error_slots)]
+        program += self._forward_pass((Token.LOSS_READY, Token.OUTPUT_READY), (Token.SENT,))
+        program.append(_instruction(
+            Opcode.LOSS, self.job("backward", 0), (Token.LOSS_READY, Token.ERRORS_FREE), (Token.ERRORS_READY,)
+        ))  # fmt: skip
+        for n in reversed(range(1, count)):
+            program.append(_instruction(Opcode.BACKWARD, self.job("backward", n), (), (Token.ERRORS_READY,)))
+        for n in reversed(range(count)):
+            post = () if n else (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE)
+            program.append(_instruction(Opcode.WEIGHT_GRAD, self.job("weight_grad", n), (Token.ERRORS_READY,), post))
+        program.append(_instruction(Opcode.LOOP, 1))
+        program.append(_instruction(Opcode.BARRIER))
+        program += [_instruction(Opcode.UPDATE, self.job("update", n)) for n in range(count)]
+        program.append(_instruction(Opcode.HALT))
+        return program
+
+    def inference_program(self) -> list[int]:
+        """Forward only."""
+        program = [self._tokens(INPUT_FREE=SLOTS, SENT=SLOTS, SLOT_FREE=SLOTS)]
+        program += self._forward_pass((Token.OUTPUT_READY,), (Token.SENT, Token.SLOT_FREE, Token.INPUT_FREE))
+        program += [_instruction(Opcode.LOOP, 1), _instruction(Opcode.HALT)]
+        return program
+
+    def _forward_pass(self, done: tuple, sent: tuple) -> list[int]:
+        count = len(self.layers)
+        program = [_instruction(Opcode.RECEIVE, self.job("receive"), (Token.INPUT_FREE,), (Token.INPUT_READY,))]
+        for n in range(count):
+            wait = (Token.INPUT_READY, Token.SLOT_FREE, Token.SENT) if n == 0 else ()
+            post = done if n == count - 1 else ()
+            program.append(_instruction(Opcode.FORWARD, self.job("forward", n), wait, post))
+        program.append(_instruction(Opcode.SEND, self.job("send"), (Token.OUTPUT_READY,), sent))
+        return program
+
+
+def _instruction(opcode: Opcode, job: int = 0, wait: tuple = (), post: tuple = ()) -> int:
+    (word,) = INSTRUCTION.pack(
+        opcode=opcode, job=job, wait=sum(1 << token for token in wait), post=sum(1 << token for token in post)
+    )
+    return word

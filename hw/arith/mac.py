@@ -1,0 +1,103 @@
+"""Multiply-adders that several units share."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.arith.add import FloatAdd
+from hw.arith.mul import FloatMul
+from hw.config import CoreConfig
+
+SCALE_BITS = 8
+
+
+def mac_request(cfg: CoreConfig, tag_bits: int) -> data.StructLayout:
+    """``a * b * 2**scale + c`` for every lane; ``tag`` comes back with the result."""
+    return data.StructLayout({
+        "a": cfg.row_bits, "b": cfg.row_bits, "c": cfg.row_bits, "scale": signed(SCALE_BITS), "tag": tag_bits,
+    })  # fmt: skip
+
+
+class SharedMac(wiring.Component):
+    """``lanes`` multiply-adds per cycle for the units that compute little: neurons, their gradients, the update.
+
+    The product is rounded, then the sum. Requests are served lowest client first; a result goes to its client
+    ``latency`` cycles later and cannot wait.
+
+    Members
+    -------
+    i : streams of requests, one per client
+    o, o_tag : Out, the result and its tag, for all clients
+    o_valid : Out(clients), whose result it is
+    nonfinite : Out(lanes' any), the result is infinite or not a number
+    """
+
+    def __init__(self, cfg: CoreConfig, tag_bits: list[int]):
+        self.cfg, self.tag_bits = cfg, max(tag_bits)
+        self.clients = len(tag_bits)
+        super().__init__({
+            "i": In(stream.Signature(mac_request(cfg, self.tag_bits))).array(self.clients),
+            "o": Out(cfg.row_bits),
+            "o_tag": Out(self.tag_bits),
+            "o_valid": Out(self.clients),
+            "nonfinite": Out(1),
+        })  # fmt: skip
+
+    @property
+    def latency(self) -> int:
+        return self.cfg.mac_stages
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, width = self.cfg, self.cfg.width
+        chosen = Signal(mac_request(cfg, self.tag_bits))
+        grant = Signal(self.clients)
+        for n, client in reversed(list(enumerate(self.i))):
+            m.d.comb += client.ready.eq(grant[n])
+            with m.If(client.valid):
+                m.d.comb += [chosen.eq(client.payload), grant.eq(1 << n)]
+
+        def delay(value, cycles, name):
+            for n in range(cycles):
+                stage = Signal.like(value, name=f"{name}{n}")
+                m.d.sync += stage.eq(value)
+                value = stage
+            return value
+
+        addend = delay(chosen.c, cfg.mul_stages, "addend")
+        flags = []
+        for lane in range(cfg.lanes):
+            low = lane * width
+            m.submodules[f"mul_{lane}"] = mul = FloatMul(
+                cfg.format, cfg.mul_stages, subnormals=cfg.multiplier_subnormals, scale_bits=SCALE_BITS
+            )
+            m.submodules[f"add_{lane}"] = add = FloatAdd(cfg.format, cfg.add_stages)
+            m.d.comb += [
+                mul.a.eq(chosen.a[low : low + width]),
+                mul.b.eq(chosen.b[low : low + width]),
+                mul.scale.eq(chosen.scale),
+                add.a.eq(mul.o),
+                add.b.eq(addend[low : low + width]),
+                self.o[low : low + width].eq(add.o),
+            ]
+            flags.append(add.nonfinite)
+        done = delay(Cat(grant, chosen.tag), self.latency, "tag")
+        m.d.comb += [
+            self.o_valid.eq(done[: self.clients]),
+            self.o_tag.eq(done[self.clients :]),
+            self.nonfinite.eq(Cat(flags).any()),
+        ]
+        return m
+
+
+def every_lane(cfg: CoreConfig, value):
+    """The same number in every lane of a row."""
+    return Cat(value for _ in range(cfg.lanes))
+
+
+def select_lanes(cfg: CoreConfig, chosen, row, otherwise):
+    """Lanes of ``row`` where the bit of ``chosen`` is set, the number ``otherwise`` in the others."""
+    width = cfg.width
+    return Cat(
+        Mux(chosen[lane], row[lane * width : (lane + 1) * width], otherwise) for lane in range(cfg.lanes)
+    )

@@ -1,0 +1,197 @@
+"""The one configuration that every unit of a core is built from."""
+
+from dataclasses import dataclass, fields, replace
+
+from hw.arith.format import FloatFormat
+from hw.errors import TridentError
+
+RESETS = ("hard", "soft")
+SURROGATES = ("rectangle", "triangle")
+
+_LIMITS = {
+    "lanes": (1, 32),
+    "forward_cols": (1, 32),
+    "backward_cols": (1, 32),
+    "weight_grad_cols": (1, 32),
+    "timesteps": (1, 32),
+    "words": (1, 8),
+    "accumulators": (1, 1024),
+    "exp": (4, 8),
+    "frac": (2, 15),
+    "add_stages": (1, 6),
+    "mul_stages": (1, 4),
+    "weight_rows": (1, 1 << 16),
+    "spike_words": (4, 1 << 15),
+    "error_words": (2, 1 << 15),
+    "jobs": (4, 256),
+    "program_words": (8, 1024),
+    "queue_depth": (2, 64),
+}
+
+
+def _power_of_two(value: int) -> bool:
+    return value & (value - 1) == 0
+
+
+@dataclass(frozen=True)
+class CoreConfig:
+    """Sizes and choices of one core, checked when it is made: :class:`TridentError` names the parameter and the limit.
+
+    lanes: output channels that one row of weights holds, and processing elements per column (a power of two).
+    forward_cols, backward_cols: timesteps that an engine adds at once (they divide timesteps).
+    weight_grad_cols: input channels that weight_grad adds at once (they divide lanes).
+    timesteps: T, the steps of one sample.
+    words: spike words that a walker gathers before it scans them; positions (forward, backward) or input blocks
+        (weight_grad) that share one row.
+    accumulators: entries per processing element; more of them hide the adder's latency.
+    exp, frac: the number format; multiplier_subnormals: whether multipliers keep subnormals or flush them to zero.
+    add_stages, mul_stages: pipeline registers of an adder and a multiplier, in cycles.
+    reset, surrogate: what the neuron does at a spike, and which derivative stands for the spike's.
+    weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
+    spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, two samples each).
+    error_words: words of ``lanes * timesteps`` errors (all layers).
+    jobs, program_words, queue_depth: descriptors, instructions, and instructions waiting per engine.
+    """
+
+    lanes: int = 8
+    forward_cols: int = 1
+    backward_cols: int = 1
+    weight_grad_cols: int = 1
+    timesteps: int = 8
+    words: int = 4
+    accumulators: int = 64
+    exp: int = 5
+    frac: int = 10
+    multiplier_subnormals: bool = False
+    add_stages: int = 3
+    mul_stages: int = 2
+    reset: str = "hard"
+    surrogate: str = "rectangle"
+    weight_rows: int = 4096
+    spike_words: int = 1024
+    error_words: int = 512
+    jobs: int = 64
+    program_words: int = 64
+    queue_depth: int = 16
+
+    def __post_init__(self):
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise TridentError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+        for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
+            if not _power_of_two(getattr(self, name)):
+                raise TridentError(f"{name} must be a power of two, not {getattr(self, name)}")
+        for name in ("forward_cols", "backward_cols"):
+            if self.timesteps % getattr(self, name):
+                raise TridentError(f"{name} of {getattr(self, name)} must divide timesteps, which is {self.timesteps}")
+        if self.lanes % self.weight_grad_cols:
+            raise TridentError(f"weight_grad_cols of {self.weight_grad_cols} must divide lanes, which is {self.lanes}")
+        if self.reset not in RESETS:
+            raise TridentError(f"reset must be one of {', '.join(RESETS)}, not {self.reset!r}")
+        if self.surrogate not in SURROGATES:
+            raise TridentError(f"surrogate must be one of {', '.join(SURROGATES)}, not {self.surrogate!r}")
+        if self.weight_rows % self.lanes:
+            raise TridentError(f"weight_rows of {self.weight_rows} must be a multiple of lanes, which is {self.lanes}")
+        needed = max(
+            self.timesteps // self.forward_cols,
+            self.timesteps // self.backward_cols,
+            self.words * self.lanes // self.weight_grad_cols,
+        )
+        if self.accumulators < needed:
+            raise TridentError(
+                f"accumulators of {self.accumulators} must be at least {needed} for {self.lanes} lanes, "
+                f"{self.timesteps} timesteps and {self.words} words"
+            )
+
+    @property
+    def format(self) -> FloatFormat:
+        return FloatFormat(self.exp, self.frac)
+
+    @property
+    def width(self) -> int:
+        """Bits of one number."""
+        return self.format.width
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of a row: ``lanes`` numbers."""
+        return self.lanes * self.width
+
+    @property
+    def spike_bits(self) -> int:
+        """Bits of a spike word; bit ``lane * timesteps + t`` is the spike of that lane at t."""
+        return self.lanes * self.timesteps
+
+    @property
+    def lane_bits(self) -> int:
+        return (self.lanes - 1).bit_length()
+
+    @property
+    def step_bits(self) -> int:
+        """Address bits that select a timestep within an error word."""
+        return (self.timesteps - 1).bit_length()
+
+    @property
+    def vector_bits(self) -> int:
+        """Bits that name one column vector of a spike word: a lane or a timestep."""
+        return max(self.lane_bits, self.step_bits, 1)
+
+    @property
+    def weight_tiles(self) -> int:
+        """Square tiles of ``lanes`` rows; a tile is what both a row and a column of weights are read from."""
+        return self.weight_rows // self.lanes
+
+    @property
+    def error_rows(self) -> int:
+        """Rows of ``lanes`` errors; each error word has a power of two of them, one per timestep."""
+        return self.error_words << self.step_bits
+
+    @property
+    def address_bits(self) -> int:
+        """Bits that address any word or tile."""
+        return max(self.weight_tiles, self.spike_words, self.error_words).bit_length()
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits that address an accumulator entry."""
+        return max((self.accumulators - 1).bit_length(), 1)
+
+    @property
+    def mac_stages(self) -> int:
+        """Latency of a multiply-add, in cycles."""
+        return self.mul_stages + self.add_stages
+
+    def entries_per_word(self, engine: str) -> int:
+        """Accumulator entries that one gathered word takes per group of lanes."""
+        if engine == "weight_grad":
+            return self.lanes // self.weight_grad_cols
+        return self.timesteps // getattr(self, f"{engine}_cols")
+
+    @classmethod
+    def preset(cls, name: str, **changes) -> "CoreConfig":
+        """A named configuration with some parameters changed. Raises TridentError for a name or key it does not know."""
+        if name.upper() not in PRESETS:
+            raise TridentError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+        known = {field.name for field in fields(cls)}
+        for key in changes:
+            if key not in known:
+                raise TridentError(f"unknown parameter {key!r}: choose one of {', '.join(sorted(known))}")
+        return replace(PRESETS[name.upper()], **changes)
+
+
+PRESETS = {
+    "TINY": CoreConfig(
+        lanes=2, timesteps=4, words=2, accumulators=16, add_stages=2, mul_stages=1,
+        weight_rows=512, spike_words=128, error_words=64,
+    ),
+    "SMALL": CoreConfig(),
+    "FPGA": CoreConfig(
+        lanes=1, timesteps=4, words=1, accumulators=64, mul_stages=3,
+        weight_rows=2048, spike_words=1024, error_words=256, jobs=32,
+    ),
+    "WIDE": CoreConfig(
+        lanes=16, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=4, accumulators=64,
+        weight_rows=8192, spike_words=2048, error_words=512,
+    ),
+}  # fmt: skip

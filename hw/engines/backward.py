@@ -1,0 +1,61 @@
+"""The backward engine: ``e[t] = W^T * d[t]``, errors multiply the columns of weights."""
+
+from amaranth.hdl import Array, Module
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from hw.config import CoreConfig
+from hw.skeleton.drains import TimeDrain
+from hw.skeleton.engine import Engine
+from hw.skeleton.fetch import Fetch
+from hw.skeleton.payloads import Payloads
+from hw.skeleton.queue import neuron_item, queue_drain
+from hw.skeleton.walker import TapWalker
+
+
+class BackwardEngine(Engine):
+    """Row: weights of ``lanes`` inputs for one output (read transposed). Column vector: that output's errors over
+    positions and time, found by their mask.
+
+    Accumulators hold e of ``words`` input positions; they drain to the neuron-gradient unit through ``o``, last
+    timestep first. The sum's order: ascending kernel tap, ascending output channel.
+
+    Members beside those of :class:`Engine`
+    ---------------------------------------
+    o : stream of rows of e; the tag's address is relative to the layer's first word
+    error_word, error_beat, error_en, error_data : read port for errors, ``cols`` timesteps of ``lanes`` each
+    """
+
+    has_operand = True
+
+    def __init__(self, cfg: CoreConfig):
+        payloads = Payloads(cfg, "backward")
+        super().__init__(
+            payloads,
+            TapWalker(payloads, transposed=True),
+            TimeDrain(payloads, descending=True),
+            multiply=True,
+            ports={
+                "o": Out(stream.Signature(neuron_item(payloads))),
+                "error_word": Out(cfg.address_bits),
+                "error_beat": Out(payloads.op["beat"].shape),
+                "error_en": Out(1),
+                "error_data": In(payloads.drained["values"].shape),
+            },
+        )
+
+    def connect_operand(self, m: Module, fetch: Fetch):
+        width = self.payloads.cfg.width
+        op = fetch.i.payload
+        m.d.comb += [
+            self.error_word.eq(op.source),
+            self.error_beat.eq(op.beat),
+            self.error_en.eq(fetch.en & ~op.drain),
+        ]
+        for col in range(self.payloads.cols):
+            row = self.error_data[col]
+            lanes = Array(row[low : low + width] for low in range(0, len(row), width))
+            m.d.comb += self.array.operand[col].eq(lanes[fetch.o.payload.number])
+
+    def connect_drain(self, m: Module):
+        return queue_drain(self, m)

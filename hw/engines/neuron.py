@@ -1,0 +1,164 @@
+"""The neuron unit: leaky integrate-and-fire over the timesteps, one spike bit and one surrogate bit each."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.arith.compare import sort_key
+from hw.arith.mac import every_lane, mac_request, select_lanes
+from hw.config import CoreConfig
+from hw.layouts import JOB
+from hw.skeleton.history import History
+from hw.skeleton.passes import PassLoop
+from hw.skeleton.payloads import Payloads
+from hw.skeleton.queue import neuron_item
+
+
+class NeuronUnit(wiring.Component):
+    """``u[t] = leak * u[t-1] + x[t]``; a spike where u >= threshold; then the reset.
+
+    Hard reset: u becomes 0 after a spike. Soft reset: the threshold is subtracted, a second pass through the
+    multiply-adder (``1 * u + (-threshold)``). The surrogate bit is 1 where low < u < high; a surrogate that needs the
+    potential has u stored instead. A neuron's next timestep may follow when its last one has come back; other neurons
+    fill the time between. Initial potential 0.
+
+    Members
+    -------
+    job : In, constants and the layer's words; dst : In, first word that is written, for this sample
+    i : stream of rows of x
+    request, result... : a client of the shared multiply-adder
+    word_address, word_en, spikes, masks : write port for spike and mask words
+    row_address, row_en, potentials : write port for potentials (row = word, timestep)
+    busy : Out(1), a neuron is under way
+    """
+
+    def __init__(self, cfg: CoreConfig):
+        self.cfg = cfg
+        self.payloads = Payloads(cfg, "forward")
+        self.item = data.StructLayout({
+            "row": cfg.row_bits, "tag": self.payloads.tag, "again": 1, "spikes": cfg.lanes,
+        })  # fmt: skip
+        self.tag = data.StructLayout({"tag": self.payloads.tag, "again": 1})
+        super().__init__({
+            "job": In(JOB.shape()),
+            "dst": In(cfg.address_bits),
+            "i": In(stream.Signature(neuron_item(self.payloads))),
+            "request": Out(stream.Signature(mac_request(cfg, self.tag.size))),
+            "result": In(cfg.row_bits),
+            "result_tag": In(self.tag.size),
+            "result_valid": In(1),
+            "word_address": Out(cfg.address_bits),
+            "word_en": Out(1),
+            "spikes": Out(cfg.spike_bits),
+            "masks": Out(cfg.spike_bits),
+            "row_address": Out(cfg.address_bits + cfg.step_bits),
+            "row_en": Out(1),
+            "potentials": Out(cfg.row_bits),
+            "busy": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, job, width = self.cfg, self.job, self.cfg.width
+        fmt = cfg.format
+        soft = cfg.reset == "soft"
+        items = cfg.accumulators // cfg.entries_per_word("forward")
+        m.submodules.state = state = memory.Memory(shape=cfg.row_bits, depth=items, init=[])
+        before, after = state.read_port(domain="comb"), state.write_port()
+        pending = Signal(items)
+
+        # New rows, and with a soft reset the same neurons once more
+        entering = Signal(self.item)
+        m.d.comb += [entering.row.eq(self.i.payload.row), entering.tag.eq(self.i.payload.tag)]
+        free = ~pending.bit_select(self.i.payload.tag.item, 1)
+        source = stream.Signature(self.item).create()
+        m.d.comb += [
+            source.payload.eq(entering),
+            source.valid.eq(self.i.valid & free),
+            self.i.ready.eq(source.ready & free),
+        ]
+        if soft:
+            m.submodules.passes = passes = PassLoop(self.item, depth=cfg.mac_stages + 2)
+            wiring.connect(m, source, passes.i)
+            going = passes.o
+        else:
+            going = source
+        tag = going.payload.tag
+        out = Signal(self.tag)
+        m.d.comb += [
+            before.addr.eq(tag.item),
+            out.tag.eq(tag),
+            out.again.eq(going.payload.again),
+            self.request.valid.eq(going.valid),
+            going.ready.eq(self.request.ready),
+            self.request.payload.tag.eq(out),
+        ]
+        minus_threshold = Cat(job.threshold[: width - 1], ~job.threshold[width - 1])
+        with m.If(going.payload.again):
+            m.d.comb += [
+                self.request.payload.a.eq(every_lane(cfg, Const(fmt.one, width))),
+                self.request.payload.b.eq(going.payload.row),
+                self.request.payload.c.eq(
+                    select_lanes(cfg, going.payload.spikes, every_lane(cfg, minus_threshold), fmt.negative_zero)
+                ),
+            ]
+        with m.Else():
+            m.d.comb += [
+                self.request.payload.a.eq(every_lane(cfg, job.leak[:width])),
+                self.request.payload.b.eq(Mux(tag.step == 0, 0, before.data)),
+                self.request.payload.c.eq(going.payload.row),
+            ]
+
+        # What comes back: a potential, or (soft reset, second pass) the potential after the reset
+        done = Signal(self.tag)
+        step = done.tag.step
+        fired, near = Signal(cfg.lanes), Signal(cfg.lanes)
+        m.d.comb += done.eq(self.result_tag)
+        for lane in range(cfg.lanes):
+            key = sort_key(self.result[lane * width : (lane + 1) * width])
+            m.d.comb += [
+                fired[lane].eq(key >= sort_key(job.threshold[:width])),
+                near[lane].eq((key > sort_key(job.low[:width])) & (key < sort_key(job.high[:width]))),
+            ]
+        fresh = self.result_valid & ~done.again
+        final = self.result_valid & (done.again if soft else 1)
+        for name, bits, word in (("spike", fired, self.spikes), ("mask", near, self.masks)):
+            m.submodules[f"{name}_history"] = history = History(cfg, items)
+            m.d.comb += [
+                history.item.eq(done.tag.item),
+                history.step.eq(step),
+                history.first.eq(step == 0),
+                history.bits.eq(bits),
+                history.en.eq(fresh),
+                word.eq(history.word),
+            ]
+        address = self.dst + done.tag.address
+        m.d.comb += [
+            self.word_address.eq(address),
+            self.word_en.eq(fresh & (step == cfg.timesteps - 1)),
+            self.row_address.eq(Cat(step[: cfg.step_bits], address[: cfg.address_bits])),
+            self.row_en.eq(fresh),
+            self.potentials.eq(self.result),
+            after.addr.eq(done.tag.item),
+            after.en.eq(final),
+            after.data.eq(self.result if soft else select_lanes(cfg, ~fired, self.result, 0)),
+        ]
+        if soft:
+            m.d.comb += [
+                passes.back.row.eq(self.result),
+                passes.back.tag.eq(done.tag),
+                passes.back.again.eq(1),
+                passes.back.spikes.eq(fired),
+                passes.back_valid.eq(fresh),
+                passes.leave.eq(final),
+            ]
+
+        following = Signal(items)
+        m.d.comb += following.eq(pending)
+        with m.If(final):
+            m.d.comb += following.bit_select(done.tag.item, 1).eq(0)
+        with m.If(self.i.valid & self.i.ready):
+            m.d.comb += following.bit_select(self.i.payload.tag.item, 1).eq(1)
+        m.d.sync += pending.eq(following)
+        m.d.comb += self.busy.eq(self.i.valid | pending.any())
+        return m

@@ -1,0 +1,69 @@
+"""The weight-gradient engine: ``dW += sum_t d[t] (x) s[t]``, spikes select the accumulators that take an error row."""
+
+from amaranth.hdl import Const, Module
+from amaranth.lib.wiring import In, Out
+
+from hw.config import CoreConfig
+from hw.skeleton.drains import DirtyDrain
+from hw.skeleton.engine import Engine
+from hw.skeleton.fetch import Fetch
+from hw.skeleton.payloads import Payloads
+from hw.skeleton.walker import BlockWalker
+
+
+class WeightGradEngine(Engine):
+    """Row: errors of ``lanes`` outputs at one position and timestep. Column vector: spikes of the inputs at that time.
+
+    Accumulators hold the gradients of ``words`` input blocks and ``pass_groups`` groups; each starts from the gradient
+    memory at its first spike and returns there after its last. The sum's order: ascending sample, ascending output
+    position, ascending timestep.
+
+    Members beside those of :class:`Engine`
+    ---------------------------------------
+    read_tile, read_beat, read_en, read_data : read port for gradients, ``cols`` rows of ``lanes``
+    write_tile, write_beat, write_en, write_data : write port for gradients
+    """
+
+    has_operand = True
+
+    def __init__(self, cfg: CoreConfig):
+        payloads = Payloads(cfg, "weight_grad")
+        values, beat = payloads.drained["values"].shape, payloads.op["beat"].shape
+        super().__init__(
+            payloads,
+            BlockWalker(payloads),
+            DirtyDrain(payloads),
+            multiply=False,
+            ports={
+                "read_tile": Out(cfg.address_bits),
+                "read_beat": Out(beat),
+                "read_en": Out(1),
+                "read_data": In(values),
+                "write_tile": Out(cfg.address_bits),
+                "write_beat": Out(beat),
+                "write_en": Out(1),
+                "write_data": Out(values),
+            },
+        )
+
+    def connect_operand(self, m: Module, fetch: Fetch):
+        op = fetch.i.payload
+        m.d.comb += [
+            self.read_tile.eq(op.tag.address),
+            self.read_beat.eq(op.beat),
+            self.read_en.eq(fetch.en & op.first),
+            self.array.initial.eq(self.read_data),
+        ]
+
+    def connect_drain(self, m: Module):
+        array = self.array
+        tag = array.drained.tag
+        cols_bits = (self.payloads.cols - 1).bit_length()
+        m.d.comb += [
+            array.drain_ready.eq(1),
+            self.write_tile.eq(tag.address),
+            self.write_beat.eq(tag.step >> cols_bits),
+            self.write_en.eq(array.drained_valid),
+            self.write_data.eq(array.drained.values),
+        ]
+        return Const(0)

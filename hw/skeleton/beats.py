@@ -1,0 +1,132 @@
+"""From rows to operations: one operation per beat of ``cols`` elements that has a spike, then the tile's drain."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.skeleton.drains import DirtyDrain, TimeDrain, block_position
+from hw.skeleton.payloads import Payloads
+
+
+class BeatLoop(wiring.Component):
+    """Issue the additions of a row, skipping empty beats, and drain the accumulators after a tile's last row.
+
+    One operation per cycle, 1 cycle latency. It knows which entries hold a sum, so that an accumulator's first addition
+    starts afresh without a clearing pass. weight_grad's rows of zeros are dropped, and its sums leave with their last
+    addition where that is known.
+
+    Members
+    -------
+    i : stream of rows; row : In, the row's data
+    o : stream of operations
+    groups, group_entries : In, from the job
+    idle : Out(1), nothing is held
+    tile_end : Out(1), the last operation of a tile is issued; final : Out(1), of the tile's last position
+    """
+
+    def __init__(self, payloads: Payloads, drain: TimeDrain | DirtyDrain):
+        self.payloads, self.drain = payloads, drain
+        cfg = payloads.cfg
+        super().__init__({
+            "i": In(stream.Signature(payloads.row)),
+            "row": In(cfg.row_bits),
+            "o": Out(stream.Signature(payloads.op)),
+            "groups": In(cfg.address_bits),
+            "group_entries": In(cfg.entry_bits + 1),
+            "idle": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        payloads, cfg, cols = self.payloads, self.payloads.cfg, self.payloads.cols
+        by_time = payloads.engine == "weight_grad"
+        chunks = payloads.elements // cols
+        m.submodules.drain = drain = self.drain
+
+        # The beat that is issued now
+        vector = self.i.payload.vector
+        issued = Signal(payloads.beats)
+        pending = Signal(payloads.beats)
+        lowest = Signal(payloads.beats)
+        beat = Signal(range(max(payloads.beats, 2)))
+        mask = Signal(cols)
+        later = Signal(cols)
+        op = Signal(payloads.op)
+        entry = Signal(cfg.entry_bits)
+        beats = [vector.bits[n * cols : (n + 1) * cols] for n in range(payloads.beats)]
+        for n, bits in enumerate(beats):
+            m.d.comb += pending[n].eq(bits.any() & ~issued[n])
+            with m.If(lowest[n]):
+                m.d.comb += [beat.eq(n), mask.eq(bits), op.beat.eq(n % chunks)]
+                if by_time:
+                    m.d.comb += later.eq(vector.later[n * cols : (n + 1) * cols])
+                if payloads.engine == "backward":
+                    m.d.comb += op.source.eq(vector.addresses[n // chunks])
+        nothing = Signal()
+        m.d.comb += [lowest.eq(pending & -pending), entry.eq(self.i.payload.entry + beat), nothing.eq(vector.null)]
+        if by_time:
+            magnitude = [self.row[n : n + cfg.width - 1].any() for n in range(0, cfg.row_bits, cfg.width)]
+            with m.If(~sum(magnitude[1:], magnitude[0]).any()):
+                m.d.comb += nothing.eq(1)
+
+        touched = Signal(cfg.accumulators)
+        after = Signal(cfg.accumulators)
+        meta = Signal(payloads.meta)
+        draining = Signal()
+        advance = Signal()
+        valid = Signal()
+        m.d.comb += [
+            advance.eq(~self.o.valid | self.o.ready),
+            after.eq(touched),
+            drain.meta.eq(meta),
+            drain.groups.eq(self.groups),
+            drain.group_entries.eq(self.group_entries),
+            drain.touched.eq(touched),
+            self.idle.eq(~self.o.valid & ~draining),
+            op.row.eq(self.row),
+            op.number.eq(vector.number),
+        ]
+        with m.If(draining):
+            m.d.comb += [
+                valid.eq(1),
+                drain.step.eq(advance),
+                op.drain.eq(1),
+                op.entry.eq(drain.tag.entry),
+                op.first.eq(~touched.bit_select(drain.tag.entry, 1)),
+                op.tag.eq(drain.tag),
+            ]
+            with m.If(advance):
+                if by_time:
+                    m.d.comb += after.bit_select(drain.tag.entry, 1).eq(0)
+                with m.If(drain.last):
+                    m.d.comb += after.eq(0)
+                    m.d.sync += draining.eq(0)
+        with m.Elif(self.i.valid):
+            last_beat = nothing | (pending == lowest)
+            m.d.comb += [
+                valid.eq(~nothing),
+                self.i.ready.eq(advance & last_beat),
+                op.mask.eq(mask),
+                op.entry.eq(entry),
+                op.first.eq(~touched.bit_select(entry, 1)),
+            ]
+            if by_time:
+                address, lane = block_position(payloads, vector.meta, entry, self.groups)
+                m.d.comb += [
+                    op.drain.eq(vector.meta.final & ~later.any()),
+                    op.tag.address.eq(address),
+                    op.tag.step.eq(lane),
+                ]
+            with m.If(advance):
+                with m.If(~nothing):
+                    m.d.comb += after.bit_select(entry, 1).eq(~op.drain)
+                    m.d.sync += issued.eq(issued | lowest)
+                with m.If(last_beat):
+                    m.d.sync += issued.eq(0)
+                    with m.If(self.i.payload.last):
+                        m.d.sync += meta.eq(vector.meta)
+                        m.d.sync += draining.eq(after.any() if by_time else 1)
+
+        with m.If(advance):
+            m.d.sync += [self.o.valid.eq(valid), self.o.payload.eq(op), touched.eq(after)]
+        return m

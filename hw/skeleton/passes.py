@@ -1,0 +1,54 @@
+"""Items that visit a shared pipeline more than once."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+
+class PassLoop(wiring.Component):
+    """New items and items on a further pass, merged; an item that comes back always finds a place.
+
+    Members
+    -------
+    i : stream of new items
+    back, back_valid : In, an item that needs one more pass (it cannot wait)
+    leave : In(1), an item has made its last pass
+    o : stream of all items, further passes first
+    again : Out(1), the item at ``o`` is on a further pass
+    """
+
+    def __init__(self, shape, depth: int):
+        self.shape, self.depth = shape, depth
+        super().__init__({
+            "i": In(stream.Signature(shape)),
+            "back": In(shape),
+            "back_valid": In(1),
+            "leave": In(1),
+            "o": Out(stream.Signature(shape)),
+            "again": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.waiting = waiting = fifo.SyncFIFO(width=self.back.as_value().shape().width, depth=self.depth)
+        inside = Signal(range(self.depth + 1))
+        m.d.comb += [
+            waiting.w_data.eq(self.back),
+            waiting.w_en.eq(self.back_valid),
+            self.again.eq(waiting.r_rdy),
+        ]
+        with m.If(self.again):
+            m.d.comb += [
+                self.o.payload.eq(waiting.r_data),
+                self.o.valid.eq(1),
+                waiting.r_en.eq(self.o.ready),
+            ]
+        with m.Else():
+            room = inside != self.depth
+            m.d.comb += [
+                self.o.payload.eq(self.i.payload),
+                self.o.valid.eq(self.i.valid & room),
+                self.i.ready.eq(self.o.ready & room),
+            ]
+        m.d.sync += inside.eq(inside + (self.i.valid & self.i.ready) - self.leave)
+        return m

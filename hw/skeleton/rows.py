@@ -1,0 +1,70 @@
+"""From column vectors to rows: one row read per vector and group of lanes."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.skeleton.fetch import Fetch
+from hw.skeleton.payloads import Payloads
+
+
+class RowLoop(wiring.Component):
+    """For every vector, request the row of each group; one row per cycle, 1 cycle latency.
+
+    The row's data appear at the memory's output together with ``o`` and stay until ``o`` is taken.
+
+    Members
+    -------
+    i : stream of vectors
+    o : stream of rows (without the data)
+    tile, number : Out, the row to read: row ``number`` of a tile of rows
+    en : Out(1), read enable
+    group_step, group_entries : In, from the job
+    """
+
+    def __init__(self, payloads: Payloads):
+        self.payloads = payloads
+        cfg = payloads.cfg
+        super().__init__({
+            "i": In(stream.Signature(payloads.vector)),
+            "o": Out(stream.Signature(payloads.row)),
+            "tile": Out(cfg.address_bits),
+            "number": Out(cfg.vector_bits),
+            "en": Out(1),
+            "group_step": In(cfg.address_bits),
+            "group_entries": In(cfg.entry_bits + 1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.payloads.cfg
+        m.submodules.fetch = fetch = Fetch(self.payloads.row)
+        wiring.connect(m, fetch.o, wiring.flipped(self.o))
+
+        vector = self.i.payload
+        group = Signal(8)
+        entry = Signal(cfg.entry_bits)
+        offset = Signal(cfg.address_bits)
+        last = Signal()
+        m.d.comb += [
+            last.eq(vector.null | (group + 1 == vector.meta.groups)),
+            self.tile.eq(vector.meta.tile + offset),
+            self.number.eq(vector.number),
+            self.en.eq(fetch.en & ~vector.null),
+            fetch.i.valid.eq(self.i.valid),
+            self.i.ready.eq(fetch.i.ready & last),
+            fetch.i.payload.vector.eq(vector),
+            fetch.i.payload.entry.eq(entry),
+            fetch.i.payload.group.eq(group),
+            fetch.i.payload.last.eq(last & vector.meta.end),
+        ]
+        with m.If(fetch.i.valid & fetch.i.ready):
+            with m.If(last):
+                m.d.sync += [group.eq(0), entry.eq(0), offset.eq(0)]
+            with m.Else():
+                m.d.sync += [
+                    group.eq(group + 1),
+                    entry.eq(entry + self.group_entries),
+                    offset.eq(offset + self.group_step),
+                ]
+        return m

