@@ -8,9 +8,7 @@ from host.network import Layer, Network
 from host.packing import WeightMap, blocks
 from hw.config import CoreConfig
 from hw.errors import TridentError
-from hw.layouts import INSTRUCTION, JOB, TOKEN_BITS, Opcode, Token
-
-SLOTS = 2  # consecutive samples use different slots, so that forward runs ahead
+from hw.layouts import ERROR_SLOTS, INSTRUCTION, JOB, SPIKE_SLOTS, TOKEN_BITS, Opcode, Token
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,9 @@ class Region:
         """Words from one sample's area to the next one's."""
         return self.size if self.slots > 1 else 0
 
-    def at(self, slot: int) -> int:
-        return self.base + self.step * (slot % SLOTS)
+    def at(self, sample: int) -> int:
+        """First word of a sample, counted from the start of its minibatch."""
+        return self.base + self.size * (sample % self.slots)
 
 
 class Allocator:
@@ -70,27 +69,36 @@ class Plan:
 
     def __init__(self, network: Network, cfg: CoreConfig):
         self.network, self.cfg = network, cfg
-        lanes = cfg.lanes
         tiles = Allocator("weight_rows / lanes", cfg.weight_tiles)
-        spikes = Allocator("spike_words", cfg.spike_words)
-        y, x, c = network.in_shape
-        self.input = inputs = spikes.take(y * x * blocks(c, lanes), SLOTS)
-        places, images = [], []
-        image = network.in_shape
-        for layer in network.layers:
-            oy, ox, _ = layer.out_shape
-            weights = WeightMap(layer, cfg, image)
-            outputs = spikes.take(oy * ox * weights.groups, SLOTS)
-            places.append((layer, image, weights, tiles.take(weights.tiles).base, inputs, outputs))
-            inputs, image = outputs, layer.out_shape
+        # As many samples under way as there is memory for
+        for self.spike_slots in range(SPIKE_SLOTS, 0, -1):
+            spikes = Allocator("spike_words", cfg.spike_words)
+            self.input, places = self._place(spikes)
+            if spikes.used <= spikes.capacity:
+                break
+        spikes.check("the spikes of one sample")
+        places = [(*place[:3], tiles.take(place[2].tiles).base, *place[3:]) for place in places]
         tiles.check("the tiles of weights")
-        spikes.check("the spikes of two samples")
         sizes = [place[5].size for place in places]
-        self.error_slots = SLOTS if sum(sizes) * SLOTS <= cfg.error_words else 1
+        self.error_slots = ERROR_SLOTS if sum(sizes) * ERROR_SLOTS <= cfg.error_words else 1
         errors = Allocator("error_words", cfg.error_words)
         self.layers = [PlacedLayer(*place, errors.take(size, self.error_slots)) for place, size in zip(places, sizes, strict=True)]
         errors.check("the errors of one sample")
         self._check_limits()
+
+    def _place(self, spikes: Allocator) -> tuple[Region, list[tuple]]:
+        """Regions for the input's and every layer's spikes: (layer, image it reads, weights, inputs, outputs)."""
+        lanes, slots = self.cfg.lanes, self.spike_slots
+        y, x, channels = image = self.network.in_shape
+        first = inputs = spikes.take(y * x * blocks(channels, lanes), slots)
+        places = []
+        for layer in self.network.layers:
+            weights = WeightMap(layer, self.cfg, image)
+            out_y, out_x, _ = image_out = layer.out_shape
+            outputs = spikes.take(out_y * out_x * weights.groups, slots)
+            places.append((layer, image, weights, inputs, outputs))
+            inputs, image = outputs, image_out
+        return first, places
 
     def _check_limits(self):
         cfg, count = self.cfg, len(self.layers)
@@ -236,8 +244,8 @@ class Plan:
 
     def training_program(self) -> list[int]:
         """One minibatch: every sample forward, loss, backward, weight_grad; then the update."""
-        count = len(self.layers)
-        program = [self._tokens(INPUT_FREE=SLOTS, SENT=SLOTS, SLOT_FREE=SLOTS, ERRORS_FREE=self.error_slots)]
+        count, slots = len(self.layers), self.spike_slots
+        program = [self._tokens(INPUT_FREE=slots, SENT=slots, SLOT_FREE=slots, ERRORS_FREE=self.error_slots)]
         program += self._forward_pass((Token.LOSS_READY, Token.OUTPUT_READY), (Token.SENT,))
         program.append(_instruction(
             Opcode.LOSS, self.job("backward", 0), (Token.LOSS_READY, Token.ERRORS_FREE), (Token.ERRORS_READY,)
@@ -247,17 +255,22 @@ class Plan:
         for n in reversed(range(count)):
             post = () if n else (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE)
             program.append(_instruction(Opcode.WEIGHT_GRAD, self.job("weight_grad", n), (Token.ERRORS_READY,), post))
-        program.append(_instruction(Opcode.LOOP, 1))
+        program.append(self._loop())
         program.append(_instruction(Opcode.BARRIER))
         program += [_instruction(Opcode.UPDATE, self.job("update", n)) for n in range(count)]
         program.append(_instruction(Opcode.HALT))
         return program
 
+    def _loop(self) -> int:
+        (word,) = INSTRUCTION.pack(opcode=Opcode.LOOP, job=1, post=self.spike_slots)
+        return word
+
     def inference_program(self) -> list[int]:
         """Forward only."""
-        program = [self._tokens(INPUT_FREE=SLOTS, SENT=SLOTS, SLOT_FREE=SLOTS)]
+        slots = self.spike_slots
+        program = [self._tokens(INPUT_FREE=slots, SENT=slots, SLOT_FREE=slots)]
         program += self._forward_pass((Token.OUTPUT_READY,), (Token.SENT, Token.SLOT_FREE, Token.INPUT_FREE))
-        program += [_instruction(Opcode.LOOP, 1), _instruction(Opcode.HALT)]
+        program += [self._loop(), _instruction(Opcode.HALT)]
         return program
 
     def _forward_pass(self, done: tuple, sent: tuple) -> list[int]:

@@ -150,25 +150,28 @@ class CoreSession:
         for target, row in enumerate(table):
             self.driver.write(Space.LOSS_TABLE, target * half, row.astype(np.uint32))
 
-    def read_spikes(self, space: Space, layer: int, slot: int) -> np.ndarray:
-        """Spikes, masks or error masks of a layer, uint8 (y, x, T, c); layer -1 is the input."""
+    def read_spikes(self, space: Space, layer: int, sample: int) -> np.ndarray:
+        """Spikes, masks or error masks of a layer, uint8 (y, x, T, c); layer -1 is the input.
+
+        ``sample`` counts within the minibatch; the last few samples are still there.
+        """
         placed = self.plan.layers[layer]
         if layer < 0:
             region, shape = self.plan.input, self.plan.network.in_shape
         else:
             region = placed.errors if space == Space.ERROR_MASKS else placed.spikes
             shape = placed.layer.out_shape
-        return unpack_spikes(self.driver.read(space, region.at(slot), region.size), shape, self.cfg)
+        return unpack_spikes(self.driver.read(space, region.at(sample), region.size), shape, self.cfg)
 
-    def read_errors(self, layer: int, slot: int) -> np.ndarray:
+    def read_errors(self, layer: int, sample: int) -> np.ndarray:
         """Errors of a layer as raw bits (y, x, T, c)."""
         placed = self.plan.layers[layer]
-        return self._read_steps(Space.ERRORS, placed.errors.at(slot), placed)
+        return self._read_steps(Space.ERRORS, placed.errors.at(sample), placed)
 
-    def read_potentials(self, layer: int, slot: int) -> np.ndarray:
+    def read_potentials(self, layer: int, sample: int) -> np.ndarray:
         """Stored potentials of a layer as raw bits (y, x, T, c)."""
         placed = self.plan.layers[layer]
-        return self._read_steps(Space.POTENTIALS, placed.spikes.at(slot), placed)
+        return self._read_steps(Space.POTENTIALS, placed.spikes.at(sample), placed)
 
     def _read_steps(self, space: Space, base: int, placed) -> np.ndarray:
         bits, steps = self.cfg.step_bits, self.cfg.timesteps

@@ -134,10 +134,17 @@ class Core(wiring.Component):
             Opcode.SEND: send,
         }
 
-        def base(queue, pointer):
+        def base(queue, pointer, errors=False):
+            """First word of this sample: one of up to three slots of spikes, or of two slots of errors."""
             job, slot = sequencer.job[queue], sequencer.slot[queue]
+            step = job[f"{pointer}_slot"]
             address = Signal(cfg.address_bits, name=f"{queue.name.lower()}_{pointer}")
-            m.d.comb += address.eq(job[pointer] + Mux(slot, job[f"{pointer}_slot"], 0))
+            with m.If(sequencer.odd[queue] if errors else slot[0]):
+                m.d.comb += address.eq(job[pointer] + step)
+            with m.Elif(0 if errors else slot[1]):
+                m.d.comb += address.eq(job[pointer] + (step << 1))
+            with m.Else():
+                m.d.comb += address.eq(job[pointer])
             return address
 
         for queue, unit in units.items():
@@ -148,17 +155,17 @@ class Core(wiring.Component):
             forward.src.eq(base(Opcode.FORWARD, "src")),
             neuron.job.eq(forward.job),
             neuron.dst.eq(base(Opcode.FORWARD, "dst")),
-            backward.src.eq(base(Opcode.BACKWARD, "src")),
+            backward.src.eq(base(Opcode.BACKWARD, "src", errors=True)),
             backward.start.eq(sequencer.go[Opcode.BACKWARD] & ~sequencer.loss),
             loss.start.eq(sequencer.go[Opcode.BACKWARD] & sequencer.loss),
             loss.job.eq(backward.job),
             loss.aux.eq(backward_aux),
             loss.label.eq(label),
             neuron_grad.job.eq(backward.job),
-            neuron_grad.dst.eq(base(Opcode.BACKWARD, "dst")),
+            neuron_grad.dst.eq(base(Opcode.BACKWARD, "dst", errors=True)),
             neuron_grad.aux.eq(backward_aux),
             weight_grad.src.eq(base(Opcode.WEIGHT_GRAD, "src")),
-            weight_grad.aux.eq(base(Opcode.WEIGHT_GRAD, "aux")),
+            weight_grad.aux.eq(base(Opcode.WEIGHT_GRAD, "aux", errors=True)),
             receive.dst.eq(base(Opcode.RECEIVE, "dst")),
             receive.slot.eq(sequencer.slot[Opcode.RECEIVE]),
             send.src.eq(base(Opcode.SEND, "src")),

@@ -115,6 +115,11 @@ JOB = WordLayout("job", [
 ])  # fmt: skip
 
 
+# Samples under way at once: one in forward, one in backward, one in weight_grad
+SPIKE_SLOTS = 3
+ERROR_SLOTS = 2
+
+
 class Opcode(IntEnum):
     """What an instruction does; the first six name the engine queue that it goes to."""
 
@@ -125,7 +130,7 @@ class Opcode(IntEnum):
     RECEIVE = 4
     SEND = 5
     LOSS = 6  # runs in backward's queue
-    LOOP = 7  # next sample: go back to instruction `job` until all samples have been dispatched
+    LOOP = 7  # next sample: go back to instruction `job` until all samples are dispatched; `post` is the number of slots
     BARRIER = 8  # wait until every queue and engine is idle
     HALT = 9  # wait as BARRIER does, then tell the host
 

@@ -8,7 +8,7 @@ from hw.config import CoreConfig
 from hw.layouts import INSTRUCTION, JOB, QUEUES, TOKEN_BITS, WORD, Opcode, Token
 
 TOKENS = len(Token)
-ENTRY = data.StructLayout({"loss": 1, "slot": 1, "job": 8, "wait": TOKENS, "post": TOKENS})
+ENTRY = data.StructLayout({"loss": 1, "slot": 2, "odd": 1, "job": 8, "wait": TOKENS, "post": TOKENS})
 JOB_INDEX_BITS = (JOB.words - 1).bit_length()
 
 
@@ -23,7 +23,7 @@ class Launcher(wiring.Component):
     i : stream of queue entries
     load, load_job : Out, asks for a job's words; load_valid, load_index, load_word : In, the words
     available : In, tokens that can be taken; take, post : Out, tokens taken and given in this cycle
-    job, slot, loss : Out, the job that runs, the sample's slot, whether it is the loss
+    job, slot, odd, loss : Out, the job that runs, the sample's slot of spikes, its slot of errors, whether it is the loss
     start : Out(1), a pulse; busy : In(1), from the cycle after ``start`` until the engine is done
     idle : Out(1); waiting : Out, tokens that are awaited and missing; running : Out(1)
     """
@@ -40,7 +40,8 @@ class Launcher(wiring.Component):
             "take": Out(TOKENS),
             "post": Out(TOKENS),
             "job": Out(JOB.shape()),
-            "slot": Out(1),
+            "slot": Out(2),
+            "odd": Out(1),
             "loss": Out(1),
             "start": Out(1),
             "busy": In(1),
@@ -57,6 +58,7 @@ class Launcher(wiring.Component):
             self.job.eq(Cat(words)),
             self.load_job.eq(entry.job),
             self.slot.eq(entry.slot),
+            self.odd.eq(entry.odd),
             self.loss.eq(entry.loss),
         ]
         for n, word in enumerate(words):
@@ -90,12 +92,13 @@ class Sequencer(wiring.Component):
     """Fetch the program's instructions in order and put each into its engine's queue.
 
     Word 0 of the program holds the tokens' first counts, 4 bits each; instructions follow. LOOP goes back until every
-    sample has been dispatched and changes the slot, so that consecutive samples use different slots.
+    sample has been dispatched. It moves on to the next slot of spikes (of as many as its ``post`` field says) and to the
+    other slot of errors, so that consecutive samples use different memory.
 
     Members
     -------
     start : In(1), a pulse with the number of ``samples``; running : Out(1); halted : Out(1), a pulse
-    job, number, slot, go, busy : per queue, see :class:`Launcher`; loss : Out(1), of backward's queue
+    job, number, slot, odd, go, busy : per queue, see :class:`Launcher`; loss : Out(1), of backward's queue
     waiting : Out, per queue the tokens that are missing; active : Out, queues whose engine runs
     program_*, jobs_* : host ports of the two memories
     """
@@ -112,7 +115,8 @@ class Sequencer(wiring.Component):
             "halted": Out(1),
             "job": Out(JOB.shape()).array(queues),
             "number": Out(8).array(queues),
-            "slot": Out(1).array(queues),
+            "slot": Out(2).array(queues),
+            "odd": Out(1).array(queues),
             "loss": Out(1),
             "go": Out(1).array(queues),
             "busy": In(1).array(queues),
@@ -153,6 +157,7 @@ class Sequencer(wiring.Component):
                 self.job[n].eq(launcher.job),
                 self.number[n].eq(launcher.load_job),
                 self.slot[n].eq(launcher.slot),
+                self.odd[n].eq(launcher.odd),
                 self.go[n].eq(launcher.start),
                 launcher.busy.eq(self.busy[n]),
                 self.waiting[n].eq(launcher.waiting),
@@ -204,7 +209,7 @@ class Sequencer(wiring.Component):
         # Dispatch
         counter = Signal(self.program_bits)
         left = Signal(WORD)
-        slot = Signal()
+        slot, odd = Signal(2), Signal()
         instruction = Signal(INSTRUCTION.shape())
         entry = Signal(ENTRY)
         m.d.comb += [
@@ -212,6 +217,7 @@ class Sequencer(wiring.Component):
             instruction.eq(fetch.data),
             entry.loss.eq(instruction.opcode == Opcode.LOSS),
             entry.slot.eq(slot),
+            entry.odd.eq(odd),
             entry.job.eq(instruction.job),
             entry.wait.eq(instruction.wait),
             entry.post.eq(instruction.post),
@@ -224,7 +230,7 @@ class Sequencer(wiring.Component):
             with m.State("IDLE"):
                 m.d.sync += counter.eq(0)
                 with m.If(self.start):
-                    m.d.sync += [left.eq(self.samples), slot.eq(0), self.running.eq(1)]
+                    m.d.sync += [left.eq(self.samples), slot.eq(0), odd.eq(0), self.running.eq(1)]
                     m.next = "TOKENS"
             with m.State("TOKENS"):
                 m.d.comb += setting.eq(1)
@@ -233,7 +239,8 @@ class Sequencer(wiring.Component):
             with m.State("DISPATCH"):
                 with m.Switch(instruction.opcode):
                     with m.Case(Opcode.LOOP):
-                        m.d.sync += [left.eq(left - 1), slot.eq(~slot)]
+                        m.d.sync += [left.eq(left - 1), odd.eq(~odd)]
+                        m.d.sync += slot.eq(Mux(slot + 1 == instruction.post[:2], 0, slot + 1))
                         m.d.sync += counter.eq(Mux(left == 1, counter + 1, instruction.job))
                     with m.Case(Opcode.BARRIER):
                         with m.If(quiet):

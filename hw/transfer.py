@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.layouts import HEADER, JOB, WORD, Packet, elements_to_words
+from hw.layouts import HEADER, JOB, SPIKE_SLOTS, WORD, Packet, elements_to_words
 
 
 class ReceiveUnit(wiring.Component):
@@ -13,7 +13,7 @@ class ReceiveUnit(wiring.Component):
 
     Members
     -------
-    job : In; dst : In, first word that is written, for this sample; slot : In(1), sample parity
+    job : In; dst : In, first word that is written, for this sample; slot : In(2), the sample's slot
     start : In(1); busy : Out(1)
     i : stream of 32-bit words
     word_address, word_en, word : write port for spike words; word_ready : In(1), it is free
@@ -25,7 +25,7 @@ class ReceiveUnit(wiring.Component):
         super().__init__({
             "job": In(JOB.shape()),
             "dst": In(cfg.address_bits),
-            "slot": In(1),
+            "slot": In(2),
             "start": In(1),
             "busy": Out(1),
             "i": In(stream.Signature(WORD)),
@@ -33,7 +33,7 @@ class ReceiveUnit(wiring.Component):
             "word_en": Out(1),
             "word_ready": In(1),
             "word": Out(cfg.spike_bits),
-            "labels": Out(16).array(2),
+            "labels": Out(16).array(SPIKE_SLOTS),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -51,7 +51,7 @@ class ReceiveUnit(wiring.Component):
             with m.State("LABEL"):
                 m.d.comb += self.i.ready.eq(1)
                 with m.If(self.i.valid):
-                    for n in range(2):
+                    for n in range(SPIKE_SLOTS):
                         with m.If(self.slot == n):
                             m.d.sync += self.labels[n].eq(self.i.payload)
                     m.next = "COLLECT"

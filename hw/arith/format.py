@@ -15,7 +15,7 @@ class FloatFormat:
     """A binary interchange format in the manner of IEEE 754: sign, biased exponent, fraction, most significant first.
 
     The largest exponent code stands for infinity and NaN, code 0 for zero and the subnormals. Every property but
-    `width`, `bias` and `magnitude_mask` is a value of the format as raw bits; a port of the format is `unsigned(width)`.
+    `width`, `bias` and `magnitude_mask` is a value of the format as raw bits; a port of it is `unsigned(width)`.
 
     Parameters
     ----------

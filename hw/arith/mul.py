@@ -25,9 +25,9 @@ class FloatMul(wiring.Component):
     stages : int
         1 to 4: the latency in cycles. One result leaves per cycle; there is no stall.
     subnormals : bool
-        True: IEEE 754. False, which saves the shifters: a subnormal operand counts as a zero of its sign; the product is
-        rounded as if the exponent had no lower limit, and if it is then below the smallest normal number it becomes
-        a zero of its sign.
+        True: IEEE 754. False, which saves the shifters: a subnormal operand counts as a zero of its sign; the
+        product is rounded as if the exponent had no lower limit, and if it is then below the smallest normal number it
+        becomes a zero of its sign.
     scale_bits : int
         0 to 10. If not 0, there is a port `scale`, and the result is `a * b * 2**scale`.
 
@@ -96,8 +96,8 @@ class FloatMul(wiring.Component):
         marks = Cat(Const(0, frac - 1), nan, Const(0, exp), (self.a[-1] ^ self.b[-1]) & ~nan)
 
         # Exponents travel with an offset, above every negative one. `power` less the offset is the code of a product
-        # whose leading one is in the highest place (gradual) or the second highest (flush). An infinite operand sets the highest bit: far in
-        # overflow; a flushed zero clears all: far in underflow.
+        # whose leading one is in the highest place (with subnormals) or the second highest (without). An infinite
+        # operand sets the highest bit: far in overflow; a flushed zero clears all others: far in underflow.
         offset = 1 << max(exp + 1, self.scale_bits, 5) + 1
         power = Signal(offset.bit_length() + 1)
         power_sum = codes[0] + codes[1] + (offset - fmt.bias + int(self.subnormals))
@@ -115,8 +115,8 @@ class FloatMul(wiring.Component):
         normalise = self._normalise_gradual if self.subnormals else self._normalise_flush
         sig, base, marks = normalise(m, pipe, product, power, marks, offset)
 
-        # Round to nearest even, up or not by a table of the last place, guard and sticky; a carry out of the fraction is
-        # the right carry into the exponent.
+        # Round to nearest even, up or not by a table of the last place, guard and sticky; a carry out of the fraction
+        # is the right carry into the exponent.
         rounded, infinite = Signal(len(base) + frac), Signal()
         m.d.comb += rounded.eq(Cat(sig[2:], base) + (Const(0b11001000, 8) >> sig[:3])[0])
         least = 0 if self.subnormals else offset
@@ -131,7 +131,7 @@ class FloatMul(wiring.Component):
         return m
 
     def _normalise_flush(self, m, pipe, product, power, marks, offset):
-        """Fraction with guard and sticky, and exponent code with its offset: the leading one is in one of two places."""
+        """Fraction with guard and sticky, and exponent code with offset; the leading one is in one of two places."""
         frac = self.fmt.frac
         high = product[-1]
         normal, base = Signal(len(product)), Signal(len(power))

@@ -7,7 +7,7 @@ from sim.golden.add import add_value
 from sim.golden.mul import mul_value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def backward(errors, columns, kernel, stride, padding, e, subnormals, p):
     """``e[t] = W^T * d[t]``: ascending kernel tap, ascending output channel; an error of zero adds nothing.
 

@@ -6,7 +6,7 @@ from numba import njit
 from sim.golden.add import add_value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def forward(spikes, weights, biases, has_bias, kernel, stride, padding, x, p):
     """``x[t] = W * s[t] + b``: ascending kernel tap, ascending input channel, bias last.
 

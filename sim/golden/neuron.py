@@ -7,7 +7,7 @@ from sim.golden.add import add_value
 from sim.golden.mul import mul_value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def neuron(x, leak, threshold, low, high, soft, subnormals, spikes, masks, potentials, p):
     """``u[t] = leak * u[t-1] + x[t]``, a spike where u >= threshold, then the reset; initial potential 0.
 

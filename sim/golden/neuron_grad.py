@@ -7,7 +7,7 @@ from sim.golden.add import add_value
 from sim.golden.mul import mul_value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def neuron_grad(e, spikes, masks, potentials, leak, threshold, slope, triangle, soft, subnormals, d, p):
     """``d[t] = h[t] * e[t] + leak * (1 - s[t]) * d[t+1]``, last timestep first, the reset detached.
 

@@ -7,7 +7,7 @@ from sim.golden.add import add_value
 from sim.golden.mul import mul_value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def update(weights, momenta, gradients, momentum, minus_rate, scale, subnormals, p):
     """``v = momentum * v + g``; ``w = minus_rate * 2**scale * v + w``; ``g = 0``, element by element.
 

@@ -6,7 +6,7 @@ from numba import njit
 from sim.golden.add import add_value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def weight_grad(spikes, errors, gradients, bias_gradients, has_bias, kernel, stride, padding, p):
     """``dW += sum_t d[t] (x) s[t]`` on top of what earlier samples left: ascending output position, ascending timestep.
 

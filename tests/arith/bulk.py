@@ -135,4 +135,4 @@ class Bulk:
         out = np.zeros((len(self.units), a.size), np.uint64)
         self._drive(a.ctypes.data, b.ctypes.data, scale.ctypes.data, a.size, out.ctypes.data)
         return [((row & ((1 << unit.fmt.width) - 1)).astype(np.uint32), (row >> unit.fmt.width).astype(bool))
-                for unit, row in zip(self.units, out)]
+                for unit, row in zip(self.units, out, strict=True)]

@@ -1,8 +1,11 @@
 """Operands for the tests of arithmetic: every pair of exponents with boundary fractions, specials, and random ones."""
 
+import gc
 import os
 
 import numpy as np
+
+from hw.errors import TridentError
 
 FULL = os.environ.get("TRIDENT_FULL") == "1"
 
@@ -13,7 +16,7 @@ _CHUNK = 1_000_000
 
 
 def boundary(fmt):
-    """Raw bits of both signs, every exponent code, and the fractions where rounding and carries change; with specials."""
+    """Raw bits of both signs, every exponent code, and the fractions where rounding and carries change."""
     ones = fmt.min_normal - 1
     fractions = {0, 1, 2, 3, ones, ones - 1, ones >> 1, (ones >> 1) + 1, ones // 3}
     fractions = np.array(sorted(f for f in fractions if 0 <= f <= ones))
@@ -32,7 +35,7 @@ def boundary_pairs(fmt):
 
 
 def random_chunks(width, pairs=PAIRS, seed=1):
-    """Chunks of (a, b, scale): raw bits of a width, and scales of -512 to 511; in a half of the pairs b is near a or -a."""
+    """Chunks of (a, b, scale): raw bits of a width, scales of -512 to 511; in half of the pairs b is near a or -a."""
     rng = np.random.default_rng(seed)
     while pairs > 0:
         count = min(pairs, _CHUNK)
@@ -65,3 +68,15 @@ def assert_unit(unit, got, expected, *operands):
         assert_same(nonfinite.astype(np.int64), ((expected & unit.fmt.inf) == unit.fmt.inf).astype(np.int64), *operands)
     except AssertionError as error:
         raise AssertionError(f"{name}: {error}") from None
+
+
+def refusal(build):
+    """The sentence with which a constructor refuses its arguments; the object is gone when this returns."""
+    try:
+        build()
+    except TridentError as error:
+        sentence = str(error)
+        error.__traceback__ = None
+        gc.collect()
+        return sentence
+    raise AssertionError("nothing was refused")
