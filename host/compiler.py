@@ -10,6 +10,8 @@ from hw.config import CoreConfig
 from hw.errors import TridentError
 from hw.layouts import ERROR_SLOTS, INSTRUCTION, JOB, SPIKE_SLOTS, TOKEN_BITS, Opcode, Token
 
+KINDS = ("forward", "backward", "weight_grad", "update", "update_bias")  # jobs of a layer
+
 
 @dataclass(frozen=True)
 class Region:
@@ -102,14 +104,11 @@ class Plan:
 
     def _check_limits(self):
         cfg, count = self.cfg, len(self.layers)
-        for what, needed, parameter in (
-            ("layers", 4 * count + 2, "jobs"),
-            ("layers", 5 * count + 6, "program_words"),
-            ("layers", 2 * count, "queue_depth"),
-        ):
+        needs = {"jobs": len(KINDS) * count + 2, "program_words": 5 * count + 7, "queue_depth": 2 * count}
+        for parameter, needed in needs.items():
             if needed > getattr(cfg, parameter):
                 raise TridentError(
-                    f"{count} {what} need {parameter} of at least {needed}, the core has {getattr(cfg, parameter)}"
+                    f"{count} layers need {parameter} of at least {needed}, the core has {getattr(cfg, parameter)}"
                 )
         y, x, _ = max((layer.image for layer in self.layers), key=lambda image: max(image[:2]))
         if max(y, x) > 255:
@@ -130,18 +129,17 @@ class Plan:
 
     # Job numbers
     def job(self, kind: str, layer: int = 0) -> int:
-        """The number of a job: receive, send, or one of four per layer."""
+        """The number of a job: receive, send, or one of :data:`KINDS` per layer."""
         if kind in ("receive", "send"):
             return ("receive", "send").index(kind)
-        kinds = ("forward", "backward", "weight_grad", "update")
-        return 2 + 4 * layer + kinds.index(kind)
+        return 2 + len(KINDS) * layer + KINDS.index(kind)
 
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
         if number < 2:
             return ("receive", "send")[number]
-        layer, kind = divmod(number - 2, 4)
-        return f"{('forward', 'backward', 'weight_grad', 'update')[kind]} of layer {layer + 1} ({self.layers[layer].layer})"
+        layer, kind = divmod(number - 2, len(KINDS))
+        return f"{KINDS[kind].replace('_bias', '')} of layer {layer + 1} ({self.layers[layer].layer})"
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, list[int]]:
         """The words of every job."""
@@ -154,12 +152,22 @@ class Plan:
             result[self.job("forward", n)] = self._forward(placed, neuron)
             result[self.job("backward", n)] = self._loss(neuron) if n == 0 else self._backward(n, neuron)
             result[self.job("weight_grad", n)] = self._weight_grad(placed)
-            result[self.job("update", n)] = self._update(placed, updates)
-        return result
+        return result | self.update_jobs(updates)
 
     def update_jobs(self, updates: UpdateConstants) -> dict[int, list[int]]:
         """The jobs that change with the learning rate or the loss scale."""
-        return {self.job("update", n): self._update(placed, updates) for n, placed in enumerate(self.layers)}
+        result = {}
+        for n, placed in enumerate(self.layers):
+            constants = {"leak": updates.momentum, "threshold": updates.minus_rate, "scale": updates.scale & 0xFF}
+            weights = placed.weights
+            bias_tiles = weights.groups if placed.layer.bias else 0
+            rows = weights.rows - bias_tiles * self.cfg.lanes
+            result[self.job("update", n)] = JOB.pack(tile=placed.tile, count=rows, group_step=1, **constants)
+            # One row of each of the biases' tiles is in use
+            result[self.job("update_bias", n)] = JOB.pack(
+                tile=placed.tile + weights.tiles - bias_tiles, count=bias_tiles, group_step=self.cfg.lanes, **constants
+            )
+        return result
 
     def _window(self, layer: Layer) -> dict:
         return {"kernel": layer.kernel, "padding": layer.padding, "stride2": layer.stride == 2}
@@ -232,12 +240,6 @@ class Plan:
             count=weights.all_blocks, bias=layer.bias,
         )  # fmt: skip
 
-    def _update(self, placed: PlacedLayer, updates: UpdateConstants) -> list[int]:
-        return JOB.pack(
-            tile=placed.tile, count=placed.weights.rows, leak=updates.momentum, threshold=updates.minus_rate,
-            scale=updates.scale & 0xFF,
-        )  # fmt: skip
-
     # Programs
     def _tokens(self, **counts: int) -> int:
         return sum(count << TOKEN_BITS * Token[name] for name, count in counts.items())
@@ -257,7 +259,10 @@ class Plan:
             program.append(_instruction(Opcode.WEIGHT_GRAD, self.job("weight_grad", n), (Token.ERRORS_READY,), post))
         program.append(self._loop())
         program.append(_instruction(Opcode.BARRIER))
-        program += [_instruction(Opcode.UPDATE, self.job("update", n)) for n in range(count)]
+        for n, placed in enumerate(self.layers):
+            program.append(_instruction(Opcode.UPDATE, self.job("update", n)))
+            if placed.layer.bias:
+                program.append(_instruction(Opcode.UPDATE, self.job("update_bias", n)))
         program.append(_instruction(Opcode.HALT))
         return program
 

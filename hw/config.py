@@ -51,6 +51,7 @@ class CoreConfig:
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, two samples each).
     error_words: words of ``lanes * timesteps`` errors (all layers).
     jobs, program_words, queue_depth: descriptors, instructions, and instructions waiting per engine.
+    prefetch_jobs: load an engine's next descriptor while it runs; costs registers.
     """
 
     lanes: int = 8
@@ -73,12 +74,15 @@ class CoreConfig:
     jobs: int = 64
     program_words: int = 64
     queue_depth: int = 16
+    prefetch_jobs: bool = True
 
     def __post_init__(self):
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise TridentError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+        if not isinstance(self.prefetch_jobs, bool):
+            raise TridentError(f"prefetch_jobs must be true or false, not {self.prefetch_jobs!r}")
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
             if not _power_of_two(getattr(self, name)):
                 raise TridentError(f"{name} must be a power of two, not {getattr(self, name)}")
@@ -188,7 +192,7 @@ PRESETS = {
     "SMALL": CoreConfig(),
     "FPGA": CoreConfig(
         lanes=1, timesteps=4, words=1, accumulators=64, mul_stages=3,
-        weight_rows=2048, spike_words=1024, error_words=256, jobs=32,
+        weight_rows=2048, spike_words=1024, error_words=256, jobs=32, prefetch_jobs=False,
     ),
     "WIDE": CoreConfig(
         lanes=16, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=4, accumulators=64,

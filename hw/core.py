@@ -18,6 +18,7 @@ from hw.host_port import HostPort
 from hw.layouts import GRADIENT_FAULTS, WORD, Fault, Opcode, Space
 from hw.memory import SharedMemory, WeightMemory
 from hw.sequencer import Sequencer
+from hw.streams import link
 from hw.transfer import ReceiveUnit, SendUnit
 
 
@@ -61,10 +62,10 @@ class Core(wiring.Component):
         m.submodules.send = send = SendUnit(cfg)
         clients = (neuron_grad, neuron, update)
         m.submodules.mac = mac = SharedMac(cfg, [unit.tag.size for unit in clients])
-        wiring.connect(m, wiring.flipped(self.i), host.i)
-        wiring.connect(m, host.o, wiring.flipped(self.o))
-        wiring.connect(m, host.sample, receive.i)
-        wiring.connect(m, send.o, host.send)
+        link(m, self.i, host.i)
+        link(m, host.o, self.o)
+        link(m, host.sample, receive.i)
+        link(m, send.o, host.send)
         for n, unit in enumerate(clients):
             m.d.comb += [
                 mac.i[n].valid.eq(unit.request.valid),
@@ -178,7 +179,7 @@ class Core(wiring.Component):
         ]
 
         # From engine to engine
-        wiring.connect(m, forward.o, neuron.i)
+        link(m, forward.o, neuron.i)
         with m.If(loss.busy):
             m.d.comb += [
                 neuron_grad.i.payload.eq(loss.o.payload),

@@ -15,20 +15,21 @@ JOB_INDEX_BITS = (JOB.words - 1).bit_length()
 class Launcher(wiring.Component):
     """Run the instructions of one queue in order: load the job, take the tokens, start, wait, give tokens.
 
-    The job is loaded while the tokens are awaited. From the end of one job to the start of the next pass
-    ``JOB.words + 4`` cycles.
+    With ``prefetch`` a job is loaded while the one before it runs, and 3 cycles pass from the end of a job to the start of
+    the next; without, a job has one set of registers, and ``JOB.words + 5`` cycles pass.
 
     Members
     -------
     i : stream of queue entries
     load, load_job : Out, asks for a job's words; load_valid, load_index, load_word : In, the words
     available : In, tokens that can be taken; take, post : Out, tokens taken and given in this cycle
-    job, slot, odd, loss : Out, the job that runs, the sample's slot of spikes, its slot of errors, whether it is the loss
+    job, number, slot, odd, loss : Out, the job that runs, its number, the sample's slot of spikes, its slot of errors, whether it is the loss
     start : Out(1), a pulse; busy : In(1), from the cycle after ``start`` until the engine is done
     idle : Out(1); waiting : Out, tokens that are awaited and missing; running : Out(1)
     """
 
-    def __init__(self):
+    def __init__(self, prefetch: bool):
+        self.prefetch = prefetch
         super().__init__({
             "i": In(stream.Signature(ENTRY)),
             "load": Out(1),
@@ -40,6 +41,7 @@ class Launcher(wiring.Component):
             "take": Out(TOKENS),
             "post": Out(TOKENS),
             "job": Out(JOB.shape()),
+            "number": Out(8),
             "slot": Out(2),
             "odd": Out(1),
             "loss": Out(1),
@@ -52,39 +54,52 @@ class Launcher(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        entry = Signal(ENTRY)
-        words = [Signal(WORD, name=f"job{n}") for n in range(JOB.words)]
+        # What is being loaded, and what runs; one and the same without prefetch
+        loaded, running = Signal(ENTRY), Signal(ENTRY)
+        loaded_words = [Signal(WORD, name=f"loaded{n}") for n in range(JOB.words)]
+        words = [Signal(WORD, name=f"job{n}") for n in range(JOB.words)] if self.prefetch else loaded_words
+        busy = Signal()
+        starting = Signal()
+        missing = loaded.wait & ~self.available
         m.d.comb += [
             self.job.eq(Cat(words)),
-            self.load_job.eq(entry.job),
-            self.slot.eq(entry.slot),
-            self.odd.eq(entry.odd),
-            self.loss.eq(entry.loss),
+            self.load_job.eq(loaded.job),
+            self.number.eq(running.job),
+            self.slot.eq(running.slot),
+            self.odd.eq(running.odd),
+            self.loss.eq(running.loss),
+            self.running.eq(busy),
+            self.post.eq(Mux(busy & ~self.busy, running.post, 0)),
+            self.start.eq(starting),
         ]
-        for n, word in enumerate(words):
+        for n, word in enumerate(loaded_words):
             with m.If(self.load_valid & (self.load_index == n)):
                 m.d.sync += word.eq(self.load_word)
-        missing = entry.wait & ~self.available
         with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += [self.i.ready.eq(1), self.idle.eq(~self.i.valid)]
-                with m.If(self.i.valid):
-                    m.d.sync += entry.eq(self.i.payload)
+            with m.State("EMPTY"):
+                may = 1 if self.prefetch else ~busy & ~starting
+                m.d.comb += [self.i.ready.eq(may), self.idle.eq(~self.i.valid & ~busy & ~starting)]
+                with m.If(self.i.valid & may):
+                    m.d.sync += loaded.eq(self.i.payload)
                     m.next = "LOAD"
             with m.State("LOAD"):
                 m.d.comb += self.load.eq(1)
                 with m.If(self.load_valid & (self.load_index == JOB.words - 1)):
-                    m.next = "TOKENS"
-            with m.State("TOKENS"):
-                m.d.comb += self.waiting.eq(missing)
-                with m.If(~missing.any()):
-                    m.d.comb += [self.take.eq(entry.wait), self.start.eq(1)]
-                    m.next = "RUN"
-            with m.State("RUN"):
-                m.d.comb += self.running.eq(1)
-                with m.If(~self.busy):
-                    m.d.comb += self.post.eq(entry.post)
-                    m.next = "IDLE"
+                    m.next = "FULL"
+            with m.State("FULL"):
+                with m.If(~busy & ~starting):
+                    m.d.comb += self.waiting.eq(missing)
+                    with m.If(~missing.any()):
+                        m.d.comb += self.take.eq(loaded.wait)
+                        m.d.sync += [starting.eq(1), running.eq(loaded)]
+                        if self.prefetch:
+                            m.d.sync += [word.eq(new) for word, new in zip(words, loaded_words, strict=True)]
+                        m.next = "EMPTY"
+        # The engine sees its job a cycle before the start
+        with m.If(starting):
+            m.d.sync += [starting.eq(0), busy.eq(1)]
+        with m.If(busy & ~self.busy):
+            m.d.sync += busy.eq(0)
         return m
 
 
@@ -149,13 +164,13 @@ class Sequencer(wiring.Component):
         for n, opcode in enumerate(QUEUES):
             name = opcode.name.lower()
             m.submodules[f"{name}_queue"] = queue = fifo.SyncFIFO(width=ENTRY.size, depth=cfg.queue_depth)
-            m.submodules[f"{name}_launcher"] = launcher = Launcher()
+            m.submodules[f"{name}_launcher"] = launcher = Launcher(cfg.prefetch_jobs)
             m.d.comb += [
                 launcher.i.payload.eq(queue.r_data),
                 launcher.i.valid.eq(queue.r_rdy),
                 queue.r_en.eq(launcher.i.ready),
                 self.job[n].eq(launcher.job),
-                self.number[n].eq(launcher.load_job),
+                self.number[n].eq(launcher.number),
                 self.slot[n].eq(launcher.slot),
                 self.odd[n].eq(launcher.odd),
                 self.go[n].eq(launcher.start),

@@ -19,7 +19,7 @@ class UpdateUnit(wiring.Component):
 
     Members
     -------
-    job : In, `tile`, `count` rows and the constants; start : In(1); busy : Out(1); skip : In(1)
+    job : In, `tile`, `count` rows `group_step` apart, and the constants; start : In(1); busy : Out(1); skip : In(1)
     request, result... : a client of the shared multiply-adder
     gradient_address, gradient_read, gradients; gradient_clear_address, gradient_clear
     momentum_address, momentum_read, momenta; momentum_write_address, momentum_write, momentum_data
@@ -69,7 +69,7 @@ class UpdateUnit(wiring.Component):
         with m.If(self.start):
             m.d.sync += [address.eq(job.tile << cfg.lane_bits), left.eq(job.count)]
         with m.Elif(fetch.en):
-            m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
+            m.d.sync += [address.eq(address + job.group_step), left.eq(left - 1)]
 
         # First pass: momentum; second: weight, which is read while the row waits its turn
         m.submodules.passes = passes = PassLoop(self.item, depth=cfg.mac_stages + 4)

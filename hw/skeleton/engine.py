@@ -12,6 +12,7 @@ from hw.skeleton.gather import Gather
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.rows import RowLoop
 from hw.skeleton.scan import Scan
+from hw.streams import link
 
 ACTIVITY = data.StructLayout({
     "running": 1,  # a job is under way
@@ -81,19 +82,19 @@ class Engine(wiring.Component):
         m.submodules.rows = rows = RowLoop(payloads)
         m.submodules.beats = beats = BeatLoop(payloads, self.drain)
         m.submodules.array = array = self.array
-        wiring.connect(m, walker.o, gather.i)
-        wiring.connect(m, gather.o, scan.i)
-        wiring.connect(m, scan.o, rows.i)
-        wiring.connect(m, rows.o, beats.i)
+        link(m, walker.o, gather.i)
+        link(m, gather.o, scan.i)
+        link(m, scan.o, rows.i)
+        link(m, rows.o, beats.i)
         held = []
         if self.has_operand:
             m.submodules.operand = fetch = Fetch(payloads.op)
-            wiring.connect(m, beats.o, fetch.i)
-            wiring.connect(m, fetch.o, array.i)
+            link(m, beats.o, fetch.i)
+            link(m, fetch.o, array.i)
             self.connect_operand(m, fetch)
             held.append(fetch.o.valid)
         else:
-            wiring.connect(m, beats.o, array.i)
+            link(m, beats.o, array.i)
         draining = self.connect_drain(m)
         held += [walker.busy, walker.o.valid, gather.busy, gather.o.valid, scan.o.valid, rows.o.valid]
 

@@ -1,0 +1,66 @@
+"""Streams: a checked connection, and random stalls on every connection for verification."""
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from random import Random
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+_stalls: ContextVar[Random | None] = ContextVar("stalls", default=None)
+
+
+@contextmanager
+def random_stalls(seed: int):
+    """Within this context, every connection that :func:`link` makes at elaboration gets a :class:`Throttle`."""
+    token = _stalls.set(Random(seed))
+    try:
+        yield
+    finally:
+        _stalls.reset(token)
+
+
+class Throttle(wiring.Component):
+    """Let a stream through in random cycles; a transfer that is offered stays offered until it is taken.
+
+    Members
+    -------
+    i, o : streams of ``shape``
+    """
+
+    def __init__(self, shape, seed: int):
+        self.seed = seed & 0xFFFF or 1
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        noise = Signal(16, init=self.seed)  # Galois register, period 2**16 - 1
+        m.d.sync += noise.eq((noise >> 1) ^ (noise[0].replicate(16) & 0xB400))
+        passing, offered = Signal(), Signal()
+        m.d.comb += [
+            passing.eq(offered | (noise[:3] != 0) & noise[5]),
+            self.o.payload.eq(self.i.payload),
+            self.o.valid.eq(self.i.valid & passing),
+            self.i.ready.eq(self.o.ready & passing),
+        ]
+        m.d.sync += offered.eq(self.o.valid & ~self.o.ready)
+        return m
+
+
+def link(m: Module, source, sink):
+    """Connect a stream's source to its sink; their payloads must have the same shape.
+
+    Raises TypeError where they differ, which ``wiring.connect`` would let pass.
+    """
+    if source.payload.shape() != sink.payload.shape():
+        raise TypeError(f"a stream of {source.payload.shape()!r} cannot feed a stream of {sink.payload.shape()!r}")
+    stalls = _stalls.get()
+    if stalls is None:
+        parts = [(source, sink)]
+    else:
+        throttle = Throttle(source.payload.shape(), stalls.getrandbits(16))
+        m.submodules += throttle
+        parts = [(source, throttle.i), (throttle.o, sink)]
+    for out, into in parts:
+        m.d.comb += [into.valid.eq(out.valid), into.payload.eq(out.payload), out.ready.eq(into.ready)]
