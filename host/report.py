@@ -21,7 +21,13 @@ SERIES = {
     "golden": dict(color="#0072B2", ls="--", lw=1.6, marker="s", ms=3.5),
     "float32": dict(color="#1B2733", ls=":", lw=1.6, marker="^", ms=3.5),
 }
-ACTIVITIES = {"busy": "#0072B2", "stalled": "#E69F00", "idle": "#D3D8DE"}
+ACTIVITIES = {
+    "busy": "#0072B2",
+    "draining": "#56B4E9",
+    "stalled": "#E69F00",
+    "searching": "#CC79A7",
+    "idle": "#D3D8DE",
+}
 INK = "#1B2733"
 STYLE = {
     "svg.hashsalt": "trident",
@@ -79,7 +85,8 @@ class RunRecord:
     layers
         Per layer its ``name``, ``firing_rate`` and ``gradient_sparsity``, both within 0 to 1.
     engines
-        Cycles by engine and activity: "busy", "stalled" and "idle".
+        Cycles by engine and activity: "busy" (operations start), "draining" (finished sums leave), "stalled" (an
+        operation waits), "searching" (a job is under way, but nothing of this), and "idle" (no job).
     verdict
         How the run ended.
     """
@@ -141,7 +148,11 @@ def write_report(path: str | Path, run: RunRecord):
             "cycles": _cycles(run),
         }
     page = environment.get_template("report.html.j2").render(
-        run=run, plots=plots, busy={name: _busy(cycles) for name, cycles in run.engines.items()}
+        run=run,
+        plots=plots,
+        activities=list(ACTIVITIES),
+        running={name: _running(cycles) for name, cycles in run.engines.items()},
+        busy={name: _busy(cycles) for name, cycles in run.engines.items()},
     )
     try:
         Path(path).write_text(page, encoding="utf-8")
@@ -203,7 +214,7 @@ def _cycles(run: RunRecord) -> str | None:
         left = {name: left[name] + count for name, count in zip(left, counts)}
     for name, cycles in run.engines.items():
         axes.annotate(
-            f"{100 * _busy(cycles):.1f} % busy",
+            f"running {100 * _running(cycles):.0f} % of the time,\nbusy {100 * _busy(cycles):.0f} % of that",
             (left[name], name),
             (5, 0),
             textcoords="offset points",
@@ -212,15 +223,21 @@ def _cycles(run: RunRecord) -> str | None:
             fontsize=8.5,
         )
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.12 * max(max(left.values()), 1))
+    axes.set_xlim(0, 1.22 * max(max(left.values()), 1))
     axes.set_xlabel("cycles")
     axes.xaxis.set_major_formatter(EngFormatter())
     _legend_above(figure, axes)
     return _svg(figure)
 
 
+def _running(cycles: dict[str, int]) -> float:
+    """Share of all cycles in which the engine has a job."""
+    return 1 - cycles["idle"] / sum(cycles.values()) if any(cycles.values()) else 0.0
+
+
 def _busy(cycles: dict[str, int]) -> float:
-    return cycles["busy"] / max(sum(cycles.values()), 1)
+    """Share of the cycles with a job in which an operation starts."""
+    return cycles["busy"] / max(sum(cycles.values()) - cycles["idle"], 1)
 
 
 def _plot(size: tuple[float, float]):
@@ -234,7 +251,7 @@ def _plot(size: tuple[float, float]):
 
 def _legend_above(figure: Figure, axes):
     axes.grid(visible=False, axis="y")
-    figure.legend(frameon=False, ncols=3, loc="outside upper left")
+    figure.legend(frameon=False, ncols=5, loc="outside upper left")
 
 
 def _svg(figure: Figure) -> str:

