@@ -244,8 +244,11 @@ class Plan:
     def _tokens(self, **counts: int) -> int:
         return sum(count << TOKEN_BITS * Token[name] for name, count in counts.items())
 
-    def training_program(self) -> list[int]:
-        """One minibatch: every sample forward, loss, backward, weight_grad; then the update."""
+    def training_program(self, update: bool = True) -> list[int]:
+        """One minibatch: every sample forward, loss, backward, weight_grad; then the update.
+
+        Without ``update`` the gradients stay in their memory, and the next run adds to them.
+        """
         count, slots = len(self.layers), self.spike_slots
         program = [self._tokens(INPUT_FREE=slots, SENT=slots, SLOT_FREE=slots, ERRORS_FREE=self.error_slots)]
         program += self._forward_pass((Token.LOSS_READY, Token.OUTPUT_READY), (Token.SENT,))
@@ -259,7 +262,7 @@ class Plan:
             program.append(_instruction(Opcode.WEIGHT_GRAD, self.job("weight_grad", n), (Token.ERRORS_READY,), post))
         program.append(self._loop())
         program.append(_instruction(Opcode.BARRIER))
-        for n, placed in enumerate(self.layers):
+        for n, placed in enumerate(self.layers if update else ()):
             program.append(_instruction(Opcode.UPDATE, self.job("update", n)))
             if placed.layer.bias:
                 program.append(_instruction(Opcode.UPDATE, self.job("update_bias", n)))

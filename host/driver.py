@@ -181,9 +181,10 @@ class CoreSession:
         lanes = rows[:, :, :, :steps].transpose(0, 1, 3, 2, 4).reshape(y, x, steps, -1)
         return lanes[..., :channels]
 
-    def run(self, spikes: np.ndarray, labels: np.ndarray, train: bool) -> BatchResult:
-        """Run samples uint8 (N, T, y, x, c) through the core; with ``train`` they are one minibatch with its update."""
-        program = self.plan.training_program() if train else self.plan.inference_program()
+    def run(self, spikes: np.ndarray, labels: np.ndarray, train: bool, update: bool = True) -> BatchResult:
+        """Run samples uint8 (N, T, y, x, c) through the core; with ``train`` they are one minibatch with its update,
+        or, without ``update``, their gradients are added to those in memory."""
+        program = self.plan.training_program(update) if train else self.plan.inference_program()
         if program != self._program:
             self.driver.write(Space.PROGRAM, 0, np.array(program, np.uint32))
             self._program = program
