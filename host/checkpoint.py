@@ -55,7 +55,7 @@ class Checkpoint:
         if not path.exists():
             raise TridentError(f"there is no checkpoint to resume from at {path}: start the run without resume")
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             words = json.loads(str(arrays.pop("words")))
             version, settings, progress = words["version"], words["settings"], words["progress"]

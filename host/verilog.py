@@ -17,7 +17,7 @@ _PORT = re.compile(r"^  (input|output) (?:reg )?(?:\[(\d+):0\] )?(\S+) ?;$", re.
 def modules(verilog: str) -> dict[str, list[tuple[str, str, int]]]:
     """Per module, in the order of the text, its ports: name, direction and width in bits."""
     return {
-        match.group(1): [
+        match.group(1).lstrip("\\"): [
             (port.group(3).lstrip("\\"), port.group(1), int(port.group(2) or 0) + 1)
             for port in _PORT.finditer(match.group(2))
         ]
