@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train sim verilog bench lint clean
 
-PYTHON ?= python3
+PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 
@@ -48,7 +48,7 @@ setup: $(VENV)/ready
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo 'error: Trident needs Python 3.11 or newer as $(PYTHON); name another with make PYTHON=...' >&2; exit 1; }
+	  || { echo 'error: Trident needs Python 3.11 or newer, and $(PYTHON) is none: name another with make PYTHON=...' >&2; exit 1; }
 	@for tool in g++ perl; do command -v $$tool > /dev/null \
 	  || { echo "error: $$tool is not installed; the simulator needs it" >&2; exit 1; }; done
 	@echo 'Setting up $(VENV): a few minutes, once.'

@@ -116,7 +116,7 @@ def _run(arguments: list[str] | None) -> int:
     except Interrupted as stopped:
         return _tell(f"{stopped}; --resume (make train RESUME=1) goes on from there", INTERRUPTED, "interrupted")
     except (KeyboardInterrupt, click.Abort):
-        return _tell("what was done since the last checkpoint is lost", INTERRUPTED, "interrupted")
+        return _tell("nothing was kept beyond the last checkpoint, if there is one", INTERRUPTED, "interrupted")
     except (Divergence, NumericFault, CoreStuck, BuildError) as fault:
         return _tell(str(fault), FAILED)
 

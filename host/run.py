@@ -2,7 +2,7 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -45,17 +45,13 @@ def train(spec: RunSpec, folder: Path, console: Console, resume: bool = False, w
     )
     with TemporaryDirectory() as scratch:
         vcd = Path(scratch) / "waves.vcd" if waves else None
-        with console.status("Building the simulation of the core (about a minute, the first time) ..."):
-            link = _build(spec, vcd)
-        _say(console, f"Simulation ready after {perf_counter() - began:.0f} s.")
-        try:
-            trainer = Trainer(spec, link, checkpoint, state)
+        _say(console, "Building the simulation of the core: about a minute, the first time ...")
+        with closing(_build(spec, vcd)) as link, closing(Trainer(spec, link, checkpoint, state)) as trainer:
+            _say(console, f"Simulation ready after {perf_counter() - began:.0f} s.")
             if state:
                 _say(console, f"Going on from {checkpoint}, after {trainer.where}.")
             with _stop_on_interrupt(console) as stop, (Live if console.is_terminal else Plain)(console) as display:
                 trainer.run(display, stop, waves or None)
-        finally:
-            link.close()
         if vcd:
             with console.status("Writing the waves ..."):
                 convert(vcd, folder / "waves.fst")

@@ -107,6 +107,10 @@ class Trainer:
             display.epoch(now)
             self._save()
 
+    def close(self):
+        """End the helper thread; the link stays open."""
+        self.lockstep.close()
+
     @property
     def where(self) -> str:
         """The last minibatch, for messages."""
