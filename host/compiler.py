@@ -46,7 +46,8 @@ class Allocator:
         """Raise TridentError, with the number of words that are missing, if more was taken than there is."""
         if self.used > self.capacity:
             raise TridentError(
-                f"{what} need {self.used} words, {self.used - self.capacity} more than {self.parameter} of {self.capacity}"
+                f"{what} need {self.used} words, {self.used - self.capacity} more than {self.parameter} "
+                f"of {self.capacity}"
             )
 
 
@@ -84,7 +85,10 @@ class Plan:
         sizes = [place[5].size for place in places]
         self.error_slots = ERROR_SLOTS if sum(sizes) * ERROR_SLOTS <= cfg.error_words else 1
         errors = Allocator("error_words", cfg.error_words)
-        self.layers = [PlacedLayer(*place, errors.take(size, self.error_slots)) for place, size in zip(places, sizes, strict=True)]
+        self.layers = [
+            PlacedLayer(*place, errors.take(size, self.error_slots))
+            for place, size in zip(places, sizes, strict=True)
+        ]
         errors.check("the errors of one sample")
         self._check_limits()
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from math import frexp
 
+from host.settings import NeuronSettings
 from hw.arith.format import FloatFormat
 from hw.errors import TridentError
-from host.settings import NeuronSettings
 from sim.golden.format import encode
 
 

@@ -60,7 +60,8 @@ class Driver:
             raise TridentError(f"what answers is no Trident core: it says {magic:#010x}, not {MAGIC:#010x}")
         if digest != config_digest(self.cfg):
             raise TridentError(
-                f"the core has another configuration ({digest:#010x}) than the host expects ({config_digest(self.cfg):#010x})"
+                f"the core has another configuration ({digest:#010x}) than the host expects "
+                f"({config_digest(self.cfg):#010x})"
             )
 
     def _exchange(self, words: np.ndarray, wanted: int, limit: int) -> np.ndarray:
@@ -75,7 +76,7 @@ class Driver:
     def _why(self) -> str:
         """What the engines wait for, as far as the core still answers."""
         header = HEADER.pack(packet=Packet.READ, space=Space.REGISTERS, count=len(STATE))
-        given, out = self.link.exchange(np.array([*header, 0], np.uint32), 1 + len(STATE), 10_000)
+        _, out = self.link.exchange(np.array([*header, 0], np.uint32), 1 + len(STATE), 10_000)
         if len(out) <= len(STATE):
             return "its host port does not answer"
         state = dict(zip(STATE, out[1:].tolist(), strict=True))
@@ -121,7 +122,8 @@ class CoreSession:
         self._updates = UpdateConstants(0, 0, 0)
         self._write_jobs(plan.jobs(neuron, self._updates))
         for space in (Space.GRADIENTS, Space.MOMENTUM):
-            self.load_rows(space, [(np.zeros(p.layer.weight_shape), np.zeros(p.layer.out_channels)) for p in plan.layers])
+            zeros = [(np.zeros(p.layer.weight_shape), np.zeros(p.layer.out_channels)) for p in plan.layers]
+            self.load_rows(space, zeros)
 
     def _write_jobs(self, jobs: dict[int, list[int]]):
         for number, words in jobs.items():

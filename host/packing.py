@@ -54,10 +54,11 @@ def words_to_rows(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:
 
 
 class WeightMap:
-    """Where a layer's weights lie in weight memory: row ``((tap * blocks + block) * groups + group) * lanes + input lane``,
-    one value per output lane; the biases follow as one more block with a single row in use per group.
+    """Where a layer's weights lie in weight memory: row ``((tap * blocks + block) * groups + group) * lanes + input
+    lane``, one value per output lane; the biases follow as one more block with a single row in use per group.
 
-    in_channels: the hardware's input channels of each channel of the layer (a flattened image has padding between pixels).
+    in_channels: the hardware's input channels of each channel of the layer (a flattened image has padding between
+    pixels).
     """
 
     def __init__(self, layer: Layer, cfg: CoreConfig, image: tuple[int, int, int]):

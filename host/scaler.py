@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from hw.arith.format import FloatFormat
-from hw.errors import TridentError
 from host.constants import UpdateConstants
 from host.settings import TrainSettings
+from hw.arith.format import FloatFormat
+from hw.errors import TridentError
 
 
 @dataclass

@@ -174,7 +174,9 @@ class CoreConfig:
 
     @classmethod
     def preset(cls, name: str, **changes) -> "CoreConfig":
-        """A named configuration with some parameters changed. Raises TridentError for a name or key it does not know."""
+        """A named configuration with some parameters changed. Raises TridentError for a name or key it does not
+        know.
+        """
         if name.upper() not in PRESETS:
             raise TridentError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
         known = {field.name for field in fields(cls)}

@@ -78,7 +78,9 @@ def _share_modules(text: str, top: str) -> str:
             del modules[name]
         names = "|".join(map(re.escape, sorted(renamed, key=len, reverse=True)))
         instance = re.compile(rf"^  ({names}) (?= *\S+ +\()", re.MULTILINE)
-        modules = {
-            name: instance.sub(lambda match: f"  {renamed[match.group(1)]} ", body) for name, body in modules.items()
-        }
+
+        def kept(match: re.Match, renamed=renamed) -> str:
+            return f"  {renamed[match.group(1)]} "
+
+        modules = {name: instance.sub(kept, body) for name, body in modules.items()}
     return "\n".join(modules.values())

@@ -33,7 +33,8 @@ class HostPort(wiring.Component):
     Members
     -------
     i, o : streams of 32-bit words, packets as of :class:`hw.layouts.Packet`
-    select : Out, one bit per space that is read or written; write : Out(1); address, wdata : Out; rdata : In, per space,
+    select : Out, one bit per space that is read or written; write : Out(1); address, wdata : Out; rdata : In, per
+        space,
         one cycle after the address
     start, samples : Out, start the program; halted : In(1), a pulse; status : In(32), sent with HALTED
     sample : stream of 32-bit words for the receive unit

@@ -130,7 +130,7 @@ class Opcode(IntEnum):
     RECEIVE = 4
     SEND = 5
     LOSS = 6  # runs in backward's queue
-    LOOP = 7  # next sample: go back to instruction `job` until all samples are dispatched; `post` is the number of slots
+    LOOP = 7  # next sample: back to instruction `job` until all samples are dispatched; `post` is the number of slots
     BARRIER = 8  # wait until every queue and engine is idle
     HALT = 9  # wait as BARRIER does, then tell the host
 

@@ -75,9 +75,9 @@ class SharedMemory(wiring.Component):
 class WeightMemory(wiring.Component):
     """Weights that rows and columns are read from without conflict: ``lanes`` banks, skewed.
 
-    A tile is a square of ``lanes`` inputs by ``lanes`` outputs. Row ``number`` holds one input's weights to all outputs; the
-    weight to output k lies in bank ``(k + number) mod lanes``. So a column, one output's weights from all inputs, has
-    each of its values in another bank too. Reads take one cycle; outputs hold while the enable is low.
+    A tile is a square of ``lanes`` inputs by ``lanes`` outputs. Row ``number`` holds one input's weights to all
+    outputs; the weight to output k lies in bank ``(k + number) mod lanes``. So a column, one output's weights from all
+    inputs, has each of its values in another bank too. Reads take one cycle; outputs hold while the enable is low.
 
     Members
     -------

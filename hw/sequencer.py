@@ -15,15 +15,16 @@ JOB_INDEX_BITS = (JOB.words - 1).bit_length()
 class Launcher(wiring.Component):
     """Run the instructions of one queue in order: load the job, take the tokens, start, wait, give tokens.
 
-    With ``prefetch`` a job is loaded while the one before it runs, and 3 cycles pass from the end of a job to the start of
-    the next; without, a job has one set of registers, and ``JOB.words + 5`` cycles pass.
+    With ``prefetch`` a job is loaded while the one before it runs, and 3 cycles pass from the end of a job to the start
+    of the next; without, a job has one set of registers, and ``JOB.words + 5`` cycles pass.
 
     Members
     -------
     i : stream of queue entries
     load, load_job : Out, asks for a job's words; load_valid, load_index, load_word : In, the words
     available : In, tokens that can be taken; take, post : Out, tokens taken and given in this cycle
-    job, number, slot, odd, loss : Out, the job that runs, its number, the sample's slot of spikes, its slot of errors, whether it is the loss
+    job, number, slot, odd, loss : Out, the job that runs, its number, the sample's slot of spikes, its slot of errors,
+        whether it is the loss
     start : Out(1), a pulse; busy : In(1), from the cycle after ``start`` until the engine is done
     idle : Out(1); waiting : Out, tokens that are awaited and missing; running : Out(1)
     """
@@ -107,8 +108,8 @@ class Sequencer(wiring.Component):
     """Fetch the program's instructions in order and put each into its engine's queue.
 
     Word 0 of the program holds the tokens' first counts, 4 bits each; instructions follow. LOOP goes back until every
-    sample has been dispatched. It moves on to the next slot of spikes (of as many as its ``post`` field says) and to the
-    other slot of errors, so that consecutive samples use different memory.
+    sample has been dispatched. It moves on to the next slot of spikes (of as many as its ``post`` field says) and to
+    the other slot of errors, so that consecutive samples use different memory.
 
     Members
     -------
@@ -239,7 +240,7 @@ class Sequencer(wiring.Component):
         ]
         target = Mux(instruction.opcode == Opcode.LOSS, Opcode.BACKWARD, instruction.opcode)
         room = Array(queue.w_rdy for queue in queues)[target]
-        for n, queue in enumerate(queues):
+        for queue in queues:
             m.d.comb += queue.w_data.eq(entry)
         with m.FSM():
             with m.State("IDLE"):

@@ -1,6 +1,6 @@
 """Samples in, spikes out: the two engines that move words between the core's memories and the host."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 

@@ -32,8 +32,8 @@ def _run(command: list[str], folder: Path):
 def library(verilog: str, top: str, driver: str, options: tuple[str, ...] = ()) -> ctypes.CDLL:
     """Verilate ``verilog`` with top module ``top``, compile it with the C++ text ``driver`` and load the result.
 
-    The driver includes ``V<top>.h`` and exports functions with C linkage. ``options`` go to Verilator. A library that is
-    there already, for the same text, driver and options, is loaded as it is.
+    The driver includes ``V<top>.h`` and exports functions with C linkage. ``options`` go to Verilator. A library that
+    is there already, for the same text, driver and options, is loaded as it is.
     Raises :class:`BuildError` when a tool is missing or fails.
     """
     digest = hashlib.sha256("\0".join((verilog, top, driver, *options, *_VERILATOR, *_COMPILER)).encode())
@@ -50,7 +50,8 @@ def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[s
     work.mkdir(parents=True)
     (work / f"{top}.v").write_text(verilog)
     (work / "driver.cpp").write_text(driver)
-    _run([str(TOOL), *_VERILATOR, *options, "--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v"], work)
+    names = ("--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v")
+    _run([str(TOOL), *_VERILATOR, *options, *names], work)
     root = TOOL.parents[1]
     include = root / "share" / "verilator" / "include"
     if not include.exists():
@@ -61,7 +62,7 @@ def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[s
     if "--trace-fst" in options:
         runtime.append("verilated_fst_c.cpp")
     sources = [*sorted(work.glob("*.cpp")), *(include / name for name in runtime)]
-    flags = [*_COMPILER, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}", "-DVM_TRACE=%d" % bool(options)]
+    flags = [*_COMPILER, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}"]
 
     def compile_one(source: Path) -> str:
         result = work / f"{source.stem}.o"

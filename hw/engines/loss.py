@@ -18,9 +18,9 @@ def table_address(cfg: CoreConfig, count: int, target: bool) -> int:
 class LossUnit(wiring.Component):
     """``e = table[spikes fired, is it the label's neuron]``, the same at every timestep.
 
-    The host fills the table with ``2 * (count / T - target) / (classes * T) * loss scale`` for the mean squared error of the rate;
-    any loss that depends on a neuron's count and target alone fits. One group takes ``lanes + timesteps`` cycles and the
-    waits of the neuron-gradient unit. Lanes beyond the classes get +0.
+    The host fills the table with ``2 * (count / T - target) / (classes * T) * loss scale`` for the mean squared error
+    of the rate; any loss that depends on a neuron's count and target alone fits. One group takes ``lanes + timesteps``
+    cycles and the waits of the neuron-gradient unit. Lanes beyond the classes get +0.
 
     Members
     -------

@@ -17,16 +17,17 @@ from hw.skeleton.queue import neuron_item
 class NeuronGradUnit(wiring.Component):
     """``d[t] = h[t] * e[t] + leak * (1 - s[t]) * d[t+1]``, last timestep first, the reset detached.
 
-    Rectangle: h is the stored bit, one multiply-add. Triangle: ``h = max(0, 1 - |u - threshold| / window)`` from the stored
-    potential, four passes: ``1 * u - threshold``; ``slope * |.| + 1``; ``h * e``; then as above. With a soft reset the
-    factor (1 - s) is absent. Beside the errors, a mask word says which of them are not zero.
+    Rectangle: h is the stored bit, one multiply-add. Triangle: ``h = max(0, 1 - |u - threshold| / window)`` from the
+    stored potential, four passes: ``1 * u - threshold``; ``slope * |.| + 1``; ``h * e``; then as above. With a soft
+    reset the factor (1 - s) is absent. Beside the errors, a mask word says which of them are not zero.
 
     Members
     -------
     job : In, constants; dst, aux : In, first error word that is written and first spike word, for this sample
     i : stream of rows of e
     request, result... : a client of the shared multiply-adder
-    spike_address, spike_en, spikes, masks : read port for the layer's spike and mask words; spike_hold : Out(1), it must
+    spike_address, spike_en, spikes, masks : read port for the layer's spike and mask words; spike_hold : Out(1), it
+        must
         keep its output
     potential_address, potential_en, potentials : read port for potentials
     error_address, error_en, errors : write port for errors (row = word, timestep)

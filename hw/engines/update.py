@@ -14,8 +14,8 @@ from hw.skeleton.passes import PassLoop
 class UpdateUnit(wiring.Component):
     """``v = momentum * v + g``; ``w = -rate * 2**scale * v + w``; ``g = 0``, row by row, 2 cycles a row.
 
-    With ``skip`` only the gradients are cleared, 1 cycle a row. The learning rate divided by loss scale and batch size comes
-    as a significand and a power of two, so that it keeps its precision however small it is.
+    With ``skip`` only the gradients are cleared, 1 cycle a row. The learning rate divided by loss scale and batch size
+    comes as a significand and a power of two, so that it keeps its precision however small it is.
 
     Members
     -------

@@ -1,5 +1,7 @@
 """The array of processing elements: output-stationary accumulators around pipelined adders."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -57,10 +59,12 @@ class ProcessingArray(wiring.Component):
         # An accumulator that is still in the adder cannot be read
         fire = Signal()
         hazard = Signal()
-        recent = [(Signal(name=f"recent_valid{n}"), Signal(cfg.entry_bits, name=f"recent{n}")) for n in range(cfg.add_stages)]
+        recent = [
+            (Signal(name=f"recent_valid{n}"), Signal(cfg.entry_bits, name=f"recent{n}")) for n in range(cfg.add_stages)
+        ]
         writes = ~op.drain
         m.d.sync += [recent[0][0].eq(fire & writes), recent[0][1].eq(op.entry)]
-        for (valid, entry), (next_valid, next_entry) in zip(recent, recent[1:], strict=False):
+        for (valid, entry), (next_valid, next_entry) in pairwise(recent):
             m.d.sync += [next_valid.eq(valid), next_entry.eq(entry)]
         m.d.comb += [
             hazard.eq(~op.first & Cat(valid & (entry == op.entry) for valid, entry in recent).any()),
@@ -90,7 +94,8 @@ class ProcessingArray(wiring.Component):
         end_entry = delay(add_entry, cfg.add_stages)
         tag = delay(op.tag.as_value(), self.latency)
 
-        m.submodules.accumulators = accumulators = memory.Memory(shape=cols * cfg.row_bits, depth=cfg.accumulators, init=[])
+        shape = cols * cfg.row_bits
+        m.submodules.accumulators = accumulators = memory.Memory(shape=shape, depth=cfg.accumulators, init=[])
         read = accumulators.read_port(domain="comb")
         write = accumulators.write_port()
         m.d.comb += [

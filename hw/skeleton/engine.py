@@ -75,7 +75,7 @@ class Engine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        payloads, cfg = self.payloads, self.payloads.cfg
+        payloads = self.payloads
         m.submodules.walker = walker = self.walker
         m.submodules.gather = gather = Gather(payloads)
         m.submodules.scan = scan = Scan(payloads)

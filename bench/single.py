@@ -1,0 +1,86 @@
+"""One engine at a time on the RTL of a core, with memories filled by the host."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from host.compiler import Plan
+from host.constants import NeuronConstants, UpdateConstants
+from host.driver import Driver
+from host.network import Network
+from host.packing import pack_spikes, rows_to_words
+from host.settings import NeuronSettings
+from hw.config import CoreConfig
+from hw.layouts import HEADER, INSTRUCTION, Opcode, Packet, Space
+from hw.sequencer import JOB_INDEX_BITS
+from sim.golden.format import encode
+from sim.verilated import VerilatedCore
+
+ENGINES = ("forward", "backward", "weight_grad")
+LIMIT = 10_000_000  # cycles of one job
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one engine's job took: cycles it ran, additions it made per lane, cycles it waited for an accumulator."""
+
+    cycles: int
+    useful: int
+    stalled: int
+
+
+class SingleEngine:
+    """Jobs of one engine for the second layer of a network, so that backward has a layer below.
+
+    network: two layers, of which the second is measured; cfg: the core.
+    """
+
+    def __init__(self, network: Network, cfg: CoreConfig):
+        self.cfg, self.plan = cfg, Plan(network, cfg)
+        self.core = VerilatedCore(cfg)
+        self.driver = Driver(self.core, cfg)
+        constants = NeuronConstants.of(NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg.format)
+        for number, words in self.plan.jobs(constants, UpdateConstants(0, 0, 0)).items():
+            self.driver.write(Space.JOBS, number << JOB_INDEX_BITS, np.array(words, np.uint32))
+        rng = np.random.default_rng(0)
+        placed = self.plan.layers[1]
+        weights = encode(rng.normal(size=placed.layer.weight_shape) / 16, cfg.format)
+        biases = np.zeros(placed.layer.out_channels, np.uint32)
+        rows = placed.weights.pack(weights.astype(np.uint32), biases)
+        self.driver.write(Space.WEIGHTS, placed.tile * cfg.lanes, rows_to_words(rows, cfg))
+
+    def fill(self, density: float, seed: int = 0):
+        """Random inputs of the layer, of which the share ``density`` are not zero: spikes, and errors for backward.
+
+        weight_grad reads the same errors' rows; those are dense, as they are when several neurons share a row.
+        """
+        cfg, placed = self.cfg, self.plan.layers[1]
+        rng = np.random.default_rng(seed)
+        y, x, channels = placed.layer.in_shape if placed.layer.kind == "conv" else (1, 1, placed.layer.in_shape[2])
+        spikes = (rng.random((1, cfg.timesteps, y, x, channels)) < density).astype(np.uint8)
+        self.driver.write(Space.SPIKES, placed.inputs.base, pack_spikes(spikes, cfg)[0])
+        out_y, out_x, outputs = placed.layer.out_shape
+        mask = (rng.random((1, cfg.timesteps, out_y, out_x, outputs)) < density).astype(np.uint8)
+        self.driver.write(Space.ERROR_MASKS, placed.errors.base, pack_spikes(mask, cfg)[0])
+        errors = encode(rng.normal(size=(placed.errors.size << cfg.step_bits, cfg.lanes)), cfg.format)
+        rows = rows_to_words(errors.astype(np.uint32), cfg)
+        self.driver.write(Space.ERRORS, placed.errors.base << cfg.step_bits, rows)
+
+    def run(self, engine: str) -> Run:
+        """Run the engine's job alone and read its counters."""
+        instructions = [
+            INSTRUCTION.pack(opcode=Opcode[engine.upper()], job=self.plan.job(engine, 1))[0],
+            INSTRUCTION.pack(opcode=Opcode.HALT)[0],
+        ]
+        self.driver.write(Space.PROGRAM, 0, np.array([0, *instructions], np.uint32))
+        before = self.driver.counters()
+        start = np.array([*HEADER.pack(packet=Packet.START), 1], np.uint32)
+        given, answer = self.core.exchange(start, 2, LIMIT)
+        if given != 2 or answer.size != 2:
+            raise RuntimeError(f"{engine} did not end within {LIMIT} cycles")
+        after = self.driver.counters()
+        taken = {name: (after[name] - before[name]) & 0xFFFFFFFF for name in after}
+        return Run(*(taken[f"{engine}.{what}"] for what in ("running", "useful", "stalled")))
+
+    def close(self):
+        self.core.close()

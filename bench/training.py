@@ -1,0 +1,53 @@
+"""Whole training runs on the RTL: accuracy, agreement with golden, overlap of the engines, speed of the simulation."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+
+from bench.figure import Figure
+from host.progress import Plain
+from host.spec import RunSpec
+from host.trainer import Trainer
+from sim.verilated import VerilatedCore
+
+ENGINES = ("forward", "backward", "weight_grad")
+ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND = 0.97, 1.15, 400_000
+
+
+@contextmanager
+def _run(spec: RunSpec, limit: int | None = None) -> Iterator[Trainer]:
+    """A training run without a display, ended after ``limit`` minibatches; the core is there until the context ends."""
+    link = VerilatedCore(spec.cfg)
+    with TemporaryDirectory() as folder:
+        trainer = Trainer(spec, link, Path(folder) / "checkpoint.npz")
+        trainer.run(Plain(Console(quiet=True)), limit=limit)
+        yield trainer
+    trainer.lockstep.close()
+    link.close()
+
+
+def measure_overlap(only: str) -> Iterator[Figure]:
+    """Cycles of a training step of 16 samples over the cycles that its busiest engine ran, update included."""
+    minibatches = 8
+    with _run(RunSpec.make(), limit=minibatches) as trainer:
+        counters = trainer.progress.counters
+    longest = max(counters[f"{engine}.running"] for engine in ENGINES)
+    yield Figure("core.step.overlap_ratio", "ratio", counters["cycles"] / longest, "lower", OVERLAP_BOUND)
+    samples = minibatches * trainer.spec.train.batch
+    yield Figure("core.step.cycles_per_sample", "cycles", counters["cycles"] / samples, "lower")
+
+
+def measure_digits(only: str) -> Iterator[Figure]:
+    """The default training run: digits, 64-128-10, every weight compared with golden after every epoch."""
+    with _run(RunSpec.make()) as trainer:
+        differing, _ = trainer.lockstep.difference()
+    progress = trainer.progress
+    accuracy = progress.history["RTL"][-1]["test_accuracy"]
+    yield Figure("train.digits.test_accuracy", "fraction", accuracy, "higher", ACCURACY_BOUND)
+    yield Figure("train.digits.weights_differing", "weights", differing, "lower", 0)
+    yield Figure("train.digits.epochs", "epochs", len(progress.history["RTL"]), "lower", 15)
+    speed = progress.cycles / progress.seconds
+    yield Figure("sim.core8.cycles_per_second", "cycles/s", speed, "higher", SPEED_BOUND)
