@@ -32,6 +32,7 @@ help:
 	@echo '                 NET=64-128-10   layers: 128 linear, 16c3s2p1 conv of 16 channels, kernel 3, stride 2, padding 1'
 	@echo '                 DATA=digits     digits, mnist or the path of an .npz with images or spikes, and labels'
 	@echo '                 EPOCHS=10 BATCH=16 LR=0.5 MOMENTUM=0.9 LOSS_SCALE=256 HALVE_EVERY=3 SEED=0'
+	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1)'
 	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
 	@echo '                 PRESET=SMALL T=8 LANES=8 COLS=1 SET="weight_rows=4096 spike_words=1024"   the core'
 	@echo '                 OUT=build/train/digits   where checkpoint and report go'

@@ -17,8 +17,8 @@ from hw.errors import TridentError
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
 MEMORIES = frozenset({"weight_rows", "spike_words", "error_words", "jobs", "program_words", "queue_depth"})
-# An epoch of mnist is 25 times the work of one of digits
-EPOCHS = {"mnist": 2}
+# A sample of mnist takes 4 times the cycles of one of digits, and there are 3 times as many
+DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,7 @@ class RunSpec:
         y, x, channels = dataset.shape
         text = net or f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
         network = network or Network.parse(text)
-        train.setdefault("epochs", EPOCHS.get(data, TrainSettings.epochs))
-        train.setdefault("batch", min(TrainSettings.batch, len(dataset.train)))
+        train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.timesteps, **train)
         check_fits(dataset, network, settings)
         _check_rate(settings)

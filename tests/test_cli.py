@@ -1,9 +1,15 @@
 """The command line: what is refused, and how; what the commands that simulate nothing write."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from host import cli
+from host.compiler import Plan
+from host.network import Network
+from host.sizing import configure, fit
+from host.spec import RunSpec
 from hw.errors import TridentError
 from sim.build import BuildError
 
@@ -154,3 +160,31 @@ def test_verilog_is_the_same_twice(capsys, tmp_path):
     # Every port that the Verilog declares is in the table
     declared = sum(line.startswith(("  input ", "  output ")) for line in design.splitlines())
     assert table.count("| input |") + table.count("| output |") == declared
+
+
+def test_memories_grow_to_the_network_unless_they_are_given():
+    network = Network.parse("784-128-10")
+    small = configure("SMALL")
+    grown = fit(network, small)
+    assert grown.weight_rows == 16384 and replace(grown, weight_rows=small.weight_rows) == small
+    assert Plan(network, grown).layers[0].weights.rows == 12672
+    with pytest.raises(TridentError, match="more than"):
+        fit(network, small, frozenset({"weight_rows"}))
+    assert fit(Network.parse("64-128-10"), small) == small
+
+
+def test_accumulators_follow_lanes_and_columns():
+    assert configure("SMALL", lanes=32).accumulators == 128
+    assert configure("SMALL", lanes=32, cols=4).weight_grad_cols == 4
+    with pytest.raises(TridentError, match="accumulators of 64 must be at least 128"):
+        configure("SMALL", lanes=32, accumulators=64)
+
+
+def test_defaults_follow_the_data(tmp_path):
+    path = tmp_path / "spikes.npz"
+    np.savez(path, spikes=np.zeros((12, 5, 6), np.uint8), labels=np.arange(12) % 3)
+    spec = RunSpec.make(str(path))
+    assert (spec.network_text, spec.cfg.timesteps, spec.train.batch) == ("6-128-3", 5, 9)
+    assert RunSpec.make("digits", train={"batch": 8}, core={"lanes": 4}).cfg.lanes == 4
+    mnist = RunSpec.make("mnist", train={"epochs": 7})
+    assert (mnist.network_text, mnist.train.epochs, mnist.train.learning_rate) == ("784-128-10", 7, 0.25)
