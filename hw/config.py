@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 from hw.arith.format import FloatFormat
 from hw.errors import TridentError
+from hw.registry import EngineEntry, entry
 
 RESETS = ("hard", "soft")
 SURROGATES = ("rectangle", "triangle")
@@ -52,6 +53,7 @@ class CoreConfig:
     error_words: words of ``lanes * timesteps`` errors (all layers).
     jobs, program_words, queue_depth: descriptors, instructions, and instructions waiting per engine.
     prefetch_jobs: load an engine's next descriptor while it runs; costs registers.
+    forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.registry`.
     """
 
     lanes: int = 8
@@ -75,6 +77,9 @@ class CoreConfig:
     program_words: int = 64
     queue_depth: int = 16
     prefetch_jobs: bool = True
+    forward_engine: str = "gated_add"
+    backward_engine: str = "transposed"
+    weight_grad_engine: str = "outer_product"
 
     def __post_init__(self):
         for name, (low, high) in _LIMITS.items():
@@ -91,6 +96,8 @@ class CoreConfig:
                 raise TridentError(f"{name} of {getattr(self, name)} must divide timesteps, which is {self.timesteps}")
         if self.lanes % self.weight_grad_cols:
             raise TridentError(f"weight_grad_cols of {self.weight_grad_cols} must divide lanes, which is {self.lanes}")
+        for place in ("forward", "backward", "weight_grad"):
+            entry(place, getattr(self, f"{place}_engine"))
         if self.reset not in RESETS:
             raise TridentError(f"reset must be one of {', '.join(RESETS)}, not {self.reset!r}")
         if self.surrogate not in SURROGATES:
@@ -107,6 +114,10 @@ class CoreConfig:
                 f"accumulators of {self.accumulators} must be at least {needed} for {self.lanes} lanes, "
                 f"{self.timesteps} timesteps and {self.words} words"
             )
+
+    def engine(self, place: str) -> EngineEntry:
+        """The engine that sits in ``place``: forward, backward or weight_grad."""
+        return entry(place, getattr(self, f"{place}_engine"))
 
     @property
     def format(self) -> FloatFormat:

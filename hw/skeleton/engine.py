@@ -30,7 +30,7 @@ class Engine(wiring.Component):
     """A walker, an array and a drain, connected.
 
     A subclass gives the walker, the drain, whether the array multiplies, and a second memory operand if it has one:
-    it overrides :meth:`connect_operand` and :meth:`connect_drain`.
+    it overrides :meth:`connect_operand` and :meth:`connect_drain`, and :meth:`prepare_row` if rows are changed on the way.
 
     Members
     -------
@@ -68,6 +68,10 @@ class Engine(wiring.Component):
 
     def connect_operand(self, m: Module, fetch: Fetch):
         """Read the second operand of ``fetch.i.payload`` with ``fetch.en`` and give it to the array."""
+
+    def prepare_row(self, row):
+        """What the array adds or multiplies instead of the row as it was read; here the row itself."""
+        return row
 
     def connect_drain(self, m: Module):
         """Take ``array.drained``, drive ``array.drain_ready``; return a signal that is 0 when nothing is held."""
@@ -113,7 +117,7 @@ class Engine(wiring.Component):
             self.row_tile.eq(rows.tile),
             self.row_number.eq(rows.number),
             self.row_en.eq(rows.en),
-            beats.row.eq(self.row_data),
+            beats.row.eq(self.prepare_row(self.row_data)),
             beats.groups.eq(job.groups),
             beats.group_entries.eq(job.group_entries),
             self.busy.eq(running & (Cat(held).any() | ~beats.idle | ~array.idle | draining)),

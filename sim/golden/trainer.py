@@ -9,14 +9,12 @@ from host.network import Network
 from host.settings import NeuronSettings
 from hw.config import CoreConfig
 from hw.layouts import Fault
-from sim.golden.backward import backward
+from hw.registry import load
 from sim.golden.format import decode, encode, fmt_parameters, value_dtype
-from sim.golden.forward import forward
 from sim.golden.loss import loss_errors, loss_table
 from sim.golden.neuron import neuron
 from sim.golden.neuron_grad import neuron_grad
 from sim.golden.update import update
-from sim.golden.weight_grad import weight_grad
 
 
 @dataclass
@@ -57,6 +55,9 @@ class GoldenTrainer:
         self.constants = NeuronConstants.of(neuron, self.fmt)
         self.soft = cfg.reset == "soft"
         self.triangle = cfg.surrogate == "triangle"
+        self._forward, self._backward, self._weight_grad = (
+            load(cfg.engine(place).golden) for place in ("forward", "backward", "weight_grad")
+        )
         self.faults = 0
         self.layers = []
         for weights, biases in network.initial_weights(seed):
@@ -90,7 +91,7 @@ class GoldenTrainer:
             shape = (y, x, steps, channels)
             sums, potentials = np.empty(shape, self.dtype), np.empty(shape, self.dtype)
             fired, masks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-            self._flag(Fault.FORWARD, forward(
+            self._flag(Fault.FORWARD, self._forward(
                 current, state.weights, state.biases, layer.bias, layer.kernel, layer.stride, layer.padding, sums,
                 self.parameters,
             ))  # fmt: skip
@@ -120,11 +121,11 @@ class GoldenTrainer:
             layer, state = self.network.layers[n], self.layers[n]
             if n:
                 error = np.empty(trace.inputs[n].shape, self.dtype)
-                self._flag(Fault.BACKWARD, backward(
+                self._flag(Fault.BACKWARD, self._backward(
                     trace.errors[0], self._transposed(n), layer.kernel, layer.stride, layer.padding, error,
                     self.cfg.multiplier_subnormals, self.parameters,
                 ))  # fmt: skip
-            self._flag(Fault.WEIGHT_GRAD, weight_grad(
+            self._flag(Fault.WEIGHT_GRAD, self._weight_grad(
                 trace.inputs[n], trace.errors[0], state.gradients, state.bias_gradients, layer.bias, layer.kernel,
                 layer.stride, layer.padding, self.parameters,
             ))  # fmt: skip
