@@ -37,8 +37,9 @@ UNITS = {
 class Mismatch:
     """The first place where RTL and golden differ, as raw bits.
 
-    unit: which unit wrote the value; what: which value of it; layer: from 0; sample: within the minibatch, or None for
-    what has no sample; step: timestep, or None; index: names and numbers of the value's place; cycle: of the simulation.
+    unit: which unit wrote the value; what: which value of it; layer: from 0; sample: within the minibatch, or None
+    where there is none; step: timestep, or None; index: names and numbers of the value's place; cycle: when it was
+    seen.
     """
 
     unit: str
@@ -54,8 +55,8 @@ class Mismatch:
     def __str__(self) -> str:
         places = (("layer", self.layer), ("sample", self.sample), ("timestep", self.step), *self.index)
         where = ", ".join(f"{name} {value}" for name, value in places if value is not None)
-        return f"{self.unit}: {self.what} at {where or 'the end'}: expected {self.expected:#06x}, found {self.found:#06x}, " \
-               f"by cycle {self.cycle}"
+        bits = f"expected {self.expected:#06x}, found {self.found:#06x}"
+        return f"{self.unit}: {self.what} at {where or 'the end'}: {bits}, by cycle {self.cycle}"
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ class StepBench:
     ) -> tuple[Mismatch | None, BatchResult]:
         """Train one minibatch, uint8 (N, T, y, x, c), on both.
 
-        The samples run twice: without the update, so that the gradients can be compared, then from cleared gradients with
-        it. Returns the first difference in the order of the data flow, or None, and what the second run returned.
+        The samples run twice: without the update, so that the gradients can be compared, then from cleared gradients
+        with it. Returns the first difference in the order of the data flow, or None, and what the last run returned.
         """
         golden = self.golden
         table = golden.table(loss_scale)
@@ -101,7 +102,8 @@ class StepBench:
         self._clear_gradients()
         found = self.session.run(spikes, labels, train=True)
         golden.update(constants, bool(golden.faults & GRADIENT_FAULTS))
-        mismatch = self._compare_memories(expected, len(labels)) or self._compare_update(found)
+        mismatch = self._compare_memories(expected, len(labels))
+        mismatch = mismatch or self._compare_counts(expected.counts, found.counts) or self._compare_update(found)
         return mismatch, found
 
     def infer(self, spikes: np.ndarray) -> tuple[Mismatch | None, BatchResult]:
@@ -137,9 +139,8 @@ class StepBench:
         self.session.load_rows(Space.GRADIENTS, zeros)
 
     def _golden_state(self, space: Space) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [
-            tuple(encode(getattr(layer, name), self.golden.fmt) for name in STATE[space]) for layer in self.golden.layers
-        ]
+        layers, fmt = self.golden.layers, self.golden.fmt
+        return [tuple(encode(getattr(layer, name), fmt) for name in STATE[space]) for layer in layers]
 
     # Comparisons, in the order of the data flow
     def _held(self, count: int, slots: int) -> range:

@@ -1,0 +1,343 @@
+"""Each unit beside its real memories, behind one set of plain ports that every unit's bench drives."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.arith.mac import SharedMac
+from hw.config import CoreConfig
+from hw.engines.backward import BackwardEngine
+from hw.engines.forward import ForwardEngine
+from hw.engines.loss import LossUnit
+from hw.engines.neuron import NeuronUnit
+from hw.engines.neuron_grad import NeuronGradUnit
+from hw.engines.update import UpdateUnit
+from hw.engines.weight_grad import WeightGradEngine
+from hw.host_port import space_bits
+from hw.layouts import JOB, WORD, Space
+from hw.memory import SharedMemory, WeightMemory
+from hw.streams import link
+
+
+class Harness(wiring.Component):
+    """A unit, the memories that it reads and writes, and access to them.
+
+    A subclass names its unit's class, makes the memories and connects them.
+
+    Members
+    -------
+    job, src, aux, dst, label, skip, start, busy : what to do; those that the unit does not have are ignored
+    host_space, host_select, host_write, host_address, host_wdata, host_rdata : the memories, data one cycle later
+    i_valid, i_payload, i_ready : stream into the unit
+    o_valid, o_payload, o_ready : stream out of the unit; of a unit that writes a memory: its writes
+    hold : what the unit shares with others is taken in this cycle: the multiply-adder, or the loss unit's reader
+    nonfinite : an infinity or a NaN
+    """
+
+    unit_class = None
+    OPERANDS = ("job", "src", "aux", "dst", "label", "skip", "start")
+
+    def __init__(self, cfg: CoreConfig):
+        self.cfg = cfg
+        self.unit = self.unit_class(cfg)
+        bits = max(space_bits(cfg).values())
+        has_input, has_output = hasattr(self.unit, "i"), hasattr(self.unit, "o")
+        super().__init__({
+            "job": In(JOB.words * WORD),
+            "src": In(cfg.address_bits),
+            "aux": In(cfg.address_bits),
+            "dst": In(cfg.address_bits),
+            "label": In(16),
+            "skip": In(1),
+            "start": In(1),
+            "busy": Out(1),
+            "host_space": In(4),
+            "host_select": In(1),
+            "host_write": In(1),
+            "host_address": In(24),
+            "host_wdata": In(bits),
+            "host_rdata": Out(bits),
+            "i_valid": In(1),
+            "i_payload": In(self.unit.i.payload.shape().size if has_input else 1),
+            "i_ready": Out(1),
+            "o_valid": Out(1),
+            "o_payload": Out(self.unit.o.payload.shape().size if has_output else 32),
+            "o_ready": In(1),
+            "hold": In(1),
+            "nonfinite": Out(1),
+        })  # fmt: skip
+
+    def memories(self) -> dict[Space, wiring.Component]:
+        """The unit's memories by their space."""
+        raise NotImplementedError
+
+    def connect(self, m: Module, unit, memories):
+        """Join the unit and its memories."""
+        raise NotImplementedError
+
+    def _memory(self, space: Space, readers: int = 1) -> SharedMemory:
+        cfg = self.cfg
+        if space in (Space.SPIKES, Space.MASKS, Space.ERROR_MASKS):
+            depth = cfg.error_words if space == Space.ERROR_MASKS else cfg.spike_words
+            return SharedMemory(cfg.spike_bits, depth, readers)
+        if space == Space.POTENTIALS:
+            return SharedMemory(cfg.row_bits, cfg.spike_words << cfg.step_bits, readers)
+        if space == Space.ERRORS:
+            cols = cfg.backward_cols
+            return SharedMemory(cfg.row_bits, cfg.error_rows // cols, readers, granules=cols)
+        cols = cfg.weight_grad_cols if space == Space.GRADIENTS else 1
+        return SharedMemory(cfg.row_bits, cfg.weight_rows // cols, readers, granules=cols)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.unit = unit = self.unit
+        memories = self.memories()
+        for name in self.OPERANDS:
+            if hasattr(unit, name):
+                m.d.comb += getattr(unit, name).eq(getattr(self, name))
+        m.d.comb += self.busy.eq(unit.busy)
+        for space, memory in memories.items():
+            if memory is not unit:
+                m.submodules[space.name.lower()] = memory
+            chosen = self.host_select & (self.host_space == space)
+            m.d.comb += [
+                memory.host_select.eq(chosen),
+                memory.host_write.eq(chosen & self.host_write),
+                memory.host_address.eq(self.host_address),
+                memory.host_wdata.eq(self.host_wdata),
+            ]
+        read_space = Signal(4)
+        m.d.sync += read_space.eq(self.host_space)
+        with m.Switch(read_space):
+            for space, memory in memories.items():
+                with m.Case(space):
+                    m.d.comb += self.host_rdata.eq(memory.host_rdata)
+        for mine, direction in (("i", 0), ("o", 1)):
+            if not hasattr(unit, mine):
+                continue
+            theirs = getattr(unit, mine)
+            outside = stream.Signature(theirs.payload.shape()).create()
+            valid, payload, ready = (getattr(self, f"{mine}_{part}") for part in ("valid", "payload", "ready"))
+            if direction:
+                m.d.comb += [valid.eq(outside.valid), payload.eq(outside.payload), outside.ready.eq(ready)]
+                link(m, theirs, outside)
+            else:
+                m.d.comb += [outside.valid.eq(valid), outside.payload.eq(payload), ready.eq(outside.ready)]
+                link(m, outside, theirs)
+        if hasattr(unit, "request"):
+            m.submodules.mac = mac = SharedMac(self.cfg, [unit.tag.size])
+            m.d.comb += [
+                mac.i[0].valid.eq(unit.request.valid & ~self.hold),
+                mac.i[0].payload.eq(unit.request.payload),
+                unit.request.ready.eq(mac.i[0].ready & ~self.hold),
+                unit.result.eq(mac.o),
+                unit.result_tag.eq(mac.o_tag),
+                unit.result_valid.eq(mac.o_valid[0]),
+                self.nonfinite.eq(mac.nonfinite & mac.o_valid[0]),
+            ]
+        else:
+            m.d.comb += self.nonfinite.eq(getattr(unit, "nonfinite", 0))
+        self.connect(m, unit, memories)
+        return m
+
+
+def _read(m: Module, memory: SharedMemory, reader: int, address, en):
+    """Connect a read port; returns its data."""
+    m.d.comb += [memory.read_address[reader].eq(address), memory.read_en[reader].eq(en)]
+    return memory.read_data[reader]
+
+
+def _granule(memory: SharedMemory, reader: int, chosen):
+    """One row of a wide memory's word."""
+    data = memory.read_data[reader]
+    return Array(data[n * memory.width : (n + 1) * memory.width] for n in range(memory.granules))[chosen]
+
+
+def _bits(count: int) -> int:
+    return (count - 1).bit_length()
+
+
+class ForwardHarness(Harness):
+    unit_class = ForwardEngine
+
+    def memories(self):
+        return {Space.WEIGHTS: WeightMemory(self.cfg), Space.SPIKES: self._memory(Space.SPIKES)}
+
+    def connect(self, m, unit, memories):
+        weights = memories[Space.WEIGHTS]
+        m.d.comb += [
+            weights.row_tile.eq(unit.row_tile),
+            weights.row_number.eq(unit.row_number),
+            weights.row_en.eq(unit.row_en),
+            unit.row_data.eq(weights.row_data),
+            unit.word_data.eq(_read(m, memories[Space.SPIKES], 0, unit.word_address, unit.word_en)),
+        ]
+
+
+class BackwardHarness(Harness):
+    unit_class = BackwardEngine
+
+    def memories(self):
+        return {
+            Space.WEIGHTS: WeightMemory(self.cfg),
+            Space.ERRORS: self._memory(Space.ERRORS),
+            Space.ERROR_MASKS: self._memory(Space.ERROR_MASKS),
+        }
+
+    def connect(self, m, unit, memories):
+        weights = memories[Space.WEIGHTS]
+        chunk_bits = self.cfg.step_bits - _bits(self.cfg.backward_cols)
+        beat = Cat(unit.error_beat[:chunk_bits], unit.error_word)
+        m.d.comb += [
+            weights.col_tile.eq(unit.row_tile),
+            weights.col_number.eq(unit.row_number),
+            weights.col_en.eq(unit.row_en),
+            unit.row_data.eq(weights.col_data),
+            unit.error_data.eq(_read(m, memories[Space.ERRORS], 0, beat, unit.error_en)),
+            unit.word_data.eq(_read(m, memories[Space.ERROR_MASKS], 0, unit.word_address, unit.word_en)),
+        ]
+
+
+class WeightGradHarness(Harness):
+    unit_class = WeightGradEngine
+
+    def memories(self):
+        return {space: self._memory(space) for space in (Space.SPIKES, Space.ERRORS, Space.GRADIENTS)}
+
+    def connect(self, m, unit, memories):
+        cfg, errors, gradients = self.cfg, memories[Space.ERRORS], memories[Space.GRADIENTS]
+        error_bits = _bits(cfg.backward_cols)
+        beat_bits = cfg.lane_bits - _bits(cfg.weight_grad_cols)
+        chosen = Signal(max(error_bits, 1))
+        with m.If(unit.row_en):
+            m.d.sync += chosen.eq(unit.row_number[:error_bits])
+        _read(m, errors, 0, Cat(unit.row_number[error_bits : cfg.step_bits], unit.row_tile), unit.row_en)
+        m.d.comb += [
+            unit.row_data.eq(_granule(errors, 0, chosen)),
+            unit.word_data.eq(_read(m, memories[Space.SPIKES], 0, unit.word_address, unit.word_en)),
+            unit.read_data.eq(_read(m, gradients, 0, Cat(unit.read_beat[:beat_bits], unit.read_tile), unit.read_en)),
+            gradients.write_address.eq(Cat(unit.write_beat[:beat_bits], unit.write_tile)),
+            gradients.write_en.eq(unit.write_en.replicate(gradients.granules)),
+            gradients.write_data.eq(unit.write_data),
+            self.o_valid.eq(unit.write_en),
+            self.o_payload.eq(gradients.write_address << _bits(gradients.granules)),
+        ]
+
+
+class NeuronHarness(Harness):
+    unit_class = NeuronUnit
+
+    def memories(self):
+        spaces = [Space.SPIKES, Space.MASKS]
+        if self.cfg.surrogate == "triangle":
+            spaces.append(Space.POTENTIALS)
+        return {space: self._memory(space) for space in spaces}
+
+    def connect(self, m, unit, memories):
+        for space, bits in ((Space.SPIKES, unit.spikes), (Space.MASKS, unit.masks)):
+            m.d.comb += [
+                memories[space].write_address.eq(unit.word_address),
+                memories[space].write_en.eq(unit.word_en),
+                memories[space].write_data.eq(bits),
+            ]
+        if Space.POTENTIALS in memories:
+            m.d.comb += [
+                memories[Space.POTENTIALS].write_address.eq(unit.row_address),
+                memories[Space.POTENTIALS].write_en.eq(unit.row_en),
+                memories[Space.POTENTIALS].write_data.eq(unit.potentials),
+            ]
+        m.d.comb += [self.o_valid.eq(unit.word_en), self.o_payload.eq(unit.word_address)]
+
+
+class NeuronGradHarness(Harness):
+    unit_class = NeuronGradUnit
+
+    def memories(self):
+        spaces = [Space.SPIKES, Space.MASKS, Space.ERRORS, Space.ERROR_MASKS]
+        if self.cfg.surrogate == "triangle":
+            spaces.append(Space.POTENTIALS)
+        return {space: self._memory(space) for space in spaces}
+
+    def connect(self, m, unit, memories):
+        errors, masks = memories[Space.ERRORS], memories[Space.ERROR_MASKS]
+        error_bits = _bits(errors.granules)
+        address = Mux(unit.spike_en, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
+        spikes = _read(m, memories[Space.SPIKES], 0, address, unit.spike_en | ~unit.spike_hold)
+        m.d.comb += [
+            unit.spikes.eq(spikes),
+            unit.masks.eq(_read(m, memories[Space.MASKS], 0, unit.spike_address, unit.spike_en)),
+        ]
+        if Space.POTENTIALS in memories:
+            potentials = _read(m, memories[Space.POTENTIALS], 0, unit.potential_address, unit.potential_en)
+            m.d.comb += unit.potentials.eq(potentials)
+        m.d.comb += [
+            errors.write_address.eq(unit.error_address >> error_bits),
+            errors.write_en.eq(unit.error_en << unit.error_address[:error_bits]),
+            errors.write_data.eq(unit.errors.replicate(errors.granules)),
+            masks.write_address.eq(unit.mask_address),
+            masks.write_en.eq(unit.mask_en),
+            masks.write_data.eq(unit.mask),
+            self.o_valid.eq(unit.error_en),
+            self.o_payload.eq(unit.error_address),
+        ]
+
+
+class LossHarness(Harness):
+    """The loss table is a memory of the unit itself."""
+
+    unit_class = LossUnit
+
+    def memories(self):
+        return {Space.SPIKES: self._memory(Space.SPIKES), Space.LOSS_TABLE: self.unit}
+
+    def connect(self, m, unit, memories):
+        grant = unit.spike_request & ~self.hold
+        address = Mux(grant, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
+        m.d.comb += [unit.spike_grant.eq(grant), unit.spikes.eq(_read(m, memories[Space.SPIKES], 0, address, 1))]
+
+
+class UpdateHarness(Harness):
+    unit_class = UpdateUnit
+
+    def memories(self):
+        return {
+            Space.WEIGHTS: WeightMemory(self.cfg),
+            Space.MOMENTUM: self._memory(Space.MOMENTUM),
+            Space.GRADIENTS: self._memory(Space.GRADIENTS),
+        }
+
+    def connect(self, m, unit, memories):
+        weights, momentum, gradients = (memories[s] for s in (Space.WEIGHTS, Space.MOMENTUM, Space.GRADIENTS))
+        grad_bits = _bits(gradients.granules)
+        chosen = Signal(max(grad_bits, 1))
+        with m.If(unit.gradient_read):
+            m.d.sync += chosen.eq(unit.gradient_address[:grad_bits])
+        _read(m, gradients, 0, unit.gradient_address >> grad_bits, unit.gradient_read)
+        m.d.comb += [
+            unit.gradients.eq(_granule(gradients, 0, chosen)),
+            gradients.write_address.eq(unit.gradient_clear_address >> grad_bits),
+            gradients.write_en.eq(Mux(unit.gradient_clear, 1 << unit.gradient_clear_address[:grad_bits], 0)),
+            unit.momenta.eq(_read(m, momentum, 0, unit.momentum_address, unit.momentum_read)),
+            momentum.write_address.eq(unit.momentum_write_address),
+            momentum.write_en.eq(unit.momentum_write),
+            momentum.write_data.eq(unit.momentum_data),
+            weights.update_address.eq(unit.weight_address),
+            weights.update_read.eq(unit.weight_read),
+            unit.weights.eq(weights.row_data),
+            weights.update_write_address.eq(unit.weight_write_address),
+            weights.update_write.eq(unit.weight_write),
+            weights.update_data.eq(unit.weight_data),
+            self.o_valid.eq(unit.weight_write),
+            self.o_payload.eq(unit.weight_write_address),
+        ]
+
+
+HARNESSES = {
+    "forward": ForwardHarness,
+    "backward": BackwardHarness,
+    "weight_grad": WeightGradHarness,
+    "neuron": NeuronHarness,
+    "neuron_grad": NeuronGradHarness,
+    "loss": LossHarness,
+    "update": UpdateHarness,
+}

@@ -1,0 +1,44 @@
+"""The configurations that the units' benches run with, and the pytest side of those benches."""
+
+from dataclasses import asdict
+
+from hw.config import CoreConfig
+from tests.cocotb.harness import HARNESSES
+from tests.cocotb.simulate import run
+
+_SIZES = {"weight_rows": 2048, "spike_words": 2048, "error_words": 2048}
+# Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, both resets and surrogates, both formats, all latencies
+CONFIGS = {
+    "lanes1": CoreConfig(lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, **_SIZES),
+    "lanes2-soft-triangle": CoreConfig(
+        lanes=2, timesteps=5, words=2, accumulators=16, add_stages=2, mul_stages=1, reset="soft", surrogate="triangle",
+        multiplier_subnormals=True, **_SIZES,
+    ),
+    "lanes4-cols2-bf16": CoreConfig(
+        lanes=4, forward_cols=2, backward_cols=2, weight_grad_cols=2, timesteps=4, words=4, accumulators=8,
+        exp=8, frac=7, add_stages=1, mul_stages=2, surrogate="triangle", **_SIZES,
+    ),
+    "lanes8-cols4": CoreConfig(
+        lanes=8, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=2, accumulators=32, **_SIZES
+    ),
+    "lanes2-one-step": CoreConfig(
+        lanes=2, timesteps=1, words=4, accumulators=8, add_stages=6, mul_stages=4, reset="soft", **_SIZES
+    ),
+}  # fmt: skip
+# (configuration, seed of random stalls on every connection or None)
+BENCHES = [
+    ("lanes1", None), ("lanes2-soft-triangle", 3), ("lanes4-cols2-bf16", None), ("lanes8-cols4", 4),
+    ("lanes2-one-step", None),
+]  # fmt: skip
+
+
+def check_unit(unit: str, config: str, stalls: int | None, cases: int = 9) -> int:
+    """Run a unit's cocotb bench; returns how many values it compared.
+
+    Raises AssertionError with the first difference from golden.
+    """
+    cfg = CONFIGS[config]
+    given = {"cfg": asdict(cfg), "unit": unit, "seed": sum(map(ord, unit + config)), "cases": cases}
+    told = run(HARNESSES[unit](cfg), "tests.cocotb.bench_unit", given, stalls)
+    assert told["cases"] == cases
+    return told["values"]
