@@ -13,6 +13,14 @@ from hw.layouts import ERROR_SLOTS, INSTRUCTION, JOB, SPIKE_SLOTS, TOKEN_BITS, O
 KINDS = ("forward", "backward", "weight_grad", "update", "update_bias")  # jobs of a layer
 
 
+def sequencer_needs(layers: int) -> dict[str, int]:
+    """Parameters of the sequencer that so many layers need at least.
+
+    Queues hold the instructions of two samples: those under way and those that the dispatcher is ahead.
+    """
+    return {"jobs": len(KINDS) * layers + 2, "program_words": 5 * layers + 7, "queue_depth": 2 * layers}
+
+
 @dataclass(frozen=True)
 class Region:
     """``slots`` areas of ``size`` words from ``base``."""
@@ -34,8 +42,9 @@ class Region:
 class Allocator:
     """Hand out consecutive regions of one memory."""
 
-    def __init__(self, parameter: str, capacity: int):
-        self.parameter, self.capacity, self.used = parameter, capacity, 0
+    def __init__(self, parameter: str, capacity: int, unit: int = 1):
+        """``unit``: words of the parameter that one word here stands for."""
+        self.parameter, self.capacity, self.unit, self.used = parameter, capacity, unit, 0
 
     def take(self, size: int, slots: int = 1) -> Region:
         region = Region(self.used, size, slots)
@@ -45,9 +54,9 @@ class Allocator:
     def check(self, what: str):
         """Raise TridentError, with the number of words that are missing, if more was taken than there is."""
         if self.used > self.capacity:
+            used, capacity = self.used * self.unit, self.capacity * self.unit
             raise TridentError(
-                f"{what} need {self.used} words, {self.used - self.capacity} more than {self.parameter} "
-                f"of {self.capacity}"
+                f"{what} need {used} words, {used - capacity} more than {self.parameter} of {capacity}"
             )
 
 
@@ -72,7 +81,7 @@ class Plan:
 
     def __init__(self, network: Network, cfg: CoreConfig):
         self.network, self.cfg = network, cfg
-        tiles = Allocator("weight_rows / lanes", cfg.weight_tiles)
+        tiles = Allocator("weight_rows", cfg.weight_tiles, cfg.lanes)
         # As many samples under way as there is memory for
         for self.spike_slots in range(SPIKE_SLOTS, 0, -1):
             spikes = Allocator("spike_words", cfg.spike_words)
@@ -81,7 +90,7 @@ class Plan:
                 break
         spikes.check("the spikes of one sample")
         places = [(*place[:3], tiles.take(place[2].tiles).base, *place[3:]) for place in places]
-        tiles.check("the tiles of weights")
+        tiles.check("the rows of weights")
         sizes = [place[5].size for place in places]
         self.error_slots = ERROR_SLOTS if sum(sizes) * ERROR_SLOTS <= cfg.error_words else 1
         errors = Allocator("error_words", cfg.error_words)
@@ -107,12 +116,11 @@ class Plan:
         return first, places
 
     def _check_limits(self):
-        cfg, count = self.cfg, len(self.layers)
-        needs = {"jobs": len(KINDS) * count + 2, "program_words": 5 * count + 7, "queue_depth": 2 * count}
-        for parameter, needed in needs.items():
-            if needed > getattr(cfg, parameter):
+        for parameter, needed in sequencer_needs(len(self.layers)).items():
+            if needed > getattr(self.cfg, parameter):
                 raise TridentError(
-                    f"{count} layers need {parameter} of at least {needed}, the core has {getattr(cfg, parameter)}"
+                    f"{len(self.layers)} layers need {parameter} of at least {needed}, the core has "
+                    f"{getattr(self.cfg, parameter)}"
                 )
         y, x, _ = max((layer.image for layer in self.layers), key=lambda image: max(image[:2]))
         if max(y, x) > 255:

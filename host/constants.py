@@ -53,7 +53,10 @@ class UpdateConstants:
     def of(cls, momentum: float, rate: float, fmt: FloatFormat) -> "UpdateConstants":
         """``rate`` is what multiplies the scaled, summed gradient: learning rate / (loss scale * batch).
 
-        It is split into a significand in [1, 2) and a power of two, so that it is never subnormal.
+        It is split into a significand in [1, 2) and a power of two, so that it is never subnormal. Raises TridentError
+        if the power does not fit the 8 bits it has.
         """
         significand, exponent = frexp(rate)
+        if not -128 <= exponent - 1 <= 127:
+            raise TridentError(f"a rate of {rate} is outside what the update unit can multiply by, 2**-128 to 2**127")
         return cls(_bits(momentum, fmt), _bits(-2 * significand, fmt), exponent - 1)

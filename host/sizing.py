@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from host.compiler import Plan
+from host.compiler import Plan, sequencer_needs
 from host.network import Network
 from hw.config import CoreConfig
 from hw.errors import TridentError
@@ -54,14 +54,11 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
             f"of {cfg.lanes} lanes holds, {room}"
         )
     plan = Plan(network, replace(cfg, **largest))
-    count = len(plan.layers)
     needed = {
         "weight_rows": sum(placed.weights.rows for placed in plan.layers),
         "spike_words": sum(r.size * r.slots for r in (plan.input, *(placed.spikes for placed in plan.layers))),
         "error_words": sum(placed.errors.size * placed.errors.slots for placed in plan.layers),
-        "jobs": 4 * count + 2,
-        "program_words": 5 * count + 6,
-        "queue_depth": 2 * count,
+        **sequencer_needs(len(plan.layers)),
     }
     grown = {
         name: min(1 << (needed[name] - 1).bit_length(), largest[name])

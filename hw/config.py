@@ -9,6 +9,8 @@ from hw.registry import EngineEntry, entry
 RESETS = ("hard", "soft")
 SURROGATES = ("rectangle", "triangle")
 
+NUMBER_BITS = 16  # a constant in a job, see hw.layouts.JOB
+
 _LIMITS = {
     "lanes": (1, 32),
     "forward_cols": (1, 32),
@@ -86,6 +88,11 @@ class CoreConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise TridentError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+        if self.width > NUMBER_BITS:
+            raise TridentError(
+                f"a float of {self.exp} exponent and {self.frac} fraction bits has {self.width} bits with its sign, "
+                f"more than the {NUMBER_BITS} that a job's constants have"
+            )
         if not isinstance(self.prefetch_jobs, bool):
             raise TridentError(f"prefetch_jobs must be true or false, not {self.prefetch_jobs!r}")
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):

@@ -51,6 +51,19 @@ def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[s
     (work / f"{top}.v").write_text(verilog)
     (work / "driver.cpp").write_text(driver)
     names = ("--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v")
+    try:
+        _compile_in(work, names, top, options)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    folder.parent.mkdir(exist_ok=True)
+    try:
+        work.rename(folder)
+    except OSError:  # another process was faster
+        shutil.rmtree(work)
+
+
+def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str, ...]):
     _run([str(TOOL), *_VERILATOR, *options, *names], work)
     root = TOOL.parents[1]
     include = root / "share" / "verilator" / "include"
@@ -59,8 +72,6 @@ def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[s
     runtime = ["verilated.cpp", "verilated_threads.cpp"]
     if "--trace-vcd" in options:
         runtime.append("verilated_vcd_c.cpp")
-    if "--trace-fst" in options:
-        runtime.append("verilated_fst_c.cpp")
     sources = [*sorted(work.glob("*.cpp")), *(include / name for name in runtime)]
     flags = [*_COMPILER, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}"]
 
@@ -71,12 +82,6 @@ def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[s
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         objects = list(pool.map(compile_one, sources))
-    libraries = ["-lz"] if "--trace-fst" in options else []
-    _run(["g++", "-shared", "-o", f"{top}.so", *objects, "-lpthread", *libraries], work)
+    _run(["g++", "-shared", "-o", f"{top}.so", *objects, "-lpthread"], work)
     for leftover in work.glob("*.o"):
         leftover.unlink()
-    folder.parent.mkdir(exist_ok=True)
-    try:
-        work.rename(folder)
-    except OSError:  # another process was faster
-        shutil.rmtree(work)
