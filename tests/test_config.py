@@ -1,18 +1,18 @@
 """The configuration: every preset elaborates, every bad value is refused with the parameter and the limit."""
 
 import pytest
+from amaranth.hdl import Fragment
 
 from hw.config import PRESETS, CoreConfig
 from hw.core import Core
 from hw.counters import config_digest
 from hw.errors import TridentError
-from hw.generate import emit
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_elaborates(name):
     cfg = CoreConfig.preset(name.lower(), weight_rows=PRESETS[name].lanes * 4, spike_words=16, error_words=8)
-    assert "module core" in emit(Core(cfg), "core")
+    assert len(Fragment.get(Core(cfg), None).subfragments) > 15
 
 
 @pytest.mark.parametrize(

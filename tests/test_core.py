@@ -66,13 +66,13 @@ def _random_network(rng, channels: int) -> str:
 
 
 @pytest.mark.parametrize("network", ["24-20-5", "5x4x3-5c3-6c3s2-4"])
-@pytest.mark.parametrize("preset", ["TINY", "SMALL", "FPGA", "WIDE"])
-def test_presets(preset, network):
-    bench, rng = _bench(network, preset, spike_words=1024, error_words=512), np.random.default_rng(1)
+def test_small_core(network):
+    """Longer than under cocotb, where all presets run."""
+    bench, rng = _bench(network, "SMALL"), np.random.default_rng(1)
     for density in (0.2, 0.5):
-        mismatch, found = _train(bench, rng, 5, density)
+        mismatch, found = _train(bench, rng, 16, density)
         assert mismatch is None, mismatch
-        assert found.counts.shape == (5, bench.network.classes)
+        assert found.counts.shape == (16, bench.network.classes)
 
 
 @pytest.mark.parametrize("changes, stalls", [({}, None), ({}, 7), (TRIANGLE, None), (BF16, None)])

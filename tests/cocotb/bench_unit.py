@@ -12,6 +12,11 @@ from tests.cocotb.clocked import Clocked
 from tests.cocotb.simulate import load_case, report
 
 LIMIT = 60_000  # cycles of one run
+# Memories whose writes the harness shows
+SHOWN = {
+    "weight_grad": (Space.GRADIENTS,), "neuron": (Space.SPIKES, Space.MASKS), "neuron_grad": (Space.ERRORS,),
+    "update": (Space.WEIGHTS,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,8 @@ class UnitBench(Clocked):
                 self.values += 1
                 if (value ^ got) & mask:
                     place = f"{space.name.lower()} element {address}, {place}"
-                    return Difference(self.unit, case.what, place, value, got, written.get(address))
+                    cycle = written.get(address) if space in SHOWN[self.unit] else self.cycle
+                    return Difference(self.unit, case.what, place, value, got, cycle)
         if fault != case.fault:
             return Difference(self.unit, case.what, "infinity or NaN seen", int(case.fault), int(fault), self.cycle)
         return None

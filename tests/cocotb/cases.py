@@ -240,7 +240,10 @@ class Maker:
     def neuron(self) -> Case:
         y, x, channels = self.layer.out_shape
         shape = (y, x, self.cfg.timesteps, channels)
-        sums, potentials = self._values(shape), np.empty(shape, self.dtype)
+        # Many sums are whole quarters, so that potentials meet the threshold and the limits of the surrogate exactly
+        quarters = self.rng.integers(-8, 9, shape).astype(self.dtype) / 4
+        sums = np.where(self.rng.random(shape) < 0.5, quarters, self._values(shape))
+        potentials = np.empty(shape, self.dtype)
         spikes, masks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         blocks = [array.reshape(y * x, self.cfg.timesteps, channels) for array in (sums, spikes, masks, potentials)]
         constants = [self._constant(name) for name in ("leak", "threshold", "low", "high")]

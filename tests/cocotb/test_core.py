@@ -14,14 +14,16 @@ NETWORKS = {
     "FPGA": ["6-4-3", "4x4x1-2c3s2-3"],
     "WIDE": ["20-17-3", "4x4x2-5c3s2-3"],
 }
-# (preset, seed of stalls on every connection or None, share of cycles in which the host gives and takes a word);
-# tests/test_core.py runs every preset without stalls
-BENCHES = [("TINY", None, 0.5), ("TINY", 11, 0.8), ("SMALL", 12, 0.9), ("FPGA", 13, 0.9), ("WIDE", 14, 0.9)]
+# (preset, seed of stalls on every connection or None, share of cycles in which the host gives and takes a word)
+BENCHES = [
+    ("TINY", None, 0.5), ("TINY", 11, 0.8), ("SMALL", None, 1.0), ("SMALL", 12, 0.7), ("FPGA", None, 1.0),
+    ("FPGA", 13, 0.7), ("WIDE", None, 1.0), ("WIDE", 14, 0.7),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("preset, stalls, flow", BENCHES)
 def test_training_step(preset, stalls, flow):
-    cfg = CoreConfig.preset(preset, weight_rows=512, spike_words=256, error_words=128)
+    cfg = CoreConfig.preset(preset, weight_rows=2048, spike_words=256, error_words=128)
     case = {"cfg": asdict(cfg), "networks": NETWORKS[preset], "seed": 5, "samples": 4, "flow": flow}
     told = run(Core(cfg), "tests.cocotb.bench_core", case, stalls)
     assert told["cases"] == len(NETWORKS[preset])
