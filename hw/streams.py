@@ -21,6 +21,12 @@ def random_stalls(seed: int):
         _stalls.reset(token)
 
 
+def stall_state() -> str:
+    """What the stalls of this context will be, as a key for what is built in it; empty outside :func:`random_stalls`."""
+    stalls = _stalls.get()
+    return "" if stalls is None else repr(stalls.getstate())
+
+
 class Throttle(wiring.Component):
     """Let a stream through in random cycles; a transfer that is offered stays offered until it is taken.
 

