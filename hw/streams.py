@@ -22,7 +22,7 @@ def random_stalls(seed: int):
 
 
 def stall_state() -> str:
-    """What the stalls of this context will be, as a key for what is built in it; empty outside :func:`random_stalls`."""
+    """What the stalls of this context will be, as a key for what is built in it; empty outside."""
     stalls = _stalls.get()
     return "" if stalls is None else repr(stalls.getstate())
 
