@@ -30,7 +30,7 @@ def emit(component, name: str) -> str:
     """
     source = rtlil.convert(component, name=name, emit_src=False)
     text = _yosys(f"read_rtlil <<rtlil\n{source}\nrtlil\n{_PASSES}")
-    return _share_modules(_loop_zeros(text), name)
+    return _share_modules(_loop_zeros(_plain_names(text)), name)
 
 
 def _yosys(script: str) -> str:
@@ -58,6 +58,67 @@ def _loop_zeros(text: str) -> str:
         )
 
     return _ZEROS.sub(loop, text)
+
+
+_ESCAPED = re.compile(r"\\(\S+) ")
+_INSTANCE = re.compile(r"^  (\\\S+ |\w+ )\s*(\\\S+ |\w+ )\s*\($")
+_PORT = re.compile(r"^    \.(\\\S+ |\w+)(?= ?\()")
+
+
+def _plain_names(text: str) -> str:
+    """Replace escaped identifiers, which carry serial numbers, by plain ones that depend on their module alone.
+
+    Modules are called after their path. So modules that do the same come to have the same text.
+    """
+    modules = {match.group(1): match.group(0).splitlines() for match in _MODULE.finditer(text)}
+    called = _Names(modules)
+    own = {}
+    for name, lines in modules.items():
+        called.plain(name)
+        own[name] = _Names(re.findall(r"(?<![\\\w$.])[A-Za-z_]\w*", "\n".join(lines)))
+        for line in lines:  # a module's own names first: its ports are named in other modules
+            if line.startswith("  input ") or line.startswith("  output "):
+                own[name].rename(line)
+    result = []
+    for name, lines in modules.items():
+        names = own[name]
+        for n, line in enumerate(lines):
+            if instance := _INSTANCE.match(line):
+                module, label = (part.strip() for part in instance.groups())
+                child = own[module]
+                lines[n] = f"  {called.plain(module)} {names.plain(label)} ("
+            elif port := _PORT.match(line):
+                lines[n] = f"    .{child.plain(port.group(1).strip())}{names.rename(line[port.end():])}"
+            elif line.startswith("module "):
+                lines[n] = f"module {called.plain(name)} {names.rename(line[len(f'module {name}'):].lstrip())}"
+            else:
+                lines[n] = names.rename(line)
+        result.append("\n".join(lines) + "\n")
+    return "\n".join(result)
+
+
+class _Names:
+    """Plain names for escaped ones, handed out in order of appearance; ``taken`` are in use already."""
+
+    def __init__(self, taken):
+        self.taken, self.given = set(taken), {}
+
+    def plain(self, name: str) -> str:
+        """The plain name of an identifier; one that is not escaped stays."""
+        if not name.startswith("\\"):
+            return name
+        if name not in self.given:
+            base = re.sub(r"\W+", "_", re.sub(r"\$\d+", "", name[1:])).strip("_") or "n"
+            number = 0 if "." in name else 1  # a path is no keyword; any other name may be one without its number
+            while (chosen := f"{base}{number or ''}") in self.taken:
+                number += 1
+            self.taken.add(chosen)
+            self.given[name] = chosen
+        return self.given[name]
+
+    def rename(self, text: str) -> str:
+        """``text`` with every escaped identifier replaced."""
+        return _ESCAPED.sub(lambda match: self.plain(f"\\{match.group(1)}"), text)
 
 
 def _share_modules(text: str, top: str) -> str:
