@@ -25,7 +25,7 @@ ENGINE_COUNTERS = {
 
 # What is counted, besides cycles, with the width of one cycle's increment
 COUNTED = {
-    **{f"{engine}.{name}": 6 if name == "useful" else 1 for engine in ("forward", "backward", "weight_grad")
+    **{f"{engine}.{name}": 6 if name in ("useful", "skipped") else 1 for engine in ("forward", "backward", "weight_grad")
        for name in ENGINE_COUNTERS},
     "update.running": 1,
     "receive.running": 1,
@@ -33,14 +33,19 @@ COUNTED = {
     "mac.neuron": 1,
     "mac.neuron_grad": 1,
     "mac.update": 1,
+    "spikes.reads": 2,
     "spikes.writes": 1,
+    "masks.reads": 1,
+    "masks.writes": 1,
     "errors.reads": 2,
     "errors.writes": 1,
+    "error_masks.reads": 1,
     "error_masks.writes": 1,
     "gradients.reads": 1,
     "gradients.writes": 1,
     "momentum.reads": 1,
     "momentum.writes": 1,
+    "weights.reads": 2,
     "weights.writes": 1,
     "host.words_in": 1,
     "host.words_out": 1,

@@ -159,6 +159,8 @@ class VerilatedCore:
     def exchange(self, words: np.ndarray, wanted: int, limit: int) -> tuple[int, np.ndarray]:
         """Send 32-bit words and take ``wanted`` words, for at most ``limit`` cycles; returns how many were sent and
         the words that came."""
+        if not self._model:
+            raise RuntimeError("the simulation has been closed")
         words = np.ascontiguousarray(words, dtype=np.uint32)
         out = np.zeros(wanted, np.uint32)
         given = ctypes.c_size_t()

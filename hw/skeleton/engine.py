@@ -22,7 +22,7 @@ ACTIVITY = data.StructLayout({
     "stalled": 1,  # an operation waits for its accumulator or for the drain
     "row": 1,  # a row is read
     "word": 1,  # a spike word is read
-    "skipped": 1,  # a matrix of words was all zero
+    "skipped": 6,  # column vectors that were all zero, whose rows are not read
 })  # fmt: skip
 
 

@@ -18,7 +18,7 @@ class Scan(wiring.Component):
     -------
     i : stream of matrices
     o : stream of vectors
-    skipped : Out(1), a matrix was all zero (for the counters)
+    skipped : Out, how many vectors of the matrix that is left were all zero (for the counters)
     """
 
     def __init__(self, payloads: Payloads):
@@ -26,7 +26,7 @@ class Scan(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(payloads.matrix)),
             "o": Out(stream.Signature(payloads.vector)),
-            "skipped": Out(1),
+            "skipped": Out(range(payloads.vectors + 1)),
         })  # fmt: skip
 
     def _vector(self, v: int):
@@ -48,10 +48,11 @@ class Scan(wiring.Component):
         count = self.payloads.vectors
         vectors = [self._vector(v) for v in range(count)]
         emitted = Signal(count)
-        pending = Signal(count)
+        present, pending = Signal(count), Signal(count)
         lowest = Signal(count)
         m.d.comb += [
-            pending.eq(Cat(bits.any() for bits, _ in vectors) & ~emitted),
+            present.eq(Cat(bits.any() for bits, _ in vectors)),
+            pending.eq(present & ~emitted),
             lowest.eq(pending & -pending),
         ]
         empty = ~pending.any()
@@ -61,8 +62,9 @@ class Scan(wiring.Component):
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             self.i.ready.eq(advance & last),
-            self.skipped.eq(self.i.valid & self.i.ready & empty & ~emitted.any()),
         ]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.comb += self.skipped.eq(sum(~present[v] for v in range(count)))
         with m.If(advance):
             m.d.sync += self.o.valid.eq(self.i.valid & (~empty | meta.end))
             with m.If(self.i.valid):
