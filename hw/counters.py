@@ -25,8 +25,8 @@ ENGINE_COUNTERS = {
 
 # What is counted, besides cycles, with the width of one cycle's increment
 COUNTED = {
-    **{f"{engine}.{name}": 6 if name in ("useful", "skipped") else 1 for engine in ("forward", "backward", "weight_grad")
-       for name in ENGINE_COUNTERS},
+    **{f"{engine}.{name}": 6 if name in ("useful", "skipped") else 1
+       for engine in ("forward", "backward", "weight_grad") for name in ENGINE_COUNTERS},
     "update.running": 1,
     "receive.running": 1,
     "send.running": 1,

@@ -1,7 +1,7 @@
 """Which engines there are: for each of a core's three places, the hardware and its golden twin by name.
 
-An engine is added by a file in hw/engines, a file of the same name in sim/golden and an entry here; a configuration then
-names it (``forward_engine``, ``backward_engine``, ``weight_grad_engine``).
+An engine is added by a file in hw/engines, a file of the same name in sim/golden and an entry here; a configuration
+then names it (``forward_engine``, ``backward_engine``, ``weight_grad_engine``).
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,8 @@ from hw.errors import TridentError
 
 @dataclass(frozen=True)
 class EngineEntry:
-    """``rtl`` names a class that takes the configuration, ``golden`` a function that computes the same: ``module:name``.
+    """``rtl`` names a class that takes the configuration, ``golden`` a function that computes the same:
+    ``module:name``.
 
     Both must have the interface of the place's first engine.
     """

@@ -19,8 +19,8 @@ from sim.build import BUILD, library
 
 _HARDWARE = Path(hw.__file__).parent
 
-# Port names without the double underscores that Verilator would escape. Every register starts from its initial value, so
-# that the reset can be tied off, which makes the simulation faster.
+# Port names without the double underscores that Verilator would escape. Every register has an initial value, so the
+# reset can be tied off, which makes the simulation faster.
 _WRAPPER = """
 module core_sim(input clk, input i_valid, input [31:0] i_payload, output i_ready,
                 output o_valid, output [31:0] o_payload, input o_ready);

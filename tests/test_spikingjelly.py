@@ -54,7 +54,7 @@ class Oracle(torch.nn.Module):
         settings = trainer.neuron
         self.synapses, self.neurons = torch.nn.ModuleList(), torch.nn.ModuleList()
         for layer, (weights, bias) in zip(trainer.network.layers, trainer.weights):
-            taps, c_in, c_out = weights.shape
+            _, c_in, c_out = weights.shape
             if layer.kind == "linear":
                 synapse, values = torch.nn.Linear(c_in, c_out), weights[0].T
             else:

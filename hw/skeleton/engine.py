@@ -30,7 +30,8 @@ class Engine(wiring.Component):
     """A walker, an array and a drain, connected.
 
     A subclass gives the walker, the drain, whether the array multiplies, and a second memory operand if it has one:
-    it overrides :meth:`connect_operand` and :meth:`connect_drain`, and :meth:`prepare_row` if rows are changed on the way.
+    it overrides :meth:`connect_operand` and :meth:`connect_drain`, and :meth:`prepare_row` if rows are changed on the
+    way.
 
     Members
     -------
