@@ -41,7 +41,7 @@ def test_regions_neither_overlap_nor_leave_memory(network, preset):
 @pytest.mark.parametrize(
     "network, changes, words",
     [
-        ("64-128-10", {"weight_rows": 64}, "tiles of weights need 178 words, 170 more than weight_rows / lanes of 8"),
+        ("64-128-10", {"weight_rows": 64}, "rows of weights need 1424 words, 1360 more than weight_rows of 64"),
         ("64-128-10", {"spike_words": 16}, "spikes of one sample need 26 words, 10 more than spike_words of 16"),
         ("64-128-10", {"error_words": 8}, "errors of one sample need 18 words, 10 more than error_words of 8"),
         ("4-4-4-4", {"jobs": 16}, "3 layers need jobs of at least 17, the core has 16"),
