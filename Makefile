@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train sim verilog bench lint clean
+.PHONY: help setup train sim verilog bench results docs lint clean
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
@@ -41,6 +41,8 @@ help:
 	@echo 'make sim       run every test; TEST=tests/test_data.py or TEST=expression runs some, JOBS=2 at a time'
 	@echo 'make verilog   write the Verilog of a core and a table of its modules; PRESET, T, LANES, COLS, SET, OUT'
 	@echo 'make bench     measure, print a table, write build/bench.json; ONLY=name-prefix measures some'
+	@echo 'make results   write the figures of build/bench.json into README.md and docs/results.md'
+	@echo 'make docs      write the pages and pictures under docs/ that are made from the code'
 	@echo 'make lint      check the style of the code'
 	@echo 'make setup     make the virtual environment in .venv; the targets above do it by themselves'
 	@echo 'make clean     remove what was built; the virtual environment stays'
@@ -78,6 +80,12 @@ $(VENV)/oracle: $(VENV)/ready
 
 bench: $(VENV)/ready
 	@$(RUN) -m bench $(call option,ONLY,only)
+
+results: $(VENV)/ready
+	@$(RUN) -m bench.results
+
+docs: $(VENV)/ready
+	@$(RUN) -m docs
 
 lint: $(VENV)/ready
 	@$(RUN) -m ruff check .

@@ -1,0 +1,218 @@
+"""``python -m bench.results``: the measured figures of build/bench.json, written into README.md and docs/results.md.
+
+What stands between ``<!-- results:NAME -->`` and ``<!-- end results:NAME -->`` is replaced; nothing else is touched.
+"""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from bench.engines import BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
+from bench.figure import Figure
+from bench.golden import EPOCH_BOUND
+from bench.single import ENGINES
+from bench.training import ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND
+from host.spec import RunSpec
+from hw.errors import TridentError
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULT = ROOT / "build" / "bench.json"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
+
+# What a figure must reach, by the pattern of its name
+BOUNDS = {
+    r"train\.digits\.test_accuracy": ACCURACY_BOUND,
+    r"train\.digits\.weights_differing": 0,
+    r"train\.digits\.epochs": 15,
+    r"core\.\w+\.(linear|conv)\.cols1\.busy": BUSY_BOUND,
+    r"core\.\w+\.(conv\.)?zeros90\.saving": SAVING_BOUND,
+    r"core\.step\.overlap_ratio": OVERLAP_BOUND,
+    r"golden\.digits\.epoch_seconds": EPOCH_BOUND,
+    r"sim\.core8\.cycles_per_second": SPEED_BOUND,
+}
+
+TITLES = {
+    "train.digits.test_accuracy": "test accuracy, digits, trained on the RTL",
+    "train.digits.weights_differing": "weights and momenta that differ from golden",
+    "train.digits.epochs": "epochs of that run",
+    "core.step.overlap_ratio": "cycles of a training step ÷ busy cycles of its longest engine",
+    "core.step.cycles_per_sample": "cycles per training sample, update included",
+    "sim.core8.cycles_per_second": "simulated cycles per second, 8 lanes, golden model and Python included",
+    "golden.digits.epoch_seconds": "one epoch of digits in the golden trainer",
+}
+
+
+def read_figures(path: Path) -> dict[str, Figure]:
+    """The figures of a bench.json by name, with their bounds; none where the file is not there.
+
+    Raises :class:`hw.errors.TridentError` for a file that is not a list of figures.
+    """
+    if not path.exists():
+        return {}
+    try:
+        figures = [Figure(**record) for record in json.loads(path.read_text())]
+    except (ValueError, TypeError):
+        raise TridentError(f"{path} is not a list of figures as make bench writes it") from None
+    return {figure.name: Figure(figure.name, figure.unit, figure.value, figure.better, _bound(figure.name))
+            for figure in figures}  # fmt: skip
+
+
+def _bound(name: str) -> float | None:
+    return next((bound for pattern, bound in BOUNDS.items() if re.fullmatch(pattern, name)), None)
+
+
+def _show(value: float, unit: str) -> str:
+    if unit == "fraction":
+        return f"{100 * value:.1f} %"
+    if unit in ("cycles", "cycles/s", "weights", "epochs"):
+        return f"{value:,.0f}"
+    return f"{value:.2f}" + (f" {unit}" if unit != "ratio" else "")
+
+
+def _bound_text(figure: Figure) -> str:
+    if figure.bound is None:
+        return ""
+    limit = "at least" if figure.better == "higher" else "at most"
+    return f"{limit} {_show(figure.bound, figure.unit)}: {'reached' if figure.reached else '**missed**'}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers. Empty without rows."""
+    if not rows:
+        return ""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _row(figures: dict[str, Figure], title: str, name: str) -> list[list[str]]:
+    """The row of a figure, or none if it was not measured."""
+    figure = figures.get(name)
+    return [[title, _show(figure.value, figure.unit), _bound_text(figure)]] if figure else []
+
+
+def headline(figures: dict[str, Figure]) -> str:
+    """One sentence: what was trained, how well, and how many bits differ from golden."""
+    names = ("train.digits.test_accuracy", "train.digits.weights_differing", "train.digits.epochs")
+    if any(name not in figures for name in names):
+        return EMPTY
+    accuracy, differing, epochs = (figures[name].value for name in names)
+    spec = RunSpec.make()
+    return (
+        f"**{100 * accuracy:.1f} % of scikit-learn's test digits after {epochs:.0f} epochs of FP16 training on the RTL "
+        f"of one core; of {2 * spec.network.weights:,} weights and momenta, {differing:,.0f} differ from the golden "
+        f"model.**"
+    )
+
+
+def summary(figures: dict[str, Figure]) -> str:
+    """The table of the README: one row per figure that has a title, busy fractions and savings by engine."""
+    rows = []
+    for name, title in TITLES.items():
+        rows += _row(figures, title, name)
+    for cols in (1, 4):
+        for network in NETWORKS:
+            for engine in ENGINES:
+                title = f"busy, {engine}, {network}, {cols} column{'s' * (cols > 1)}"
+                rows += _row(figures, title, f"core.{engine}.{network}.cols{cols}.busy")
+    for network in NETWORKS:
+        for engine in ENGINES:
+            name = f"core.{engine}.{'' if network == 'linear' else 'conv.'}zeros90.saving"
+            rows += _row(figures, f"cycles at 0 % zeros ÷ cycles at 90 %, {engine}, {network}", name)
+    return _table(["figure", "measured", "bound"], rows) or EMPTY
+
+
+def sparsity(figures: dict[str, Figure]) -> str:
+    """Cycles of each engine against the share of zeros."""
+    rows = []
+    for network in NETWORKS:
+        for engine in ENGINES:
+            prefix = f"core.{engine}.{'' if network == 'linear' else 'conv.'}zeros"
+            found = [figures.get(f"{prefix}{percent}.cycles") for percent in ZEROS]
+            if any(found):
+                rows.append([f"{engine}, {network}", *(_show(f.value, f.unit) if f else "" for f in found)])
+    return _table(["cycles", *(f"{percent} % zeros" for percent in ZEROS)], rows) or EMPTY
+
+
+def everything(figures: dict[str, Figure]) -> str:
+    """Every figure under its name."""
+    rows = [[f"`{f.name}`", f"{f.value:,.6g}", f.unit, _bound_text(f)] for f in figures.values()]
+    return _table(["figure", "value", "unit", "bound"], rows) or EMPTY
+
+
+def setting(figures: dict[str, Figure]) -> str:
+    """What busy fractions and cycles were measured on."""
+    networks = ", ".join(f"{name} `{text}`" for name, text in NETWORKS.items())
+    return (
+        f"Second layer of {networks}; 8 lanes, T = 4; for the busy fractions {100 * SPIKES:.0f} % of the spikes "
+        f"(backward: of the errors) are set."
+    )
+
+
+def _git(*arguments: str) -> str:
+    try:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.*)$", info.read_text(), re.MULTILINE) if info.exists() else []
+    return " ".join((names[0] if names else platform.processor() or platform.machine()).split())
+
+
+def origin(path: Path) -> str:
+    """When, at which commit and on which machine the figures were measured."""
+    if not path.exists():
+        return EMPTY
+    measured = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    commit = _git("log", "-1", "--format=%h", f"--before={measured.isoformat()}") or "unknown"
+    return (
+        f"Measured on {measured:%Y-%m-%d} at commit {commit}, on {_processor()}, {os.cpu_count()} cores, "
+        f"{platform.system()}, Python {platform.python_version()}, by `make bench`."
+    )
+
+
+def blocks(path: Path) -> dict[str, str]:
+    """The text of every block by its name, from the figures at ``path``."""
+    figures = read_figures(path)
+    makers = {"headline": headline, "summary": summary, "sparsity": sparsity, "everything": everything,
+              "setting": setting}  # fmt: skip
+    return {name: make(figures) for name, make in makers.items()} | {"origin": origin(path)}
+
+
+def fill(text: str, made: dict[str, str]) -> str:
+    """``text`` with its blocks replaced. Raises TridentError for a block that there is no text for."""
+
+    def replaced(match: re.Match) -> str:
+        name = match[1]
+        if name not in made:
+            raise TridentError(f"there is no block {name!r} of results: choose one of {', '.join(made)}")
+        return f"<!-- results:{name} -->\n{made[name]}\n<!-- end results:{name} -->"
+
+    return re.sub(r"<!-- results:(\w+) -->\n.*?<!-- end results:\1 -->", replaced, text, flags=re.DOTALL)
+
+
+@click.command()
+def results():
+    """Write the measured figures into README.md and docs/results.md."""
+    try:
+        made = blocks(RESULT)
+        for page in PAGES:
+            page.write_text(fill(page.read_text(), made))
+    except TridentError as fault:
+        click.echo(f"error: {fault}", err=True)
+        sys.exit(2)
+    click.echo(f"Written to {' and '.join(str(page.relative_to(ROOT)) for page in PAGES)}")
+
+
+if __name__ == "__main__":
+    results()
