@@ -16,7 +16,7 @@ NETWORKS = {
 }
 # (preset, seed of stalls on every connection or None, share of cycles in which the host gives and takes a word)
 BENCHES = [
-    ("TINY", None, 0.5), ("TINY", 11, 0.8), ("SMALL", None, 1.0), ("SMALL", 12, 0.7), ("FPGA", None, 1.0),
+    ("TINY", None, 0.9), ("TINY", 11, 0.8), ("SMALL", None, 1.0), ("SMALL", 12, 0.7), ("FPGA", None, 1.0),
     ("FPGA", 13, 0.7), ("WIDE", None, 1.0), ("WIDE", 14, 0.7),
 ]  # fmt: skip
 
