@@ -85,7 +85,7 @@ results: $(VENV)/ready
 	@$(RUN) -m bench.results
 
 docs: $(VENV)/ready
-	@$(RUN) -m docs
+	@$(RUN) -m docs && $(RUN) -m docs.timeline
 
 lint: $(VENV)/ready
 	@$(RUN) -m ruff check .

@@ -1,6 +1,6 @@
 """``python -m docs.timeline``: which engine ran when, from the RTL's own signals, as docs/timeline.svg.
 
-It simulates the first minibatch of the default training with six samples and records the waves: a few minutes.
+It simulates the first minibatch of the default training with six samples and records the waves: about a minute.
 """
 
 from pathlib import Path
