@@ -51,8 +51,8 @@ class CoreConfig:
     add_stages, mul_stages: pipeline registers of an adder and a multiplier, in cycles.
     reset, surrogate: what the neuron does at a spike, and which derivative stands for the spike's.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
-    spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, two samples each).
-    error_words: words of ``lanes * timesteps`` errors (all layers).
+    spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
+    error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
     jobs, program_words, queue_depth: descriptors, instructions, and instructions waiting per engine.
     prefetch_jobs: load an engine's next descriptor while it runs; costs registers.
     forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.registry`.

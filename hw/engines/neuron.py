@@ -150,7 +150,6 @@ class NeuronUnit(wiring.Component):
                 passes.back.again.eq(1),
                 passes.back.spikes.eq(fired),
                 passes.back_valid.eq(fresh),
-                passes.leave.eq(final),
             ]
 
         following = Signal(items)

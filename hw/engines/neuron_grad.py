@@ -169,7 +169,6 @@ class NeuronGradUnit(wiring.Component):
                 passes.back.tag.eq(done),
                 passes.back.tag.turn.eq(done.turn + 1),
                 passes.back_valid.eq(self.result_valid & ~final),
-                passes.leave.eq(final),
             ]
         m.submodules.history = history = History(cfg, items)
         word = Signal(cfg.address_bits)

@@ -111,7 +111,6 @@ class UpdateUnit(wiring.Component):
             passes.back.tag.address.eq(done.address),
             passes.back.tag.again.eq(1),
             passes.back_valid.eq(self.result_valid & ~done.again),
-            passes.leave.eq(self.result_valid & done.again),
             self.momentum_write_address.eq(done.address),
             self.momentum_write.eq(self.result_valid & ~done.again),
             self.momentum_data.eq(self.result),
@@ -120,6 +119,6 @@ class UpdateUnit(wiring.Component):
             self.weight_data.eq(self.result),
         ]
         inside = Signal(range(passes.depth + 1))
-        m.d.sync += inside.eq(inside + (passes.i.valid & passes.i.ready) - passes.leave)
+        m.d.sync += inside.eq(inside + (passes.i.valid & passes.i.ready) - (self.result_valid & done.again))
         m.d.comb += self.busy.eq(left.any() | fetch.o.valid | inside.any())
         return m

@@ -14,7 +14,8 @@ from hw.skeleton.payloads import Payloads
 class ProcessingArray(wiring.Component):
     """LANES x COLS processing elements: ``accumulator[entry] += row`` in every column that the mask selects.
 
-    With ``multiply``, the row is first multiplied by the column's operand. A column outside the mask adds -0, which
+    With ``multiply``, the row is first multiplied by the column's operand; where the row is zero, nothing is added. A
+    column outside the mask adds -0, which
     leaves every value's bits unchanged. An accumulator's next addition may start ``add_stages + 1`` cycles after the
     last; an operation that comes sooner waits, nothing else does.
 
@@ -86,6 +87,9 @@ class ProcessingArray(wiring.Component):
         control = Cat(op.entry, op.first, op.mask)
         before = cfg.mul_stages if self.multiply else 0
         at_add = delay(Cat(fire, control), before)
+        # A weight of zero adds nothing, even to an error that has overflowed: lanes without a channel hold zeros
+        weights = [op.row[low : low + width - 1].any() for low in range(0, cfg.row_bits, width)]
+        present_lanes = delay(Cat(weights), before) if self.multiply else None
         add_entry = at_add[1 : 1 + cfg.entry_bits]
         add_first = at_add[1 + cfg.entry_bits]
         add_mask = at_add[2 + cfg.entry_bits :]
@@ -120,7 +124,7 @@ class ProcessingArray(wiring.Component):
                         fmt, cfg.mul_stages, subnormals=cfg.multiplier_subnormals
                     )
                     m.d.comb += [mul.a.eq(value), mul.b.eq(self.operand[col])]
-                    value = mul.o
+                    value = Mux(present_lanes[lane], mul.o, fmt.negative_zero)
                 m.submodules[f"add_{col}_{lane}"] = add = FloatAdd(fmt, cfg.add_stages)
                 at = col * cfg.row_bits + low
                 m.d.comb += [

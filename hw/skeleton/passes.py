@@ -1,6 +1,6 @@
 """Items that visit a shared pipeline more than once."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,11 +8,13 @@ from amaranth.lib.wiring import In, Out
 class PassLoop(wiring.Component):
     """New items and items on a further pass, merged; an item that comes back always finds a place.
 
+    New items enter only while none waits. So no more can come back than the pipeline behind ``o`` holds at once, and
+    ``depth`` must be at least that.
+
     Members
     -------
     i : stream of new items
     back, back_valid : In, an item that needs one more pass (it cannot wait)
-    leave : In(1), an item has made its last pass
     o : stream of all items, further passes first
     again : Out(1), the item at ``o`` is on a further pass
     """
@@ -23,7 +25,6 @@ class PassLoop(wiring.Component):
             "i": In(stream.Signature(shape)),
             "back": In(shape),
             "back_valid": In(1),
-            "leave": In(1),
             "o": Out(stream.Signature(shape)),
             "again": Out(1),
         })  # fmt: skip
@@ -31,7 +32,6 @@ class PassLoop(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.waiting = waiting = fifo.SyncFIFO(width=self.back.as_value().shape().width, depth=self.depth)
-        inside = Signal(range(self.depth + 1))
         m.d.comb += [
             waiting.w_data.eq(self.back),
             waiting.w_en.eq(self.back_valid),
@@ -44,11 +44,9 @@ class PassLoop(wiring.Component):
                 waiting.r_en.eq(self.o.ready),
             ]
         with m.Else():
-            room = inside != self.depth
             m.d.comb += [
                 self.o.payload.eq(self.i.payload),
-                self.o.valid.eq(self.i.valid & room),
-                self.i.ready.eq(self.o.ready & room),
+                self.o.valid.eq(self.i.valid),
+                self.i.ready.eq(self.o.ready),
             ]
-        m.d.sync += inside.eq(inside + (self.i.valid & self.i.ready) - self.leave)
         return m

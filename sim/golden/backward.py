@@ -9,7 +9,8 @@ from sim.golden.mul import mul_value
 
 @njit(cache=True, nogil=True)
 def backward(errors, columns, kernel, stride, padding, e, subnormals, p):
-    """``e[t] = W^T * d[t]``: ascending kernel tap, ascending output channel; an error of zero adds nothing.
+    """``e[t] = W^T * d[t]``: ascending kernel tap, ascending output channel; an error or a weight of zero adds
+    nothing, not even when the other has overflowed.
 
     Parameters
     ----------
@@ -42,5 +43,6 @@ def backward(errors, columns, kernel, stride, padding, e, subnormals, p):
                             if error != 0:
                                 column = columns[ky * kernel + kx, o]
                                 for c in range(column.size):
-                                    total[c] = add_value(total[c], mul_value(column[c], error, p, subnormals, 0), p)
+                                    sum_ = add_value(total[c], mul_value(column[c], error, p, subnormals, 0), p)
+                                    total[c] = total[c] if column[c] == 0 else sum_
     return not np.isfinite(e).all()
