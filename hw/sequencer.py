@@ -21,7 +21,7 @@ class Launcher(wiring.Component):
     Members
     -------
     i : stream of queue entries
-    load, load_job : Out, asks for a job's words; load_valid, load_index, load_word : In, the words
+    load, load_job : Out, asks for a job's words; load_valid, load_last, load_word : In, the words
     available : In, tokens that can be taken; take, post : Out, tokens taken and given in this cycle
     job, number, slot, odd, loss : Out, the job that runs, its number, the sample's slot of spikes, its slot of errors,
         whether it is the loss
@@ -36,7 +36,7 @@ class Launcher(wiring.Component):
             "load": Out(1),
             "load_job": Out(8),
             "load_valid": In(1),
-            "load_index": In(JOB_INDEX_BITS),
+            "load_last": In(1),
             "load_word": In(WORD),
             "available": In(TOKENS),
             "take": Out(TOKENS),
@@ -73,9 +73,8 @@ class Launcher(wiring.Component):
             self.post.eq(Mux(busy & ~self.busy, running.post, 0)),
             self.start.eq(starting),
         ]
-        for n, word in enumerate(loaded_words):
-            with m.If(self.load_valid & (self.load_index == n)):
-                m.d.sync += word.eq(self.load_word)
+        with m.If(self.load_valid):  # words come in order and move down to their places
+            m.d.sync += Cat(loaded_words).eq(Cat(*loaded_words[1:], self.load_word))
         with m.FSM():
             with m.State("EMPTY"):
                 may = 1 if self.prefetch else ~busy & ~starting
@@ -85,7 +84,7 @@ class Launcher(wiring.Component):
                     m.next = "LOAD"
             with m.State("LOAD"):
                 m.d.comb += self.load.eq(1)
-                with m.If(self.load_valid & (self.load_index == JOB.words - 1)):
+                with m.If(self.load_valid & self.load_last):
                     m.next = "FULL"
             with m.State("FULL"):
                 with m.If(~busy & ~starting):
@@ -188,12 +187,12 @@ class Sequencer(wiring.Component):
         owner = Signal(range(len(launchers)))
         loading = Signal()
         index = Signal(range(JOB.words + 1))
-        valid, valid_index = Signal(), Signal(JOB_INDEX_BITS)
+        valid, last = Signal(), Signal()
         m.d.comb += [
             load.addr.eq(Cat(index[:JOB_INDEX_BITS], Array(a.load_job for a in launchers)[owner][: self.job_bits])),
             load.en.eq(loading),
         ]
-        m.d.sync += [valid.eq(loading & (index != JOB.words)), valid_index.eq(index)]
+        m.d.sync += [valid.eq(loading & (index != JOB.words)), last.eq(index == JOB.words - 1)]
         with m.If(~loading):
             for n, launcher in reversed(list(enumerate(launchers))):
                 with m.If(launcher.load):
@@ -205,7 +204,7 @@ class Sequencer(wiring.Component):
         for n, launcher in enumerate(launchers):
             m.d.comb += [
                 launcher.load_valid.eq(valid & (owner == n)),
-                launcher.load_index.eq(valid_index),
+                launcher.load_last.eq(last),
                 launcher.load_word.eq(load.data),
             ]
 

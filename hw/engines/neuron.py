@@ -9,6 +9,7 @@ from hw.arith.mac import every_lane, mac_request, select_lanes
 from hw.config import CoreConfig
 from hw.layouts import JOB
 from hw.skeleton.history import History
+from hw.skeleton.onehot import with_bit
 from hw.skeleton.passes import PassLoop
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import neuron_item
@@ -152,12 +153,12 @@ class NeuronUnit(wiring.Component):
                 passes.back_valid.eq(fresh),
             ]
 
-        following = Signal(items)
-        m.d.comb += following.eq(pending)
+        left, following = Signal(items), Signal(items)
+        m.d.comb += [left.eq(pending), following.eq(left)]
         with m.If(final):
-            m.d.comb += following.bit_select(done.tag.item, 1).eq(0)
+            m.d.comb += left.eq(with_bit(pending, done.tag.item, 0, items))
         with m.If(self.i.valid & self.i.ready):
-            m.d.comb += following.bit_select(self.i.payload.tag.item, 1).eq(1)
+            m.d.comb += following.eq(with_bit(left, self.i.payload.tag.item, 1, items))
         m.d.sync += pending.eq(following)
         m.d.comb += self.busy.eq(self.i.valid | pending.any())
         return m

@@ -9,6 +9,7 @@ from hw.config import CoreConfig
 from hw.layouts import JOB
 from hw.skeleton.fetch import Fetch
 from hw.skeleton.history import History
+from hw.skeleton.onehot import with_bit
 from hw.skeleton.passes import PassLoop
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import neuron_item
@@ -189,12 +190,12 @@ class NeuronGradUnit(wiring.Component):
             after.en.eq(final),
             after.data.eq(self.result),
         ]
-        following = Signal(items)
-        m.d.comb += following.eq(pending)
+        left, following = Signal(items), Signal(items)
+        m.d.comb += [left.eq(pending), following.eq(left)]
         with m.If(final):
-            m.d.comb += following.bit_select(done.tag.item, 1).eq(0)
+            m.d.comb += left.eq(with_bit(pending, done.tag.item, 0, items))
         with m.If(source.valid & source.ready):
-            m.d.comb += following.bit_select(here.tag.item, 1).eq(1)
+            m.d.comb += following.eq(with_bit(left, here.tag.item, 1, items))
         m.d.sync += pending.eq(following)
         m.d.comb += self.busy.eq(self.i.valid | fetch.o.valid | pending.any())
         return m

@@ -1,10 +1,14 @@
 """From rows to operations: one operation per beat of ``cols`` elements that has a spike, then the tile's drain."""
 
-from amaranth.hdl import Module, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.skeleton.drains import DirtyDrain, TimeDrain, block_position
+from hw.skeleton.onehot import bit_number, lowest_bit, with_bit
 from hw.skeleton.payloads import Payloads
 
 
@@ -53,17 +57,26 @@ class BeatLoop(wiring.Component):
         later = Signal(cols)
         op = Signal(payloads.op)
         entry = Signal(cfg.entry_bits)
-        beats = [vector.bits[n * cols : (n + 1) * cols] for n in range(payloads.beats)]
-        for n, bits in enumerate(beats):
-            m.d.comb += pending[n].eq(bits.any() & ~issued[n])
-            with m.If(lowest[n]):
-                m.d.comb += [beat.eq(n), mask.eq(bits), op.beat.eq(n % chunks)]
-                if by_time:
-                    m.d.comb += later.eq(vector.later[n * cols : (n + 1) * cols])
-                if payloads.engine == "backward":
-                    m.d.comb += op.source.eq(vector.addresses[n // chunks])
+        wanted = vector.bits
+        if cols > 1:
+            wanted = Cat(vector.bits[n * cols : (n + 1) * cols].any() for n in range(payloads.beats))
+        # The beat's word, and its number within the word
+        words = [lowest[n * chunks : (n + 1) * chunks] for n in range(cfg.words)]
+        word = bit_number(Cat(part.any() for part in words))
+        merged = reduce(or_, words)
+        m.d.comb += [
+            pending.eq(wanted & ~issued),
+            lowest.eq(lowest_bit(pending)),
+            beat.eq(bit_number(lowest)),
+            op.beat.eq(bit_number(merged)),
+            mask.eq(vector.bits.word_select(beat, cols)),
+        ]
+        if by_time:
+            m.d.comb += later.eq(vector.later.word_select(beat, cols))
+        if payloads.engine == "backward":
+            m.d.comb += op.source.eq(vector.addresses[word])
         nothing = Signal()
-        m.d.comb += [lowest.eq(pending & -pending), entry.eq(self.i.payload.entry + beat), nothing.eq(vector.null)]
+        m.d.comb += [entry.eq(self.i.payload.entry + beat), nothing.eq(vector.null)]
         if by_time:
             magnitude = [self.row[n : n + cfg.width - 1].any() for n in range(0, cfg.row_bits, cfg.width)]
             with m.If(~sum(magnitude[1:], magnitude[0]).any()):
@@ -97,7 +110,7 @@ class BeatLoop(wiring.Component):
             ]
             with m.If(advance):
                 if by_time:
-                    m.d.comb += after.bit_select(drain.tag.entry, 1).eq(0)
+                    m.d.comb += after.eq(with_bit(touched, drain.tag.entry, 0, cfg.accumulators))
                 with m.If(drain.last):
                     m.d.comb += after.eq(0)
                     m.d.sync += draining.eq(0)
@@ -119,7 +132,7 @@ class BeatLoop(wiring.Component):
                 ]
             with m.If(advance):
                 with m.If(~nothing):
-                    m.d.comb += after.bit_select(entry, 1).eq(~op.drain)
+                    m.d.comb += after.eq(with_bit(touched, entry, ~op.drain, cfg.accumulators))
                     m.d.sync += issued.eq(issued | lowest)
                 with m.If(last_beat):
                     m.d.sync += issued.eq(0)

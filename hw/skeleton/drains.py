@@ -4,6 +4,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.skeleton.onehot import bit_number, lowest_bit
 from hw.skeleton.payloads import Payloads
 
 
@@ -106,10 +107,11 @@ class DirtyDrain(wiring.Component):
         payloads = self.payloads
         lowest = Signal(payloads.cfg.accumulators)
         entry = Signal(payloads.cfg.entry_bits)
-        m.d.comb += [lowest.eq(self.touched & -self.touched), self.last.eq(self.touched == lowest)]
-        for n in range(payloads.cfg.accumulators):
-            with m.If(lowest[n]):
-                m.d.comb += entry.eq(n)
+        m.d.comb += [
+            lowest.eq(lowest_bit(self.touched)),
+            self.last.eq(self.touched == lowest),
+            entry.eq(bit_number(lowest)),
+        ]
         address, lane = block_position(payloads, self.meta, entry, self.groups)
         m.d.comb += [self.tag.entry.eq(entry), self.tag.address.eq(address), self.tag.step.eq(lane)]
         return m

@@ -1,6 +1,6 @@
 """One bit per lane and timestep becomes a spike word."""
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -34,7 +34,9 @@ class History(wiring.Component):
         m.submodules.words = words = memory.Memory(shape=self.cfg.spike_bits, depth=self.items, init=[])
         read, write = words.read_port(domain="comb"), words.write_port()
         steps = self.cfg.timesteps
-        here = Cat(bit & (self.step == t) for bit in self.bits for t in range(steps))
+        now = Signal(steps)
+        m.d.comb += now.eq(1 << self.step)
+        here = Cat(bit.replicate(steps) & now for bit in self.bits)
         m.d.comb += [
             read.addr.eq(self.item),
             self.word.eq(Mux(self.first, 0, read.data) | here),

@@ -1,9 +1,10 @@
 """From matrices to column vectors: find those with a spike, skip the rest."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.skeleton.onehot import bit_number, lowest_bit
 from hw.skeleton.payloads import Payloads
 
 
@@ -50,10 +51,11 @@ class Scan(wiring.Component):
         emitted = Signal(count)
         present, pending = Signal(count), Signal(count)
         lowest = Signal(count)
+        number = bit_number(lowest)
         m.d.comb += [
             present.eq(Cat(bits.any() for bits, _ in vectors)),
             pending.eq(present & ~emitted),
-            lowest.eq(pending & -pending),
+            lowest.eq(lowest_bit(pending)),
         ]
         empty = ~pending.any()
         last = pending == lowest  # holds for an empty matrix too
@@ -73,13 +75,12 @@ class Scan(wiring.Component):
                     self.o.payload.addresses.eq(self.i.payload.addresses),
                     self.o.payload.meta.eq(meta),
                     self.o.payload.meta.end.eq(meta.end & last),
+                    self.o.payload.number.eq(number),
+                    self.o.payload.bits.eq(Array(bits for bits, _ in vectors)[number]),
                     emitted.eq(0),
                 ]
-                for v, (bits, later) in enumerate(vectors):
-                    with m.If(lowest[v]):
-                        m.d.sync += [self.o.payload.number.eq(v), self.o.payload.bits.eq(bits)]
-                        if later is not None:
-                            m.d.sync += self.o.payload.later.eq(later)
+                if self.payloads.engine == "weight_grad":
+                    m.d.sync += self.o.payload.later.eq(Array(later for _, later in vectors)[number])
                 with m.If(~last):
                     m.d.sync += emitted.eq(emitted | lowest)
         return m
