@@ -1,17 +1,21 @@
-"""Gradients and spikes of the fast twin against SpikingJelly's automatic differentiation, in float64.
+"""Gradients and spikes of the fast twin and of the golden trainer against SpikingJelly's automatic differentiation.
 
 SpikingJelly's LIFNode with ``decay_input=False`` computes ``v = v - (v - v_reset) / tau + x``: leak = 1 - 1/tau. It
 fires at ``v >= v_threshold``; ``v_reset=None`` is the soft reset.
 """
 
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from host.network import Network
 from host.settings import NeuronSettings, TrainSettings
+from hw.arith.format import FloatFormat
+from hw.config import CoreConfig
 from sim.fast import FastTrainer
+from sim.golden.trainer import GoldenTrainer
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'torch==2.13.0' spikingjelly")
 pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'torch==2.13.0' spikingjelly")
@@ -124,3 +128,39 @@ def test_spikes_and_gradients_equal_autograd(text, reset, surrogate, timesteps, 
         for ours, theirs in zip(got, expected):
             assert np.abs(theirs).max() > 0
             assert np.linalg.norm(ours - theirs) <= 1e-6 * np.linalg.norm(theirs)
+
+
+@pytest.mark.parametrize("text, reset, surrogate, timesteps, leak", CASES)
+def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
+    """The ordered trainer, in a format of 24 significant bits so that rounding does not hide a wrong formula."""
+    network = Network.parse(text)
+    neuron = NeuronSettings(leak, threshold=0.125, window=0.3125, reset=reset, surrogate=surrogate)
+    settings = TrainSettings(timesteps=timesteps, seed=3)
+    # What the trainer reads of a configuration; a core's own is held to 16 bits
+    cfg = SimpleNamespace(
+        format=FloatFormat(8, 23), timesteps=timesteps, reset=reset, surrogate=surrogate,
+        multiplier_subnormals=True, engine=CoreConfig().engine,
+    )  # fmt: skip
+    golden = GoldenTrainer(network, neuron, cfg, settings.seed)
+    trainer = FastTrainer(network, neuron, settings, np.float64)
+    for (weights, biases), layer in zip(trainer.weights, golden.layers):
+        weights[:], biases[:] = layer.weights, layer.biases
+    rng = np.random.default_rng(11)
+    spikes = (rng.random((4, timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
+    labels = rng.integers(0, network.classes, 4)
+
+    oracle = Oracle(trainer)
+    fired = oracle(spikes)
+    rates = fired[-1].sum(0).flatten(1) / timesteps
+    onehot = torch.nn.functional.one_hot(torch.tensor(labels), network.classes)
+    (settings.loss_scale * ((rates - onehot) ** 2).mean(1).sum()).backward()
+
+    table = golden.table(settings.loss_scale)
+    for n, (sample, label) in enumerate(zip(spikes, labels)):
+        trace = golden.train_sample(sample, int(label), table)
+        for ours, theirs in zip(trace.spikes, fired):
+            np.testing.assert_array_equal(ours.transpose(2, 0, 1, 3), theirs[:, n].detach().numpy())
+    for layer, theirs in zip(golden.layers, oracle.gradients()):
+        for got, expected in zip((layer.gradients, layer.bias_gradients), theirs):
+            assert np.abs(expected).max() > 0
+            assert np.linalg.norm(got - expected) <= 1e-5 * np.linalg.norm(expected)
