@@ -169,9 +169,12 @@ class Lockstep:
     # State
     def golden_state(self) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
         """Weights and momenta of golden, per layer (taps, in, out) and (out,), as raw bits."""
-        bits = lambda values: encode(values, self.golden.fmt)  # noqa: E731
+        fmt = self.golden.fmt
         return {
-            name: [(bits(getattr(layer, weights)), bits(getattr(layer, biases))) for layer in self.golden.layers]
+            name: [
+                (encode(getattr(layer, weights), fmt), encode(getattr(layer, biases), fmt))
+                for layer in self.golden.layers
+            ]
             for name, (_, weights, biases) in STATE.items()
         }
 

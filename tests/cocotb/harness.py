@@ -1,5 +1,7 @@
 """Each unit beside its real memories, behind one set of plain ports that every unit's bench drives."""
 
+from abc import abstractmethod
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -67,13 +69,13 @@ class Harness(wiring.Component):
             "nonfinite": Out(1),
         })  # fmt: skip
 
+    @abstractmethod
     def memories(self) -> dict[Space, wiring.Component]:
         """The unit's memories by their space."""
-        raise NotImplementedError
 
+    @abstractmethod
     def connect(self, m: Module, unit, memories):
         """Join the unit and its memories."""
-        raise NotImplementedError
 
     def _memory(self, space: Space, readers: int = 1) -> SharedMemory:
         cfg = self.cfg
