@@ -10,6 +10,7 @@ from host.constants import NeuronConstants, UpdateConstants
 from host.packing import pack_spikes, rows_to_words, unpack_spikes, words_to_rows
 from hw.config import CoreConfig
 from hw.counters import COUNTED, MAGIC, REGISTERS, STATE, config_digest
+from hw.engines.loss import table_address
 from hw.errors import TridentError
 from hw.host_port import space_bits
 from hw.layouts import HEADER, QUEUES, Fault, Packet, Space, Token, elements_to_words
@@ -148,9 +149,9 @@ class CoreSession:
         if updates != self._updates:
             self._write_jobs(self.plan.update_jobs(updates))
             self._updates = updates
-        half = 1 << self.cfg.timesteps.bit_length()
         for target, row in enumerate(table):
-            self.driver.write(Space.LOSS_TABLE, target * half, row.astype(np.uint32))
+            first = table_address(self.cfg, count=0, target=bool(target))
+            self.driver.write(Space.LOSS_TABLE, first, row.astype(np.uint32))
 
     def read_spikes(self, space: Space, layer: int, sample: int) -> np.ndarray:
         """Spikes, masks or error masks of a layer, uint8 (y, x, T, c); layer -1 is the input.

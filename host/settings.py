@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from sys import float_info
 
+from hw.config import RESETS, SURROGATES
 from hw.errors import TridentError
 
 MAX_TIMESTEPS = 32
 MAX_LOSS_SCALE = 2**15
-RESETS = ("hard", "soft")
-SURROGATES = ("rectangle", "triangle")
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Oracle(torch.nn.Module):
 
     def __init__(self, trainer: FastTrainer):
         super().__init__()
-        self.network = trainer.network
+        self.network, self.loss_scale = trainer.network, trainer.settings.loss_scale
         settings = trainer.neuron
         self.synapses, self.neurons = torch.nn.ModuleList(), torch.nn.ModuleList()
         for layer, (weights, bias) in zip(trainer.network.layers, trainer.weights):
@@ -92,6 +92,14 @@ class Oracle(torch.nn.Module):
                 fired[i].append(flow)
         return [torch.stack(steps) for steps in fired]
 
+    def differentiate(self, spikes: np.ndarray, labels: np.ndarray) -> list[torch.Tensor]:
+        """Spikes as of :meth:`forward`; then backward from the scaled mean squared error of the rates."""
+        fired = self(spikes)
+        rates = fired[-1].sum(0).flatten(1) / spikes.shape[1]
+        onehot = torch.nn.functional.one_hot(torch.tensor(labels), self.network.classes)
+        (self.loss_scale * ((rates - onehot) ** 2).mean(1).sum()).backward()
+        return fired
+
     def gradients(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Weight and bias gradients in the layout of the trainer."""
         pairs = []
@@ -115,10 +123,7 @@ def test_spikes_and_gradients_equal_autograd(text, reset, surrogate, timesteps, 
     labels = rng.integers(0, network.classes, 6)
 
     oracle = Oracle(trainer)
-    fired = oracle(spikes)
-    rates = fired[-1].sum(0).flatten(1) / timesteps
-    onehot = torch.nn.functional.one_hot(torch.tensor(labels), network.classes)
-    (trainer.settings.loss_scale * ((rates - onehot) ** 2).mean(1).sum()).backward()
+    fired = oracle.differentiate(spikes, labels)
 
     traces = trainer.forward(spikes)
     for trace, expected in zip(traces, fired):
@@ -150,10 +155,7 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     labels = rng.integers(0, network.classes, 4)
 
     oracle = Oracle(trainer)
-    fired = oracle(spikes)
-    rates = fired[-1].sum(0).flatten(1) / timesteps
-    onehot = torch.nn.functional.one_hot(torch.tensor(labels), network.classes)
-    (settings.loss_scale * ((rates - onehot) ** 2).mean(1).sum()).backward()
+    fired = oracle.differentiate(spikes, labels)
 
     table = golden.table(settings.loss_scale)
     for n, (sample, label) in enumerate(zip(spikes, labels)):

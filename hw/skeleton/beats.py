@@ -25,7 +25,6 @@ class BeatLoop(wiring.Component):
     o : stream of operations
     groups, group_entries : In, from the job
     idle : Out(1), nothing is held
-    tile_end : Out(1), the last operation of a tile is issued; final : Out(1), of the tile's last position
     """
 
     def __init__(self, payloads: Payloads, drain: TimeDrain | DirtyDrain):
