@@ -1,0 +1,71 @@
+"""The configuration of the network on chip."""
+
+from dataclasses import dataclass, fields, replace
+
+from hw.errors import TridentError
+
+_LIMITS = {
+    "width": (1, 8),
+    "height": (1, 8),
+    "flit": (32, 512),
+    "buffers": (2, 64),
+    "packet": (2, 64),
+    "channels": (1, 4),
+    "groups": (1, 64),
+}
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Sizes of the mesh, checked when it is made: :class:`TridentError` names the parameter and the limit.
+
+    width, height: columns and rows of cores; core n sits at x = n mod width, y = n div width.
+    flit: payload bits of a flit, a power of two.
+    buffers: flits that an input of a router holds per virtual channel.
+    packet: flits of the longest packet, its header included; an input holds at least one of them (virtual cut-through).
+    channels: virtual channels of a link.
+    groups: multicast groups whose ports a router remembers.
+    """
+
+    width: int = 5
+    height: int = 4
+    flit: int = 32
+    buffers: int = 16
+    packet: int = 8
+    channels: int = 1
+    groups: int = 32
+
+    def __post_init__(self):
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise TridentError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+        if self.flit & (self.flit - 1):
+            raise TridentError(f"flit must be a power of two, not {self.flit}")
+        if self.buffers < self.packet:
+            raise TridentError(f"buffers of {self.buffers} cannot hold the longest packet of {self.packet} flits")
+
+    @property
+    def cores(self) -> int:
+        return self.width * self.height
+
+    def position(self, core: int) -> tuple[int, int]:
+        """(x, y) of a core."""
+        return core % self.width, core // self.width
+
+    @classmethod
+    def preset(cls, name: str, **changes) -> "MeshConfig":
+        """A named network with some parameters changed. Raises TridentError for a name or key it does not know."""
+        if name.upper() not in PRESETS:
+            raise TridentError(f"unknown network preset {name!r}: choose one of {', '.join(PRESETS)}")
+        known = {field.name for field in fields(cls)}
+        for key in changes:
+            if key not in known:
+                raise TridentError(f"unknown network parameter {key!r}: choose one of {', '.join(sorted(known))}")
+        return replace(PRESETS[name.upper()], **changes)
+
+
+PRESETS = {
+    "FPGA": MeshConfig(),
+    "FAST": MeshConfig(buffers=32, channels=4, groups=64),
+}

@@ -1,0 +1,53 @@
+"""What travels between routers: flits, the header of a packet, and the link with its credits."""
+
+from enum import IntEnum
+
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.layouts import Field, WordLayout
+from hw.noc.config import MeshConfig
+
+
+class Mode(IntEnum):
+    """Who gets a packet."""
+
+    UNICAST = 0  # the core at (x, y)
+    MULTICAST = 1  # the cores of group x + 8 * y, whose output ports every router on the way has in its table
+    HOST = 2  # the host; (x, y) is the sender
+    BROADCAST = 3  # every core; only the host sends it
+
+
+ROUTE = (
+    Field("mode", 2, "who gets the packet, see Mode"),
+    Field("x", 3, "column of the core, or the low bits of the group's number, or the sender's column"),
+    Field("y", 3, "row of the core, or the high bits of the group's number, or the sender's row"),
+)
+"""The fields that routers read: the lowest bits of a packet's first flit."""
+
+ROUTE_LAYOUT = WordLayout("route", [list(ROUTE)])
+
+
+def flit_layout(mesh: MeshConfig) -> data.StructLayout:
+    """One flit: its payload and whether it is its packet's last. A packet of one flit is first and last in one."""
+    return data.StructLayout({"data": mesh.flit, "last": 1})
+
+
+def link_signature(mesh: MeshConfig) -> wiring.Signature:
+    """A link from its sender's view.
+
+    Members
+    -------
+    valid : Out(1); flit : Out, as of :func:`flit_layout`; channel : Out, the virtual channel that the flit travels in
+    credit : In(channels), a pulse per virtual channel: the receiver has freed the place of one flit
+
+    The sender counts the free places of each channel, from ``buffers`` on. It begins a packet only when all of it finds
+    a place, or, for a packet of one flit, when one is free; so a packet that has begun never waits for room. Packets
+    of a link do not interleave, whatever their channels. All signals come from registers.
+    """
+    return wiring.Signature({
+        "valid": Out(1),
+        "flit": Out(flit_layout(mesh)),
+        "channel": Out(max((mesh.channels - 1).bit_length(), 1)),
+        "credit": In(mesh.channels),
+    })  # fmt: skip
