@@ -1,0 +1,222 @@
+"""What a slice of a layer costs a core: cycles of every engine per sample, operations, and words of memory."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+
+from host.activity import Activity
+from host.network import Layer, Network
+from host.packing import WeightMap, blocks
+from host.pipeline import Timing, walk_blocks, walk_taps
+from hw.config import CoreConfig
+from hw.layouts import JOB
+
+UPDATE_CYCLES = 2  # per row of weights
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Words of a core's memories: weight rows, and per sample under way the spike words that it reads, those that it
+    writes, and its error words."""
+
+    weight_rows: int
+    input_words: int
+    spike_words: int
+    error_words: int
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Additions (forward, weight_grad) and multiply-adds (backward) per sample, over all lanes."""
+
+    adds: float
+    multiply_adds: float
+
+    @property
+    def total(self) -> float:
+        return self.adds + self.multiply_adds
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles per sample of a core's engines, with the start of their jobs: forward with the neuron unit, backward with
+    loss and neuron_grad, weight_grad."""
+
+    forward: float = 0
+    backward: float = 0
+    weight_grad: float = 0
+
+    def __add__(self, other: "Cycles") -> "Cycles":
+        return Cycles(
+            self.forward + other.forward, self.backward + other.backward, self.weight_grad + other.weight_grad
+        )
+
+    @property
+    def longest(self) -> float:
+        return max(self.forward, self.backward, self.weight_grad)
+
+
+class CostModel:
+    """Costs of slices ``(layer, first channel, end channel)`` on a core ``cfg``, layers counted from 0.
+
+    Cycles are means over the samples of ``activity``, from a walk over the very spikes and errors of those samples
+    (:mod:`host.pipeline`). Every answer is kept, so that a search may ask again.
+    """
+
+    def __init__(self, network: Network, cfg: CoreConfig, activity: Activity):
+        self.network, self.cfg, self.activity = network, cfg, activity
+        for name in ("forward", "backward", "weight_grad", "operations", "_maps"):
+            setattr(self, name, cache(getattr(self, name)))
+
+    @cached_property
+    def job_start(self) -> int:
+        """Cycles from the end of a job to the start of the next one in its queue."""
+        return 3 if self.cfg.prefetch_jobs else JOB.words + 5
+
+    @cached_property
+    def recurrence(self) -> int:
+        """Cycles from a neuron's timestep to its next one in neuron and neuron_grad."""
+        return self.cfg.mac_stages + 1
+
+    def _maps(self, n: int) -> tuple[WeightMap, list[np.ndarray]]:
+        """Where the weights of a layer lie, and per sample its input as the hardware has it: (y, x, channels, T)."""
+        layer, cfg = self.network.layers[n], self.cfg
+        image = self.network.layers[n - 1].out_shape if n else self.network.in_shape
+        weights = WeightMap(layer, cfg, image)
+        y, x, _ = layer.in_shape
+        inputs = []
+        for spikes in self.activity.layers[n].inputs:
+            padded = np.zeros((y, x, weights.blocks * cfg.lanes, cfg.timesteps), np.uint8)
+            padded[:, :, weights.in_channels] = spikes.transpose(0, 1, 3, 2)
+            inputs.append(padded)
+        return weights, inputs
+
+    def _errors(self, n: int, first: int, end: int) -> list[np.ndarray]:
+        """Per sample which errors of a slice are not zero: (y, x, channels, T), channels padded to whole lanes."""
+        lanes = self.cfg.lanes
+        errors = self.activity.layers[n].errors[..., first:end].transpose(0, 1, 2, 4, 3)
+        padding = blocks(end - first, lanes) * lanes - (end - first)
+        return list(np.pad(errors, ((0, 0), (0, 0), (0, 0), (0, padding), (0, 0))))
+
+    def _timing(self, engine: str) -> Timing:
+        cfg = self.cfg
+        latency = cfg.mac_stages if engine == "backward" else cfg.add_stages
+        twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
+        turns = (2 if engine == "forward" else 4) if twice else 1
+        queue = 0 if engine == "weight_grad" else latency + 4
+        return Timing(engine != "forward", cfg.add_stages, latency, queue, engine == "backward", self.recurrence, turns)
+
+    def forward(self, n: int, first: int, end: int) -> float:
+        """Cycles of forward and the neuron unit per sample."""
+        layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
+        out_y, out_x, _ = layer.out_shape
+        words, pass_groups = _passes(self.cfg, "forward", out_x, groups)
+        cycles = [
+            walk_taps(
+                inputs, out_y, out_x, layer.kernel, layer.stride, layer.padding, False, layer.bias, groups,
+                words, pass_groups, self.cfg.lanes, self.cfg.forward_cols, self.cfg.accumulators,
+                self._timing("forward"),
+            )[0]
+            for inputs in self._maps(n)[1]
+        ]  # fmt: skip
+        turns = self._timing("forward").passes
+        return float(np.mean(cycles)) + turns * self.recurrence + self.job_start
+
+    def backward(self, n: int, first: int, end: int) -> float:
+        """Cycles of backward per sample: the errors of the slice to those of the layer below; 0 for the first layer.
+
+        The time until neuron_grad has taken the last row is included.
+        """
+        if n == 0:
+            return 0.0
+        layer, weights = self.network.layers[n], self._maps(n)[0]
+        in_y, in_x, _ = layer.in_shape
+        words, pass_groups = _passes(self.cfg, "backward", in_x, weights.blocks)
+        cycles = [
+            walk_taps(
+                errors, in_y, in_x, layer.kernel, layer.stride, layer.padding, True, False, weights.blocks,
+                words, pass_groups, self.cfg.lanes, self.cfg.backward_cols, self.cfg.accumulators,
+                self._timing("backward"),
+            )[0]
+            for errors in self._errors(n, first, end)
+        ]  # fmt: skip
+        turns = self._timing("backward").passes
+        return float(np.mean(cycles)) + turns * self.recurrence + self.job_start
+
+    def weight_grad(self, n: int, first: int, end: int) -> float:
+        """Cycles of weight_grad per sample."""
+        cfg, layer, groups = self.cfg, self.network.layers[n], blocks(end - first, self.cfg.lanes)
+        pass_groups = min(groups, cfg.accumulators // (cfg.words * cfg.entries_per_word("weight_grad")), 255)
+        cycles = []
+        for inputs, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
+            y, x, _, steps = errors.shape
+            rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2)
+            cycles.append(
+                walk_blocks(
+                    inputs, rows.astype(np.uint8), layer.kernel, layer.stride, layer.padding, layer.bias, cfg.words,
+                    pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators, self._timing("weight_grad"),
+                )[0]
+            )  # fmt: skip
+        return float(np.mean(cycles)) + self.job_start
+
+    def loss(self, classes: int) -> float:
+        """Cycles of loss and neuron_grad per sample for so many classes."""
+        turns, lanes, steps = self._timing("backward").passes, self.cfg.lanes, self.cfg.timesteps
+        return blocks(classes, lanes) * (lanes + 3 + steps * turns * self.recurrence) + self.job_start
+
+    def arriving(self, n: int, first: int, end: int) -> float:
+        """Least cycles in which neuron_grad takes the errors of a slice that come from other cores."""
+        y, x, _ = self.network.layers[n].out_shape
+        return y * x * blocks(end - first, self.cfg.lanes) * self.cfg.timesteps + self.job_start
+
+    def update(self, n: int, first: int, end: int) -> float:
+        """Cycles of the update of a slice, per minibatch."""
+        return UPDATE_CYCLES * self.storage(n, first, end).weight_rows
+
+    def operations(self, n: int, first: int, end: int) -> Operations:
+        """Additions and multiply-adds of a slice per sample, those with a zero left out."""
+        layer, channels, samples = self.network.layers[n], end - first, self.activity.samples
+        activity = self.activity.layers[n]
+        spikes = activity.inputs.sum(axis=4, dtype=np.int64)  # (N, y, x, T)
+        errors = activity.errors[..., first:end].sum(axis=4, dtype=np.int64)
+        y, x, _ = layer.out_shape
+        forward = samples * y * x * self.cfg.timesteps * channels * layer.bias
+        gradient = errors.sum() * layer.bias
+        backward = 0
+        for tap in range(layer.taps):
+            outputs, inputs = _window(layer, tap)
+            here, there = errors[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
+            forward += there.sum() * channels
+            gradient += (there * here).sum()
+            backward += here.sum() * layer.in_shape[2] if n else 0
+        return Operations(float(forward + gradient) / samples, float(backward) / samples)
+
+    def storage(self, n: int, first: int, end: int) -> Storage:
+        """Words that a slice takes; ``input_words`` are counted once per core and stage."""
+        layer, cfg = self.network.layers[n], self.cfg
+        image = self.network.layers[n - 1].out_shape if n else self.network.in_shape
+        groups = blocks(end - first, cfg.lanes)
+        y, x, _ = layer.out_shape
+        words = y * x * groups
+        inputs = image[0] * image[1] * blocks(image[2], cfg.lanes)
+        return Storage(WeightMap(layer, cfg, image).all_blocks * groups * cfg.lanes, inputs, words, words)
+
+
+def _passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> tuple[int, int]:
+    """Positions and groups of lanes that share the accumulators of forward or backward."""
+    per_word = cfg.entries_per_word(engine)
+    words = min(cfg.words, width, cfg.accumulators // per_word)
+    return words, min(groups, cfg.accumulators // (words * per_word), 255)
+
+
+def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Rows and columns of output positions whose tap is inside the image, and of the pixels that they read."""
+    here, there = [], []
+    for size, inside, offset in zip(layer.out_shape[:2], layer.in_shape[:2], divmod(tap, layer.kernel), strict=True):
+        positions = np.arange(size)
+        pixels = positions * layer.stride + offset - layer.padding
+        kept = (pixels >= 0) & (pixels < inside)
+        here.append(positions[kept])
+        there.append(pixels[kept])
+    return tuple(here), tuple(there)
