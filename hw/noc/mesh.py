@@ -1,0 +1,80 @@
+"""The mesh: a router per core, their links, and the host at router 0."""
+
+import re
+
+from amaranth.back import verilog
+from amaranth.hdl import Instance, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.generate import emit, ports
+from hw.noc.config import MeshConfig
+from hw.noc.flits import link_signature
+from hw.noc.router import Router, router_signature, table_ports
+from hw.noc.topology import HOST_IN, HOST_OUT, Port, neighbour, opposite
+
+
+class Mesh(wiring.Component):
+    """``width`` x ``height`` routers; latency 2 cycles per router from link to link.
+
+    instances: refer to the module ``router``, which is emitted by itself; Amaranth's simulator cannot follow there.
+
+    Members, n the number of a core
+    -------
+    i{n} : In, link from the core; o{n} : Out, link to the core
+    table_en{n}, table_address{n}, table_data{n} : In, see :class:`hw.noc.router.Router`
+    host_i : In, link from the host; host_o : Out, link to the host
+    """
+
+    def __init__(self, mesh: MeshConfig, instances: bool = False):
+        self.mesh, self.instances = mesh, instances
+        link = link_signature(mesh)
+        members = {"host_i": In(link), "host_o": Out(link)}
+        for n in range(mesh.cores):
+            members |= {f"i{n}": In(link), f"o{n}": Out(link)}
+            members |= {f"{name}{n}": member for name, member in table_ports(mesh).items()}
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        mesh = self.mesh
+        routers = []
+        signature = router_signature(mesh)
+        for n in range(mesh.cores):
+            x, y = mesh.position(n)
+            if self.instances:
+                router = signature.create(path=(f"router{n}",))
+                m.submodules[f"router{n}"] = Instance("router", **ports(router))
+            else:
+                m.submodules[f"router{n}"] = router = Router(mesh)
+            m.d.comb += [
+                router.x.eq(x),
+                router.y.eq(y),
+                router.last_x.eq(x == mesh.width - 1),
+                router.last_y.eq(y == mesh.height - 1),
+                *(getattr(router, name).eq(getattr(self, f"{name}{n}")) for name in table_ports(mesh)),
+            ]
+            routers.append(router)
+
+        for n, router in enumerate(routers):
+            for port in Port:
+                if port == Port.LOCAL:
+                    source = getattr(self, f"i{n}")
+                    wiring.connect(m, router.o[port], wiring.flipped(getattr(self, f"o{n}")))
+                elif (other := neighbour(mesh, n, port)) is not None:
+                    source = routers[other].o[opposite(port)]
+                    wiring.connect(m, source, router.i[port])
+                    continue
+                elif n == 0 and port == HOST_IN:
+                    source = self.host_i
+                else:
+                    continue
+                wiring.connect(m, wiring.flipped(source), router.i[port])
+        wiring.connect(m, routers[0].o[HOST_OUT], wiring.flipped(self.host_o))
+        return m
+
+
+def emit_mesh(mesh: MeshConfig) -> str:
+    """The Verilog of a module ``mesh``, as :class:`Mesh`, and of the modules of one ``router``."""
+    top = verilog.convert(Mesh(mesh, instances=True), name="mesh", emit_src=False, strip_internal_attrs=True)
+    return emit(Router(mesh), "router") + "\n" + re.sub(r"\A/\*.*?\*/\n+", "", top, flags=re.DOTALL)
