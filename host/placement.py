@@ -6,9 +6,10 @@ import numpy as np
 from numba import njit
 from scipy.optimize import quadratic_assignment
 
-from host.traffic import HOST, Load, Traffic, load
+from host.traffic import Load, Traffic, load
 from hw.errors import TridentError
 from hw.noc.config import MeshConfig
+from hw.noc.topology import HOST
 
 Placement = tuple[int, ...]
 Objective = Callable[[Load], float]

@@ -17,11 +17,14 @@ GRADIENT_CYCLES = 2  # per row of gradients: along the replicas, and back
 class CoreCost:
     """What one core of a replica holds and does per sample.
 
-    weight_rows, spike_words, error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors.
+    last_gradient: cycles of weight_grad for the first layer alone, whose errors come last; weight_rows, spike_words,
+    error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors.
     """
 
     stage: int
+    layers: int
     cycles: Cycles
+    last_gradient: float
     operations: Operations
     update: float
     weight_rows: int
@@ -29,6 +32,11 @@ class CoreCost:
     error_words: int
     slots: int
     error_slots: int
+
+    @property
+    def backward_latency(self) -> float:
+        """Cycles from a sample's complete errors at the core's outputs to the end of its last gradient."""
+        return max(self.cycles.backward + self.last_gradient * (self.layers > 1), self.cycles.weight_grad)
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,8 @@ def core_cost(cost: CostModel, stage: Stage, first: int, end: int, number: int) 
     cfg, layers = cost.cfg, cost.network.layers
     cycles, operations, update = Cycles(), Operations(0, 0), 0.0
     rows = errors = 0
-    spikes = cost.storage(stage.first, 0, layers[stage.first].out_channels).input_words
+    first_outputs = layers[stage.first].out_channels
+    spikes = cost.storage(stage.first, 0, first_outputs).input_words
     for n in stage.layers:
         share = (n, first, end) if n == stage.last else (n, 0, layers[n].out_channels)
         storage = cost.storage(*share)
@@ -99,7 +108,11 @@ def core_cost(cost: CostModel, stage: Stage, first: int, end: int, number: int) 
     last = stage.last == len(layers) - 1
     cycles += Cycles(backward=cost.loss(end - first) if last else cost.arriving(stage.last, first, end))
     slots, error_slots = min(MAX_SLOTS, cfg.spike_words // spikes), min(ERROR_SLOTS, cfg.error_words // errors)
-    return CoreCost(number, cycles, operations, update, rows, slots * spikes, error_slots * errors, slots, error_slots)
+    first_share = (stage.first, first, end) if stage.first == stage.last else (stage.first, 0, first_outputs)
+    return CoreCost(
+        number, len(stage.layers), cycles, cost.weight_grad(*first_share), operations, update, rows, slots * spikes,
+        error_slots * errors, slots, error_slots,
+    )  # fmt: skip
 
 
 def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
@@ -113,22 +126,26 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
             members.append(core)
     stages = [[core for core in members if core.stage == number] for number in range(len(partition.stages))]
 
-    def slowest(number, engine):
-        return max(getattr(core.cycles, engine) for core in stages[number])
+    def slowest(values):
+        return max(values, default=0.0)
 
-    # From the first stage's spikes to its last gradient: how long a sample stays, seen from the last stage on
-    period, stay, upper = max(core.cycles.longest for core in members), 0.0, 0.0
-    for number in reversed(range(len(stages))):
-        backward, gradient = slowest(number, "backward"), slowest(number, "weight_grad")
-        stay += slowest(number, "forward") + backward
-        period = max(period, *((stay + gradient) / core.slots for core in stages[number]))
-        period = max(period, *((upper + backward + gradient) / core.error_slots for core in stages[number]))
-        upper = 0.0 if number == 0 else backward
+    # How long a sample stays in a stage, from the last stage on: its spikes until the last gradient, its errors from
+    # the first that the stage above sends
+    period, stay, above = max(core.cycles.longest for core in members), 0.0, 0.0
+    for cores in reversed(stages):
+        backward = slowest(core.cycles.backward for core in cores)
+        ends = slowest(core.backward_latency for core in cores)
+        forward = slowest(core.cycles.forward for core in cores)
+        period = max(period, *((stay + forward + ends) / core.slots for core in cores))
+        period = max(period, *((above + ends) / core.error_slots for core in cores))
+        stay, above = stay + forward + backward, backward
+        if cores is stages[0]:
+            stay += ends - backward
     return Prediction(
         batch=batch,
         members=tuple(members),
         period=period,
-        fill=stay + slowest(0, "weight_grad"),
+        fill=stay,
         reduction=_reduction(partition, members),
         update=max(core.update for core in members),
         per_replica=-(-batch // partition.replicas),

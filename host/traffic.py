@@ -1,6 +1,7 @@
 """Who sends how much to whom: the flows of a partition, and the load that they put on the links of a mesh."""
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +12,8 @@ from host.partition import Partition
 from hw.config import CoreConfig
 from hw.errors import TridentError
 from hw.noc.config import MeshConfig
-
-HOST = -1  # in place of a core's number
+from hw.noc.routing import path
+from hw.noc.topology import HOST, HOST_OUT, Port, neighbour
 
 
 @dataclass(frozen=True)
@@ -154,25 +155,16 @@ def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh
         add(chain[last], chain[:last], flits / batch, "gradients")
 
 
-def paths(mesh: MeshConfig, source: int, destinations: frozenset[int]) -> set[tuple[int, int]]:
-    """Links (from, to) that a packet takes from ``source`` to all ``destinations`` (mesh cores or HOST): the union of
-    the paths along x, then y; the host lies behind the west port of core 0."""
-    links = set()
-    start = max(source, 0)
-    if source == HOST:
-        links.add((HOST, 0))
-    for destination in destinations:
-        x, y = mesh.position(start)
-        end_x, end_y = mesh.position(max(destination, 0))
-        while (x, y) != (end_x, end_y):
-            step_x = (end_x > x) - (end_x < x)
-            step_y = 0 if step_x else (end_y > y) - (end_y < y)
-            here = y * mesh.width + x
-            x, y = x + step_x, y + step_y
-            links.add((here, y * mesh.width + x))
-        if destination == HOST:
-            links.add((0, HOST))
-    return links
+@cache
+def links_between(mesh: MeshConfig, source: int, destination: int) -> tuple[tuple[int, int], ...]:
+    """Links (from, to) that a packet takes between two mesh cores, or from or to HOST."""
+    links = [(HOST, 0)] if source == HOST else []
+    for core, port in path(mesh, source, destination):
+        if core == 0 and destination == HOST and port == HOST_OUT:
+            links.append((0, HOST))
+        elif port != Port.LOCAL:
+            links.append((core, neighbour(mesh, core, port)))
+    return tuple(links)
 
 
 def load(traffic_: Traffic, mesh: MeshConfig, placement: tuple[int, ...]) -> Load:
@@ -180,7 +172,9 @@ def load(traffic_: Traffic, mesh: MeshConfig, placement: tuple[int, ...]) -> Loa
     places = np.append(np.asarray(placement, int), HOST)  # index -1 is the host
     links: dict[tuple[int, int], float] = {}
     for flow in traffic_.flows:
-        route = paths(mesh, int(places[flow.source]), frozenset(int(places[core]) for core in flow.destinations))
-        for link in route:
+        source = int(places[flow.source])
+        # The tree of a multicast is the union of the paths to its targets
+        for link in {link for core in flow.destinations for link in links_between(mesh, source, int(places[core]))}:
             links[link] = links.get(link, 0.0) + flow.flits
-    return Load(sum(links.values()), dict(sorted(links.items())))
+    links = dict(sorted(links.items()))  # so that sums do not depend on the order of a set
+    return Load(sum(links.values()), links)
