@@ -1,6 +1,7 @@
 """Search of the partition that trains a network in the fewest cycles per sample on a mesh of equal cores."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cache
 
 from host.cost import CostModel
@@ -8,6 +9,30 @@ from host.partition import Partition, Stage, even_cuts
 from host.prediction import Prediction, core_cost, predict, slices
 from hw.errors import TridentError
 from hw.noc.config import MeshConfig
+
+
+@dataclass(frozen=True)
+class DeepTraining:
+    """A network for many cores, and the settings with which it learns.
+
+    neuron, train, core : fields of :class:`host.settings.NeuronSettings`, :class:`host.settings.TrainSettings` and
+    :class:`hw.config.CoreConfig` that differ from the defaults and the preset
+    """
+
+    net: str
+    preset: str
+    neuron: dict
+    train: dict
+    core: dict
+
+
+DEEP = DeepTraining(
+    net="8x8x1-8c3-12c3s2-12c3-16c3s2-32-10",
+    preset="FPGA",
+    neuron={"leak": 1.0, "threshold": 0.375, "window": 0.75},
+    train={"batch": 60, "learning_rate": 0.25, "momentum": 0.9, "halve_every": 5, "epochs": 10},
+    core={"spike_words": 4096, "error_words": 512},
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +58,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
 
     @cache
     def stages_from(layer: int) -> tuple[tuple[Stage, int, float], ...]:
-        """Stages that begin with ``layer``: the stage, its cores, and its slowest core's cycles with enough slots."""
+        """Stages that begin with ``layer``: the stage, its cores, and its slowest core's cycles per sample."""
         found = []
         for last in range(layer, count):
             outputs = network.layers[last].out_channels
@@ -43,7 +68,9 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
                 costs = [core_cost(cost, stage, first, end, 0) for first, end in slices(stage)]
                 if any(isinstance(core, str) for core in costs):
                     continue
-                found.append((stage, split, max(core.cycles.longest for core in costs)))
+                # While a sample's errors come in, those of the sample before are in use: with one slot, in turn
+                waits = [2 * core.backward_latency / core.error_slots for core in costs]
+                found.append((stage, split, max(*waits, *(core.cycles.longest for core in costs))))
         return tuple(found)
 
     @cache
@@ -70,6 +97,26 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
     if not mappings:
         raise TridentError(_too_small(cost, mesh, available))
     return min(mappings, key=lambda m: (round(m.prediction.cycles, 3), m.partition.cores, str(m.partition)))
+
+
+def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig:
+    """``mesh`` with the size that ``text`` says ("5x4": width, height), or the squarest with exactly ``cores`` cores.
+
+    Raises :class:`TridentError` for a text that is no size, for a size over the limits, and for a number of cores that
+    no mesh within them has.
+    """
+    if text is not None:
+        match = re.fullmatch(r"(\d+)x(\d+)", text.strip())
+        if not match:
+            raise TridentError(f"a mesh is given as WIDTHxHEIGHT, as in 5x4, not {text!r}")
+        return replace(mesh, width=int(match.group(1)), height=int(match.group(2)))
+    if cores is None:
+        return mesh
+    sizes = [(width, cores // width) for width in range(1, 9) if cores % width == 0 and cores // width in range(1, 9)]
+    if not sizes:
+        raise TridentError(f"no mesh of up to 8x8 has exactly {cores} cores: name the mesh and use some of its cores")
+    width, height = min(sizes, key=lambda size: (abs(size[0] - size[1]), -size[0]))
+    return replace(mesh, width=width, height=height)
 
 
 def _too_small(cost: CostModel, mesh: MeshConfig, available: int) -> str:

@@ -46,7 +46,7 @@ def timeline_svg(intervals: Iterable[Interval], labels: Sequence[str] | None = N
 
     intervals: of any order, queues as in :data:`LANES`; labels: the cores' names, otherwise their numbers. The same
     input gives the same bytes. Raises :class:`TridentError` for no interval, for an unknown queue, and for an interval
-    that ends before it starts or whose core has no label.
+    that ends before it starts or whose core is below 0 or has no label.
     """
     text = StringIO()
     _draw(list(intervals), labels, text, "svg", metadata={"Date": None, "Creator": None})
@@ -123,5 +123,7 @@ def _check(intervals, labels, lane_of):
                 f"{interval.queue} of core {interval.core} ends in cycle {interval.end}, before it starts in "
                 f"{interval.start}"
             )
-        if interval.core < 0 or (labels is not None and interval.core >= len(labels)):
-            raise TridentError(f"a timeline of cores 0 to {len(labels or ()) - 1} has no core {interval.core}")
+        if interval.core < 0:
+            raise TridentError(f"core numbers of a timeline begin with 0, not {interval.core}")
+        if labels is not None and interval.core >= len(labels):
+            raise TridentError(f"a timeline of cores 0 to {len(labels) - 1} has no core {interval.core}")
