@@ -6,15 +6,16 @@ from amaranth.lib.wiring import In, Out
 
 from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout
+from hw.noc.ring import following
 from hw.skeleton.onehot import lowest_bit
 
 
 class Queue(wiring.Component):
     """Packets in order, each with the outputs that it still has to go to.
 
-    A packet is read once per output (a branch); only the last reading frees its places. A branch is chosen when all of
-    the packet fits behind an output that is free; until then the packet holds nothing, so branches cannot block each
-    other. A packet for no output is dropped.
+    A packet is read once per output (a branch), lowest first; only the last reading frees its places. A branch begins
+    when all of the packet fits behind an output that is free; until then the packet holds nothing but its own places,
+    so branches cannot block each other. A packet for no output is dropped.
 
     Members
     -------
@@ -47,13 +48,11 @@ class Queue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         mesh, branches = self.mesh, self.branches
-        address_bits = (mesh.buffers - 1).bit_length()
+        place = (mesh.buffers - 1).bit_length()
         entry = data.StructLayout({"flit": flit_layout(mesh), "mask": branches})
-        m.submodules.places = places = memory.Memory(shape=entry, depth=1 << address_bits, init=[])
+        m.submodules.places = places = memory.Memory(shape=entry, depth=1 << place, init=[])
         write, read = places.write_port(), places.read_port(domain="comb")
-        # One bit more than an address where all places can be taken, to tell full from empty
-        pointer = (mesh.buffers).bit_length() if mesh.buffers == 1 << address_bits else address_bits
-        head, tail, start = Signal(pointer), Signal(pointer), Signal(pointer)
+        head, tail, start = Signal(place), Signal(place), Signal(place)
         front = read.data
         m.d.comb += [
             write.addr.eq(tail),
@@ -63,29 +62,35 @@ class Queue(wiring.Component):
             read.addr.eq(head),
             self.o.eq(front.flit),
         ]
-        m.d.sync += tail.eq(tail + self.push)
+        with m.If(self.push):
+            m.d.sync += tail.eq(following(tail))
 
         # `final` of a packet's later flits is kept from its first
-        done, left, kept = Signal(branches), Signal(branches), Signal()
+        done, left, branch, kept = Signal(branches), Signal(branches), Signal(branches), Signal()
         valid, begun, final = Signal(), Signal(), Signal()
         m.d.comb += [
-            valid.eq(head != tail),
             begun.eq(self.busy.any()),
             left.eq(front.mask & ~done),
-            self.want.eq((self.busy | lowest_bit(left & self.available)) & valid.replicate(branches)),
-            final.eq(Mux(begun, kept, left == lowest_bit(left))),
+            branch.eq(lowest_bit(left)),
+            self.want.eq((self.busy | branch & self.available) & valid.replicate(branches)),
+            final.eq(Mux(begun, kept, left == branch)),
             self.drop.eq(valid & ~begun & ~front.mask.any()),
             self.active.eq(self.want.any() | self.drop),
         ]
-        following = Signal(pointer)
-        m.d.comb += following.eq(head + 1)
-        m.d.sync += self.freed.eq(self.take & final)
+        after = Signal(place)
+        m.d.comb += after.eq(following(head))
+        m.d.sync += [self.freed.eq(self.take & final), valid.eq(valid | self.push)]
         with m.If(self.take):
-            m.d.sync += [head.eq(following), kept.eq(final), self.busy.eq(self.want)]
+            m.d.sync += [
+                head.eq(after),
+                valid.eq((after != tail) | self.push),
+                kept.eq(final),
+                self.busy.eq(self.want),
+            ]
             with m.If(front.flit.last):
                 m.d.sync += self.busy.eq(0)
                 with m.If(final):
-                    m.d.sync += [start.eq(following), done.eq(0)]
+                    m.d.sync += [start.eq(after), done.eq(0)]
                 with m.Else():
-                    m.d.sync += [head.eq(start), done.eq(done | self.want)]
+                    m.d.sync += [head.eq(start), valid.eq(1), done.eq(done | self.want)]
         return m

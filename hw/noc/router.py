@@ -10,8 +10,9 @@ from amaranth.lib.wiring import In, Out
 
 from hw.noc.arbiter import Arbiter
 from hw.noc.config import MeshConfig
-from hw.noc.flits import ROUTE_LAYOUT, Mode, flit_layout, link_signature
+from hw.noc.flits import ROUTE_LAYOUT, Mode, link_signature
 from hw.noc.queue import Queue
+from hw.noc.ring import Room
 from hw.noc.routing import TURNS
 from hw.noc.topology import Port, opposite
 from hw.skeleton.onehot import bit_number
@@ -77,24 +78,22 @@ class Router(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        room = self._outputs_room(m)
+        rooms = self._rooms(m)
         queues = {port: self._queues(m, port) for port in Port}
-        self._availability(m, queues, room)
+        self._availability(m, queues, rooms)
         offers = {port: self._offer(m, port, queues[port]) for port in Port}
-        self._switch(m, offers, room)
+        self._switch(m, offers, rooms)
         return m
 
-    def _outputs_room(self, m: Module) -> dict[Port, list[Signal]]:
-        """Per output and channel the free places behind it, less those of the longest packet: 0 and more is room."""
-        mesh = self.mesh
-        rest = mesh.buffers - mesh.packet
-        return {
-            port: [
-                Signal(range(-mesh.packet, rest + 1), init=rest, name=f"room_{port.name.lower()}{channel}")
-                for channel in range(mesh.channels)
-            ]
-            for port in Port
-        }
+    def _rooms(self, m: Module) -> dict[Port, list[Room]]:
+        """Per output and channel whether a packet finds a place behind it."""
+        rooms = {}
+        for port in Port:
+            rooms[port] = [Room(self.mesh) for _ in range(self.mesh.channels)]
+            for channel, room in enumerate(rooms[port]):
+                m.submodules[f"room_{port.name.lower()}{channel}"] = room
+                m.d.comb += room.freed.eq(self.o[port].credit[channel])
+        return rooms
 
     def _queues(self, m: Module, port: Port) -> list[Queue]:
         """The queues of an input, filled from its link."""
@@ -163,7 +162,7 @@ class Router(wiring.Component):
                     m.d.comb += mask.eq(_bits(broadcast, turns))
         return mask
 
-    def _availability(self, m: Module, queues: dict[Port, list[Queue]], room: dict[Port, list[Signal]]):
+    def _availability(self, m: Module, queues: dict[Port, list[Queue]], rooms: dict[Port, list[Room]]):
         """Tell the queues which outputs a packet could begin to use: those with room that no packet uses."""
         available = {}
         for out in Port:
@@ -172,7 +171,7 @@ class Router(wiring.Component):
             )
             free = Signal(name=f"free_{out.name.lower()}")
             m.d.comb += free.eq(~used.any())
-            available[out] = [free & (count >= 0) for count in room[out]]
+            available[out] = [free & room.o for room in rooms[out]]
         for port in Port:
             for channel, queue in enumerate(queues[port]):
                 m.d.comb += queue.available.eq(Cat(available[out][channel] for out in TURNS[port]))
@@ -193,7 +192,7 @@ class Router(wiring.Component):
         flit = _select(chosen, [queue.o.as_value() for queue in queues])
         return _Offer(dict(zip(TURNS[port], want)), flit, bit_number(chosen), granted)
 
-    def _switch(self, m: Module, offers: dict[Port, _Offer], room: dict[Port, list[Signal]]):
+    def _switch(self, m: Module, offers: dict[Port, _Offer], rooms: dict[Port, list[Room]]):
         """Let each output take one offer. A packet keeps its output to the end, as no other offer wants it then."""
         everyone = list(offers.values())
         if self.mesh.channels == 1:
@@ -219,9 +218,8 @@ class Router(wiring.Component):
             ]
             for offer, grant in zip(asking, arbiter.grant):
                 offer.wins.append(grant)
-            for n, count in enumerate(room[out]):
-                spent = sent & (channel == n) if self.mesh.channels > 1 else sent
-                m.d.sync += count.eq(count + link.credit[n] - spent)
+            for n, room in enumerate(rooms[out]):
+                m.d.comb += room.spent.eq(sent & (channel == n) if self.mesh.channels > 1 else sent)
         for offer in everyone:
             m.d.comb += offer.granted.eq(Cat(offer.wins).any())
 

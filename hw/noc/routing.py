@@ -3,7 +3,7 @@
 Every path goes along x first, then along y, then out: into the core, or, for the host, north out of router (0, 0).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from hw.errors import TridentError
 from hw.noc.config import MeshConfig
@@ -12,12 +12,14 @@ from hw.noc.topology import HOST, HOST_IN, HOST_OUT, Port, check_core, neighbour
 
 TURNS = {
     Port.NORTH: (Port.SOUTH, Port.LOCAL),
-    Port.EAST: (Port.NORTH, Port.SOUTH, Port.LOCAL, Port.WEST),
+    Port.EAST: (Port.WEST, Port.NORTH, Port.SOUTH, Port.LOCAL),
     Port.SOUTH: (Port.NORTH, Port.LOCAL),
-    Port.WEST: (Port.NORTH, Port.SOUTH, Port.LOCAL, Port.EAST),
-    Port.LOCAL: (Port.NORTH, Port.SOUTH, Port.EAST, Port.WEST),
+    Port.WEST: (Port.EAST, Port.NORTH, Port.SOUTH, Port.LOCAL),
+    Port.LOCAL: (Port.EAST, Port.WEST, Port.NORTH, Port.SOUTH),
 }
-"""The ports by which a packet may leave, by the port it came in by: never back, never from y to x."""
+"""The ports by which a packet may leave, by the port it came in by: never back, never from y to x.
+
+The branches of a multicast are served in this order: far ones first."""
 
 
 def toward(mesh: MeshConfig, at: int, x: int, y: int) -> Port:
@@ -39,7 +41,7 @@ def ports(mesh: MeshConfig, at: int, came: Port, mode: Mode, x: int, y: int, tab
     if mode == Mode.UNICAST:
         chosen = {toward(mesh, at, x, y)}
     elif mode == Mode.MULTICAST:
-        mask = table.get((x + 8 * y) % mesh.groups, 0)
+        mask = table.get(x + 8 * y, 0)
         chosen = {port for port in Port if mask >> port & 1}
     elif mode == Mode.HOST:
         chosen = {Port.WEST if mesh.position(at)[0] else Port.NORTH}
@@ -86,18 +88,19 @@ def multicast_table(mesh: MeshConfig, source: int, destinations: Iterable[int]) 
 
 
 def walk(
-    mesh: MeshConfig, source: int, mode: Mode, x: int, y: int, tables: Mapping[int, Mapping[int, int]]
-) -> list[tuple[int, Port, Port]]:
-    """Every step of a packet by :func:`ports`: (core of the router, port it came in by, port it leaves by).
+    mesh: MeshConfig, source: int, mode: Mode, x: int, y: int, tables: Mapping[int, Mapping[int, int]],
+    route: Callable = ports,
+) -> list[tuple[int, Port, Port]]:  # fmt: skip
+    """Every step of a packet: (core of the router, port it came in by, port it leaves by).
 
-    tables: per core the masks per group. Raises TridentError where a packet leaves the mesh anywhere but to the host,
-    or goes in circles.
+    tables: per core the masks per group; route: the function that decides, :func:`ports` or one like it. Raises
+    TridentError where a packet leaves the mesh anywhere but to the host, or comes to a router twice.
     """
     waiting = [(0, HOST_IN) if source == HOST else (check_core(mesh, source), Port.LOCAL)]
     steps = []
     while waiting:
         at, came = waiting.pop()
-        for port in sorted(ports(mesh, at, came, mode, x, y, tables.get(at, {}))):
+        for port in sorted(route(mesh, at, came, mode, x, y, tables.get(at, {}))):
             if (at, came, port) in steps:
                 raise TridentError(f"a packet of mode {mode.name} comes to router {at} twice")
             steps.append((at, came, port))

@@ -24,7 +24,7 @@ HOST_IN = Port.WEST
 """The port of router 0 where packets of the host enter: a step to the east, as x first asks for."""
 
 HOST_OUT = Port.NORTH
-"""The port of router 0 where packets to the host leave: after all steps along y, so that no packet turns from y to x."""
+"""The port of router 0 where packets to the host leave: after every step along y, so that none turns from y to x."""
 
 STEP = {Port.NORTH: (0, -1), Port.EAST: (1, 0), Port.SOUTH: (0, 1), Port.WEST: (-1, 0)}
 
