@@ -11,8 +11,10 @@ from host.packing import WeightMap, blocks
 from host.pipeline import Timing, walk_blocks, walk_taps
 from hw.config import CoreConfig
 from hw.layouts import JOB
+from hw.noc.config import MeshConfig
 
 UPDATE_CYCLES = 2  # per row of weights
+CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,15 @@ class Cycles:
 
 
 class CostModel:
-    """Costs of slices ``(layer, first channel, end channel)`` on a core ``cfg``, layers counted from 0.
+    """Costs of slices ``(layer, first channel, end channel)`` on a core ``cfg`` of a ``mesh``, layers counted from 0.
 
     Cycles are means over the samples of ``activity``, from a walk over the very spikes and errors of those samples
     (:mod:`host.pipeline`). Every answer is kept, so that a search may ask again.
     """
 
-    def __init__(self, network: Network, cfg: CoreConfig, activity: Activity):
-        self.network, self.cfg, self.activity = network, cfg, activity
-        for name in ("forward", "backward", "weight_grad", "operations", "_maps"):
+    def __init__(self, network: Network, cfg: CoreConfig, activity: Activity, mesh: MeshConfig | None = None):
+        self.network, self.cfg, self.activity, self.mesh = network, cfg, activity, mesh or MeshConfig()
+        for name in ("forward", "backward", "backward_away", "weight_grad", "operations", "_maps"):
             setattr(self, name, cache(getattr(self, name)))
 
     @cached_property
@@ -107,6 +109,30 @@ class CostModel:
         queue = 0 if engine == "weight_grad" else latency + 4
         return Timing(engine != "forward", cfg.add_stages, latency, queue, engine == "backward", self.recurrence, turns)
 
+    def _sending(self) -> Timing:
+        """Of backward when its rows go to another core."""
+        flit, gap, packet = self.row_packets
+        flits = -(-packet // flit) * gap if flit == 1 else packet // flit
+        return self._timing("backward")._replace(
+            fetch=False, recurrence=0, passes=1, flit=flit, flit_gap=gap, packet=packet, packet_gap=flits + 2
+        )
+
+    @cached_property
+    def row_packets(self) -> tuple[int, int, int]:
+        """Rows that go into a flit (1 where a row takes several), cycles without a row after them, rows of a packet."""
+        room = self.mesh.packet - 1
+        if self.cfg.row_bits <= self.mesh.flit:
+            per_flit = self.mesh.flit // self.cfg.row_bits
+            return per_flit, 1, room * per_flit
+        pieces = -(-self.cfg.row_bits // self.mesh.flit)
+        return 1, pieces, max(room // pieces, 1)
+
+    @cached_property
+    def reduce_row(self) -> float:
+        """Cycles per row in which the last replica sends summed gradients, each in flits of its own."""
+        room, (_, gap, _) = self.mesh.packet - 1, self.row_packets
+        return gap + 1 + (gap * (room // gap) + 2) / (room // gap)
+
     def forward(self, n: int, first: int, end: int) -> float:
         """Cycles of forward and the neuron unit per sample."""
         layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
@@ -124,25 +150,39 @@ class CostModel:
         return float(np.mean(cycles)) + turns * self.recurrence + self.job_start
 
     def backward(self, n: int, first: int, end: int) -> float:
-        """Cycles of backward per sample: the errors of the slice to those of the layer below; 0 for the first layer.
+        """Cycles of backward per sample when the layer below is on the same core; 0 for the first layer.
 
         The time until neuron_grad has taken the last row is included.
         """
         if n == 0:
             return 0.0
-        layer, weights = self.network.layers[n], self._maps(n)[0]
+        tail = self._timing("backward").passes * self.recurrence
+        return self._walk_back(n, first, end, self._maps(n)[0].blocks, self._timing("backward")) + tail
+
+    def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
+        """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
+        on another core."""
+        y, x, channels = self.network.layers[n - 1].out_shape
+        per_pixel, owned = blocks(channels, self.cfg.lanes), blocks(high - low, self.cfg.lanes)
+        flattened = self.network.layers[n].kind == "linear"
+        groups = y * x * owned if flattened else owned
+        # A slice of a flattened image has a pass for each pixel
+        limit = owned if flattened and owned < per_pixel else groups
+        return self._walk_back(n, first, end, groups, self._sending(), limit) + CREDIT_CYCLES
+
+    def _walk_back(self, n: int, first: int, end: int, groups: int, timing: Timing, limit: int | None = None) -> float:
+        layer = self.network.layers[n]
         in_y, in_x, _ = layer.in_shape
-        words, pass_groups = _passes(self.cfg, "backward", in_x, weights.blocks)
+        words, pass_groups = _passes(self.cfg, "backward", in_x, groups)
+        pass_groups = min(pass_groups, limit or groups)
         cycles = [
             walk_taps(
-                errors, in_y, in_x, layer.kernel, layer.stride, layer.padding, True, False, weights.blocks,
-                words, pass_groups, self.cfg.lanes, self.cfg.backward_cols, self.cfg.accumulators,
-                self._timing("backward"),
+                errors, in_y, in_x, layer.kernel, layer.stride, layer.padding, True, False, groups, words,
+                pass_groups, self.cfg.lanes, self.cfg.backward_cols, self.cfg.accumulators, timing,
             )[0]
             for errors in self._errors(n, first, end)
         ]  # fmt: skip
-        turns = self._timing("backward").passes
-        return float(np.mean(cycles)) + turns * self.recurrence + self.job_start
+        return float(np.mean(cycles)) + self.job_start
 
     def weight_grad(self, n: int, first: int, end: int) -> float:
         """Cycles of weight_grad per sample."""
@@ -164,11 +204,6 @@ class CostModel:
         """Cycles of loss and neuron_grad per sample for so many classes."""
         turns, lanes, steps = self._timing("backward").passes, self.cfg.lanes, self.cfg.timesteps
         return blocks(classes, lanes) * (lanes + 3 + steps * turns * self.recurrence) + self.job_start
-
-    def arriving(self, n: int, first: int, end: int) -> float:
-        """Least cycles in which neuron_grad takes the errors of a slice that come from other cores."""
-        y, x, _ = self.network.layers[n].out_shape
-        return y * x * blocks(end - first, self.cfg.lanes) * self.cfg.timesteps + self.job_start
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""

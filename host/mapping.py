@@ -1,14 +1,19 @@
 """Search of the partition that trains a network in the fewest cycles per sample on a mesh of equal cores."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 
 from host.cost import CostModel
+from host.network import Layer
 from host.partition import Partition, Stage, even_cuts
-from host.prediction import Prediction, core_cost, predict, slices
+from host.prediction import Prediction, core_cost, predict, receiving, slices, wanted_slots
 from hw.errors import TridentError
 from hw.noc.config import MeshConfig
+
+MAX_CORES = 4  # of a stage: each has a token of its own
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,10 @@ class DeepTraining:
 
 
 DEEP = DeepTraining(
-    net="8x8x1-8c3-12c3s2-12c3-16c3s2-32-10",
+    net="8x8x1-12c3s2-12c3-12c3-20c3-8c3p0-10",
     preset="FPGA",
-    neuron={"leak": 1.0, "threshold": 0.375, "window": 0.75},
-    train={"batch": 60, "learning_rate": 0.25, "momentum": 0.9, "halve_every": 5, "epochs": 10},
+    neuron={"leak": 1.0, "threshold": 0.333, "window": 0.7},
+    train={"batch": 60, "learning_rate": 0.4, "momentum": 0.8, "halve_every": 6, "epochs": 10},
     core={"spike_words": 4096, "error_words": 512},
 )
 
@@ -54,49 +59,56 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
     available = mesh.cores if cores is None else cores
     if not 1 <= available <= mesh.cores:
         raise TridentError(f"cores must be from 1 to {mesh.cores} on a mesh {mesh.width}x{mesh.height}, not {cores}")
-    count = len(network.layers)
+    layers = network.layers
 
     @cache
-    def stages_from(layer: int) -> tuple[tuple[Stage, int, float], ...]:
-        """Stages that begin with ``layer``: the stage, its cores, and its slowest core's cycles per sample."""
-        found = []
-        for last in range(layer, count):
-            outputs = network.layers[last].out_channels
-            groups = -(-outputs // lanes)
-            for split in range(1, min(groups, available) + 1 if last == layer else 2):
-                stage = Stage(layer, last, tuple(even_cuts(outputs, split, lanes)))
-                costs = [core_cost(cost, stage, first, end, 0) for first, end in slices(stage)]
-                if any(isinstance(core, str) for core in costs):
-                    continue
-                # While a sample's errors come in, those of the sample before are in use: with one slot, in turn
-                waits = [2 * core.backward_latency / core.error_slots for core in costs]
-                found.append((stage, split, max(*waits, *(core.cycles.longest for core in costs))))
-        return tuple(found)
-
-    @cache
-    def best(layer: int, cores: int, stages: int) -> tuple[float, tuple[Stage, ...]] | None:
-        """The fastest way to put the layers from ``layer`` on so many cores in so many stages."""
-        if layer == count:
+    def best(layer: int, cores: int, stages: int, below: int) -> tuple[float, tuple[Stage, ...]] | None:
+        """The fastest way to put the layers from ``layer`` on so many cores in so many stages, if the layer below is
+        on ``below`` cores."""
+        if layer == len(layers):
             return (0.0, ()) if cores == stages == 0 else None
         found = None
-        if stages <= min(cores, count - layer):
-            for stage, split, cycles in stages_from(layer) if stages else ():
-                rest = best(stage.last + 1, cores - split, stages - 1) if split <= cores else None
-                if rest and (found is None or max(cycles, rest[0]) < found[0]):
-                    found = max(cycles, rest[0]), (stage, *rest[1])
+        cuts = tuple(even_cuts(layers[layer - 1].out_channels, below, lanes)) if below else ()
+        for stage in _stages_from(layers, layer, cores, lanes) if 0 < stages <= cores else ():
+            rest = best(stage.last + 1, cores - stage.cores, stages - 1, stage.cores)
+            if rest is None or (found and rest[0] >= found[0]):
+                continue
+            costs = [core_cost(cost, stage, share, cuts, 0, wanted_slots(stages, 0)) for share in slices(stage)]
+            if any(isinstance(core, str) for core in costs):
+                continue
+            receive = receiving(cost, stage, rest[1][0] if rest[1] else None)
+            slowest = max(core.period(its) for core, its in zip(costs, receive, strict=True))
+            if found is None or max(slowest, rest[0]) < found[0]:
+                found = max(slowest, rest[0]), (stage, *rest[1])
         return found
 
     mappings = []
     for members in range(1, available + 1):
-        for stages in range(1, min(members, count) + 1):
-            if not (way := best(0, members, stages)):
-                continue
-            # As many replicas as there is room for, or fewer if some would have no sample
-            partition = Partition(min(available // members, batch), way[1])
-            mappings.append(Mapping(partition, predict(cost, partition, batch)))
+        for stages in range(1, min(members, len(layers)) + 1):
+            if way := best(0, members, stages, 0):
+                # As many replicas as there is room for, or fewer if some would have no sample
+                partition = Partition(min(available // members, batch), way[1])
+                if multicast_groups(partition) <= mesh.groups:
+                    mappings.append(Mapping(partition, predict(cost, partition, batch)))
     if not mappings:
         raise TridentError(_too_small(cost, mesh, available))
     return min(mappings, key=lambda m: (round(m.prediction.cycles, 3), m.partition.cores, str(m.partition)))
+
+
+def multicast_groups(partition: Partition) -> int:
+    """Sets of several cores that one core, or the host, sends to: the next stage's, and the other replicas' twins."""
+    sizes = [1, *(stage.cores for stage in partition.stages)]
+    per_replica = sum(before for before, after in pairwise(sizes) if after > 1)
+    return partition.replicas * per_replica + partition.members * (partition.replicas > 2)
+
+
+def _stages_from(layers: tuple[Layer, ...], first: int, cores: int, lanes: int) -> Iterator[Stage]:
+    """Stages of at most ``cores`` cores that begin with layer ``first``, split evenly."""
+    for last in range(first, len(layers)):
+        outputs = layers[last].out_channels
+        most = min(-(-outputs // lanes), cores, MAX_CORES) if last == first else min(cores, 1)
+        for split in range(1, most + 1):
+            yield Stage(first, last, tuple(even_cuts(outputs, split, lanes)))
 
 
 def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig:
@@ -121,23 +133,21 @@ def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig
 
 def _too_small(cost: CostModel, mesh: MeshConfig, available: int) -> str:
     """Why the network does not fit: a layer that cannot be cut small enough, or too few cores."""
-    network, lanes = cost.network, cost.cfg.lanes
-    needed = [0] + [0] * len(network.layers)  # least cores for the layers before this one
+    layers, lanes = cost.network.layers, cost.cfg.lanes
+    needed = [0] + [0] * len(layers)  # least cores for the layers before this one
     for end in range(1, len(needed)):
-        options = []
-        for first in range(end):
-            outputs = network.layers[end - 1].out_channels
-            for split in range(1, -(-outputs // lanes) + 1 if first == end - 1 else 2):
-                stage = Stage(first, end - 1, tuple(even_cuts(outputs, split, lanes)))
-                costs = [core_cost(cost, stage, *channels, 0) for channels in slices(stage)]
-                if not any(isinstance(core, str) for core in costs):
-                    options.append(needed[first] + split)
-                    break
+        options, smallest = [], ""
+        for stage in (s for first in range(end) for s in _stages_from(layers, first, MAX_CORES, lanes)):
+            if stage.last == end - 1:
+                faults = [core_cost(cost, stage, share, (), 0, 1) for share in slices(stage)]
+                fault = next((fault for fault in faults if isinstance(fault, str)), None)
+                if fault is None:
+                    options.append(needed[stage.first] + stage.cores)
+                elif stage.first == stage.last:
+                    smallest = f"of {stage.cores} cores with a slice each, one needs {fault}"
         if not options:
-            reason = next(core for core in costs if isinstance(core, str))
-            return f"layer {end} ({network.layers[end - 1]}) does not fit: a slice of {lanes} channels needs {reason}"
+            return f"layer {end} ({layers[end - 1]}) does not fit: {smallest}"
         needed[end] = min(options)
-    there = f"the mesh {mesh.width}x{mesh.height} has {mesh.cores}"
-    if available < mesh.cores:
-        there = f"{available} are to be used"
+    limit = f", of which at most {available} may be used" if available < mesh.cores else ""
+    there = f"the mesh {mesh.width}x{mesh.height} has {mesh.cores}{limit}"
     return f"the network needs at least {needed[-1]} cores of this preset, {there}"

@@ -21,6 +21,9 @@ class Timing(NamedTuple):
     operand: whether operations wait for a second operand; latency: cycles from an operation to its drained value;
     queue: rows that wait for the neuron unit (0: no such unit); fetch: whether that unit reads memory for each row;
     recurrence: cycles after which a neuron may take its next timestep; passes: how often a row visits the multiplier.
+
+    Rows that leave the core (:class:`hw.noc.rows.RowSender`; packet of 0: they do not) wait ``flit_gap`` cycles after
+    every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows.
     """
 
     operand: bool
@@ -30,6 +33,10 @@ class Timing(NamedTuple):
     fetch: bool
     recurrence: int
     passes: int
+    flit: int = 1
+    flit_gap: int = 0
+    packet: int = 0
+    packet_gap: int = 0
 
 
 @njit(cache=True, inline="always")
@@ -75,7 +82,10 @@ def _drain(s, written, touched, words, groups, group_entries, chunks, steps, col
                 s[POP], s[TAKEN] = pop, taken
                 pops[slot] = pop
                 free[item] = taken + timing.passes * max(timing.recurrence, items if timing.passes > 1 else 0)
-                s[DRAINS] = count + 1
+                s[DRAINS] = count = count + 1
+                if timing.packet:
+                    s[POP] += timing.flit_gap * (count % timing.flit == 0)
+                    s[POP] += timing.packet_gap * (count % timing.packet == 0)
     touched[:] = 0
 
 

@@ -1,42 +1,56 @@
 """How long a partition takes for a minibatch: cycles of every core's engines, the pipeline of stages, the update."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from host.cost import CostModel, Cycles, Operations
 from host.partition import Partition, Stage
 from hw.errors import TridentError
 
-MAX_SLOTS = 15  # what a token counts to
+MAX_SLOTS = 15  # samples whose spikes a core can tell apart
 ERROR_SLOTS = 2
-HOP_CYCLES = 32  # from the last gradient that a replica sends to the first that the next one can add to it
-GRADIENT_CYCLES = 2  # per row of gradients: along the replicas, and back
+HOP_CYCLES = 32  # from the first gradient that a replica sends to the first that the next one sends
 
 
 @dataclass(frozen=True)
 class CoreCost:
     """What one core of a replica holds and does per sample.
 
-    last_gradient: cycles of weight_grad for the first layer alone, whose errors come last; weight_rows, spike_words,
-    error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors.
+    local: cycles of backward between its own layers, in which neuron_grad takes no errors from outside; last_gradient:
+    cycles of weight_grad for the first layer alone, whose errors come last; sending: least cycles until its spikes have
+    left; weight_rows, spike_words, error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors.
     """
 
     stage: int
     layers: int
     cycles: Cycles
+    local: float
     last_gradient: float
+    sending: float
     operations: Operations
     update: float
     weight_rows: int
-    spike_words: int
+    sample_words: int
     error_words: int
     slots: int
     error_slots: int
 
     @property
+    def spike_words(self) -> int:
+        return self.slots * self.sample_words
+
+    @property
     def backward_latency(self) -> float:
         """Cycles from a sample's complete errors at the core's outputs to the end of its last gradient."""
-        return max(self.cycles.backward + self.last_gradient * (self.layers > 1), self.cycles.weight_grad)
+        gradients = self.local + self.last_gradient if self.layers > 1 else 0.0
+        return max(self.cycles.backward, self.cycles.weight_grad, gradients)
+
+    def period(self, receive: float) -> float:
+        """Least cycles from sample to sample when the errors of one take ``receive`` cycles to come in: those of the
+        longest engine; of neuron_grad, which serves the outside and the own layers in turn; of a slot of errors."""
+        unit = receive + self.local if self.layers > 1 else receive
+        return max(self.cycles.longest, unit, (receive + self.backward_latency) / self.error_slots)
 
 
 @dataclass(frozen=True)
@@ -44,7 +58,7 @@ class Prediction:
     """Predicted cycles of a minibatch of ``batch`` samples.
 
     members: the cores of one replica (all replicas are equal); period: cycles between two samples of a replica;
-    fill: until the pipeline's last stage has its first sample, and after its last one; reduction and update: after it.
+    fill: from the first sample's start to its last gradient; reduction and update: after the last sample.
     """
 
     batch: int
@@ -81,78 +95,107 @@ def _balance(work: list[float]) -> float:
 
 def slices(stage: Stage) -> Iterator[tuple[int, int]]:
     """First and end channel of every core's share of a stage's last layer."""
-    return zip(stage.cuts, stage.cuts[1:], strict=False)
+    return pairwise(stage.cuts)
 
 
-def core_cost(cost: CostModel, stage: Stage, first: int, end: int, number: int) -> CoreCost | str:
-    """A core of stage ``number`` with channels ``first`` to ``end`` of its last layer, or why it does not fit."""
+def wanted_slots(stages: int, stage: int) -> int:
+    """Samples whose spikes a stage holds when the pipeline is full: those that later stages work on, forward and
+    backward, one that comes in and one that weight_grad works on."""
+    return min(2 * (stages - 1 - stage) + 3, MAX_SLOTS)
+
+
+def core_cost(
+    cost: CostModel, stage: Stage, share: tuple[int, int], below: tuple[int, ...], number: int, wanted: int
+) -> CoreCost | str:
+    """A core of stage ``number`` with the channels ``share`` of its last layer, or why it does not fit.
+
+    below: where the layer below is cut, () for none; wanted: samples whose spikes it holds where there is room.
+    """
     cfg, layers = cost.cfg, cost.network.layers
-    cycles, operations, update = Cycles(), Operations(0, 0), 0.0
+    cycles, operations, local = Cycles(), Operations(0, 0), 0.0
     rows = errors = 0
-    first_outputs = layers[stage.first].out_channels
-    spikes = cost.storage(stage.first, 0, first_outputs).input_words
-    for n in stage.layers:
-        share = (n, first, end) if n == stage.last else (n, 0, layers[n].out_channels)
-        storage = cost.storage(*share)
+    spikes = cost.storage(stage.first, 0, layers[stage.first].out_channels).input_words
+    shares = [(n, *(share if n == stage.last else (0, layers[n].out_channels))) for n in stage.layers]
+    for part in shares:
+        storage = cost.storage(*part)
         rows, spikes, errors = rows + storage.weight_rows, spikes + storage.spike_words, errors + storage.error_words
-        cycles += Cycles(cost.forward(*share), cost.backward(*share), cost.weight_grad(*share))
-        done = cost.operations(*share)
-        operations = Operations(operations.adds + done.adds, operations.multiply_adds + done.multiply_adds)
-        update += cost.update(*share)
     for what, used, limit in (
         ("weight_rows", rows, cfg.weight_rows), ("spike_words", spikes, cfg.spike_words),
         ("error_words", errors, cfg.error_words),
     ):  # fmt: skip
         if used > limit:
             return f"{used} words of {what}, a core has {limit}"
-    last = stage.last == len(layers) - 1
-    cycles += Cycles(backward=cost.loss(end - first) if last else cost.arriving(stage.last, first, end))
-    slots, error_slots = min(MAX_SLOTS, cfg.spike_words // spikes), min(ERROR_SLOTS, cfg.error_words // errors)
-    first_share = (stage.first, first, end) if stage.first == stage.last else (stage.first, 0, first_outputs)
+    for part in shares:
+        cycles += Cycles(cost.forward(*part), 0.0, cost.weight_grad(*part))
+        local += cost.backward(*part) if part is not shares[0] else 0.0
+        done = cost.operations(*part)
+        operations = Operations(operations.adds + done.adds, operations.multiply_adds + done.multiply_adds)
+    away = sum(cost.backward_away(*shares[0], low, high) for low, high in pairwise(below))
     return CoreCost(
-        number, len(stage.layers), cycles, cost.weight_grad(*first_share), operations, update, rows, slots * spikes,
-        error_slots * errors, slots, error_slots,
-    )  # fmt: skip
+        stage=number,
+        layers=len(shares),
+        cycles=replace(cycles, backward=local + away),
+        local=local,
+        last_gradient=cost.weight_grad(*shares[0]),
+        sending=cost.storage(*shares[-1]).spike_words,
+        operations=operations,
+        update=sum(cost.update(*part) for part in shares),
+        weight_rows=rows,
+        sample_words=spikes,
+        error_words=errors * min(ERROR_SLOTS, cfg.error_words // errors),
+        slots=min(wanted, cfg.spike_words // spikes),
+        error_slots=min(ERROR_SLOTS, cfg.error_words // errors),
+    )
+
+
+def receiving(cost: CostModel, stage: Stage, above: Stage | None) -> list[float]:
+    """Per core of a stage the cycles in which a sample's errors come in: those that the cores of the stage ``above``
+    take for them together, or the loss."""
+    if above is None:
+        return [cost.loss(end - first) for first, end in slices(stage)]
+    return [
+        max(cost.backward_away(above.first, *_first_share(cost, above, share), low, high) for share in slices(above))
+        for low, high in slices(stage)
+    ]
+
+
+def _first_share(cost: CostModel, stage: Stage, share: tuple[int, int]) -> tuple[int, int]:
+    """The channels of a stage's first layer that the core with channels ``share`` of its last layer has."""
+    return share if stage.first == stage.last else (0, cost.network.layers[stage.first].out_channels)
 
 
 def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
     """Predict a minibatch. Raises :class:`TridentError`, with the numbers, if a core cannot hold its share."""
-    members = []
-    for number, stage in enumerate(partition.stages):
-        for first, end in slices(stage):
-            core = core_cost(cost, stage, first, end, number)
-            if isinstance(core, str):
-                raise TridentError(f"partition {partition}: a core of stage {number + 1} needs {core}")
-            members.append(core)
-    stages = [[core for core in members if core.stage == number] for number in range(len(partition.stages))]
+    stages = partition.stages
+    costs: list[list[CoreCost]] = []
+    for number, stage in enumerate(stages):
+        below = stages[number - 1].cuts if number else ()
+        cores = [
+            core_cost(cost, stage, share, below, number, wanted_slots(len(stages), number)) for share in slices(stage)
+        ]
+        if fault := next((core for core in cores if isinstance(core, str)), None):
+            raise TridentError(f"partition {partition}: a core of stage {number + 1} needs {fault}")
+        least = min(core.slots for core in cores)
+        costs.append([replace(core, slots=least) for core in cores])
 
-    def slowest(values):
-        return max(values, default=0.0)
-
-    # How long a sample stays in a stage, from the last stage on: its spikes until the last gradient, its errors from
-    # the first that the stage above sends
-    period, stay, above = max(core.cycles.longest for core in members), 0.0, 0.0
-    for cores in reversed(stages):
-        backward = slowest(core.cycles.backward for core in cores)
-        ends = slowest(core.backward_latency for core in cores)
-        forward = slowest(core.cycles.forward for core in cores)
-        period = max(period, *((stay + forward + ends) / core.slots for core in cores))
-        period = max(period, *((above + ends) / core.error_slots for core in cores))
-        stay, above = stay + forward + backward, backward
-        if cores is stages[0]:
-            stay += ends - backward
+    # How long a sample's spikes stay in a stage, from the last stage on
+    period = stay = 0.0
+    for number in reversed(range(len(stages))):
+        cores, last = costs[number], number == len(stages) - 1
+        receive = receiving(cost, stages[number], None if last else stages[number + 1])
+        period = max(period, *(core.period(its) for core, its in zip(cores, receive, strict=True)))
+        stay += max(core.cycles.forward + core.sending for core in cores) + (max(receive) if last else 0.0)
+        ends = max(core.backward_latency for core in cores)
+        period = max(period, (stay + ends) / cores[0].slots)
+        stay += max(core.cycles.backward for core in cores) if number else ends
+    members = tuple(core for cores in costs for core in cores)
+    rows = max(core.weight_rows for core in members)
     return Prediction(
         batch=batch,
-        members=tuple(members),
+        members=members,
         period=period,
         fill=stay,
-        reduction=_reduction(partition, members),
+        reduction=rows * cost.reduce_row + HOP_CYCLES * partition.replicas if partition.replicas > 1 else 0.0,
         update=max(core.update for core in members),
         per_replica=-(-batch // partition.replicas),
     )
-
-
-def _reduction(partition: Partition, members: list[CoreCost]) -> float:
-    if partition.replicas == 1:
-        return 0.0
-    return GRADIENT_CYCLES * max(core.weight_rows for core in members) + HOP_CYCLES * partition.replicas
