@@ -1,4 +1,4 @@
-"""The command line: ``python -m host train``, ``verilog`` and ``presets``."""
+"""The command line: ``python -m host train``, ``map``, ``verilog`` and ``presets``."""
 
 import sys
 from dataclasses import fields
@@ -8,8 +8,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from host.chip_choice import ChipChoice
 from host.driver import CoreStuck
 from host.lockstep import Divergence, NumericFault
+from host.map_cli import map_command
+from host.mapping import DEEP
+from host.placement import PLACERS
 from host.run import train
 from host.sizing import configure, parse_changes
 from host.spec import RunSpec
@@ -25,7 +29,7 @@ OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 def _core_options(command):
     """Options that choose and change a core."""
     for option in reversed([
-        click.option("--preset", default="SMALL", help="core to start from, see presets", show_default=True),
+        click.option("--preset", help="core to start from, see presets  [SMALL; on several cores FPGA]"),
         click.option("--timesteps", "-T", type=int, help="timesteps of a sample  [the preset's]"),
         click.option("--lanes", type=int, help="output channels at once  [the preset's]"),
         click.option("--cols", type=int, help="columns of all three engines  [the preset's]"),
@@ -43,12 +47,19 @@ def commands():
 
 
 @commands.command("train")
-@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10  [one hidden layer of 128]")
+@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10  [one hidden layer of 128; on several "
+              "cores a deep network]")
 @click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
 @click.option("--encoding", default="dither", help="rate, dither or bernoulli", show_default=True)
+@click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
+@click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
+@click.option("--partition", help="replicas, stages and slices, as in 4x1-2,3/2,4  [the fastest that is found]")
+@click.option("--placer", default="anneal", help=", ".join(PLACERS), show_default=True)
+@click.option("--placement", help="mesh core of every logical core, as in 3,1,0,2  [the placer's]")
 @click.option("--epochs", type=int, help="passes over the training samples  [10; mnist 2]")
-@click.option("--batch", type=int, help="samples of a minibatch  [16]")
-@click.option("--lr", "learning_rate", type=float, help="learning rate  [0.5; mnist 0.25]")
+@click.option("--batch", type=int, help=f"samples of a minibatch  [16; deep network {DEEP.train['batch']}]")
+@click.option("--lr", "learning_rate", type=float, help="learning rate  [0.5; mnist 0.25; deep network "
+              f"{DEEP.train['learning_rate']}]")
 @click.option("--momentum", type=float, help="momentum  [0.9]")
 @click.option("--halve-every", type=int, help="epochs after which the learning rate halves, 0 for never  [3; mnist 1]")
 @click.option("--loss-scale", type=float, help="power of two that the loss is multiplied by  [256]")
@@ -61,8 +72,8 @@ def commands():
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, data, encoding, preset, changes, out, resume, waves, leak, threshold, window, reset, surrogate,
-                  timesteps, lanes, cols, **training):  # fmt: skip
-    """Train a network on the RTL of one core, in lockstep with the golden model."""
+                  timesteps, lanes, cols, size, cores, partition, placer, placement, **training):  # fmt: skip
+    """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
     if waves and resume:
@@ -74,8 +85,10 @@ def train_command(net, data, encoding, preset, changes, out, resume, waves, leak
             raise TridentError(f"{name} has an option of its own: give --{name} instead of --set {name}=")
     training["timesteps"] = timesteps
     core |= {"lanes": lanes, "cols": cols}
-    spec = RunSpec.make(data, net, preset, encoding, neuron, training, core)
-    train(spec, out or BUILD / "train" / Path(data).stem, Console(), resume, waves)
+    chip = ChipChoice(size, cores, partition, placer, placement)
+    spec = RunSpec.make(data, net, preset, encoding, neuron, training, core, chip)
+    name = Path(data).stem + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
+    train(spec, out or BUILD / "train" / name, Console(), resume, waves)
 
 
 @commands.command("verilog")
@@ -83,9 +96,13 @@ def train_command(net, data, encoding, preset, changes, out, resume, waves, leak
 @click.option("--out", type=Path, help="folder that is written to  [build/verilog/PRESET]")
 def verilog_command(preset, changes, out, **core):
     """Write the Verilog of a core, and a table of its parameters and of its modules' ports."""
+    preset = preset or "SMALL"
     cfg = configure(preset, **{**parse_changes(changes), **{k: v for k, v in core.items() if v is not None}})
     design, table, units = write_verilog(out or BUILD / "verilog" / preset.lower(), preset.upper(), cfg)
     click.echo(f"Verilog: {design} ({units} modules, {design.stat().st_size / 1000:.0f} kB)\nPorts:   {table}")
+
+
+commands.add_command(map_command)
 
 
 @commands.command("presets")

@@ -1,311 +1,205 @@
-"""From a network to a core's memories and programs: what lies where, and what each engine does."""
+"""From a network, its partition and a placement to what every core of a chip holds and runs."""
 
-from dataclasses import dataclass
-from math import prod
+from functools import cached_property
 
 from host.constants import NeuronConstants, UpdateConstants
-from host.network import Layer, Network
-from host.packing import WeightMap, blocks
+from host.network import Network
+from host.partition import Partition
+from host.program import Program, inference, training
+from host.stage_plan import StagePlan
+from hw.chip import check_pair, mesh_for
 from hw.config import CoreConfig
 from hw.errors import TridentError
-from hw.layouts import ERROR_SLOTS, INSTRUCTION, JOB, SPIKE_SLOTS, TOKEN_BITS, Opcode, Token
-
-KINDS = ("forward", "backward", "weight_grad", "update", "update_bias")  # jobs of a layer
-
-
-def sequencer_needs(layers: int) -> dict[str, int]:
-    """Parameters of the sequencer that so many layers need at least.
-
-    Queues hold the instructions of two samples: those under way and those that the dispatcher is ahead.
-    """
-    return {"jobs": len(KINDS) * layers + 2, "program_words": 5 * layers + 7, "queue_depth": 2 * layers}
+from hw.layouts import JOB, NO_TOKEN, SLOT_BITS, Rows, Token
+from hw.noc.config import MeshConfig
+from hw.noc.flits import ROUTE_LAYOUT, Mode
+from hw.noc.routing import multicast_table
+from hw.noc.topology import HOST
 
 
-@dataclass(frozen=True)
-class Region:
-    """``slots`` areas of ``size`` words from ``base``."""
-
-    base: int
-    size: int
-    slots: int
-
-    @property
-    def step(self) -> int:
-        """Words from one sample's area to the next one's."""
-        return self.size if self.slots > 1 else 0
-
-    def at(self, sample: int) -> int:
-        """First word of a sample, counted from the start of its minibatch."""
-        return self.base + self.size * (sample % self.slots)
+def unicast(mesh: MeshConfig, core: int) -> int:
+    """The route to one core of the mesh."""
+    x, y = mesh.position(core)
+    return ROUTE_LAYOUT.pack(mode=Mode.UNICAST, x=x, y=y)[0]
 
 
-class Allocator:
-    """Hand out consecutive regions of one memory."""
-
-    def __init__(self, parameter: str, capacity: int, unit: int = 1):
-        """``unit``: words of the parameter that one word here stands for."""
-        self.parameter, self.capacity, self.unit, self.used = parameter, capacity, unit, 0
-
-    def take(self, size: int, slots: int = 1) -> Region:
-        region = Region(self.used, size, slots)
-        self.used += size * slots
-        return region
-
-    def check(self, what: str):
-        """Raise TridentError, with the number of words that are missing, if more was taken than there is."""
-        if self.used > self.capacity:
-            used, capacity = self.used * self.unit, self.capacity * self.unit
-            raise TridentError(
-                f"{what} need {used} words, {used - capacity} more than {self.parameter} of {capacity}"
-            )
+def to_host(mesh: MeshConfig, core: int) -> int:
+    """The route from a core of the mesh to the host."""
+    x, y = mesh.position(core)
+    return ROUTE_LAYOUT.pack(mode=Mode.HOST, x=x, y=y)[0]
 
 
-@dataclass(frozen=True)
-class PlacedLayer:
-    """One layer with the places of its weights (tiles), its input and output spikes and its errors (words)."""
-
-    layer: Layer
-    image: tuple[int, int, int]  # what it reads, before flattening
-    weights: WeightMap
-    tile: int
-    inputs: Region
-    spikes: Region
-    errors: Region
+def wanted_slots(partition: Partition, stage: int) -> int:
+    """Samples whose spikes a stage holds when the pipeline is full: those that later stages work on, forward and
+    backward, one that comes in and one that weight_grad works on."""
+    return min(2 * (len(partition.stages) - 1 - stage) + 3, (1 << SLOT_BITS) - 1)
 
 
 class Plan:
-    """A network placed on one core, with its programs.
+    """A network on the cores of a chip. Without a partition it is all on one core.
 
-    Raises :class:`TridentError` when the network does not fit; the sentence says how many words are missing.
+    placement: the mesh's core of every logical core. plans: per logical core.
+    Raises :class:`TridentError` when something does not fit; the sentence has the numbers.
     """
 
-    def __init__(self, network: Network, cfg: CoreConfig):
+    def __init__(self, network: Network, cfg: CoreConfig, mesh: MeshConfig | None = None,
+                 partition: Partition | None = None, placement: tuple[int, ...] | None = None):  # fmt: skip
         self.network, self.cfg = network, cfg
-        tiles = Allocator("weight_rows", cfg.weight_tiles, cfg.lanes)
-        # As many samples under way as there is memory for
-        for self.spike_slots in range(SPIKE_SLOTS, 0, -1):
-            spikes = Allocator("spike_words", cfg.spike_words)
-            self.input, places = self._place(spikes)
-            if spikes.used <= spikes.capacity:
-                break
-        spikes.check("the spikes of one sample")
-        places = [(*place[:3], tiles.take(place[2].tiles).base, *place[3:]) for place in places]
-        tiles.check("the rows of weights")
-        sizes = [place[5].size for place in places]
-        self.error_slots = ERROR_SLOTS if sum(sizes) * ERROR_SLOTS <= cfg.error_words else 1
-        errors = Allocator("error_words", cfg.error_words)
-        self.layers = [
-            PlacedLayer(*place, errors.take(size, self.error_slots))
-            for place, size in zip(places, sizes, strict=True)
-        ]
-        errors.check("the errors of one sample")
-        self._check_limits()
-
-    def _place(self, spikes: Allocator) -> tuple[Region, list[tuple]]:
-        """Regions for the input's and every layer's spikes: (layer, image it reads, weights, inputs, outputs)."""
-        lanes, slots = self.cfg.lanes, self.spike_slots
-        y, x, channels = image = self.network.in_shape
-        first = inputs = spikes.take(y * x * blocks(channels, lanes), slots)
-        places = []
-        for layer in self.network.layers:
-            weights = WeightMap(layer, self.cfg, image)
-            out_y, out_x, _ = image_out = layer.out_shape
-            outputs = spikes.take(out_y * out_x * weights.groups, slots)
-            places.append((layer, image, weights, inputs, outputs))
-            inputs, image = outputs, image_out
-        return first, places
-
-    def _check_limits(self):
-        for parameter, needed in sequencer_needs(len(self.layers)).items():
-            if needed > getattr(self.cfg, parameter):
-                raise TridentError(
-                    f"{len(self.layers)} layers need {parameter} of at least {needed}, the core has "
-                    f"{getattr(self.cfg, parameter)}"
-                )
-        y, x, _ = max((layer.image for layer in self.layers), key=lambda image: max(image[:2]))
-        if max(y, x) > 255:
-            raise TridentError(f"an image of {y}x{x} pixels is larger than 255 in one direction")
-
-    def describe(self) -> list[dict]:
-        """Per layer: what it is and the words it takes, for tables."""
-        return [
-            {
-                "layer": str(placed.layer),
-                "weights": prod(placed.layer.weight_shape) + placed.layer.bias * placed.layer.out_channels,
-                "rows": placed.weights.rows,
-                "spike words": placed.spikes.size,
-                "error words": placed.errors.size,
-            }
-            for placed in self.layers
-        ]
-
-    # Job numbers
-    def job(self, kind: str, layer: int = 0) -> int:
-        """The number of a job: receive, send, or one of :data:`KINDS` per layer."""
-        if kind in ("receive", "send"):
-            return ("receive", "send").index(kind)
-        return 2 + len(KINDS) * layer + KINDS.index(kind)
-
-    def describe_job(self, number: int) -> str:
-        """For messages: which engine and layer a job belongs to."""
-        if number < 2:
-            return ("receive", "send")[number]
-        layer, kind = divmod(number - 2, len(KINDS))
-        return f"{KINDS[kind].replace('_bias', '')} of layer {layer + 1} ({self.layers[layer].layer})"
-
-    def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, list[int]]:
-        """The words of every job."""
-        last = self.layers[-1]
-        result = {
-            self.job("receive"): JOB.pack(dst=self.input.base, dst_slot=self.input.step, count=self.input.size),
-            self.job("send"): JOB.pack(src=last.spikes.base, src_slot=last.spikes.step, count=last.spikes.size),
-        }
-        for n, placed in enumerate(self.layers):
-            result[self.job("forward", n)] = self._forward(placed, neuron)
-            result[self.job("backward", n)] = self._loss(neuron) if n == 0 else self._backward(n, neuron)
-            result[self.job("weight_grad", n)] = self._weight_grad(placed)
-        return result | self.update_jobs(updates)
-
-    def update_jobs(self, updates: UpdateConstants) -> dict[int, list[int]]:
-        """The jobs that change with the learning rate or the loss scale."""
-        result = {}
-        for n, placed in enumerate(self.layers):
-            constants = {"leak": updates.momentum, "threshold": updates.minus_rate, "scale": updates.scale & 0xFF}
-            weights = placed.weights
-            bias_tiles = weights.groups if placed.layer.bias else 0
-            rows = weights.rows - bias_tiles * self.cfg.lanes
-            result[self.job("update", n)] = JOB.pack(tile=placed.tile, count=rows, group_step=1, **constants)
-            # One row of each of the biases' tiles is in use
-            result[self.job("update_bias", n)] = JOB.pack(
-                tile=placed.tile + weights.tiles - bias_tiles, count=bias_tiles, group_step=self.cfg.lanes, **constants
+        self.mesh = mesh or mesh_for(cfg)
+        self.partition = partition or Partition.single(network)
+        self.partition.check(network, cfg.lanes)
+        check_pair(cfg, self.mesh)
+        if self.partition.cores > self.mesh.cores:
+            raise TridentError(
+                f"partition {self.partition} needs {self.partition.cores} cores, the mesh of {self.mesh.width}x"
+                f"{self.mesh.height} has {self.mesh.cores}"
             )
+        self.placement = tuple(range(self.partition.cores)) if placement is None else tuple(placement)
+        check_placement(self.placement, self.partition.cores, self.mesh)
+        stages = {}
+        for n, stage in enumerate(self.partition.stages):
+            wanted = wanted_slots(self.partition, n)
+            for _ in range(2):  # all cores of a stage have as many slots as the one with the least room
+                plans = [StagePlan(network, self.partition, n, k, cfg, wanted) for k in range(stage.cores)]
+                wanted = min(plan.spike_slots for plan in plans)
+            stages[n] = plans
+        self.plans = [stages[s][k] for _, s, k in map(self.partition.locate, range(self.partition.cores))]
+        self.groups: dict[tuple[int, tuple[int, ...]], int] = {}  # (source, destinations), both of the mesh, -> number
+        self.routes = [self._routes(core) for core in range(self.partition.cores)]
+        self.inputs = [self._route(HOST, self._stage_cores(r, 0)) for r in range(self.partition.replicas)]
+        if len(self.groups) > self.mesh.groups:
+            raise TridentError(
+                f"partition {self.partition} needs {len(self.groups)} multicast groups, the routers have room for "
+                f"{self.mesh.groups}"
+            )
+
+    # Who talks to whom
+    def _stage_cores(self, replica: int, stage: int) -> tuple[int, ...]:
+        """Logical cores of a stage."""
+        first = self.partition.core(replica, stage)
+        return tuple(range(first, first + self.partition.stages[stage].cores))
+
+    def _route(self, source: int, logical: tuple[int, ...]) -> int:
+        """The route from a core of the mesh, or the host, to logical cores."""
+        places = tuple(sorted(self.placement[core] for core in logical))
+        if len(places) == 1:
+            return unicast(self.mesh, places[0])
+        number = self.groups.setdefault((source, places), len(self.groups))
+        return ROUTE_LAYOUT.pack(mode=Mode.MULTICAST, x=number & 7, y=number >> 3)[0]
+
+    def _routes(self, core: int) -> dict[int, dict]:
+        """Per job of a core, the fields that say who else takes part."""
+        plan, partition = self.plans[core], self.partition
+        replica, stage, number = partition.locate(core)
+        own = self._stage_cores(replica, stage)
+        here = self.placement[core]
+
+        host = to_host(self.mesh, here)
+
+        def to(cores):
+            return self._route(here, cores)
+
+        fields = {plan.job("vote"): {"target": host, "token": Token.GO}}
+        if plan.is_last:
+            fields[plan.job("send")] = {"target": host, "token": NO_TOKEN}
+        else:
+            after = self._stage_cores(replica, stage + 1)
+            fields[plan.job("send")] = {"target": to(after), "token": Token.INPUT_READY0 + number}
+            fields[plan.job("errors")] = {"source": to(after[-1:])}
+        if stage == 0:
+            fields[plan.job("free")] = {"target": host, "token": Token.INPUT_FREE}
+        else:
+            before = self._stage_cores(replica, stage - 1)
+            fields[plan.job("free")] = {"target": to(before), "token": Token.NEXT_FREE0 + number}
+            for k, owner in enumerate(before):
+                chain = {"take": int(number > 0), "source": to(own[number - 1 : number]) if number else 0}
+                if number + 1 < len(own):
+                    chain |= {"target": to(own[number + 1 : number + 2]), "channel": Rows.PARTIALS}
+                else:
+                    chain |= {"target": to((owner,)), "channel": Rows.ERRORS}
+                fields[plan.job("owner", k)] = chain
+        if partition.replicas > 1:
+            twins = [partition.core(r, stage, number) for r in range(partition.replicas)]
+            chain = {"take": int(replica > 0), "source": to((twins[replica - 1],)) if replica else 0}
+            if core == twins[-1]:
+                chain |= {"target": to(tuple(twins[:-1])), "final": 1}
+                fields[plan.job("reduced")] = {"target": to(tuple(twins[:-1])), "token": Token.REDUCED}
+            else:
+                chain |= {"target": to((twins[replica + 1],)), "channel": Rows.PARTIALS}
+            fields[plan.job("reduce")] = chain
+            if replica:
+                fields[plan.job("ready")] = {"target": to((twins[replica - 1],)), "token": Token.TWIN_READY}
+        return fields
+
+    def tables(self) -> dict[int, dict[int, int]]:
+        """Entries of the routers' multicast tables: mesh core -> group -> port mask."""
+        result: dict[int, dict[int, int]] = {}
+        for (source, places), number in self.groups.items():
+            for core, mask in multicast_table(self.mesh, source, places).items():
+                result.setdefault(core, {})[number] = mask
         return result
 
-    def _window(self, layer: Layer) -> dict:
-        return {"kernel": layer.kernel, "padding": layer.padding, "stride2": layer.stride == 2}
+    def _remote(self, core: int) -> tuple[int, dict]:
+        """Slots of the next stage's cores, and where send's words go there."""
+        replica, stage, _ = self.partition.locate(core)
+        if self.plans[core].is_last:
+            return 1, {}
+        after = self.plans[self.partition.core(replica, stage + 1)]
+        return after.spike_slots, {"base": after.input.base, "dst_slot": after.input.step}
 
-    def _passes(self, engine: str, width: int, groups: int) -> dict:
-        """How many positions and groups share the accumulators."""
-        per_word = self.cfg.entries_per_word(engine)
-        words = min(self.cfg.words, width, self.cfg.accumulators // per_word)
-        entries = words * per_word
+    # What cores hold and run
+    def programs(self, train: bool, update: bool = True) -> list[Program]:
+        """The program of every logical core."""
+        result = []
+        for core, plan in enumerate(self.plans):
+            slots, _ = self._remote(core)
+            replica = self.partition.locate(core)[0]
+            result.append(training(plan, slots, replica, update) if train else inference(plan, slots))
+        return result
+
+    def jobs(self, core: int, program: Program, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, list[int]]:
+        """The words of every job that a core's program runs."""
         return {
-            "words": words,
-            "group_entries": entries,
-            "groups": groups,
-            "pass_groups": min(groups, self.cfg.accumulators // entries, 255),
-        }
+            number: self._pack(core, number, fields, program)
+            for number, fields in self.plans[core].jobs(neuron, updates).items() if number in program.tokens
+        }  # fmt: skip
 
-    def _forward(self, placed: PlacedLayer, neuron: NeuronConstants) -> list[int]:
-        layer, weights = placed.layer, placed.weights
-        out_y, out_x, _ = layer.out_shape
-        in_y, in_x, _ = layer.in_shape
-        passes = self._passes("forward", out_x, weights.groups)
-        return JOB.pack(
-            src=placed.inputs.base, src_slot=placed.inputs.step,
-            dst=placed.spikes.base, dst_slot=placed.spikes.step,
-            tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
-            pass_step=passes["pass_groups"], group_step=1, **passes, **self._window(layer),
-            src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
-            leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high, slope=neuron.slope,
-            bias=layer.bias,
-        )  # fmt: skip
+    def update_jobs(self, core: int, program: Program, updates: UpdateConstants) -> dict[int, list[int]]:
+        """Those that change with the learning rate or the loss scale."""
+        return {
+            number: self._pack(core, number, fields, program)
+            for number, fields in self.plans[core].update_jobs(updates).items() if number in program.tokens
+        }  # fmt: skip
 
-    def _backward(self, n: int, neuron: NeuronConstants) -> list[int]:
-        """Errors of layer n to errors of the layer below."""
-        placed, below = self.layers[n], self.layers[n - 1]
-        layer, weights = placed.layer, placed.weights
-        out_y, out_x, _ = layer.out_shape
-        in_y, in_x, _ = layer.in_shape
-        passes = self._passes("backward", in_x, weights.blocks)
-        return JOB.pack(
-            src=placed.errors.base, src_slot=placed.errors.step,
-            aux=below.spikes.base, aux_slot=below.spikes.step,
-            dst=below.errors.base, dst_slot=below.errors.step,
-            tile=placed.tile, block_step=1, tap_step=(weights.blocks - 1) * weights.groups + 1,
-            pass_step=passes["pass_groups"] * weights.groups, group_step=weights.groups,
-            **passes, **self._window(layer),
-            src_y=out_y, src_x=out_x, blocks=weights.groups, dst_y=in_y, dst_x=in_x,
-            leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
-        )  # fmt: skip
+    def _pack(self, core: int, number: int, fields: dict, program: Program) -> list[int]:
+        fields = fields | self.routes[core].get(number, {})
+        if number == self.plans[core].job("send") and (remote := self._remote(core)[1]):
+            fields |= {"dst": fields.get("dst", 0) + remote["base"], "dst_slot": remote["dst_slot"]}
+        wait, post = program.tokens[number]
+        return JOB.pack(**fields, wait=wait, post=post)
 
-    def _loss(self, neuron: NeuronConstants) -> list[int]:
-        last = self.layers[-1]
-        return JOB.pack(
-            aux=last.spikes.base, aux_slot=last.spikes.step, dst=last.errors.base, dst_slot=last.errors.step,
-            groups=last.weights.groups, count=self.network.classes,
-            leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
-        )  # fmt: skip
+    @cached_property
+    def longest_job(self) -> int:
+        """Cycles that no job of an engine is longer than."""
+        most = 0
+        for plan in self.plans:
+            for placed in plan.layers:
+                y, x, channels = placed.layer.out_shape
+                taps = placed.layer.taps * placed.layer.in_shape[2]
+                most = max(most, y * x * taps * (channels + self.cfg.lanes) * self.cfg.timesteps * 2)
+        return most
 
-    def _weight_grad(self, placed: PlacedLayer) -> list[int]:
-        layer, weights = placed.layer, placed.weights
-        out_y, out_x, _ = layer.out_shape
-        in_y, in_x, _ = layer.in_shape
-        entries = self.cfg.words * self.cfg.entries_per_word("weight_grad")
-        return JOB.pack(
-            src=placed.inputs.base, src_slot=placed.inputs.step,
-            aux=placed.errors.base, aux_slot=placed.errors.step,
-            tile=placed.tile, group_step=1, groups=weights.groups,
-            pass_groups=min(weights.groups, self.cfg.accumulators // entries, 255), group_entries=entries,
-            words=self.cfg.words, **self._window(layer),
-            src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
-            count=weights.all_blocks, bias=layer.bias,
-        )  # fmt: skip
-
-    # Programs
-    def _tokens(self, **counts: int) -> int:
-        return sum(count << TOKEN_BITS * Token[name] for name, count in counts.items())
-
-    def training_program(self, update: bool = True) -> list[int]:
-        """One minibatch: every sample forward, loss, backward, weight_grad; then the update.
-
-        Without ``update`` the gradients stay in their memory, and the next run adds to them.
-        """
-        count, slots = len(self.layers), self.spike_slots
-        program = [self._tokens(INPUT_FREE=slots, SENT=slots, SLOT_FREE=slots, ERRORS_FREE=self.error_slots)]
-        program += self._forward_pass((Token.LOSS_READY, Token.OUTPUT_READY), (Token.SENT,))
-        program.append(_instruction(
-            Opcode.LOSS, self.job("backward", 0), (Token.LOSS_READY, Token.ERRORS_FREE), (Token.ERRORS_READY,)
-        ))  # fmt: skip
-        for n in reversed(range(1, count)):
-            program.append(_instruction(Opcode.BACKWARD, self.job("backward", n), (), (Token.ERRORS_READY,)))
-        for n in reversed(range(count)):
-            post = () if n else (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE)
-            program.append(_instruction(Opcode.WEIGHT_GRAD, self.job("weight_grad", n), (Token.ERRORS_READY,), post))
-        program.append(self._loop())
-        program.append(_instruction(Opcode.BARRIER))
-        for n, placed in enumerate(self.layers if update else ()):
-            program.append(_instruction(Opcode.UPDATE, self.job("update", n)))
-            if placed.layer.bias:
-                program.append(_instruction(Opcode.UPDATE, self.job("update_bias", n)))
-        program.append(_instruction(Opcode.HALT))
-        return program
-
-    def _loop(self) -> int:
-        (word,) = INSTRUCTION.pack(opcode=Opcode.LOOP, job=1, post=self.spike_slots)
-        return word
-
-    def inference_program(self) -> list[int]:
-        """Forward only."""
-        slots = self.spike_slots
-        program = [self._tokens(INPUT_FREE=slots, SENT=slots, SLOT_FREE=slots)]
-        program += self._forward_pass((Token.OUTPUT_READY,), (Token.SENT, Token.SLOT_FREE, Token.INPUT_FREE))
-        program += [self._loop(), _instruction(Opcode.HALT)]
-        return program
-
-    def _forward_pass(self, done: tuple, sent: tuple) -> list[int]:
-        count = len(self.layers)
-        program = [_instruction(Opcode.RECEIVE, self.job("receive"), (Token.INPUT_FREE,), (Token.INPUT_READY,))]
-        for n in range(count):
-            wait = (Token.INPUT_READY, Token.SLOT_FREE, Token.SENT) if n == 0 else ()
-            post = done if n == count - 1 else ()
-            program.append(_instruction(Opcode.FORWARD, self.job("forward", n), wait, post))
-        program.append(_instruction(Opcode.SEND, self.job("send"), (Token.OUTPUT_READY,), sent))
-        return program
+    def describe(self) -> list[dict]:
+        """Per layer of the first replica: what it is and the words it takes, for tables."""
+        return [row for plan in self.plans[: self.partition.members] for row in plan.describe()]
 
 
-def _instruction(opcode: Opcode, job: int = 0, wait: tuple = (), post: tuple = ()) -> int:
-    (word,) = INSTRUCTION.pack(
-        opcode=opcode, job=job, wait=sum(1 << token for token in wait), post=sum(1 << token for token in post)
-    )
-    return word
+def check_placement(placement: tuple[int, ...], cores: int, mesh: MeshConfig):
+    """Raise :class:`TridentError` unless ``placement`` gives every logical core a core of the mesh of its own."""
+    if len(placement) != cores:
+        raise TridentError(f"the placement names {len(placement)} cores, the partition has {cores}")
+    for core in placement:
+        if not 0 <= core < mesh.cores:
+            raise TridentError(f"the placement names core {core}, the mesh has cores 0 to {mesh.cores - 1}")
+        if placement.count(core) > 1:
+            raise TridentError(f"the placement names core {core} twice")

@@ -2,16 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from host.compiler import Plan
 from host.constants import UpdateConstants
-from host.driver import BatchResult, CoreSession, Driver, Link
-from host.network import Network
+from host.driver import BatchResult, Driver, Link
+from host.session import ChipSession
 from host.settings import NeuronSettings, TrainSettings
-from hw.config import CoreConfig
 from hw.layouts import GRADIENT_FAULTS, Fault, Space
 from sim.fast import FastTrainer
 from sim.golden.format import decode, encode
@@ -66,19 +66,18 @@ class BatchStep:
 
 
 class Lockstep:
-    """A network on the RTL of one core behind ``link``, on the golden trainer and on the float32 twin.
+    """A network on the RTL of a chip behind ``link``, on the golden trainer and on the float32 twin.
 
     Golden and twin run in a thread of their own while the simulation runs. Every comparison is on bits.
     """
 
-    def __init__(
-        self, network: Network, neuron: NeuronSettings, settings: TrainSettings, cfg: CoreConfig, link: Link
-    ):
-        self.network, self.settings, self.cfg, self.link = network, settings, cfg, link
-        self.golden = GoldenTrainer(network, neuron, cfg, settings.seed)
-        self.twin = FastTrainer(network, neuron, settings)
-        self.driver = Driver(link, cfg)
-        self.session = CoreSession(self.driver, Plan(network, cfg), self.golden.constants)
+    def __init__(self, plan: Plan, neuron: NeuronSettings, settings: TrainSettings, link: Link):
+        self.network, self.settings, self.cfg, self.link = plan.network, settings, plan.cfg, link
+        self.plan = plan
+        self.golden = GoldenTrainer(plan.network, neuron, plan.cfg, settings.seed, plan.partition)
+        self.twin = FastTrainer(plan.network, neuron, settings)
+        self.driver = Driver(link, plan.cfg, plan.mesh)
+        self.session = ChipSession(self.driver, plan, self.golden.constants)
         self.load_state(self.golden_state())
         self._given = None
         # Threads of BLAS would only take the processor from the simulation
@@ -104,21 +103,21 @@ class Lockstep:
         found = self.session.run(spikes, labels, train=True)
         counts, activity, twin = beside.result()
         self._compare_run(found, counts, where)
-        skipped = bool(found.faults & GRADIENT_FAULTS)
-        if found.faults & ~GRADIENT_FAULTS:
-            raise NumericFault(f"core 0 produced an infinity or a NaN in {found.describe(self.session.plan)}, {where}")
+        skipped = bool(found.all_faults & GRADIENT_FAULTS)
+        if found.all_faults & ~GRADIENT_FAULTS:
+            raise NumericFault(f"an infinity or a NaN in {found.describe(self.plan)}, {where}")
         return BatchStep(found.counts, twin, *activity, skipped)
 
     def _train_beside(self, spikes, labels, table, constants, epoch):
         golden = self.golden
         golden.start_batch()
         counts, firing, zeros = [], 0, 0
-        for sample, label in zip(spikes, labels, strict=True):
-            trace = golden.train_sample(sample, int(label), table)
+        for n, (sample, label) in enumerate(zip(spikes, labels, strict=True)):
+            trace = golden.train_sample(sample, int(label), table, n % self.plan.partition.replicas)
             counts.append(golden.counts(trace))
             firing = firing + np.array([layer.mean() for layer in trace.spikes])
             zeros = zeros + np.array([1 - np.count_nonzero(layer) / layer.size for layer in trace.errors])
-        golden.update(constants, bool(golden.faults & GRADIENT_FAULTS))
+        golden.update(constants)
         twin = self.twin.train_batch(spikes, labels, epoch)
         return np.stack(counts), (firing / len(labels), zeros / len(labels)), twin
 
@@ -134,17 +133,18 @@ class Lockstep:
             found = self.session.run(part, wanted, train=False)
             counts, twin = beside.result()
             self._compare_run(found, counts, f"{where}, sample {start} and on")
-            if found.faults:
-                raise NumericFault(
-                    f"core 0 produced an infinity or a NaN in {found.describe(self.session.plan)}, {where}"
-                )
+            if found.all_faults:
+                raise NumericFault(f"an infinity or a NaN in {found.describe(self.plan)}, {where}")
             for name, values in (("RTL", found.counts), ("golden", counts), ("float32", twin)):
                 tallies[name].add(values, wanted, self.cfg.timesteps)
         return tallies
 
     def _test_beside(self, spikes):
         self.golden.start_batch()
-        counts = np.stack([self.golden.counts(self.golden.infer(sample)) for sample in spikes])
+        replicas = self.plan.partition.replicas
+        counts = np.stack([
+            self.golden.counts(self.golden.infer(sample, n % replicas)) for n, sample in enumerate(spikes)
+        ])  # fmt: skip
         return counts, self.twin.infer(spikes)
 
     def _compare_run(self, found: BatchResult, counts: np.ndarray, where: str):
@@ -156,11 +156,12 @@ class Lockstep:
                 f"{counts[sample, output]}, found {found.counts[sample, output]}; {where}, {cycle}"
                 f"{self._first_weight()}"
             )
-        if found.faults != self.golden.faults:
-            raise Divergence(
-                f"RTL differs from golden in its faults: expected {_faults(self.golden.faults)}, found "
-                f"{_faults(found.faults)}; {where}, {cycle}"
-            )
+        for core, (faults, expected) in enumerate(zip(found.faults, self.golden.faults.tolist(), strict=True)):
+            if faults != expected:
+                raise Divergence(
+                    f"RTL differs from golden in the faults of core {self.plan.placement[core]}: expected "
+                    f"{_faults(expected)}, found {_faults(faults)}; {where}, {cycle}"
+                )
 
     def _first_weight(self) -> str:
         first = self.difference()[1]
@@ -179,7 +180,7 @@ class Lockstep:
         }
 
     def load_state(self, state: dict[str, list[tuple[np.ndarray, np.ndarray]]]):
-        """Give core and golden weights and momenta, as :meth:`golden_state` has them; before any sample."""
+        """Give cores and golden weights and momenta, as :meth:`golden_state` has them; before any sample."""
         for name, (space, weights, biases) in STATE.items():
             self.session.load_rows(space, state[name])
             for layer, pair in zip(self.golden.layers, state[name], strict=True):
@@ -187,24 +188,27 @@ class Lockstep:
                     values[:] = decode(bits, self.golden.fmt)
 
     def difference(self) -> tuple[int, str]:
-        """How many weights and momenta of the core differ from golden's, and the first in words."""
+        """How many weights and momenta of the cores differ from golden's, and the first in words."""
         count, first = 0, ""
         state = self.golden_state()
-        for name, (space, *_) in STATE.items():
-            for n, (found, expected) in enumerate(zip(self.session.read_rows(space), state[name], strict=True)):
+        replicas = range(self.plan.partition.replicas)
+        for (name, (space, *_)), replica in product(STATE.items(), replicas):
+            rows = self.session.read_rows(space, replica)
+            for n, (found, expected) in enumerate(zip(rows, state[name], strict=True)):
                 for part, a, b in zip(("", "bias "), found, expected, strict=True):
                     wrong = np.argwhere(a != b)
                     count += len(wrong)
                     if len(wrong) and not first:
                         index = tuple(map(int, wrong[0]))
                         first = (
-                            f"layer {n + 1} ({self.network.layers[n]}), {part}{name} {index}, expected "
+                            f"layer {n + 1} ({self.network.layers[n]}), {part}{name} {index}"
+                            f"{f' of replica {replica}' if len(replicas) > 1 else ''}, expected "
                             f"{int(b[index]):#06x}, found {int(a[index]):#06x}"
                         )
         return count, first
 
     def compare_state(self, where: str):
-        """Raise :class:`Divergence` unless all weights and momenta of the core are golden's."""
+        """Raise :class:`Divergence` unless all weights and momenta of the cores are golden's."""
         count, first = self.difference()
         if count:
             raise Divergence(

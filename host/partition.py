@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from host.network import Network
 from hw.errors import TridentError
+from hw.layouts import FAN
 
 _STAGE = re.compile(r"(\d+)(?:-(\d+))?(?:/(\d+(?:\+\d+)*))?")
 _TEXT = re.compile(r"(?:(\d+)x)?(.+)")
@@ -105,6 +106,8 @@ class Partition:
             if following > len(network.layers):
                 raise TridentError(f"partition {self}: there is no layer {following}, only {len(network.layers)}")
             outputs = network.layers[stage.last].out_channels
+            if stage.cores > FAN:
+                raise TridentError(f"partition {self}: a stage has {stage.cores} cores, at most {FAN} are possible")
             if stage.cores > 1 and stage.first != stage.last:
                 raise TridentError(f"partition {self}: a stage of several layers cannot be split over cores")
             if stage.cuts[0] != 0 or stage.cuts[-1] != outputs:

@@ -119,8 +119,9 @@ class Plain:
         self._console.print(line, highlight=False, soft_wrap=True)
 
 
-def counter_table(counters: dict[str, int]) -> Table:
-    """The counters of a run, those of the engines side by side."""
+def counter_table(cores: list[dict[str, int]]) -> Table:
+    """The counters of a run, summed over its cores, those of the engines side by side."""
+    counters = {name: sum(core[name] for core in cores) for name in cores[0]}
     engines = ("forward", "backward", "weight_grad")
     table = Table("counter", *engines, title="Counters", title_justify="left", box=None, header_style="bold")
     for column in table.columns[1:]:

@@ -89,6 +89,10 @@ class RunRecord:
         operation waits), "searching" (a job is under way, but nothing of this), and "idle" (no job).
     verdict
         How the run ended.
+    chip
+        Names and values of a chip of several cores; empty for one core.
+    floorplan, timeline
+        SVG elements: where every slice of the network sits, and what the cores did over a minibatch.
     """
 
     title: str
@@ -99,6 +103,9 @@ class RunRecord:
     layers: list[dict[str, str | float]] = field(default_factory=list)
     engines: dict[str, dict[str, int]] = field(default_factory=dict)
     counters: dict[str, int | float] = field(default_factory=dict)
+    chip: dict[str, str | int | float] = field(default_factory=dict)
+    floorplan: str | None = None
+    timeline: str | None = None
 
     def __post_init__(self):
         if unknown := set(self.series) - set(SERIES):

@@ -19,7 +19,7 @@ from host.summary import record
 from host.trainer import Trainer
 from hw.errors import TridentError
 from sim.golden.trainer import GoldenTrainer
-from sim.verilated import VerilatedCore
+from sim.verilated import VerilatedChip
 from sim.waves import convert
 
 
@@ -41,11 +41,11 @@ def train(spec: RunSpec, folder: Path, console: Console, resume: bool = False, w
         console,
         f"Network {spec.network_text}: {count(spec.network.weights)} weights. Data {spec.dataset.name}: "
         f"{count(len(spec.dataset.train))} samples to train, {count(len(spec.dataset.test))} to test. "
-        f"Core: {spec.cfg.lanes} lanes, {spec.cfg.timesteps} timesteps.",
+        f"{spec.chip_text}.",
     )
     with TemporaryDirectory() as scratch:
         vcd = Path(scratch) / "waves.vcd" if waves else None
-        _say(console, "Building the simulation of the core: about a minute, the first time ...")
+        _say(console, "Building the simulation: about a minute, the first time ...")
         with closing(_build(spec, vcd)) as link, closing(Trainer(spec, link, checkpoint, state)) as trainer:
             _say(console, f"Simulation ready after {perf_counter() - began:.0f} s.")
             if state:
@@ -80,20 +80,20 @@ def _resumed(spec: RunSpec, path: Path) -> Checkpoint:
     return state
 
 
-def _build(spec: RunSpec, vcd: Path | None) -> VerilatedCore:
+def _build(spec: RunSpec, vcd: Path | None) -> VerilatedChip:
     """The simulation; the golden model's kernels are compiled at the same time."""
     with ThreadPoolExecutor(1) as pool:
         warm = pool.submit(_warm, spec)
-        link = VerilatedCore(spec.cfg, vcd)
+        link = VerilatedChip(spec.cfg, spec.mesh, vcd)
         warm.result()
     return link
 
 
 def _warm(spec: RunSpec):
-    golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg)
+    golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, partition=spec.plan.partition)
     silence = np.zeros((spec.cfg.timesteps, *spec.network.in_shape), np.uint8)
     golden.train_sample(silence, 0, golden.table(1.0))
-    golden.update(UpdateConstants(0, 0, 0), False)
+    golden.update(UpdateConstants(0, 0, 0))
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def _stop_on_interrupt(console: Console):
 
 
 def _conclude(spec: RunSpec, trainer: Trainer, folder: Path, console: Console, wall_seconds: float):
-    run = record(spec, trainer.progress, wall_seconds)
+    run = record(spec, trainer, wall_seconds)
     last, verdict = trainer.progress.history["RTL"][-1], run.verdict
     report = folder / "report.html"
     (folder / "run.json").write_text(run.to_json())

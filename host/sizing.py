@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
-from host.compiler import Plan, sequencer_needs
+from host.compiler import Plan, wanted_slots
 from host.network import Network
+from host.partition import Partition
+from host.stage_plan import sequencer_needs
 from hw.config import CoreConfig
 from hw.errors import TridentError
 
@@ -53,19 +55,35 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
             f"the network has {network.weights} weights, {network.weights - room} more than the largest weight memory "
             f"of {cfg.lanes} lanes holds, {room}"
         )
-    plan = Plan(network, replace(cfg, **largest))
+    (plan,) = Plan(network, replace(cfg, **largest)).plans
     needed = {
-        "weight_rows": sum(placed.weights.rows for placed in plan.layers),
+        "weight_rows": plan.rows,
         "spike_words": sum(r.size * r.slots for r in (plan.input, *(placed.spikes for placed in plan.layers))),
         "error_words": sum(placed.errors.size * placed.errors.slots for placed in plan.layers),
         **sequencer_needs(len(plan.layers)),
     }
-    grown = {
-        name: min(1 << (needed[name] - 1).bit_length(), largest[name])
-        for name in largest
-        if needed[name] > getattr(cfg, name)
-    }
-    return replace(cfg, **grown)
+    return _grow(cfg, needed, largest)
+
+
+def fit_sequencer(partition: Partition, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
+    """``cfg`` with the tables and queues that the cores of ``partition`` need; memories stay as they are."""
+    needed: dict[str, int] = {}
+    for n, stage in enumerate(partition.stages):
+        owners = partition.stages[n - 1].cores if n else 0
+        own = sequencer_needs(len(stage.layers), owners)
+        # Forward runs ahead of the other engines by as many samples as there are slots
+        own["queue_depth"] = max(own["queue_depth"], wanted_slots(partition, n) * max(len(stage.layers), owners))
+        needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
+    largest = {name: size for name, size in _LARGEST.items() if name in needed and name not in fixed}
+    return _grow(cfg, needed, largest)
+
+
+def _grow(cfg: CoreConfig, needed: dict[str, int], largest: dict[str, int]) -> CoreConfig:
+    """Parameters that are smaller than needed grow to the next power of two, or to the largest."""
+    return replace(cfg, **{
+        name: min(1 << (needed[name] - 1).bit_length(), size)
+        for name, size in largest.items() if needed[name] > getattr(cfg, name)
+    })  # fmt: skip
 
 
 def parse_changes(pairs: tuple[str, ...]) -> dict[str, int | str]:

@@ -4,15 +4,24 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from math import frexp
 
+from host.activity import measure_data
+from host.chip_choice import ChipChoice
 from host.compiler import Plan
 from host.constants import NeuronConstants, UpdateConstants
+from host.cost import CostModel
 from host.data import Dataset, check_fits, load
 from host.encoding import METHODS
+from host.map_cli import SAMPLES, make_map
+from host.mapping import DEEP
 from host.network import Network
+from host.partition import Partition
+from host.prediction import predict
 from host.settings import NeuronSettings, TrainSettings
-from host.sizing import configure, fit
+from host.sizing import configure, fit, fit_sequencer
+from hw.chip import mesh_for
 from hw.config import CoreConfig
 from hw.errors import TridentError
+from hw.noc.config import MeshConfig
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
@@ -22,8 +31,21 @@ DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """What is predicted of a chip: cycles per sample, those of one core with memories that hold the network, and the
+    balance of the cores' work (largest over mean)."""
+
+    per_sample: float
+    one_core: float
+    balance: float
+
+
+@dataclass(frozen=True)
 class RunSpec:
-    """A network, how it is trained, on which data and on which core; see :meth:`make`."""
+    """A network, how it is trained, on which data and on which chip; see :meth:`make`.
+
+    forecast: None for one core.
+    """
 
     network_text: str
     network: Network
@@ -32,30 +54,65 @@ class RunSpec:
     cfg: CoreConfig
     dataset: Dataset
     encoding: str
+    plan: Plan
+    forecast: Forecast | None = None
+
+    @property
+    def mesh(self) -> MeshConfig:
+        return self.plan.mesh
+
+    @property
+    def many(self) -> bool:
+        """The chip has more than one core."""
+        return self.mesh.cores > 1
+
+    @property
+    def chip_text(self) -> str:
+        """The chip in words."""
+        cfg, partition = self.cfg, self.plan.partition
+        core = f"{cfg.lanes} lane{'s' * (cfg.lanes > 1)}, {cfg.timesteps} timesteps"
+        if not self.many:
+            return f"Core: {core}"
+        return (
+            f"Chip: {partition.cores} of {self.mesh.cores} cores of a {self.mesh.width}x{self.mesh.height} mesh, {core}; "
+            f"partition {partition}"
+        )
 
     @classmethod
     def make(
         cls,
         data: str = "digits",
         net: str | None = None,
-        preset: str = "SMALL",
+        preset: str | None = None,
         encoding: str = "dither",
         neuron: dict | None = None,
         train: dict | None = None,
         core: dict | None = None,
+        chip: ChipChoice | None = None,
     ) -> "RunSpec":
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`hw.config.CoreConfig` that are not to be as they are by default; None stands for the default.
 
-        Without ``net`` one hidden layer of 128 between the samples and the classes; without ``timesteps`` as many as
-        stored spikes have, otherwise the preset's; without ``batch`` 16, or fewer when there are fewer samples.
-        Memories that ``core`` does not name grow to what the network needs.
+        Without ``net`` one hidden layer of 128 between the samples and the classes, or, on several cores,
+        :data:`host.mapping.DEEP`; without ``timesteps`` as many as stored spikes have, otherwise the preset's; without
+        ``batch`` 16, or fewer when there are fewer samples. The memories of a single core that ``core`` does not name
+        grow to what the network needs.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
             {name: value for name, value in (given or {}).items() if value is not None}
             for given in (neuron, train, core)
         )
+        chip = chip or ChipChoice()
+        mesh = chip.mesh()
+        many = mesh is not None and mesh.cores > 1
+        if many:  # the network that is made for many cores, and what it learns with
+            preset = preset or DEEP.preset
+            if net is None and data == "digits":
+                net, neuron, train = DEEP.net, DEEP.neuron | neuron, DEEP.train | train
+            if preset.upper() == DEEP.preset:
+                core = DEEP.core | core
+        preset = preset or "SMALL"
         if encoding not in METHODS:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
@@ -75,10 +132,18 @@ class RunSpec:
         settings = TrainSettings(timesteps=cfg.timesteps, **train)
         check_fits(dataset, network, settings)
         _check_rate(settings)
-        cfg = fit(network, cfg, MEMORIES & set(core))
+        fixed = MEMORIES & set(core)
+        forecast = None
+        if many:
+            cfg, plan, forecast = _spread(network, cfg, neuron_settings, settings, dataset, encoding, chip, mesh, fixed)
+        else:
+            chip.check_single()
+            cfg = fit(network, cfg, fixed)
+            plan = Plan(network, cfg)
         constants = NeuronConstants.of(neuron_settings, cfg.format)
-        Plan(network, cfg).jobs(constants, UpdateConstants(0, 0, 0))  # refuses what the instructions cannot say
-        return cls(text, network, neuron_settings, settings, cfg, dataset, encoding)
+        for number, program in enumerate(plan.programs(train=True)):  # refuses what the instructions cannot say
+            plan.jobs(number, program, constants, UpdateConstants(0, 0, 0))
+        return cls(text, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     def settings(self) -> dict:
         """All that decides the result, as plain values for a table; the number of epochs is not among it, because a
@@ -86,11 +151,34 @@ class RunSpec:
         values = {"network": self.network_text, "data": self.dataset.name, "encoding": self.encoding}
         values |= asdict(self.train) | asdict(self.neuron) | {f"core.{k}": v for k, v in asdict(self.cfg).items()}
         del values["epochs"]
+        if self.many:
+            values |= {f"mesh.{k}": v for k, v in asdict(self.mesh).items()}
+            values["partition"] = str(self.plan.partition)
+            values["placement"] = ",".join(map(str, self.plan.placement))
         digest = sha256()
         for part in (self.dataset.train, self.dataset.train_labels, self.dataset.test, self.dataset.test_labels):
             digest.update(part.tobytes())
         values["data digest"] = digest.hexdigest()[:16]
         return values
+
+
+def _spread(
+    network: Network, cfg: CoreConfig, neuron: NeuronSettings, train: TrainSettings, dataset: Dataset, encoding: str,
+    chip: ChipChoice, mesh: MeshConfig, fixed: frozenset[str],
+) -> tuple[CoreConfig, Plan, Forecast]:  # fmt: skip
+    """Partition and placement of a network on a mesh; memories stay as the preset says, queues grow."""
+    mesh = mesh_for(cfg, mesh)
+    activity = measure_data(network, cfg, neuron, dataset, SAMPLES, encoding, train.seed)
+    chosen = make_map(
+        CostModel(network, cfg, activity), mesh, train.batch, None, chip.partition, chip.placer, chip.placement,
+        train.seed,
+    )  # fmt: skip
+    partition = chosen.mapping.partition
+    cfg = fit_sequencer(partition, cfg, fixed)
+    roomy = fit(network, cfg)
+    one = predict(CostModel(network, roomy, activity), Partition.single(network), train.batch)
+    forecast = Forecast(chosen.per_sample, one.per_sample, chosen.mapping.prediction.balance)
+    return cfg, Plan(network, cfg, mesh, partition, chosen.placement), forecast
 
 
 def _check_rate(train: TrainSettings):

@@ -1,9 +1,11 @@
 """The record of a training run, as the report shows it."""
 
-from host.compiler import Plan
+from host.floorplan import core_label, floorplan_svg
 from host.report import Epoch, RunRecord, Verdict
 from host.spec import RunSpec
-from host.trainer import Progress
+from host.timeline import Interval, timeline_svg
+from host.traffic import load, traffic
+from host.trainer import Trainer
 
 ENGINES = ("forward", "backward", "weight_grad")
 
@@ -26,9 +28,12 @@ def engine_cycles(counters: dict[str, int]) -> dict[str, dict[str, int]]:
     return engines
 
 
-def record(spec: RunSpec, progress: Progress, wall_seconds: float) -> RunRecord:
+def record(spec: RunSpec, trainer: Trainer, wall_seconds: float) -> RunRecord:
     """The record of a run that has done at least one epoch and whose weights were compared with golden's."""
-    lanes, counters = spec.cfg.lanes, progress.counters
+    progress = trainer.progress
+    lanes, counters = spec.cfg.lanes, {
+        name: sum(core[name] for core in progress.counters) for name in progress.counters[0]
+    }  # fmt: skip
     labels = [str(layer) for layer in spec.network.layers]
     rates = zip(labels, progress.firing_rate, progress.gradient_sparsity, strict=True)
     batches = max(progress.activity_batches, 1)
@@ -40,9 +45,10 @@ def record(spec: RunSpec, progress: Progress, wall_seconds: float) -> RunRecord:
     }
     last = progress.history["RTL"][-1]
     return RunRecord(
-        title=f"{spec.network_text} on {spec.dataset.name}, trained on the RTL of one core",
+        title=f"{spec.network_text} on {spec.dataset.name}, trained on the RTL of "
+        + (f"{spec.plan.partition.cores} cores" if spec.many else "one core"),
         settings={"epochs": spec.train.epochs} | spec.settings(),
-        network=Plan(spec.network, spec.cfg).describe(),
+        network=spec.plan.describe(),
         series={name: [Epoch(**epoch) for epoch in epochs] for name, epochs in progress.history.items()},
         verdict=Verdict(
             weights_compared=spec.network.weights,
@@ -58,4 +64,38 @@ def record(spec: RunSpec, progress: Progress, wall_seconds: float) -> RunRecord:
         ],
         engines=engine_cycles(counters),
         counters=operations | counters,
+        **(chip_record(spec, trainer) if spec.many else {}),
     )
+
+
+def chip_record(spec: RunSpec, trainer: Trainer) -> dict:
+    """What the report shows of a chip of several cores: floor plan, timeline of the first minibatch, figures."""
+    plan = spec.plan
+    partition, mesh = plan.partition, plan.mesh
+    flows = traffic(spec.network, partition, spec.cfg, mesh, spec.train.batch)
+    links = load(flows, mesh, plan.placement)
+    labels = [""] * mesh.cores
+    for core, place in enumerate(plan.placement):
+        labels[place] = f"core {place}: " + " ".join(filter(None, core_label(spec.network, partition, core)[1:]))
+    used = set(plan.placement)
+    intervals = [interval for interval in trainer.intervals if interval[0] in used]
+    cycles = max((core["cycles"] for core in trainer.first_counters), default=0)
+    per_sample = cycles / spec.train.batch
+    figures = {
+        "mesh": f"{mesh.width}x{mesh.height}",
+        "partition": str(partition),
+        "cores in use": partition.cores,
+        "balance (largest core / mean)": spec.forecast.balance,
+        "flits x hops per sample": links.flit_hops,
+        "hottest link, flits per sample": links.peak,
+        "cycles per sample, predicted": spec.forecast.per_sample,
+        "cycles per sample, one core, predicted": spec.forecast.one_core,
+    }
+    if cycles:
+        figures["cycles per sample, first minibatch"] = per_sample
+        figures["speed-up over one core"] = spec.forecast.one_core / per_sample
+    return {
+        "chip": figures,
+        "floorplan": floorplan_svg(spec.network, partition, mesh, plan.placement, links),
+        "timeline": timeline_svg([Interval(*interval) for interval in intervals], labels) if intervals else None,
+    }

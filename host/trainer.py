@@ -29,8 +29,8 @@ class Progress:
 
     epoch, minibatch: how many are done, of the run and of the epoch under way; tallies: of the epoch under way, by
     series; history: loss, train_accuracy and test_accuracy of every epoch, by series; firing_rate, gradient_sparsity:
-    sums per layer over the minibatches of the last epoch; counters: the core's, beyond their 32 bits; cycles, seconds:
-    simulated, and taken by training and testing.
+    sums per layer over the minibatches of the last epoch; counters: of every logical core, beyond their 32 bits; cycles,
+    seconds: simulated, and taken by training and testing.
     """
 
     epoch: int = 0
@@ -41,7 +41,7 @@ class Progress:
     firing_rate: list[float] = field(default_factory=list)
     gradient_sparsity: list[float] = field(default_factory=list)
     activity_batches: int = 0
-    counters: dict[str, int] = field(default_factory=dict)
+    counters: list[dict[str, int]] = field(default_factory=list)
     cycles: int = 0
     seconds: float = 0.0
 
@@ -57,7 +57,7 @@ class Display(Protocol):
 
 
 class Trainer:
-    """One run of ``spec`` on the core behind ``link``, with a checkpoint at ``path`` after every epoch.
+    """One run of ``spec`` on the chip behind ``link``, with a checkpoint at ``path`` after every epoch.
 
     With ``resume`` it goes on from that checkpoint and ends with the weights that an unbroken run has.
     Raises :class:`hw.errors.TridentError` when the checkpoint is of another run.
@@ -67,11 +67,14 @@ class Trainer:
         self.spec, self.link, self.path = spec, link, path
         self.progress = Progress(**resume.progress) if resume else Progress()
         self.scaler = LossScaler(**self.progress.scaler) if resume else LossScaler(float(spec.train.loss_scale))
-        self.lockstep = Lockstep(spec.network, spec.neuron, spec.train, spec.cfg, link)
+        self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, link)
         if resume:
             self._restore(resume.arrays)
+        # Of the first minibatch: when the cores' queues ran, and the counters
+        self.intervals: list[tuple[int, str, int, int]] = []
+        self.first_counters: list[dict[str, int]] = []
         self.tallies = {name: Tally(**self.progress.tallies.get(name, {})) for name in SERIES}
-        self._counted = self.lockstep.driver.counters()
+        self._counted = self._read_counters()
         self.minibatches = len(spec.dataset.train) // spec.train.batch
 
     def run(self, display: Display, stop: Callable[[], bool] = lambda: False, limit: int | None = None):
@@ -93,7 +96,13 @@ class Trainer:
                     continue
                 if stop():
                     self._interrupt()
+                if first := not done:
+                    self.link.record()
                 self._minibatch(train[index], spec.dataset.train_labels[index])
+                if first:
+                    self.intervals = self.link.intervals()
+                    self.first_counters = [dict(core) for core in self.progress.counters]
+                    self.link.record(0)
                 display.step(now, self.tallies["RTL"])
                 done += 1
                 if done == limit:
@@ -146,15 +155,22 @@ class Trainer:
         self._tick()
 
     def _tick(self):
-        """Bring counters, cycles and seconds up to date; the core's counters wrap around at 32 bits."""
-        now, counted = self.progress, self.lockstep.driver.counters()
-        for name, value in counted.items():
-            now.counters[name] = now.counters.get(name, 0) + (value - self._counted[name]) % 2**32
+        """Bring counters, cycles and seconds up to date; a core's counters wrap around at 32 bits."""
+        now, counted = self.progress, self._read_counters()
+        if not now.counters:
+            now.counters = [{} for _ in counted]
+        for total, new, old in zip(now.counters, counted, self._counted, strict=True):
+            for name, value in new.items():
+                total[name] = total.get(name, 0) + (value - old[name]) % 2**32
         self._counted = counted
         seconds, cycles = perf_counter(), self.link.cycles
         now.seconds += seconds - self._clock[0]
         now.cycles += cycles - self._clock[1]
         self._clock = seconds, cycles
+
+    def _read_counters(self) -> list[dict[str, int]]:
+        """Of every logical core."""
+        return [self.lockstep.driver.counters(place) for place in self.spec.plan.placement]
 
     def _end_epoch(self, tested: dict[str, Tally]):
         self._tick()

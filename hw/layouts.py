@@ -112,12 +112,21 @@ JOB = WordLayout("job", [
     [Field("slope", 16, "-1 / window (triangle)"),
      Field("scale", 8, "power of two that scales the learning rate, two's complement"),
      Field("bias", 1, "a last row of weights that every timestep adds")],
+    [Field("target", 8, "who gets what the job sends, as the route of its packets"),
+     Field("source", 8, "who sends the rows that the job takes, as the route of the credits"),
+     Field("token", 5, "token that send and notify give at the end; 31: none"),
+     Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
+     Field("take", 1, "rows that come in are added: backward, reduce"),
+     Field("away", 1, "rows leave the core: backward, reduce"),
+     Field("final", 1, "the reduced rows go into the targets' gradient memories")],
+    [Field("wait", 21, "tokens taken before the start, one bit each")],
+    [Field("post", 21, "tokens given at the end, one bit each")],
 ])  # fmt: skip
 
 
-# Samples under way at once: one in forward, one in backward, one in weight_grad
-SPIKE_SLOTS = 3
+SLOT_BITS = 4  # samples whose spikes are in memory at once, at most 15
 ERROR_SLOTS = 2
+FAN = 4  # cores that one stage may have: each has a token of its own
 
 
 class Opcode(IntEnum):
@@ -127,38 +136,70 @@ class Opcode(IntEnum):
     BACKWARD = 1
     WEIGHT_GRAD = 2
     UPDATE = 3
-    RECEIVE = 4
-    SEND = 5
-    LOSS = 6  # runs in backward's queue
-    LOOP = 7  # next sample: back to instruction `job` until all samples are dispatched; `post` is the number of slots
-    BARRIER = 8  # wait until every queue and engine is idle
-    HALT = 9  # wait as BARRIER does, then tell the host
+    RECEIVE = 4  # errors from other cores
+    SEND = 5  # spikes to other cores or the host, then a token
+    LOSS = 6  # runs in receive's queue
+    REDUCE = 7  # gradients from replica to replica; runs in update's queue
+    NOTIFY = 8  # a token to other cores or the host; runs in update's queue
+    LOOP = 9  # next sample: back to instruction `job` until all samples are dispatched
+    BARRIER = 10  # wait until every queue and engine is idle
+    HALT = 11  # wait as BARRIER does and until every token is back, then tell the host
 
 
 QUEUES = (Opcode.FORWARD, Opcode.BACKWARD, Opcode.WEIGHT_GRAD, Opcode.UPDATE, Opcode.RECEIVE, Opcode.SEND)
 
+# Operations that share a queue, with the number that tells them apart
+QUEUE_OF = {
+    **{opcode: (opcode, 0) for opcode in QUEUES},
+    Opcode.LOSS: (Opcode.RECEIVE, 1),
+    Opcode.REDUCE: (Opcode.UPDATE, 1),
+    Opcode.NOTIFY: (Opcode.UPDATE, 2),
+}
+
 
 class Token(IntEnum):
-    """Counting semaphores between engines; each has one consumer."""
+    """Counting semaphores between engines, and between cores; each has one consumer."""
 
-    INPUT_READY = 0  # receive -> forward: a sample's spikes and label are in memory
-    INPUT_FREE = 1  # weight_grad or send -> receive: an input slot may be overwritten
-    OUTPUT_READY = 2  # forward -> send: the last layer's spikes are complete
-    LOSS_READY = 3  # forward -> backward: likewise, for the loss
-    SENT = 4  # send -> forward: the last layer's spikes have left
-    SLOT_FREE = 5  # weight_grad or send -> forward: a slot of spikes and masks may be overwritten
-    ERRORS_READY = 6  # backward -> weight_grad: one layer's errors are complete
-    ERRORS_FREE = 7  # weight_grad -> backward: a slot of errors may be overwritten
+    INPUT_READY0 = 0  # send of core 0 of the stage before, or host -> forward: its part of a sample is in memory
+    INPUT_READY1 = 1
+    INPUT_READY2 = 2
+    INPUT_READY3 = 3
+    NEXT_FREE0 = 4  # notify of core 0 of the next stage -> send: it has room for a sample's spikes
+    NEXT_FREE1 = 5
+    NEXT_FREE2 = 6
+    NEXT_FREE3 = 7
+    INPUT_FREE = 8  # weight_grad or send -> notify: an input slot may be overwritten
+    OUTPUT_READY = 9  # forward -> send: the last layer's spikes are complete
+    LOSS_READY = 10  # forward -> loss: likewise
+    SENT = 11  # send -> forward: the last layer's spikes have left
+    SLOT_FREE = 12  # weight_grad or send -> forward: a slot of spikes and masks may be overwritten
+    ERRORS_READY = 13  # receive, loss or backward -> weight_grad: one layer's errors are complete
+    ERRORS_FREE = 14  # weight_grad -> receive or loss: a slot of errors may be overwritten
+    TOP_READY = 15  # receive or loss -> backward: the last layer's errors are complete
+    UNIT_FREE = 16  # backward, receive or loss -> receive, loss or backward: the neuron-gradient unit
+    REDUCED = 17  # notify of the last replica -> update: the gradients of all replicas are in memory
+    BACKWARD_DONE = 18  # backward -> receive or loss: the last layer's errors have been sent on
+    TWIN_READY = 19  # notify of the next replica -> reduce: its queue of rows is for gradients now
+    GO = 20  # host tile -> update: every core has its gradients; the value says whether one has overflowed
 
 
 TOKEN_BITS = 4
+NO_TOKEN = 31  # for a send that gives none
 
 INSTRUCTION = WordLayout("instruction", [[
     Field("opcode", 4, "what to do, see Opcode"),
     Field("job", 8, "job number, or the target of LOOP"),
-    Field("wait", 8, "tokens taken before the start, one bit each"),
-    Field("post", 8, "tokens given at the end, one bit each"),
 ]])  # fmt: skip
+
+# The first words of a program
+SETUP = WordLayout("setup", [
+    *([Field(f"token{n}", TOKEN_BITS, "first count of a token") for n in range(first, first + 8)]
+      for first in (0, 8)),
+    [*(Field(f"token{n}", TOKEN_BITS, "first count of a token") for n in range(16, 21)),
+     Field("slots", SLOT_BITS, "slots of spikes"),
+     Field("error_slots", 2, "slots of errors"),
+     Field("remote_slots", SLOT_BITS, "slots of spikes of the next stage")],
+])  # fmt: skip
 
 
 class Space(IntEnum):
@@ -176,25 +217,62 @@ class Space(IntEnum):
     POTENTIALS = 9
     LOSS_TABLE = 10
     REGISTERS = 11
+    ROUTES = 12
 
 
 class Packet(IntEnum):
-    """First nibble of a packet's header word, both ways."""
+    """What a packet is, after the route in its first flit."""
 
-    WRITE = 0  # host -> core: second word is address, then `count` elements follow
-    READ = 1  # host -> core: second word is address; the answer is a DATA packet
-    START = 2  # host -> core: second word is the number of samples; starts the program at its first word
-    SAMPLE = 3  # host -> core: `count` words for the receive queue follow
-    DATA = 4  # core -> host: answer to READ, `count` elements
-    SPIKES = 5  # core -> host: the last layer's spikes of one sample, `count` elements
-    HALTED = 6  # core -> host: one word, the status flags
+    WRITE = 0  # elements of `space` from `address`
+    READ = 1  # one flit: the number of elements that are asked for; the answer is DATA packets
+    START = 2  # one flit: the number of samples; without it, only the tokens are set to their first counts
+    SPIKES = 3  # spike words from `address`, as many in a flit as fit; `rest` of them in the last flit
+    ROWS = 4  # rows for a queue of rows, as many in a flit as fit; `rest` of them in the last flit
+    TOKEN = 5  # gives a token; its value is the sample's label, or the faults that the host tile collects
+    CREDIT = 6  # a packet of rows has been taken
+    ANSWER = 7  # core -> host: elements that were read (`kind` 0), or one flit of status at the program's end (`kind` 1)
 
 
-HEADER = WordLayout("header", [[
-    Field("packet", 4, "what follows, see Packet"),
-    Field("space", 4, "which memory, see Space"),
-    Field("count", 24, "elements that follow or are asked for"),
-]])  # fmt: skip
+class Rows(IntEnum):
+    """The two queues of rows that a core has for others."""
+
+    ERRORS = 0  # for the neuron-gradient unit
+    PARTIALS = 1  # partial sums that backward or reduce adds to
+
+
+def header(name: str, *fields: Field) -> WordLayout:
+    """The first flit of a packet: who gets it, what it is, and ``fields``."""
+    return WordLayout(name, [[*ROUTE, Field("packet", 3, "what the packet is, see Packet"), *fields]])
+
+
+ROUTE = (
+    Field("mode", 2, "who gets the packet, see Mode"),
+    Field("x", 3, "column of the core, or the low bits of the group's number, or the sender's column"),
+    Field("y", 3, "row of the core, or the high bits of the group's number, or the sender's row"),
+)
+"""The fields that routers read: the lowest bits of a packet's first flit."""
+
+HEADER = header("header", Field("space", 4, "which memory, see Space"), Field("address", 17, "first element"))
+PUT = header("put", Field("address", 16, "first spike word"), Field("rest", 5, "words in the last flit, less one"))
+ROWS = header(
+    "rows",
+    Field("channel", 1, "which queue, see Rows"),
+    Field("rest", 5, "rows in the last flit, less one"),
+)
+TOKEN = header("token", Field("token", 5, "which, see Token"), Field("value", 16, "label or faults"))
+ANSWER = header("answer", Field("kind", 1, "0: elements, 1: status"))
+
+
+class Command(IntEnum):
+    """What the host asks of the host tile itself: packets of one flit with mode HOST, `value` in `address`."""
+
+    FREE = 0  # the core at (x, y) has room for `value` samples
+    WAIT = 1  # wait until the core at (x, y) has room for a sample, and take that room
+    VOTERS = 2  # so many cores give the token GO before it is given to all
+    LIMIT = 3  # a WAIT gives up after `value` * 1024 cycles: samples are dropped until the next LIMIT
+
+
+COMMAND = header("command", Field("value", 16, "see Command"))
 
 
 class Fault(IntEnum):

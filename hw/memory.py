@@ -22,7 +22,7 @@ class SharedMemory(wiring.Component):
     """A memory of ``depth`` words of ``granules`` rows, with ``readers`` synchronous read ports and one write port.
 
     A reader's output holds while its enable is low. Reading a word in the cycle that writes it gives the old word. The
-    host addresses single rows and borrows reader 0 and the writer.
+    host addresses single rows and borrows reader 0 or the writer.
 
     Members
     -------
@@ -53,7 +53,7 @@ class SharedMemory(wiring.Component):
         host_granule = self.host_address[: self.granule_bits]
         for n in range(self.readers):
             port = words.read_port()
-            host = self.host_select if n == 0 else 0
+            host = self.host_select & ~self.host_write if n == 0 else 0
             m.d.comb += [
                 port.addr.eq(Mux(host, host_word, self.read_address[n])),
                 port.en.eq(host | self.read_en[n]),

@@ -5,11 +5,23 @@ from amaranth.lib import data, fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.layouts import INSTRUCTION, JOB, QUEUES, TOKEN_BITS, WORD, Opcode, Token
+from hw.layouts import INSTRUCTION, JOB, QUEUE_OF, QUEUES, SETUP, SLOT_BITS, TOKEN_BITS, WORD, Opcode, Token
 
 TOKENS = len(Token)
-ENTRY = data.StructLayout({"loss": 1, "slot": 2, "odd": 1, "job": 8, "wait": TOKENS, "post": TOKENS})
+SLOTS = data.StructLayout({"spikes": SLOT_BITS, "errors": 1, "remote": SLOT_BITS})
+ENTRY = data.StructLayout({"kind": 2, "slots": SLOTS, "job": 8})
 JOB_INDEX_BITS = (JOB.words - 1).bit_length()
+WAITING = data.StructLayout({"tokens": TOKENS, "job": 8})
+ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
+
+# Which slot the pointers of a job (src, aux, dst) belong to, where it is not that of the spikes
+_POINTERS = {
+    (Opcode.BACKWARD, 0): "errors",
+    (Opcode.WEIGHT_GRAD, 1): "errors",
+    (Opcode.BACKWARD, 2): "errors",
+    (Opcode.RECEIVE, 2): "errors",
+    (Opcode.SEND, 2): "remote",
+}
 
 
 class Launcher(wiring.Component):
@@ -21,10 +33,11 @@ class Launcher(wiring.Component):
     Members
     -------
     i : stream of queue entries
-    load, load_job : Out, asks for a job's words; load_valid, load_last, load_word : In, the words
+    load, loading : Out, asks for a job's words, and the entry whose job it is
+    load_valid, load_last, load_word : In, the words, pointers moved to their slots
     available : In, tokens that can be taken; take, post : Out, tokens taken and given in this cycle
-    job, number, slot, odd, loss : Out, the job that runs, its number, the sample's slot of spikes, its slot of errors,
-        whether it is the loss
+    job, number, slot, kind : Out, the job that runs, its number, the sample's slot of spikes, which of the queue's
+        operations it is
     start : Out(1), a pulse; busy : In(1), from the cycle after ``start`` until the engine is done
     idle : Out(1); waiting : Out, tokens that are awaited and missing; running : Out(1)
     """
@@ -34,7 +47,7 @@ class Launcher(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(ENTRY)),
             "load": Out(1),
-            "load_job": Out(8),
+            "loading": Out(ENTRY),
             "load_valid": In(1),
             "load_last": In(1),
             "load_word": In(WORD),
@@ -43,9 +56,8 @@ class Launcher(wiring.Component):
             "post": Out(TOKENS),
             "job": Out(JOB.shape()),
             "number": Out(8),
-            "slot": Out(2),
-            "odd": Out(1),
-            "loss": Out(1),
+            "slot": Out(SLOT_BITS),
+            "kind": Out(2),
             "start": Out(1),
             "busy": In(1),
             "idle": Out(1),
@@ -61,16 +73,16 @@ class Launcher(wiring.Component):
         words = [Signal(WORD, name=f"job{n}") for n in range(JOB.words)] if self.prefetch else loaded_words
         busy = Signal()
         starting = Signal()
-        missing = loaded.wait & ~self.available
+        wanted = JOB.shape()(Cat(loaded_words)).wait
+        missing = wanted & ~self.available
         m.d.comb += [
             self.job.eq(Cat(words)),
-            self.load_job.eq(loaded.job),
+            self.loading.eq(loaded),
             self.number.eq(running.job),
-            self.slot.eq(running.slot),
-            self.odd.eq(running.odd),
-            self.loss.eq(running.loss),
+            self.slot.eq(running.slots.spikes),
+            self.kind.eq(running.kind),
             self.running.eq(busy),
-            self.post.eq(Mux(busy & ~self.busy, running.post, 0)),
+            self.post.eq(Mux(busy & ~self.busy, self.job.post, 0)),
             self.start.eq(starting),
         ]
         with m.If(self.load_valid):  # words come in order and move down to their places
@@ -90,7 +102,7 @@ class Launcher(wiring.Component):
                 with m.If(~busy & ~starting):
                     m.d.comb += self.waiting.eq(missing)
                     with m.If(~missing.any()):
-                        m.d.comb += self.take.eq(loaded.wait)
+                        m.d.comb += self.take.eq(wanted)
                         m.d.sync += [starting.eq(1), running.eq(loaded)]
                         if self.prefetch:
                             m.d.sync += [word.eq(new) for word, new in zip(words, loaded_words, strict=True)]
@@ -106,15 +118,18 @@ class Launcher(wiring.Component):
 class Sequencer(wiring.Component):
     """Fetch the program's instructions in order and put each into its engine's queue.
 
-    Word 0 of the program holds the tokens' first counts, 4 bits each; instructions follow. LOOP goes back until every
-    sample has been dispatched. It moves on to the next slot of spikes (of as many as its ``post`` field says) and to
-    the other slot of errors, so that consecutive samples use different memory.
+    The program's first words are its :data:`hw.layouts.SETUP`; instructions follow. LOOP goes back until every sample
+    has been dispatched, and moves on to the next slot of each kind, so that consecutive samples use different memory.
+    ``arm`` sets the tokens to their first counts; a program that ends leaves them so, because HALT waits for that. A
+    token that comes from another core before ``start`` is kept.
 
     Members
     -------
-    start : In(1), a pulse with the number of ``samples``; running : Out(1); halted : Out(1), a pulse
-    job, number, slot, odd, go, busy : per queue, see :class:`Launcher`; loss : Out(1), of backward's queue
-    waiting : Out, per queue the tokens that are missing; active : Out, queues whose engine runs
+    arm, start : In(1), pulses, the latter with the number of ``samples``; running : Out(1); halted : Out(1), a pulse
+    given, given_en : In, a token from another core
+    job, number, slot, kind, go, busy : per queue, see :class:`Launcher`
+    slots : Out, slots of spikes
+    waiting : Out, per queue the tokens that are missing and the job that they are missing for; active : Out, queues whose engine runs
     program_*, jobs_* : host ports of the two memories
     """
 
@@ -124,18 +139,21 @@ class Sequencer(wiring.Component):
         self.program_bits = (cfg.program_words - 1).bit_length()
         self.job_bits = (cfg.jobs - 1).bit_length()
         super().__init__({
+            "arm": In(1),
             "start": In(1),
             "samples": In(WORD),
             "running": Out(1),
             "halted": Out(1),
+            "given": In(range(TOKENS)),
+            "given_en": In(1),
             "job": Out(JOB.shape()).array(queues),
             "number": Out(8).array(queues),
-            "slot": Out(2).array(queues),
-            "odd": Out(1).array(queues),
-            "loss": Out(1),
+            "slot": Out(SLOT_BITS).array(queues),
+            "kind": Out(2).array(queues),
+            "slots": Out(SLOT_BITS),
             "go": Out(1).array(queues),
             "busy": In(1).array(queues),
-            "waiting": Out(TOKENS).array(queues),
+            "waiting": Out(WAITING).array(queues),
             "active": Out(queues),
             "program_write": In(1),
             "program_address": In(self.program_bits),
@@ -149,7 +167,7 @@ class Sequencer(wiring.Component):
         cfg = self.cfg
         m.submodules.program = program = memory.Memory(shape=WORD, depth=cfg.program_words, init=[])
         m.submodules.jobs = jobs = memory.Memory(shape=WORD, depth=cfg.jobs << JOB_INDEX_BITS, init=[])
-        fetch, store = program.read_port(domain="comb"), program.write_port()
+        fetch, store = program.read_port(), program.write_port()
         load, store_job = jobs.read_port(), jobs.write_port()
         m.d.comb += [
             store.addr.eq(self.program_address),
@@ -172,27 +190,40 @@ class Sequencer(wiring.Component):
                 self.job[n].eq(launcher.job),
                 self.number[n].eq(launcher.number),
                 self.slot[n].eq(launcher.slot),
-                self.odd[n].eq(launcher.odd),
+                self.kind[n].eq(launcher.kind),
                 self.go[n].eq(launcher.start),
                 launcher.busy.eq(self.busy[n]),
-                self.waiting[n].eq(launcher.waiting),
+                self.waiting[n].tokens.eq(launcher.waiting),
+                self.waiting[n].job.eq(launcher.loading.job),
                 self.active[n].eq(launcher.running),
             ]
             launchers.append(launcher)
             queues.append(queue)
-        m.d.comb += self.loss.eq(launchers[Opcode.BACKWARD].loss)
         quiet = Cat(launcher.idle for launcher in launchers).all()
 
-        # One launcher at a time gets its job's words
+        # One launcher at a time gets its job's words; a pointer is moved to its sample's slot on the way
         owner = Signal(range(len(launchers)))
         loading = Signal()
         index = Signal(range(JOB.words + 1))
         valid, last = Signal(), Signal()
+        pointer = Signal(range(JOB.words))
+        entry = Signal(ENTRY)
+        slot = Signal(SLOT_BITS)
+        step, word = Signal(ADDRESS), Signal(WORD)
         m.d.comb += [
-            load.addr.eq(Cat(index[:JOB_INDEX_BITS], Array(a.load_job for a in launchers)[owner][: self.job_bits])),
+            entry.eq(Array(launcher.loading for launcher in launchers)[owner]),
+            load.addr.eq(Cat(index[:JOB_INDEX_BITS], entry.job[: self.job_bits])),
             load.en.eq(loading),
+            slot.eq(entry.slots.spikes),
+            word.eq(load.data),
+            step.eq(load.data[ADDRESS:] * slot),
         ]
-        m.d.sync += [valid.eq(loading & (index != JOB.words)), last.eq(index == JOB.words - 1)]
+        for (queue, place), kind in _POINTERS.items():
+            with m.If((owner == queue) & (pointer == place)):
+                m.d.comb += slot.eq(entry.slots[kind])
+        with m.If(pointer < 3):
+            m.d.comb += word[:ADDRESS].eq(load.data[:ADDRESS] + step)
+        m.d.sync += [valid.eq(loading & (index != JOB.words)), last.eq(index == JOB.words - 1), pointer.eq(index)]
         with m.If(~loading):
             for n, launcher in reversed(list(enumerate(launchers))):
                 with m.If(launcher.load):
@@ -205,69 +236,96 @@ class Sequencer(wiring.Component):
             m.d.comb += [
                 launcher.load_valid.eq(valid & (owner == n)),
                 launcher.load_last.eq(last),
-                launcher.load_word.eq(load.data),
+                launcher.load_word.eq(word),
             ]
 
-        # Tokens
+        # Tokens, and whether all have their first counts
+        setup = SETUP.shape()
+        first = Signal(setup)  # shifted in as it is read
+        counts = [Signal(TOKEN_BITS, name=f"token_{token.name.lower()}") for token in Token]
         setting = Signal()
-        for t in range(TOKENS):
-            count = Signal(TOKEN_BITS, name=f"token_{Token(t).name.lower()}")
-            given = sum(launcher.post[t] for launcher in launchers)
-            taken = Cat(launcher.take[t] for launcher in launchers).any()
+        for token, count in zip(Token, counts, strict=True):
+            given = sum(launcher.post[token] for launcher in launchers) + (self.given_en & (self.given == token))
+            taken = Cat(launcher.take[token] for launcher in launchers).any()
             with m.If(setting):
-                m.d.sync += count.eq(fetch.data[t * TOKEN_BITS : (t + 1) * TOKEN_BITS])
+                m.d.sync += count.eq(first[f"token{token.value}"])
             with m.Else():
                 m.d.sync += count.eq(count + given - taken)
             for launcher in launchers:
-                m.d.comb += launcher.available[t].eq(count.any())
+                m.d.comb += launcher.available[token].eq(count.any())
+        settled = Signal()
+        m.d.sync += settled.eq(Cat(count == first[f"token{t.value}"] for t, count in zip(Token, counts, strict=True)).all())
 
         # Dispatch
         counter = Signal(self.program_bits)
         left = Signal(WORD)
-        slot, odd = Signal(2), Signal()
+        skipping = Signal()  # no samples: only what follows the loop
+        slots = Signal(SLOTS)
         instruction = Signal(INSTRUCTION.shape())
-        entry = Signal(ENTRY)
+        new = Signal(ENTRY)
+        queue_of = Array(QUEUE_OF.get(code, (0, 0))[0] for code in range(1 << len(instruction.opcode)))
+        kind_of = Array(QUEUE_OF.get(code, (0, 0))[1] for code in range(1 << len(instruction.opcode)))
+        target = Signal(range(len(QUEUES)))
         m.d.comb += [
             fetch.addr.eq(counter),
             instruction.eq(fetch.data),
-            entry.loss.eq(instruction.opcode == Opcode.LOSS),
-            entry.slot.eq(slot),
-            entry.odd.eq(odd),
-            entry.job.eq(instruction.job),
-            entry.wait.eq(instruction.wait),
-            entry.post.eq(instruction.post),
+            target.eq(queue_of[instruction.opcode]),
+            new.kind.eq(kind_of[instruction.opcode]),
+            new.slots.eq(slots),
+            new.job.eq(instruction.job),
+            self.slots.eq(first.slots),
         ]
-        target = Mux(instruction.opcode == Opcode.LOSS, Opcode.BACKWARD, instruction.opcode)
         room = Array(queue.w_rdy for queue in queues)[target]
         for queue in queues:
-            m.d.comb += queue.w_data.eq(entry)
+            m.d.comb += queue.w_data.eq(new)
+
+        def following(slot, count):
+            return Mux(slot + 1 == count, 0, slot + 1)
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += counter.eq(0)
                 with m.If(self.start):
-                    m.d.sync += [left.eq(self.samples), slot.eq(0), odd.eq(0), self.running.eq(1)]
-                    m.next = "TOKENS"
-            with m.State("TOKENS"):
+                    m.d.sync += [left.eq(self.samples), slots.eq(0), self.running.eq(1), counter.eq(SETUP.words)]
+                    m.d.sync += skipping.eq(self.samples == 0)
+                    m.next = "FETCH"
+                with m.Elif(self.arm):
+                    m.d.sync += counter.eq(1)
+                    m.next = "SETUP"
+            with m.State("SETUP"):
+                m.d.sync += [counter.eq(counter + 1), first.eq(Cat(first.as_value()[WORD:], fetch.data))]
+                with m.If(counter == SETUP.words):
+                    m.next = "SET"
+            with m.State("SET"):
                 m.d.comb += setting.eq(1)
-                m.d.sync += counter.eq(1)
+                m.next = "IDLE"
+            with m.State("FETCH"):
                 m.next = "DISPATCH"
             with m.State("DISPATCH"):
-                with m.Switch(instruction.opcode):
-                    with m.Case(Opcode.LOOP):
-                        m.d.sync += [left.eq(left - 1), odd.eq(~odd)]
-                        m.d.sync += slot.eq(Mux(slot + 1 == instruction.post[:2], 0, slot + 1))
-                        m.d.sync += counter.eq(Mux(left == 1, counter + 1, instruction.job))
-                    with m.Case(Opcode.BARRIER):
-                        with m.If(quiet):
-                            m.d.sync += counter.eq(counter + 1)
-                    with m.Case(Opcode.HALT):
-                        with m.If(quiet):
-                            m.d.comb += self.halted.eq(1)
-                            m.d.sync += self.running.eq(0)
-                            m.next = "IDLE"
-                    with m.Default():
-                        for n, queue in enumerate(queues):
-                            m.d.comb += queue.w_en.eq(room & (target == n))
-                        with m.If(room):
-                            m.d.sync += counter.eq(counter + 1)
+                m.next = "FETCH"
+                with m.If(skipping):
+                    m.d.sync += [counter.eq(counter + 1), skipping.eq(instruction.opcode != Opcode.LOOP)]
+                with m.Else():
+                    with m.Switch(instruction.opcode):
+                        with m.Case(Opcode.LOOP):
+                            m.d.sync += [
+                                left.eq(left - 1),
+                                slots.spikes.eq(following(slots.spikes, first.slots)),
+                                slots.errors.eq(following(slots.errors, first.error_slots)),
+                                slots.remote.eq(following(slots.remote, first.remote_slots)),
+                                counter.eq(Mux(left == 1, counter + 1, instruction.job)),
+                            ]
+                        with m.Case(Opcode.BARRIER):
+                            with m.If(quiet):
+                                m.d.sync += counter.eq(counter + 1)
+                        with m.Case(Opcode.HALT):
+                            with m.If(quiet & settled):
+                                m.d.comb += self.halted.eq(1)
+                                m.d.sync += self.running.eq(0)
+                                m.next = "IDLE"
+                        with m.Default():
+                            for n, queue in enumerate(queues):
+                                m.d.comb += queue.w_en.eq(room & (target == n))
+                            with m.If(room):
+                                m.d.sync += counter.eq(counter + 1)
         return m

@@ -1,126 +1,78 @@
-"""Samples in, spikes out: the two engines that move words between the core's memories and the host."""
+"""Spikes and tokens out: what a core tells the next stage, the stage before, and the host."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.layouts import HEADER, JOB, SPIKE_SLOTS, WORD, Packet, elements_to_words
-
-
-class ReceiveUnit(wiring.Component):
-    """Take a sample from the host: its label, then ``count`` spike words, each as 32-bit words, lowest first.
-
-    Members
-    -------
-    job : In; dst : In, first word that is written, for this sample; slot : In(2), the sample's slot
-    start : In(1); busy : Out(1)
-    i : stream of 32-bit words
-    word_address, word_en, word : write port for spike words; word_ready : In(1), it is free
-    labels : Out, the label of each slot
-    """
-
-    def __init__(self, cfg: CoreConfig):
-        self.cfg = cfg
-        super().__init__({
-            "job": In(JOB.shape()),
-            "dst": In(cfg.address_bits),
-            "slot": In(2),
-            "start": In(1),
-            "busy": Out(1),
-            "i": In(stream.Signature(WORD)),
-            "word_address": Out(cfg.address_bits),
-            "word_en": Out(1),
-            "word_ready": In(1),
-            "word": Out(cfg.spike_bits),
-            "labels": Out(16).array(SPIKE_SLOTS),
-        })  # fmt: skip
-
-    def elaborate(self, platform):
-        m = Module()
-        pieces = elements_to_words(self.cfg.spike_bits)
-        buffer = Signal(pieces * WORD)
-        piece = Signal(range(max(pieces, 2)))
-        address, left = Signal(self.cfg.address_bits), Signal(16)
-        m.d.comb += [self.word_address.eq(address), self.word.eq(buffer)]
-        with m.FSM():
-            with m.State("IDLE"):
-                with m.If(self.start):
-                    m.d.sync += [address.eq(self.dst), left.eq(self.job.count), piece.eq(0), self.busy.eq(1)]
-                    m.next = "LABEL"
-            with m.State("LABEL"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(self.i.valid):
-                    for n in range(SPIKE_SLOTS):
-                        with m.If(self.slot == n):
-                            m.d.sync += self.labels[n].eq(self.i.payload)
-                    m.next = "COLLECT"
-            with m.State("COLLECT"):
-                m.d.comb += self.i.ready.eq(1)
-                with m.If(self.i.valid):
-                    m.d.sync += [
-                        buffer.eq(Cat(buffer[WORD:], self.i.payload) if pieces > 1 else self.i.payload),
-                        piece.eq(piece + 1),
-                    ]
-                    with m.If(piece == pieces - 1):
-                        m.d.sync += piece.eq(0)
-                        m.next = "WRITE"
-            with m.State("WRITE"):
-                m.d.comb += self.word_en.eq(1)
-                with m.If(self.word_ready):
-                    m.d.sync += [address.eq(address + 1), left.eq(left - 1)]
-                    with m.If(left == 1):
-                        m.d.sync += self.busy.eq(0)
-                        m.next = "IDLE"
-                    with m.Else():
-                        m.next = "COLLECT"
-        return m
+from hw.layouts import JOB, NO_TOKEN, PUT, TOKEN, Packet
+from hw.noc.config import MeshConfig
+from hw.noc.flits import flit_layout
+from hw.noc.packing import Packing
 
 
 class SendUnit(wiring.Component):
-    """Send ``count`` spike words of the last layer to the host as one SPIKES packet.
+    """Send spike words of the last layer, then a token with the sample's label.
+
+    ``count`` runs of ``groups`` words are read one after another and written to where the receivers have them: one run
+    every ``blocks`` words from ``dst`` on. A packet does not go on from run to run. 2 cycles a word and 1 a flit.
 
     Members
     -------
-    job : In; src : In, first word that is read, for this sample; start : In(1); busy : Out(1)
+    job : In; label : In; start : In(1); busy : Out(1)
     spike_address, spike_request, spike_grant, spikes : as of the loss unit
-    o : stream of 32-bit words; last : Out(1), the packet ends with this word
+    o : stream of flits
     """
 
-    def __init__(self, cfg: CoreConfig):
-        self.cfg = cfg
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
+        self.cfg, self.mesh = cfg, mesh
         super().__init__({
             "job": In(JOB.shape()),
-            "src": In(cfg.address_bits),
+            "label": In(16),
             "start": In(1),
             "busy": Out(1),
             "spike_address": Out(cfg.address_bits),
             "spike_request": Out(1),
             "spike_grant": In(1),
             "spikes": In(cfg.spike_bits),
-            "o": Out(stream.Signature(WORD)),
-            "last": Out(1),
+            "o": Out(stream.Signature(flit_layout(mesh))),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        pieces = elements_to_words(self.cfg.spike_bits)
-        buffer = Signal(pieces * WORD)
-        piece = Signal(range(max(pieces, 2)))
-        address, left = Signal(self.cfg.address_bits), Signal(16)
-        header = Signal(HEADER.shape())
+        cfg, job, flit = self.cfg, self.job, self.mesh.flit
+        packing = Packing(self.mesh, cfg.spike_bits)
+        per, pieces, longest = packing.per_flit, packing.pieces, packing.per_packet
+        address = Signal(cfg.address_bits)
+        run, word = Signal(16), Signal(16)  # runs and words of the run still to go
+        base, put = Signal(16), Signal(16)  # where the run and the packet go
+        left = Signal(range(longest + 1))  # words of the packet still to go
+        buffer, count = Signal(flit * pieces), Signal(range(max(per, pieces) + 1))
+        header, token = Signal(PUT.shape()), Signal(TOKEN.shape())
+        size = Signal(range(longest + 1))
         m.d.comb += [
+            size.eq(Mux(word > longest, longest, word)),
             self.spike_address.eq(address),
             header.packet.eq(Packet.SPIKES),
-            header.count.eq(self.job.count),
+            header.address.eq(put),
+            header.rest.eq((size - 1)[: (per - 1).bit_length()] if per > 1 else 0),
+            token.packet.eq(Packet.TOKEN),
+            token.token.eq(job.token),
+            token.value.eq(self.label),
+            header.as_value()[:8].eq(job.target),
+            token.as_value()[:8].eq(job.target),
         ]
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
-                    m.d.sync += [address.eq(self.src), left.eq(self.job.count), self.busy.eq(1)]
+                    m.d.sync += [
+                        address.eq(job.src), run.eq(job.count), word.eq(job.groups), base.eq(job.dst), put.eq(job.dst),
+                        self.busy.eq(1),
+                    ]  # fmt: skip
                     m.next = "HEADER"
             with m.State("HEADER"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(header)]
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.data.eq(header)]
+                m.d.sync += [left.eq(size), count.eq(0)]
                 with m.If(self.o.ready):
                     m.next = "ASK"
             with m.State("ASK"):
@@ -128,21 +80,86 @@ class SendUnit(wiring.Component):
                 with m.If(self.spike_grant):
                     m.next = "TAKE"
             with m.State("TAKE"):
-                m.d.sync += [buffer.eq(self.spikes), piece.eq(0), address.eq(address + 1), left.eq(left - 1)]
-                m.next = "SEND"
-            with m.State("SEND"):
-                end_of_word = piece == pieces - 1
+                new = self.spikes if pieces > 1 or per == 1 else Cat(buffer[cfg.spike_bits : cfg.spike_bits * per], self.spikes)
+                m.d.sync += [
+                    buffer.eq(new), count.eq(count + 1 if pieces == 1 else 1),
+                    address.eq(address + 1), word.eq(word - 1), left.eq(left - 1), put.eq(put + 1),
+                ]  # fmt: skip
+                m.next = "ASK"
+                with m.If((count == per - 1) if pieces == 1 else 1):
+                    m.next = "FLIT"
+                with m.Elif(left == 1):
+                    m.next = "FILL"
+            with m.State("FILL"):  # words lie lowest in a flit that is not full
+                m.d.sync += [buffer.eq(buffer >> cfg.spike_bits), count.eq(count + 1)]
+                with m.If(count == per - 1):
+                    m.next = "FLIT"
+            with m.State("FLIT"):
+                done = 1 if pieces == 1 else count == pieces
                 m.d.comb += [
                     self.o.valid.eq(1),
-                    self.o.payload.eq(buffer[:WORD]),
-                    self.last.eq(end_of_word & (left == 0)),
+                    self.o.payload.data.eq(buffer[:flit]),
+                    self.o.payload.last.eq((left == 0) & done),
                 ]
                 with m.If(self.o.ready):
-                    m.d.sync += [buffer.eq(buffer >> WORD), piece.eq(piece + 1)]
-                    with m.If(end_of_word):
+                    m.d.sync += [buffer.eq(buffer >> flit), count.eq(0 if pieces == 1 else count + 1)]
+                    with m.If(done):
+                        m.d.sync += count.eq(0)
+                        m.next = "ASK"
                         with m.If(left == 0):
-                            m.d.sync += self.busy.eq(0)
-                            m.next = "IDLE"
-                        with m.Else():
-                            m.next = "ASK"
+                            m.next = "HEADER"
+                            with m.If(word == 0):
+                                m.d.sync += [
+                                    run.eq(run - 1), word.eq(job.groups), base.eq(base + job.blocks),
+                                    put.eq(base + job.blocks),
+                                ]  # fmt: skip
+                                with m.If(run == 1):
+                                    with m.If(job.token == NO_TOKEN):
+                                        m.d.sync += self.busy.eq(0)
+                                        m.next = "IDLE"
+                                    with m.Else():
+                                        m.next = "TOKEN"
+            with m.State("TOKEN"):
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.data.eq(token), self.o.payload.last.eq(1)]
+                with m.If(self.o.ready):
+                    m.d.sync += self.busy.eq(0)
+                    m.next = "IDLE"
+        return m
+
+
+class NotifyUnit(wiring.Component):
+    """Give one token to other cores or to the host tile; its value is the core's faults.
+
+    Members
+    -------
+    job : In; faults : In; start : In(1); busy : Out(1)
+    o : stream of flits
+    """
+
+    def __init__(self, mesh: MeshConfig):
+        self.mesh = mesh
+        super().__init__({
+            "job": In(JOB.shape()),
+            "faults": In(8),
+            "start": In(1),
+            "busy": Out(1),
+            "o": Out(stream.Signature(flit_layout(mesh))),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        token = Signal(TOKEN.shape())
+        m.d.comb += [
+            token.packet.eq(Packet.TOKEN),
+            token.token.eq(self.job.token),
+            token.value.eq(self.faults),
+            token.as_value()[:8].eq(self.job.target),
+            self.o.payload.data.eq(token),
+            self.o.payload.last.eq(1),
+            self.o.valid.eq(self.busy),
+        ]
+        with m.If(self.start):
+            m.d.sync += self.busy.eq(1)
+        with m.Elif(self.o.ready):
+            m.d.sync += self.busy.eq(0)
         return m

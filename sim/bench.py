@@ -1,4 +1,4 @@
-"""The test bench of a whole core: minibatches on the RTL and on golden, every memory compared bit by bit."""
+"""The test bench of a whole chip: minibatches on the RTL and on golden, every memory compared bit by bit."""
 
 from dataclasses import dataclass
 
@@ -6,11 +6,14 @@ import numpy as np
 
 from host.compiler import Plan
 from host.constants import UpdateConstants
-from host.driver import BatchResult, CoreSession, Driver, Link
+from host.driver import BatchResult, Driver, Link
 from host.network import Network
+from host.partition import Partition
+from host.session import ChipSession
 from host.settings import NeuronSettings
 from hw.config import CoreConfig
-from hw.layouts import GRADIENT_FAULTS, Fault, Space
+from hw.layouts import Fault, Space
+from hw.noc.config import MeshConfig
 from sim.golden.format import encode
 from sim.golden.trainer import GoldenTrainer, Trace
 
@@ -61,24 +64,30 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Expected:
-    """What golden says about one minibatch: per sample its trace, the faults so far and the gradients so far."""
+    """What golden says about one minibatch: per sample its trace, the faults so far and every replica's gradients so
+    far."""
 
     traces: list[Trace]
     counts: np.ndarray
-    faults: list[int]
-    gradients: list[list[tuple[np.ndarray, np.ndarray]]]
+    faults: list[np.ndarray]
+    gradients: list[list[list[tuple[np.ndarray, np.ndarray]]]]
 
 
 class StepBench:
-    """A network on the RTL of one core behind ``link`` and on the golden trainer, from the same weights.
+    """A network on the RTL of a chip behind ``link`` and on the golden trainer, from the same weights.
 
     Raises what :class:`Plan` and :class:`Driver` raise.
     """
 
-    def __init__(self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, link: Link, seed: int = 0):
+    def __init__(
+        self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, link: Link, seed: int = 0,
+        mesh: MeshConfig | None = None, partition: Partition | None = None, placement: tuple[int, ...] | None = None,
+    ):  # fmt: skip
         self.network, self.cfg, self.link = network, cfg, link
-        self.golden = GoldenTrainer(network, neuron, cfg, seed)
-        self.session = CoreSession(Driver(link, cfg), Plan(network, cfg), self.golden.constants)
+        self.golden = GoldenTrainer(network, neuron, cfg, seed, partition)
+        plan = Plan(network, cfg, mesh, partition, placement)
+        self.replicas = plan.partition.replicas
+        self.session = ChipSession(Driver(link, cfg, mesh), plan, self.golden.constants)
         self.session.load_rows(Space.WEIGHTS, self._golden_state(Space.WEIGHTS))
 
     # One minibatch
@@ -101,7 +110,7 @@ class StepBench:
             return self._first_sample(expected, spikes, labels) or mismatch, found
         self._clear_gradients()
         found = self.session.run(spikes, labels, train=True)
-        golden.update(constants, bool(golden.faults & GRADIENT_FAULTS))
+        golden.update(constants)
         mismatch = self._compare_memories(expected, len(labels))
         mismatch = mismatch or self._compare_counts(expected.counts, found.counts) or self._compare_update(found)
         return mismatch, found
@@ -109,20 +118,18 @@ class StepBench:
     def infer(self, spikes: np.ndarray) -> tuple[Mismatch | None, BatchResult]:
         """Only the forward pass of samples, uint8 (N, T, y, x, c)."""
         self.golden.start_batch()
-        traces = [self.golden.infer(sample) for sample in spikes]
+        traces = [self.golden.infer(sample, n % self.replicas) for n, sample in enumerate(spikes)]
         counts = np.stack([self.golden.counts(trace) for trace in traces])
         found = self.session.run(spikes, np.zeros(len(spikes), np.int64), train=False)
         mismatch = self._compare_counts(counts, found.counts) or self._compare_faults(self.golden.faults, found.faults)
-        for n in self._held(len(spikes), self.session.plan.spike_slots):
-            mismatch = mismatch or self._compare_forward(traces[n], n)
-        return mismatch, found
+        return mismatch or self._compare_forward(traces), found
 
     def _expect(self, spikes, labels, table) -> Expected:
         traces, faults, gradients = [], [], []
-        for sample, label in zip(spikes, labels, strict=True):
-            traces.append(self.golden.train_sample(sample, int(label), table))
-            faults.append(self.golden.faults)
-            gradients.append(self._golden_state(Space.GRADIENTS))
+        for n, (sample, label) in enumerate(zip(spikes, labels, strict=True)):
+            traces.append(self.golden.train_sample(sample, int(label), table, n % self.replicas))
+            faults.append(self.golden.faults.copy())
+            gradients.append([self._golden_state(Space.GRADIENTS, replica) for replica in range(self.replicas)])
         return Expected(traces, np.stack([self.golden.counts(trace) for trace in traces]), faults, gradients)
 
     def _first_sample(self, expected: Expected, spikes, labels) -> Mismatch | None:
@@ -135,72 +142,78 @@ class StepBench:
         return None
 
     def _clear_gradients(self):
-        zeros = [(np.zeros_like(w), np.zeros_like(b)) for w, b in self._golden_state(Space.GRADIENTS)]
+        zeros = [(np.zeros_like(w), np.zeros_like(b)) for w, b in self._golden_state(Space.WEIGHTS)]
         self.session.load_rows(Space.GRADIENTS, zeros)
 
-    def _golden_state(self, space: Space) -> list[tuple[np.ndarray, np.ndarray]]:
-        layers, fmt = self.golden.layers, self.golden.fmt
-        return [tuple(encode(getattr(layer, name), fmt) for name in STATE[space]) for layer in layers]
+    def _golden_state(self, space: Space, replica: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+        result = []
+        for layer in self.golden.layers:
+            arrays = [getattr(layer, name) for name in STATE[space]]
+            if space == Space.GRADIENTS:
+                arrays = [array[replica] for array in arrays]
+            result.append(tuple(encode(array, self.golden.fmt) for array in arrays))
+        return result
 
     # Comparisons, in the order of the data flow
-    def _held(self, count: int, slots: int) -> range:
-        """Samples of a minibatch that are still in memory."""
-        return range(max(0, count - slots), count)
-
     def _compare_samples(self, expected: Expected, found: BatchResult, count: int) -> Mismatch | None:
         """After a run of the first ``count`` samples without an update."""
-        mismatch = self._compare_memories(expected, count)
-        for n, layer in reversed(list(enumerate(self.session.read_rows(Space.GRADIENTS)))):
-            wanted = expected.gradients[count - 1][n]
-            mismatch = mismatch or self._compare_layer(Space.GRADIENTS, n, wanted, layer, sample=count - 1)
-        return (
-            mismatch
-            or self._compare_counts(expected.counts[:count], found.counts)
-            or self._compare_faults(expected.faults[count - 1], found.faults)
+        if mismatch := self._compare_memories(expected, count):
+            return mismatch
+        for replica in range(self.replicas):
+            rows = self.session.read_rows(Space.GRADIENTS, replica)
+            for n, layer in reversed(list(enumerate(rows))):
+                wanted = expected.gradients[count - 1][replica][n]
+                if mismatch := self._compare_layer(Space.GRADIENTS, n, wanted, layer, sample=count - 1):
+                    return mismatch
+        return self._compare_counts(expected.counts[:count], found.counts) or self._compare_faults(
+            expected.faults[count - 1], found.faults
         )
 
     def _compare_memories(self, expected: Expected, count: int) -> Mismatch | None:
-        plan = self.session.plan
-        for n in self._held(count, plan.spike_slots):
-            if mismatch := self._compare_forward(expected.traces[n], n):
-                return mismatch
-        for n in self._held(count, plan.error_slots):
-            if mismatch := self._compare_backward(expected.traces[n], n):
-                return mismatch
+        traces = expected.traces[:count]
+        return self._compare_forward(traces) or self._compare_backward(traces)
+
+    def _compare_forward(self, traces: list[Trace]) -> Mismatch | None:
+        """What is still in memory, sample by sample."""
+        session = self.session
+        layers = range(len(self.network.layers))
+        held = [session.held(len(traces), n) for n in layers]
+        for sample, trace in enumerate(traces):
+            for n in (n for n in layers if sample in held[n]):
+                pairs = [(Space.SPIKES, trace.spikes[n], session.read_spikes(Space.SPIKES, n, sample))]
+                if self.cfg.surrogate == "triangle":
+                    potentials = encode(trace.potentials[n], self.golden.fmt)
+                    pairs.append((Space.POTENTIALS, potentials, session.read_potentials(n, sample)))
+                pairs.append((Space.MASKS, trace.masks[n], session.read_spikes(Space.MASKS, n, sample)))
+                for space, wanted, found in pairs:
+                    if mismatch := self._compare_image(space, n, sample, wanted, found):
+                        return mismatch
         return None
 
-    def _compare_forward(self, trace: Trace, sample: int) -> Mismatch | None:
+    def _compare_backward(self, traces: list[Trace]) -> Mismatch | None:
         session = self.session
-        for n in range(len(self.network.layers)):
-            pairs = [(Space.SPIKES, trace.spikes[n], session.read_spikes(Space.SPIKES, n, sample))]
-            if self.cfg.surrogate == "triangle":
-                potentials = encode(trace.potentials[n], self.golden.fmt)
-                pairs.append((Space.POTENTIALS, potentials, session.read_potentials(n, sample)))
-            pairs.append((Space.MASKS, trace.masks[n], session.read_spikes(Space.MASKS, n, sample)))
-            for space, wanted, found in pairs:
-                if mismatch := self._compare_image(space, n, sample, wanted, found):
+        layers = range(len(self.network.layers))
+        held = [session.held(len(traces), n, errors=True) for n in layers]
+        for sample, trace in enumerate(traces):
+            for n in (n for n in reversed(layers) if sample in held[n]):
+                errors = encode(trace.errors[n], self.golden.fmt)
+                masks = (trace.errors[n] != 0).astype(np.uint8)
+                mismatch = self._compare_image(Space.ERRORS, n, sample, errors, session.read_errors(n, sample))
+                mismatch = mismatch or self._compare_image(
+                    Space.ERROR_MASKS, n, sample, masks, session.read_spikes(Space.ERROR_MASKS, n, sample)
+                )
+                if mismatch:
                     return mismatch
-        return None
-
-    def _compare_backward(self, trace: Trace, sample: int) -> Mismatch | None:
-        session = self.session
-        for n in reversed(range(len(self.network.layers))):
-            errors = encode(trace.errors[n], self.golden.fmt)
-            masks = (trace.errors[n] != 0).astype(np.uint8)
-            mismatch = self._compare_image(Space.ERRORS, n, sample, errors, session.read_errors(n, sample))
-            mismatch = mismatch or self._compare_image(
-                Space.ERROR_MASKS, n, sample, masks, session.read_spikes(Space.ERROR_MASKS, n, sample)
-            )
-            if mismatch:
-                return mismatch
         return None
 
     def _compare_update(self, found: BatchResult) -> Mismatch | None:
         for space in (Space.MOMENTUM, Space.WEIGHTS, Space.GRADIENTS):
-            layers = zip(self._golden_state(space), self.session.read_rows(space), strict=True)
-            for n, (wanted, layer) in enumerate(layers):
-                if mismatch := self._compare_layer(space, n, wanted, layer, unit="update"):
-                    return mismatch
+            wanted_layers = self._golden_state(space)
+            for replica in range(self.replicas):
+                layers = zip(wanted_layers, self.session.read_rows(space, replica), strict=True)
+                for n, (wanted, layer) in enumerate(layers):
+                    if mismatch := self._compare_layer(space, n, wanted, layer, unit="update"):
+                        return mismatch
         return self._compare_faults(self.golden.faults, found.faults)
 
     def _first(self, wanted, found) -> tuple[int, ...] | None:
@@ -241,8 +254,13 @@ class StepBench:
             at[0], None, (("class", at[1]),),
         )  # fmt: skip
 
-    def _compare_faults(self, wanted: int, found: int) -> Mismatch | None:
-        if wanted == found:
+    def _compare_faults(self, wanted, found) -> Mismatch | None:
+        at = self._first(wanted, found)
+        if at is None:
             return None
-        first = next(fault for fault in Fault if (wanted ^ found) >> fault & 1)
-        return Mismatch(first.name.lower(), "fault bits", wanted, found, self.link.cycles)
+        core = at[0]
+        first = next(fault for fault in Fault if (int(wanted[core]) ^ found[core]) >> fault & 1)
+        return Mismatch(
+            first.name.lower(), "fault bits", int(wanted[core]), found[core], self.link.cycles,
+            index=(("logical core", core),),
+        )  # fmt: skip

@@ -11,6 +11,7 @@ from hw.skeleton.fetch import Fetch
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import neuron_item, queue_drain
 from hw.skeleton.walker import TapWalker
+from hw.streams import link
 
 
 class BackwardEngine(Engine):
@@ -18,11 +19,13 @@ class BackwardEngine(Engine):
     positions and time, found by their mask.
 
     Accumulators hold e of ``words`` input positions; they drain to the neuron-gradient unit through ``o``, last
-    timestep first. The sum's order: ascending kernel tap, ascending output channel.
+    timestep first. The sum's order: ascending kernel tap, ascending output channel. With ``take``, what the cores
+    before have summed comes as ``partials``, a row for each that drains, and is added last.
 
     Members beside those of :class:`Engine`
     ---------------------------------------
     o : stream of rows of e; the tag's address is relative to the layer's first word
+    take : In(1); partials : stream of rows
     error_word, error_beat, error_en, error_data : read port for errors, ``cols`` timesteps of ``lanes`` each
     """
 
@@ -37,6 +40,8 @@ class BackwardEngine(Engine):
             multiply=True,
             ports={
                 "o": Out(stream.Signature(neuron_item(payloads))),
+                "take": In(1),
+                "partials": In(stream.Signature(cfg.row_bits)),
                 "error_word": Out(cfg.address_bits),
                 "error_beat": Out(payloads.op["beat"].shape),
                 "error_en": Out(1),
@@ -58,4 +63,6 @@ class BackwardEngine(Engine):
             m.d.comb += self.array.operand[col].eq(lanes[fetch.o.payload.number])
 
     def connect_drain(self, m: Module):
+        m.d.comb += self.array.take.eq(self.take)
+        link(m, self.partials, self.array.partials)
         return queue_drain(self, m)

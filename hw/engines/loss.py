@@ -24,7 +24,7 @@ class LossUnit(wiring.Component):
 
     Members
     -------
-    job : In; aux : In, first spike word of the last layer for this sample; label : In
+    job : In: ``aux`` is the first spike word of the layer, ``src`` the number of its first class; label : In
     start : In(1), a pulse; busy : Out(1)
     spike_address, spike_request : Out, asks for a spike word; spike_grant : In(1), its data follow in the next cycle
     spikes : In, the word
@@ -38,7 +38,6 @@ class LossUnit(wiring.Component):
         table_bits = cfg.timesteps.bit_length() + 1
         super().__init__({
             "job": In(JOB.shape()),
-            "aux": In(cfg.address_bits),
             "label": In(16),
             "start": In(1),
             "busy": Out(1),
@@ -56,7 +55,7 @@ class LossUnit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg, steps, width = self.cfg, self.cfg.timesteps, self.cfg.width
+        cfg, job, steps, width = self.cfg, self.job, self.cfg.timesteps, self.cfg.width
         m.submodules.table = table = memory.Memory(shape=width, depth=1 << len(self.host_address), init=[])
         read, write = table.read_port(domain="comb"), table.write_port()
         m.d.comb += [
@@ -76,7 +75,7 @@ class LossUnit(wiring.Component):
         m.d.comb += [
             fired.eq(sum(word[t] for t in range(steps))),
             read.addr.eq(Mux(self.host_select, self.host_address, Cat(fired, number == self.label))),
-            self.spike_address.eq(self.aux + group),
+            self.spike_address.eq(job.aux + group),
             self.o.payload.row.eq(row),
             self.o.payload.tag.address.eq(group),
             self.o.payload.tag.step.eq(step),
@@ -84,7 +83,7 @@ class LossUnit(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
-                    m.d.sync += [group.eq(0), number.eq(0), self.busy.eq(1)]
+                    m.d.sync += [group.eq(0), number.eq(job.src), self.busy.eq(1)]
                     m.next = "ASK"
             with m.State("ASK"):
                 m.d.comb += self.spike_request.eq(1)
@@ -94,7 +93,7 @@ class LossUnit(wiring.Component):
                 m.d.sync += [word.eq(self.spikes), lane.eq(0)]
                 m.next = "COUNT"
             with m.State("COUNT"):
-                error = Mux(number < self.job.count, read.data, 0)
+                error = Mux(number < job.count, read.data, 0)
                 m.d.sync += [
                     word.eq(word >> steps),
                     row.eq(Cat(row[width:], error[:width]) if cfg.lanes > 1 else error),
@@ -110,7 +109,7 @@ class LossUnit(wiring.Component):
                     m.d.sync += step.eq(step - 1)
                     with m.If(step == 0):
                         m.d.sync += group.eq(group + 1)
-                        with m.If(group + 1 == self.job.groups):
+                        with m.If(group + 1 == job.groups):
                             m.d.sync += self.busy.eq(0)
                             m.next = "IDLE"
                         with m.Else():

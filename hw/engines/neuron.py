@@ -25,7 +25,7 @@ class NeuronUnit(wiring.Component):
 
     Members
     -------
-    job : In, constants and the layer's words; dst : In, first word that is written, for this sample
+    job : In, constants; ``dst`` is the layer's first word
     i : stream of rows of x
     request, result... : a client of the shared multiply-adder
     word_address, word_en, spikes, masks : write port for spike and mask words
@@ -42,7 +42,6 @@ class NeuronUnit(wiring.Component):
         self.tag = data.StructLayout({"tag": self.payloads.tag, "again": 1})
         super().__init__({
             "job": In(JOB.shape()),
-            "dst": In(cfg.address_bits),
             "i": In(stream.Signature(neuron_item(self.payloads))),
             "request": Out(stream.Signature(mac_request(cfg, self.tag.size))),
             "result": In(cfg.row_bits),
@@ -133,7 +132,7 @@ class NeuronUnit(wiring.Component):
                 history.en.eq(fresh),
                 word.eq(history.word),
             ]
-        address = self.dst + done.tag.address
+        address = job.dst + done.tag.address
         m.d.comb += [
             self.word_address.eq(address),
             self.word_en.eq(fresh & (step == cfg.timesteps - 1)),

@@ -24,12 +24,11 @@ class NeuronGradUnit(wiring.Component):
 
     Members
     -------
-    job : In, constants; dst, aux : In, first error word that is written and first spike word, for this sample
+    job : In, constants; ``dst`` is the first error word that is written, ``aux`` the layer's first spike word
     i : stream of rows of e
     request, result... : a client of the shared multiply-adder
     spike_address, spike_en, spikes, masks : read port for the layer's spike and mask words; spike_hold : Out(1), it
-        must
-        keep its output
+        must keep its output
     potential_address, potential_en, potentials : read port for potentials
     error_address, error_en, errors : write port for errors (row = word, timestep)
     mask_address, mask_en, mask : write port for error masks
@@ -49,8 +48,6 @@ class NeuronGradUnit(wiring.Component):
         self.item = data.StructLayout({"row": cfg.row_bits, "tag": self.tag})
         super().__init__({
             "job": In(JOB.shape()),
-            "dst": In(cfg.address_bits),
-            "aux": In(cfg.address_bits),
             "i": In(stream.Signature(neuron_item(self.payloads))),
             "request": Out(stream.Signature(mac_request(cfg, self.tag.size))),
             "result": In(cfg.row_bits),
@@ -93,7 +90,7 @@ class NeuronGradUnit(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i), fetch.i)
         address = Signal(cfg.address_bits)
         m.d.comb += [
-            address.eq(self.aux + self.i.payload.tag.address),
+            address.eq(job.aux + self.i.payload.tag.address),
             self.spike_address.eq(address),
             self.spike_en.eq(fetch.en),
             self.spike_hold.eq(fetch.o.valid),
@@ -179,7 +176,7 @@ class NeuronGradUnit(wiring.Component):
             history.first.eq(done.tag.step == cfg.timesteps - 1),
             history.bits.eq(Cat(self.result[n : n + width - 1].any() for n in range(0, cfg.row_bits, width))),
             history.en.eq(final),
-            word.eq(self.dst + done.tag.address),
+            word.eq(job.dst + done.tag.address),
             self.error_address.eq(Cat(done.tag.step[: cfg.step_bits], word)),
             self.error_en.eq(final),
             self.errors.eq(self.result),

@@ -1,6 +1,7 @@
 """The weight-gradient engine: ``dW += sum_t d[t] (x) s[t]``, spikes select the accumulators that take an error row."""
 
 from amaranth.hdl import Const, Module
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
@@ -8,7 +9,9 @@ from hw.skeleton.drains import DirtyDrain
 from hw.skeleton.engine import Engine
 from hw.skeleton.fetch import Fetch
 from hw.skeleton.payloads import Payloads
+from hw.skeleton.queue import DrainQueue, neuron_item
 from hw.skeleton.walker import BlockWalker
+from hw.streams import link
 
 
 class WeightGradEngine(Engine):
@@ -18,10 +21,14 @@ class WeightGradEngine(Engine):
     memory at its first spike and returns there after its last. The sum's order: ascending sample, ascending output
     position, ascending timestep.
 
+    Between jobs, the reduce unit may use the array: its operations come through ``reduce`` while ``reducing``, and what
+    they drain leaves through ``reduced`` as well.
+
     Members beside those of :class:`Engine`
     ---------------------------------------
     read_tile, read_beat, read_en, read_data : read port for gradients, ``cols`` rows of ``lanes``
     write_tile, write_beat, write_en, write_data : write port for gradients
+    reducing : In(1); reduce : stream of operations; reduced : stream of rows; held : Out(1), some are still to leave
     """
 
     has_operand = True
@@ -43,8 +50,22 @@ class WeightGradEngine(Engine):
                 "write_beat": Out(beat),
                 "write_en": Out(1),
                 "write_data": Out(values),
+                "reducing": In(1),
+                "reduce": In(stream.Signature(payloads.op)),
+                "reduced": Out(stream.Signature(neuron_item(payloads))),
+                "held": Out(1),
             },
         )
+
+    def connect_operations(self, m: Module, source, sink):
+        with m.If(self.reducing):
+            m.d.comb += [
+                sink.payload.eq(self.reduce.payload),
+                sink.valid.eq(self.reduce.valid),
+                self.reduce.ready.eq(sink.ready),
+            ]
+        with m.Else():
+            m.d.comb += [sink.payload.eq(source.payload), sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
 
     def connect_operand(self, m: Module, fetch: Fetch):
         op = fetch.i.payload
@@ -59,11 +80,17 @@ class WeightGradEngine(Engine):
         array = self.array
         tag = array.drained.tag
         cols_bits = (self.payloads.cols - 1).bit_length()
+        m.submodules.queue = queue = DrainQueue(self.payloads, array.latency)
         m.d.comb += [
-            array.drain_ready.eq(1),
+            queue.issued.eq(self.reducing & array.i.valid & array.i.ready),
+            queue.drained.eq(array.drained),
+            queue.drained_valid.eq(array.drained_valid & self.reducing),
+            self.held.eq(array.i.valid | queue.busy),
+            array.drain_ready.eq(queue.ready | ~self.reducing),
             self.write_tile.eq(tag.address),
             self.write_beat.eq(tag.step >> cols_bits),
             self.write_en.eq(array.drained_valid),
             self.write_data.eq(array.drained.values),
         ]
+        link(m, queue.o, self.reduced)
         return Const(0)

@@ -5,7 +5,7 @@ from enum import IntEnum
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.layouts import Field, WordLayout
+from hw.layouts import ROUTE, WordLayout
 from hw.noc.config import MeshConfig
 
 
@@ -17,13 +17,6 @@ class Mode(IntEnum):
     HOST = 2  # the host; (x, y) is the sender
     BROADCAST = 3  # every core; only the host sends it
 
-
-ROUTE = (
-    Field("mode", 2, "who gets the packet, see Mode"),
-    Field("x", 3, "column of the core, or the low bits of the group's number, or the sender's column"),
-    Field("y", 3, "row of the core, or the high bits of the group's number, or the sender's row"),
-)
-"""The fields that routers read: the lowest bits of a packet's first flit."""
 
 ROUTE_LAYOUT = WordLayout("route", [list(ROUTE)])
 

@@ -15,14 +15,15 @@ class ProcessingArray(wiring.Component):
     """LANES x COLS processing elements: ``accumulator[entry] += row`` in every column that the mask selects.
 
     With ``multiply``, the row is first multiplied by the column's operand; where the row is zero, nothing is added. A
-    column outside the mask adds -0, which
-    leaves every value's bits unchanged. An accumulator's next addition may start ``add_stages + 1`` cycles after the
+    column outside the mask adds -0, which leaves every value's bits unchanged. An accumulator's next addition may start ``add_stages + 1`` cycles after the
     last; an operation that comes sooner waits, nothing else does.
 
     Members
     -------
     i : stream of operations
     operand : In, what multiplies the row, per column (with ``multiply``)
+    take : In(1), a row of ``partials`` is added to every value that is drained (with ``multiply``)
+    partials : stream of rows, one per drain
     initial : In, where an accumulator starts (weight_grad: the gradient so far; otherwise zero)
     drain_ready : In(1), a drained value has a place to go
     drained, drained_valid : Out, values that leave
@@ -36,6 +37,8 @@ class ProcessingArray(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(payloads.op)),
             "operand": In(payloads.operand),
+            "take": In(1),
+            "partials": In(stream.Signature(payloads.cfg.row_bits)),
             "initial": In(payloads.drained["values"].shape),
             "drain_ready": In(1),
             "drained": Out(payloads.drained),
@@ -69,7 +72,7 @@ class ProcessingArray(wiring.Component):
             m.d.sync += [next_valid.eq(valid), next_entry.eq(entry)]
         m.d.comb += [
             hazard.eq(~op.first & Cat(valid & (entry == op.entry) for valid, entry in recent).any()),
-            self.i.ready.eq(~hazard & (self.drain_ready | ~op.drain)),
+            self.i.ready.eq(~hazard & (~op.drain | self.drain_ready & (self.partials.valid | ~self.take))),
             self.stalled.eq(self.i.valid & ~self.i.ready),
             fire.eq(self.i.valid & self.i.ready),
         ]
@@ -84,12 +87,16 @@ class ProcessingArray(wiring.Component):
             return value
 
         delays = []
-        control = Cat(op.entry, op.first, op.mask)
+        taking = op.drain & self.take
+        mask = Mux(taking, 1 << op.tag.col, op.mask) if self.multiply else op.mask
+        m.d.comb += self.partials.ready.eq(fire & taking)
+        control = Cat(op.entry, op.first, mask[:cols])
         before = cfg.mul_stages if self.multiply else 0
         at_add = delay(Cat(fire, control), before)
         # A weight of zero adds nothing, even to an error that has overflowed: lanes without a channel hold zeros
         weights = [op.row[low : low + width - 1].any() for low in range(0, cfg.row_bits, width)]
         present_lanes = delay(Cat(weights), before) if self.multiply else None
+        partial = delay(Cat(self.partials.payload, taking), before) if self.multiply else None
         add_entry = at_add[1 : 1 + cfg.entry_bits]
         add_first = at_add[1 + cfg.entry_bits]
         add_mask = at_add[2 + cfg.entry_bits :]
@@ -125,6 +132,7 @@ class ProcessingArray(wiring.Component):
                     )
                     m.d.comb += [mul.a.eq(value), mul.b.eq(self.operand[col])]
                     value = Mux(present_lanes[lane], mul.o, fmt.negative_zero)
+                    value = Mux(partial[cfg.row_bits], partial[low : low + width], value)
                 m.submodules[f"add_{col}_{lane}"] = add = FloatAdd(fmt, cfg.add_stages)
                 at = col * cfg.row_bits + low
                 m.d.comb += [

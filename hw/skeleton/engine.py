@@ -35,7 +35,7 @@ class Engine(wiring.Component):
 
     Members
     -------
-    job, src, aux, start : In, what to do, as of :func:`hw.skeleton.walker.walker_ports`
+    job, start : In, what to do, as of :func:`hw.skeleton.walker.walker_ports`
     busy : Out(1), from ``start`` until every drained value has left the array
     word_address, word_en, word_data : read port for spike words (backward: error masks)
     row_tile, row_number, row_en, row_data : read port for rows
@@ -51,8 +51,6 @@ class Engine(wiring.Component):
         cfg = payloads.cfg
         super().__init__({
             "job": In(JOB.shape()),
-            "src": In(cfg.address_bits),
-            "aux": In(cfg.address_bits),
             "start": In(1),
             "busy": Out(1),
             "word_address": Out(cfg.address_bits),
@@ -66,6 +64,10 @@ class Engine(wiring.Component):
             "nonfinite": Out(1),
             **ports,
         })  # fmt: skip
+
+    def connect_operations(self, m: Module, source, sink):
+        """Give the array its operations: those of the walker's rows."""
+        link(m, source, sink)
 
     def connect_operand(self, m: Module, fetch: Fetch):
         """Read the second operand of ``fetch.i.payload`` with ``fetch.en`` and give it to the array."""
@@ -94,7 +96,7 @@ class Engine(wiring.Component):
         held = []
         if self.has_operand:
             m.submodules.operand = fetch = Fetch(payloads.op)
-            link(m, beats.o, fetch.i)
+            self.connect_operations(m, beats.o, fetch.i)
             link(m, fetch.o, array.i)
             self.connect_operand(m, fetch)
             held.append(fetch.o.valid)
@@ -107,8 +109,6 @@ class Engine(wiring.Component):
         running = Signal()
         m.d.comb += [
             walker.job.eq(job),
-            walker.src.eq(self.src),
-            walker.aux.eq(self.aux),
             walker.start.eq(self.start),
             self.word_address.eq(gather.address),
             self.word_en.eq(gather.en),

@@ -11,15 +11,12 @@ from hw.skeleton.payloads import Payloads
 def walker_ports(payloads: Payloads) -> dict:
     """The ports of every walker.
 
-    job : In, what to walk; src, aux : In, first words that are read and (weight_grad) multiplied, for this sample
+    job : In, what to walk
     start : In(1), a pulse; busy : Out(1), requests are still to come
     o : stream of word requests
     """
-    address = payloads.cfg.address_bits
     return {
         "job": In(JOB.shape()),
-        "src": In(address),
-        "aux": In(address),
         "start": In(1),
         "busy": Out(1),
         "o": Out(stream.Signature(payloads.request)),
@@ -81,7 +78,7 @@ class TapWalker(wiring.Component):
                 px.eq(Mux(job.stride2, at << 1, at) + kx - job.padding),
                 exact.eq(1),
             ]
-        inside, address = pixel_address(m, cfg, job, self.src, py, px, block)
+        inside, address = pixel_address(m, cfg, job, job.src, py, px, block)
 
         # How far the loops go, innermost first
         words, groups = Signal(4), Signal(8)
@@ -175,7 +172,7 @@ class BlockWalker(wiring.Component):
             py.eq(Mux(job.stride2, y << 1, y) + ky - job.padding),
             px.eq(Mux(job.stride2, x << 1, x) + kx - job.padding),
         ]
-        inside, address = pixel_address(m, cfg, job, self.src, py, px, block)
+        inside, address = pixel_address(m, cfg, job, job.src, py, px, block)
 
         words, groups = Signal(4), Signal(8)
         m.d.comb += [
@@ -197,7 +194,7 @@ class BlockWalker(wiring.Component):
             request.fetch.eq(inside & ~bias),
             request.ones.eq(bias),
             request.last.eq(last_word),
-            request.meta.tile.eq(self.aux + (y * job.dst_x + x) * job.groups + group),
+            request.meta.tile.eq(job.aux + (y * job.dst_x + x) * job.groups + group),
             request.meta.dst.eq(tile + group),
             request.meta.groups.eq(groups),
             request.meta.words.eq(words),

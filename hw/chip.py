@@ -1,0 +1,137 @@
+"""A chip: cores on a mesh, and the host's end of it."""
+
+from dataclasses import replace
+
+from amaranth.hdl import Instance, Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import CoreConfig
+from hw.core import Core
+from hw.errors import TridentError
+from hw.generate import emit, ports
+from hw.layouts import QUEUES
+from hw.noc.config import MeshConfig
+from hw.noc.flits import flit_layout, link_signature
+from hw.noc.host_tile import HostTile
+from hw.noc.mesh import Mesh, emit_mesh
+from hw.spaces import PORTS, space_bits
+
+
+def mesh_for(cfg: CoreConfig, mesh: MeshConfig | None = None) -> MeshConfig:
+    """``mesh``, or one core, with packets and buffers that are long enough for the core's memories."""
+    mesh = mesh or MeshConfig(width=1, height=1)
+    needed = 1 + max(-(-bits // mesh.flit) for bits in space_bits(cfg).values())
+    packet = max(mesh.packet, 1 << (needed - 1).bit_length())
+    return replace(mesh, packet=packet, buffers=max(mesh.buffers, packet))
+
+
+def check_pair(cfg: CoreConfig, mesh: MeshConfig):
+    """Raise :class:`TridentError` unless the longest packet holds an element of each of the core's memories."""
+    for space, bits in space_bits(cfg).items():
+        needed = -(-bits // mesh.flit) + 1
+        if needed > mesh.packet:
+            raise TridentError(
+                f"an element of {space.name.lower()} has {bits} bits: a packet needs {needed} flits of {mesh.flit} bits, "
+                f"packet is {mesh.packet}"
+            )
+
+
+class Fabric(wiring.Component):
+    """All of a chip but its cores: host tile and mesh. A single core is connected without a router.
+
+    Members
+    -------
+    i, o : streams of flits, the host's
+    to0, from0, ... : links to and from each core
+    table0_en, table0_address, table0_data, ... : In, write port of the multicast table of each core's router
+    """
+
+    def __init__(self, mesh: MeshConfig, instances: bool = False):
+        """``instances``: refer to the mesh's module, which is emitted by itself."""
+        self.mesh, self.instances = mesh, instances
+        flits = stream.Signature(flit_layout(mesh))
+        members = {"i": In(flits), "o": Out(flits)}
+        for n in range(mesh.cores):
+            members |= {
+                f"to{n}": Out(link_signature(mesh)),
+                f"from{n}": In(link_signature(mesh)),
+                f"table{n}_en": In(1),
+                f"table{n}_address": In(range(max(mesh.groups, 2))),
+                f"table{n}_data": In(PORTS),
+            }
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        mesh = self.mesh
+        m.submodules.host_tile = tile = HostTile(mesh)
+        wiring.connect(m, wiring.flipped(self.i), tile.i)
+        wiring.connect(m, tile.o, wiring.flipped(self.o))
+        if mesh.cores == 1:
+            wiring.connect(m, tile.up, wiring.flipped(self.to0))
+            wiring.connect(m, wiring.flipped(self.from0), tile.down)
+            return m
+        routers = Mesh(mesh)
+        m.submodules.mesh = Instance("mesh", **ports(routers)) if self.instances else routers
+        wiring.connect(m, tile.up, routers.host_i)
+        wiring.connect(m, routers.host_o, tile.down)
+        for n in range(mesh.cores):
+            wiring.connect(m, wiring.flipped(getattr(self, f"from{n}")), getattr(routers, f"i{n}"))
+            wiring.connect(m, getattr(routers, f"o{n}"), wiring.flipped(getattr(self, f"to{n}")))
+            for part in ("en", "address", "data"):
+                m.d.comb += getattr(routers, f"table_{part}{n}").eq(getattr(self, f"table{n}_{part}"))
+        return m
+
+
+class Chip(wiring.Component):
+    """Cores on a mesh behind one stream of packets.
+
+    Members
+    -------
+    i, o : streams of flits, whole packets from and to the host, see docs/protocol.md
+    active : Out, what each core's queues do, core 0 lowest
+    """
+
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig, instances: bool = False):
+        """``instances``: refer to the modules of core and mesh, which are emitted by themselves (:func:`emit_chip`)."""
+        check_pair(cfg, mesh)
+        self.cfg, self.mesh, self.instances = cfg, mesh, instances
+        flits = stream.Signature(flit_layout(mesh))
+        super().__init__({"i": In(flits), "o": Out(flits), "active": Out(len(QUEUES) * mesh.cores)})
+
+    def elaborate(self, platform):
+        m = Module()
+        mesh = self.mesh
+        m.submodules.fabric = fabric = Fabric(mesh, self.instances)
+        wiring.connect(m, wiring.flipped(self.i), fabric.i)
+        wiring.connect(m, fabric.o, wiring.flipped(self.o))
+        for n in range(mesh.cores):
+            core = Core(self.cfg, mesh)
+            m.submodules[f"core{n}"] = Instance("core", **ports(core)) if self.instances else core
+            wiring.connect(m, getattr(fabric, f"to{n}"), core.i)
+            wiring.connect(m, core.o, getattr(fabric, f"from{n}"))
+            x, y = mesh.position(n)
+            m.d.comb += [core.x.eq(x), core.y.eq(y), self.active.word_select(n, len(QUEUES)).eq(core.active)]
+            for part in ("en", "address", "data"):
+                m.d.comb += getattr(fabric, f"table{n}_{part}").eq(getattr(core, f"table_{part}"))
+        return m
+
+
+def emit_fabric(mesh: MeshConfig) -> str:
+    """Verilog of a :class:`Fabric`, top module ``fabric``."""
+    parts = [emit_mesh(mesh)] if mesh.cores > 1 else []
+    return "\n".join([*parts, emit(Fabric(mesh, instances=True), "fabric")])
+
+
+def emit_chip(cfg: CoreConfig, mesh: MeshConfig, core: str | None = None) -> str:
+    """Verilog of a :class:`Chip`, top module ``chip``; core and router are written once, however many
+    there are.
+
+    ``core``: the Verilog of the core, if it is known already.
+    """
+    check_pair(cfg, mesh)
+    parts = [core or emit(Core(cfg, mesh), "core")]
+    if mesh.cores > 1:
+        parts.append(emit_mesh(mesh))
+    return "\n".join([*parts, emit(Chip(cfg, mesh, instances=True), "chip")])

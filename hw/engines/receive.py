@@ -1,0 +1,70 @@
+"""The receive unit: errors that other cores have summed become the errors of this core's neurons."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import CoreConfig
+from hw.layouts import JOB
+from hw.skeleton.drains import TimeDrain
+from hw.skeleton.payloads import Payloads
+from hw.skeleton.queue import neuron_item
+
+
+class ReceiveUnit(wiring.Component):
+    """Give every row that comes in the place that it had when it left the backward engine of the core that sent it.
+
+    That engine drains tile by tile: for every image row, every ``words`` neighbouring positions, every pass over the
+    groups, all timesteps from the last one on. One row per cycle.
+
+    Members
+    -------
+    job : In, the image (``dst_y``, ``dst_x``), ``words``, ``groups`` and ``pass_groups`` as in the sender's job
+    start : In(1), a pulse; busy : Out(1)
+    i : stream of rows
+    o : stream of rows of e with their tags
+    """
+
+    def __init__(self, cfg: CoreConfig):
+        self.cfg = cfg
+        self.payloads = Payloads(cfg, "backward")
+        super().__init__({
+            "job": In(JOB.shape()),
+            "start": In(1),
+            "busy": Out(1),
+            "i": In(stream.Signature(cfg.row_bits)),
+            "o": Out(stream.Signature(neuron_item(self.payloads))),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, job = self.cfg, self.job
+        m.submodules.drain = drain = TimeDrain(self.payloads, descending=True)
+        y, x = Signal(8), Signal(8)
+        group = Signal(cfg.address_bits)
+        pixel = Signal(cfg.address_bits)  # first word of the first position
+        words, groups = Signal(cfg.words.bit_length()), Signal(8)
+        m.d.comb += [
+            words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words)),
+            groups.eq(Mux(group + job.pass_groups > job.groups, job.groups - group, job.pass_groups)),
+            drain.meta.dst.eq(pixel + group),
+            drain.meta.words.eq(words),
+            drain.meta.groups.eq(groups),
+            drain.groups.eq(job.groups),
+            drain.step.eq(self.o.valid & self.o.ready),
+            self.o.payload.row.eq(self.i.payload),
+            self.o.payload.tag.eq(drain.tag),
+            self.o.valid.eq(self.busy & self.i.valid),
+            self.i.ready.eq(self.busy & self.o.ready),
+        ]
+        with m.If(self.start):
+            m.d.sync += [self.busy.eq(1), *(s.eq(0) for s in (y, x, group, pixel))]
+        with m.Elif(drain.step & drain.last):
+            m.d.sync += group.eq(group + groups)
+            with m.If(group + groups == job.groups):
+                m.d.sync += [group.eq(0), x.eq(x + words), pixel.eq(pixel + words * job.groups)]
+                with m.If(x + words == job.dst_x):
+                    m.d.sync += [x.eq(0), y.eq(y + 1)]
+                    with m.If(y + 1 == job.dst_y):
+                        m.d.sync += self.busy.eq(0)
+        return m

@@ -1,0 +1,243 @@
+"""Packets that come to a core: what each of them does."""
+
+from amaranth.hdl import Array, Const, Module, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import CoreConfig
+from hw.layouts import ANSWER, HEADER, PUT, ROWS, TOKEN, WORD, Packet, Rows, Space
+from hw.noc.config import MeshConfig
+from hw.noc.flits import Mode, flit_layout, link_signature
+from hw.noc.packing import Packing, Unpack
+from hw.spaces import space_bits
+
+ADDRESS_BITS = 17
+
+
+class Ejector(wiring.Component):
+    """Carry out the packets of a core one after another.
+
+    Every packet is taken without waiting for anything that other cores do, but for READ, whose answer must leave first:
+    the network relies on that. Spikes wait for a free cycle of their memory; rows find a place, because their sender
+    has asked for it; other memories are for packets only while no engine uses them. One flit per cycle, for narrow items
+    one item per cycle.
+
+    Members
+    -------
+    i : link from the router; x, y : In, the core's position
+    select : Out, one bit per space that is read or written; write : Out(1); address, wdata : Out; rdata : In, per
+        space, one cycle after the address
+    word_address, word_en, word : Out, spikes from other cores; word_ready : In(1), their memory takes them
+    rows : streams of rows from other cores, by :class:`hw.layouts.Rows`, with the end of their packet
+    token, value, token_en : Out, a token
+    credit : Out(1), a packet of rows has been taken
+    arm, start, samples : Out, for the sequencer
+    halted : In(1), a pulse; status : In(32), told to the host
+    answer : stream of flits to the host
+    """
+
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
+        self.cfg, self.mesh = cfg, mesh
+        self.bits = space_bits(cfg)
+        self.element_bits = mesh.flit * max(-(-bits // mesh.flit) for bits in self.bits.values())
+        self.spikes, self.packed_rows = Packing(mesh, cfg.spike_bits), Packing(mesh, cfg.row_bits)
+        super().__init__({
+            "i": In(link_signature(mesh)),
+            "x": In(3),
+            "y": In(3),
+            "select": Out(len(Space)),
+            "write": Out(1),
+            "address": Out(ADDRESS_BITS),
+            "wdata": Out(self.element_bits),
+            "rdata": In(self.element_bits).array(len(Space)),
+            "word_address": Out(cfg.address_bits),
+            "word_en": Out(1),
+            "word": Out(cfg.spike_bits),
+            "word_ready": In(1),
+            "rows": Out(stream.Signature(self.packed_rows.item_layout())).array(len(Rows)),
+            "token": Out(5),
+            "value": Out(16),
+            "token_en": Out(1),
+            "credit": Out(1),
+            "arm": Out(1),
+            "start": Out(1),
+            "samples": Out(WORD),
+            "halted": In(1),
+            "status": In(WORD),
+            "answer": Out(stream.Signature(flit_layout(mesh))),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        mesh = self.mesh
+        # Places for every channel; what the channels bring is taken in the order in which it came
+        shape = flit_layout(mesh)
+        m.submodules.places = places = fifo.SyncFIFO(
+            width=shape.size + len(self.i.channel), depth=mesh.buffers * mesh.channels
+        )
+        flit = Signal(shape)
+        valid, take = places.r_rdy, places.r_en
+        m.d.comb += [
+            places.w_data.eq(self.i.flit.as_value() | self.i.channel << shape.size),
+            places.w_en.eq(self.i.valid),
+            flit.eq(places.r_data[: shape.size]),
+        ]
+        m.d.sync += self.i.credit.eq((take & valid) << (places.r_data[shape.size :] if mesh.channels > 1 else 0))
+
+        header = Signal(WORD)
+        packet = HEADER.shape()(flit.data[:WORD])
+        current = HEADER.shape()(header)
+        pieces = Array(Const(-(-self.bits[space] // mesh.flit), 8) for space in Space)[current.space]
+        piece, left = Signal(8), Signal(16)
+        buffer = Signal(self.element_bits)
+        chosen = Signal(len(Space))
+        placed = Signal(self.element_bits)
+        incoming = TOKEN.shape()(flit.data[:WORD])
+        m.d.comb += [
+            chosen.eq(1 << current.space),
+            placed.eq(buffer),
+            self.wdata.eq(placed),
+            self.samples.eq(flit.data),
+            self.token.eq(incoming.token),
+            self.value.eq(incoming.value),
+        ]
+        for n in range(self.element_bits // mesh.flit):  # a written element is built with its first flit lowest
+            with m.If(piece == n):
+                m.d.comb += placed[n * mesh.flit : (n + 1) * mesh.flit].eq(flit.data)
+
+        m.submodules.unpack_spikes = spikes = Unpack(self.spikes)
+        m.submodules.unpack_rows = rows = Unpack(self.packed_rows)
+        channel = ROWS.shape()(header).channel
+        word_address = Signal(self.cfg.address_bits)
+        m.d.comb += [
+            spikes.i.payload.eq(flit),
+            spikes.rest.eq(PUT.shape()(header).rest),
+            spikes.o.ready.eq(self.word_ready),
+            self.word.eq(spikes.o.payload.item),
+            self.word_en.eq(spikes.o.valid),
+            self.word_address.eq(word_address),
+            rows.i.payload.eq(flit),
+            rows.rest.eq(ROWS.shape()(header).rest),
+            rows.o.ready.eq(Array(queue.ready for queue in self.rows)[channel]),
+        ]
+        for n, queue in enumerate(self.rows):
+            m.d.comb += [queue.payload.eq(rows.o.payload), queue.valid.eq(rows.o.valid & (channel == n))]
+
+        halted, told = Signal(), Signal()
+        with m.If(self.halted):
+            m.d.sync += halted.eq(1)
+        in_packet = Signal(range(mesh.packet))
+        notice = Signal(ANSWER.shape())
+        m.d.comb += [
+            notice.mode.eq(Mode.HOST),
+            notice.x.eq(self.x),
+            notice.y.eq(self.y),
+            notice.packet.eq(Packet.ANSWER),
+        ]
+        with m.FSM():
+            with m.State("HEADER"):
+                m.d.comb += take.eq(~halted)
+                with m.If(halted):
+                    m.next = "HALTED"
+                with m.Elif(valid):
+                    m.d.sync += [header.eq(flit.data), self.address.eq(packet.address), piece.eq(0)]
+                    m.d.sync += word_address.eq(PUT.shape()(flit.data[:WORD]).address)
+                    with m.Switch(packet.packet):
+                        with m.Case(Packet.WRITE):
+                            m.next = "WRITE"
+                        with m.Case(Packet.READ):
+                            m.next = "COUNT"
+                        with m.Case(Packet.START):
+                            m.d.comb += self.arm.eq(flit.last)
+                            with m.If(~flit.last):
+                                m.next = "START"
+                        with m.Case(Packet.SPIKES):
+                            m.next = "SPIKES"
+                        with m.Case(Packet.ROWS):
+                            m.next = "ROWS"
+                        with m.Case(Packet.TOKEN):
+                            m.d.comb += self.token_en.eq(1)
+                        with m.Case(Packet.CREDIT):
+                            m.d.comb += self.credit.eq(1)
+            with m.State("START"):
+                m.d.comb += [take.eq(1), self.start.eq(valid)]
+                with m.If(valid):
+                    m.next = "HEADER"
+            with m.State("SPIKES"):
+                end = Signal(name="spikes_end")  # all flits of the packet are taken
+                m.d.comb += [spikes.i.valid.eq(valid & ~end), take.eq(spikes.i.ready & ~end)]
+                with m.If(valid & take & flit.last):
+                    m.d.sync += end.eq(1)
+                with m.If(spikes.o.valid & spikes.o.ready):
+                    m.d.sync += word_address.eq(word_address + 1)
+                    with m.If(spikes.o.payload.last):
+                        m.d.sync += end.eq(0)
+                        m.next = "HEADER"
+            with m.State("ROWS"):
+                end = Signal(name="rows_end")
+                m.d.comb += [rows.i.valid.eq(valid & ~end), take.eq(rows.i.ready & ~end)]
+                with m.If(valid & take & flit.last):
+                    m.d.sync += end.eq(1)
+                with m.If(rows.o.valid & rows.o.ready & rows.o.payload.last):
+                    m.d.sync += end.eq(0)
+                    m.next = "HEADER"
+            with m.State("WRITE"):
+                m.d.comb += take.eq(1)
+                with m.If(valid):
+                    m.d.sync += [buffer.eq(placed), piece.eq(piece + 1)]
+                    with m.If(piece + 1 == pieces):
+                        m.d.comb += [self.select.eq(chosen), self.write.eq(1)]
+                        m.d.sync += [piece.eq(0), self.address.eq(self.address + 1)]
+                    with m.If(flit.last):
+                        m.next = "HEADER"
+            with m.State("COUNT"):
+                m.d.comb += take.eq(1)
+                m.d.sync += [left.eq(flit.data), in_packet.eq(0)]
+                with m.If(valid):
+                    m.next = "READ"
+            with m.State("READ"):
+                m.d.comb += self.select.eq(chosen)
+                m.next = "TAKE"
+            with m.State("TAKE"):
+                m.d.sync += [
+                    buffer.eq(Array(self.rdata)[current.space]),
+                    left.eq(left - 1),
+                    self.address.eq(self.address + 1),
+                ]
+                m.next = "ANSWER"
+            with m.State("ANSWER"):
+                opening = in_packet == 0
+                end = (piece + 1 == pieces) & (left == 0)
+                m.d.comb += [
+                    self.answer.valid.eq(1),
+                    self.answer.payload.data.eq(buffer[: mesh.flit]),
+                    self.answer.payload.last.eq((in_packet == mesh.packet - 1) | end),
+                ]
+                with m.If(opening):
+                    m.d.comb += [self.answer.payload.data.eq(notice), self.answer.payload.last.eq(0)]
+                with m.If(self.answer.ready):
+                    m.d.sync += in_packet.eq(in_packet + 1)
+                    with m.If(~opening):
+                        m.d.sync += [buffer.eq(buffer >> mesh.flit), piece.eq(piece + 1)]
+                        with m.If(self.answer.payload.last):
+                            m.d.sync += in_packet.eq(0)
+                        with m.If(piece + 1 == pieces):
+                            m.d.sync += piece.eq(0)
+                            m.next = "READ"
+                            with m.If(left == 0):
+                                m.next = "HEADER"
+            with m.State("HALTED"):
+                m.d.comb += [
+                    self.answer.valid.eq(1),
+                    self.answer.payload.data.eq(notice),
+                    self.answer.payload.last.eq(told),
+                    notice.kind.eq(1),
+                ]
+                with m.If(told):
+                    m.d.comb += self.answer.payload.data.eq(self.status)
+                with m.If(self.answer.ready):
+                    m.d.sync += told.eq(~told)
+                    with m.If(told):
+                        m.d.sync += halted.eq(0)
+                        m.next = "HEADER"
+        return m

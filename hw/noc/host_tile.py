@@ -1,0 +1,151 @@
+"""The host's end of the network: packets in and out, room for samples, and the barrier of all cores."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import fifo, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.layouts import COMMAND, HEADER, TOKEN, WORD, Command, Packet, Token
+from hw.noc.config import MeshConfig
+from hw.noc.flits import Mode, flit_layout, link_signature
+from hw.noc.inject import Injector
+
+ROOM_BITS = 4
+
+
+class HostTile(wiring.Component):
+    """Pass packets between the host and the cores, and do what the host needs not be asked for.
+
+    - It knows for how many samples each core has room: INPUT_FREE tokens that cores give to the host add to it, the
+      command WAIT takes from it. A WAIT that has waited for LIMIT gives up: samples are then dropped, so that the host
+      can still read what the cores wait for.
+    - It collects the GO tokens of as many cores as VOTERS says; then every core gets GO with all their faults.
+
+    Members
+    -------
+    i, o : streams of flits, whole packets from and to the host
+    up : link to the router; down : link from it
+    """
+
+    def __init__(self, mesh: MeshConfig):
+        self.mesh = mesh
+        super().__init__({
+            "i": In(stream.Signature(flit_layout(mesh))),
+            "o": Out(stream.Signature(flit_layout(mesh))),
+            "up": Out(link_signature(mesh)),
+            "down": In(link_signature(mesh)),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        mesh = self.mesh
+        shape = flit_layout(mesh)
+        m.submodules.injector = injector = Injector(mesh, 2)
+        wiring.connect(m, injector.o, wiring.flipped(self.up))
+        packets, go = injector.i
+        m.submodules.room = room = memory.Memory(shape=ROOM_BITS, depth=64, init=[])
+        read, write = room.read_port(domain="comb"), room.write_port()
+        place = Signal(6)  # whose room is read or written in this cycle
+        m.d.comb += [read.addr.eq(place), write.addr.eq(place)]
+
+        # From the cores
+        m.submodules.places = places = fifo.SyncFIFO(
+            width=shape.size + len(self.down.channel), depth=mesh.buffers * mesh.channels
+        )
+        flit = Signal(shape)
+        token = TOKEN.shape()(flit.data[:WORD])
+        inside = Signal()  # a packet for the host is under way
+        m.d.comb += [
+            places.w_data.eq(self.down.flit.as_value() | self.down.channel << shape.size),
+            places.w_en.eq(self.down.valid),
+            flit.eq(places.r_data[: shape.size]),
+        ]
+        leaving = places.r_rdy & places.r_en
+        m.d.sync += self.down.credit.eq(leaving << (places.r_data[shape.size :] if mesh.channels > 1 else 0))
+        is_token = places.r_rdy & ~inside & (token.packet == Packet.TOKEN)
+        frees = is_token & (token.token != Token.GO)
+        votes, voters = Signal(7), Signal(7)
+        faults = Signal(16)
+        complete = Signal()
+        m.d.comb += [
+            complete.eq((votes == voters) & voters.any()),
+            self.o.payload.eq(flit),
+            self.o.valid.eq(places.r_rdy & ~is_token),
+            places.r_en.eq(Mux(is_token, frees | ~complete, self.o.ready)),
+        ]
+        with m.If(leaving & ~is_token):
+            m.d.sync += inside.eq(~flit.last)
+        with m.If(leaving & is_token & ~frees):
+            m.d.sync += [votes.eq(votes + 1), faults.eq(faults | token.value)]
+
+        # The barrier
+        answer = Signal(TOKEN.shape())
+        m.d.comb += [
+            answer.mode.eq(Mode.BROADCAST),
+            answer.packet.eq(Packet.TOKEN),
+            answer.token.eq(Token.GO),
+            answer.value.eq(faults),
+            go.payload.data.eq(answer),
+            go.payload.last.eq(1),
+            go.valid.eq(complete),
+        ]
+        with m.If(go.valid & go.ready):
+            m.d.sync += [votes.eq(0), faults.eq(0)]
+
+        # From the host
+        header = HEADER.shape()(self.i.payload.data[:WORD])
+        command = COMMAND.shape()(self.i.payload.data[:WORD])
+        limit, waited = Signal(16, init=0xFFFF), Signal(26)
+        stuck = Signal()
+        sample = (header.packet == Packet.SPIKES) | (header.packet == Packet.TOKEN)
+        m.d.comb += packets.payload.eq(self.i.payload)
+        with m.If(frees):
+            m.d.comb += [place.eq(token.as_value()[2:8]), write.data.eq(read.data + 1), write.en.eq(1)]
+        with m.FSM():
+            with m.State("HEADER"):
+                with m.If(self.i.valid):
+                    with m.If(header.mode == Mode.HOST):
+                        m.d.sync += waited.eq(waited + 1)
+                        with m.Switch(header.packet):
+                            with m.Case(Command.FREE):
+                                with m.If(~frees):
+                                    m.d.comb += [
+                                        place.eq(command.as_value()[2:8]),
+                                        write.data.eq(command.value),
+                                        write.en.eq(1),
+                                        self.i.ready.eq(1),
+                                    ]
+                            with m.Case(Command.WAIT):
+                                with m.If(~frees):
+                                    m.d.comb += place.eq(command.as_value()[2:8])
+                                    with m.If(read.data.any() & ~stuck):
+                                        m.d.comb += [write.data.eq(read.data - 1), write.en.eq(1)]
+                                    m.d.comb += self.i.ready.eq(read.data.any() | stuck)
+                                with m.If(waited[10:] == limit):
+                                    m.d.sync += stuck.eq(1)
+                            with m.Case(Command.VOTERS):
+                                m.d.comb += self.i.ready.eq(1)
+                                m.d.sync += [voters.eq(command.value), votes.eq(0), faults.eq(0)]
+                            with m.Case(Command.LIMIT):
+                                m.d.comb += self.i.ready.eq(1)
+                                m.d.sync += [limit.eq(command.value), stuck.eq(0)]
+                            with m.Default():
+                                m.d.comb += self.i.ready.eq(1)
+                        with m.If(self.i.ready):
+                            m.d.sync += waited.eq(0)
+                    with m.Elif(stuck & sample):
+                        m.d.comb += self.i.ready.eq(1)
+                        with m.If(~self.i.payload.last):
+                            m.next = "DROP"
+                    with m.Else():
+                        m.d.comb += [packets.valid.eq(1), self.i.ready.eq(packets.ready)]
+                        with m.If(packets.ready & ~self.i.payload.last):
+                            m.next = "PASS"
+            with m.State("PASS"):
+                m.d.comb += [packets.valid.eq(self.i.valid), self.i.ready.eq(packets.ready)]
+                with m.If(self.i.valid & self.i.ready & self.i.payload.last):
+                    m.next = "HEADER"
+            with m.State("DROP"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(self.i.valid & self.i.payload.last):
+                    m.next = "HEADER"
+        return m

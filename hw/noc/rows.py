@@ -1,0 +1,174 @@
+"""Rows of numbers from core to core: errors, partial sums, gradients."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import CoreConfig
+from hw.layouts import HEADER, JOB, ROWS, Packet, Space
+from hw.noc.config import MeshConfig
+from hw.noc.flits import flit_layout
+from hw.noc.packing import Packing
+
+CREDITS = 2  # packets that a queue of rows holds
+
+
+class RowSender(wiring.Component):
+    """Send rows as packets to one queue of rows, or, for ``final`` jobs, into the targets' gradient memories.
+
+    Packets are as long as they can be; the last may be shorter. There are never more packets under way than the queue
+    has places for. Up to ``per_flit`` rows per cycle pair; a packet is sent while no row is taken.
+
+    Members
+    -------
+    job : In, target and channel, and tile (``final``); start : In(1), a pulse: the first row goes to the job's tile
+    i : stream of rows; ending : In(1), no more rows come
+    busy : Out(1), rows are held or, but for ``final``, not taken yet
+    credit : In(1), a packet has been taken
+    o : stream of flits
+    """
+
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
+        self.cfg, self.mesh = cfg, mesh
+        super().__init__({
+            "job": In(JOB.shape()),
+            "start": In(1),
+            "i": In(stream.Signature(cfg.row_bits)),
+            "ending": In(1),
+            "busy": Out(1),
+            "credit": In(1),
+            "o": Out(stream.Signature(flit_layout(mesh))),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, mesh, job = self.cfg, self.mesh, self.job
+        packing = Packing(mesh, cfg.row_bits)
+        per, pieces, flit = packing.per_flit, packing.pieces, mesh.flit
+        shape = flit_layout(mesh)
+        m.submodules.flits = flits = fifo.SyncFIFO(width=flit, depth=mesh.packet)
+        credits = Signal(range(CREDITS + 1), init=CREDITS)
+        address = Signal(17)
+        inside = Signal(range(mesh.packet))  # flits of the packet that is built
+        row, full = Signal(flit * pieces), Signal()  # rows of the flit that is built, or pieces of the row
+        count = Signal(range(max(per, pieces) + 1))  # rows in it, or pieces still to go
+        rest = Signal(range(max(per, 2)))
+        sending = Signal()
+        left = Signal(range(mesh.packet + 1))
+        room = Signal()
+        complete = Signal()  # nothing more goes into this packet
+        m.d.comb += room.eq(inside + pieces < mesh.packet)
+
+        if pieces == 1:  # rows come in from the top and move down; a flit that is not full moves on alone
+            position = Signal(range(per + 1))
+            closing = self.ending & ~self.i.valid & count.any()
+            m.d.comb += [
+                self.i.ready.eq(~full & ~sending & room),
+                flits.w_data.eq(row),
+                flits.w_en.eq(full),
+            ]
+            moving = self.i.valid & self.i.ready
+            with m.If(moving | closing & ~full & ~sending):
+                value = Mux(moving, self.i.payload, 0)
+                m.d.sync += row.eq(Cat(row[cfg.row_bits : cfg.row_bits * per], value) if per > 1 else value)
+                m.d.sync += position.eq(position + 1)
+                with m.If(moving):
+                    m.d.sync += count.eq(count + 1)
+                with m.If((position == per - 1) | job.final & moving):
+                    m.d.sync += full.eq(1)
+            with m.If(full):
+                if per > 1:  # a row that travels alone lies lowest
+                    with m.If(job.final):
+                        m.d.comb += flits.w_data.eq(row >> cfg.row_bits * (per - 1))
+                m.d.sync += [full.eq(0), count.eq(0), position.eq(0), inside.eq(inside + 1), rest.eq(count - 1)]
+            m.d.comb += complete.eq(~full & (~room | self.ending & ~self.i.valid & ~count.any() & inside.any()))
+        else:
+            m.d.comb += [
+                self.i.ready.eq(~count.any() & ~sending & room),
+                flits.w_data.eq(row),
+                flits.w_en.eq(count.any()),
+                complete.eq(~count.any() & (~room | self.ending & ~self.i.valid & inside.any())),
+            ]
+            with m.If(self.i.valid & self.i.ready):
+                m.d.sync += [row.eq(self.i.payload), count.eq(pieces)]
+            with m.Elif(count.any()):
+                m.d.sync += [row.eq(row >> flit), count.eq(count - 1), inside.eq(inside + 1)]
+
+        # A packet that is complete leaves when its receiver has a place
+        header = Signal(HEADER.shape())
+        rows_header = ROWS.shape()(header.as_value())
+        with m.If(job.final):
+            m.d.comb += [
+                header.packet.eq(Packet.WRITE),
+                header.space.eq(Space.GRADIENTS),
+                header.address.eq(address),
+            ]
+        with m.Else():
+            m.d.comb += [rows_header.packet.eq(Packet.ROWS), rows_header.channel.eq(job.channel)]
+            m.d.comb += rows_header.rest.eq(rest)
+        m.d.comb += header.as_value()[:8].eq(job.target)
+        last = left == 1
+        out = Signal(shape)
+        m.d.comb += [
+            out.data.eq(Mux(left == 0, header, flits.r_data)),
+            out.last.eq(last),
+            self.o.payload.eq(out),
+            self.o.valid.eq(sending),
+            flits.r_en.eq(sending & left.any() & self.o.ready),
+            self.busy.eq(count.any() | full | inside.any() | sending | (credits != CREDITS)),
+        ]
+        begin = complete & ~sending & (credits.any() | job.final)
+        with m.If(begin):
+            m.d.sync += sending.eq(1)
+        with m.If(sending & self.o.ready):
+            m.d.sync += left.eq(Mux(left == 0, inside, left - 1))
+            with m.If(last):
+                m.d.sync += [sending.eq(0), inside.eq(0)]
+                m.d.sync += address.eq(address + (inside if pieces == 1 else (mesh.packet - 1) // pieces))
+        with m.If(self.start):
+            m.d.sync += address.eq(job.tile << cfg.lane_bits)
+        m.d.sync += credits.eq(credits + self.credit - (begin & ~job.final))
+        return m
+
+
+class RowQueue(wiring.Component):
+    """Rows from another core until a unit takes them; a credit goes back for each packet that has been taken.
+
+    Members
+    -------
+    i : stream of rows with the end of their packet; it never has to wait
+    o : stream of rows
+    source : In(8), the route of the credits
+    credits : stream of flits; busy : Out(1), credits are still to be sent
+    """
+
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
+        self.mesh, self.packing = mesh, Packing(mesh, cfg.row_bits)
+        super().__init__({
+            "i": In(stream.Signature(self.packing.item_layout())),
+            "o": Out(stream.Signature(cfg.row_bits)),
+            "source": In(8),
+            "credits": Out(stream.Signature(flit_layout(mesh))),
+            "busy": Out(1),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        bits = self.packing.bits
+        m.submodules.rows = rows = fifo.SyncFIFO(width=bits + 1, depth=CREDITS * self.packing.per_packet)
+        owed = Signal(range(CREDITS + 1))
+        m.d.comb += [
+            rows.w_data.eq(self.i.payload),
+            rows.w_en.eq(self.i.valid),
+            self.i.ready.eq(1),
+            self.o.payload.eq(rows.r_data[:bits]),
+            self.o.valid.eq(rows.r_rdy),
+            rows.r_en.eq(self.o.ready),
+            self.busy.eq(owed.any()),
+            self.credits.valid.eq(owed.any()),
+            self.credits.payload.last.eq(1),
+            self.credits.payload.data.eq(Cat(self.source, Const(Packet.CREDIT, 3))),
+        ]
+        end = rows.r_rdy & rows.r_en & rows.r_data[bits]
+        m.d.sync += owed.eq(owed + end - (owed.any() & self.credits.ready))
+        return m

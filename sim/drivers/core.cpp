@@ -1,0 +1,39 @@
+// One core: a step takes what came from the network and gives what goes to it. Both are registers, so that cores and
+// network can be evaluated in any order within a cycle.
+#include "Vcore_sim.h"
+#include "ports.h"
+
+struct Core {
+    VerilatedContext context;
+    Vcore_sim top{&context};
+};
+
+extern "C" {
+
+void *core_create(int x, int y) {
+    Core *core = new Core;
+    core->top.clk = 0; core->top.x = x; core->top.y = y;
+    core->top.eval();
+    return core;
+}
+
+void core_destroy(void *model) {
+    Core *core = static_cast<Core *>(model);
+    core->top.final();
+    delete core;
+}
+
+void core_step(void *model, const Port *in, FromCore *out) {
+    Vcore_sim &top = static_cast<Core *>(model)->top;
+    top.i_valid = in->valid; top.i_last = in->last; top.i_channel = in->channel; top.o_credit = in->credit;
+    put(top.i_data, in->data);
+    top.clk = 1; top.eval();
+    top.clk = 0; top.eval();
+    get(top.o_data, out->link.data);
+    out->link.valid = top.o_valid; out->link.last = top.o_last; out->link.channel = top.o_channel;
+    out->link.credit = top.i_credit;
+    out->table_en = top.table_en; out->table_address = top.table_address; out->table_data = top.table_data;
+    out->active = top.active;
+}
+
+}

@@ -1,0 +1,12 @@
+"""Golden sums of several cores: the twin of hw/engines/reduce.py, and of what backward takes from the core before."""
+
+from numba import njit
+
+from sim.golden.add import add_value
+
+
+@njit(cache=True, nogil=True)
+def reduce(values, before, p):
+    """``values += before``, one rounding each; both 1-d values of the format, ``values`` changed."""
+    for n in range(values.size):
+        values[n] = add_value(values[n], before[n], p)
