@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train sim verilog bench results docs lint clean
+.PHONY: help setup train map sim verilog bench bench-noc results docs lint clean
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
@@ -21,26 +21,39 @@ switch = $(if $(filter-out 0,$($(1))),--$(2))
 
 CORE = $(call option,PRESET,preset) $(call option,T,timesteps) $(call option,LANES,lanes) $(call option,COLS,cols) \
   $(call option,RESET,reset) $(call option,SURROGATE,surrogate) $(foreach pair,$(SET),--set='$(pair)')
+CHIP = $(call option,MESH,mesh) $(call option,CORES,cores) $(call option,PARTITION,partition) \
+  $(call option,PLACER,placer) $(call option,PLACEMENT,placement)
+MAPCORE = $(call option,PRESET,preset) $(call option,T,timesteps) $(call option,LANES,lanes) $(call option,COLS,cols) \
+  $(foreach pair,$(SET),--set='$(pair)')
+MAP = $(call option,NET,net) $(call option,DATA,data) $(call option,BATCH,batch) $(call option,SEED,seed) \
+  $(call option,ENCODING,encoding) $(call option,LEAK,leak) $(call option,THRESHOLD,threshold) \
+  $(call option,WINDOW,window) $(CHIP) $(call option,OUT,out)
 TRAIN = $(call option,NET,net) $(call option,DATA,data) $(call option,EPOCHS,epochs) $(call option,BATCH,batch) \
   $(call option,LR,lr) $(call option,MOMENTUM,momentum) $(call option,LOSS_SCALE,loss-scale) $(call option,SEED,seed) \
   $(call option,HALVE_EVERY,halve-every) $(call option,ENCODING,encoding) $(call option,LEAK,leak) \
-  $(call option,THRESHOLD,threshold) $(call option,WINDOW,window) $(call option,OUT,out) \
+  $(call option,THRESHOLD,threshold) $(call option,WINDOW,window) $(CHIP) $(call option,OUT,out) \
   $(call option,WAVES,waves) $(call switch,RESUME,resume)
 
 help:
-	@echo 'make train     train a spiking network on the RTL of one core, checked bit for bit against the golden model'
+	@echo 'make train     train a spiking network on the RTL of a chip, checked bit for bit against the golden model'
 	@echo '                 NET=64-128-10   layers: 128 linear, 16c3s2p1 conv of 16 channels, kernel 3, stride 2, padding 1'
 	@echo '                 DATA=digits     digits, mnist or the path of an .npz with images or spikes, and labels'
 	@echo '                 EPOCHS=10 BATCH=16 LR=0.5 MOMENTUM=0.9 LOSS_SCALE=256 HALVE_EVERY=3 SEED=0'
 	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1)'
 	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
+	@echo '                 CORES=20        a deep network on a mesh of cores; or MESH=5x4, up to 8x8'
+	@echo '                 PARTITION=4x1-2,3/2,4   replicas, stages of layers, slices of a layer; else the fastest'
+	@echo '                 PLACER=anneal PLACEMENT=3,1,0,2   where the cores sit on the mesh'
 	@echo '                 PRESET=SMALL T=8 LANES=8 COLS=1 SET="weight_rows=4096 spike_words=1024"   the core'
 	@echo '                 OUT=build/train/digits   where checkpoint and report go'
 	@echo '                 RESUME=1        go on from the checkpoint there'
 	@echo '                 WAVES=1         record the first minibatch as an FST, and stop (2: the first two, ...)'
+	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
+	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
 	@echo 'make sim       run every test; TEST=tests/test_data.py or TEST=expression runs some, JOBS=2 at a time'
 	@echo 'make verilog   write the Verilog of a core and a table of its modules; PRESET, T, LANES, COLS, SET, OUT'
 	@echo 'make bench     measure, print a table, write build/bench.json; ONLY=name-prefix measures some'
+	@echo 'make bench-noc measure the network alone: latency, saturation, size of a router'
 	@echo 'make results   write the figures of build/bench.json into README.md and docs/results.md'
 	@echo 'make docs      write the pages and pictures under docs/ that are made from the code'
 	@echo 'make lint      check the style of the code'
@@ -63,6 +76,9 @@ $(VENV)/ready: pyproject.toml
 train: $(VENV)/ready
 	@$(RUN) -m host train $(TRAIN) $(CORE)
 
+map: $(VENV)/ready
+	@$(RUN) -m host map $(MAP) $(MAPCORE)
+
 verilog: $(VENV)/ready
 	@$(RUN) -m host verilog $(CORE) $(call option,OUT,out)
 
@@ -80,6 +96,9 @@ $(VENV)/oracle: $(VENV)/ready
 
 bench: $(VENV)/ready
 	@$(RUN) -m bench $(call option,ONLY,only)
+
+bench-noc: $(VENV)/ready
+	@$(RUN) -m bench.noc
 
 results: $(VENV)/ready
 	@$(RUN) -m bench.results

@@ -32,12 +32,15 @@ DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is predicted of a chip: cycles per sample, those of one core with memories that hold the network, and the
-    balance of the cores' work (largest over mean)."""
+    """What is predicted of a chip: cycles per sample, those of one core with memories that hold the network, the
+    balance of the cores' work (largest over mean), and its placement's flits x hops over those of the mean of random
+    placements and over those of the zigzag."""
 
     per_sample: float
     one_core: float
     balance: float
+    placement_ratio: float
+    zigzag_ratio: float
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,11 @@ def _spread(
     cfg = fit_sequencer(partition, cfg, fixed)
     roomy = fit(network, cfg)
     one = predict(CostModel(network, roomy, activity), Partition.single(network), train.batch)
-    forecast = Forecast(chosen.per_sample, one.per_sample, chosen.mapping.prediction.balance)
+    zigzag = chosen.compared["zigzag"].flit_hops
+    forecast = Forecast(
+        chosen.per_sample, one.per_sample, chosen.mapping.prediction.balance, chosen.placement_ratio,
+        chosen.load.flit_hops / zigzag if zigzag else 1.0,
+    )  # fmt: skip
     return cfg, Plan(network, cfg, mesh, partition, chosen.placement), forecast
 
 

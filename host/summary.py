@@ -79,6 +79,8 @@ def chip_record(spec: RunSpec, trainer: Trainer) -> dict:
         labels[place] = f"core {place}: " + " ".join(filter(None, core_label(spec.network, partition, core)[1:]))
     used = set(plan.placement)
     intervals = [interval for interval in trainer.intervals if interval[0] in used]
+    began = min((start for _, _, start, _ in intervals), default=0)
+    intervals = [Interval(place, queue, start - began, end - began) for place, queue, start, end in intervals]
     cycles = max((core["cycles"] for core in trainer.first_counters), default=0)
     per_sample = cycles / spec.train.batch
     figures = {
@@ -97,5 +99,5 @@ def chip_record(spec: RunSpec, trainer: Trainer) -> dict:
     return {
         "chip": figures,
         "floorplan": floorplan_svg(spec.network, partition, mesh, plan.placement, links),
-        "timeline": timeline_svg([Interval(*interval) for interval in intervals], labels) if intervals else None,
+        "timeline": timeline_svg(intervals, labels) if intervals else None,
     }

@@ -2,6 +2,7 @@
 // chip is in this library. Two threads share the cores; a cycle reads what the last one left, so that their order is
 // of no matter.
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -12,6 +13,9 @@
 #if WAVES
 #include "verilated_vcd_c.h"
 #endif
+
+static const unsigned SPINS = 2000;       // looks at a variable before another thread gets the processor
+static const uint64_t SHORT_PHASE = 256, LONG_PHASE = 16384;  // cycles
 
 typedef void (*Step)(void *, const Port *, FromCore *);
 
@@ -66,23 +70,44 @@ struct Chip {
                     while (left.fetch_sub(1, std::memory_order_acq_rel) > 0) step_core(--n);
                     done.store(++seen, std::memory_order_release);
                     idle = 0;
-                } else if (++idle < 20000) {
+                } else if (++idle < SPINS) {
                     pause_briefly();
                 } else {
-                    std::unique_lock<std::mutex> lock(mutex);
-                    if (!awake) break;
+                    {
+                        std::unique_lock<std::mutex> lock(mutex);
+                        if (!awake) break;
+                    }
                     std::this_thread::yield();
-                    idle = 10000;
+                    idle = 0;
                 }
             }
         }
     }
 
     void attend(bool on) {
-        if (!helper.joinable()) return;
+        if (!helper.joinable() || awake == on) return;
         std::unique_lock<std::mutex> lock(mutex);
         awake = on;
         wake.notify_one();
+    }
+
+    // Whether the helper is worth it depends on what else the computer does: both ways are timed again and again
+    int phase = 0;                   // 0: with the helper, 1: without, 2: as was faster
+    uint64_t phase_end = 0;
+    double taken[2] = {};
+    std::chrono::steady_clock::time_point phase_began;
+
+    void begin_phase(int next) {
+        phase = next;
+        phase_end = cycles + (phase == 2 ? LONG_PHASE : SHORT_PHASE);
+        attend(phase == 0 || (phase == 2 && taken[0] < taken[1]));
+        phase_began = std::chrono::steady_clock::now();
+    }
+
+    void end_phase() {
+        const std::chrono::duration<double> time = std::chrono::steady_clock::now() - phase_began;
+        if (phase < 2) taken[phase] = time.count();
+        begin_phase((phase + 1) % 3);
     }
 };
 
@@ -100,7 +125,7 @@ struct Chip {
 // One cycle of the network, then of the cores beside it
 static void tick(Chip *chip) {
     const int cores = static_cast<int>(chip->core.size());
-    const bool helped = chip->helper.joinable();
+    const bool helped = chip->awake;
     if (helped) {
         chip->left.store(cores, std::memory_order_relaxed);
         chip->begun.fetch_add(1, std::memory_order_release);
@@ -120,13 +145,13 @@ static void tick(Chip *chip) {
         while (chip->left.fetch_sub(1, std::memory_order_acq_rel) > 0) chip->step_core(n++);
         const uint64_t target = chip->begun.load(std::memory_order_relaxed);
         for (unsigned idle = 0; chip->done.load(std::memory_order_acquire) != target;) {
-            if (++idle < 20000) pause_briefly(); else std::this_thread::yield();
+            if (++idle < SPINS) pause_briefly(); else std::this_thread::yield();
         }
     } else {
         for (int n = 0; n < cores; n++) chip->step_core(n);
     }
     chip->parity ^= 1;
-    chip->cycles++;
+    if (++chip->cycles == chip->phase_end) chip->end_phase();
     // Does anything happen? A link carries a flit, or an engine begins or ends
     bool moving = false;
     for (int n = 0; n < cores; n++) {
@@ -209,7 +234,7 @@ size_t chip_exchange(Chip *chip, const uint32_t *flits, size_t count, size_t *gi
                      size_t wanted, uint64_t limit) {
     constexpr int STEP = FLIT_WORDS + 1;
     size_t sent = 0, got = 0, packets = 0;
-    chip->attend(true);
+    if (chip->helper.joinable()) chip->begin_phase(0);
     chip->quiet = 0;
     while (chip->quiet < limit && got < room && (sent < count || packets < wanted)) {
         chip->top.o_ready = 1;

@@ -1,0 +1,109 @@
+"""Twenty cores on a mesh: speed-up over one core, speed of the simulation, quality of partition and placement."""
+
+from collections.abc import Iterator
+from time import perf_counter
+
+import numpy as np
+
+from bench.figure import Figure
+from host.chip_choice import ChipChoice
+from host.constants import UpdateConstants
+from host.driver import Driver
+from host.encoding import encode as encode_samples
+from host.session import ChipSession
+from host.spec import RunSpec
+from hw.layouts import Space
+from sim.golden.format import encode
+from sim.golden.trainer import GoldenTrainer
+from sim.verilated import VerilatedChip
+
+MESH = "5x4"
+SPEEDUP_BOUND, SPEED_BOUND, BALANCE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND = 14, 60_000, 1.25, 0.80, 0.15
+SMALL_NETWORK, SMALL_BATCH = "8x8x1-6c3s2-6c3-10c3s2-10", 320  # it fits a core of the FPGA preset
+
+
+class Minibatch:
+    """One minibatch of real samples on the RTL of a chip, checked against golden."""
+
+    def __init__(self, spec: RunSpec):
+        self.spec = spec
+        self.link = VerilatedChip(spec.cfg, spec.mesh)
+        self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)
+        self.session = ChipSession(Driver(self.link, spec.cfg, spec.mesh), spec.plan, self.golden.constants)
+        fmt = self.golden.fmt
+        self.session.load_rows(Space.WEIGHTS, [
+            (encode(layer.weights, fmt), encode(layer.biases, fmt)) for layer in self.golden.layers
+        ])  # fmt: skip
+
+    def run(self) -> tuple[float, float]:
+        """Cycles per sample, from the first core's start to the last core's end, and cycles simulated per second.
+
+        Raises RuntimeError when a spike count or a weight differs from golden's.
+        """
+        spec, golden = self.spec, self.golden
+        train, count = spec.train, spec.train.batch
+        spikes, _ = encode_samples(spec.dataset, spec.network, train.timesteps, spec.encoding, train.seed, 0)
+        labels = spec.dataset.train_labels[:count]
+        updates = UpdateConstants.of(train.momentum, train.step(), spec.cfg.format)
+        self.session.set_constants(updates, golden.table(train.loss_scale))
+        places = spec.plan.placement
+        before = [self.session.driver.counters(place)["cycles"] for place in places]
+        first, began = self.link.cycles, perf_counter()
+        found = self.session.run(spikes[:count], labels, train=True)
+        speed = (self.link.cycles - first) / (perf_counter() - began)
+        after = [self.session.driver.counters(place)["cycles"] for place in places]
+        self._compare(found, spikes[:count], labels, updates)
+        cycles = max((b - a) % 2**32 for a, b in zip(before, after, strict=True))
+        return cycles / count, speed
+
+    def _compare(self, found, spikes, labels, updates):
+        golden, replicas = self.golden, self.spec.plan.partition.replicas
+        table = golden.table(self.spec.train.loss_scale)
+        counts = [
+            golden.counts(golden.train_sample(sample, int(label), table, n % replicas))
+            for n, (sample, label) in enumerate(zip(spikes, labels, strict=True))
+        ]
+        golden.update(updates)
+        weights = self.session.read_rows(Space.WEIGHTS, replicas - 1)
+        wanted = [encode(layer.weights, golden.fmt) for layer in golden.layers]
+        same = all((a == b).all() for (a, _), b in zip(weights, wanted, strict=True))
+        if not same or (found.counts != np.stack(counts)).any():
+            raise RuntimeError(f"RTL and golden differ on {self.spec.chip_text}")
+
+    def close(self):
+        """End the simulation."""
+        self.link.close()
+
+
+def _cycles(spec: RunSpec) -> tuple[float, float]:
+    minibatch = Minibatch(spec)
+    result = minibatch.run()
+    minibatch.close()
+    return result
+
+
+def measure_speedup(only: str) -> Iterator[Figure]:
+    """Cycles per sample of one core and of twenty, the same network, preset, memories and minibatch."""
+    train = {"batch": SMALL_BATCH}
+    many = RunSpec.make(net=SMALL_NETWORK, train=train, chip=ChipChoice(MESH))
+    core = {name: getattr(many.cfg, name) for name in ("weight_rows", "spike_words", "error_words")}
+    one = RunSpec.make(net=SMALL_NETWORK, preset="FPGA", train=train, core=core)
+    single, _ = _cycles(one)
+    twenty, _ = _cycles(many)
+    yield Figure("chip.speedup20", "ratio", single / twenty, "higher", SPEEDUP_BOUND)
+    yield Figure("chip.one_core.cycles_per_sample", "cycles", single, "lower")
+    yield Figure("chip.twenty_cores.cycles_per_sample", "cycles", twenty, "lower")
+
+
+def measure_deep(only: str) -> Iterator[Figure]:
+    """The default network of twenty cores: its mapping, and its first minibatch."""
+    spec = RunSpec.make(chip=ChipChoice(MESH))
+    yield Figure("map.balance", "ratio", spec.forecast.balance, "lower", BALANCE_BOUND)
+    yield Figure("map.placement_ratio", "ratio", spec.forecast.placement_ratio, "lower", PLACEMENT_BOUND)
+    yield Figure("map.zigzag_ratio", "ratio", spec.forecast.zigzag_ratio, "lower", 1)
+    measured, speed = _cycles(spec)
+    error = abs(spec.forecast.per_sample / measured - 1)
+    yield Figure("map.prediction_error", "fraction", error, "lower", PREDICTION_BOUND)
+    yield Figure("chip.deep.cycles_per_sample", "cycles", measured, "lower")
+    yield Figure("chip.deep.speedup_over_predicted_core", "ratio", spec.forecast.one_core / measured, "higher")
+    yield Figure("sim.chip20.cycles_per_second", "cycles/s", speed, "higher", SPEED_BOUND)
