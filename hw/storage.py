@@ -105,7 +105,7 @@ class Storage:
         with m.Else():
             m.d.comb += [
                 gradients.write_address.eq(Cat(weight_grad.write_beat[:beat_bits], weight_grad.write_tile)),
-                gradients.write_en.eq(weight_grad.write_en.replicate(grad_cols)),
+                gradients.write_en.eq(weight_grad.write_en),
                 gradients.write_data.eq(weight_grad.write_data),
             ]
 

@@ -1,6 +1,6 @@
 """The weight-gradient engine: ``dW += sum_t d[t] (x) s[t]``, spikes select the accumulators that take an error row."""
 
-from amaranth.hdl import Const, Module
+from amaranth.hdl import Const, Module, Mux
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -27,7 +27,7 @@ class WeightGradEngine(Engine):
     Members beside those of :class:`Engine`
     ---------------------------------------
     read_tile, read_beat, read_en, read_data : read port for gradients, ``cols`` rows of ``lanes``
-    write_tile, write_beat, write_en, write_data : write port for gradients
+    write_tile, write_beat, write_en, write_data : write port for gradients, an enable per row
     reducing : In(1); reduce : stream of operations; reduced : stream of rows; held : Out(1), some are still to leave
     """
 
@@ -48,7 +48,7 @@ class WeightGradEngine(Engine):
                 "read_data": In(values),
                 "write_tile": Out(cfg.address_bits),
                 "write_beat": Out(beat),
-                "write_en": Out(1),
+                "write_en": Out(payloads.cols),
                 "write_data": Out(values),
                 "reducing": In(1),
                 "reduce": In(stream.Signature(payloads.op)),
@@ -79,7 +79,8 @@ class WeightGradEngine(Engine):
     def connect_drain(self, m: Module):
         array = self.array
         tag = array.drained.tag
-        cols_bits = (self.payloads.cols - 1).bit_length()
+        cols = self.payloads.cols
+        cols_bits = (cols - 1).bit_length()
         m.submodules.queue = queue = DrainQueue(self.payloads, array.latency)
         m.d.comb += [
             queue.issued.eq(self.reducing & array.i.valid & array.i.ready),
@@ -89,7 +90,10 @@ class WeightGradEngine(Engine):
             array.drain_ready.eq(queue.ready | ~self.reducing),
             self.write_tile.eq(tag.address),
             self.write_beat.eq(tag.step >> cols_bits),
-            self.write_en.eq(array.drained_valid),
+            # A sum of replicas concerns one row; those beside it may be on their way
+            self.write_en.eq(
+                Mux(self.reducing, 1 << tag.col, (1 << cols) - 1) & array.drained_valid.replicate(cols)
+            ),
             self.write_data.eq(array.drained.values),
         ]
         link(m, queue.o, self.reduced)
