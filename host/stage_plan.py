@@ -125,6 +125,8 @@ class StagePlan:
         y, x, _ = max((layer.image for layer in self.layers), key=lambda image: max(image[:2]))
         if max(y, x) > 255:
             raise TridentError(f"an image of {y}x{x} pixels is larger than 255 in one direction")
+        for owner in range(self.owners):
+            self._walk_to_owner(self.layers[0].layer, self.layers[0].image, self.stages[self.stage - 1], owner)
 
     def describe(self) -> list[dict]:
         """Per layer: what it is and the words it takes, for tables."""
@@ -265,8 +267,8 @@ class StagePlan:
             first, end = stage.cuts[owner] // lanes, blocks(stage.cuts[owner + 1], lanes)
         y, x, _ = layer.in_shape
         result = {"dst_y": y, "dst_x": x, "first": first}
-        if layer.kind == "conv" or end - first == per_pixel:
-            groups = end - first if layer.kind == "conv" else image[0] * image[1] * per_pixel
+        if layer.kind == "conv" or end - first == per_pixel or image[0] * image[1] == 1:
+            groups = end - first if layer.kind == "conv" else image[0] * image[1] * (end - first)
             passes = self._passes("backward", x, groups)
             return result | passes | {"step": passes["pass_groups"]}
         # A pass for each pixel of the flattened image

@@ -1,22 +1,32 @@
 """The compiler: what lies where, what does not fit, and the words of jobs and programs."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from host.compiler import KINDS, Plan, Region
+from host.compiler import Plan
 from host.constants import NeuronConstants, UpdateConstants
 from host.network import Network
 from host.packing import WeightMap, pack_spikes, rows_to_words, unpack_spikes, words_to_rows
+from host.partition import Partition
+from host.regions import Region
 from host.settings import NeuronSettings
+from host.stage_plan import KINDS, SINGLE, StagePlan
+from hw.chip import mesh_for
 from hw.config import CoreConfig
 from hw.errors import TridentError
-from hw.layouts import HEADER, INSTRUCTION, JOB, Opcode, Packet, Token
+from hw.layouts import HEADER, INSTRUCTION, JOB, NO_TOKEN, QUEUE_OF, SETUP, Opcode, Packet, Rows, Token
+from hw.noc.config import MeshConfig
+from hw.noc.flits import ROUTE_LAYOUT, Mode
 
 NETWORKS = ["5-4-3", "64-128-10", "8x8x1-4c3-6c5s2p1-10", "4x3x5-3c7s2p3-7"]
 
 
-def _plan(network: str, preset: str = "SMALL", **changes) -> Plan:
-    return Plan(Network.parse(network), CoreConfig.preset(preset, **changes))
+def _plan(network: str, preset: str = "SMALL", **changes) -> StagePlan:
+    """What the only core of a chip holds."""
+    (plan,) = Plan(Network.parse(network), CoreConfig.preset(preset, **changes)).plans
+    return plan
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -44,8 +54,8 @@ def test_regions_neither_overlap_nor_leave_memory(network, preset):
         ("64-128-10", {"weight_rows": 64}, "rows of weights need 1424 words, 1360 more than weight_rows of 64"),
         ("64-128-10", {"spike_words": 16}, "spikes of one sample need 26 words, 10 more than spike_words of 16"),
         ("64-128-10", {"error_words": 8}, "errors of one sample need 18 words, 10 more than error_words of 8"),
-        ("4-4-4-4", {"jobs": 16}, "3 layers need jobs of at least 17, the core has 16"),
-        ("4-4-4-4", {"program_words": 20}, "3 layers need program_words of at least 22, the core has 20"),
+        ("4-4-4-4", {"jobs": 16}, "3 layers need jobs of at least 22, the core has 16"),
+        ("4-4-4-4", {"program_words": 20}, "3 layers need program_words of at least 31, the core has 20"),
         ("4-4-4-4", {"queue_depth": 4}, "3 layers need queue_depth of at least 6, the core has 4"),
         ("256x1x1-1c1-2", {"spike_words": 4096, "error_words": 4096}, "256x1 pixels is larger than 255"),
     ],
@@ -62,40 +72,145 @@ def test_slots_shrink_before_the_network_is_refused():
     assert _plan("64-128-10", spike_words=26).input.step == 0
 
 
+def _targets(plan: Plan, route: int) -> list[int | str]:
+    """The logical cores that a route leads to, or the host."""
+    fields = ROUTE_LAYOUT.unpack([route])
+    if fields["mode"] == Mode.HOST:
+        return ["host"]
+    places = [fields["x"] + fields["y"] * plan.mesh.width]
+    if fields["mode"] == Mode.MULTICAST:
+        number = fields["x"] + 8 * fields["y"]
+        ((_, places),) = (group for group, other in plan.groups.items() if other == number)
+    return [plan.placement.index(place) for place in places]
+
+
+def _balance(plan: Plan, train: bool, update: bool = True) -> tuple[Counter, Counter]:
+    """Tokens that a sample's instructions take and give, and those after the last sample: by core (or the host), token,
+    and whether it is after the loop."""
+    taken, given = Counter(), Counter()
+    fmt = plan.cfg.format
+    constants = NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt)
+    for core, program in enumerate(plan.programs(train, update)):
+        assert len(program.words) <= plan.cfg.program_words
+        jobs = {number: JOB.unpack(words) for number, words in plan.jobs(core, program, *constants).items()}
+        after = False
+        for word in program.instructions:
+            fields = INSTRUCTION.unpack([word])
+            after |= fields["opcode"] == Opcode.LOOP
+            if fields["opcode"] not in QUEUE_OF:
+                continue
+            job = jobs[fields["job"]]
+            for token in Token:
+                taken[core, token, after] += job["wait"] >> token & 1
+                given[core, token, after] += job["post"] >> token & 1
+            if fields["opcode"] in (Opcode.SEND, Opcode.NOTIFY) and job["token"] != NO_TOKEN:
+                for target in _targets(plan, job["target"]):
+                    given[target, Token(job["token"]), after] += 1
+    return taken, given
+
+
 @pytest.mark.parametrize("network", NETWORKS)
-def test_programs_keep_the_tokens_in_balance(network):
-    """Over a sample, every token is taken as often as it is given."""
-    plan = _plan(network, weight_rows=65536, spike_words=8192, error_words=8192)
-    programs = {"train": plan.training_program(), "gradients": plan.training_program(update=False),
-                "infer": plan.inference_program()}  # fmt: skip
-    for name, program in programs.items():
-        assert len(program) <= plan.cfg.program_words
-        fields = [INSTRUCTION.unpack([word]) for word in program[1:]]
-        for token in Token:
-            waits, posts = (
-                sum(f[key] >> token & 1 for f in fields if f["opcode"] != Opcode.LOOP) for key in ("wait", "post")
-            )
-            assert waits == posts, f"{name}: {token.name} is taken {waits} and given {posts} times a sample"
-        opcodes = [f["opcode"] for f in fields]
-        assert opcodes[-1] == Opcode.HALT
-        assert (Opcode.UPDATE in opcodes) == (name == "train")
-        assert opcodes.count(Opcode.FORWARD) == len(plan.layers)
-        assert opcodes.count(Opcode.WEIGHT_GRAD) == (0 if name == "infer" else len(plan.layers))
+@pytest.mark.parametrize("partition", ["1", "stages", "split", "replicas"])
+@pytest.mark.parametrize("train, update", [(True, True), (True, False), (False, True)])
+def test_programs_keep_the_tokens_in_balance(network, partition, train, update):
+    """Over a sample, every token is taken as often as it is given, by whomever, and so it is after the last sample."""
+    network = Network.parse(network)
+    last = len(network.layers)
+    text = {"1": f"1-{last}", "stages": f"1,2-{last}", "split": f"1/2,{','.join(map(str, range(2, last + 1)))}",
+            "replicas": f"3x1,2-{last}"}[partition]  # fmt: skip
+    cfg = CoreConfig.preset("TINY", weight_rows=65536, spike_words=8192, error_words=8192, program_words=128, jobs=64,
+                            queue_depth=16)  # fmt: skip
+    plan = Plan(network, cfg, mesh_for(cfg, MeshConfig(width=4, height=3)), Partition.parse(text, network, cfg.lanes))
+    cores = plan.partition.cores
+    taken, given = _balance(plan, train, update)
+    first = [core for core in range(cores) if plan.partition.locate(core)[1] == 0]
+    assert given.pop(("host", Token.INPUT_FREE, False)) == len(first)
+    for core in first:
+        given[core, Token.INPUT_READY0, False] += 1  # the host's
+    votes = given.pop(("host", Token.GO, True), 0)
+    assert votes == (cores if train and update and cores > 1 else 0)
+    for core in range(cores) if votes else ():
+        given[core, Token.GO, True] += 1  # the host tile's
+    assert +taken == +given
+
+
+def test_programs_have_what_their_mode_needs():
+    plan = Plan(Network.parse("4-3-2"), CoreConfig.preset("TINY"))
+    for mode in ((True, True), (True, False), (False, True)):
+        (program,) = plan.programs(*mode)
+        opcodes = [INSTRUCTION.unpack([word])["opcode"] for word in program.instructions]
+        assert opcodes[-1] == Opcode.HALT and opcodes.count(Opcode.LOOP) == 1
+        assert opcodes.count(Opcode.FORWARD) == 2
+        assert opcodes.count(Opcode.WEIGHT_GRAD) == 2 * mode[0]
+        assert (Opcode.UPDATE in opcodes) == (mode == (True, True))
+        assert program.words[: SETUP.words] == SETUP.pack(**SETUP.unpack(program.words[: SETUP.words]))
 
 
 def test_job_numbers_and_names():
-    plan = _plan("8x8x1-4c3-10")
-    numbers = {plan.job("receive"), plan.job("send"), *(plan.job(kind, n) for kind in KINDS for n in (0, 1))}
-    assert numbers == set(range(12))
-    assert plan.describe_job(plan.job("receive")) == "receive"
+    chip = Plan(Network.parse("8x8x1-4c3-10"), CoreConfig.preset("SMALL"))
+    (plan,) = chip.plans
+    numbers = {*map(plan.job, SINGLE), *(plan.job(kind, n) for kind in KINDS for n in (0, 1))}
+    assert numbers == set(range(len(SINGLE) + 2 * len(KINDS)))
+    assert plan.describe_job(plan.job("errors")) == "loss of layer 2 (linear 256→10)"
     assert plan.describe_job(plan.job("weight_grad", 1)) == "weight_grad of layer 2 (linear 256→10)"
     assert plan.describe_job(plan.job("update_bias", 0)).startswith("update of layer 1 (conv 8x8x1→4")
     fmt = plan.cfg.format
-    jobs = plan.jobs(NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt))
-    assert set(jobs) == numbers
+    (program,) = chip.programs(train=True)
+    jobs = chip.jobs(0, program, NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt))
+    assert set(jobs) == set(program.tokens) <= numbers
     job = JOB.unpack(jobs[plan.job("forward", 0)])
     assert (job["kernel"], job["padding"], job["stride2"], job["src_y"], job["dst_x"]) == (3, 1, 0, 8, 8)
     assert JOB.unpack(jobs[plan.job("update", 1)])["scale"] == (-7) & 0xFF  # 0.01 = 1.28 * 2**-7
+
+
+def test_slices_have_their_own_jobs():
+    """Layer 2 on two cores: where their spikes go, and whom their errors go to."""
+    network = Network.parse("6-8-8-3")
+    cfg = CoreConfig.preset("TINY", program_words=64, jobs=64)
+    mesh = mesh_for(cfg, MeshConfig(width=2, height=2))
+    chip = Plan(network, cfg, mesh, Partition.parse("1,2/2,3", network, cfg.lanes), (3, 0, 1, 2))
+    assert [plan.describe_job(plan.job("owner", 0)) for plan in chip.plans[1:]] == [
+        f"backward to core 0 of the stage before of layer {n} ({layer})"
+        for n, layer in ((2, chip.plans[1].layers[0].layer), (2, chip.plans[2].layers[0].layer),
+                         (3, chip.plans[3].layers[0].layer))
+    ]  # fmt: skip
+    fmt = cfg.format
+    constants = NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt)
+    jobs = [
+        {number: JOB.unpack(words) for number, words in chip.jobs(core, program, *constants).items()}
+        for core, program in enumerate(chip.programs(train=True))
+    ]
+    sends = [jobs[core][chip.plans[core].job("send")] for core in range(4)]
+    base = chip.plans[3].input.base
+    assert [send["dst"] - base for send in sends[1:3]] == [0, 2]  # two blocks of each pixel are the first core's
+    assert [_targets(chip, send["target"]) for send in sends] == [[1, 2], [3], [3], ["host"]]
+    chain = [jobs[core][chip.plans[core].job("owner", 0)] for core in (1, 2)]
+    assert [job["take"] for job in chain] == [0, 1]
+    assert [(_targets(chip, job["target"]), job["channel"]) for job in chain] == [
+        ([2], Rows.PARTIALS), ([0], Rows.ERRORS),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "placement, words",
+    [
+        ((0,), "the placement names 1 cores, the partition has 2"),
+        ((0, 4), "the placement names core 4, the mesh has cores 0 to 3"),
+        ((2, 2), "the placement names core 2 twice"),
+    ],
+)
+def test_placements_that_make_no_sense_are_refused(placement, words):
+    network, cfg = Network.parse("4-4-2"), CoreConfig.preset("TINY")
+    mesh = mesh_for(cfg, MeshConfig(width=2, height=2))
+    with pytest.raises(TridentError, match=words):
+        Plan(network, cfg, mesh, Partition.parse("1,2", network, cfg.lanes), placement)
+
+
+def test_partitions_that_do_not_fit_the_mesh_are_refused():
+    network, cfg = Network.parse("4-4-2"), CoreConfig.preset("TINY")
+    partition = Partition.parse("3x1,2", network, cfg.lanes)
+    with pytest.raises(TridentError, match="partition 3x1,2 needs 6 cores, the mesh of 2x2 has 4"):
+        Plan(network, cfg, mesh_for(cfg, MeshConfig(width=2, height=2)), partition)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -125,10 +240,10 @@ def test_spikes_come_back_from_their_words(lanes, steps):
 
 
 def test_fields_refuse_what_they_cannot_hold():
-    assert HEADER.unpack(HEADER.pack(packet=Packet.READ, space=3, count=70000)) == {
-        "packet": Packet.READ, "space": 3, "count": 70000,
+    assert HEADER.unpack(HEADER.pack(packet=Packet.READ, space=3, address=70000)) == {
+        "mode": 0, "x": 0, "y": 0, "packet": Packet.READ, "space": 3, "address": 70000,
     }  # fmt: skip
-    with pytest.raises(TridentError, match="header: count of 16777216 does not fit its 24 bits"):
-        HEADER.pack(count=1 << 24)
+    with pytest.raises(TridentError, match="header: address of 131072 does not fit its 17 bits"):
+        HEADER.pack(address=1 << 17)
     with pytest.raises(TridentError, match="job has no field kernels"):
         JOB.pack(kernels=3)

@@ -10,6 +10,7 @@ from amaranth.hdl import Module
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.chip import mesh_for
 from hw.config import CoreConfig
 from hw.core import Core
 from hw.generate import emit
@@ -76,7 +77,8 @@ def test_first_values_stay():
 
 @pytest.mark.parametrize("preset", ["TINY", "FPGA"])
 def test_every_instance_of_a_core_is_resolved(preset):
-    modules = _modules(emit(Core(CoreConfig.preset(preset, **_CFG)), "core"))
+    cfg = CoreConfig.preset(preset, **_CFG)
+    modules = _modules(emit(Core(cfg, mesh_for(cfg)), "core"))
     assert "core" in modules and len(modules) > 20
     for name, body in modules.items():
         for used in _instances(body):
@@ -86,8 +88,9 @@ def test_every_instance_of_a_core_is_resolved(preset):
 def test_same_text_for_the_same_configuration():
     """In two processes with other hash seeds."""
     program = (
-        "from hw.config import CoreConfig; from hw.core import Core; from hw.generate import emit; "
-        f"print(emit(Core(CoreConfig.preset('TINY', **{_CFG})), 'core'))"
+        "from hw.chip import mesh_for; from hw.config import CoreConfig; from hw.core import Core; "
+        f"from hw.generate import emit; cfg = CoreConfig.preset('TINY', **{_CFG}); "
+        "print(emit(Core(cfg, mesh_for(cfg)), 'core'))"
     )
     texts = [
         subprocess.run(

@@ -1,59 +1,119 @@
 """The sequencer: programs, loops, tokens and slots, with engines that take a random time."""
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
 from hw.config import CoreConfig
-from hw.layouts import INSTRUCTION, JOB, QUEUES, TOKEN_BITS, Opcode, Token
+from hw.layouts import INSTRUCTION, JOB, QUEUES, SETUP, Opcode, Token
 from hw.sequencer import JOB_INDEX_BITS, Sequencer
 
-
-def _instruction(opcode, job=0, wait=(), post=()):
-    tokens = {"wait": sum(1 << t for t in wait), "post": sum(1 << t for t in post)}
-    return INSTRUCTION.pack(opcode=opcode, job=job, **tokens)[0]
+JOBS = 8
 
 
-def _run(program, samples: int, seed: int, prefetch: bool, limit: int = 4000):
-    """Run a program: (queue, job number, a field of its job, slot, odd, start cycle, end cycle) of every job, and
-    whether the program halted."""
-    sizes = {"jobs": 8, "program_words": 16, "queue_depth": 4}
+@dataclass
+class Program:
+    """What a test loads: instructions as (opcode, job), tokens per job as (wait, post), first counts and slots."""
+
+    instructions: list[tuple[Opcode, int]]
+    tokens: dict[int, tuple[tuple[Token, ...], tuple[Token, ...]]] = field(default_factory=dict)
+    first: dict[Token, int] = field(default_factory=dict)
+    slots: int = 1
+    error_slots: int = 1
+    remote_slots: int = 1
+
+    @property
+    def words(self) -> list[int]:
+        counts = {f"token{token.value}": count for token, count in self.first.items()}
+        setup = SETUP.pack(slots=self.slots, error_slots=self.error_slots, remote_slots=self.remote_slots, **counts)
+        return setup + [INSTRUCTION.pack(opcode=opcode, job=job)[0] for opcode, job in self.instructions]
+
+    def job(self, number: int) -> list[int]:
+        wait, post = self.tokens.get(number, ((), ()))
+        return JOB.pack(
+            src=100 * number, src_slot=3, aux=100 * number + 1, aux_slot=5, dst=100 * number + 2, dst_slot=7,
+            count=number, wait=sum(1 << t for t in wait), post=sum(1 << t for t in post),
+        )  # fmt: skip
+
+
+LOOP = (Opcode.LOOP, SETUP.words)
+HALT = (Opcode.HALT, 0)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One job that ran: its queue and kind of operation, its number, its pointers, the slot, and when."""
+
+    queue: Opcode
+    kind: int
+    number: int
+    pointers: tuple[int, int, int]
+    slot: int
+    start: int
+    end: int
+
+
+def _run(program, samples: int, seed: int = 0, prefetch: bool = True, limit: int = 4000, given=(), early=(), again=0):
+    """Run a program: the jobs that ran, and the cycle in which it halted, or None.
+
+    given: (cycle, token), what other cores give; early: tokens that they give between arming and start; again: how many
+    more times it is started, without arming.
+    """
+    sizes = {"jobs": JOBS, "program_words": 16, "queue_depth": 4}
     design = Sequencer(CoreConfig(lanes=2, weight_rows=8, prefetch_jobs=prefetch, **sizes))
     rng = np.random.default_rng(seed)
     log, halted = [], []
 
-    async def bench(ctx):
-        ctx.set(design.program_write, 1)
-        for address, word in enumerate(program):
-            ctx.set(design.program_address, address)
-            ctx.set(design.host_wdata, word)
-            await ctx.tick()
-        ctx.set(design.program_write, 0)
-        ctx.set(design.jobs_write, 1)
-        for job in range(8):
-            for index, word in enumerate(JOB.pack(src=100 + job, count=job)):
-                ctx.set(design.jobs_address, job << JOB_INDEX_BITS | index)
+    async def pulse(ctx, port):
+        ctx.set(port, 1)
+        await ctx.tick()
+        ctx.set(port, 0)
+
+    async def load(ctx):
+        for write, address, values in (
+            (design.program_write, design.program_address, dict(enumerate(program.words))),
+            (design.jobs_write, design.jobs_address, {
+                job << JOB_INDEX_BITS | index: word
+                for job in range(JOBS) for index, word in enumerate(program.job(job))
+            }),
+        ):  # fmt: skip
+            ctx.set(write, 1)
+            for at, word in values.items():
+                ctx.set(address, at)
                 ctx.set(design.host_wdata, word)
                 await ctx.tick()
-        ctx.set(design.jobs_write, 0)
-        ctx.set(design.start, 1)
+            ctx.set(write, 0)
+        await pulse(ctx, design.arm)
+        await ctx.tick().repeat(SETUP.words + 4)
+        for token in early:
+            ctx.set(design.given, token)
+            await pulse(ctx, design.given_en)
+
+    async def once(ctx):
         ctx.set(design.samples, samples)
-        await ctx.tick()
-        ctx.set(design.start, 0)
-        left = [0] * len(QUEUES)
-        current = [None] * len(QUEUES)
+        await pulse(ctx, design.start)
+        left, current = [0] * len(QUEUES), [None] * len(QUEUES)
         for cycle in range(limit):
+            ctx.set(design.given_en, 0)
+            for at, token in given:
+                if at == cycle:
+                    ctx.set(design.given, token)
+                    ctx.set(design.given_en, 1)
             if ctx.get(design.halted):
                 halted.append(cycle)
-                break
+                return
             going = [ctx.get(design.go[n]) for n in range(len(QUEUES))]
             for n, go in enumerate(going):
                 if go:
                     assert left[n] == 0, "an engine is started while it runs"
-                    current[n] = [
-                        QUEUES[n], ctx.get(design.number[n]), ctx.get(design.job[n]["src"]), ctx.get(design.slot[n]),
-                        ctx.get(design.odd[n]), cycle,
-                    ]  # fmt: skip
+                    job = design.job[n]
+                    current[n] = (
+                        QUEUES[n], ctx.get(design.kind[n]), ctx.get(design.number[n]),
+                        tuple(ctx.get(job[name]) for name in ("src", "aux", "dst")), ctx.get(design.slot[n]), cycle,
+                    )  # fmt: skip
+                    assert ctx.get(job["count"]) == ctx.get(design.number[n])
             await ctx.tick()
             for n, go in enumerate(going):
                 if go:
@@ -61,66 +121,123 @@ def _run(program, samples: int, seed: int, prefetch: bool, limit: int = 4000):
                 elif left[n]:
                     left[n] -= 1
                     if left[n] == 0:
-                        log.append((*current[n], cycle))
+                        log.append(Ran(*current[n], cycle))
                 ctx.set(design.busy[n], left[n] > 0)
+
+    async def bench(ctx):
+        await load(ctx)
+        for _ in range(again + 1):
+            await once(ctx)
+            await ctx.tick()
 
     simulator = Simulator(design)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    return log, bool(halted)
+    return log, halted[-1] if len(halted) == again + 1 else None
+
+
+def _of(log: list[Ran], queue: Opcode) -> list[Ran]:
+    return sorted((ran for ran in log if ran.queue == queue), key=lambda ran: ran.start)
 
 
 @pytest.mark.parametrize("prefetch", [True, False])
-@pytest.mark.parametrize("slots", [1, 2, 3])
+@pytest.mark.parametrize("slots", [1, 2, 3, 15])
 def test_producer_and_consumer(prefetch, slots):
-    """Forward makes, weight_grad uses: never more than ``slots`` samples apart, every sample once, in order."""
-    tokens = slots << TOKEN_BITS * Token.SLOT_FREE
-    program = [
-        tokens,
-        _instruction(Opcode.FORWARD, 2, (Token.SLOT_FREE,), (Token.ERRORS_READY,)),
-        _instruction(Opcode.WEIGHT_GRAD, 5, (Token.ERRORS_READY,), (Token.SLOT_FREE,)),
-        *INSTRUCTION.pack(opcode=Opcode.LOOP, job=1, post=slots),
-        _instruction(Opcode.BARRIER),
-        _instruction(Opcode.UPDATE, 3),
-        _instruction(Opcode.HALT),
-    ]
-    samples = 7
+    """Forward makes, weight_grad uses: never more than ``slots`` samples apart, every sample once, in order, each
+    pointer in the slot of its own kind."""
+    program = Program(
+        [(Opcode.FORWARD, 2), (Opcode.WEIGHT_GRAD, 5), LOOP, (Opcode.BARRIER, 0), (Opcode.UPDATE, 3), HALT],
+        {2: ((Token.SLOT_FREE,), (Token.ERRORS_READY,)), 5: ((Token.ERRORS_READY,), (Token.SLOT_FREE,))},
+        {Token.SLOT_FREE: slots}, slots, error_slots=2,
+    )  # fmt: skip
+    samples = 7 if slots < 7 else 2 * slots + 3
     log, halted = _run(program, samples, slots, prefetch)
-    assert halted
-    made = sorted((entry for entry in log if entry[0] == Opcode.FORWARD), key=lambda entry: entry[5])
-    used = sorted((entry for entry in log if entry[0] == Opcode.WEIGHT_GRAD), key=lambda entry: entry[5])
-    updates = [entry for entry in log if entry[0] == Opcode.UPDATE]
+    assert halted is not None
+    made, used, updates = (_of(log, queue) for queue in (Opcode.FORWARD, Opcode.WEIGHT_GRAD, Opcode.UPDATE))
     assert len(made) == len(used) == samples and len(updates) == 1
     for n, (make, use) in enumerate(zip(made, used, strict=True)):
-        assert make[1:5] == (2, 102, n % slots, n % 2)
-        assert use[1:5] == (5, 105, n % slots, n % 2)
-        assert use[5] > make[6]
+        slot = n % slots
+        assert (make.number, make.slot, make.pointers) == (2, slot, (200 + 3 * slot, 201 + 5 * slot, 202 + 7 * slot))
+        assert (use.number, use.slot, use.pointers) == (5, slot, (500 + 3 * slot, 501 + 5 * (n % 2), 502 + 7 * slot))
+        assert use.start > make.end
         if n >= slots:
-            assert make[5] > used[n - slots][6]
-    assert updates[0][5] > max(entry[6] for entry in made + used)
-    assert updates[0][1:3] == (3, 103)
+            assert make.start > used[n - slots].end
+    assert updates[0].start > max(ran.end for ran in made + used)
+    assert (updates[0].number, updates[0].pointers) == (3, (300 + 3 * (samples % slots), 301 + 5 * (samples % slots),
+                                                            302 + 7 * (samples % slots)))  # fmt: skip
 
 
-def test_loss_runs_in_the_queue_of_backward():
-    program = [
-        0, _instruction(Opcode.LOSS, 1), _instruction(Opcode.BACKWARD, 4),
-        *INSTRUCTION.pack(opcode=Opcode.LOOP, job=1, post=1), _instruction(Opcode.HALT),
-    ]  # fmt: skip
-    log, halted = _run(program, 2, 1, True)
-    assert halted
-    assert [entry[:3] for entry in log] == [(Opcode.BACKWARD, 1, 101), (Opcode.BACKWARD, 4, 104)] * 2
+# Which slots the pointers src, aux and dst of a queue follow
+POINTERS = {
+    Opcode.FORWARD: ("spikes", "spikes", "spikes"),
+    Opcode.BACKWARD: ("errors", "spikes", "errors"),
+    Opcode.WEIGHT_GRAD: ("spikes", "errors", "spikes"),
+    Opcode.RECEIVE: ("spikes", "spikes", "errors"),
+    Opcode.SEND: ("spikes", "spikes", "remote"),
+}
+
+
+@pytest.mark.parametrize("queue", POINTERS)
+def test_slots_of_every_kind(queue):
+    """5 slots of spikes, 2 of errors, 7 of the next stage's spikes."""
+    counts = {"spikes": 5, "errors": 2, "remote": 7}
+    program = Program([(queue, 4), LOOP, HALT], {}, {}, counts["spikes"], counts["errors"], counts["remote"])
+    log, halted = _run(program, 16)
+    assert halted is not None and len(log) == 16
+    for n, ran in enumerate(log):
+        expected = [400 + m + step * (n % counts[kind])
+                    for m, (step, kind) in enumerate(zip((3, 5, 7), POINTERS[queue], strict=True))]  # fmt: skip
+        assert list(ran.pointers) == expected
+
+
+def test_operations_that_share_a_queue():
+    """LOSS runs in receive's queue, REDUCE and NOTIFY in update's; their kinds tell them apart."""
+    program = Program([
+        (Opcode.LOSS, 1), (Opcode.RECEIVE, 4), LOOP, (Opcode.REDUCE, 2), (Opcode.NOTIFY, 3), (Opcode.UPDATE, 5), HALT,
+    ])  # fmt: skip
+    log, halted = _run(program, 2)
+    assert halted is not None
+    assert [(ran.kind, ran.number) for ran in _of(log, Opcode.RECEIVE)] == [(1, 1), (0, 4)] * 2
+    assert [(ran.kind, ran.number) for ran in _of(log, Opcode.UPDATE)] == [(1, 2), (2, 3), (0, 5)]
 
 
 def test_queues_that_are_full_hold_the_program():
     """More instructions for one engine than its queue holds: all run, in order."""
-    program = [0, *(_instruction(Opcode.SEND, job) for job in range(8)), _instruction(Opcode.HALT)]
-    log, halted = _run(program, 1, 2, True)
-    assert halted
-    assert [entry[1] for entry in log] == list(range(8))
+    log, halted = _run(Program([*((Opcode.SEND, job) for job in range(8)), HALT]), 1, 2)
+    assert halted is not None
+    assert [ran.number for ran in log] == list(range(8))
+
+
+def test_without_samples_only_what_follows_the_loop_runs():
+    program = Program([(Opcode.FORWARD, 1), (Opcode.SEND, 2), LOOP, (Opcode.BARRIER, 0), (Opcode.UPDATE, 3), HALT])
+    log, halted = _run(program, 0)
+    assert halted is not None
+    assert [(ran.queue, ran.number) for ran in log] == [(Opcode.UPDATE, 3)]
 
 
 def test_missing_token_holds_the_engine():
-    program = [0, _instruction(Opcode.SEND, 1, (Token.SENT,)), _instruction(Opcode.HALT)]
-    log, halted = _run(program, 1, 3, True, limit=300)
-    assert not log and not halted
+    log, halted = _run(Program([(Opcode.SEND, 1), HALT], {1: ((Token.SENT,), ())}), 1, 3, limit=300)
+    assert not log and halted is None
+
+
+def test_tokens_given_before_the_start_are_kept():
+    """Another core may be quicker: what it gives between arming and start counts."""
+    program = Program([(Opcode.FORWARD, 1), LOOP, HALT], {1: ((Token.INPUT_READY1,), ())})
+    log, halted = _run(program, 2, early=[Token.INPUT_READY1] * 2)
+    assert halted is not None and len(log) == 2
+
+
+def test_halt_waits_for_late_tokens():
+    """A token that is taken comes back from another core long after all engines are idle; the next run finds it."""
+    program = Program([(Opcode.SEND, 1), LOOP, HALT], {1: ((Token.NEXT_FREE2,), ())}, {Token.NEXT_FREE2: 2})
+    back = [(900, Token.NEXT_FREE2), (1000, Token.NEXT_FREE2)]
+    log, halted = _run(program, 2, given=back, again=2)
+    assert len(log) == 6 and 1000 < halted < 1010
+
+
+def test_halt_waits_for_surplus_tokens_to_be_taken():
+    """A token too many is not a first count either: such a program never halts."""
+    program = Program([(Opcode.SEND, 1), HALT], {1: ((), (Token.SENT,))})
+    log, halted = _run(program, 1, limit=400)
+    assert len(log) == 1 and halted is None

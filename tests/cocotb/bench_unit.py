@@ -17,6 +17,7 @@ SHOWN = {
     "weight_grad": (Space.GRADIENTS,), "neuron": (Space.SPIKES, Space.MASKS), "neuron_grad": (Space.ERRORS,),
     "update": (Space.WEIGHTS,),
 }  # fmt: skip
+STREAMS = ("forward", "backward", "loss", "receive", "reduce")  # units with a stream out
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class UnitBench(Clocked):
                 self.values += 1
                 if (value ^ got) & mask:
                     place = f"{space.name.lower()} element {address}, {place}"
-                    cycle = written.get(address) if space in SHOWN[self.unit] else self.cycle
+                    cycle = written.get(address) if space in SHOWN.get(self.unit, ()) else self.cycle
                     return Difference(self.unit, case.what, place, value, got, cycle)
         if fault != case.fault:
             return Difference(self.unit, case.what, "infinity or NaN seen", int(case.fault), int(fault), self.cycle)
@@ -135,7 +136,7 @@ async def unit(dut):
     given = load_case()
     cfg = CoreConfig(**given["cfg"])
     rng = np.random.default_rng(given["seed"])
-    bench = UnitBench(dut, given["unit"], given["unit"] in ("forward", "backward", "loss"), rng, 1.0)
+    bench = UnitBench(dut, given["unit"], given["unit"] in STREAMS, rng, 1.0)
     await bench.reset()
     mismatch = None
     for n in range(given["cases"]):

@@ -8,10 +8,13 @@ from host.compiler import Plan
 from host.constants import NeuronConstants, UpdateConstants
 from host.network import Layer, Network
 from host.packing import pack_spikes, rows_to_words
+from host.partition import Partition, Stage, even_cuts
 from host.settings import NeuronSettings
+from host.stage_plan import StagePlan
 from hw.config import CoreConfig
 from hw.engines.loss import table_address
-from hw.layouts import WORD, Space
+from hw.errors import TridentError
+from hw.layouts import FAN, JOB, WORD, Space
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import neuron_item
 from sim.golden.backward import backward
@@ -20,6 +23,7 @@ from sim.golden.forward import forward
 from sim.golden.loss import loss_errors
 from sim.golden.neuron import neuron
 from sim.golden.neuron_grad import neuron_grad
+from sim.golden.reduce import reduce
 from sim.golden.update import update
 from sim.golden.weight_grad import weight_grad
 
@@ -72,7 +76,7 @@ class Maker:
         self.constants = NeuronConstants.of(settings, self.fmt)
         self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), self.fmt)
         self.network = random_network(rng, cfg)
-        self.plan = Plan(self.network, cfg)
+        self.plan = Plan(self.network, cfg).plans[0]
         self.below, self.placed = self.plan.layers
         self.layer = self.placed.layer
         self.density = float(rng.choice([0.0, 0.05, 0.2, 0.5, 0.9, 1.0]))
@@ -95,12 +99,32 @@ class Maker:
         return self.dtype(decode(getattr(self.constants, name), self.fmt))
 
     # Where values lie
-    def _case(self, kind: str, **operands: int) -> Case:
-        words = self.plan.jobs(self.constants, self.updates)[self.plan.job(kind, 1)]
-        job = sum(word << WORD * n for n, word in enumerate(words))
+    def _job(self, kind: str, number: int = 1) -> dict[str, int]:
+        """The fields of a job of the plan."""
+        return self.plan.jobs(self.constants, self.updates)[self.plan.job(kind, number)]
+
+    def _case(self, job: dict[str, int], **operands: int) -> Case:
         layer, cfg = self.layer, self.cfg
         what = f"{layer}, {cfg.lanes} lanes, {cfg.timesteps} timesteps, density {self.density}"
-        return Case(what, runs=[{"job": job, **operands}])
+        return Case(what, runs=[{"job": _join(JOB.pack(**job)), **operands}])
+
+    def _split(self) -> int:
+        """Put the layer on a core of its own, above a layer on several cores; returns one of those by chance."""
+        channels = self.below.layer.out_channels
+        for cores in (*range(int(self.rng.integers(1, FAN + 1)), 1, -1), 1):
+            try:
+                cuts = even_cuts(channels, cores, self.cfg.lanes)
+                stages = Stage(0, 0, tuple(cuts)), Stage(1, 1, (0, self.layer.out_channels))
+                owner = int(self.rng.integers(0, cores))
+                partition = Partition(1, stages)
+                self.owner = StagePlan(self.network, partition, 0, owner, self.cfg, 1)
+                self.plan = StagePlan(self.network, partition, 1, 0, self.cfg, 1)
+                self.sample, (self.placed,) = 0, self.plan.layers
+                self._job("owner", owner)
+                return owner
+            except TridentError:  # fewer channels or accumulators than this needs
+                continue
+        raise ValueError(f"{self.layer} does not fit two cores")
 
     def _image(self, base: int, values: np.ndarray) -> dict[int, int]:
         """Spike words of an image (y, x, T, c)."""
@@ -147,10 +171,12 @@ class Maker:
             result[address] = (value, mask, f"{name}, out from {group * lanes}")
         return result
 
-    def _stream(self, values: np.ndarray, engine: str, mapped: bool = False) -> list[tuple[int, int, str]]:
-        """An image (y, x, T, c) as it drains: tiles of positions and groups, each timestep by timestep.
+    def _stream(self, values: np.ndarray, engine: str, job: dict, mapped: bool = False, owner: int | None = None):
+        """An image (y, x, T, c) as it drains: tiles of positions and groups, each timestep by timestep; a list of
+        payloads, masks and places.
 
-        mapped: the channels are those of a flattened image, as memory holds them.
+        mapped: the channels are those of a flattened image, as memory holds them; owner: only what belongs to this core
+        of the stage before.
         """
         cfg, lanes, steps = self.cfg, self.cfg.lanes, self.cfg.timesteps
         bits = self._bits(values).astype(object)
@@ -158,17 +184,23 @@ class Maker:
             spread = np.zeros((1, 1, steps, self.placed.weights.blocks * lanes), object)
             spread[..., self.placed.weights.in_channels] = bits
             bits = spread
+        if owner is not None:
+            first = self.owner.layers[0].first
+            end = first + -(-self.owner.layers[0].layer.out_channels // lanes) * lanes
+            pixels = np.prod(self.placed.image[:2]) if mapped else 1
+            parts = bits.reshape(*bits.shape[:3], pixels, -1)[..., first:end]
+            bits = parts.reshape(*bits.shape[:3], -1)
         height, width, _, channels = bits.shape
         groups = -(-channels // lanes)
         padded = np.zeros((height, width, steps, groups * lanes), object)
         padded[..., :channels] = bits
-        passes = self.plan._passes(engine, width, groups)
         shape = neuron_item(Payloads(cfg, engine))
         order = range(steps - 1, -1, -1) if engine == "backward" else range(steps)
         result = []
-        for y, x, group in np.ndindex(height, -(-width // passes["words"]), -(-groups // passes["pass_groups"])):
-            xs = range(x * passes["words"], min((x + 1) * passes["words"], width))
-            gs = range(group * passes["pass_groups"], min((group + 1) * passes["pass_groups"], groups))
+        words, pass_groups = job["words"], job["pass_groups"]
+        for y, x, group in np.ndindex(height, -(-width // words), -(-groups // pass_groups)):
+            xs = range(x * words, min((x + 1) * words, width))
+            gs = range(group * pass_groups, min((group + 1) * pass_groups, groups))
             for t in order:
                 for item, (g, at) in enumerate((g, at) for g in gs for at in xs):
                     row = _row(padded[y, at, t, g * lanes : (g + 1) * lanes], cfg.width)
@@ -186,9 +218,10 @@ class Maker:
         fault = forward(spikes, weights, biases, layer.bias, layer.kernel, layer.stride, layer.padding, x,
                         self.parameters)  # fmt: skip
         base = self.placed.inputs.at(self.sample)
-        case = self._case("forward", src=base)
+        job = self._job("forward")
+        case = self._case(job | {"src": base})
         case.memories = {Space.WEIGHTS: self._weights(weights, biases), Space.SPIKES: self._spread(base, spikes)}
-        case.outputs, case.fault = self._stream(x, "forward"), fault
+        case.outputs, case.fault = self._stream(x, "forward", job), fault
         return case
 
     def _spread(self, base: int, spikes: np.ndarray) -> dict[int, int]:
@@ -200,6 +233,8 @@ class Maker:
         return self._image(base, spikes)
 
     def backward(self) -> Case:
+        """To the layer below on this core, or to its part on another core, perhaps with what comes from a third."""
+        owner = self._split() if self.rng.integers(0, 2) else None
         layer, steps = self.layer, self.cfg.timesteps
         weights = self._values(layer.weight_shape)
         shape = (*layer.out_shape[:2], steps, layer.out_channels)
@@ -208,14 +243,57 @@ class Maker:
         columns = np.ascontiguousarray(weights.transpose(0, 2, 1))
         fault = backward(errors, columns, layer.kernel, layer.stride, layer.padding, e, self.cfg.multiplier_subnormals,
                          self.parameters)  # fmt: skip
-        base = self.placed.errors.at(self.sample)
-        case = self._case("backward", src=base)
+        base, mapped = self.placed.errors.at(self.sample), layer.kind == "linear"
+        job = self._job("backward") if owner is None else self._job("owner", owner)
+        take = owner is not None and bool(self.rng.integers(0, 2))
+        case = self._case(job | {"src": base, "take": int(take)})
+        if take:
+            before = self._values(e.shape, 8.0)
+            case.inputs = [_rows_of(self.cfg, item) for item in self._stream(before, "backward", job, mapped, owner)]
+            reduce(e.reshape(-1), before.reshape(-1), self.parameters)
         case.memories = {
             Space.WEIGHTS: self._weights(weights, np.zeros(layer.out_channels)),
             Space.ERRORS: self._rows(base, errors),
             Space.ERROR_MASKS: self._image(base, (errors != 0).astype(np.uint8)),
         }
-        case.outputs, case.fault = self._stream(e, "backward", layer.kind == "linear"), fault
+        case.outputs, case.fault = self._stream(e, "backward", job, mapped, owner), fault
+        return case
+
+    def receive(self) -> Case:
+        """Rows of errors in the order in which :meth:`backward` has them leave, with the same tags."""
+        owner = self._split()
+        sent, below = self._job("owner", owner), self.owner
+        layer = self.layer
+        e = self._values((*layer.in_shape[:2], self.cfg.timesteps, layer.in_shape[2]), 16.0)
+        stream = self._stream(e, "backward", sent, layer.kind == "linear", owner)
+        job = below.jobs(self.constants, self.updates)[below.job("errors")]
+        case = self._case(job)
+        case.inputs = [_rows_of(self.cfg, item) for item in stream]
+        case.outputs = stream
+        return case
+
+    def reduce(self) -> Case:
+        """Gradients of every row of weights, with or without those of the replica before."""
+        layer, take = self.layer, bool(self.rng.integers(0, 4))
+        arrays = [
+            [self._values(layer.weight_shape, 8.0) + 0.0, self._values(layer.out_channels, 8.0) * layer.bias + 0.0]
+            for _ in range(2)
+        ]
+        before, own = (self._weights(*pair) for pair in arrays)
+        for theirs, ours in zip(*arrays, strict=True):
+            if take:
+                reduce(ours.reshape(-1), theirs.reshape(-1), self.parameters)
+        after = self._weights(*arrays[1])
+        case = self._case({"tile": self.placed.tile, "count": self.placed.weights.rows, "take": int(take)})
+        case.memories = {Space.GRADIENTS: own}
+        case.inputs = list(before.values()) if take else []
+        places = self._weight_places(after)
+        case.after = {Space.GRADIENTS: places}
+        shape = neuron_item(Payloads(self.cfg, "weight_grad"))
+        for value, mask, place in places.values():
+            payload, full = _payload(shape, value, {})
+            case.outputs.append((payload, full if mask else 0, place))
+        case.fault = take and not all(np.isfinite(array).all() for array in arrays[1])
         return case
 
     def weight_grad(self) -> Case:
@@ -229,7 +307,7 @@ class Maker:
         fault = weight_grad(spikes, errors, gradients, biases, layer.bias, layer.kernel, layer.stride, layer.padding,
                             self.parameters)  # fmt: skip
         src, aux = self.placed.inputs.at(self.sample), self.placed.errors.at(self.sample)
-        case = self._case("weight_grad", src=src, aux=aux)
+        case = self._case(self._job("weight_grad") | {"src": src, "aux": aux})
         case.memories = {
             Space.SPIKES: self._spread(src, spikes), Space.ERRORS: self._rows(aux, errors), Space.GRADIENTS: before,
         }  # fmt: skip
@@ -250,8 +328,9 @@ class Maker:
         fault = neuron(blocks[0], *constants, self.cfg.reset == "soft", self.cfg.multiplier_subnormals, *blocks[1:],
                        self.parameters)  # fmt: skip
         base, groups, width = self.placed.spikes.at(self.sample), self.placed.weights.groups, x
-        case = self._case("forward", dst=base)
-        case.inputs = [payload for payload, *_ in self._stream(sums, "forward")]
+        job = self._job("forward")
+        case = self._case(job | {"dst": base})
+        case.inputs = [payload for payload, *_ in self._stream(sums, "forward", job)]
         valid = np.zeros((y, x, self.cfg.timesteps, groups * self.cfg.lanes), np.uint8)
         valid[..., :channels] = 1
         counted = self._image(base, valid)
@@ -277,11 +356,12 @@ class Maker:
             d.reshape(y * x, steps, channels), self.parameters,
         )  # fmt: skip
         aux, dst = self.below.spikes.at(self.sample), self.below.errors.at(self.sample)
-        case = self._case("backward", aux=aux, dst=dst)
+        job = self._job("backward")
+        case = self._case(job | {"aux": aux, "dst": dst})
         mapped = self.layer.kind == "linear"
         if mapped:
             e = np.ascontiguousarray(e.transpose(2, 0, 1, 3).reshape(1, 1, steps, -1))
-        case.inputs = [payload for payload, *_ in self._stream(e, "backward", mapped)]
+        case.inputs = [payload for payload, *_ in self._stream(e, "backward", job, mapped)]
         case.memories = {Space.SPIKES: self._image(aux, spikes), Space.MASKS: self._image(aux, masks)}
         if self.cfg.surrogate == "triangle":
             case.memories[Space.POTENTIALS] = self._rows(aux, potentials)
@@ -296,16 +376,14 @@ class Maker:
     def loss(self) -> Case:
         steps, classes = self.cfg.timesteps, int(self.rng.integers(1, 3 * self.cfg.lanes + 2))
         self.network = Network((1, 1, 2), (Layer("linear", (1, 1, 2), 3), Layer("linear", (1, 1, 3), classes)))
-        self.plan = Plan(self.network, self.cfg)
+        self.plan = Plan(self.network, self.cfg).plans[0]
         self.below, self.placed = self.plan.layers
         self.layer = self.placed.layer
         label = int(self.rng.integers(0, classes))
         spikes = self._spikes((1, 1, steps, classes))
         table = self._bits(self._values((2, steps + 1)))  # any loss
         base = self.placed.spikes.at(self.sample)
-        case = self._case("backward", aux=base, label=label)
-        words = self.plan.jobs(self.constants, self.updates)[self.plan.job("backward", 0)]  # the number of the loss
-        case.runs[0]["job"] = sum(word << WORD * n for n, word in enumerate(words))
+        case = self._case(self._job("errors", 0) | {"aux": base}, label=label)
         case.memories = {
             Space.SPIKES: self._image(base, spikes),
             Space.LOSS_TABLE: {
@@ -331,10 +409,9 @@ class Maker:
             for _, biases in arrays:
                 biases[:] = 0
         spaces = (Space.WEIGHTS, Space.MOMENTUM, Space.GRADIENTS)
-        case = self._case("update", skip=skip)
+        case = self._case(self._job("update"), skip=skip)
         if layer.bias:
-            words = self.plan.jobs(self.constants, self.updates)[self.plan.job("update_bias", 1)]
-            case.runs.append({"job": sum(word << WORD * n for n, word in enumerate(words)), "skip": skip})
+            case.runs += self._case(self._job("update_bias"), skip=skip).runs
         case.memories = {s: self._weights(*values) for s, values in zip(spaces, arrays, strict=True)}
         momentum, minus_rate = (
             self.dtype(decode(value, self.fmt)) for value in (self.updates.momentum, self.updates.minus_rate)
@@ -367,3 +444,8 @@ def _payload(shape, row: int, tag: dict[str, int]) -> tuple[int, int]:
     full = {"row": (1 << shape["row"].width) - 1, "tag": ones}
     value, mask = (shape.const(init).as_value().value for init in ({"row": row, "tag": tag}, full))
     return value, mask
+
+
+def _rows_of(cfg: CoreConfig, item: tuple[int, int, str]) -> int:
+    """The row of a drained item, without its tag: what travels to another core."""
+    return item[0] & (1 << cfg.row_bits) - 1

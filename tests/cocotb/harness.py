@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Shape, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,11 +13,13 @@ from hw.engines.forward import ForwardEngine
 from hw.engines.loss import LossUnit
 from hw.engines.neuron import NeuronUnit
 from hw.engines.neuron_grad import NeuronGradUnit
+from hw.engines.receive import ReceiveUnit
+from hw.engines.reduce import ReduceUnit
 from hw.engines.update import UpdateUnit
 from hw.engines.weight_grad import WeightGradEngine
-from hw.host_port import space_bits
 from hw.layouts import JOB, WORD, Space
 from hw.memory import SharedMemory, WeightMemory
+from hw.spaces import space_bits
 from hw.streams import link
 
 
@@ -28,7 +30,7 @@ class Harness(wiring.Component):
 
     Members
     -------
-    job, src, aux, dst, label, skip, start, busy : what to do; those that the unit does not have are ignored
+    job, label, skip, start, busy : what to do; those that the unit does not have are ignored
     host_space, host_select, host_write, host_address, host_wdata, host_rdata : the memories, data one cycle later
     i_valid, i_payload, i_ready : stream into the unit
     o_valid, o_payload, o_ready : stream out of the unit; of a unit that writes a memory: its writes
@@ -37,18 +39,15 @@ class Harness(wiring.Component):
     """
 
     unit_class = None
-    OPERANDS = ("job", "src", "aux", "dst", "label", "skip", "start")
+    OPERANDS = ("job", "label", "skip", "start")
 
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         self.unit = self.unit_class(cfg)
         bits = max(space_bits(cfg).values())
-        has_input, has_output = hasattr(self.unit, "i"), hasattr(self.unit, "o")
+        source, sink = self.source, self.sink
         super().__init__({
             "job": In(JOB.words * WORD),
-            "src": In(cfg.address_bits),
-            "aux": In(cfg.address_bits),
-            "dst": In(cfg.address_bits),
             "label": In(16),
             "skip": In(1),
             "start": In(1),
@@ -60,14 +59,24 @@ class Harness(wiring.Component):
             "host_wdata": In(bits),
             "host_rdata": Out(bits),
             "i_valid": In(1),
-            "i_payload": In(self.unit.i.payload.shape().size if has_input else 1),
+            "i_payload": In(Shape.cast(sink.payload.shape()).width if sink else 1),
             "i_ready": Out(1),
             "o_valid": Out(1),
-            "o_payload": Out(self.unit.o.payload.shape().size if has_output else 32),
+            "o_payload": Out(Shape.cast(source.payload.shape()).width if source else 32),
             "o_ready": In(1),
             "hold": In(1),
             "nonfinite": Out(1),
         })  # fmt: skip
+
+    @property
+    def sink(self):
+        """The stream into the unit, or None."""
+        return getattr(self.unit, "i", None)
+
+    @property
+    def source(self):
+        """The stream out of the unit, or None."""
+        return getattr(self.unit, "o", None)
 
     @abstractmethod
     def memories(self) -> dict[Space, wiring.Component]:
@@ -97,7 +106,6 @@ class Harness(wiring.Component):
         for name in self.OPERANDS:
             if hasattr(unit, name):
                 m.d.comb += getattr(unit, name).eq(getattr(self, name))
-        m.d.comb += self.busy.eq(unit.busy)
         for space, memory in memories.items():
             if memory is not unit:
                 m.submodules[space.name.lower()] = memory
@@ -114,13 +122,12 @@ class Harness(wiring.Component):
             for space, memory in memories.items():
                 with m.Case(space):
                     m.d.comb += self.host_rdata.eq(memory.host_rdata)
-        for mine, direction in (("i", 0), ("o", 1)):
-            if not hasattr(unit, mine):
+        for mine, theirs in (("i", self.sink), ("o", self.source)):
+            if theirs is None:
                 continue
-            theirs = getattr(unit, mine)
             outside = stream.Signature(theirs.payload.shape()).create()
             valid, payload, ready = (getattr(self, f"{mine}_{part}") for part in ("valid", "payload", "ready"))
-            if direction:
+            if mine == "o":
                 m.d.comb += [valid.eq(outside.valid), payload.eq(outside.payload), outside.ready.eq(ready)]
                 link(m, theirs, outside)
             else:
@@ -139,6 +146,7 @@ class Harness(wiring.Component):
             ]
         else:
             m.d.comb += self.nonfinite.eq(getattr(unit, "nonfinite", 0))
+        m.d.comb += self.busy.eq(unit.busy)
         self.connect(m, unit, memories)
         return m
 
@@ -159,6 +167,17 @@ def _bits(count: int) -> int:
     return (count - 1).bit_length()
 
 
+def _gradients(m: Module, cfg: CoreConfig, unit: WeightGradEngine, memory: SharedMemory):
+    """Connect the weight-gradient engine and the gradients."""
+    beat_bits = cfg.lane_bits - _bits(cfg.weight_grad_cols)
+    m.d.comb += [
+        unit.read_data.eq(_read(m, memory, 0, Cat(unit.read_beat[:beat_bits], unit.read_tile), unit.read_en)),
+        memory.write_address.eq(Cat(unit.write_beat[:beat_bits], unit.write_tile)),
+        memory.write_en.eq(unit.write_en),
+        memory.write_data.eq(unit.write_data),
+    ]
+
+
 class ForwardHarness(Harness):
     unit_class = ForwardEngine
 
@@ -177,7 +196,13 @@ class ForwardHarness(Harness):
 
 
 class BackwardHarness(Harness):
+    """The stream in: what the cores before have summed."""
+
     unit_class = BackwardEngine
+
+    @property
+    def sink(self):
+        return self.unit.partials
 
     def memories(self):
         return {
@@ -191,6 +216,7 @@ class BackwardHarness(Harness):
         chunk_bits = self.cfg.step_bits - _bits(self.cfg.backward_cols)
         beat = Cat(unit.error_beat[:chunk_bits], unit.error_word)
         m.d.comb += [
+            unit.take.eq(JOB.shape()(self.job).take),
             weights.col_tile.eq(unit.row_tile),
             weights.col_number.eq(unit.row_number),
             weights.col_en.eq(unit.row_en),
@@ -209,7 +235,6 @@ class WeightGradHarness(Harness):
     def connect(self, m, unit, memories):
         cfg, errors, gradients = self.cfg, memories[Space.ERRORS], memories[Space.GRADIENTS]
         error_bits = _bits(cfg.backward_cols)
-        beat_bits = cfg.lane_bits - _bits(cfg.weight_grad_cols)
         chosen = Signal(max(error_bits, 1))
         with m.If(unit.row_en):
             m.d.sync += chosen.eq(unit.row_number[:error_bits])
@@ -217,13 +242,10 @@ class WeightGradHarness(Harness):
         m.d.comb += [
             unit.row_data.eq(_granule(errors, 0, chosen)),
             unit.word_data.eq(_read(m, memories[Space.SPIKES], 0, unit.word_address, unit.word_en)),
-            unit.read_data.eq(_read(m, gradients, 0, Cat(unit.read_beat[:beat_bits], unit.read_tile), unit.read_en)),
-            gradients.write_address.eq(Cat(unit.write_beat[:beat_bits], unit.write_tile)),
-            gradients.write_en.eq(unit.write_en.replicate(gradients.granules)),
-            gradients.write_data.eq(unit.write_data),
-            self.o_valid.eq(unit.write_en),
+            self.o_valid.eq(unit.write_en.any()),
             self.o_payload.eq(gradients.write_address << _bits(gradients.granules)),
         ]
+        _gradients(m, cfg, unit, gradients)
 
 
 class NeuronHarness(Harness):
@@ -298,6 +320,45 @@ class LossHarness(Harness):
         m.d.comb += [unit.spike_grant.eq(grant), unit.spikes.eq(_read(m, memories[Space.SPIKES], 0, address, 1))]
 
 
+class ReceiveHarness(Harness):
+    """Rows in, rows with their tags out; no memory."""
+
+    unit_class = ReceiveUnit
+
+    def memories(self):
+        return {}
+
+    def connect(self, m, unit, memories):
+        pass
+
+
+class ReduceHarness(Harness):
+    """With the weight-gradient engine, whose array it uses: its sums are written and leave."""
+
+    unit_class = ReduceUnit
+
+    def __init__(self, cfg: CoreConfig):
+        self.engine = WeightGradEngine(cfg)
+        super().__init__(cfg)
+
+    @property
+    def source(self):
+        return self.engine.reduced
+
+    def memories(self):
+        return {Space.GRADIENTS: self._memory(Space.GRADIENTS)}
+
+    def connect(self, m, unit, memories):
+        m.submodules.engine = engine = self.engine
+        link(m, unit.o, engine.reduce)
+        _gradients(m, self.cfg, engine, memories[Space.GRADIENTS])
+        m.d.comb += [
+            engine.reducing.eq(1),
+            self.busy.eq(unit.busy | engine.held),
+            self.nonfinite.eq(engine.nonfinite),
+        ]
+
+
 class UpdateHarness(Harness):
     unit_class = UpdateUnit
 
@@ -341,5 +402,7 @@ HARNESSES = {
     "neuron": NeuronHarness,
     "neuron_grad": NeuronGradHarness,
     "loss": LossHarness,
+    "receive": ReceiveHarness,
+    "reduce": ReduceHarness,
     "update": UpdateHarness,
 }
