@@ -7,14 +7,14 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.core import Core
+from hw.core import Core, core_signature
 from hw.errors import TridentError
 from hw.generate import emit, ports
 from hw.layouts import QUEUES
 from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout, link_signature
 from hw.noc.host_tile import HostTile
-from hw.noc.mesh import Mesh, emit_mesh
+from hw.noc.mesh import Mesh, emit_mesh, mesh_signature
 from hw.spaces import PORTS, space_bits
 
 
@@ -37,6 +37,27 @@ def check_pair(cfg: CoreConfig, mesh: MeshConfig):
             )
 
 
+def fabric_signature(mesh: MeshConfig) -> wiring.Signature:
+    """The ports of :class:`Fabric`."""
+    flits = stream.Signature(flit_layout(mesh))
+    members = {"i": In(flits), "o": Out(flits)}
+    for n in range(mesh.cores):
+        members |= {
+            f"to{n}": Out(link_signature(mesh)),
+            f"from{n}": In(link_signature(mesh)),
+            f"table{n}_en": In(1),
+            f"table{n}_address": In(range(max(mesh.groups, 2))),
+            f"table{n}_data": In(PORTS),
+        }
+    return wiring.Signature(members)
+
+
+def chip_signature(mesh: MeshConfig) -> wiring.Signature:
+    """The ports of :class:`Chip`."""
+    flits = stream.Signature(flit_layout(mesh))
+    return wiring.Signature({"i": In(flits), "o": Out(flits), "active": Out(len(QUEUES) * mesh.cores)})
+
+
 class Fabric(wiring.Component):
     """All of a chip but its cores: host tile and mesh. A single core is connected without a router.
 
@@ -50,17 +71,7 @@ class Fabric(wiring.Component):
     def __init__(self, mesh: MeshConfig, instances: bool = False):
         """``instances``: refer to the mesh's module, which is emitted by itself."""
         self.mesh, self.instances = mesh, instances
-        flits = stream.Signature(flit_layout(mesh))
-        members = {"i": In(flits), "o": Out(flits)}
-        for n in range(mesh.cores):
-            members |= {
-                f"to{n}": Out(link_signature(mesh)),
-                f"from{n}": In(link_signature(mesh)),
-                f"table{n}_en": In(1),
-                f"table{n}_address": In(range(max(mesh.groups, 2))),
-                f"table{n}_data": In(PORTS),
-            }
-        super().__init__(members)
+        super().__init__(fabric_signature(mesh))
 
     def elaborate(self, platform):
         m = Module()
@@ -72,8 +83,11 @@ class Fabric(wiring.Component):
             wiring.connect(m, tile.up, wiring.flipped(self.to0))
             wiring.connect(m, wiring.flipped(self.from0), tile.down)
             return m
-        routers = Mesh(mesh)
-        m.submodules.mesh = Instance("mesh", **ports(routers)) if self.instances else routers
+        if self.instances:
+            routers = mesh_signature(mesh).create(path=("routers",))
+            m.submodules.mesh = Instance("mesh", **ports(routers))
+        else:
+            m.submodules.mesh = routers = Mesh(mesh)
         wiring.connect(m, tile.up, routers.host_i)
         wiring.connect(m, routers.host_o, tile.down)
         for n in range(mesh.cores):
@@ -97,8 +111,7 @@ class Chip(wiring.Component):
         """``instances``: refer to the modules of core and mesh, which are emitted by themselves (:func:`emit_chip`)."""
         check_pair(cfg, mesh)
         self.cfg, self.mesh, self.instances = cfg, mesh, instances
-        flits = stream.Signature(flit_layout(mesh))
-        super().__init__({"i": In(flits), "o": Out(flits), "active": Out(len(QUEUES) * mesh.cores)})
+        super().__init__(chip_signature(mesh))
 
     def elaborate(self, platform):
         m = Module()
@@ -107,8 +120,11 @@ class Chip(wiring.Component):
         wiring.connect(m, wiring.flipped(self.i), fabric.i)
         wiring.connect(m, fabric.o, wiring.flipped(self.o))
         for n in range(mesh.cores):
-            core = Core(self.cfg, mesh)
-            m.submodules[f"core{n}"] = Instance("core", **ports(core)) if self.instances else core
+            if self.instances:
+                core = core_signature(mesh).create(path=(f"core{n}",))
+                m.submodules[f"core{n}"] = Instance("core", **ports(core))
+            else:
+                m.submodules[f"core{n}"] = core = Core(self.cfg, mesh)
             wiring.connect(m, getattr(fabric, f"to{n}"), core.i)
             wiring.connect(m, core.o, getattr(fabric, f"from{n}"))
             x, y = mesh.position(n)

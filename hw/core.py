@@ -39,6 +39,20 @@ def join(m: Module, sink, *sources):
             ]
 
 
+def core_signature(mesh: MeshConfig) -> wiring.Signature:
+    """The ports of :class:`Core`."""
+    return wiring.Signature({
+        "i": In(link_signature(mesh)),
+        "o": Out(link_signature(mesh)),
+        "x": In(3),
+        "y": In(3),
+        "table_en": Out(1),
+        "table_address": Out(range(max(mesh.groups, 2))),
+        "table_data": Out(PORTS),
+        "active": Out(len(QUEUES)),
+    })  # fmt: skip
+
+
 class Core(wiring.Component):
     """A core that trains its part of a network.
 
@@ -65,16 +79,7 @@ class Core(wiring.Component):
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
         self.cfg, self.mesh = cfg, mesh
-        super().__init__({
-            "i": In(link_signature(mesh)),
-            "o": Out(link_signature(mesh)),
-            "x": In(3),
-            "y": In(3),
-            "table_en": Out(1),
-            "table_address": Out(range(max(mesh.groups, 2))),
-            "table_data": Out(PORTS),
-            "active": Out(len(QUEUES)),
-        })  # fmt: skip
+        super().__init__(core_signature(mesh))
 
     def elaborate(self, platform):
         m = Module()

@@ -243,18 +243,22 @@ class Sequencer(wiring.Component):
         setup = SETUP.shape()
         first = Signal(setup)  # shifted in as it is read
         counts = [Signal(TOKEN_BITS, name=f"token_{token.name.lower()}") for token in Token]
-        setting = Signal()
-        for token, count in zip(Token, counts, strict=True):
-            given = sum(launcher.post[token] for launcher in launchers) + (self.given_en & (self.given == token))
-            taken = Cat(launcher.take[token] for launcher in launchers).any()
-            with m.If(setting):
-                m.d.sync += count.eq(first[f"token{token.value}"])
-            with m.Else():
-                m.d.sync += count.eq(count + given - taken)
-            for launcher in launchers:
-                m.d.comb += launcher.available[token].eq(count.any())
+        setting, changing = Signal(), Signal()
+        posted = [launcher.post for launcher in launchers]
+        m.d.comb += changing.eq(
+            setting | self.given_en | Cat(Cat(launcher.post, launcher.take).any() for launcher in launchers).any()
+        )
+        with m.If(changing):  # which is seldom: the counters need not be looked at otherwise
+            for token, count in zip(Token, counts, strict=True):
+                given = sum(post[token] for post in posted) + (self.given_en & (self.given == token))
+                taken = Cat(launcher.take[token] for launcher in launchers).any()
+                with m.If(setting):
+                    m.d.sync += count.eq(first[f"token{token.value}"])
+                with m.Else():
+                    m.d.sync += count.eq(count + given - taken)
+        for launcher in launchers:
+            m.d.comb += launcher.available.eq(Cat(count.any() for count in counts))
         settled = Signal()
-        m.d.sync += settled.eq(Cat(count == first[f"token{t.value}"] for t, count in zip(Token, counts, strict=True)).all())
 
         # Dispatch
         counter = Signal(self.program_bits)
@@ -300,6 +304,11 @@ class Sequencer(wiring.Component):
                 m.d.comb += setting.eq(1)
                 m.next = "IDLE"
             with m.State("FETCH"):
+                with m.If(quiet):
+                    same = (count == first[f"token{token.value}"] for token, count in zip(Token, counts, strict=True))
+                    m.d.sync += settled.eq(Cat(same).all())
+                with m.Else():
+                    m.d.sync += settled.eq(0)
                 m.next = "DISPATCH"
             with m.State("DISPATCH"):
                 m.next = "FETCH"

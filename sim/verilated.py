@@ -13,9 +13,9 @@ from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 
 import hw
-from hw.chip import Chip, Fabric, check_pair, emit_chip, emit_fabric, mesh_for
+from hw.chip import check_pair, chip_signature, emit_chip, emit_fabric, fabric_signature, mesh_for
 from hw.config import CoreConfig
-from hw.core import Core
+from hw.core import Core, core_signature
 from hw.generate import emit
 from hw.layouts import QUEUES
 from hw.noc.config import MeshConfig
@@ -62,13 +62,13 @@ def chip_verilog(cfg: CoreConfig, mesh: MeshConfig) -> str:
     return _kept(f"chip {cfg!r} {mesh!r}", lambda: emit_chip(cfg, mesh, core_verilog(cfg, mesh)))
 
 
-def _wrapper(component: wiring.Component, inner: str, outer: str) -> str:
+def _wrapper(signature: wiring.Signature, inner: str, outer: str) -> str:
     """A module without double underscores in its ports, which Verilator would escape, and with flits in two parts.
 
     Every register has an initial value, so the reset can be tied off, which makes the simulation faster.
     """
     declared, connected = ["input clk"], [".clk(clk)", ".rst(1'b0)"]
-    for path, member, value in component.signature.flatten(component):
+    for path, member, value in signature.flatten(signature.create()):
         way = "input" if member.flow == wiring.In else "output"
         name = "_".join(map(str, path)).replace("_payload", "").replace("_flit", "")
         width = len(Value.cast(value))
@@ -93,11 +93,13 @@ class VerilatedChip:
     all sizes and two threads simulate them.
 
     cfg, mesh: what to build; waves: path of a VCD file that records every signal (slow; the chip is then built as a
-    whole, as with ``whole``). Building takes about a minute the first time and is kept under build/.
+    whole, as with ``whole``); tuned: let the compiler learn from a short training first, for long runs;
+    core: a library of the core that is there already. Building takes
+    about a minute the first time, tuned two, and is kept under build/.
     """
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig | None = None, waves: Path | None = None,
-                 whole: bool = False, threads: int | None = None):  # fmt: skip
+                 whole: bool = False, threads: int | None = None, tuned: bool = False, core: ctypes.CDLL | None = None):  # fmt: skip
         self.cfg, self.mesh = cfg, mesh or mesh_for(cfg)
         check_pair(cfg, self.mesh)
         self.flit_words = self.mesh.flit // 32
@@ -105,9 +107,9 @@ class VerilatedChip:
         whole = whole or bool(waves)
         count = 0 if whole else self.mesh.cores
         if whole:
-            text, name, top = chip_verilog(cfg, self.mesh), "chip", Chip(cfg, self.mesh)
+            text, name, top = chip_verilog(cfg, self.mesh), "chip", chip_signature(self.mesh)
         else:
-            text, name, top = fabric_verilog(self.mesh), "fabric", Fabric(self.mesh)
+            text, name, top = fabric_verilog(self.mesh), "fabric", fabric_signature(self.mesh)
         each = " ".join(f"X({n})" for n in range(count))
         driver = _source(
             "chip.cpp", WAVES=int(bool(waves)), WHOLE=int(whole), TOP_HEADER=f'"V{name}_sim.h"', TOP_CLASS=f"V{name}_sim",
@@ -119,9 +121,7 @@ class VerilatedChip:
         self._models = []
         step = None
         if count:
-            core = Core(cfg, self.mesh)
-            text = core_verilog(cfg, self.mesh) + _wrapper(core, "core", "core_sim")
-            self._core = library(text, "core_sim", _source("core.cpp", **words))
+            self._core = core or self._build_core(tuned)
             self._core.core_create.restype = ctypes.c_void_p
             self._core.core_destroy.argtypes = [ctypes.c_void_p]
             self._models = [self._core.core_create(*self.mesh.position(n)) for n in range(count)]
@@ -143,6 +143,12 @@ class VerilatedChip:
             threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         models = (pointer * max(count, 1))(*self._models)
         self._model = self._lib.chip_create(str(waves or "").encode(), step, models, count, threads)
+
+    def _build_core(self, tuned: bool) -> ctypes.CDLL:
+        text = core_verilog(self.cfg, self.mesh) + _wrapper(core_signature(self.mesh), "core", "core_sim")
+        mesh = replace(self.mesh, width=1, height=1)
+        workload = ("-m", "sim.tune", repr(self.cfg), repr(mesh)) if tuned else None
+        return library(text, "core_sim", _source("core.cpp", FLIT_WORDS=self.flit_words), workload=workload)
 
     @property
     def cycles(self) -> int:
