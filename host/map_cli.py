@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from host.activity import measure_data
+from host.compiler import Plan
 from host.cost import CostModel
 from host.data import check_fits
 from host.data import load as load_data
@@ -20,8 +21,9 @@ from host.partition import Partition
 from host.placement import PLACERS, Placement, parse_placement, place
 from host.prediction import predict
 from host.settings import NeuronSettings, TrainSettings
-from host.sizing import configure, parse_changes
+from host.sizing import configure, fit_sequencer, parse_changes
 from host.traffic import Load, Traffic, load, traffic
+from hw.chip import mesh_for
 from hw.config import CoreConfig
 from hw.errors import TridentError
 from hw.noc.config import MeshConfig
@@ -193,12 +195,15 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
     cfg = configure(preset, **core)
     batch = DEEP.train["batch"] if batch is None else batch
     train = TrainSettings(timesteps=cfg.timesteps, batch=batch, seed=seed)
-    mesh = mesh_of(mesh_text, cores, MeshConfig())
+    mesh = mesh_for(cfg, mesh_of(mesh_text, cores, MeshConfig()))
     network = Network.parse(net or DEEP.net)
     dataset = load_data(data)
     check_fits(dataset, network, train)
     activity = measure_data(network, cfg, settings, dataset, SAMPLES, encoding, seed)
-    result = make_map(CostModel(network, cfg, activity), mesh, batch, cores, partition, placer, placement, seed)
+    cost = CostModel(network, cfg, activity, mesh)
+    result = make_map(cost, mesh, batch, cores, partition, placer, placement, seed)
+    found = result.mapping.partition
+    Plan(network, fit_sequencer(found, cfg, frozenset(core)), mesh, found, result.placement)  # what cannot be compiled
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     show(result, console)
     for path in write_drawings(result, out or BUILD / "map"):

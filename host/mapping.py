@@ -9,11 +9,10 @@ from itertools import pairwise
 from host.cost import CostModel
 from host.network import Layer
 from host.partition import Partition, Stage, even_cuts
-from host.prediction import Prediction, core_cost, predict, receiving, slices, wanted_slots
+from host.prediction import Prediction, core_cost, predict, receiving, slices
 from hw.errors import TridentError
+from hw.layouts import FAN
 from hw.noc.config import MeshConfig
-
-MAX_CORES = 4  # of a stage: each has a token of its own
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class DeepTraining:
 DEEP = DeepTraining(
     net="8x8x1-12c3s2-12c3-12c3-20c3-8c3p0-10",
     preset="FPGA",
-    neuron={"leak": 1.0, "threshold": 0.333, "window": 0.7},
-    train={"batch": 60, "learning_rate": 0.4, "momentum": 0.8, "halve_every": 6, "epochs": 10},
+    neuron={"leak": 1.0, "threshold": 0.4, "window": 0.8},
+    train={"batch": 60, "learning_rate": 0.4, "momentum": 0.8, "halve_every": 5, "epochs": 10},
     core={"spike_words": 4096, "error_words": 512},
 )
 
@@ -73,7 +72,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
             rest = best(stage.last + 1, cores - stage.cores, stages - 1, stage.cores)
             if rest is None or (found and rest[0] >= found[0]):
                 continue
-            costs = [core_cost(cost, stage, share, cuts, 0, wanted_slots(stages, 0)) for share in slices(stage)]
+            costs = [core_cost(cost, stage, share, cuts, 0, 1) for share in slices(stage)]
             if any(isinstance(core, str) for core in costs):
                 continue
             receive = receiving(cost, stage, rest[1][0] if rest[1] else None)
@@ -106,7 +105,7 @@ def _stages_from(layers: tuple[Layer, ...], first: int, cores: int, lanes: int) 
     """Stages of at most ``cores`` cores that begin with layer ``first``, split evenly."""
     for last in range(first, len(layers)):
         outputs = layers[last].out_channels
-        most = min(-(-outputs // lanes), cores, MAX_CORES) if last == first else min(cores, 1)
+        most = min(-(-outputs // lanes), cores, FAN) if last == first else min(cores, 1)
         for split in range(1, most + 1):
             yield Stage(first, last, tuple(even_cuts(outputs, split, lanes)))
 
@@ -137,7 +136,7 @@ def _too_small(cost: CostModel, mesh: MeshConfig, available: int) -> str:
     needed = [0] + [0] * len(layers)  # least cores for the layers before this one
     for end in range(1, len(needed)):
         options, smallest = [], ""
-        for stage in (s for first in range(end) for s in _stages_from(layers, first, MAX_CORES, lanes)):
+        for stage in (s for first in range(end) for s in _stages_from(layers, first, FAN, lanes)):
             if stage.last == end - 1:
                 faults = [core_cost(cost, stage, share, (), 0, 1) for share in slices(stage)]
                 fault = next((fault for fault in faults if isinstance(fault, str)), None)

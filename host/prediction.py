@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from host.compiler import wanted_slots
 from host.cost import CostModel, Cycles, Operations
 from host.partition import Partition, Stage
 from hw.errors import TridentError
+from hw.layouts import ERROR_SLOTS
 
-MAX_SLOTS = 15  # samples whose spikes a core can tell apart
-ERROR_SLOTS = 2
 HOP_CYCLES = 32  # from the first gradient that a replica sends to the first that the next one sends
 
 
@@ -98,12 +98,6 @@ def slices(stage: Stage) -> Iterator[tuple[int, int]]:
     return pairwise(stage.cuts)
 
 
-def wanted_slots(stages: int, stage: int) -> int:
-    """Samples whose spikes a stage holds when the pipeline is full: those that later stages work on, forward and
-    backward, one that comes in and one that weight_grad works on."""
-    return min(2 * (stages - 1 - stage) + 3, MAX_SLOTS)
-
-
 def core_cost(
     cost: CostModel, stage: Stage, share: tuple[int, int], below: tuple[int, ...], number: int, wanted: int
 ) -> CoreCost | str:
@@ -171,7 +165,7 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
     for number, stage in enumerate(stages):
         below = stages[number - 1].cuts if number else ()
         cores = [
-            core_cost(cost, stage, share, below, number, wanted_slots(len(stages), number)) for share in slices(stage)
+            core_cost(cost, stage, share, below, number, wanted_slots(partition, number)) for share in slices(stage)
         ]
         if fault := next((core for core in cores if isinstance(core, str)), None):
             raise TridentError(f"partition {partition}: a core of stage {number + 1} needs {fault}")

@@ -23,7 +23,7 @@ def drawing(text, width, height):
 
 
 @pytest.mark.parametrize(
-    "text, width, height", [("1-4", 1, 1), ("1-2,3-4", 2, 1), ("2x1,2/2,3/2,4", 4, 3), ("4x1,2/8,3/6,4", 8, 8)]
+    "text, width, height", [("1-4", 1, 1), ("1-2,3-4", 2, 1), ("2x1,2/2,3/2,4", 4, 3), ("8x1,2/4,3/2,4", 8, 8)]
 )
 def test_every_core_is_drawn(text, width, height):
     what = drawing(text, width, height)

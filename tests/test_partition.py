@@ -44,6 +44,7 @@ def test_single_is_everything_on_one_core():
         ("1,2/0+16,3-5", "a slice of layer 2 is empty"),
         ("1-2/2,3-5", "a stage of several layers cannot be split"),
         ("1,2/17,3-5", "16 channels in groups of 1 lanes cannot be split over 17 cores"),
+        ("1,2/5,3-5", "a stage has 5 cores, at most 4 are possible"),
         ("0x1-5", "a partition needs at least 1 replica, not 0"),
     ],
 )
