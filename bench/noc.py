@@ -28,6 +28,7 @@ PATTERNS = ("uniform", "transpose", "hotspot", "bursty")
 LENGTHS = (1, 4)
 # Saturation of a 5 x 4 mesh in BookSim 2, 3 cycles per router: 1 channel of 4 places and of 8, (1 flit, 4 flits)
 BOOKSIM = {"1 x 4": (0.40, 0.30), "1 x 8": (0.60, 0.52), "2 x 8": (0.66, 0.63)}
+HOP_BOUND = 2.0
 BOUNDS = {"fpga": 0.40, "fast": 0.60}
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "noc.svg"
 _DRIVER = Path(__file__).with_name("traffic.cpp")
@@ -77,10 +78,12 @@ class MeshTraffic:
         self._library.idle.restype = ctypes.c_double
         self._library.spin.argtypes = [ctypes.c_uint64, ctypes.c_int]
 
-    def run(self, pattern: str, length: int, load: float, warmup: int = 2000, measured: int = 8000, seed: int = 1) -> Result:
+    def run(
+        self, pattern: str, length: int, load: float, warmup: int = 2000, measured: int = 8000, seed: int = 1
+    ) -> Result:
         """Offer ``load`` flits per core and cycle in packets of ``length`` flits, 1 to 4.
 
-        Packets made in the ``measured`` cycles after the ``warmup`` are followed until they have arrived, or until 20
+        Packets made in the ``measured`` cycles after the ``warmup`` are followed until they have arrived, or until four
         times as many cycles have passed.
         """
         setting, result = _Setting(PATTERNS.index(pattern), length, load, warmup, measured, seed), Result()
@@ -150,13 +153,13 @@ def measure_noc(only: str) -> Iterator[Figure]:
         return name.startswith(only) or only.startswith(name)
 
     for preset, bound in BOUNDS.items():
-        names = {length: f"noc.5x4.saturation.{preset}" + (f".flits{length}" if length > 1 else "") for length in LENGTHS}
+        names = {1: f"noc.5x4.saturation.{preset}", 4: f"noc.5x4.saturation.{preset}.flits4"}
         hop = "noc.5x4.zero_load_cycles_per_hop"
         if not any(map(asked, names.values())) and not (preset == "fpga" and asked(hop)):
             continue
         traffic = MeshTraffic(MeshConfig.preset(preset))
         if preset == "fpga" and asked(hop):
-            yield Figure(hop, "cycles", traffic.idle(), "lower", 2.0)
+            yield Figure(hop, "cycles", traffic.idle(), "lower", HOP_BOUND)
         for length, name in names.items():
             if asked(name):
                 load = saturation(traffic, length)
@@ -195,8 +198,8 @@ def draw(lines: dict[tuple[str, int], list[tuple[float, float]]]) -> str:
         "<style>text{font:12px Helvetica,Arial,sans-serif;fill:#1d2733}.tick{text-anchor:middle;fill:#445}"
         ".side{text-anchor:end;fill:#445}.grid{stroke:#d5dae0}.mark{stroke:#69727d;stroke-dasharray:3 4}</style>",
         f'<rect width="{right + 30}" height="{bottom + 50}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="18">Mean latency (cycles) on 5 x 4 cores, uniform traffic; solid: 1 flit, dashed: 4 flits; '
-        "grey: where BookSim saturates, 1 flit</text>",
+        f'<text x="{LEFT}" y="18">Mean latency (cycles), 5 x 4 cores, uniform traffic; solid: packets of 1 flit, '
+        "dashed: of 4; grey: BookSim saturates, 1 flit, channels x places</text>",
     ]
     for tenth in range(0, 11):
         x = LEFT + WIDTH * tenth / 10
@@ -206,7 +209,8 @@ def draw(lines: dict[tuple[str, int], list[tuple[float, float]]]) -> str:
         y = bottom - HEIGHT * latency / HIGHEST
         parts.append(f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>')
         parts.append(f'<text class="side" x="{LEFT - 8}" y="{y + 4:.1f}">{latency}</text>')
-    parts.append(f'<text class="tick" x="{LEFT + WIDTH / 2}" y="{bottom + 38}">offered load, flits per core and cycle</text>')
+    label = "offered load, flits per core and cycle"
+    parts.append(f'<text class="tick" x="{LEFT + WIDTH / 2}" y="{bottom + 38}">{label}</text>')
     for row, (name, (load, _)) in enumerate(BOOKSIM.items()):
         x = LEFT + load * WIDTH
         parts.append(f'<line class="mark" x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom}"/>')
@@ -232,7 +236,7 @@ def main():
             for pattern in PATTERNS:
                 for load in (0.1, 0.3, 0.5):
                     result = traffic.run(pattern, length, load)
-                    shown = f"{result.latency:.1f}" if result.drained else "-"
+                    shown = f"{result.latency:.1f}" if result.latency < 200 else "saturated"
                     table.add_row(preset, pattern, str(length), f"{load:.1f}", f"{result.accepted:.3f}", shown)
             lines[preset, length] = curves(traffic, length)
     Console().print(table)

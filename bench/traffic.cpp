@@ -95,7 +95,7 @@ extern "C" void traffic(const Setting *setting, Result *result) {
     }
     std::vector<std::vector<std::deque<Packet>>> way(CORES, std::vector<std::deque<Packet>>(CORES)); // [from][to]
     std::vector<std::vector<std::deque<uint64_t>>> began(CORES, std::vector<std::deque<uint64_t>>(CORES));
-    const uint64_t first = setting->warmup, end = first + setting->measured, limit = end + 20 * setting->measured;
+    const uint64_t first = setting->warmup, end = first + setting->measured, limit = end + 4 * setting->measured;
     const double chance = setting->load / setting->length;
     uint64_t now = 0, open = 0, flits = 0;
     double latency = 0, network = 0;
@@ -132,11 +132,11 @@ extern "C" void traffic(const Setting *setting, Result *result) {
                     }
                 }
             }
-            // New packets: bursts of 8 packets on average, with pauses in between, if bursty
+            // New packets; if bursty, in bursts of 8 on average, at twice the load, with pauses as long
             double now_chance = chance;
             if (setting->pattern == BURSTY) {
-                core.bursting = core.bursting ? random.real() >= chance * 3 / 8 : random.real() < chance * 3 / 16;
-                now_chance = core.bursting ? 3 * chance : 0;
+                core.bursting = (random.real() < chance / 4) != core.bursting;
+                now_chance = core.bursting ? 2 * chance : 0;
             }
             if (random.real() < now_chance) {
                 int destination = destination_of(random, n, setting->pattern);

@@ -16,7 +16,7 @@ MARK, PLACE = 9, 8  # bits of a flit: of the packet that is watched; first or se
 
 
 class ArbiterProperties(wiring.Component):
-    """One grant at most, only of a request, one if there is a request; and nobody waits for a second turn of another."""
+    """One grant at most, only of a request, one if there is any; and nobody waits while another has two turns."""
 
     def __init__(self, size: int):
         self.size = size
@@ -163,11 +163,13 @@ class RouterProperties(wiring.Component):
             Mode.MULTICAST: {out: self.table[out] for out in Port},
             Mode.HOST: {Port.WEST: self.x != 0, Port.NORTH: self.x == 0} if port not in (Port.NORTH, Port.WEST) else {},
             Mode.BROADCAST: {
-                Port.LOCAL: Const(1), Port.SOUTH: ~self.last_y, Port.EAST: ~self.last_x if port == Port.WEST else Const(0)
-            } if port in (Port.WEST, Port.NORTH) else {},
+                Port.WEST: {Port.LOCAL: Const(1), Port.SOUTH: ~self.last_y, Port.EAST: ~self.last_x},
+                Port.NORTH: {Port.LOCAL: Const(1), Port.SOUTH: ~self.last_y},
+            }.get(port, {}),
         }  # fmt: skip
         for out in TURNS[port]:
-            m.d.comb += expected[out].eq(Cat((mode == kind) & chosen.get(out, 0) for kind, chosen in outs.items()).any())
+            asked = Cat((mode == kind) & chosen.get(out, 0) for kind, chosen in outs.items())
+            m.d.comb += expected[out].eq(asked.any())
 
     def _legal(self, port: Port, mode, x, y):
         """What routers before this one let through."""
