@@ -158,7 +158,7 @@ QUEUE_OF = {
 
 
 class Token(IntEnum):
-    """Counting semaphores between engines, and between cores; each has one consumer."""
+    """Counting semaphores between engines, and between cores; each has one consumer, but UNIT_FREE."""
 
     INPUT_READY0 = 0  # send of core 0 of the stage before, or host -> forward: its part of a sample is in memory
     INPUT_READY1 = 1

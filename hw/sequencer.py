@@ -256,8 +256,12 @@ class Sequencer(wiring.Component):
                     m.d.sync += count.eq(first[f"token{token.value}"])
                 with m.Else():
                     m.d.sync += count.eq(count + given - taken)
-        for launcher in launchers:
+        for n, launcher in enumerate(launchers):
             m.d.comb += launcher.available.eq(Cat(count.any() for count in counts))
+            # Of the two queues that take it, one does in a cycle: the unit is never two's
+            taken = Cat(other.take[Token.UNIT_FREE] for other in launchers[:n]).any() if n else 0
+            with m.If(taken):
+                m.d.comb += launcher.available[Token.UNIT_FREE].eq(0)
         settled = Signal()
 
         # Dispatch

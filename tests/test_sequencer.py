@@ -1,6 +1,7 @@
 """The sequencer: programs, loops, tokens and slots, with engines that take a random time."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -241,3 +242,15 @@ def test_halt_waits_for_surplus_tokens_to_be_taken():
     program = Program([(Opcode.SEND, 1), HALT], {1: ((), (Token.SENT,))})
     log, halted = _run(program, 1, limit=400)
     assert len(log) == 1 and halted is None
+
+
+def test_a_token_that_two_queues_want_goes_to_one():
+    """Loss and backward share the neuron-gradient unit: in the cycle in which its token is there, both ask for it."""
+    unit = ((Token.UNIT_FREE,), (Token.UNIT_FREE,))
+    program = Program([(Opcode.LOSS, 1), (Opcode.BACKWARD, 2), LOOP, HALT], {1: unit, 2: unit}, {Token.UNIT_FREE: 1})
+    for seed in range(4):
+        log, halted = _run(program, 12, seed)
+        assert halted is not None, "all tokens are back"
+        ordered = sorted(log, key=lambda ran: ran.start)
+        assert len(ordered) == 24
+        assert all(one.end <= other.start for one, other in pairwise(ordered)), "both ran at once"
