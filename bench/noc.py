@@ -20,7 +20,7 @@ from bench.figure import Figure
 from hw.errors import TridentError
 from hw.generate import emit
 from hw.noc.config import MeshConfig
-from hw.noc.mesh import Mesh, emit_mesh
+from hw.noc.mesh import emit_mesh, mesh_signature
 from hw.noc.router import Router
 from sim.build import library
 
@@ -66,15 +66,13 @@ class MeshTraffic:
         if mesh.flit != 32 or mesh.cores < 2:
             raise TridentError(f"the traffic is for two cores or more and flits of 32 bits, not {mesh.flit}")
         self.mesh = mesh
-        ports = Mesh(mesh, instances=True)
-        ports._MustUse__silence = True  # only its signature is of use here
         defines = {
             "CORES": mesh.cores, "WIDTH": mesh.width, "HEIGHT": mesh.height, "CHANNELS": mesh.channels,
             "BUFFERS": mesh.buffers, "PACKET": mesh.packet, "HOT": mesh.cores // 2,
             "EACH_CORE": " ".join(f"X({n})" for n in range(mesh.cores)),
         }  # fmt: skip
         driver = "".join(f"#define {name} {value}\n" for name, value in defines.items()) + _DRIVER.read_text()
-        self._library = library(emit_mesh(mesh) + _wrapper(ports), "mesh_sim", driver)
+        self._library = library(emit_mesh(mesh) + _wrapper(mesh), "mesh_sim", driver)
         self._library.idle.restype = ctypes.c_double
         self._library.spin.argtypes = [ctypes.c_uint64, ctypes.c_int]
 
@@ -99,10 +97,11 @@ class MeshTraffic:
         self._library.spin(cycles, 7)
 
 
-def _wrapper(ports: Mesh) -> str:
+def _wrapper(mesh: MeshConfig) -> str:
     """A module around ``mesh`` without double underscores, which Verilator would escape, and with flits in parts."""
     declared, connected = ["input clk", "input rst"], [".clk(clk)", ".rst(rst)"]
-    for path, member, value in ports.signature.flatten(ports):
+    signature = mesh_signature(mesh)
+    for path, member, value in signature.flatten(signature.create()):
         way, width = "input" if member.flow == wiring.In else "output", len(Value.cast(value))
         name, inner = "_".join(path), "__".join(path)
         if isinstance(member.shape, data.StructLayout):
