@@ -8,9 +8,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.chip import measure_deep, measure_speedup
 from bench.engines import measure_engines
 from bench.figure import Figure, selected
 from bench.golden import measure_golden
+from bench.noc import measure_noc
 from bench.training import measure_digits, measure_overlap
 from hw.errors import TridentError
 
@@ -25,6 +27,13 @@ GROUPS = {
     "golden": measure_golden,
     "train.digits": measure_digits,
     "sim.core8": measure_digits,
+    "chip.speedup20": measure_speedup,
+    "chip.one_core": measure_speedup,
+    "chip.twenty_cores": measure_speedup,
+    "chip.deep": measure_deep,
+    "map": measure_deep,
+    "sim.chip20": measure_deep,
+    "noc": measure_noc,
 }
 
 

@@ -27,7 +27,7 @@ class Minibatch:
 
     def __init__(self, spec: RunSpec):
         self.spec = spec
-        self.link = VerilatedChip(spec.cfg, spec.mesh)
+        self.link = VerilatedChip(spec.cfg, spec.mesh, tuned=spec.many)
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)
         self.session = ChipSession(Driver(self.link, spec.cfg, spec.mesh), spec.plan, self.golden.constants)
         fmt = self.golden.fmt

@@ -14,9 +14,18 @@ from pathlib import Path
 
 import click
 
+from bench.chip import (
+    BALANCE_BOUND,
+    PLACEMENT_BOUND,
+    PREDICTION_BOUND,
+    SPEEDUP_BOUND,
+)
+from bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
 from bench.engines import BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
 from bench.figure import Figure
 from bench.golden import EPOCH_BOUND
+from bench.noc import BOUNDS as SATURATION_BOUNDS
+from bench.noc import HOP_BOUND
 from bench.single import ENGINES
 from bench.training import ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND
 from host.spec import RunSpec
@@ -37,6 +46,15 @@ BOUNDS = {
     r"core\.step\.overlap_ratio": OVERLAP_BOUND,
     r"golden\.digits\.epoch_seconds": EPOCH_BOUND,
     r"sim\.core8\.cycles_per_second": SPEED_BOUND,
+    r"chip\.speedup20": SPEEDUP_BOUND,
+    r"map\.balance": BALANCE_BOUND,
+    r"map\.placement_ratio": PLACEMENT_BOUND,
+    r"map\.zigzag_ratio": 1,
+    r"map\.prediction_error": PREDICTION_BOUND,
+    r"sim\.chip20\.cycles_per_second": CHIP_SPEED_BOUND,
+    r"noc\.5x4\.zero_load_cycles_per_hop": HOP_BOUND,
+    r"noc\.5x4\.saturation\.fpga": SATURATION_BOUNDS["fpga"],
+    r"noc\.5x4\.saturation\.fast": SATURATION_BOUNDS["fast"],
 }
 
 TITLES = {
@@ -47,6 +65,17 @@ TITLES = {
     "core.step.cycles_per_sample": "cycles per training sample, update included",
     "sim.core8.cycles_per_second": "simulated cycles per second, 8 lanes, golden model and Python included",
     "golden.digits.epoch_seconds": "one epoch of digits in the golden trainer",
+    "chip.speedup20": "cycles per sample of one core ÷ those of 20 cores, same network and memories",
+    "sim.chip20.cycles_per_second": "simulated cycles per second, 20 cores of the preset FPGA",
+    "chip.deep.cycles_per_sample": "cycles per sample, deep network on 20 cores, update included",
+    "map.prediction_error": "their prediction is off by",
+    "map.balance": "largest core's work ÷ mean, deep network",
+    "map.placement_ratio": "flits × hops of the placement ÷ mean of random placements",
+    "map.zigzag_ratio": "flits × hops of the placement ÷ zigzag",
+    "noc.5x4.zero_load_cycles_per_hop": "network, cycles per hop without load",
+    "noc.5x4.saturation.fpga": "network 5x4, saturation in flits per core and cycle, preset FPGA",
+    "noc.5x4.saturation.fast": "the same, preset FAST",
+    "noc.router.luts": "router of the preset FPGA, LUT4 of an ECP5",
 }
 
 
@@ -72,8 +101,10 @@ def _bound(name: str) -> float | None:
 def _show(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{100 * value:.1f} %"
-    if unit in ("cycles", "cycles/s", "weights", "epochs"):
-        return f"{value:,.0f}"
+    if unit in ("cycles", "cycles/s", "weights", "epochs", "LUT4"):
+        return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2f}"
+    if unit == "flits/core/cycle":
+        return f"{value:.2f}"
     return f"{value:.2f}" + (f" {unit}" if unit != "ratio" else "")
 
 

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from host.compiler import Plan
+from host.compiler import Plan, unicast
 from host.constants import NeuronConstants, UpdateConstants
 from host.driver import Driver
 from host.network import Network
 from host.packing import pack_spikes, rows_to_words
+from host.program import Program
 from host.settings import NeuronSettings
 from hw.config import CoreConfig
-from hw.layouts import HEADER, INSTRUCTION, Opcode, Packet, Space
+from hw.layouts import Opcode, Space
 from hw.sequencer import JOB_INDEX_BITS
 from sim.golden.format import encode
-from sim.verilated import VerilatedCore
+from sim.verilated import VerilatedChip
 
 ENGINES = ("forward", "backward", "weight_grad")
 LIMIT = 10_000_000  # cycles of one job
@@ -37,50 +38,52 @@ class SingleEngine:
 
     def __init__(self, network: Network, cfg: CoreConfig):
         self.cfg, self.plan = cfg, Plan(network, cfg)
-        self.core = VerilatedCore(cfg)
-        self.driver = Driver(self.core, cfg)
-        constants = NeuronConstants.of(NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg.format)
-        for number, words in self.plan.jobs(constants, UpdateConstants(0, 0, 0)).items():
-            self.driver.write(Space.JOBS, number << JOB_INDEX_BITS, np.array(words, np.uint32))
+        (self.stage,) = self.plan.plans
+        self.chip = VerilatedChip(cfg)
+        self.driver = Driver(self.chip, cfg)
+        self.neuron = NeuronConstants.of(NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg.format)
         rng = np.random.default_rng(0)
-        placed = self.plan.layers[1]
+        placed = self.stage.layers[1]
         weights = encode(rng.normal(size=placed.layer.weight_shape) / 16, cfg.format)
         biases = np.zeros(placed.layer.out_channels, np.uint32)
         rows = placed.weights.pack(weights.astype(np.uint32), biases)
-        self.driver.write(Space.WEIGHTS, placed.tile * cfg.lanes, rows_to_words(rows, cfg))
+        self.driver.write(0, Space.WEIGHTS, placed.tile * cfg.lanes, rows_to_words(rows, cfg))
 
     def fill(self, density: float, seed: int = 0):
         """Random inputs of the layer, of which the share ``density`` are not zero: spikes, and errors for backward.
 
         weight_grad reads the same errors' rows; those are dense, as they are when several neurons share a row.
         """
-        cfg, placed = self.cfg, self.plan.layers[1]
+        cfg, placed = self.cfg, self.stage.layers[1]
         rng = np.random.default_rng(seed)
         y, x, channels = placed.layer.in_shape if placed.layer.kind == "conv" else (1, 1, placed.layer.in_shape[2])
         spikes = (rng.random((1, cfg.timesteps, y, x, channels)) < density).astype(np.uint8)
-        self.driver.write(Space.SPIKES, placed.inputs.base, pack_spikes(spikes, cfg)[0])
+        self.driver.write(0, Space.SPIKES, placed.inputs.base, pack_spikes(spikes, cfg)[0])
         out_y, out_x, outputs = placed.layer.out_shape
         mask = (rng.random((1, cfg.timesteps, out_y, out_x, outputs)) < density).astype(np.uint8)
-        self.driver.write(Space.ERROR_MASKS, placed.errors.base, pack_spikes(mask, cfg)[0])
+        self.driver.write(0, Space.ERROR_MASKS, placed.errors.base, pack_spikes(mask, cfg)[0])
         errors = encode(rng.normal(size=(placed.errors.size << cfg.step_bits, cfg.lanes)), cfg.format)
         rows = rows_to_words(errors.astype(np.uint32), cfg)
-        self.driver.write(Space.ERRORS, placed.errors.base << cfg.step_bits, rows)
+        self.driver.write(0, Space.ERRORS, placed.errors.base << cfg.step_bits, rows)
 
     def run(self, engine: str) -> Run:
-        """Run the engine's job alone and read its counters."""
-        instructions = [
-            INSTRUCTION.pack(opcode=Opcode[engine.upper()], job=self.plan.job(engine, 1))[0],
-            INSTRUCTION.pack(opcode=Opcode.HALT)[0],
-        ]
-        self.driver.write(Space.PROGRAM, 0, np.array([0, *instructions], np.uint32))
-        before = self.driver.counters()
-        start = np.array([*HEADER.pack(packet=Packet.START), 1], np.uint32)
-        given, answer = self.core.exchange(start, 2, LIMIT)
-        if given != 2 or answer.size != 2:
-            raise RuntimeError(f"{engine} did not end within {LIMIT} cycles")
-        after = self.driver.counters()
+        """Run the engine's job alone and read its counters.
+
+        Raises :class:`host.driver.CoreStuck` when it does not end within :data:`LIMIT` cycles.
+        """
+        number = self.stage.job(engine, 1)
+        program = Program(1, 1, 1)
+        program.run(Opcode[engine.upper()], number)
+        program.control(Opcode.HALT)
+        job = self.plan.jobs(0, program, self.neuron, UpdateConstants(0, 0, 0))[number]
+        self.driver.write(0, Space.JOBS, number << JOB_INDEX_BITS, np.array(job, np.uint32)[:, None])
+        self.driver.write(0, Space.PROGRAM, 0, np.array(program.words, np.uint32)[:, None])
+        before = self.driver.counters(0)
+        packets, route = self.driver.packets, unicast(self.plan.mesh, 0)
+        self.driver.exchange([packets.arm(route), packets.start(route, 1)], 1, quiet=LIMIT)
+        after = self.driver.counters(0)
         taken = {name: (after[name] - before[name]) & 0xFFFFFFFF for name in after}
         return Run(*(taken[f"{engine}.{what}"] for what in ("running", "useful", "stalled")))
 
     def close(self):
-        self.core.close()
+        self.chip.close()

@@ -11,7 +11,7 @@ from bench.figure import Figure
 from host.progress import Plain
 from host.spec import RunSpec
 from host.trainer import Trainer
-from sim.verilated import VerilatedCore
+from sim.verilated import VerilatedChip
 
 ENGINES = ("forward", "backward", "weight_grad")
 ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND = 0.97, 1.15, 400_000
@@ -19,8 +19,8 @@ ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND = 0.97, 1.15, 400_000
 
 @contextmanager
 def _run(spec: RunSpec, limit: int | None = None) -> Iterator[Trainer]:
-    """A training run without a display, ended after ``limit`` minibatches; the core is there until the context ends."""
-    link = VerilatedCore(spec.cfg)
+    """A training run without a display, ended after ``limit`` minibatches; the chip is there until the context ends."""
+    link = VerilatedChip(spec.cfg, spec.mesh)
     with TemporaryDirectory() as folder:
         trainer = Trainer(spec, link, Path(folder) / "checkpoint.npz")
         trainer.run(Plain(Console(quiet=True)), limit=limit)
@@ -33,7 +33,7 @@ def measure_overlap(only: str) -> Iterator[Figure]:
     """Cycles of a training step of 16 samples over the cycles that its busiest engine ran, update included."""
     minibatches = 8
     with _run(RunSpec.make(), limit=minibatches) as trainer:
-        counters = trainer.progress.counters
+        (counters,) = trainer.progress.counters
     longest = max(counters[f"{engine}.running"] for engine in ENGINES)
     yield Figure("core.step.overlap_ratio", "ratio", counters["cycles"] / longest, "lower", OVERLAP_BOUND)
     samples = minibatches * trainer.spec.train.batch

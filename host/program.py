@@ -95,12 +95,13 @@ def training(plan: StagePlan, remote_slots: int, replica: int, update: bool = Tr
     for n, (kind, number) in enumerate(backward):
         local = kind == "backward"
         wait = ((Token.TOP_READY,) if n == 0 else ()) + (unit if local else ())
-        post = (Token.ERRORS_READY, *unit) if local else ()
+        post = (Token.LOWER_READY, *unit) if local else ()
         post += backs if n == len(backward) - 1 else ()
         program.run(Opcode.BACKWARD, plan.job(kind, number), wait, post)
     for n in reversed(range(count)):
         post = () if n else (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE)
-        program.run(Opcode.WEIGHT_GRAD, plan.job("weight_grad", n), (Token.ERRORS_READY,), post)
+        ready = Token.ERRORS_READY if n == count - 1 else Token.LOWER_READY
+        program.run(Opcode.WEIGHT_GRAD, plan.job("weight_grad", n), (ready,), post)
     program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
     program.control(Opcode.LOOP, len(SETUP.rows))
     program.control(Opcode.BARRIER)

@@ -45,7 +45,8 @@ def train(spec: RunSpec, folder: Path, console: Console, resume: bool = False, w
     )
     with TemporaryDirectory() as scratch:
         vcd = Path(scratch) / "waves.vcd" if waves else None
-        _say(console, "Building the simulation: about a minute, the first time ...")
+        minutes = "two minutes" if spec.many else "a minute"
+        _say(console, f"Building the simulation: about {minutes}, the first time ...")
         with closing(_build(spec, vcd)) as link, closing(Trainer(spec, link, checkpoint, state)) as trainer:
             _say(console, f"Simulation ready after {perf_counter() - began:.0f} s.")
             if state:
@@ -84,7 +85,7 @@ def _build(spec: RunSpec, vcd: Path | None) -> VerilatedChip:
     """The simulation; the golden model's kernels are compiled at the same time."""
     with ThreadPoolExecutor(1) as pool:
         warm = pool.submit(_warm, spec)
-        link = VerilatedChip(spec.cfg, spec.mesh, vcd)
+        link = VerilatedChip(spec.cfg, spec.mesh, vcd, tuned=spec.many)
         warm.result()
     return link
 

@@ -22,7 +22,7 @@ def sequencer_needs(layers: int, owners: int = 0) -> dict[str, int]:
     Queues hold the instructions of two samples: those under way and those that the dispatcher is ahead.
     """
     jobs = len(KINDS) * layers + len(SINGLE) + owners
-    return {"jobs": jobs, "program_words": 5 * layers + owners + 16, "queue_depth": 2 * max(layers, owners)}
+    return {"jobs": jobs, "program_words": 5 * layers + owners + 17, "queue_depth": 2 * max(layers, owners)}
 
 
 @dataclass(frozen=True)

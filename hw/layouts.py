@@ -119,8 +119,8 @@ JOB = WordLayout("job", [
      Field("take", 1, "rows that come in are added: backward, reduce"),
      Field("away", 1, "rows leave the core: backward, reduce"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories")],
-    [Field("wait", 21, "tokens taken before the start, one bit each")],
-    [Field("post", 21, "tokens given at the end, one bit each")],
+    [Field("wait", 22, "tokens taken before the start, one bit each")],
+    [Field("post", 22, "tokens given at the end, one bit each")],
 ])  # fmt: skip
 
 
@@ -173,14 +173,15 @@ class Token(IntEnum):
     LOSS_READY = 10  # forward -> loss: likewise
     SENT = 11  # send -> forward: the last layer's spikes have left
     SLOT_FREE = 12  # weight_grad or send -> forward: a slot of spikes and masks may be overwritten
-    ERRORS_READY = 13  # receive, loss or backward -> weight_grad: one layer's errors are complete
+    ERRORS_READY = 13  # receive or loss -> weight_grad: the last layer's errors are complete
     ERRORS_FREE = 14  # weight_grad -> receive or loss: a slot of errors may be overwritten
     TOP_READY = 15  # receive or loss -> backward: the last layer's errors are complete
     UNIT_FREE = 16  # backward, receive or loss -> receive, loss or backward: the neuron-gradient unit
     REDUCED = 17  # notify of the last replica -> update: the gradients of all replicas are in memory
     BACKWARD_DONE = 18  # backward -> receive or loss: the last layer's errors have been sent on
     TWIN_READY = 19  # notify of the next replica -> reduce: its queue of rows is for gradients now
-    GO = 20  # host tile -> update: every core has its gradients; the value says whether one has overflowed
+    LOWER_READY = 20  # backward -> weight_grad: the errors of a layer below are complete
+    GO = 21  # host tile -> update: every core has its gradients; the value says whether one has overflowed
 
 
 TOKEN_BITS = 4
@@ -195,8 +196,8 @@ INSTRUCTION = WordLayout("instruction", [[
 SETUP = WordLayout("setup", [
     *([Field(f"token{n}", TOKEN_BITS, "first count of a token") for n in range(first, first + 8)]
       for first in (0, 8)),
-    [*(Field(f"token{n}", TOKEN_BITS, "first count of a token") for n in range(16, 21)),
-     Field("slots", SLOT_BITS, "slots of spikes"),
+    [*(Field(f"token{n}", TOKEN_BITS, "first count of a token") for n in range(16, 22))],
+    [Field("slots", SLOT_BITS, "slots of spikes"),
      Field("error_slots", 2, "slots of errors"),
      Field("remote_slots", SLOT_BITS, "slots of spikes of the next stage")],
 ])  # fmt: skip

@@ -10,14 +10,16 @@ from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout
 from hw.noc.packing import Packing
 
+PATIENCE = 7  # cycles without a row after which a packet is sent as it is
 CREDITS = 2  # packets that a queue of rows holds
 
 
 class RowSender(wiring.Component):
     """Send rows as packets to one queue of rows, or, for ``final`` jobs, into the targets' gradient memories.
 
-    Packets are as long as they can be; the last may be shorter. There are never more packets under way than the queue
-    has places for. Up to ``per_flit`` rows per cycle pair; a packet is sent while no row is taken.
+    Packets are as long as they can be, unless no row comes for some cycles: what is there is then sent, because the
+    next rows may take long and others may wait for these. There are never more packets under way than the queue has
+    places for. One row per cycle, but for a cycle per flit; while a packet is sent, no row is taken.
 
     Members
     -------
@@ -56,14 +58,22 @@ class RowSender(wiring.Component):
         sending = Signal()
         left = Signal(range(mesh.packet + 1))
         room = Signal()
+        idle = Signal(range(PATIENCE + 1))  # cycles since the last row
+        flush = Signal()
+        m.d.comb += flush.eq(self.ending | (idle == PATIENCE))
+        with m.If(self.i.valid):
+            m.d.sync += idle.eq(0)
+        with m.Elif(idle != PATIENCE):
+            m.d.sync += idle.eq(idle + 1)
         complete = Signal()  # nothing more goes into this packet
         m.d.comb += room.eq(inside + pieces < mesh.packet)
 
         if pieces == 1:  # rows come in from the top and move down; a flit that is not full moves on alone
             position = Signal(range(per + 1))
-            closing = self.ending & ~self.i.valid & count.any()
+            filling = position != count  # a flit that is not full is being moved to its place
+            closing = filling | flush & ~self.i.valid & count.any()
             m.d.comb += [
-                self.i.ready.eq(~full & ~sending & room),
+                self.i.ready.eq(~full & ~sending & room & ~filling),
                 flits.w_data.eq(row),
                 flits.w_en.eq(full),
             ]
@@ -81,13 +91,13 @@ class RowSender(wiring.Component):
                     with m.If(job.final):
                         m.d.comb += flits.w_data.eq(row >> cfg.row_bits * (per - 1))
                 m.d.sync += [full.eq(0), count.eq(0), position.eq(0), inside.eq(inside + 1), rest.eq(count - 1)]
-            m.d.comb += complete.eq(~full & (~room | self.ending & ~self.i.valid & ~count.any() & inside.any()))
+            m.d.comb += complete.eq(~full & (~room | flush & ~self.i.valid & ~count.any() & inside.any()))
         else:
             m.d.comb += [
                 self.i.ready.eq(~count.any() & ~sending & room),
                 flits.w_data.eq(row),
                 flits.w_en.eq(count.any()),
-                complete.eq(~count.any() & (~room | self.ending & ~self.i.valid & inside.any())),
+                complete.eq(~count.any() & (~room | flush & ~self.i.valid & inside.any())),
             ]
             with m.If(self.i.valid & self.i.ready):
                 m.d.sync += [row.eq(self.i.payload), count.eq(pieces)]
