@@ -26,7 +26,7 @@ def run(capsys, *arguments):
 @pytest.fixture
 def untouched(tmp_path, monkeypatch):
     """A folder that a refused run must not make, and a simulation that it must not build."""
-    monkeypatch.setattr("host.run.VerilatedCore", lambda *_: pytest.fail("a simulation was built"))
+    monkeypatch.setattr("host.run.VerilatedChip", lambda *_: pytest.fail("a simulation was built"))
     folder = tmp_path / "out"
     yield folder
     assert not folder.exists()

@@ -1,4 +1,4 @@
-"""Whole cores under the fast simulation: every memory, fault and counter after training steps, against golden."""
+"""One core alone under the fast simulation: every memory, fault and counter after training steps, against golden."""
 
 from contextlib import nullcontext
 from functools import cache
@@ -6,27 +6,27 @@ from functools import cache
 import numpy as np
 import pytest
 
-from host import driver
+from host import driver, session
 from host.constants import UpdateConstants
 from host.network import Network
 from host.settings import NeuronSettings
 from hw.config import CoreConfig
-from hw.layouts import GRADIENT_FAULTS, INSTRUCTION, Fault, Opcode, Space, Token
+from hw.layouts import GRADIENT_FAULTS, Fault, Space, Token
 from hw.streams import random_stalls
 from sim.bench import StepBench
 from sim.golden.format import encode
-from sim.verilated import VerilatedCore
+from sim.verilated import VerilatedChip
 
 TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
 
 @cache
-def _core(preset: str, stalls: int | None = None, **changes) -> tuple[VerilatedCore, CoreConfig]:
+def _core(preset: str, stalls: int | None = None, **changes) -> tuple[VerilatedChip, CoreConfig]:
     """One simulation per configuration, used by many tests one after another."""
     cfg = CoreConfig.preset(preset, **changes)
     with random_stalls(stalls) if stalls is not None else nullcontext():
-        return VerilatedCore(cfg), cfg
+        return VerilatedChip(cfg), cfg
 
 
 def _bench(network: str, preset: str = "TINY", stalls: int | None = None, seed: int = 0, bias: bool = True, **changes):
@@ -144,18 +144,18 @@ def test_overflow_of_gradients_skips_the_update(network, loss_scale):
     """From a loss table near the largest number, and with infinities in it."""
     bench, rng = _bench(network, spike_words=1024, error_words=512), np.random.default_rng(6)
     mismatch, found = _train(bench, rng)
-    assert mismatch is None and not found.faults
+    assert mismatch is None and not found.all_faults
     before = {space: bench.session.read_rows(space) for space in (Space.WEIGHTS, Space.MOMENTUM)}
     spikes, labels = _batch(bench, rng, 6, 0.9)
     mismatch, found = bench.step(spikes, labels, _constants(bench, 6, loss_scale), loss_scale)
     assert mismatch is None, mismatch
-    assert found.faults & GRADIENT_FAULTS
+    assert found.all_faults & GRADIENT_FAULTS
     for space, layers in before.items():
         for old, new in zip(layers, bench.session.read_rows(space), strict=True):
             assert all((a == b).all() for a, b in zip(old, new, strict=True))
     assert not any(part.any() for layer in bench.session.read_rows(Space.GRADIENTS) for part in layer)
     mismatch, found = _train(bench, rng)
-    assert mismatch is None and not found.faults, "the next minibatch is whole again"
+    assert mismatch is None and not found.all_faults, "the next minibatch is whole again"
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -167,28 +167,30 @@ def test_overflow_of_the_forward_pass_names_its_job(layer):
     bench.session.load_rows(Space.WEIGHTS, bits)
     mismatch, found = bench.infer(_batch(bench, rng, 3, 1.0)[0])
     assert mismatch is None, mismatch
-    assert found.faults == 1 << Fault.FORWARD | 1 << Fault.NEURON
-    assert found.job == bench.session.plan.job("forward", layer)
+    assert found.faults == (1 << Fault.FORWARD | 1 << Fault.NEURON,)
+    assert found.jobs == (bench.session.plan.plans[0].job("forward", layer),)
+    assert found.describe(bench.session.plan).startswith("core 0: forward, neuron: first in")
     assert f"forward of layer {layer + 1}" in found.describe(bench.session.plan)
 
 
 def test_missing_token_is_named(monkeypatch):
     """A program that waits for a token that nobody gives ends in a message, not in silence."""
-    monkeypatch.setattr(driver, "STALL_LIMIT", 20_000)
+    monkeypatch.setattr(session, "QUIET", 2000)
     cfg = CoreConfig.preset("TINY", spike_words=1024, error_words=512)
-    core = VerilatedCore(cfg)  # its own, as it is left stuck
-    bench = StepBench(Network.parse("6-5-3"), NeuronSettings(), cfg, core)
-    program = []
-    for n, word in enumerate(bench.session.plan.inference_program()):
-        fields = INSTRUCTION.unpack([word])
-        if n and fields["opcode"] == Opcode.RECEIVE:
-            (word,) = INSTRUCTION.pack(**{**fields, "post": 0})
-        program.append(word)
-    monkeypatch.setattr(bench.session.plan, "inference_program", lambda: program)
+    link = VerilatedChip(cfg)  # its own, as it is left stuck
+    bench = StepBench(Network.parse("6-5-3"), NeuronSettings(), cfg, link)
+    plan = bench.session.plan
+    programs = plan.programs(train=False)
+    job = plan.plans[0].job("send")
+    wait, post = programs[0].tokens[job]
+    programs[0].tokens[job] = wait | 1 << Token.GO, post
+    monkeypatch.setattr(plan, "programs", lambda *_: programs)
     spikes, labels = _batch(bench, np.random.default_rng(8), 1, 0.3)
-    with pytest.raises(driver.CoreStuck, match=f"forward waits for {Token.INPUT_READY.name}"):
+    what = rf"core 0: send, instruction {job} \(send of the spikes of layer 2 .*\), waits for GO"
+    with pytest.raises(driver.CoreStuck, match=what):
         bench.session.run(spikes, labels, train=False)
-    core.close()
+    assert link.cycles < 100_000
+    link.close()
 
 
 # Counters
@@ -201,9 +203,9 @@ def test_counters_of_a_small_case():
     table = bench.golden.table(256)
     bench.session.set_constants(_constants(bench, samples), table)
     traces = [bench.golden.train_sample(s, int(n), table) for s, n in zip(spikes, labels, strict=True)]
-    before = bench.session.driver.counters()
+    before = bench.session.driver.counters(0)
     bench.session.run(spikes, labels, train=True)
-    after = bench.session.driver.counters()
+    after = bench.session.driver.counters(0)
     count = {name: after[name] - before[name] for name in after}
 
     fired = [spikes[n, :, 0, 0] for n in range(samples)]  # (T, inputs)

@@ -14,7 +14,7 @@ from hw.config import CoreConfig
 from hw.layouts import JOB
 from sim.bench import StepBench
 from sim.golden.add import add
-from sim.verilated import VerilatedCore
+from sim.verilated import VerilatedChip
 
 seeds = st.integers(0, 2**32 - 1)
 configs = st.builds(
@@ -68,7 +68,7 @@ def test_addition_commutes_and_a_gated_one_changes_nothing(a, b):
 @pytest.fixture(scope="module")
 def core():
     """One TINY core for all examples."""
-    link = VerilatedCore(CoreConfig.preset("TINY"))
+    link = VerilatedChip(CoreConfig.preset("TINY"))
     yield link
     link.close()
 
