@@ -31,10 +31,10 @@ class DeepTraining:
 
 
 DEEP = DeepTraining(
-    net="8x8x1-12c3s2-12c3-12c3-20c3-8c3p0-10",
+    net="8x8x1-6c3s2-8c3-8c3s2-12c3-24-10",
     preset="FPGA",
-    neuron={"leak": 1.0, "threshold": 0.4, "window": 0.8},
-    train={"batch": 60, "learning_rate": 0.4, "momentum": 0.8, "halve_every": 5, "epochs": 10},
+    neuron={"leak": 0.5, "threshold": 0.25, "window": 0.625},
+    train={"batch": 40, "learning_rate": 0.5, "halve_every": 4, "epochs": 10},
     core={"spike_words": 4096, "error_words": 512},
 )
 

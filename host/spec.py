@@ -173,7 +173,7 @@ def _spread(
     mesh = mesh_for(cfg, mesh)
     activity = measure_data(network, cfg, neuron, dataset, SAMPLES, encoding, train.seed)
     chosen = make_map(
-        CostModel(network, cfg, activity), mesh, train.batch, None, chip.partition, chip.placer, chip.placement,
+        CostModel(network, cfg, activity, mesh), mesh, train.batch, None, chip.partition, chip.placer, chip.placement,
         train.seed,
     )  # fmt: skip
     partition = chosen.mapping.partition
