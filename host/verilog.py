@@ -4,6 +4,7 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+from hw.chip import mesh_for
 from hw.config import CoreConfig
 from hw.core import Core
 from hw.errors import TridentError
@@ -52,7 +53,7 @@ def write_verilog(folder: Path, name: str, cfg: CoreConfig) -> tuple[Path, Path,
 
     Returns both paths and the number of modules. Raises :class:`TridentError` if the folder cannot be written.
     """
-    text = emit(Core(cfg), TOP)
+    text = emit(Core(cfg, mesh_for(cfg)), TOP)
     design, table = folder / f"{TOP}.v", folder / "ports.md"
     try:
         folder.mkdir(parents=True, exist_ok=True)
