@@ -51,7 +51,8 @@ help:
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
 	@echo 'make sim       run every test; TEST=tests/test_data.py or TEST=expression runs some, JOBS=2 at a time'
-	@echo 'make verilog   write the Verilog of a core and a table of its modules; PRESET, T, LANES, COLS, SET, OUT'
+	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
+	@echo '                 SET, OUT'
 	@echo 'make bench     measure, print a table, write build/bench.json; ONLY=name-prefix measures some'
 	@echo 'make bench-noc measure the network alone: latency, saturation, size of a router'
 	@echo 'make results   write the figures of build/bench.json into README.md and docs/results.md'
@@ -80,7 +81,7 @@ map: $(VENV)/ready
 	@$(RUN) -m host map $(MAP) $(MAPCORE)
 
 verilog: $(VENV)/ready
-	@$(RUN) -m host verilog $(CORE) $(call option,OUT,out)
+	@$(RUN) -m host verilog $(CORE) $(call option,MESH,mesh) $(call option,CORES,cores) $(call option,OUT,out)
 
 JOBS ?= 2
 # A path, or else an expression of names

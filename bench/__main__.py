@@ -31,6 +31,7 @@ GROUPS = {
     "chip.one_core": measure_speedup,
     "chip.twenty_cores": measure_speedup,
     "chip.deep": measure_deep,
+    "chip.generate": measure_deep,
     "map": measure_deep,
     "sim.chip20": measure_deep,
     "noc": measure_noc,

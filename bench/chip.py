@@ -12,6 +12,7 @@ from host.driver import Driver
 from host.encoding import encode as encode_samples
 from host.session import ChipSession
 from host.spec import RunSpec
+from hw.chip import emit_chip
 from hw.layouts import Space
 from sim.golden.format import encode
 from sim.golden.trainer import GoldenTrainer
@@ -19,6 +20,7 @@ from sim.verilated import VerilatedChip
 
 MESH = "5x4"
 SPEEDUP_BOUND, SPEED_BOUND, BALANCE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND = 14, 60_000, 1.25, 0.80, 0.15
+GENERATE_BOUND = 5  # seconds for the Verilog of twenty cores
 SMALL_NETWORK, SMALL_BATCH = "8x8x1-6c3s2-6c3-10c3s2-10", 320  # it fits a core of the FPGA preset
 
 
@@ -101,6 +103,9 @@ def measure_deep(only: str) -> Iterator[Figure]:
     yield Figure("map.balance", "ratio", spec.forecast.balance, "lower", BALANCE_BOUND)
     yield Figure("map.placement_ratio", "ratio", spec.forecast.placement_ratio, "lower", PLACEMENT_BOUND)
     yield Figure("map.zigzag_ratio", "ratio", spec.forecast.zigzag_ratio, "lower", 1)
+    began = perf_counter()
+    emit_chip(spec.cfg, spec.mesh)
+    yield Figure("chip.generate_seconds", "s", perf_counter() - began, "lower", GENERATE_BOUND)
     measured, speed = _cycles(spec)
     error = abs(spec.forecast.per_sample / measured - 1)
     yield Figure("map.prediction_error", "fraction", error, "lower", PREDICTION_BOUND)

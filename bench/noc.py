@@ -180,7 +180,7 @@ def curves(traffic: MeshTraffic, length: int) -> list[tuple[float, float]]:
     return points
 
 
-LEFT, TOP, WIDTH, HEIGHT, HIGHEST = 60, 40, 640, 320, 60
+LEFT, TOP, WIDTH, HEIGHT, HIGHEST = 60, 56, 640, 320, 60
 COLOURS = {"FPGA": "#2f6db5", "FAST": "#b5473a"}
 
 
@@ -197,8 +197,9 @@ def draw(lines: dict[tuple[str, int], list[tuple[float, float]]]) -> str:
         "<style>text{font:12px Helvetica,Arial,sans-serif;fill:#1d2733}.tick{text-anchor:middle;fill:#445}"
         ".side{text-anchor:end;fill:#445}.grid{stroke:#d5dae0}.mark{stroke:#69727d;stroke-dasharray:3 4}</style>",
         f'<rect width="{right + 30}" height="{bottom + 50}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="18">Mean latency (cycles), 5 x 4 cores, uniform traffic; solid: packets of 1 flit, '
-        "dashed: of 4; grey: BookSim saturates, 1 flit, channels x places</text>",
+        f'<text x="{LEFT}" y="18">Mean latency (cycles), 5 x 4 cores, uniform traffic. Solid: packets of 1 flit; '
+        "dashed: of 4 flits.</text>",
+        f'<text x="{LEFT}" y="36">Grey: where BookSim saturates with 1 flit, virtual channels x places.</text>',
     ]
     for tenth in range(0, 11):
         x = LEFT + WIDTH * tenth / 10
@@ -226,7 +227,7 @@ def draw(lines: dict[tuple[str, int], list[tuple[float, float]]]) -> str:
 
 
 def main():
-    """Print the table and write the picture."""
+    """Print the tables and write the picture."""
     table = Table("preset", "traffic", "flits", "load", "accepted", "latency", box=None, header_style="bold")
     lines = {}
     for preset in COLOURS:
@@ -238,7 +239,14 @@ def main():
                     shown = f"{result.latency:.1f}" if result.latency < 200 else "saturated"
                     table.add_row(preset, pattern, str(length), f"{load:.1f}", f"{result.accepted:.3f}", shown)
             lines[preset, length] = curves(traffic, length)
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    figures = Table("figure", "value", "unit", "better", "bound", box=None, header_style="bold")
+    for figure in measure_noc(""):
+        reached = {None: "", True: "reached", False: "MISSED"}[figure.reached]
+        bound = "" if figure.bound is None else f"{figure.bound:g} {reached}"
+        figures.add_row(figure.name, f"{figure.value:,.6g}", figure.unit, figure.better, bound)
+    console.print(figures)
     PICTURE.write_text(draw(lines))
     print(f"Written: docs/{PICTURE.name}")
 

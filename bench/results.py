@@ -16,6 +16,7 @@ import click
 
 from bench.chip import (
     BALANCE_BOUND,
+    GENERATE_BOUND,
     PLACEMENT_BOUND,
     PREDICTION_BOUND,
     SPEEDUP_BOUND,
@@ -33,7 +34,7 @@ from hw.errors import TridentError
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "build" / "bench.json"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md")
 EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
 
 # What a figure must reach, by the pattern of its name
@@ -47,6 +48,7 @@ BOUNDS = {
     r"golden\.digits\.epoch_seconds": EPOCH_BOUND,
     r"sim\.core8\.cycles_per_second": SPEED_BOUND,
     r"chip\.speedup20": SPEEDUP_BOUND,
+    r"chip\.generate_seconds": GENERATE_BOUND,
     r"map\.balance": BALANCE_BOUND,
     r"map\.placement_ratio": PLACEMENT_BOUND,
     r"map\.zigzag_ratio": 1,
@@ -68,6 +70,7 @@ TITLES = {
     "chip.speedup20": "cycles per sample of one core ÷ those of 20 cores, same network and memories",
     "sim.chip20.cycles_per_second": "simulated cycles per second, 20 cores of the preset FPGA",
     "chip.deep.cycles_per_sample": "cycles per sample, deep network on 20 cores, update included",
+    "chip.generate_seconds": "generating the Verilog of 20 cores",
     "map.prediction_error": "their prediction is off by",
     "map.balance": "largest core's work ÷ mean, deep network",
     "map.placement_ratio": "flits × hops of the placement ÷ mean of random placements",
@@ -172,6 +175,15 @@ def sparsity(figures: dict[str, Figure]) -> str:
     return _table(["cycles", *(f"{percent} % zeros" for percent in ZEROS)], rows) or EMPTY
 
 
+def noc(figures: dict[str, Figure]) -> str:
+    """What the network alone was measured to do."""
+    rows = [
+        [f"`{f.name}`", f"{f.value:,.6g} {f.unit}", _bound_text(f)]
+        for f in figures.values() if f.name.startswith("noc.")
+    ]  # fmt: skip
+    return _table(["figure", "measured", "bound"], rows) or EMPTY
+
+
 def everything(figures: dict[str, Figure]) -> str:
     """Every figure under its name."""
     rows = [[f"`{f.name}`", f"{f.value:,.6g}", f.unit, _bound_text(f)] for f in figures.values()]
@@ -216,7 +228,7 @@ def blocks(path: Path) -> dict[str, str]:
     """The text of every block by its name, from the figures at ``path``."""
     figures = read_figures(path)
     makers = {"headline": headline, "summary": summary, "sparsity": sparsity, "everything": everything,
-              "setting": setting}  # fmt: skip
+              "setting": setting, "noc": noc}  # fmt: skip
     return {name: make(figures) for name, make in makers.items()} | {"origin": origin(path)}
 
 
@@ -242,7 +254,7 @@ def results():
     except TridentError as fault:
         click.echo(f"error: {fault}", err=True)
         sys.exit(2)
-    click.echo(f"Written to {' and '.join(str(page.relative_to(ROOT)) for page in PAGES)}")
+    click.echo(f"Written to {', '.join(str(page.relative_to(ROOT)) for page in PAGES)}")
 
 
 if __name__ == "__main__":

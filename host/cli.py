@@ -93,12 +93,15 @@ def train_command(net, data, encoding, preset, changes, out, resume, waves, leak
 
 @commands.command("verilog")
 @_core_options
+@click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
+@click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
 @click.option("--out", type=Path, help="folder that is written to  [build/verilog/PRESET]")
-def verilog_command(preset, changes, out, **core):
-    """Write the Verilog of a core, and a table of its parameters and of its modules' ports."""
-    preset = preset or "SMALL"
+def verilog_command(preset, changes, out, size, cores, **core):
+    """Write the Verilog of a core or a chip, and a table of its parameters and of its modules' ports."""
+    mesh = ChipChoice(size, cores).mesh()
+    preset = preset or (DEEP.preset if mesh and mesh.cores > 1 else "SMALL")
     cfg = configure(preset, **{**parse_changes(changes), **{k: v for k, v in core.items() if v is not None}})
-    design, table, units = write_verilog(out or BUILD / "verilog" / preset.lower(), preset.upper(), cfg)
+    design, table, units = write_verilog(out or BUILD / "verilog" / preset.lower(), preset.upper(), cfg, mesh)
     click.echo(f"Verilog: {design} ({units} modules, {design.stat().st_size / 1000:.0f} kB)\nPorts:   {table}")
 
 

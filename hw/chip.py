@@ -140,8 +140,8 @@ def emit_fabric(mesh: MeshConfig) -> str:
     return "\n".join([*parts, emit(Fabric(mesh, instances=True), "fabric")])
 
 
-def emit_chip(cfg: CoreConfig, mesh: MeshConfig, core: str | None = None) -> str:
-    """Verilog of a :class:`Chip`, top module ``chip``; core and router are written once, however many
+def emit_chip(cfg: CoreConfig, mesh: MeshConfig, core: str | None = None, top: str = "chip") -> str:
+    """Verilog of a :class:`Chip`, top module ``top``; core and router are written once, however many
     there are.
 
     ``core``: the Verilog of the core, if it is known already.
@@ -150,4 +150,4 @@ def emit_chip(cfg: CoreConfig, mesh: MeshConfig, core: str | None = None) -> str
     parts = [core or emit(Core(cfg, mesh), "core")]
     if mesh.cores > 1:
         parts.append(emit_mesh(mesh))
-    return "\n".join([*parts, emit(Chip(cfg, mesh, instances=True), "chip")])
+    return "\n".join([*parts, emit(Chip(cfg, mesh, instances=True), top)])
