@@ -157,7 +157,9 @@ class Plan:
             result.append(training(plan, slots, replica, update) if train else inference(plan, slots))
         return result
 
-    def jobs(self, core: int, program: Program, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, list[int]]:
+    def jobs(
+        self, core: int, program: Program, neuron: NeuronConstants, updates: UpdateConstants
+    ) -> dict[int, list[int]]:
         """The words of every job that a core's program runs."""
         return {
             number: self._pack(core, number, fields, program)

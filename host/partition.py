@@ -148,7 +148,8 @@ class Partition:
                 raise TridentError(f"partition {text!r}: {part!r} is no stage: write 3, 1-2, 3/2 or 3/8+16")
             first, last = int(found.group(1)) - 1, int(found.group(2) or found.group(1)) - 1
             if not 0 <= first <= last < len(network.layers):
-                raise TridentError(f"partition {text!r}: stage {part!r} is not within layers 1 to {len(network.layers)}")
+                layers = len(network.layers)
+                raise TridentError(f"partition {text!r}: stage {part!r} is not within layers 1 to {layers}")
             outputs = network.layers[last].out_channels
             sizes = [int(n) for n in (found.group(3) or "1").split("+")]
             if len(sizes) > 1:

@@ -19,8 +19,8 @@ LIMIT_UNIT = 1024  # cycles of the host tile's limit
 class ChipSession:
     """The cores of a chip that hold a network, and the host tile.
 
-    Weights, momenta and gradients are per layer raw bits (taps, in, out) and (out,); those of several replicas are equal
-    and written to all of them. Raises :class:`CoreStuck` when the chip does not go on.
+    Weights, momenta and gradients are per layer raw bits (taps, in, out) and (out,); those of several replicas are
+    equal and written to all of them. Raises :class:`CoreStuck` when the chip does not go on.
     """
 
     def __init__(self, driver: Driver, plan: Plan, neuron: NeuronConstants):

@@ -77,8 +77,8 @@ class RunSpec:
         if not self.many:
             return f"Core: {core}"
         return (
-            f"Chip: {partition.cores} of {self.mesh.cores} cores of a {self.mesh.width}x{self.mesh.height} mesh, {core}; "
-            f"partition {partition}"
+            f"Chip: {partition.cores} of {self.mesh.cores} cores of a {self.mesh.width}x{self.mesh.height} mesh, "
+            f"{core}; partition {partition}"
         )
 
     @classmethod

@@ -156,7 +156,8 @@ class StagePlan:
         placed = self.layers[0 if kind in ("owner", "free") else -1]
         what = {
             "send": "send of the spikes", "errors": "loss" if self.is_last else "receive of the errors",
-            "free": "notify of free room", "ready": "notify of the replica before", "reduce": "reduce of the gradients", "reduced": "notify of reduced gradients",
+            "free": "notify of free room", "ready": "notify of the replica before",
+            "reduce": "reduce of the gradients", "reduced": "notify of reduced gradients",
             "vote": "notify of complete gradients", "owner": f"backward to core {n} of the stage before",
         }.get(kind, kind)  # fmt: skip
         return f"{what} of layer {placed.number + 1} ({placed.layer})"
@@ -256,7 +257,8 @@ class StagePlan:
             )  # fmt: skip
         walk = self._walk_to_owner(layer, placed.image, self.stages[self.stage - 1], owner)
         first, step = walk.pop("first"), walk.pop("step")
-        return job | walk | {"tile": placed.tile + first * weights.groups, "pass_step": step * weights.groups, "away": 1}
+        tile = placed.tile + first * weights.groups
+        return job | walk | {"tile": tile, "pass_step": step * weights.groups, "away": 1}
 
     def _walk_to_owner(self, layer: Layer, image: tuple[int, int, int], stage, owner: int) -> dict:
         """How backward of ``layer``, which reads ``image``, walks the channels of core ``owner`` of the stage before;
@@ -274,9 +276,10 @@ class StagePlan:
         # A pass for each pixel of the flattened image
         passes = self._passes("backward", x, image[0] * image[1] * (end - first))
         if passes["pass_groups"] < end - first:
+            needed = passes["group_entries"] * (end - first)
             raise TridentError(
-                f"a slice of {end - first} groups of lanes below {layer} needs {passes['group_entries'] * (end - first)} "
-                f"accumulators, the core has {self.cfg.accumulators}"
+                f"a slice of {end - first} groups of lanes below {layer} needs {needed} accumulators, the core has "
+                f"{self.cfg.accumulators}"
             )
         return result | passes | {"pass_groups": end - first, "step": per_pixel}
 

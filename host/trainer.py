@@ -29,8 +29,8 @@ class Progress:
 
     epoch, minibatch: how many are done, of the run and of the epoch under way; tallies: of the epoch under way, by
     series; history: loss, train_accuracy and test_accuracy of every epoch, by series; firing_rate, gradient_sparsity:
-    sums per layer over the minibatches of the last epoch; counters: of every logical core, beyond their 32 bits; cycles,
-    seconds: simulated, and taken by training and testing.
+    sums per layer over the minibatches of the last epoch; counters: of every logical core, beyond their 32 bits;
+    cycles, seconds: simulated, and taken by training and testing.
     """
 
     epoch: int = 0

@@ -32,8 +32,8 @@ def check_pair(cfg: CoreConfig, mesh: MeshConfig):
         needed = -(-bits // mesh.flit) + 1
         if needed > mesh.packet:
             raise TridentError(
-                f"an element of {space.name.lower()} has {bits} bits: a packet needs {needed} flits of {mesh.flit} bits, "
-                f"packet is {mesh.packet}"
+                f"an element of {space.name.lower()} has {bits} bits: a packet needs {needed} flits of {mesh.flit} "
+                f"bits, packet is {mesh.packet}"
             )
 
 

@@ -138,7 +138,8 @@ class Core(wiring.Component):
         # A sample's label comes with its first spikes and is kept as long as those
         m.submodules.labels = labels = memory.Memory(shape=16, depth=1 << SLOT_BITS, init=[])
         arrived = Signal(SLOT_BITS)
-        store, for_loss, for_send = labels.write_port(), labels.read_port(domain="comb"), labels.read_port(domain="comb")
+        store = labels.write_port()
+        for_loss, for_send = labels.read_port(domain="comb"), labels.read_port(domain="comb")
         came = ejector.token_en & (ejector.token == Token.INPUT_READY0)
         m.d.comb += [
             store.addr.eq(arrived),

@@ -94,7 +94,8 @@ class Counters(wiring.Component):
         values = [Signal(WORD, name=name.replace(".", "_")) for name in COUNTED]
         for value, name in zip(values, COUNTED, strict=True):
             m.d.sync += value.eq(value + self.counted[name])
-        words = [Signal(WORD, init=MAGIC, name="magic"), Signal(WORD, init=config_digest(self.cfg, self.mesh), name="config")]
+        digest = config_digest(self.cfg, self.mesh)
+        words = [Signal(WORD, init=MAGIC, name="magic"), Signal(WORD, init=digest, name="config")]
         m.d.sync += self.rdata.eq(Array([*words, *self.state, cycles, *values])[self.address])
         return m
 

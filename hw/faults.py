@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.layouts import GRADIENT_FAULTS, WORD, Fault
 
+
 class Faults(wiring.Component):
     """Keep faults until the next start, with the number of the job that had the first one.
 

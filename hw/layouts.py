@@ -231,7 +231,7 @@ class Packet(IntEnum):
     ROWS = 4  # rows for a queue of rows, as many in a flit as fit; `rest` of them in the last flit
     TOKEN = 5  # gives a token; its value is the sample's label, or the faults that the host tile collects
     CREDIT = 6  # a packet of rows has been taken
-    ANSWER = 7  # core -> host: elements that were read (`kind` 0), or one flit of status at the program's end (`kind` 1)
+    ANSWER = 7  # core -> host: elements that were read (kind 0), or one flit of status at the program's end (kind 1)
 
 
 class Rows(IntEnum):

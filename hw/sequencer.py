@@ -129,7 +129,8 @@ class Sequencer(wiring.Component):
     given, given_en : In, a token from another core
     job, number, slot, kind, go, busy : per queue, see :class:`Launcher`
     slots : Out, slots of spikes
-    waiting : Out, per queue the tokens that are missing and the job that they are missing for; active : Out, queues whose engine runs
+    waiting : Out, per queue the tokens that are missing and the job that they are missing for
+    active : Out, queues whose engine runs
     program_*, jobs_* : host ports of the two memories
     """
 

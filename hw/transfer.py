@@ -80,7 +80,9 @@ class SendUnit(wiring.Component):
                 with m.If(self.spike_grant):
                     m.next = "TAKE"
             with m.State("TAKE"):
-                new = self.spikes if pieces > 1 or per == 1 else Cat(buffer[cfg.spike_bits : cfg.spike_bits * per], self.spikes)
+                new = self.spikes
+                if per > 1:
+                    new = Cat(buffer[cfg.spike_bits : cfg.spike_bits * per], new)
                 m.d.sync += [
                     buffer.eq(new), count.eq(count + 1 if pieces == 1 else 1),
                     address.eq(address + 1), word.eq(word - 1), left.eq(left - 1), put.eq(put + 1),

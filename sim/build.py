@@ -36,9 +36,9 @@ def library(
     """Verilate ``verilog`` with top module ``top``, compile it with the C++ text ``driver`` and load the result.
 
     The driver includes ``V<top>.h`` and exports functions with C linkage. ``options`` go to Verilator. A library that
-    is there already, for the same text, driver and options, is loaded as it is. ``workload``: arguments of a Python that
-    uses the library, whose path is appended; the compiler then learns from a first build what the work is (twice the
-    time to build, about a third faster).
+    is there already, for the same text, driver and options, is loaded as it is. ``workload``: arguments of a Python
+    that uses the library, whose path is appended; the compiler then learns from a first build what the work is (twice
+    the time to build, about a third faster).
     Raises :class:`BuildError` when a tool is missing or fails.
     """
     keys = (verilog, top, driver, *options, *_VERILATOR, *_COMPILER, *(workload or ()))

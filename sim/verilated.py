@@ -98,8 +98,10 @@ class VerilatedChip:
     about a minute the first time, tuned two, and is kept under build/.
     """
 
-    def __init__(self, cfg: CoreConfig, mesh: MeshConfig | None = None, waves: Path | None = None,
-                 whole: bool = False, threads: int | None = None, tuned: bool = False, core: ctypes.CDLL | None = None):  # fmt: skip
+    def __init__(
+        self, cfg: CoreConfig, mesh: MeshConfig | None = None, waves: Path | None = None, whole: bool = False,
+        threads: int | None = None, tuned: bool = False, core: ctypes.CDLL | None = None,
+    ):  # fmt: skip
         self.cfg, self.mesh = cfg, mesh or mesh_for(cfg)
         check_pair(cfg, self.mesh)
         self.flit_words = self.mesh.flit // 32
@@ -112,8 +114,8 @@ class VerilatedChip:
             text, name, top = fabric_verilog(self.mesh), "fabric", fabric_signature(self.mesh)
         each = " ".join(f"X({n})" for n in range(count))
         driver = _source(
-            "chip.cpp", WAVES=int(bool(waves)), WHOLE=int(whole), TOP_HEADER=f'"V{name}_sim.h"', TOP_CLASS=f"V{name}_sim",
-            **{"EACH_CORE(X)": each}, **words,
+            "chip.cpp", WAVES=int(bool(waves)), WHOLE=int(whole), TOP_HEADER=f'"V{name}_sim.h"',
+            TOP_CLASS=f"V{name}_sim", **{"EACH_CORE(X)": each}, **words,
         )  # fmt: skip
         text += _wrapper(top, name, f"{name}_sim")
         self._lib = library(text, f"{name}_sim", driver, ("--trace-vcd",) if waves else ())
@@ -159,8 +161,8 @@ class VerilatedChip:
         """Send flits and take what comes until ``wanted`` packets have ended, or until nothing at all has happened in
         the chip for ``limit`` cycles.
 
-        A flit is a row of uint32: its words, lowest first, and 1 if it is its packet's last, else 0. ``room`` bounds the
-        flits that come. Returns how many flits were sent, and those that came.
+        A flit is a row of uint32: its words, lowest first, and 1 if it is its packet's last, else 0. ``room`` bounds
+        the flits that come. Returns how many flits were sent, and those that came.
         """
         if not self._model:
             raise RuntimeError("the simulation has been closed")

@@ -19,8 +19,8 @@ class Ejector(wiring.Component):
 
     Every packet is taken without waiting for anything that other cores do, but for READ, whose answer must leave first:
     the network relies on that. Spikes wait for a free cycle of their memory; rows find a place, because their sender
-    has asked for it; other memories are for packets only while no engine uses them. One flit per cycle, for narrow items
-    one item per cycle.
+    has asked for it; other memories are for packets only while no engine uses them. One flit per cycle, for narrow
+    items one item per cycle.
 
     Members
     -------

@@ -71,9 +71,10 @@ class RowSender(wiring.Component):
         if pieces == 1:  # rows come in from the top and move down; a flit that is not full moves on alone
             position = Signal(range(per + 1))
             filling = position != count  # a flit that is not full is being moved to its place
+            short = Signal()  # it is in its place: nothing can follow it in its packet
             closing = filling | flush & ~self.i.valid & count.any()
             m.d.comb += [
-                self.i.ready.eq(~full & ~sending & room & ~filling),
+                self.i.ready.eq(~full & ~sending & room & ~filling & ~short),
                 flits.w_data.eq(row),
                 flits.w_en.eq(full),
             ]
@@ -91,7 +92,10 @@ class RowSender(wiring.Component):
                     with m.If(job.final):
                         m.d.comb += flits.w_data.eq(row >> cfg.row_bits * (per - 1))
                 m.d.sync += [full.eq(0), count.eq(0), position.eq(0), inside.eq(inside + 1), rest.eq(count - 1)]
-            m.d.comb += complete.eq(~full & (~room | flush & ~self.i.valid & ~count.any() & inside.any()))
+                m.d.sync += short.eq((count != per) & ~job.final)
+            with m.If(sending):
+                m.d.sync += short.eq(0)
+            m.d.comb += complete.eq(~full & (~room | short | flush & ~self.i.valid & ~count.any() & inside.any()))
         else:
             m.d.comb += [
                 self.i.ready.eq(~count.any() & ~sending & room),

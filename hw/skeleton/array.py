@@ -15,8 +15,8 @@ class ProcessingArray(wiring.Component):
     """LANES x COLS processing elements: ``accumulator[entry] += row`` in every column that the mask selects.
 
     With ``multiply``, the row is first multiplied by the column's operand; where the row is zero, nothing is added. A
-    column outside the mask adds -0, which leaves every value's bits unchanged. An accumulator's next addition may start ``add_stages + 1`` cycles after the
-    last; an operation that comes sooner waits, nothing else does.
+    column outside the mask adds -0, which leaves every value's bits unchanged. An accumulator's next addition may start
+    ``add_stages + 1`` cycles after the last; an operation that comes sooner waits, nothing else does.
 
     Members
     -------
