@@ -1,4 +1,4 @@
-"""The cocotb test of a whole core: training steps through its host port, which stalls at random, against golden."""
+"""The cocotb test of a whole chip: training steps through its host's streams, which stall at random, against golden."""
 
 import cocotb
 import numpy as np
@@ -6,64 +6,75 @@ from cocotb.task import bridge, resume
 
 from host.constants import UpdateConstants
 from host.network import Network
+from host.partition import Partition
 from host.settings import NeuronSettings
 from hw.config import CoreConfig
+from hw.noc.config import MeshConfig
 from sim.bench import StepBench
 from tests.cocotb.clocked import Clocked
 from tests.cocotb.simulate import load_case, report
 
 
 class CocotbLink(Clocked):
-    """A link as of :class:`host.driver.Link` over the core's two streams.
+    """A link as of :class:`host.driver.Link` over the chip's two streams.
 
-    In a random share ``flow`` of the cycles a word is offered and taken. To be called from a bridged thread.
+    In a random share ``flow`` of the cycles a flit is offered and taken. To be called from a bridged thread.
     """
 
-    def __init__(self, dut, rng, flow: float):
+    def __init__(self, dut, mesh: MeshConfig, rng, flow: float):
         super().__init__(dut)
-        self.rng, self.flow = rng, flow
+        self.mesh, self.rng, self.flow = mesh, rng, flow
         self.exchange = resume(self._exchange)
 
     @property
     def cycles(self) -> int:
         return self.cycle
 
-    async def _exchange(self, words: np.ndarray, wanted: int, limit: int) -> tuple[int, np.ndarray]:
-        dut, sent, taken, offered = self.dut, 0, [], False
-        words = [int(word) for word in words]
-        for _ in range(limit):
-            if sent == len(words) and len(taken) == wanted:
-                break
-            offered = offered or (sent < len(words) and self.rng.random() < self.flow)
-            ready = len(taken) < wanted and self.rng.random() < self.flow
+    def _flit(self, payload: int) -> list[int]:
+        words = self.mesh.flit // 32
+        return [*(payload >> 32 * n & 0xFFFFFFFF for n in range(words)), payload >> self.mesh.flit]
+
+    async def _exchange(self, flits: np.ndarray, wanted: int, limit: int, room: int | None = None):
+        dut, sent, taken, packets, offered, quiet = self.dut, 0, [], 0, False, 0
+        flits = [sum(int(word) << 32 * n for n, word in enumerate(flit)) for flit in flits]
+        active = None
+        while quiet < limit and (sent < len(flits) or packets < wanted):
+            offered = offered or (sent < len(flits) and self.rng.random() < self.flow)
+            ready = self.rng.random() < self.flow
             dut.i_valid.value, dut.o_ready.value = int(offered), int(ready)
             if offered:
-                dut.i_payload.value = words[sent]
+                dut.i_payload.value = flits[sent]
             await self.settle()
+            quiet += 1
             if ready and int(dut.o_valid.value):
-                taken.append(int(dut.o_payload.value))
+                taken.append(self._flit(int(dut.o_payload.value)))
+                packets += taken[-1][-1]
+                quiet = 0
             if offered and int(dut.i_ready.value):
-                sent, offered = sent + 1, False
+                sent, offered, quiet = sent + 1, False, 0
+            if (now := int(dut.active.value)) != active:
+                active, quiet = now, 0
             await self.tick()
         dut.i_valid.value = dut.o_ready.value = 0
-        return sent, np.array(taken, np.uint32)
+        return sent, np.array(taken, np.uint32).reshape(-1, self.mesh.flit // 32 + 1)
 
 
 @cocotb.test()
-async def core(dut):
-    """A training step of every network, one after another on the same core."""
+async def chip(dut):
+    """A training step of every network with its partition, one after another on the same chip."""
     given = load_case()
-    cfg = CoreConfig(**given["cfg"])
+    cfg, mesh = CoreConfig(**given["cfg"]), MeshConfig(**given["mesh"])
     rng = np.random.default_rng(given["seed"])
-    link = CocotbLink(dut, rng, given["flow"])
+    link = CocotbLink(dut, mesh, rng, given["flow"])
     await link.reset()
     neuron = NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
     values, mismatch = 0, None
-    for text in given["networks"]:
+    for text, parts in given["networks"]:
         network = Network.parse(text)
+        partition = Partition.parse(parts, network, cfg.lanes) if parts else None
 
-        def train(network=network):
-            bench = StepBench(network, neuron, cfg, link, given["seed"])
+        def train(network=network, partition=partition):
+            bench = StepBench(network, neuron, cfg, link, given["seed"], mesh, partition)
             count = given["samples"]
             spikes = (rng.random((count, cfg.timesteps, *network.in_shape)) < rng.uniform(0.1, 0.6)).astype(np.uint8)
             labels = rng.integers(0, network.classes, count)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -28,16 +29,20 @@ _NOTHING = f"module {_TOP}(input clk, output o);\n  assign o = clk;\nendmodule\n
 _MAKE = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
 
 
-def run(component: wiring.Component, module: str, case: dict, stalls: int | None = None) -> dict:
+def run(
+    component: wiring.Component | wiring.PureInterface, module: str, case: dict, stalls: int | None = None,
+    top: str = "dut", make: Callable[[], str] | None = None,
+) -> dict:  # fmt: skip
     """Run the cocotb tests of ``module`` on a component; returns what the bench reported.
 
-    case: what the test module reads with :func:`load_case`; stalls: seed of random stalls on every connection, or None.
+    case: what the test module reads with :func:`load_case`; stalls: seed of random stalls on every connection, or None;
+    make: gives Verilog with top module ``top``, whose ports are those of ``component``, instead of the component itself.
     A port of a stream, ``i__valid``, is ``i_valid`` in the bench. Builds are kept under build/cocotb by a digest of the
     Verilog.
     Raises AssertionError, with the first difference, when a test failed, and when none ran.
     """
     with random_stalls(stalls) if stalls is not None else nullcontext():
-        text = emit(component, "dut") + _wrapper(component)
+        text = (make() if make else emit(component, top)) + _wrapper(component, top)
     folder = _build(text)
     work = folder / f"run.{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
@@ -72,15 +77,15 @@ def report(cases: int, values: int, mismatch) -> None:
     assert mismatch is None, mismatch
 
 
-def _wrapper(component: wiring.Component) -> str:
+def _wrapper(component: wiring.Component | wiring.PureInterface, inner: str) -> str:
     """A module with the component's ports and nothing else that the simulator's interface can see."""
     ports = [("clk", "clk", "input", 1), ("rst", "rst", "input", 1)]
     for path, member, value in component.signature.flatten(component):
         way = "input" if member.flow == wiring.In else "output"
         ports.append(("_".join(path), "__".join(path), way, len(Value.cast(value))))
     declared = ", ".join(f"{way} [{width - 1}:0] {name}" for name, _, way, width in ports)
-    connected = ", ".join(f".{inner}({name})" for name, inner, *_ in ports)
-    return f"\nmodule {_TOP}({declared});\n  dut dut({connected});\nendmodule\n"
+    connected = ", ".join(f".{port}({name})" for name, port, *_ in ports)
+    return f"\nmodule {_TOP}({declared});\n  {inner} dut({connected});\nendmodule\n"
 
 
 @contextmanager

@@ -1,11 +1,11 @@
-"""Whole cores of every preset under cocotb: training steps with random gaps and back-pressure on the host port."""
+"""Single cores of every preset under cocotb: training steps with random gaps and back-pressure on the host's streams."""
 
 from dataclasses import asdict
 
 import pytest
 
+from hw.chip import Chip, mesh_for
 from hw.config import CoreConfig
-from hw.core import Core
 from tests.cocotb.simulate import run
 
 NETWORKS = {
@@ -14,7 +14,7 @@ NETWORKS = {
     "FPGA": ["6-4-3", "4x4x1-2c3s2-3"],
     "WIDE": ["20-17-3", "4x4x2-5c3s2-3"],
 }
-# (preset, seed of stalls on every connection or None, share of cycles in which the host gives and takes a word)
+# (preset, seed of stalls on every connection or None, share of cycles in which the host gives and takes a flit)
 BENCHES = [
     ("TINY", None, 0.9), ("TINY", 11, 0.8), ("SMALL", None, 1.0), ("SMALL", 12, 0.7), ("FPGA", None, 1.0),
     ("FPGA", 13, 0.7), ("WIDE", None, 1.0), ("WIDE", 14, 0.7),
@@ -24,6 +24,8 @@ BENCHES = [
 @pytest.mark.parametrize("preset, stalls, flow", BENCHES)
 def test_training_step(preset, stalls, flow):
     cfg = CoreConfig.preset(preset, weight_rows=2048, spike_words=256, error_words=128)
-    case = {"cfg": asdict(cfg), "networks": NETWORKS[preset], "seed": 5, "samples": 4, "flow": flow}
-    told = run(Core(cfg), "tests.cocotb.bench_core", case, stalls)
-    assert told["cases"] == len(NETWORKS[preset])
+    mesh = mesh_for(cfg)
+    networks = [(network, None) for network in NETWORKS[preset]]
+    case = {"cfg": asdict(cfg), "mesh": asdict(mesh), "networks": networks, "seed": 5, "samples": 4, "flow": flow}
+    told = run(Chip(cfg, mesh), "tests.cocotb.bench_chip", case, stalls)
+    assert told["cases"] == len(networks)
