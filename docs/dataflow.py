@@ -5,20 +5,22 @@ from xml.sax.saxutils import escape
 _STYLE = (
     "text{font:14px Helvetica,Arial,sans-serif;fill:#1d2733;text-anchor:middle}.small{font-size:12px;fill:#445}"
     ".left{text-anchor:start}.right{text-anchor:end}.name{font-weight:bold}.step{font-weight:bold;fill:#fff;font-size:12px}"
-    ".engine{fill:#d9e8fb;stroke:#2f6db5}.unit{fill:#eef0f3;stroke:#69727d}.memory{fill:#fdf1d6;stroke:#b98a1d}"
+    ".engine{fill:#d9e8fb;stroke:#2f6db5}.unit{fill:#eef0f3;stroke:#69727d}.memory{fill:#fdf1d6;stroke:#b98a1d}.net{fill:#dff0e0;stroke:#3d8a49}"
     ".frame{fill:none;stroke:#9aa3ad;stroke-dasharray:6 4}.flow{fill:none;stroke:#39424d;stroke-width:1.6}"
     ".badge{fill:#2f6db5}"
 )
 
 # x, y, width, height, class, step or None, lines of text
 _BOXES = [
-    (20, 60, 110, 590, "unit", None, ["host", "", "compiler", "driver", "", "golden model", "beside it"]),
-    (200, 60, 860, 48, "memory", None, ["spikes, masks: three slots"]),
-    (200, 160, 105, 54, "unit", 1, ["RECEIVE"]),
+    (20, 60, 110, 590, "net", None, ["network", "", "host tile,", "other cores", "", "the host:", "compiler, driver,", "golden model"]),
+    (200, 60, 860, 48, "memory", None, ["spikes, masks: up to 15 slots"]),
+    (200, 160, 105, 54, "net", 1, ["EJECT", "packets in"]),
     (335, 160, 90, 54, "unit", 4, ["SEND"]),
     (470, 160, 150, 54, "engine", 2, ["FORWARD", "gated add"]),
     (690, 160, 120, 54, "unit", 3, ["neuron *", "leak, spike, reset"]),
     (880, 160, 95, 54, "unit", 5, ["LOSS", "table"]),
+    (200, 300, 105, 54, "net", None, ["INJECT", "packets out"]),
+    (335, 300, 90, 54, "net", None, ["rows", "in and out"]),
     (470, 300, 150, 54, "memory", None, ["weights", "skewed banks"]),
     (690, 300, 120, 54, "engine", 7, ["BACKWARD", "multiply-add"]),
     (880, 300, 130, 54, "unit", 6, ["neuron_grad *", "surrogate, leak"]),
@@ -27,15 +29,21 @@ _BOXES = [
     (690, 520, 110, 54, "memory", None, ["gradients"]),
     (470, 520, 150, 54, "unit", 9, ["UPDATE *", "momentum, weights"]),
     (310, 520, 105, 54, "memory", None, ["momenta"]),
-    (200, 602, 860, 48, "unit", None, ["sequencer: one program, six queues, eight tokens; jobs; counters; faults"]),
-]
+    (200, 602, 860, 48, "unit", None, ["sequencer: one program, six queues, tokens of this and other cores; jobs; counters; faults"]),
+]  # fmt: skip
 
 # points, arrow at the start too, label, its place, its class
 _FLOWS = [
-    ([(130, 187), (200, 187)], False, "samples", (155, 180), "small"),
+    ([(130, 187), (200, 187)], False, "spikes,\ntokens", (165, 180), "small"),
     ([(252, 160), (252, 108)], False, "", None, ""),
     ([(380, 108), (380, 160)], False, "", None, ""),
-    ([(380, 214), (380, 240), (130, 240)], False, "last layer's spikes", (280, 234), "small"),
+    ([(360, 214), (360, 246), (225, 246), (225, 300)], False, "last layer's spikes", (292, 240), "small"),
+    ([(280, 214), (280, 272), (380, 272), (380, 300)], False, "rows", (330, 286), "small"),
+    ([(200, 327), (130, 327)], False, "", None, ""),
+    ([(335, 338), (305, 338)], False, "", None, ""),
+    ([(690, 342), (650, 342), (650, 372), (380, 372), (380, 354)], True, "e of other stages, partial sums", (515, 387), "small"),
+    ([(400, 354), (400, 403), (838, 403), (838, 342), (880, 342)], False, "RECEIVE: e of the next stage", (640, 417), "small"),
+    ([(870, 574), (870, 590), (360, 590), (360, 354)], True, "REDUCE: gradients of other replicas", (585, 586), "small"),
     ([(545, 108), (545, 160)], False, "spike words", (551, 138), "small left"),
     ([(620, 187), (690, 187)], False, "x", (655, 180), "small"),
     ([(750, 160), (750, 108)], False, "spikes, masks", (756, 138), "small left"),
@@ -53,7 +61,7 @@ _FLOWS = [
     ([(690, 547), (620, 547)], True, "", None, ""),
     ([(415, 547), (470, 547)], True, "", None, ""),
     ([(545, 520), (545, 354)], True, "once per minibatch", (551, 442), "small left"),
-    ([(130, 626), (200, 626)], True, "program", (155, 619), "small"),
+    ([(130, 626), (200, 626)], True, "tokens", (165, 619), "small"),
 ]
 
 
@@ -91,7 +99,7 @@ def dataflow_svg() -> str:
         '<text class="small left" x="190" y="30">one core</text>',
         *(_flow(*flow) for flow in _FLOWS),
         *(_box(*box) for box in _BOXES),
-        '<text class="small left" x="190" y="688">Blue: the three engines. Yellow: memories. * share one '
+        '<text class="small left" x="190" y="688">Blue: the three engines. Yellow: memories. Green: ends of the network. * share one '
         "multiply-adder per lane. Numbers: the path of one sample.</text>",
         "</svg>",
     ]) + "\n"  # fmt: skip

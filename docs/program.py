@@ -2,10 +2,12 @@
 
 import re
 
-from host.compiler import KINDS, Plan
+from host.compiler import Plan
 from host.network import Network
+from host.program import Program
+from host.stage_plan import KINDS, StagePlan
 from hw.config import CoreConfig
-from hw.layouts import INSTRUCTION, TOKEN_BITS, Opcode, Token
+from hw.layouts import INSTRUCTION, SETUP, Opcode, Token
 
 NETWORK = "64-128-10"
 
@@ -14,39 +16,41 @@ def _tokens(bits: int) -> str:
     return ", ".join(token.name for token in Token if bits >> token & 1)
 
 
-def _place(plan: Plan, opcode: Opcode, job: int) -> str:
-    if job < 2:  # receive, send
-        return ""
-    layer, kind = divmod(job - 2, len(KINDS))
-    number = len(plan.layers) if opcode == Opcode.LOSS else layer + 1
-    return f"layer {number}{', biases' if KINDS[kind] == 'update_bias' else ''}"
+def _place(plan: StagePlan, job: int) -> str:
+    """The layer of a job, as far as it has one."""
+    kind, layer = next(name for name, number in plan.numbers.items() if number == job)
+    if kind not in KINDS:
+        return f"layer {plan.layers[-1].number + 1}" if kind in ("errors", "send") else ""
+    return f"layer {plan.layers[layer].number + 1}{', biases' if kind == 'update_bias' else ''}"
 
 
-def disassemble(plan: Plan, program: list[int]) -> str:
-    """One line per word: number, opcode, job, tokens that are awaited, tokens that are given."""
-    counts = {token.name: program[0] >> TOKEN_BITS * token & (1 << TOKEN_BITS) - 1 for token in Token}
-    lines = [f" 0  tokens       {', '.join(f'{name} {count}' for name, count in counts.items() if count)}"]
-    for n, word in enumerate(program[1:], 1):
+def disassemble(plan: StagePlan, program: Program) -> str:
+    """One line per instruction: number, opcode, job, tokens that are awaited, tokens that are given."""
+    counts = ", ".join(f"{token.name} {count}" for token, count in program.first.items() if count)
+    slots = f"{program.slots} slots of spikes, {program.error_slots} of errors"
+    lines = [f" 0  setup        {counts}; {slots}"]
+    for n, word in enumerate(program.instructions, SETUP.words):
         fields = INSTRUCTION.unpack([word])
         opcode, job = Opcode(fields["opcode"]), fields["job"]
         if opcode == Opcode.LOOP:
-            text = f"to {job}, {fields['post']} slots"
+            text = f"to {job}"
         elif opcode in (Opcode.BARRIER, Opcode.HALT):
             text = ""
         else:
-            text = f"job {job:2}  {_place(plan, opcode, job):16}"
-            if waits := _tokens(fields["wait"]):
-                text += f"  wait {waits}"
-            if posts := _tokens(fields["post"]):
-                text += f"  post {posts}"
+            wait, post = program.tokens[job]
+            text = f"job {job:2}  {_place(plan, job):16}"
+            if wait:
+                text += f"  wait {_tokens(wait)}"
+            if post:
+                text += f"  post {_tokens(post)}"
         lines.append(f"{n:2}  {opcode.name.lower():12} {text}".rstrip())
     return "\n".join(lines)
 
 
 def listing() -> str:
-    """The training program of :data:`NETWORK` on preset SMALL."""
+    """The training program of :data:`NETWORK` on one core of preset SMALL."""
     plan = Plan(Network.parse(NETWORK), CoreConfig.preset("SMALL"))
-    return disassemble(plan, plan.training_program())
+    return disassemble(plan.plans[0], plan.programs(train=True)[0])
 
 
 def fill_listing(page: str) -> str:

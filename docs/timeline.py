@@ -12,7 +12,7 @@ from host.progress import Plain
 from host.spec import RunSpec
 from host.trainer import Trainer
 from hw.layouts import QUEUES, Opcode
-from sim.verilated import VerilatedCore
+from sim.verilated import VerilatedChip
 
 PICTURE = Path(__file__).with_name("timeline.svg")
 SAMPLES = 6
@@ -27,7 +27,7 @@ def record(folder: Path) -> Path:
     """Run the minibatch and return the path of its waves (VCD)."""
     spec = RunSpec.make(train={"batch": SAMPLES})
     waves = folder / "waves.vcd"
-    link = VerilatedCore(spec.cfg, waves)
+    link = VerilatedChip(spec.cfg, spec.mesh, waves)
     trainer = Trainer(spec, link, folder / "checkpoint.npz")
     trainer.run(Plain(Console(quiet=True)), limit=1)
     trainer.close()
