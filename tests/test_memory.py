@@ -129,3 +129,24 @@ def test_shared_memory(granules):
 
     _simulate(memory, bench)
     assert len(checked) == 240 + depth * granules and all(checked)
+
+
+def test_host_writes_leave_the_readers_alone():
+    """While packets write gradients of other replicas, the unit that reads goes on."""
+    memory, checked = SharedMemory(8, 16, 1), []
+
+    async def bench(ctx):
+        await _host_write(ctx, memory, {n: 10 + n for n in range(16)})
+        ctx.set(memory.read_en[0], 1)
+        ctx.set(memory.host_select, 1)
+        ctx.set(memory.host_write, 1)
+        for n in range(16):
+            ctx.set(memory.read_address[0], (n + 5) % 16)
+            ctx.set(memory.host_address, n)
+            ctx.set(memory.host_wdata, 100 + n)
+            await ctx.tick()
+            old = n + 5 if n < 11 else None  # later ones have been written anew
+            checked.append(ctx.get(memory.read_data[0]) == (10 + old if old is not None else 100 + (n + 5) % 16))
+
+    _simulate(memory, bench)
+    assert len(checked) == 16 and all(checked)
