@@ -5,14 +5,17 @@ from xml.sax.saxutils import escape
 _STYLE = (
     "text{font:14px Helvetica,Arial,sans-serif;fill:#1d2733;text-anchor:middle}.small{font-size:12px;fill:#445}"
     ".left{text-anchor:start}.right{text-anchor:end}.name{font-weight:bold}.step{font-weight:bold;fill:#fff;font-size:12px}"
-    ".engine{fill:#d9e8fb;stroke:#2f6db5}.unit{fill:#eef0f3;stroke:#69727d}.memory{fill:#fdf1d6;stroke:#b98a1d}.net{fill:#dff0e0;stroke:#3d8a49}"
+    ".engine{fill:#d9e8fb;stroke:#2f6db5}.unit{fill:#eef0f3;stroke:#69727d}.memory{fill:#fdf1d6;stroke:#b98a1d}"
+    ".net{fill:#dff0e0;stroke:#3d8a49}"
     ".frame{fill:none;stroke:#9aa3ad;stroke-dasharray:6 4}.flow{fill:none;stroke:#39424d;stroke-width:1.6}"
     ".badge{fill:#2f6db5}"
 )
 
 # x, y, width, height, class, step or None, lines of text
 _BOXES = [
-    (20, 60, 110, 590, "net", None, ["network", "", "host tile,", "other cores", "", "the host:", "compiler, driver,", "golden model"]),
+    (20, 60, 110, 590, "net", None, [
+        "network", "", "host tile,", "other cores", "", "the host:", "compiler, driver,", "golden model",
+    ]),
     (200, 60, 860, 48, "memory", None, ["spikes, masks: up to 15 slots"]),
     (200, 160, 105, 54, "net", 1, ["EJECT", "packets in"]),
     (335, 160, 90, 54, "unit", 4, ["SEND"]),
@@ -29,21 +32,26 @@ _BOXES = [
     (690, 520, 110, 54, "memory", None, ["gradients"]),
     (470, 520, 150, 54, "unit", 9, ["UPDATE *", "momentum, weights"]),
     (310, 520, 105, 54, "memory", None, ["momenta"]),
-    (200, 602, 860, 48, "unit", None, ["sequencer: one program, six queues, tokens of this and other cores; jobs; counters; faults"]),
+    (200, 602, 860, 48, "unit", None, [
+        "sequencer: one program, six queues, tokens of this and other cores; jobs; counters; faults",
+    ]),
 ]  # fmt: skip
 
 # points, arrow at the start too, label, its place, its class
 _FLOWS = [
-    ([(130, 187), (200, 187)], False, "spikes,\ntokens", (165, 180), "small"),
+    ([(130, 187), (200, 187)], False, "packets", (155, 180), "small"),
     ([(252, 160), (252, 108)], False, "", None, ""),
     ([(380, 108), (380, 160)], False, "", None, ""),
-    ([(360, 214), (360, 246), (225, 246), (225, 300)], False, "last layer's spikes", (292, 240), "small"),
+    ([(360, 214), (360, 246), (225, 246), (225, 300)], False, "last layer's spikes", (366, 234), "small left"),
     ([(280, 214), (280, 272), (380, 272), (380, 300)], False, "rows", (330, 286), "small"),
     ([(200, 327), (130, 327)], False, "", None, ""),
     ([(335, 338), (305, 338)], False, "", None, ""),
-    ([(690, 342), (650, 342), (650, 372), (380, 372), (380, 354)], True, "e of other stages, partial sums", (515, 387), "small"),
-    ([(400, 354), (400, 403), (838, 403), (838, 342), (880, 342)], False, "RECEIVE: e of the next stage", (640, 417), "small"),
-    ([(870, 574), (870, 590), (360, 590), (360, 354)], True, "REDUCE: gradients of other replicas", (585, 586), "small"),
+    ([(690, 342), (650, 342), (650, 372), (385, 372), (385, 354)], True, "e, and partial sums", (465, 387),
+     "small"),
+    ([(400, 354), (400, 403), (838, 403), (838, 342), (880, 342)], False, "RECEIVE: e of others", (465, 417),
+     "small"),
+    ([(870, 574), (870, 588), (282, 588), (282, 430), (350, 430), (350, 354)], True, "REDUCE: gradients",
+     (288, 500), "small left"),
     ([(545, 108), (545, 160)], False, "spike words", (551, 138), "small left"),
     ([(620, 187), (690, 187)], False, "x", (655, 180), "small"),
     ([(750, 160), (750, 108)], False, "spikes, masks", (756, 138), "small left"),
@@ -99,7 +107,8 @@ def dataflow_svg() -> str:
         '<text class="small left" x="190" y="30">one core</text>',
         *(_flow(*flow) for flow in _FLOWS),
         *(_box(*box) for box in _BOXES),
-        '<text class="small left" x="190" y="688">Blue: the three engines. Yellow: memories. Green: ends of the network. * share one '
+        '<text class="small left" x="190" y="688">Blue: the three engines. Yellow: memories. Green: the network. '
+        "* share one "
         "multiply-adder per lane. Numbers: the path of one sample.</text>",
         "</svg>",
     ]) + "\n"  # fmt: skip

@@ -214,7 +214,7 @@ def protocol() -> str:
         *_table(("code", "command", "what it does"), _enum(Command, lambda code: (_COMMANDS[code],))),
         "## Memories",
         "",
-        f"Bits and {WORD}-bit words of an element are those of preset SMALL ({small.lanes} lanes, T = {small.timesteps}).",
+        f"Bits and words of an element are those of preset SMALL ({small.lanes} lanes, T = {small.timesteps}).",
         "",
         *_table(("code", "space", "element", "host may", "bits", "words"), _spaces(small)),
         "## Programs",
@@ -244,8 +244,8 @@ def protocol() -> str:
         "",
         "## Jobs",
         "",
-        f"A job is {JOB.words} words. Numbers of the format are raw bits. When a job is loaded, its pointers move to the",
-        "slot of their sample.",
+        f"A job is {JOB.words} words. Numbers of the format are raw bits. When a job is loaded, its pointers move",
+        "to the slot of their sample.",
         "",
         *_fields(JOB),
         "## Registers",
@@ -273,9 +273,8 @@ def protocol() -> str:
         "",
         *_table(("bit", "fault", "what was not finite"), _enum(Fault, lambda fault: (_FAULTS[fault],))),
         f"With a fault of one of {gradient} the update of the minibatch is skipped:",
-        "gradients are cleared, weights and momenta stay, on all cores. The host halves the loss scale. Any other fault",
-        "ends the run with",
-        "an error.",
+        "gradients are cleared, weights and momenta stay, on all cores. The host halves the loss scale. Any other",
+        "fault ends the run with an error.",
     ]
     return "\n".join(_wrapped(lines)) + "\n"
 

@@ -36,7 +36,7 @@ def run(
     """Run the cocotb tests of ``module`` on a component; returns what the bench reported.
 
     case: what the test module reads with :func:`load_case`; stalls: seed of random stalls on every connection, or None;
-    make: gives Verilog with top module ``top``, whose ports are those of ``component``, instead of the component itself.
+    make: gives Verilog with top module ``top``, with the ports of ``component``, instead of the component itself.
     A port of a stream, ``i__valid``, is ``i_valid`` in the bench. Builds are kept under build/cocotb by a digest of the
     Verilog.
     Raises AssertionError, with the first difference, when a test failed, and when none ran.

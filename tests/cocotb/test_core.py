@@ -1,4 +1,4 @@
-"""Single cores of every preset under cocotb: training steps with random gaps and back-pressure on the host's streams."""
+"""Single cores of every preset under cocotb: training steps with random gaps on the host's streams."""
 
 from dataclasses import asdict
 

@@ -33,7 +33,8 @@ class Bench:
         ])  # fmt: skip
 
     def cores(self, packets: list[list[int]]):
-        self.play.send(self.design.down, self.mesh, packets, lambda packet: packet[0] >> 11 & 1 and self.mesh.channels - 1)
+        """Packets from cores, all in the last channel, as they are to stay in order."""
+        self.play.send(self.design.down, self.mesh, packets, lambda packet: self.mesh.channels - 1)
 
     def command(self, command: Command, value: int = 0, core: int = 0) -> list[int]:
         x, y = self.mesh.position(core)
