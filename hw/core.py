@@ -124,6 +124,7 @@ class Core(wiring.Component):
             rows.credit.eq(ejector.credit),
             sequencer.arm.eq(ejector.arm),
             sequencer.start.eq(ejector.start),
+            ejector.arming.eq(sequencer.arming),
             sequencer.samples.eq(ejector.samples),
             sequencer.given.eq(ejector.token),
             sequencer.given_en.eq(ejector.token_en),

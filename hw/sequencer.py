@@ -125,6 +125,7 @@ class Sequencer(wiring.Component):
 
     Members
     -------
+    arming : Out(1), tokens are being set: ``start`` must wait
     arm, start : In(1), pulses, the latter with the number of ``samples``; running : Out(1); halted : Out(1), a pulse
     given, given_en : In, a token from another core
     job, number, slot, kind, go, busy : per queue, see :class:`Launcher`
@@ -141,6 +142,7 @@ class Sequencer(wiring.Component):
         self.job_bits = (cfg.jobs - 1).bit_length()
         super().__init__({
             "arm": In(1),
+            "arming": Out(1),
             "start": In(1),
             "samples": In(WORD),
             "running": Out(1),
@@ -302,11 +304,12 @@ class Sequencer(wiring.Component):
                     m.d.sync += counter.eq(1)
                     m.next = "SETUP"
             with m.State("SETUP"):
+                m.d.comb += self.arming.eq(1)
                 m.d.sync += [counter.eq(counter + 1), first.eq(Cat(first.as_value()[WORD:], fetch.data))]
                 with m.If(counter == SETUP.words):
                     m.next = "SET"
             with m.State("SET"):
-                m.d.comb += setting.eq(1)
+                m.d.comb += [self.arming.eq(1), setting.eq(1)]
                 m.next = "IDLE"
             with m.State("FETCH"):
                 with m.If(quiet):

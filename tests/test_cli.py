@@ -155,7 +155,7 @@ def test_verilog_is_the_same_twice(capsys, tmp_path):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
     table = (tmp_path / "a" / "ports.md").read_text()
     design = (tmp_path / "a" / "trident_core.v").read_text()
-    assert "| lanes | 4 |" in table and "### trident_core\n" in table and "| `i__payload` | input | 32 |" in table
+    assert "| lanes | 4 |" in table and "### trident_core\n" in table and "| `i__flit` | input | 33 |" in table
     assert table.count("\n### ") == design.count("\nendmodule")
     # Every port that the Verilog declares is in the table
     declared = sum(line.startswith(("  input ", "  output ")) for line in design.splitlines())
@@ -167,7 +167,7 @@ def test_memories_grow_to_the_network_unless_they_are_given():
     small = configure("SMALL")
     grown = fit(network, small)
     assert grown.weight_rows == 16384 and replace(grown, weight_rows=small.weight_rows) == small
-    assert Plan(network, grown).layers[0].weights.rows == 12672
+    assert Plan(network, grown).plans[0].layers[0].weights.rows == 12672
     with pytest.raises(TridentError, match="more than"):
         fit(network, small, frozenset({"weight_rows"}))
     assert fit(Network.parse("64-128-10"), small) == small

@@ -55,7 +55,7 @@ def test_regions_neither_overlap_nor_leave_memory(network, preset):
         ("64-128-10", {"spike_words": 16}, "spikes of one sample need 26 words, 10 more than spike_words of 16"),
         ("64-128-10", {"error_words": 8}, "errors of one sample need 18 words, 10 more than error_words of 8"),
         ("4-4-4-4", {"jobs": 16}, "3 layers need jobs of at least 22, the core has 16"),
-        ("4-4-4-4", {"program_words": 20}, "3 layers need program_words of at least 31, the core has 20"),
+        ("4-4-4-4", {"program_words": 20}, "3 layers need program_words of at least 32, the core has 20"),
         ("4-4-4-4", {"queue_depth": 4}, "3 layers need queue_depth of at least 6, the core has 4"),
         ("256x1x1-1c1-2", {"spike_words": 4096, "error_words": 4096}, "256x1 pixels is larger than 255"),
     ],

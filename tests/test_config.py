@@ -1,18 +1,22 @@
 """The configuration: every preset elaborates, every bad value is refused with the parameter and the limit."""
 
+from dataclasses import replace
+
 import pytest
 from amaranth.hdl import Fragment
 
+from hw.chip import mesh_for
 from hw.config import PRESETS, CoreConfig
 from hw.core import Core
 from hw.counters import config_digest
 from hw.errors import TridentError
+from hw.noc.config import MeshConfig
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_elaborates(name):
     cfg = CoreConfig.preset(name.lower(), weight_rows=PRESETS[name].lanes * 4, spike_words=16, error_words=8)
-    assert len(Fragment.get(Core(cfg), None).subfragments) > 15
+    assert len(Fragment.get(Core(cfg, mesh_for(cfg)), None).subfragments) > 15
 
 
 @pytest.mark.parametrize(
@@ -65,6 +69,12 @@ def test_derived_sizes(name):
 
 
 def test_digest_tells_configurations_apart():
-    digests = {config_digest(cfg) for cfg in PRESETS.values()}
-    digests |= {config_digest(CoreConfig.preset("TINY", **{key: 1})) for key in ("timesteps", "words", "add_stages")}
-    assert len(digests) == len(PRESETS) + 3
+    """Also cores of another network, but not those of a mesh of another size."""
+    mesh = MeshConfig()
+    digests = {config_digest(cfg, mesh) for cfg in PRESETS.values()}
+    for key in ("timesteps", "words", "add_stages"):
+        digests.add(config_digest(CoreConfig.preset("TINY", **{key: 1}), mesh))
+    tiny = CoreConfig.preset("TINY")
+    digests |= {config_digest(tiny, replace(mesh, buffers=32)), config_digest(tiny, replace(mesh, groups=8))}
+    assert len(digests) == len(PRESETS) + 5
+    assert config_digest(tiny, mesh) == config_digest(tiny, replace(mesh, width=2, height=8))

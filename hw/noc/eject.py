@@ -31,7 +31,7 @@ class Ejector(wiring.Component):
     rows : streams of rows from other cores, by :class:`hw.layouts.Rows`, with the end of their packet
     token, value, token_en : Out, a token
     credit : Out(1), a packet of rows has been taken
-    arm, start, samples : Out, for the sequencer
+    arm, start, samples : Out, for the sequencer; arming : In(1), a start must wait
     halted : In(1), a pulse; status : In(32), told to the host
     answer : stream of flits to the host
     """
@@ -60,6 +60,7 @@ class Ejector(wiring.Component):
             "token_en": Out(1),
             "credit": Out(1),
             "arm": Out(1),
+            "arming": In(1),
             "start": Out(1),
             "samples": Out(WORD),
             "halted": In(1),
@@ -160,8 +161,8 @@ class Ejector(wiring.Component):
                         with m.Case(Packet.CREDIT):
                             m.d.comb += self.credit.eq(1)
             with m.State("START"):
-                m.d.comb += [take.eq(1), self.start.eq(valid)]
-                with m.If(valid):
+                m.d.comb += [take.eq(~self.arming), self.start.eq(valid & take)]
+                with m.If(self.start):
                     m.next = "HEADER"
             with m.State("SPIKES"):
                 end = Signal(name="spikes_end")  # all flits of the packet are taken
