@@ -5,6 +5,7 @@ from functools import cached_property
 from host.constants import NeuronConstants, UpdateConstants
 from host.network import Network
 from host.partition import Partition
+from host.placement import check_placement
 from host.program import Program, inference, training
 from host.stage_plan import StagePlan
 from hw.chip import check_pair, mesh_for
@@ -54,8 +55,8 @@ class Plan:
                 f"partition {self.partition} needs {self.partition.cores} cores, the mesh of {self.mesh.width}x"
                 f"{self.mesh.height} has {self.mesh.cores}"
             )
-        self.placement = tuple(range(self.partition.cores)) if placement is None else tuple(placement)
-        check_placement(self.placement, self.partition.cores, self.mesh)
+        cores = self.partition.cores
+        self.placement = check_placement(tuple(range(cores)) if placement is None else placement, cores, self.mesh)
         stages = {}
         for n, stage in enumerate(self.partition.stages):
             wanted = wanted_slots(self.partition, n)
@@ -194,14 +195,3 @@ class Plan:
     def describe(self) -> list[dict]:
         """Per layer of the first replica: what it is and the words it takes, for tables."""
         return [row for plan in self.plans[: self.partition.members] for row in plan.describe()]
-
-
-def check_placement(placement: tuple[int, ...], cores: int, mesh: MeshConfig):
-    """Raise :class:`TridentError` unless ``placement`` gives every logical core a core of the mesh of its own."""
-    if len(placement) != cores:
-        raise TridentError(f"the placement names {len(placement)} cores, the partition has {cores}")
-    for core in placement:
-        if not 0 <= core < mesh.cores:
-            raise TridentError(f"the placement names core {core}, the mesh has cores 0 to {mesh.cores - 1}")
-        if placement.count(core) > 1:
-            raise TridentError(f"the placement names core {core} twice")

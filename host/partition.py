@@ -66,13 +66,12 @@ class Partition:
         return replica * self.members + self.first_core(stage) + slice_
 
     def locate(self, core: int) -> tuple[int, int, int]:
-        """Replica, stage and slice of a logical core."""
+        """Replica, stage and slice of a logical core. Raises :class:`TridentError` for one that there is not."""
+        if not 0 <= core < self.cores:
+            raise TridentError(f"the partition has {self.cores} cores, there is no core {core}")
         replica, member = divmod(core, self.members)
-        for n, stage in enumerate(self.stages):
-            if member < stage.cores:
-                return replica, n, member
-            member -= stage.cores
-        raise TridentError(f"the partition has {self.cores} cores, there is no core {core}")
+        stage = next(n for n in reversed(range(len(self.stages))) if self.first_core(n) <= member)
+        return replica, stage, member - self.first_core(stage)
 
     def stage_of(self, layer: int) -> int:
         return next(n for n, stage in enumerate(self.stages) if layer in stage.layers)
