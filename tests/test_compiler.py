@@ -194,9 +194,9 @@ def test_slices_have_their_own_jobs():
 @pytest.mark.parametrize(
     "placement, words",
     [
-        ((0,), "the placement names 1 cores, the partition has 2"),
-        ((0, 4), "the placement names core 4, the mesh has cores 0 to 3"),
-        ((2, 2), "the placement names core 2 twice"),
+        ((0,), "a placement of 2 cores names 2 mesh cores, not 1"),
+        ((0, 4), "puts core 1 on mesh core 4, but the mesh 2x2 has cores 0 to 3"),
+        ((2, 2), "the placement names mesh core 2 twice, for cores 0 and 1"),
     ],
 )
 def test_placements_that_make_no_sense_are_refused(placement, words):
