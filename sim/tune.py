@@ -1,9 +1,10 @@
 """``python -m sim.tune CORE MESH LIBRARY``: a short training on a core's library, for the compiler to learn from.
 
-CORE and MESH are the representations of a :class:`CoreConfig` and a :class:`MeshConfig`.
+CORE and MESH are the fields of a :class:`CoreConfig` and a :class:`MeshConfig` as JSON.
 """
 
 import ctypes
+import json
 import sys
 
 import numpy as np
@@ -52,6 +53,4 @@ def exercise(cfg: CoreConfig, mesh: MeshConfig, core: ctypes.CDLL):
 
 
 if __name__ == "__main__":
-    names = {"CoreConfig": CoreConfig, "MeshConfig": MeshConfig}
-    core_config, mesh_config = (eval(text, {"__builtins__": {}}, names) for text in sys.argv[1:3])
-    exercise(core_config, mesh_config, ctypes.CDLL(sys.argv[3]))
+    exercise(CoreConfig(**json.loads(sys.argv[1])), MeshConfig(**json.loads(sys.argv[2])), ctypes.CDLL(sys.argv[3]))

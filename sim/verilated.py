@@ -3,8 +3,9 @@
 import ctypes
 import hashlib
 import inspect
+import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -149,7 +150,7 @@ class VerilatedChip:
     def _build_core(self, tuned: bool) -> ctypes.CDLL:
         text = core_verilog(self.cfg, self.mesh) + _wrapper(core_signature(self.mesh), "core", "core_sim")
         mesh = replace(self.mesh, width=1, height=1)
-        workload = ("-m", "sim.tune", repr(self.cfg), repr(mesh)) if tuned else None
+        workload = ("-m", "sim.tune", json.dumps(asdict(self.cfg)), json.dumps(asdict(mesh))) if tuned else None
         return library(text, "core_sim", _source("core.cpp", FLIT_WORDS=self.flit_words), workload=workload)
 
     @property
