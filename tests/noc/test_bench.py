@@ -18,7 +18,7 @@ def test_cost_of_a_router():
 def test_picture_is_well_formed():
     lines = {("FPGA", 1): [(0.1, 8.0), (0.5, 99.0)], ("FAST", 4): [(0.1, 9.0), (0.6, 20.0)]}
     found = ElementTree.fromstring(draw(lines)).findall("{http://www.w3.org/2000/svg}polyline")
-    assert len(found) == 2 and found[0].get("points") == "124.0,317.3 380.0,40.0"
+    assert len(found) == 2 and found[0].get("points") == "124.0,333.3 380.0,56.0"
 
 
 def test_traffic_refuses_what_it_cannot_drive():
