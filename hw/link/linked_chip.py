@@ -1,0 +1,58 @@
+"""A chip behind the two pins of a serial line: what goes into an FPGA."""
+
+from amaranth.hdl import Instance, Module, ResetInserter, ResetSignal, Signal
+from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+from hw.chip import Chip, check_pair, chip_signature, emit_chip
+from hw.config import CoreConfig
+from hw.generate import emit, ports
+from hw.noc.config import MeshConfig
+
+
+class LinkedChip(wiring.Component):
+    """A :class:`hw.chip.Chip` and its end of the host link.
+
+    ``instances``: refer to the chip's module, which is emitted by itself (:func:`emit_linked_chip`).
+
+    Members
+    -------
+    rx : In(1), the line from the host, of any clock; tx : Out(1), the line to the host; both are high when idle
+    busy : Out(1), a queue of any core runs
+    error : Out(1), the link has dropped a frame or a core has reported a fault since the last reset
+    """
+
+    def __init__(
+        self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int = 3_000_000, instances: bool = False
+    ):
+        check_pair(cfg, mesh)
+        self.cfg, self.mesh, self.clock_hz, self.baud, self.instances = cfg, mesh, clock_hz, baud, instances
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        clear = Signal()  # puts the chip into its initial state
+        if self.instances:
+            chip = chip_signature(self.mesh).create(path=("chip",))
+            m.submodules.chip = Instance("chip", **ports(chip) | {"i_rst": ResetSignal() | clear})
+        else:
+            chip = Chip(self.cfg, self.mesh)
+            m.submodules.chip = ResetInserter(clear)(chip)
+        received = Signal(init=1)
+        m.submodules.sync = FFSynchronizer(self.rx, received, init=1)
+        m.d.sync += self.busy.eq(chip.active.any())
+        m.d.comb += [self.tx.eq(1), chip.o.ready.eq(received)]
+        return m
+
+
+def emit_linked_chip(
+    cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int = 3_000_000, core: str | None = None,
+    top: str = "linked_chip",
+) -> str:  # fmt: skip
+    """Verilog of a :class:`LinkedChip`, top module ``top``; core and router are written once.
+
+    ``core``: the Verilog of the core, if it is known already.
+    """
+    linked = LinkedChip(cfg, mesh, clock_hz, baud, instances=True)
+    return "\n".join([emit_chip(cfg, mesh, core), emit(linked, top)])
