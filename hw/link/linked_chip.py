@@ -8,7 +8,9 @@ from amaranth.lib.wiring import In, Out
 from hw.chip import Chip, check_pair, chip_signature, emit_chip
 from hw.config import CoreConfig
 from hw.generate import emit, ports
+from hw.link.endpoint import Endpoint
 from hw.noc.config import MeshConfig
+from hw.streams import link
 
 
 class LinkedChip(wiring.Component):
@@ -27,22 +29,27 @@ class LinkedChip(wiring.Component):
         self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int = 3_000_000, instances: bool = False
     ):
         check_pair(cfg, mesh)
-        self.cfg, self.mesh, self.clock_hz, self.baud, self.instances = cfg, mesh, clock_hz, baud, instances
+        self.cfg, self.mesh, self.instances = cfg, mesh, instances
+        self.endpoint = Endpoint(cfg, mesh, clock_hz, baud)
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
-        clear = Signal()  # puts the chip into its initial state
+        m.submodules.endpoint = endpoint = self.endpoint
         if self.instances:
             chip = chip_signature(self.mesh).create(path=("chip",))
-            m.submodules.chip = Instance("chip", **ports(chip) | {"i_rst": ResetSignal() | clear})
+            m.submodules.chip = Instance("chip", **ports(chip) | {"i_rst": ResetSignal() | endpoint.clear})
         else:
             chip = Chip(self.cfg, self.mesh)
-            m.submodules.chip = ResetInserter(clear)(chip)
-        received = Signal(init=1)
-        m.submodules.sync = FFSynchronizer(self.rx, received, init=1)
-        m.d.sync += self.busy.eq(chip.active.any())
-        m.d.comb += [self.tx.eq(1), chip.o.ready.eq(received)]
+            m.submodules.chip = ResetInserter(endpoint.clear)(chip)
+        m.submodules.sync = FFSynchronizer(self.rx, endpoint.rx, init=1)
+        link(m, endpoint.o, chip.i)
+        link(m, chip.o, endpoint.i)
+        active = Signal.like(chip.active)
+        m.d.sync += [
+            active.eq(chip.active), self.busy.eq(active.any()), endpoint.moving.eq(active != chip.active)
+        ]  # fmt: skip
+        m.d.comb += [endpoint.active.eq(self.busy), self.tx.eq(endpoint.tx), self.error.eq(endpoint.error)]
         return m
 
 
