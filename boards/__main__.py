@@ -1,0 +1,140 @@
+"""``python -m boards``: ``bitstream``, ``estimate``, ``program`` and ``list``."""
+
+import os
+import sys
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from boards import BOARDS, board_of, plan_of
+from boards.families import FAMILIES
+from boards.flow import BUILD, STAGES, Flow
+from boards.program import program
+from boards.progress import watch
+from boards.report import Report, show
+from boards.results import committed
+from boards.stages import StageError
+from hw.errors import TridentError
+
+FAILED, REFUSED, INTERRUPTED = 1, 2, 130
+
+_BOARD = click.option("--board", required=True, help="see list")
+_SETUP = click.option("--setup", default="core", help="core, mesh20, federated or a mesh as in 3x2", show_default=True)
+_LANES = click.option("--lanes", type=int, help="output channels that a core computes at once  [the preset's]")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def commands():
+    """Bitstreams of Trident for FPGA boards, by open tools."""
+
+
+def _build(board: str, setup: str, lanes: int | None, seed: int, work: Callable[[Flow], Report]) -> Report:
+    """Run one flow with its progress, then show what it found."""
+    plan = plan_of(board, setup, lanes)
+    console = Console()
+    cores = f"{plan.mesh.width}x{plan.mesh.height} cores" if plan.mesh.cores > 1 else "one core"
+    console.print(
+        f"{plan.board.title}, set-up {plan.name}: {cores} of {plan.cfg.lanes} lane{'s' * (plan.cfg.lanes > 1)}, "
+        f"{plan.clock_hz / 1e6:g} MHz", highlight=False,
+    )  # fmt: skip
+    with watch(console, STAGES) as (started, ended):
+        flow = Flow(plan, seed, started=started, ended=ended)
+        report = work(flow)
+    if all(stage.cached for stage in report.stages):
+        console.print(f"Nothing to do: built before, on {report.date}.", highlight=False)
+    show(report, console)
+    if plan.board.note:
+        console.print(f"Note: {plan.board.note}.", highlight=False, soft_wrap=True)
+    return report
+
+
+@commands.command("bitstream")
+@_BOARD
+@_SETUP
+@_LANES
+@click.option("--seed", default=1, help="of the placement", show_default=True)
+@click.option("--allow-timing-fail", is_flag=True, help="make the file even if a clock is too fast for the design")
+def bitstream_command(board, setup, lanes, seed, allow_timing_fail):
+    """Build a bitstream for a board."""
+    report = _build(board, setup, lanes, seed, lambda flow: flow.bitstream(allow_timing_fail))
+    if not report.timing_met:
+        missed = ", ".join(
+            f"{clock.name} reaches {clock.fmax_mhz:.2f} of {clock.target_mhz:.2f} MHz"
+            for clock in report.clocks if not clock.met
+        )  # fmt: skip
+        if not allow_timing_fail:
+            click.echo(
+                f"error: timing is missed: {missed}; try another SEED, or take the file with ALLOW_TIMING_FAIL=1", err=True
+            )
+            sys.exit(FAILED)
+        click.echo(f"warning: timing is missed: {missed}", err=True)
+
+
+@commands.command("estimate")
+@_BOARD
+@_SETUP
+@_LANES
+def estimate_command(board, setup, lanes):
+    """Synthesise and count cells, without placing them."""
+    _build(board, setup, lanes, 1, Flow.estimate)
+
+
+@commands.command("program")
+@_BOARD
+@_SETUP
+@_LANES
+def program_command(board, setup, lanes):
+    """Load the bitstream that was built for a board and a set-up."""
+    plan = plan_of(board, setup, lanes)
+    name = f"{plan.folder}{FAMILIES[plan.board.family].bitstream}"
+    program(board_of(board), (BUILD / "fpga" / plan.folder / name).relative_to(os.getcwd(), walk_up=True))
+
+
+@commands.command("list")
+def list_command():
+    """List boards and set-ups, with what was built of them."""
+    console = Console()
+    built = committed()
+    boards = Table("board", "part", "LUT", "FF", "BRAM", "DSP", box=None, header_style="bold")
+    table = Table("board", "set-up", "cores", "lanes", "clock", "result", box=None, header_style="bold")
+    for board in BOARDS.values():
+        boards.add_row(board.name, board.part, *(f"{board.limits[name]:,}" for name in ("lut", "ff", "bram", "dsp")))
+        for setup in board.setups:
+            if setup != "mesh":
+                plan = plan_of(board.name, setup)
+                found = built.get(plan.folder)
+                result = found.sentence() if found else "not built yet"
+                table.add_row(
+                    board.name, setup, str(plan.mesh.cores), str(plan.cfg.lanes), f"{plan.clock_hz / 1e6:g} MHz", result
+                )
+    console.print(boards)
+    console.print()
+    console.print(table)
+    console.print("\nBeside these, SETUP=WxH builds any mesh of up to 8x8 cores, and LANES= changes their lanes.")
+    for board in BOARDS.values():
+        if board.note:
+            console.print(f"{board.name}: {board.note}.", highlight=False)
+
+
+def main():
+    """Run a command; errors become one sentence and an exit code."""
+    try:
+        commands(standalone_mode=False)
+    except click.ClickException as fault:
+        click.echo(f"error: {fault.format_message()}", err=True)
+        sys.exit(REFUSED)
+    except TridentError as fault:
+        click.echo(f"error: {fault}", err=True)
+        sys.exit(REFUSED)
+    except StageError as fault:
+        click.echo(f"error: {fault}", err=True)
+        sys.exit(FAILED)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted: stages that were done are kept.", err=True)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""What nextpnr says of a design: cells used and there are, and the clocks it reaches."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from boards.families import Family
+from hw.errors import TridentError
+
+_CELLS = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%$", re.MULTILINE)
+_DECORATION = re.compile(r"\$(glbnet|TRELLIS_IO_IN|SB_IO_IN\w*|PACKER_\w+)\$?|\$\w+_IN$")
+
+
+@dataclass(frozen=True)
+class Use:
+    """How many cells of a kind a design uses, and how many the part has."""
+
+    used: int
+    available: int
+
+    @property
+    def share(self) -> float:
+        return self.used / self.available
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock: what it reaches and what it has to reach, in MHz."""
+
+    name: str
+    fmax_mhz: float
+    target_mhz: float
+
+    @property
+    def met(self) -> bool:
+        return self.fmax_mhz >= self.target_mhz
+
+
+def read_use(log: str, family: Family) -> dict[str, Use]:
+    """Cells of a design by resource, from nextpnr's log; a resource that the family does not count apart is left out.
+
+    Raises :class:`TridentError` for a log without such a table.
+    """
+    # The table of the whole device comes last; before packing there is another one
+    table = log.rpartition("Device utilisation")[2]
+    cells = {name: Use(int(used), int(there)) for name, used, there in _CELLS.findall(table)}
+    found = {}
+    for resource, name in family.cells.items():
+        if name not in cells:
+            raise TridentError(f"nextpnr's log does not tell how many {name} there are")
+        found[resource] = cells[name]
+    return found
+
+
+def read_clocks(report: str) -> list[Clock]:
+    """The clocks of nextpnr's report in JSON, slowest first.
+
+    Raises :class:`TridentError` for a report without clocks.
+    """
+    try:
+        fmax = json.loads(report)["fmax"]
+        clocks = [
+            Clock(_DECORATION.sub("", name), round(entry["achieved"], 2), round(entry["constraint"], 2))
+            for name, entry in fmax.items()
+        ]  # fmt: skip
+    except (ValueError, KeyError, TypeError):
+        raise TridentError("nextpnr's report has no clocks") from None
+    if not clocks:
+        raise TridentError("nextpnr's report has no clocks")
+    return sorted(clocks, key=lambda clock: clock.fmax_mhz / clock.target_mhz)

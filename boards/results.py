@@ -1,0 +1,94 @@
+"""``python -m boards.results``: docs/boards.md from the reports under docs/fpga, and figures of them.
+
+Reports of finished builds under build/fpga are taken over into docs/fpga first. Only what stands between
+``<!-- results:fpga -->`` and ``<!-- end results:fpga -->`` is replaced.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from bench.figure import Figure
+from boards.board import RESOURCES
+from boards.flow import BUILD, ROOT
+from boards.report import Report, read_report
+from hw.errors import TridentError
+
+REPORTS = ROOT / "docs" / "fpga"
+PAGE = ROOT / "docs" / "boards.md"
+EMPTY = "Nothing built yet: `make bitstream` builds, `make fpga-results` fills in."
+
+
+def committed(folder: Path = REPORTS) -> dict[str, Report]:
+    """The reports of a folder, by the name of their file. Raises :class:`TridentError` for a file that is none."""
+    return {path.stem: read_report(path.read_text(), path.name) for path in sorted(folder.glob("*.json"))}
+
+
+def figures(reports: dict[str, Report]) -> list[Figure]:
+    """``fpga.<board>.<setup>.{lut,ff,bram,dsp,fmax_mhz,minutes}`` of every report."""
+    found = []
+    for report in reports.values():
+        prefix = f"fpga.{report.board}.{report.setup}"
+        found += [
+            Figure(f"{prefix}.{name}", "cells", report.use[name].used, "lower") for name in RESOURCES if name in report.use
+        ]
+        if report.clocks:
+            found.append(Figure(f"{prefix}.fmax_mhz", "MHz", report.clocks[0].fmax_mhz, "higher"))
+        found.append(Figure(f"{prefix}.minutes", "min", round(report.seconds / 60, 2), "lower"))
+    return found
+
+
+def table(reports: dict[str, Report]) -> str:
+    """The reports as a Markdown table, with what they were made with."""
+    if not reports:
+        return EMPTY
+    head = ["board", "set-up", "cores", "lanes", *(name.upper() for name in RESOURCES), "Fmax MHz", "target MHz",
+            "minutes", "peak MiB", "seed", "date", "commit"]  # fmt: skip
+    lines = [f"| {' | '.join(head)} |", f"| --- | --- |{' ---: |' * (len(head) - 2)}"]
+    tools = set()
+    for report in reports.values():
+        cells = [
+            f"{entry.used:,} ({100 * entry.share:.0f} %)" if (entry := report.use.get(name)) else "" for name in RESOURCES
+        ]
+        slowest = report.clocks[0] if report.clocks else None
+        reached = (f"{slowest.fmax_mhz:.1f}" + ("" if slowest.met else " **missed**")) if slowest else "not placed"
+        row = [report.board, report.setup, str(report.cores), str(report.lanes), *cells, reached,
+               f"{report.clock_hz / 1e6:g}", f"{report.seconds / 60:.1f}",
+               f"{max(stage.memory_mib for stage in report.stages):,.0f}", str(report.seed), report.date,
+               report.commit]  # fmt: skip
+        lines.append(f"| {' | '.join(row)} |")
+        tools |= {stage.tool for stage in report.stages}
+    return "\n".join([*lines, "", f"Tools: {', '.join(sorted(tools))}."])
+
+
+def fill(text: str, made: str) -> str:
+    """``text`` with its block of results replaced by ``made``."""
+    block = re.compile(r"<!-- results:fpga -->\n.*?<!-- end results:fpga -->", re.DOTALL)
+    return block.sub(lambda match: f"<!-- results:fpga -->\n{made}\n<!-- end results:fpga -->", text)
+
+
+def take_over(built: Path, kept: Path):
+    """Copy the report of every finished build under ``built`` to ``kept``, without paths of this machine."""
+    for path in sorted(built.glob("*/report.json")):
+        report = read_report(path.read_text(), str(path))
+        if report.file:
+            (kept / f"{path.parent.name}.json").write_text(report.text())
+
+
+@click.command()
+def results():
+    """Take over the reports of finished builds, and write the table of docs/boards.md."""
+    try:
+        REPORTS.mkdir(exist_ok=True)
+        take_over(BUILD / "fpga", REPORTS)
+        PAGE.write_text(fill(PAGE.read_text(), table(committed())))
+    except TridentError as fault:
+        click.echo(f"error: {fault}", err=True)
+        sys.exit(2)
+    click.echo(f"Written to {PAGE.relative_to(ROOT)} and {REPORTS.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    results()

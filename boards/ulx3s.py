@@ -1,0 +1,36 @@
+"""ULX3S by Radiona: ECP5 of four sizes, FT231X serial line over USB."""
+
+from boards.board import Board, SetUp
+
+_ONE = SetUp(1, 1, clock_hz=80_000_000)
+_MESH = SetUp(5, 4, clock_hz=50_000_000, hierarchical=True, place=("--placer", "static", "--router", "router2"))
+
+
+def _ulx3s(size: str, limits: dict[str, int], federated: tuple[int, int], **setups: SetUp) -> Board:
+    width, height = federated
+    worker = SetUp(
+        width, height, _MESH.clock_hz, synthesis=_MESH.synthesis, hierarchical=width * height > 1, place=_MESH.place
+    )
+    return Board(
+        name=f"ulx3s-{size.lower()}",
+        title=f"ULX3S {size}",
+        platform=f"amaranth_boards.ulx3s:ULX3S_{size}_Platform",
+        family="ecp5",
+        part=f"LFE5U-{size}-6BG381C",
+        limits=limits,
+        crystal_hz=25_000_000,
+        setups={"core": _ONE, "federated": worker, "mesh": _MESH} | setups,
+        nextpnr=(f"--{size[:2]}k", "--package", "CABGA381", "--speed", "6"),
+        pack=("--compress",),
+        leds={"heartbeat": "led.0", "busy": "led.1", "error": "led.2"},
+        loader="ulx3s",
+    )
+
+
+# The 12F has the same die as the 25F, and nextpnr uses all of it
+BOARDS = (
+    _ulx3s("85F", {"lut": 83640, "ff": 83640, "bram": 208, "dsp": 156}, (5, 4), mesh20=_MESH),
+    _ulx3s("45F", {"lut": 43848, "ff": 43848, "bram": 108, "dsp": 72}, (5, 2)),
+    _ulx3s("25F", {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}, (2, 2)),
+    _ulx3s("12F", {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}, (2, 2)),
+)
