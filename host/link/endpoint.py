@@ -47,7 +47,6 @@ class Endpoint:
         self.line = line
         self._decoder = Decoder()
         self._patience = PATIENCE + line.latency
-        self._tickets = 0
         self._answer: Frame | None = None
         self.retries = self.line_bytes = 0
         self._begin(0)
@@ -78,10 +77,7 @@ class Endpoint:
             )
         session = (found.session + 1) % 256
         self._begin(session)
-        found, page = self._request(Kind.RESET, session=session)
-        if found.session != session:
-            raise LinkDown(f"the chip at {self.line.name} did not begin a session")
-        return page
+        return self._request(Kind.RESET, lambda frame, page: frame.session == session, session=session)[1]
 
     def identify(self) -> dict[str, int]:
         """The fields of :data:`hw.link.layouts.PAGE`."""
@@ -91,26 +87,28 @@ class Endpoint:
         """Give the chip its number as a worker, 0 to 255, which it keeps until power-off; returns the page's fields."""
         if not 0 <= number < 256:
             raise TridentError(f"a worker's number must be within 0 to 255, not {number}")
-        return self._request(Kind.WORKER, session=self._session, received=number)[1]
+        fits = lambda frame, page: page["worker"] == number  # noqa: E731
+        return self._request(Kind.WORKER, fits, session=self._session, received=number)[1]
 
-    def _request(self, kind: Kind, **fields: int) -> tuple[Frame, dict[str, int]]:
-        """Send a request until its answer has come; it does nothing more if it comes twice."""
-        self._tickets = (self._tickets + 1) % MODULUS
-        self._answer = None
+    def _request(self, kind: Kind, fits=lambda frame, page: True, **fields: int) -> tuple[Frame, dict[str, int]]:
+        """Send a request until a page comes that shows its effect; it does nothing more if it comes twice."""
         began, sent = self.line.now(), None
-        while self._answer is None:
-            now = self.line.now()
+        while True:
+            self._answer, now = None, self.line.now()
             if now - began > DEAD:
                 raise LinkDown(
                     f"nothing answers {kind.name} at {self.line.name} for {DEAD:g} s: is the board on, its bitstream "
                     f"loaded, and the baud rate that of the bitstream?"
                 )
             if sent is None or now - sent > self._patience:
-                self._write(Frame(kind, sequence=self._tickets, **fields))
+                self._write(Frame(kind, **fields))
                 sent = now
             self._listen(min(POLL, self._patience))
-        words = [int.from_bytes(self._answer.payload[n : n + 4], "little") for n in range(0, 4 * PAGE.words, 4)]
-        return self._answer, PAGE.unpack(words)
+            if self._answer:
+                octets = self._answer.payload
+                page = PAGE.unpack([int.from_bytes(octets[n : n + 4], "little") for n in range(0, len(octets), 4)])
+                if fits(self._answer, page):
+                    return self._answer, page
 
     # The streams
     def send(self, octets: bytes):
@@ -183,7 +181,7 @@ class Endpoint:
             if frame is None:
                 self._gap = True
             elif frame.kind == Kind.PAGE:
-                if frame.sequence == self._tickets and len(frame.payload) == 4 * PAGE.words:
+                if len(frame.payload) == 4 * PAGE.words:
                     self._answer = frame
             elif frame.kind == Kind.DATA and frame.session == self._session:
                 self._take(frame)

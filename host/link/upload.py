@@ -116,10 +116,12 @@ class Records:
         slots = next((n for n in range(1, len(places)) if places[n] == places[0]), len(places))
         stride = places[1] - places[0] if slots > 1 else 0
         routes = [route for waits, own in targets[:replicas] for route in (*waits, own)]
-        if slots > 15 or len(routes) > 255 or not 0 <= stride < 1 << 16:
-            return None
         scale, values = self._values(run)
-        setup = {"flits": len(run[0].payload), "rest": run[0].rest, "slots": slots, "base": places[0],
+        packets = (len(run[0].payload) - 1) // self.longest
+        last = len(run[0].payload) - packets * self.longest
+        if slots > 16 or len(routes) > 255 or not 0 <= stride < 1 << 16 or packets >= 1 << 10:
+            return None
+        setup = {"packets": packets, "last": last, "rest": run[0].rest, "slots": slots - 1, "base": places[0],
                  "stride": stride, "full": scale[0], "phase": scale[1], "routes": len(routes)}  # fmt: skip
         if not np.array_equal(self.expand(setup, routes, [(s.payload, s.label) for s in run]), flits):
             return None
@@ -128,7 +130,6 @@ class Records:
         header = int(flits[0, 0])
         parts = [Part(bytes([head]) + words + bytes(routes), header, offset)]
         record = Record.SPIKES if values is None else Record.VALUES
-        packets = -(-len(run[0].payload) // self.longest)
         for first in range(0, len(run), MOST):
             own = run[first : first + MOST]
             head = HEAD.pack(record=record, count=len(own) - 1)[0]
@@ -137,7 +138,7 @@ class Records:
                 + s.label.to_bytes(2, "little")
                 for n, s in enumerate(own, first)
             )
-            offset += sum(len(s.waits) + len(s.payload) + packets + 1 for s in own)
+            offset += sum(len(s.waits) + len(s.payload) + packets + 2 for s in own)
             parts.append(Part(octets, header, offset))
         return parts
 
@@ -153,7 +154,7 @@ class Records:
             while routes[at] & 3 == Mode.HOST:
                 add(COMMAND.pack(packet=Command.WAIT)[0] | routes[at], 1)
                 at += 1
-            route, address = routes[at], setup["base"] + setup["stride"] * (turn % setup["slots"])
+            route, address = routes[at], setup["base"] + setup["stride"] * (turn % (setup["slots"] + 1))
             for first in range(0, len(payload), self.longest):
                 part = payload[first : first + self.longest].tolist()
                 ends = first + self.longest >= len(payload)

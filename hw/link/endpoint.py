@@ -8,7 +8,7 @@ from hw.config import CoreConfig
 from hw.layouts import ANSWER, GRADIENT_FAULTS, Packet
 from hw.link.framer import Framer
 from hw.link.inbox import Inbox
-from hw.link.layouts import BUFFER, LINK_MAGIC, PAGE, PAYLOAD, VERSION, Kind, link_digest
+from hw.link.layouts import BUFFER, LINK_MAGIC, PAYLOAD, VERSION, Kind, link_digest
 from hw.link.outbox import Outbox
 from hw.link.uart import BYTE_BITS, UartReceiver, UartSender
 from hw.link.upload import Upload
@@ -39,7 +39,10 @@ class Endpoint(wiring.Component):
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int):
         self.cfg, self.mesh, self.clock_hz, self.baud = cfg, mesh, clock_hz, baud
         self.receiver, self.sender = UartReceiver(clock_hz, baud), UartSender(clock_hz, baud)
-        self.outbox = Outbox(mesh)
+        self.outbox = Outbox(mesh, {
+            "magic": LINK_MAGIC, "version": VERSION, "buffer": BUFFER, "digest": link_digest(cfg, mesh),
+            "clock": clock_hz,
+        })  # fmt: skip
         super().__init__({
             "rx": In(1, init=1),
             "tx": Out(1, init=1),
@@ -69,13 +72,8 @@ class Endpoint(wiring.Component):
             link(m, source, sink)
 
         # Who the chip is
-        session, worker, ticket = Signal(8), Signal(8), Signal(16)
-        page = Signal(PAGE.shape())
-        m.d.comb += [
-            page.magic.eq(LINK_MAGIC), page.version.eq(VERSION), page.worker.eq(worker), page.buffer.eq(BUFFER),
-            page.digest.eq(link_digest(self.cfg, self.mesh)), page.clock.eq(self.clock_hz),
-            outbox.page.eq(page), outbox.ticket.eq(ticket), outbox.page_en.eq(page_wanted & ~clear),
-        ]  # fmt: skip
+        session, worker = Signal(8), Signal(8)
+        m.d.comb += [outbox.worker.eq(worker), outbox.asked.eq(page_wanted & ~clear)]
         header, cycles = inbox.header, Signal(range(RESET_CYCLES))
         m.d.comb += [clear.eq(cycles.any()), inbox.session.eq(session)]
         with m.If(clear):
@@ -83,7 +81,7 @@ class Endpoint(wiring.Component):
         with m.If(~clear):
             m.d.sync += page_wanted.eq(0)
         with m.If(inbox.frame & (header.kind != Kind.DATA)):
-            m.d.sync += [page_wanted.eq(1), ticket.eq(header.sequence)]
+            m.d.sync += page_wanted.eq(1)
             with m.If((header.kind == Kind.RESET) & (header.session != session)):
                 m.d.sync += [session.eq(header.session), cycles.eq(RESET_CYCLES - 1)]
             with m.If(header.kind == Kind.WORKER):

@@ -71,15 +71,19 @@ class Inbox(wiring.Component):
             m.d.sync += wrong.eq(1)
 
         # The checksum takes a byte in eight cycles, which is less than a byte takes on the line
-        bits, bits_left = Signal(8), Signal(4)
-        m.d.comb += [checksum.bit.eq(bits[0]), checksum.en.eq(bits_left.any()), checksum.clear.eq(ending)]
-        with m.If(bits_left.any()):
-            m.d.sync += [bits.eq(bits >> 1), bits_left.eq(bits_left - 1)]
+        bit, summing = Signal(3), Signal()
+        m.d.comb += [
+            checksum.bit.eq(back[-8:].bit_select(bit, 1)), checksum.en.eq(summing), checksum.clear.eq(ending),
+        ]  # fmt: skip
+        with m.If(summing):
+            m.d.sync += [bit.eq(bit + 1), summing.eq(bit != 7)]
 
         # `written` runs ahead of `received` while a payload comes
+        length = Signal(place + 1)
         written, received, taken = (Signal(COUNT_BITS, name=name) for name in ("written", "received", "taken"))
         whole, full = Signal(), Signal()
         m.d.comb += [
+            written.eq(received + length),
             whole.eq(filled == CHECK_BYTES + HEADER_BYTES),
             full.eq((written[:place] == taken[:place]) & (written[place] != taken[place])),
             write.addr.eq(written[:place]),
@@ -89,9 +93,9 @@ class Inbox(wiring.Component):
             self.taken.eq(taken),
         ]
         with m.If(coming):
-            m.d.sync += [bits.eq(byte), bits_left.eq(8), back.eq(Cat(back[8:], byte))]
+            m.d.sync += [summing.eq(1), back.eq(Cat(back[8:], byte))]
             with m.If(whole):
-                m.d.sync += written.eq(written + ~full)
+                m.d.sync += length.eq(length + ~full)
                 with m.If(full):
                     m.d.sync += wrong.eq(1)
             with m.Else():
@@ -104,18 +108,16 @@ class Inbox(wiring.Component):
             good.eq(ending & whole & checksum.right & ~wrong),
             fits.eq(self.header.sequence == received),
             own.eq((self.header.kind == Kind.DATA) & (self.header.session == self.session)),
-            payload.eq(written != received),
+            payload.eq(length.any()),
             self.frame.eq(good),
             self.bad.eq(ending & (filled.any() | wrong) & ~good),
             self.again.eq(self.bad | (good & own & ~fits)),
             self.answer.eq(self.again | (good & own & payload)),
         ]
         with m.If(ending):
-            m.d.sync += [filled.eq(0), wrong.eq(0)]
+            m.d.sync += [filled.eq(0), wrong.eq(0), length.eq(0)]
             with m.If(good & own & fits):
                 m.d.sync += received.eq(written)
-            with m.Else():
-                m.d.sync += written.eq(received)
 
         # The other end: a byte out of the memory, and the place is free when it has been taken
         fetching = Signal()

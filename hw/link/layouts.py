@@ -40,7 +40,7 @@ FRAME = WordLayout("frame", [
      Field("moving", 1, "from the chip: something has happened in it since its last frame"),
      Field("fault", 1, "from the chip: its error output is on"),
      Field("session", 8, "number of the session"),
-     Field("sequence", 16, "number of the payload's first byte; of a request and its answer: what tells them apart")],
+     Field("sequence", 16, "number of the payload's first byte, or of the next byte if there is none")],
     [Field("received", 16, "number of the next byte that is expected; WORKER: the number"),
      Field("taken", 16, "from the chip: bytes that have left its buffer; it takes BUFFER more than these")],
 ])  # fmt: skip
@@ -67,9 +67,10 @@ class Record(IntEnum):
 HEAD = WordLayout("head", [[Field("count", 6, "see Record"), Field("record", 2, "what the record is, see Record")]])
 
 UPLOAD = WordLayout("upload", [
-    [Field("flits", 16, "payload flits of a sample"),
-     Field("rest", 5, "spike words in a sample's last flit, less one"),
-     Field("slots", 4, "slots of samples")],
+    [Field("packets", 10, "packets of a sample before its last one; they are as long as may be"),
+     Field("last", 6, "payload flits of its last packet"),
+     Field("rest", 5, "spike words in its last flit, less one"),
+     Field("slots", 4, "slots of samples, less one")],
     [Field("base", 16, "first spike word of the first slot"),
      Field("stride", 16, "spike words from one slot to the next")],
     [Field("full", 8, "value of an input that spikes at every timestep; 0 stands for 256"),

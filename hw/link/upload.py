@@ -47,11 +47,12 @@ class Upload(wiring.Component):
         at = Signal(8)  # next route
         slot, slots_left = Signal(16), Signal(4)  # first word of the slot; slots before the first one's turn
         route, address = Signal(8), Signal(16)
-        left, room = Signal(16), Signal(range(longest + 1))  # flits of the sample, and of the packet
-        fits = Signal()
+        packets, flits = Signal(10), Signal(6)  # of the sample, before its last packet; of the packet
+        final, ends, served = Signal(), Signal(), Signal()  # served: every route has had its turn
         m.d.comb += [
             write.addr.eq(at), write.data.eq(self.i.payload), read.addr.eq(at),
-            encoder.full.eq(setup.full), encoder.phase.eq(setup.phase), fits.eq(left <= longest),
+            encoder.full.eq(setup.full), encoder.phase.eq(setup.phase), final.eq(packets == 0), ends.eq(flits == 1),
+            served.eq(at == setup.routes),
         ]  # fmt: skip
 
         # Bytes come together in a word, the first one lowest
@@ -99,38 +100,41 @@ class Upload(wiring.Component):
                     with m.If(got == setup_bytes - 1):
                         m.next = "ROUTES"
             with m.State("ROUTES"):
-                m.d.comb += [self.i.ready.eq(1), write.en.eq(self.i.valid)]
-                m.d.sync += [slot.eq(setup.base), slots_left.eq(setup.slots - 1)]
-                with m.If(self.i.valid):
-                    m.d.sync += at.eq(at + 1)
-                    with m.If(at + 1 == setup.routes):
-                        m.d.sync += at.eq(0)
-                        m.next = "HEAD"
+                m.d.sync += [slot.eq(setup.base), slots_left.eq(setup.slots)]
+                with m.If(served):
+                    m.d.sync += at.eq(0)
+                    m.next = "HEAD"
+                with m.Else():
+                    m.d.comb += [self.i.ready.eq(1), write.en.eq(self.i.valid)]
+                    m.d.sync += at.eq(at + self.i.valid)
             with m.State("FETCH"):
                 m.next = "ROUTE"
             with m.State("ROUTE"):
-                m.d.comb += flit.eq(COMMAND.shape().const({"packet": Command.WAIT}).as_value() | read.data)
-                m.d.sync += [route.eq(read.data), left.eq(setup.flits), address.eq(slot)]
-                with m.If(ROUTE_LAYOUT.shape()(Cat(read.data, Const(0, 24))).mode != Mode.HOST):
-                    m.d.sync += at.eq(at + 1)
-                    m.next = "PUT"
-                with m.Elif(free):
-                    m.d.comb += [push.eq(1), last.eq(1)]
-                    m.d.sync += at.eq(at + 1)
+                m.d.sync += [route.eq(read.data), packets.eq(setup.packets), address.eq(slot), at.eq(at + 1)]
+                m.next = "PUT"
+                with m.If(ROUTE_LAYOUT.shape()(Cat(read.data, Const(0, 24))).mode == Mode.HOST):
+                    m.next = "WAIT"
+            with m.State("WAIT"):
+                command = Signal(COMMAND.shape())
+                m.d.comb += [
+                    command.as_value()[:8].eq(route), command.packet.eq(Command.WAIT), flit.eq(command), last.eq(1),
+                    push.eq(free),
+                ]  # fmt: skip
+                with m.If(free):
                     m.next = "FETCH"
             with m.State("PUT"):
                 put = Signal(PUT.shape())
                 m.d.comb += [
                     put.as_value()[:8].eq(route), put.packet.eq(Packet.SPIKES), put.address.eq(address),
-                    put.rest.eq(Mux(fits, setup.rest, packing.per_flit - 1)), flit.eq(put.as_value()),
+                    put.rest.eq(Mux(final, setup.rest, packing.per_flit - 1)), flit.eq(put),
                 ]  # fmt: skip
-                m.d.sync += room.eq(longest)
+                m.d.sync += flits.eq(Mux(final, setup.last, longest))
                 with m.If(free):
                     m.d.comb += push.eq(1)
                     m.d.sync += address.eq(address + packing.per_packet)
                     m.next = "PAYLOAD"
             with m.State("PAYLOAD"):
-                m.d.comb += [take.eq(free), push.eq(full), last.eq((room == 1) | (left == 1))]
+                m.d.comb += [take.eq(free), push.eq(full), last.eq(ends)]
                 with m.If(record == Record.VALUES):
                     m.d.comb += [
                         byte.eq(encoder.o.payload), valid.eq(encoder.o.valid), encoder.o.ready.eq(free),
@@ -140,11 +144,12 @@ class Upload(wiring.Component):
                 with m.Else():
                     m.d.comb += self.i.ready.eq(free)
                 with m.If(full):
-                    m.d.sync += [left.eq(left - 1), room.eq(room - 1)]
-                    with m.If(left == 1):
-                        m.next = "LABEL"
-                    with m.Elif(room == 1):
+                    m.d.sync += flits.eq(flits - 1)
+                    with m.If(ends):
+                        m.d.sync += packets.eq(packets - 1)
                         m.next = "PUT"
+                        with m.If(final):
+                            m.next = "LABEL"
             with m.State("LABEL"):
                 m.d.comb += [take.eq(1), self.i.ready.eq(1)]
                 with m.If(self.i.valid & got[0]):
@@ -153,16 +158,16 @@ class Upload(wiring.Component):
                 token = Signal(TOKEN.shape())
                 m.d.comb += [
                     token.as_value()[:8].eq(route), token.packet.eq(Packet.TOKEN), token.token.eq(Token.INPUT_READY0),
-                    token.value.eq(word[-16:]), flit.eq(token.as_value()), last.eq(1),
+                    token.value.eq(word[-16:]), flit.eq(token), last.eq(1),
                 ]  # fmt: skip
                 m.d.sync += got.eq(0)
                 with m.If(free):
                     m.d.comb += push.eq(1)
                     m.d.sync += count.eq(count - 1)
-                    with m.If(at == setup.routes):
+                    with m.If(served):
                         m.d.sync += [at.eq(0), slot.eq(slot + setup.stride), slots_left.eq(slots_left - 1)]
                         with m.If(slots_left == 0):
-                            m.d.sync += [slot.eq(setup.base), slots_left.eq(setup.slots - 1)]
+                            m.d.sync += [slot.eq(setup.base), slots_left.eq(setup.slots)]
                     m.next = "FETCH"
                     with m.If(count == 0):
                         m.next = "HEAD"
