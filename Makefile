@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train map sim verilog bench bench-noc results docs lint clean
+.PHONY: help setup train map sim test-link verilog bench bench-noc results docs lint clean
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
@@ -32,7 +32,8 @@ TRAIN = $(call option,NET,net) $(call option,DATA,data) $(call option,EPOCHS,epo
   $(call option,LR,lr) $(call option,MOMENTUM,momentum) $(call option,LOSS_SCALE,loss-scale) $(call option,SEED,seed) \
   $(call option,HALVE_EVERY,halve-every) $(call option,ENCODING,encoding) $(call option,LEAK,leak) \
   $(call option,THRESHOLD,threshold) $(call option,WINDOW,window) $(CHIP) $(call option,OUT,out) \
-  $(call option,WAVES,waves) $(call switch,RESUME,resume)
+  $(call option,WAVES,waves) $(call switch,RESUME,resume) $(call option,TARGET,target) $(call option,PORT,port) \
+  $(call option,BAUD,baud) $(call option,BOARD,board) $(call option,SETUP,setup)
 
 help:
 	@echo 'make train     train a spiking network on the RTL of a chip, checked bit for bit against the golden model'
@@ -48,9 +49,12 @@ help:
 	@echo '                 OUT=build/train/digits   where checkpoint and report go'
 	@echo '                 RESUME=1        go on from the checkpoint there'
 	@echo '                 WAVES=1         record the first minibatch as an FST, and stop (2: the first two, ...)'
+	@echo '                 TARGET=serial PORT=/dev/ttyUSB0 BOARD=.. SETUP=..   on a board; BAUD=3000000'
+	@echo '                 TARGET=sim-link   the same bytes over a simulated serial line; BOARD, SETUP, BAUD likewise'
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
 	@echo 'make sim       run every test; TEST=tests/test_data.py or TEST=expression runs some, JOBS=2 at a time'
+	@echo 'make test-link the host link under 100,000 faults on the line; FAULTS=1000'
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
 	@echo '                 SET, OUT'
 	@echo 'make bench     measure, print a table, write build/bench.json; ONLY=name-prefix measures some'
@@ -88,6 +92,11 @@ JOBS ?= 2
 SELECT = $(if $(TEST),$(if $(wildcard $(firstword $(subst ::, ,$(TEST)))),$(TEST),-k '$(TEST)'))
 sim: $(VENV)/ready $(if $(CI),$(VENV)/oracle)
 	@$(RUN) -m pytest --quiet $(if $(filter-out 0 1,$(JOBS)),--numprocesses=$(JOBS) --dist=worksteal) $(SELECT)
+
+# The host link under so many faults; CI takes a few thousand
+FAULTS ?= 100000
+test-link: $(VENV)/ready
+	@FAULTS=$(FAULTS) $(RUN) -m pytest --quiet tests/link/test_faults.py
 
 # The independent oracle; its tests are skipped, and say so, where it cannot be had
 $(VENV)/oracle: $(VENV)/ready

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from host.chip_choice import ChipChoice
 from host.driver import CoreStuck
+from host.link.target import TARGETS, Target
 from host.lockstep import Divergence, NumericFault
 from host.map_cli import map_command
 from host.mapping import DEEP
@@ -68,16 +69,26 @@ def commands():
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
 @_core_options
+@click.option("--target", default="rtl", show_default=True, help=f"{', '.join(TARGETS)}: the simulated chip, the same "
+              "behind a simulated serial line, a board")
+@click.option("--port", help="of a board, as in /dev/ttyUSB0")
+@click.option("--baud", type=int, help="of the serial line  [the board's, or 3000000]")
+@click.option("--board", help="take core and mesh from a set-up of this board")
+@click.option("--setup", help="of the board  [core]")
 @click.option("--out", type=Path, help="folder of checkpoint, report and waves  [build/train/NAME OF THE DATA]")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, data, encoding, preset, changes, out, resume, waves, leak, threshold, window, reset, surrogate,
-                  timesteps, lanes, cols, size, cores, partition, placer, placement, **training):  # fmt: skip
+                  timesteps, lanes, cols, size, cores, partition, placer, placement, target, port, baud, board, setup,
+                  **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
     if waves and resume:
         raise TridentError("waves are recorded from the start of a run: give waves or resume, not both")
+    target = Target(target, port, baud, board, setup)
+    if waves and target.kind != "rtl":
+        raise TridentError(f"waves are recorded of the target rtl only, not of {target.kind}")
     core = parse_changes(changes)
     neuron = {"leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate}
     for name in ("reset", "surrogate", "timesteps", "lanes"):
@@ -86,9 +97,9 @@ def train_command(net, data, encoding, preset, changes, out, resume, waves, leak
     training["timesteps"] = timesteps
     core |= {"lanes": lanes, "cols": cols}
     chip = ChipChoice(size, cores, partition, placer, placement)
-    spec = RunSpec.make(data, net, preset, encoding, neuron, training, core, chip)
+    spec = RunSpec.make(data, net, preset, encoding, neuron, training, core, chip, target.chip())
     name = Path(data).stem + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
-    train(spec, out or BUILD / "train" / name, Console(), resume, waves)
+    train(spec, out or BUILD / "train" / name, Console(), resume, waves, target)
 
 
 @commands.command("verilog")

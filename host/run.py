@@ -12,6 +12,8 @@ from rich.console import Console
 
 from host.checkpoint import Checkpoint
 from host.constants import UpdateConstants
+from host.driver import Link
+from host.link.target import Target
 from host.progress import Live, Plain, count, counter_table, percent, speed
 from host.report import write_report
 from host.spec import RunSpec
@@ -23,8 +25,10 @@ from sim.verilated import VerilatedChip
 from sim.waves import convert
 
 
-def train(spec: RunSpec, folder: Path, console: Console, resume: bool = False, waves: int = 0):
-    """Train ``spec`` on the RTL; checkpoint, record (JSON) and report go to ``folder``.
+def train(
+    spec: RunSpec, folder: Path, console: Console, resume: bool = False, waves: int = 0, target: Target | None = None
+):
+    """Train ``spec`` on the RTL, or on what ``target`` says; checkpoint, record (JSON) and report go to ``folder``.
 
     ``waves`` records so many minibatches as an FST and stops there. Raises :class:`TridentError` for what the user can
     put right, :class:`host.trainer.Interrupted` after Ctrl-C, :class:`host.lockstep.Divergence` when RTL and golden
@@ -45,10 +49,15 @@ def train(spec: RunSpec, folder: Path, console: Console, resume: bool = False, w
     )
     with TemporaryDirectory() as scratch:
         vcd = Path(scratch) / "waves.vcd" if waves else None
+        target = target or Target()
         minutes = "two minutes" if spec.many else "a minute"
-        _say(console, f"Building the simulation: about {minutes}, the first time ...")
-        with closing(_build(spec, vcd)) as link, closing(Trainer(spec, link, checkpoint, state)) as trainer:
-            _say(console, f"Simulation ready after {perf_counter() - began:.0f} s.")
+        if target.kind == "serial":
+            _say(console, f"Connecting to the chip at {target.port} ...")
+        else:
+            _say(console, f"Building the simulation: about {minutes}, the first time ...")
+        with closing(_build(spec, vcd, target)) as link, closing(Trainer(spec, link, checkpoint, state)) as trainer:
+            ready = "Chip" if target.kind == "serial" else "Simulation"
+            _say(console, f"{ready} ready after {perf_counter() - began:.0f} s.")
             if state:
                 _say(console, f"Going on from {checkpoint}, after {trainer.where}.")
             with _stop_on_interrupt(console) as stop, (Live if console.is_terminal else Plain)(console) as display:
@@ -81,11 +90,14 @@ def _resumed(spec: RunSpec, path: Path) -> Checkpoint:
     return state
 
 
-def _build(spec: RunSpec, vcd: Path | None) -> VerilatedChip:
-    """The simulation; the golden model's kernels are compiled at the same time."""
+def _build(spec: RunSpec, vcd: Path | None, target: Target) -> Link:
+    """The chip; the golden model's kernels are compiled at the same time."""
     with ThreadPoolExecutor(1) as pool:
         warm = pool.submit(_warm, spec)
-        link = VerilatedChip(spec.cfg, spec.mesh, vcd, tuned=spec.many)
+        if target.kind == "rtl":
+            link = VerilatedChip(spec.cfg, spec.mesh, vcd, tuned=spec.many)
+        else:
+            link = target.connect(spec.cfg, spec.mesh)
         warm.result()
     return link
 

@@ -92,6 +92,7 @@ class RunSpec:
         train: dict | None = None,
         core: dict | None = None,
         chip: ChipChoice | None = None,
+        built: tuple[CoreConfig, MeshConfig] | None = None,
     ) -> "RunSpec":
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`hw.config.CoreConfig` that are not to be as they are by default; None stands for the default.
@@ -99,7 +100,8 @@ class RunSpec:
         Without ``net`` one hidden layer of 128 between the samples and the classes, or, on several cores,
         :data:`host.mapping.DEEP`; without ``timesteps`` as many as stored spikes have, otherwise the preset's; without
         ``batch`` 16, or fewer when there are fewer samples. The memories of a single core that ``core`` does not name
-        grow to what the network needs.
+        grow to what the network needs. ``built``: core and mesh of a chip that exists: nothing of it is changed, and
+        options that ask for something else are refused.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
@@ -108,12 +110,15 @@ class RunSpec:
         )
         chip = chip or ChipChoice()
         mesh = chip.mesh()
+        if built:
+            mesh = _built_mesh(built[1], mesh, preset)
+            neuron = {"reset": built[0].reset, "surrogate": built[0].surrogate} | neuron
         many = mesh is not None and mesh.cores > 1
         if many:  # the network that is made for many cores, and what it learns with
             preset = preset or DEEP.preset
             if net is None and data == "digits":
                 net, neuron, train = DEEP.net, DEEP.neuron | neuron, DEEP.train | train
-            if preset.upper() == DEEP.preset:
+            if preset.upper() == DEEP.preset and not built:
                 core = DEEP.core | core
         preset = preset or "SMALL"
         if encoding not in METHODS:
@@ -122,11 +127,12 @@ class RunSpec:
         for name in ("reset", "surrogate"):
             core[name] = getattr(neuron_settings, name)
         steps = train.pop("timesteps", None)
-        cfg = configure(preset, timesteps=steps, **core)
+        asked = core | {"timesteps": steps}
+        cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.timesteps, **train)  # so that a wrong value is told before the data are read
         network = Network.parse(net) if net else None
         dataset = load(data)
-        if dataset.holds_spikes and steps is None:
+        if dataset.holds_spikes and steps is None and not built:
             cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
         y, x, channels = dataset.shape
         text = net or f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
@@ -135,14 +141,14 @@ class RunSpec:
         settings = TrainSettings(timesteps=cfg.timesteps, **train)
         check_fits(dataset, network, settings)
         _check_rate(settings)
-        fixed = MEMORIES & set(core)
+        fixed = MEMORIES if built else MEMORIES & set(core)
         forecast = None
         if many:
             cfg, plan, forecast = _spread(network, cfg, neuron_settings, settings, dataset, encoding, chip, mesh, fixed)
         else:
             chip.check_single()
             cfg = fit(network, cfg, fixed)
-            plan = Plan(network, cfg)
+            plan = Plan(network, cfg, mesh if built else None)
         constants = NeuronConstants.of(neuron_settings, cfg.format)
         for number, program in enumerate(plan.programs(train=True)):  # refuses what the instructions cannot say
             plan.jobs(number, program, constants, UpdateConstants(0, 0, 0))
@@ -186,6 +192,27 @@ def _spread(
         chosen.load.flit_hops / zigzag if zigzag else 1.0,
     )  # fmt: skip
     return cfg, Plan(network, cfg, mesh, partition, chosen.placement), forecast
+
+
+def _built_core(cfg: CoreConfig, asked: dict) -> CoreConfig:
+    """``cfg``; refuses parameters, ``cols`` among them, that are not as it has them."""
+    columns = {"forward_cols", "backward_cols", "weight_grad_cols"}
+    for name, value in asked.items():
+        for own in columns if name == "cols" else {name}:
+            if value is not None and getattr(cfg, own, value) != value:
+                raise TridentError(f"the chip has been built with {own} of {getattr(cfg, own)}, not {value}")
+    return cfg
+
+
+def _built_mesh(mesh: MeshConfig, asked: MeshConfig | None, preset: str | None) -> MeshConfig:
+    """``mesh``; refuses another size, and a preset, as the chip has its core."""
+    if preset:
+        raise TridentError(f"the chip has been built already: its core is not chosen by a preset, as {preset!r} is")
+    if asked and (asked.width, asked.height) != (mesh.width, mesh.height):
+        raise TridentError(
+            f"the chip has been built with {mesh.width}x{mesh.height} cores, not {asked.width}x{asked.height}"
+        )
+    return mesh
 
 
 def _check_rate(train: TrainSettings):
