@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train map sim test-link verilog bench bench-noc results docs lint clean
+.PHONY: bitstream estimate boards program fpga-results
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
@@ -57,6 +58,12 @@ help:
 	@echo 'make test-link the host link under 100,000 faults on the line; FAULTS=1000'
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
 	@echo '                 SET, OUT'
+	@echo 'make bitstream build a bitstream with yosys and nextpnr: BOARD=ulx3s-85f SETUP=core LANES=1 SEED=1'
+	@echo '                 SETUP=mesh20    core, mesh20, federated, or a mesh as in 3x2; ALLOW_TIMING_FAIL=1'
+	@echo 'make estimate  synthesise and count cells only; BOARD, SETUP, LANES'
+	@echo 'make boards    list the boards and their set-ups, and what fits'
+	@echo 'make program   load the bitstream into a board with openFPGALoader; BOARD, SETUP, LANES'
+	@echo 'make fpga-results   write the reports of bitstreams into docs/boards.md'
 	@echo 'make bench     measure, print a table, write build/bench.json; ONLY=name-prefix measures some'
 	@echo 'make bench-noc measure the network alone: latency, saturation, size of a router'
 	@echo 'make results   write the figures of build/bench.json into README.md and docs/results.md'
@@ -90,7 +97,7 @@ verilog: $(VENV)/ready
 JOBS ?= 2
 # A path, or else an expression of names
 SELECT = $(if $(TEST),$(if $(wildcard $(firstword $(subst ::, ,$(TEST)))),$(TEST),-k '$(TEST)'))
-sim: $(VENV)/ready $(if $(CI),$(VENV)/oracle)
+sim: $(VENV)/ready $(if $(CI),$(VENV)/oracle $(VENV)/fpga)
 	@$(RUN) -m pytest --quiet $(if $(filter-out 0 1,$(JOBS)),--numprocesses=$(JOBS) --dist=worksteal) $(SELECT)
 
 # The host link under so many faults; CI takes a few thousand
@@ -103,6 +110,29 @@ $(VENV)/oracle: $(VENV)/ready
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[oracle]' \
 	  || echo 'The oracle extra (torch, spikingjelly) cannot be installed here: its tests are skipped.'
 	@touch $@
+
+# The tools that make bitstreams; their tests are skipped, and say so, where they cannot be had
+$(VENV)/fpga: $(VENV)/ready
+	@echo 'Setting up the FPGA tools: a minute, once.'
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[fpga]' \
+	  || { echo 'error: the FPGA tools cannot be installed; see the message of pip above' >&2; test -n "$(CI)"; }
+	@touch $@
+
+FPGA = $(call option,BOARD,board) $(call option,SETUP,setup) $(call option,LANES,lanes)
+bitstream: $(VENV)/fpga
+	@$(RUN) -m boards bitstream $(FPGA) $(call option,SEED,seed) $(call switch,ALLOW_TIMING_FAIL,allow-timing-fail)
+
+estimate: $(VENV)/fpga
+	@$(RUN) -m boards estimate $(FPGA)
+
+boards: $(VENV)/ready
+	@$(RUN) -m boards list
+
+program: $(VENV)/ready
+	@$(RUN) -m boards program $(FPGA)
+
+fpga-results: $(VENV)/ready
+	@$(RUN) -m boards.results
 
 bench: $(VENV)/ready
 	@$(RUN) -m bench $(call option,ONLY,only)

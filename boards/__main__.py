@@ -3,18 +3,19 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from boards import BOARDS, board_of, plan_of
+from boards import BOARDS, plan_of
 from boards.families import FAMILIES
 from boards.flow import BUILD, STAGES, Flow
 from boards.program import program
 from boards.progress import watch
 from boards.report import Report, show
-from boards.results import committed
+from boards.results import committed, summary
 from boards.stages import StageError
 from hw.errors import TridentError
 
@@ -65,9 +66,8 @@ def bitstream_command(board, setup, lanes, seed, allow_timing_fail):
             for clock in report.clocks if not clock.met
         )  # fmt: skip
         if not allow_timing_fail:
-            click.echo(
-                f"error: timing is missed: {missed}; try another SEED, or take the file with ALLOW_TIMING_FAIL=1", err=True
-            )
+            advice = "try another SEED, or take the file with ALLOW_TIMING_FAIL=1"
+            click.echo(f"error: timing is missed: {missed}; {advice}", err=True)
             sys.exit(FAILED)
         click.echo(f"warning: timing is missed: {missed}", err=True)
 
@@ -89,7 +89,7 @@ def program_command(board, setup, lanes):
     """Load the bitstream that was built for a board and a set-up."""
     plan = plan_of(board, setup, lanes)
     name = f"{plan.folder}{FAMILIES[plan.board.family].bitstream}"
-    program(board_of(board), (BUILD / "fpga" / plan.folder / name).relative_to(os.getcwd(), walk_up=True))
+    program(plan.board, Path(os.path.relpath(BUILD / "fpga" / plan.folder / name)))
 
 
 @commands.command("list")
@@ -105,7 +105,7 @@ def list_command():
             if setup != "mesh":
                 plan = plan_of(board.name, setup)
                 found = built.get(plan.folder)
-                result = found.sentence() if found else "not built yet"
+                result = summary(found) if found else "not built yet"
                 table.add_row(
                     board.name, setup, str(plan.mesh.cores), str(plan.cfg.lanes), f"{plan.clock_hz / 1e6:g} MHz", result
                 )

@@ -69,7 +69,7 @@ FAMILIES = {
         cells={"lut": "ICESTORM_LC", "bram": "ICESTORM_RAM", "dsp": "ICESTORM_DSP"},
         netlist={
             "lut": {"SB_LUT4": 1},
-            "ff": dict.fromkeys([f"SB_DFF{kind}" for kind in ("", "E", "SR", "SS", "ESR", "ESS", "R", "S", "ER", "ES")], 1),
+            "ff": dict.fromkeys([f"SB_DFF{e}{kind}" for e in ("", "E") for kind in ("", "SR", "SS", "R", "S")], 1),
             "bram": {"SB_RAM40_4K": 1},
             "dsp": {"SB_MAC16": 1},
         },
@@ -90,7 +90,7 @@ FAMILIES = {
         cells={"lut": "LUT4", "ff": "DFF", "bram": "BSRAM", "dsp": "MULT18X18"},
         netlist={
             "lut": {"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "ALU": 1, "RAM16SDP4": 8},
-            "ff": dict.fromkeys([f"DFF{kind}" for kind in ("", "E", "S", "SE", "R", "RE", "P", "PE", "C", "CE")], 1),
+            "ff": dict.fromkeys([f"DFF{kind}{e}" for e in ("", "E") for kind in ("", "S", "R", "P", "C")], 1),
             "bram": dict.fromkeys(["DPB", "DPX9B", "SDPB", "SDPX9B", "SPX9", "SP"], 1),
             "dsp": {"MULT18X18": 1},
         },

@@ -8,9 +8,9 @@ from boards.synthesis import APART, Netlist, amount
 NAMES = {"lut": "lookup tables", "ff": "flip-flops", "bram": "block RAMs", "dsp": "multipliers"}
 
 def too_big(use: dict[str, Use]) -> list[str]:
-    """For each resource that is short: how many are needed and there are, and by how much that is too many."""
+    """For each resource that is short: how many are needed, how many there are, and by how much that is too many."""
     return [
-        f"{entry.used:,} {NAMES[name]} where the part has {entry.available:,} ({100 * (entry.share - 1):.0f} % too many)"
+        f"{entry.used:,} {NAMES[name]} of {entry.available:,} ({100 * (entry.share - 1):.0f} % too many)"
         for name, entry in use.items() if entry.used > entry.available
     ]  # fmt: skip
 

@@ -34,7 +34,8 @@ class Flow:
 
     def __init__(
         self, plan: Plan, seed: int = 1, folder: Path | None = None,
-        started: Callable[[str, str], None] = lambda name, tool: None, ended: Callable[[Stage], None] = lambda stage: None,
+        started: Callable[[str, str], None] = lambda name, tool: None,
+        ended: Callable[[Stage], None] = lambda stage: None,
     ):  # fmt: skip
         self.plan, self.seed = plan, seed
         self.family = FAMILIES[plan.board.family]

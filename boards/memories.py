@@ -77,11 +77,9 @@ def check_memories(
                 f"memory {memory.module}.{memory.name} of {memory.words} words of {memory.width} bits became "
                 f"{'lookup tables' if memory.kind else 'flip-flops'} instead of block RAM"
             )
-    bits = sum(copies[memory.module] * memory.bits for memory in memories)
-    if bits < cores * configured_bits(cfg):
-        raise TridentError(
-            f"the memories of the netlist have {bits:,} bits where the configuration has {cores * configured_bits(cfg):,}"
-        )
+    bits, wanted = sum(copies[memory.module] * memory.bits for memory in memories), cores * configured_bits(cfg)
+    if bits < wanted:
+        raise TridentError(f"the memories of the netlist have {bits:,} bits where the configuration has {wanted:,}")
     most = sum(
         copies[memory.module] * memory.blocks(family) * max(memory.readers, 1)
         for memory in memories if memory.kind in family.blocks

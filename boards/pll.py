@@ -43,9 +43,9 @@ def ecp5_pll(input_hz: int, output_hz: int) -> Pll:
         for output in range(1, DIVIDER + 1):
             oscillator = output_hz * output
             if OSCILLATOR[0] <= oscillator <= OSCILLATOR[1]:
-                found.append((abs(oscillator - BEST), reference, Pll(reference, feedback, output, output_hz, oscillator)))
+                found.append(Pll(reference, feedback, output, output_hz, oscillator))
     if not found:
         raise TridentError(
             f"a PLL of the ECP5 cannot make {output_hz / 1e6:g} MHz from {input_hz / 1e6:g} MHz without error"
         )
-    return min(found, key=lambda entry: entry[:2])[2]
+    return min(found, key=lambda pll: (abs(pll.oscillator_hz - BEST), pll.reference))

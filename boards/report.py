@@ -72,8 +72,8 @@ def show(report: Report, console: Console):
     """Print tables of cells, clocks and stages, and where the file is."""
     cells = Table("cells", "used", "available", "share", box=None, header_style="bold")
     for resource in RESOURCES:
-        if entry := report.use.get(resource):
-            cells.add_row(resource.upper(), f"{entry.used:,}", f"{entry.available:,}", f"{100 * entry.share:.1f} %")
+        entry = report.use[resource]
+        cells.add_row(resource.upper(), f"{entry.used:,}", f"{entry.available:,}", f"{100 * entry.share:.1f} %")
     clocks = Table("clock", "reaches", "target", "", box=None, header_style="bold")
     for clock in report.clocks:
         met = "met" if clock.met else "MISSED"

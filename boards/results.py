@@ -31,13 +31,17 @@ def figures(reports: dict[str, Report]) -> list[Figure]:
     found = []
     for report in reports.values():
         prefix = f"fpga.{report.board}.{report.setup}"
-        found += [
-            Figure(f"{prefix}.{name}", "cells", report.use[name].used, "lower") for name in RESOURCES if name in report.use
-        ]
+        found += [Figure(f"{prefix}.{name}", "cells", entry.used, "lower") for name, entry in report.use.items()]
         if report.clocks:
             found.append(Figure(f"{prefix}.fmax_mhz", "MHz", report.clocks[0].fmax_mhz, "higher"))
         found.append(Figure(f"{prefix}.minutes", "min", round(report.seconds / 60, 2), "lower"))
     return found
+
+
+def summary(report: Report) -> str:
+    """One line: how full the part is and how fast the design."""
+    cells = ", ".join(f"{100 * report.use[name].share:.0f} % {name.upper()}" for name in RESOURCES)
+    return f"{cells}; {report.clocks[0].fmax_mhz:.1f} MHz" if report.clocks else cells
 
 
 def table(reports: dict[str, Report]) -> str:
@@ -49,9 +53,7 @@ def table(reports: dict[str, Report]) -> str:
     lines = [f"| {' | '.join(head)} |", f"| --- | --- |{' ---: |' * (len(head) - 2)}"]
     tools = set()
     for report in reports.values():
-        cells = [
-            f"{entry.used:,} ({100 * entry.share:.0f} %)" if (entry := report.use.get(name)) else "" for name in RESOURCES
-        ]
+        cells = [f"{report.use[name].used:,} ({100 * report.use[name].share:.0f} %)" for name in RESOURCES]
         slowest = report.clocks[0] if report.clocks else None
         reached = (f"{slowest.fmax_mhz:.1f}" + ("" if slowest.met else " **missed**")) if slowest else "not placed"
         row = [report.board, report.setup, str(report.cores), str(report.lanes), *cells, reached,
@@ -70,7 +72,7 @@ def fill(text: str, made: str) -> str:
 
 
 def take_over(built: Path, kept: Path):
-    """Copy the report of every finished build under ``built`` to ``kept``, without paths of this machine."""
+    """Copy the report of every bitstream under ``built`` to ``kept``."""
     for path in sorted(built.glob("*/report.json")):
         report = read_report(path.read_text(), str(path))
         if report.file:

@@ -12,8 +12,8 @@ OUTPUTS = ("netlist.json", "cells.json", "memories.il")
 
 
 def script(plan: Plan, hierarchical: bool) -> str:
-    """Commands for yosys: chip.v and top.il become netlist.json; cells.json counts cells, memories.il lists the memories
-    before they are mapped.
+    """Commands for yosys: chip.v and top.il become netlist.json; cells.json counts cells, memories.il has the memories
+    as they were before they were mapped.
 
     hierarchical: synthesise each of :data:`APART` once.
     """
@@ -21,11 +21,10 @@ def script(plan: Plan, hierarchical: bool) -> str:
     # The engines never use what is read from a word in the cycle that writes it; to keep its old value would double
     # the block RAMs of a memory with two readers
     command = f"{FAMILIES[plan.board.family].synthesis} -no-rw-check -top top {options}".rstrip()
-    apart = [f"setattr -mod -set keep_hierarchy 1 {' '.join(APART[: 1 + (plan.mesh.cores > 1)])}"] if hierarchical else []
     lines = [
         "read_verilog chip.v",
         "read_rtlil top.il",
-        *apart,
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in APART if hierarchical and plan.mesh.cores > 1),
         f"{command} -run begin:map_ram",
         "tee -q -o memories.il dump -m t:$mem_v2",
         f"{command} -json netlist.json -run map_ram:",

@@ -2,8 +2,17 @@
 
 from boards.board import Board, SetUp
 
-_ONE = SetUp(1, 1, clock_hz=80_000_000)
+_ONE = SetUp(1, 1, clock_hz=80_000_000, place=("--router", "router2"))
 _MESH = SetUp(5, 4, clock_hz=50_000_000, hierarchical=True, place=("--placer", "static", "--router", "router2"))
+# The quickest to build: a core of 7-bit floats with hardly any memory, to try the tools and the board with
+_SMALL = SetUp(
+    1, 1, clock_hz=25_000_000, place=("--no-tmdriv", "--router", "router2"),
+    core={
+        "exp": 4, "frac": 2, "timesteps": 1, "accumulators": 4, "add_stages": 1, "mul_stages": 1, "weight_rows": 64,
+        "spike_words": 64, "error_words": 64, "jobs": 4, "program_words": 8, "queue_depth": 2,
+    },
+    network={"packet": 2, "buffers": 2},
+)  # fmt: skip
 
 
 def _ulx3s(size: str, limits: dict[str, int], federated: tuple[int, int], **setups: SetUp) -> Board:
@@ -19,7 +28,7 @@ def _ulx3s(size: str, limits: dict[str, int], federated: tuple[int, int], **setu
         part=f"LFE5U-{size}-6BG381C",
         limits=limits,
         crystal_hz=25_000_000,
-        setups={"core": _ONE, "federated": worker, "mesh": _MESH} | setups,
+        setups={"core": _ONE, **setups, "federated": worker, "small": _SMALL, "mesh": _MESH},
         nextpnr=(f"--{size[:2]}k", "--package", "CABGA381", "--speed", "6"),
         pack=("--compress",),
         leds={"heartbeat": "led.0", "busy": "led.1", "error": "led.2"},
