@@ -1,6 +1,7 @@
 """A design behind a serial line, simulated cycle by cycle by Verilator, and the host's pins of that line."""
 
 import ctypes
+import re
 from pathlib import Path
 
 from hw.config import CoreConfig
@@ -87,5 +88,8 @@ class SimulatedLine:
 
 def simulated_chip(cfg: CoreConfig, mesh: MeshConfig, baud: int, clock_hz: int = CLOCK) -> SimulatedLine:
     """A :class:`hw.link.linked_chip.LinkedChip` on a simulated line. Building takes a minute the first time."""
-    verilog = emit_linked_chip(cfg, mesh, clock_hz, baud, core_verilog(cfg, mesh))
+    # One copy of the code for all cores
+    core = re.sub(r"^(module core *\(.*?\);)$", r"\1 /*verilator no_inline_module*/", core_verilog(cfg, mesh), count=1,
+                  flags=re.MULTILINE | re.DOTALL) if mesh.cores > 1 else core_verilog(cfg, mesh)  # fmt: skip
+    verilog = emit_linked_chip(cfg, mesh, clock_hz, baud, core)
     return SimulatedLine(verilog, "linked_chip", clock_hz, baud)

@@ -36,12 +36,14 @@ class LinkedChip(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.endpoint = endpoint = self.endpoint
+        clear = Signal()  # a register, as it goes everywhere
+        m.d.sync += clear.eq(endpoint.clear)
         if self.instances:
             chip = chip_signature(self.mesh).create(path=("chip",))
-            m.submodules.chip = Instance("chip", **ports(chip) | {"i_rst": ResetSignal() | endpoint.clear})
+            m.submodules.chip = Instance("chip", **ports(chip) | {"i_rst": ResetSignal() | clear})
         else:
             chip = Chip(self.cfg, self.mesh)
-            m.submodules.chip = ResetInserter(endpoint.clear)(chip)
+            m.submodules.chip = ResetInserter(clear)(chip)
         m.submodules.sync = FFSynchronizer(self.rx, endpoint.rx, init=1)
         link(m, endpoint.o, chip.i)
         link(m, chip.o, endpoint.i)

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.errors import TridentError
 
 LEAST = 8  # cycles of a bit: enough to find its middle
-ERROR = 0.005  # of the baud rate
+ERROR = 0.002  # of the baud rate
 BYTE_BITS = 10  # on the line: start, eight of data, stop
 WIDEST = 24
 

@@ -1,0 +1,149 @@
+"""The host's half and the RTL of the link, with a line between them that goes wrong: all arrives once and in order."""
+
+import os
+
+import numpy as np
+import pytest
+
+from host.link.endpoint import DEAD, LinkDown
+from host.link.link import SerialLink
+from hw.chip import mesh_for
+from hw.config import CoreConfig
+from sim.faults import KINDS, FaultyLine
+from tests.link.echo import echo_line, random_packets
+from tests.link.test_upload import case_of
+
+FAULTS = int(os.environ.get("FAULTS", 2000))
+CFG = CoreConfig.preset("TINY")
+MESH = mesh_for(CFG)
+LIMIT = 1 << 30  # cycles without anything: as good as never
+OVER = 2.0  # seconds in which a dead link must have been reported
+
+
+def _connect(seed: int, every: float, kinds=KINDS, skew: float = 1.0) -> tuple[FaultyLine, SerialLink]:
+    line = FaultyLine(echo_line(CFG, MESH, skew=skew), seed, every, kinds)
+    return line, SerialLink(line, CFG, MESH)
+
+
+def _echo(link: SerialLink, flits: np.ndarray):
+    """Send packets and compare what comes back."""
+    given, found = link.exchange(flits, int(flits[:, -1].sum()), LIMIT)
+    assert given == len(flits)
+    assert np.array_equal(found, flits), "packets were changed, lost, repeated or reordered"
+
+
+def test_all_arrives_without_faults():
+    line, link = _connect(0, 1)
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 50, 400):
+        _echo(link, random_packets(rng, MESH, count))
+    _echo(link, case_of("tiny", 9)[1])
+    assert link.endpoint.retries == 0 and not line.line.error
+    link.close()
+
+
+@pytest.mark.parametrize("skew", [0.98, 1.02])
+def test_all_arrives_at_another_baud_rate(skew):
+    _, link = _connect(0, 1, skew=skew)
+    _echo(link, random_packets(np.random.default_rng(1), MESH, 100))
+    assert link.endpoint.retries == 0
+    link.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_arrives_under_each_kind_of_fault(kind):
+    line, link = _connect(1, 300, (kind,))
+    line.start()
+    rng = np.random.default_rng(1)
+    while line.injected[kind] < 30:
+        _echo(link, random_packets(rng, MESH, int(rng.integers(1, 60))))
+    assert line.line.error and link.endpoint.retries
+    link.close()
+
+
+@pytest.mark.slow
+def test_all_arrives_under_many_faults(record_property):
+    """Bursts and single faults; a session that has died (which short cuts do not cause) would fail the test."""
+    done = 0
+    for seed, every in enumerate((800, 400, 150, 250)):
+        line, link = _connect(seed + 2, every)
+        line.start()
+        rng = np.random.default_rng(seed)
+        while line.injected.total() < FAULTS / 4:
+            if rng.random() < 0.2:
+                _echo(link, case_of("tiny", int(rng.integers(1, 30)))[1])
+            else:
+                _echo(link, random_packets(rng, MESH, int(rng.integers(1, 150))))
+        done += line.injected.total()
+        link.close()
+    record_property("faults", done)
+    assert done >= FAULTS
+
+
+@pytest.mark.parametrize("after", [0.0005, 0.01])
+def test_a_pulled_cable_is_reported_in_time_and_a_reset_mends_it(after):
+    """The cable goes while packets are under way; then nothing of the old session is left."""
+    line, link = _connect(5, 1)
+    rng = np.random.default_rng(2)
+    flits = random_packets(rng, MESH, 1000)
+    listen, began = line.line.read, line.now()
+
+    def read(seconds: float) -> bytes:
+        if line.now() - began >= after:
+            line.pull()
+        return listen(min(seconds, after + 0.0001))
+
+    line.line.read = read
+    with pytest.raises(LinkDown, match=r"for 1 s, while (sending|waiting)"):
+        link.exchange(flits, len(flits), LIMIT)
+    assert DEAD <= line.now() - began < OVER
+    line.line.read = listen
+    line.plug()
+    link.reset()
+    _echo(link, random_packets(rng, MESH, 100))
+    link.close()
+
+
+def test_a_line_that_is_dead_towards_the_chip_is_reported(monkeypatch):
+    line, link = _connect(6, 1)
+    _echo(link, random_packets(np.random.default_rng(3), MESH, 5))
+    monkeypatch.setattr(line, "write", lambda octets: None)
+    began = line.now()
+    with pytest.raises(LinkDown, match="has acknowledged nothing for 1 s, while sending"):
+        link.exchange(random_packets(np.random.default_rng(4), MESH, 50), 50, LIMIT)
+    assert line.now() - began < OVER
+    link.close()
+
+
+def test_frames_of_an_old_session_are_refused():
+    line, link = _connect(7, 1)
+    rng = np.random.default_rng(5)
+    sent = []
+    write = line.line.write
+    line.line.write = lambda octets: (sent.append(octets), write(octets))
+    _echo(link, random_packets(rng, MESH, 20))
+    old = b"".join(sent)
+    link.reset()
+    write(old)  # a host that was still sending
+    _echo(link, random_packets(rng, MESH, 20))
+    link.close()
+
+
+def test_a_repeated_reset_does_nothing_more():
+    """The answer to a RESET was lost, and the host asked again; meanwhile the session is under way."""
+    line, link = _connect(8, 1)
+    rng, sent, write = np.random.default_rng(6), [], line.line.write
+    line.line.write = lambda octets: (sent.append(octets), write(octets))
+    link.reset()
+    reset = b"".join(sent)
+    flits = random_packets(rng, MESH, 40)
+    calls = []
+
+    def again(octets: bytes):
+        calls.append(octets)
+        write(octets + (reset if len(calls) % 3 == 0 else b""))
+
+    line.line.write = again
+    _echo(link, flits)
+    assert len(calls) > 3
+    link.close()
