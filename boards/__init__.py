@@ -17,6 +17,8 @@ BOARDS: dict[str, Board] = {
 
 def board_of(name: str) -> Board:
     """The board called ``name``. Raises :class:`TridentError` with the list for a name it does not know."""
+    if not name:
+        raise TridentError(f"name a board with BOARD=, one of {', '.join(BOARDS)}")
     if name.lower() not in BOARDS:
         raise TridentError(f"unknown board {name!r}: choose one of {', '.join(BOARDS)}")
     return BOARDS[name.lower()]

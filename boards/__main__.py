@@ -21,7 +21,7 @@ from hw.errors import TridentError
 
 FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 
-_BOARD = click.option("--board", required=True, help="see list")
+_BOARD = click.option("--board", default="", help="see list")
 _SETUP = click.option("--setup", default="core", help="core, mesh20, federated or a mesh as in 3x2", show_default=True)
 _LANES = click.option("--lanes", type=int, help="output channels that a core computes at once  [the preset's]")
 

@@ -1,5 +1,5 @@
-"""``python -m boards.emit BOARD SETUP [LANES]``: Verilog of the chip, top and constraints of its board, into the current
-folder.
+"""``python -m boards.emit BOARD SETUP [LANES]``: Verilog of the chip, top and constraints of the board, into the
+current folder.
 
 Written: chip.v, top.il, and top with the family's ending for constraints.
 """

@@ -52,6 +52,11 @@ def read_use(log: str, family: Family) -> dict[str, Use]:
     return found
 
 
+def _plain(name: str) -> str:
+    """The name of a clock without nextpnr's marks and without its path."""
+    return _DECORATION.sub("", name).rpartition(".")[2]
+
+
 def read_clocks(report: str) -> list[Clock]:
     """The clocks of nextpnr's report in JSON, slowest first.
 
@@ -60,9 +65,9 @@ def read_clocks(report: str) -> list[Clock]:
     try:
         fmax = json.loads(report)["fmax"]
         clocks = [
-            Clock(_DECORATION.sub("", name), round(entry["achieved"], 2), round(entry["constraint"], 2))
+            Clock(_plain(name), round(entry["achieved"], 2), round(entry["constraint"], 2))
             for name, entry in fmax.items()
-        ]  # fmt: skip
+        ]
     except (ValueError, KeyError, TypeError):
         raise TridentError("nextpnr's report has no clocks") from None
     if not clocks:

@@ -44,5 +44,5 @@ def sentence(plan: Plan, netlist: Netlist, use: dict[str, Use]) -> str:
     if not over:
         return ""
     size = largest_mesh(plan, netlist, use)
-    fits = f"the largest mesh of such cores that fits is SETUP={size[0]}x{size[1]}" if size else "not one such core fits"
-    return f"{plan.board.name} with set-up {plan.name} is too big: it needs {', and '.join(over)}; {fits}"
+    fits = f"the largest mesh of such cores that fits is SETUP={size[0]}x{size[1]}" if size else "no such core fits"
+    return f"set-up {plan.name} is too big for {plan.board.name}: it takes {' and '.join(over)}; {fits}"

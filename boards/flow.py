@@ -52,8 +52,10 @@ class Flow:
         are not what they should be; :class:`boards.stages.StageError` when a tool fails.
         """
         with only_one(self.folder):
-            use = self._counted()
-            return self._report(use, "estimate.json")
+            netlist, use = self._counted()
+            report = self._report(use, "estimate.json")
+            self._refuse(netlist, use)
+            return report
 
     def bitstream(self, allow_timing_fail: bool = False) -> Report:
         """Build all of it. A design that misses its clock is not packed, unless ``allow_timing_fail``.
@@ -61,7 +63,8 @@ class Flow:
         Raises as :meth:`estimate` does.
         """
         with only_one(self.folder):
-            use = self._counted()
+            netlist, use = self._counted()
+            self._refuse(netlist, use)
             board = self.plan.board
             options = (*self.plan.setup.place, "--seed", str(self.seed), "--timing-allow-fail", *self.family.placed)
             outputs = (self.family.placed_name, "placed.report")
@@ -75,8 +78,12 @@ class Flow:
             self._run("pack", self.family.pack, (*board.pack, *names), [self.family.placed_name], (packed,))
             return self._report(use, "report.json", clocks, packed)
 
-    def _counted(self) -> dict[str, Use]:
-        """Everything up to the count of cells, with its checks."""
+    def _refuse(self, netlist: Netlist, use: dict[str, Use]):
+        if refused := sentence(self.plan, netlist, use):
+            raise TridentError(refused)
+
+    def _counted(self) -> tuple[Netlist, dict[str, Use]]:
+        """Everything up to the count of cells, with the check of the memories."""
         plan = self.plan
         hardware = [*sorted((ROOT / "hw").rglob("*.py")), *sorted((ROOT / "boards").glob("*.py"))]
         python = Tool("amaranth", (sys.executable,), version("amaranth"), False)
@@ -90,10 +97,7 @@ class Flow:
         texts = [(self.folder / name).read_text() for name in ("cells.json", "memories.il", "synthesise.log")]
         netlist = check_netlist(plan, *texts)
         self._nextpnr("count", ("--pack-only",))
-        use = self._use(netlist)
-        if refused := sentence(plan, netlist, use):
-            raise TridentError(refused)
-        return use
+        return netlist, self._use(netlist)
 
     def _use(self, netlist: Netlist) -> dict[str, Use]:
         """Cells by resource; what nextpnr does not count apart is taken from the netlist."""

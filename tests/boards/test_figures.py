@@ -1,0 +1,44 @@
+"""What is read from nextpnr, on pieces of logs and reports that it has written."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from boards import BOARDS
+from boards.families import FAMILIES
+from boards.figures import Clock, Use, read_clocks, read_use
+from hw.errors import TridentError
+
+DATA = Path(__file__).with_name("data")
+
+
+def test_cells_of_an_ecp5():
+    use = read_use((DATA / "ecp5.count.log").read_text(), FAMILIES["ecp5"])
+    assert use == {"lut": Use(16630, 83640), "ff": Use(8885, 83640), "bram": Use(19, 208), "dsp": Use(16, 156)}
+
+
+def test_cells_of_an_ice40():
+    use = read_use((DATA / "ice40.count.log").read_text(), FAMILIES["ice40"])
+    assert use == {"lut": Use(24831, 5280), "bram": Use(28, 30), "dsp": Use(9, 8)}
+
+
+@pytest.mark.parametrize(("log", "board"), [("ecp5", "ulx3s-85f"), ("ice40", "icebreaker"), ("gowin", "tang-nano-9k")])
+def test_boards_have_what_nextpnr_says(log, board):
+    use = read_use((DATA / f"{log}.count.log").read_text(), FAMILIES[log])
+    limits = BOARDS[board].limits
+    assert {name: entry.available for name, entry in use.items()} == {name: limits[name] for name in use}
+
+
+def test_clocks():
+    assert read_clocks((DATA / "ecp5.report.json").read_text()) == [Clock("clk", 39.18, 80)]
+    two = {"$glbnet$top.fast": {"achieved": 90, "constraint": 80}, "slow": {"achieved": 20, "constraint": 25}}
+    assert [(clock.name, clock.met) for clock in read_clocks(json.dumps({"fmax": two}))] == [("slow", False), ("fast", True)]
+
+
+def test_refusals():
+    with pytest.raises(TridentError, match="does not tell how many TRELLIS_COMB"):
+        read_use("", FAMILIES["ecp5"])
+    for text in ("", "{}", '{"fmax": {}}', "[]"):
+        with pytest.raises(TridentError, match="nextpnr's report has no clocks"):
+            read_clocks(text)

