@@ -59,8 +59,8 @@ help:
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
 	@echo '                 SET, OUT'
 	@echo 'make bitstream build a bitstream with yosys and nextpnr: BOARD=ulx3s-85f SETUP=core LANES=1 SEED=1'
-	@echo '                 SETUP=mesh20    core, mesh20, federated, or a mesh as in 3x2; ALLOW_TIMING_FAIL=1'
-	@echo 'make estimate  synthesise and count cells only; BOARD, SETUP, LANES'
+	@echo '                 SETUP=mesh20    core, mesh20, federated, or a mesh as in 3x2; ALLOW_TIMING_FAIL=1 FLAT=1'
+	@echo 'make estimate  synthesise and count cells only; BOARD, SETUP, LANES, FLAT'
 	@echo 'make boards    list the boards and their set-ups, and what fits'
 	@echo 'make program   load the bitstream into a board with openFPGALoader; BOARD, SETUP, LANES'
 	@echo 'make fpga-results   write the reports of bitstreams into docs/boards.md'
@@ -120,10 +120,10 @@ $(VENV)/fpga: $(VENV)/ready
 
 FPGA = $(call option,BOARD,board) $(call option,SETUP,setup) $(call option,LANES,lanes)
 bitstream: $(VENV)/fpga
-	@$(RUN) -m boards bitstream $(FPGA) $(call option,SEED,seed) $(call switch,ALLOW_TIMING_FAIL,allow-timing-fail)
+	@$(RUN) -m boards bitstream $(FPGA) $(call switch,FLAT,flat) $(call option,SEED,seed) $(call switch,ALLOW_TIMING_FAIL,allow-timing-fail)
 
 estimate: $(VENV)/fpga
-	@$(RUN) -m boards estimate $(FPGA)
+	@$(RUN) -m boards estimate $(FPGA) $(call switch,FLAT,flat)
 
 boards: $(VENV)/ready
 	@$(RUN) -m boards list

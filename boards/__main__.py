@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from rich.table import Table
 from boards import BOARDS, plan_of
 from boards.families import FAMILIES
 from boards.flow import BUILD, STAGES, Flow
+from boards.plan import Plan
 from boards.program import program
 from boards.progress import watch
 from boards.report import Report, show
@@ -24,6 +26,9 @@ FAILED, REFUSED, INTERRUPTED = 1, 2, 130
 _BOARD = click.option("--board", default="", help="see list")
 _SETUP = click.option("--setup", default="core", help="core, mesh20, federated or a mesh as in 3x2", show_default=True)
 _LANES = click.option("--lanes", type=int, help="output channels that a core computes at once  [the preset's]")
+_FLAT = click.option(
+    "--flat/--hierarchical", default=None, help="synthesise all cores, or one for all  [the set-up's]"
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -31,9 +36,10 @@ def commands():
     """Bitstreams of Trident for FPGA boards, by open tools."""
 
 
-def _build(board: str, setup: str, lanes: int | None, seed: int, work: Callable[[Flow], Report]) -> Report:
+def _build(plan: Plan, seed: int, flat: bool | None, work: Callable[[Flow], Report]) -> Report:
     """Run one flow with its progress, then show what it found."""
-    plan = plan_of(board, setup, lanes)
+    if flat is not None:
+        plan = replace(plan, setup=replace(plan.setup, hierarchical=not flat))
     console = Console()
     cores = f"{plan.mesh.width}x{plan.mesh.height} cores" if plan.mesh.cores > 1 else "one core"
     console.print(
@@ -55,11 +61,12 @@ def _build(board: str, setup: str, lanes: int | None, seed: int, work: Callable[
 @_BOARD
 @_SETUP
 @_LANES
+@_FLAT
 @click.option("--seed", default=1, help="of the placement", show_default=True)
 @click.option("--allow-timing-fail", is_flag=True, help="make the file even if a clock is too fast for the design")
-def bitstream_command(board, setup, lanes, seed, allow_timing_fail):
+def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
     """Build a bitstream for a board."""
-    report = _build(board, setup, lanes, seed, lambda flow: flow.bitstream(allow_timing_fail))
+    report = _build(plan_of(board, setup, lanes), seed, flat, lambda flow: flow.bitstream(allow_timing_fail))
     if not report.timing_met:
         missed = ", ".join(
             f"{clock.name} reaches {clock.fmax_mhz:.2f} of {clock.target_mhz:.2f} MHz"
@@ -76,9 +83,10 @@ def bitstream_command(board, setup, lanes, seed, allow_timing_fail):
 @_BOARD
 @_SETUP
 @_LANES
-def estimate_command(board, setup, lanes):
+@_FLAT
+def estimate_command(board, setup, lanes, flat):
     """Synthesise and count cells, without placing them."""
-    _build(board, setup, lanes, 1, Flow.estimate)
+    _build(plan_of(board, setup, lanes), 1, flat, Flow.estimate)
 
 
 @commands.command("program")

@@ -8,6 +8,8 @@ from boards.families import Family
 from hw.errors import TridentError
 
 _CELLS = re.compile(r"^Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%$", re.MULTILINE)
+# What yosys appends to the name of a register when it maps it to a cell
+_MAPPED = re.compile(r"_(?:TRELLIS_|SB_|LUT|DFF|CCU2C|DP16KD|MULT18X18D|ALU)")
 _DECORATION = re.compile(r"\$(glbnet|TRELLIS_IO_IN|SB_IO_IN\w*|PACKER_\w+)\$?|\$\w+_IN$")
 
 
@@ -25,11 +27,12 @@ class Use:
 
 @dataclass(frozen=True)
 class Clock:
-    """A clock: what it reaches and what it has to reach, in MHz."""
+    """A clock: what it reaches and what it has to reach, in MHz; slowest: from where to where its longest path goes."""
 
     name: str
     fmax_mhz: float
     target_mhz: float
+    slowest: str = ""
 
     @property
     def met(self) -> bool:
@@ -57,16 +60,26 @@ def _plain(name: str) -> str:
     return _DECORATION.sub("", name).rpartition(".")[2]
 
 
+def _slowest(report: dict, clock: str) -> str:
+    """Start and end of a clock's longest path, by the names of the registers that yosys has kept."""
+    edge = f"posedge {clock}"
+    for path in report.get("critical_paths", []):
+        if path["from"] == path["to"] == edge:
+            ends = (path["path"][0]["from"]["cell"], path["path"][-1]["to"]["cell"])
+            return " to ".join(_MAPPED.split(end)[0] for end in ends)
+    return ""
+
+
 def read_clocks(report: str) -> list[Clock]:
     """The clocks of nextpnr's report in JSON, slowest first.
 
     Raises :class:`TridentError` for a report without clocks.
     """
     try:
-        fmax = json.loads(report)["fmax"]
+        found = json.loads(report)
         clocks = [
-            Clock(_plain(name), round(entry["achieved"], 2), round(entry["constraint"], 2))
-            for name, entry in fmax.items()
+            Clock(_plain(name), round(entry["achieved"], 2), round(entry["constraint"], 2), _slowest(found, name))
+            for name, entry in found["fmax"].items()
         ]
     except (ValueError, KeyError, TypeError):
         raise TridentError("nextpnr's report has no clocks") from None

@@ -85,12 +85,7 @@ class Flow:
     def _counted(self) -> tuple[Netlist, dict[str, Use]]:
         """Everything up to the count of cells, with the check of the memories."""
         plan = self.plan
-        hardware = [*sorted((ROOT / "hw").rglob("*.py")), *sorted((ROOT / "boards").glob("*.py"))]
-        python = Tool("amaranth", (sys.executable,), version("amaranth"), False)
-        environment = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "AMARANTH_USE_YOSYS": "builtin"}
-        arguments = ("-m", "boards.emit", plan.board.name, plan.name, str(plan.cfg.lanes))
-        written = ("chip.v", "top.il", f"top{self.family.constraints}")
-        self.stages.run("emit", python, arguments, hardware, written, environment)
+        self._emit(("chip.v", "top.il", f"top{self.family.constraints}"))
         commands = script(plan, plan.setup.hierarchical)
         write_whole(self.folder / "synthesise.ys", commands)
         self._run("synthesise", "yosys", ("synthesise.ys",), ["synthesise.ys", "chip.v", "top.il"], OUTPUTS)
@@ -98,6 +93,15 @@ class Flow:
         netlist = check_netlist(plan, *texts)
         self._nextpnr("count", ("--pack-only",))
         return netlist, self._use(netlist)
+
+    def _emit(self, written: tuple[str, ...]):
+        """Write the sources: the chip's Verilog, and its board's top and constraints."""
+        plan = self.plan
+        sources = [*sorted((ROOT / "hw").rglob("*.py")), *sorted((ROOT / "boards").glob("*.py"))]
+        python = Tool("amaranth", (sys.executable,), version("amaranth"), False)
+        environment = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "AMARANTH_USE_YOSYS": "builtin"}
+        arguments = ("-m", "boards.emit", plan.board.name, plan.name, str(plan.cfg.lanes))
+        self.stages.run("emit", python, arguments, sources, written, environment)
 
     def _use(self, netlist: Netlist) -> dict[str, Use]:
         """Cells by resource; what nextpnr does not count apart is taken from the netlist."""

@@ -74,10 +74,11 @@ def show(report: Report, console: Console):
     for resource in RESOURCES:
         entry = report.use[resource]
         cells.add_row(resource.upper(), f"{entry.used:,}", f"{entry.available:,}", f"{100 * entry.share:.1f} %")
-    clocks = Table("clock", "reaches", "target", "", box=None, header_style="bold")
+    clocks = Table("clock", "reaches", "target", "", "longest path", box=None, header_style="bold")
     for clock in report.clocks:
         met = "met" if clock.met else "MISSED"
-        clocks.add_row(clock.name, f"{clock.fmax_mhz:.2f} MHz", f"{clock.target_mhz:.2f} MHz", met)
+        reached, target = f"{clock.fmax_mhz:.2f} MHz", f"{clock.target_mhz:.2f} MHz"
+        clocks.add_row(clock.name, reached, target, met, clock.slowest)
     stages = Table("stage", "time", "processor", "memory", "tool", box=None, header_style="bold")
     for stage in report.stages:
         again = " (done before)" if stage.cached else ""

@@ -1,6 +1,7 @@
 """``python -m boards.results``: docs/boards.md from the reports under docs/fpga, and figures of them.
 
-Reports of finished builds under build/fpga are taken over into docs/fpga first. Only what stands between
+Reports of builds under build/fpga are taken over into docs/fpga first: of the bitstream, or of the estimate where there
+is none. Only what stands between
 ``<!-- results:fpga -->`` and ``<!-- end results:fpga -->`` is replaced.
 """
 
@@ -40,6 +41,9 @@ def figures(reports: dict[str, Report]) -> list[Figure]:
 
 def summary(report: Report) -> str:
     """One line: how full the part is and how fast the design."""
+    over = [name.upper() for name in RESOURCES if report.use[name].share > 1]
+    if over:
+        return f"too big: {', '.join(f'{100 * report.use[name.lower()].share:.0f} % {name}' for name in over)}"
     cells = ", ".join(f"{100 * report.use[name].share:.0f} % {name.upper()}" for name in RESOURCES)
     return f"{cells}; {report.clocks[0].fmax_mhz:.1f} MHz" if report.clocks else cells
 
@@ -72,11 +76,14 @@ def fill(text: str, made: str) -> str:
 
 
 def take_over(built: Path, kept: Path):
-    """Copy the report of every bitstream under ``built`` to ``kept``."""
-    for path in sorted(built.glob("*/report.json")):
-        report = read_report(path.read_text(), str(path))
-        if report.file:
-            (kept / f"{path.parent.name}.json").write_text(report.text())
+    """Copy the report of every build under ``built`` to ``kept``: that of its bitstream, else of its estimate."""
+    for folder in sorted(path for path in built.glob("*") if path.is_dir()):
+        for name in ("report.json", "estimate.json"):
+            path = folder / name
+            report = read_report(path.read_text(), str(path)) if path.exists() else None
+            if report and (report.file or not report.clocks):
+                (kept / f"{folder.name}.json").write_text(report.text())
+                break
 
 
 @click.command()

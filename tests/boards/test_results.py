@@ -48,16 +48,23 @@ def test_figures():
         "fpga.ulx3s-85f.core.dsp": 1, "fpga.ulx3s-85f.core.fmax_mhz": 85.5, "fpga.ulx3s-85f.core.minutes": 1.5,
     }  # fmt: skip
     assert summary(REPORT) == "10 % LUT, 2 % FF, 6 % BRAM, 1 % DSP; 85.5 MHz"
+    full = replace(REPORT, use=REPORT.use | {"bram": Use(312, 208)})
+    assert summary(full) == "too big: 150 % BRAM"
 
 
-def test_only_bitstreams_are_taken_over(tmp_path):
-    for name, report in (("good", REPORT), ("missed", replace(REPORT, file=""))):
-        (tmp_path / "built" / name).mkdir(parents=True)
-        (tmp_path / "built" / name / "report.json").write_text(report.text())
+def test_bitstreams_and_estimates_are_taken_over(tmp_path):
+    estimate = replace(REPORT, file="", clocks=[])
+    missed = replace(REPORT, file="")
+    for name, file, report in (
+        ("good", "report", REPORT), ("good", "estimate", estimate), ("missed", "report", missed),
+        ("big", "estimate", estimate),
+    ):  # fmt: skip
+        (tmp_path / "built" / name).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "built" / name / f"{file}.json").write_text(report.text())
     kept = tmp_path / "kept"
     kept.mkdir()
     take_over(tmp_path / "built", kept)
-    assert committed(kept) == {"good": REPORT}
+    assert committed(kept) == {"good": REPORT, "big": estimate}
 
 
 def test_page_is_what_the_reports_say():
