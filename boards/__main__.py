@@ -37,7 +37,7 @@ def commands():
 
 
 def _build(plan: Plan, seed: int, flat: bool | None, work: Callable[[Flow], Report]) -> Report:
-    """Run one flow with its progress, then show what it found."""
+    """Run one flow with its progress, then show its report."""
     if flat is not None:
         plan = replace(plan, setup=replace(plan.setup, hierarchical=not flat))
     console = Console()
@@ -86,7 +86,17 @@ def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
 @_FLAT
 def estimate_command(board, setup, lanes, flat):
     """Synthesise and count cells, without placing them."""
-    _build(plan_of(board, setup, lanes), 1, flat, Flow.estimate)
+    fits = []
+
+    def work(flow: Flow) -> Report:
+        report, size = flow.estimate()
+        fits.append(size)
+        return report
+
+    plan = plan_of(board, setup, lanes)
+    _build(plan, 1, flat, work)
+    if plan.mesh.cores > 1:
+        click.echo("The largest mesh of such cores that fits is SETUP={}x{}.".format(*fits[0]))
 
 
 @commands.command("program")

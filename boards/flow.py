@@ -11,7 +11,7 @@ from pathlib import Path
 
 from boards.families import FAMILIES
 from boards.figures import Use, read_clocks, read_use
-from boards.fits import sentence
+from boards.fits import largest_mesh, sentence
 from boards.plan import Plan
 from boards.report import Report, read_report
 from boards.stages import Stage, Stages, file_digest, only_one, write_whole
@@ -45,8 +45,9 @@ class Flow:
         # WebAssembly is compiled at a tool's first start, and kept
         self.environment = {"YOWASP_CACHE_DIR": os.environ.get("YOWASP_CACHE_DIR", str(BUILD / "yowasp"))}
 
-    def estimate(self) -> Report:
-        """Stop after synthesis, and count cells as nextpnr does.
+    def estimate(self) -> tuple[Report, tuple[int, int]]:
+        """Stop after synthesis, and count cells as nextpnr does. The second result is the largest mesh of such cores
+        that fits the board.
 
         Raises :class:`TridentError` for a design that is too big, see :func:`boards.fits.sentence`, or whose memories
         are not what they should be; :class:`boards.stages.StageError` when a tool fails.
@@ -55,12 +56,12 @@ class Flow:
             netlist, use = self._counted()
             report = self._report(use, "estimate.json")
             self._refuse(netlist, use)
-            return report
+            return report, largest_mesh(self.plan, netlist, use)
 
     def bitstream(self, allow_timing_fail: bool = False) -> Report:
         """Build all of it. A design that misses its clock is not packed, unless ``allow_timing_fail``.
 
-        Raises as :meth:`estimate` does.
+        Raises what :meth:`estimate` raises.
         """
         with only_one(self.folder):
             netlist, use = self._counted()

@@ -1,0 +1,71 @@
+"""What synthesis is told of the memories is true: no result depends on a word that is read in the cycle that writes it.
+
+Block RAMs may then give anything. So the same Verilog is simulated with memories that give the word's complement, and
+every memory is compared with golden after training steps.
+"""
+
+import re
+
+import numpy as np
+import pytest
+
+import sim.verilated
+from host.constants import UpdateConstants
+from host.network import Network
+from host.partition import Partition
+from host.settings import NeuronSettings
+from hw.chip import mesh_for
+from hw.config import CoreConfig
+from hw.noc.config import MeshConfig
+from sim.bench import StepBench
+from sim.verilated import VerilatedChip, core_verilog
+
+MODULE = re.compile(r"^module .*?^endmodule$", re.MULTILINE | re.DOTALL)
+WRITE = re.compile(r"^    if \((\S+)\)\n      (\w+)\[(.*)\] <= .*;$", re.MULTILINE)
+READ = re.compile(r"^( +\w+ <= )(\w+)\[(.*)\];$", re.MULTILINE)
+
+
+def complement_collisions(verilog: str) -> tuple[str, list[str]]:
+    """The Verilog with such memories, and the name of the memory of each read that was changed."""
+    changed = []
+
+    def module(match: re.Match) -> str:
+        writes = {memory: (enable, address) for enable, memory, address in WRITE.findall(match[0])}
+
+        def read(found: re.Match) -> str:
+            start, memory, address = found.groups()
+            if memory not in writes:
+                return found[0]
+            changed.append(memory)
+            enable, written = writes[memory]
+            same = f"{enable} && {written} == {address}"
+            return f"{start}({same}) ? ~{memory}[{address}] : {memory}[{address}];"
+
+        return READ.sub(read, match[0])
+
+    return MODULE.sub(module, verilog), changed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("width", "network", "partition"),
+    [(1, "6x5x2-4c3-9-5", None), (1, "20-16-6", None), (2, "12-10-6", "2x1,2"), (2, "12-10-6", "4x1-2")],
+)
+def test_colliding_reads_do_not_matter(monkeypatch, width, network, partition):
+    cfg = CoreConfig.preset("FPGA")
+    mesh = mesh_for(cfg, MeshConfig(width=width, height=width))
+    text, changed = complement_collisions(core_verilog(cfg, mesh))
+    assert {"words", "bank0", "jobs"} <= set(changed) and len(changed) >= 10
+    monkeypatch.setattr(sim.verilated, "core_verilog", lambda cfg, mesh: text)
+    chip = VerilatedChip(cfg, mesh)
+    network = Network.parse(network)
+    if partition:
+        partition = Partition.parse(partition, network, cfg.lanes)
+    bench = StepBench(network, NeuronSettings(), cfg, chip, 0, mesh, partition)
+    rng = np.random.default_rng(5)
+    for density in (0.1, 0.4, 0.9):
+        spikes = (rng.random((5, cfg.timesteps, *network.in_shape)) < density).astype(np.uint8)
+        constants = UpdateConstants.of(0.9, 0.5 / 256 / 5, cfg.format)
+        mismatch, _ = bench.step(spikes, rng.integers(0, network.classes, 5), constants, 256)
+        assert mismatch is None, mismatch
+    chip.close()
