@@ -4,7 +4,7 @@ from typing import Protocol
 
 from host.link.frames import Decoder, Frame
 from hw.errors import TridentError
-from hw.link.layouts import BUFFER, COUNT_BITS, LINK_MAGIC, PAGE, PAYLOAD, VERSION, Kind
+from hw.link.layouts import BUFFER, BUFFER_BITS, COUNT_BITS, LINK_MAGIC, PAGE, PAYLOAD, VERSION, Kind
 
 DEAD = 1.0  # seconds without a valid frame, or without progress while some is due, after which a link is dead
 POLL = 0.05  # seconds, at most, of waiting for bytes at a time
@@ -39,8 +39,9 @@ class Endpoint:
     """Frames to and from a chip over ``line``, from :meth:`connect` on.
 
     Attributes for whoever looks for progress: ``acknowledged`` and ``written``, bytes that the chip has and that it is
-    to have; ``incoming``, bytes that came and were not taken; ``event``, when the chip last took, gave or did
-    something; ``retries``, how often frames were sent again; ``line_bytes``, bytes written to the line.
+    to have; ``incoming``, bytes that came and were not taken; ``still``, frames since the chip last took, gave or did
+    something, while it has all that was sent; ``retries``, how often frames were sent again; ``line_bytes``, bytes
+    written to the line.
     """
 
     def __init__(self, line: ByteStream):
@@ -56,10 +57,12 @@ class Endpoint:
         self._data, self._base = bytearray(), 0  # what is to be sent, from byte number _base on
         self.acknowledged = self.written = self._next = self._highest = self._taken = self._expected = 0
         self.incoming = bytearray()
+        self._waits = 1  # patience, before what is not acknowledged is sent again
         self._due = self._gap = False
         self._asked = self._sent = -1.0  # when: again was asked for, a payload was sent
         self.busy = self.fault = False
-        self._heard = self._progress = self.event = self.line.now()
+        self._heard = self._progress = self.line.now()
+        self.still = 0
 
     # Requests
     def connect(self) -> dict[str, int]:
@@ -70,10 +73,11 @@ class Endpoint:
         found, page = self._request(Kind.PAGE)
         if page["magic"] != LINK_MAGIC:
             raise LinkDown(f"what answers at {self.line.name} is no Trident chip: it says {page['magic']:#010x}")
-        if page["version"] != VERSION or page["buffer"] != BUFFER:
+        if page["version"] != VERSION or page["buffer"] != BUFFER_BITS:
             raise LinkDown(
                 f"the chip at {self.line.name} speaks version {page['version']} of the link with buffers of "
-                f"{page['buffer']} bytes, this host version {VERSION} with {BUFFER}: build and load its bitstream anew"
+                f"{1 << page['buffer']} bytes, this host version {VERSION} with {BUFFER}: build and load its bitstream "
+                f"anew"
             )
         session = (found.session + 1) % 256
         self._begin(session)
@@ -123,7 +127,8 @@ class Endpoint:
 
     def begin_wait(self):
         """Time that passed without a call does not count as silence."""
-        self._heard = self._progress = self.event = self.line.now()
+        self._heard = self._progress = self.line.now()
+        self.still = 0
 
     def pump(self):
         """Send what the chip has room for, and listen for a while.
@@ -136,7 +141,8 @@ class Endpoint:
         if self.acknowledged < self._highest:
             if now - self._progress > DEAD:
                 raise LinkDown(f"the chip at {self.line.name} has acknowledged nothing for {DEAD:g} s")
-            if now - max(self._progress, self._sent) > self._patience:
+            if now - max(self._progress, self._sent) > self._waits * self._patience:
+                self._waits *= 2  # a line that is slow is not made faster by more
                 self._go_back()
         self._transmit(now)
         self._listen(min(POLL, self._patience))
@@ -190,17 +196,19 @@ class Endpoint:
         now = self.line.now()
         self._heard = now
         self.busy, self.fault = bool(frame.busy), bool(frame.fault)
-        if frame.moving:
-            self.event = now
+        self.still += 1
+        if frame.moving or frame.payload:
+            self.still = 0
         received = self.acknowledged + (frame.received - self.acknowledged) % MODULUS
         if self.acknowledged < received <= self._highest:  # beyond is a frame that has been overtaken
             self.acknowledged = received
             self._next = max(self._next, received)
-            self._progress = self.event = now
+            self._progress, self._waits = now, 1
+            self.still = 0
         taken = self._taken + (frame.taken - self._taken) % MODULUS
         if self._taken < taken <= self.acknowledged:
             self._taken = taken
-            self.event = now
+            self.still = 0
         if frame.again and frame.turn == self._turn and self.acknowledged < self._next:
             self._go_back()
         ahead = (frame.sequence - self._expected) % MODULUS
@@ -209,8 +217,10 @@ class Endpoint:
             if frame.payload:
                 self.incoming += frame.payload
                 self._expected += len(frame.payload)
-                self._due, self.event = True, now
+                self._due = True
         elif ahead < MODULUS // 2:
             self._gap = True
         else:
             self._due = True  # it has not heard that this has come
+        if self._gap or self.acknowledged < self._highest:
+            self.still = 0

@@ -10,7 +10,7 @@ from hw.layouts import HEADER, Packet
 from hw.link.layouts import link_digest
 from hw.noc.config import MeshConfig
 
-MARGIN = 0.1  # seconds, beside the chip's own time, in which nothing happens in a chip that is idle or stuck
+BEATS = 3  # heartbeats, beside those of the time that is asked for, before a chip counts as stuck
 
 
 class SerialLink:
@@ -32,7 +32,7 @@ class SerialLink:
                 f"({mesh.width}x{mesh.height} cores): load a bitstream of this configuration, or give the options that "
                 f"the chip was built with"
             )
-        self.clock_hz, self._began = page["clock"], line.now()
+        self.clock_hz, self._beat, self._began = page["clock"], page["beat"], line.now()
         self._came: list[np.ndarray] = []
 
     @property
@@ -66,10 +66,10 @@ class SerialLink:
         for part in parts:
             endpoint.send(part.octets)
             ends.append(endpoint.written)
-        quiet = limit / self.clock_hz + MARGIN + self.line.latency
+        quiet = (limit >> self._beat) + BEATS
         try:
             while endpoint.acknowledged < endpoint.written or len(self._came) < wanted:
-                if self.line.now() - endpoint.event > quiet:
+                if endpoint.still > quiet:
                     break
                 endpoint.pump()
                 self._came += packets_of(endpoint.incoming, self.mesh)

@@ -8,7 +8,7 @@ from hw.config import CoreConfig
 from hw.layouts import ANSWER, GRADIENT_FAULTS, Packet
 from hw.link.framer import Framer
 from hw.link.inbox import Inbox
-from hw.link.layouts import BUFFER, LINK_MAGIC, PAYLOAD, VERSION, Kind, link_digest
+from hw.link.layouts import BUFFER_BITS, LINK_MAGIC, PAYLOAD, VERSION, Kind, link_digest
 from hw.link.outbox import Outbox
 from hw.link.uart import BYTE_BITS, UartReceiver, UartSender
 from hw.link.upload import Upload
@@ -40,8 +40,8 @@ class Endpoint(wiring.Component):
         self.cfg, self.mesh, self.clock_hz, self.baud = cfg, mesh, clock_hz, baud
         self.receiver, self.sender = UartReceiver(clock_hz, baud), UartSender(clock_hz, baud)
         self.outbox = Outbox(mesh, {
-            "magic": LINK_MAGIC, "version": VERSION, "buffer": BUFFER, "digest": link_digest(cfg, mesh),
-            "clock": clock_hz,
+            "magic": LINK_MAGIC, "version": VERSION, "buffer": BUFFER_BITS, "beat": beat_bits(clock_hz, baud),
+            "digest": link_digest(cfg, mesh), "clock": clock_hz,
         })  # fmt: skip
         super().__init__({
             "rx": In(1, init=1),

@@ -18,7 +18,8 @@ LINK_MAGIC = 0x54524C4B  # "TRLK"
 FLAG, ESCAPE, FLIP = 0x7E, 0x7D, 0x20
 CHECK_BYTES = 4  # CRC-32 of header and payload (ISO-HDLC, as zlib's), lowest byte first
 PAYLOAD = 256  # bytes that a sender puts into a frame at most
-BUFFER = 2048  # bytes that each of the chip's two buffers holds
+BUFFER_BITS = 11
+BUFFER = 1 << BUFFER_BITS  # bytes that each of the chip's two buffers holds
 COUNT_BITS = 16  # of the numbers of bytes
 BEATS = 32  # heartbeats without progress after which the chip sends again what is not acknowledged
 
@@ -49,7 +50,8 @@ PAGE = WordLayout("page", [
     [Field("magic", 32, "LINK_MAGIC")],
     [Field("version", 8, "VERSION"),
      Field("worker", 8, "number of the worker, 0 after power-up"),
-     Field("buffer", 16, "BUFFER")],
+     Field("buffer", 8, "BUFFER is two to this power"),
+     Field("beat", 8, "a heartbeat, which is a frame, comes every two to this power cycles")],
     [Field("digest", 32, "CRC-32 of the configuration of cores, mesh and link")],
     [Field("clock", 32, "the chip's clock in Hz")],
 ])  # fmt: skip

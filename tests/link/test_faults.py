@@ -14,7 +14,7 @@ from tests.link.echo import echo_line, random_packets
 from tests.link.test_upload import case_of
 
 FAULTS = int(os.environ.get("FAULTS", 2000))
-CFG = CoreConfig.preset("TINY")
+CFG = CoreConfig.preset("FPGA")
 MESH = mesh_for(CFG)
 LIMIT = 1 << 30  # cycles without anything: as good as never
 OVER = 2.0  # seconds in which a dead link must have been reported
@@ -37,7 +37,7 @@ def test_all_arrives_without_faults():
     rng = np.random.default_rng(0)
     for count in (1, 2, 50, 400):
         _echo(link, random_packets(rng, MESH, count))
-    _echo(link, case_of("tiny", 9)[1])
+    _echo(link, case_of("fpga", 9)[1])
     assert link.endpoint.retries == 0 and not line.line.error
     link.close()
 
@@ -62,7 +62,7 @@ def test_all_arrives_under_each_kind_of_fault(kind):
 
 
 @pytest.mark.slow
-def test_all_arrives_under_many_faults(record_property):
+def test_all_arrives_under_many_faults():
     """Bursts and single faults; a session that has died (which short cuts do not cause) would fail the test."""
     done = 0
     for seed, every in enumerate((800, 400, 150, 250)):
@@ -71,12 +71,11 @@ def test_all_arrives_under_many_faults(record_property):
         rng = np.random.default_rng(seed)
         while line.injected.total() < FAULTS / 4:
             if rng.random() < 0.2:
-                _echo(link, case_of("tiny", int(rng.integers(1, 30)))[1])
+                _echo(link, case_of("fpga", int(rng.integers(1, 30)))[1])
             else:
                 _echo(link, random_packets(rng, MESH, int(rng.integers(1, 150))))
         done += line.injected.total()
         link.close()
-    record_property("faults", done)
     assert done >= FAULTS
 
 

@@ -1,0 +1,274 @@
+"""Whole chips behind a serial line: who they are, how they are reset, and training over it, bit for bit as golden."""
+
+import os
+import re
+import threading
+import tty
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from host.compiler import Plan, unicast
+from host.constants import UpdateConstants
+from host.driver import CoreStuck
+from host.link.endpoint import Endpoint, LinkDown
+from host.link.link import SerialLink
+from host.link.serial_port import SerialPort
+from host.link.target import Target
+from host.lockstep import Lockstep
+from host.network import Network
+from host.partition import Partition
+from host.settings import NeuronSettings, TrainSettings
+from hw.chip import mesh_for
+from hw.config import CoreConfig
+from hw.counters import MAGIC
+from hw.errors import TridentError
+from hw.layouts import Command, Space
+from hw.link.layouts import HEAD, Record, link_digest
+from hw.link.linked_chip import LinkedChip
+from hw.noc.config import MeshConfig
+from sim.faults import FaultyLine
+from sim.line import CLOCK, SimulatedLine, simulated_chip
+from tests.link.echo import echo_line, random_packets
+
+CFG = CoreConfig.preset("FPGA")
+SINGLE = mesh_for(CFG, MeshConfig(width=1, height=1))
+DOUBLE = mesh_for(CFG, MeshConfig(width=2, height=1))
+BAUD = 3_000_000
+SAMPLES = 4
+
+
+def _link(mesh: MeshConfig, seed: int = 0, every: float = 1e9) -> tuple[FaultyLine, SerialLink]:
+    line = FaultyLine(simulated_chip(CFG, mesh, BAUD), seed, every)
+    return line, SerialLink(line, CFG, mesh)
+
+
+def _lockstep(link: SerialLink, mesh: MeshConfig, partition: str | None = None) -> Lockstep:
+    """A small network on the chip and on golden, from the same weights."""
+    network, settings = Network.parse("6-5-3"), TrainSettings(timesteps=CFG.timesteps, batch=SAMPLES)
+    partition = Partition.parse(partition, network, CFG.lanes) if partition else None
+    return Lockstep(Plan(network, CFG, mesh, partition), NeuronSettings(), settings, link)
+
+
+def _train(lockstep: Lockstep, steps: int = 2):
+    """Training steps; raises Divergence unless spike counts, weights and momenta are those of golden."""
+    before = lockstep.golden_state()["weights"][0][0].copy()
+    for seed in range(steps):
+        rng = np.random.default_rng(seed)
+        spikes = (rng.random((SAMPLES, CFG.timesteps, *lockstep.network.in_shape)) < 0.6).astype(np.uint8)
+        constants = UpdateConstants.of(momentum=0.9, rate=0.5 / (256 * SAMPLES), fmt=CFG.format)
+        lockstep.train(spikes, rng.integers(0, 3, SAMPLES), constants, 256, 0, f"step {seed}")
+    lockstep.compare_state("the end")
+    assert (lockstep.golden_state()["weights"][0][0] != before).any()
+    lockstep.close()
+
+
+def _records(link: SerialLink) -> list[int]:
+    """What the records will be that go over the link from now on."""
+    made, make = [], link.records.make
+
+    def told(flits):
+        parts = make(flits)
+        made.extend(HEAD.unpack([part.octets[0]])["record"] for part in parts)
+        return parts
+
+    link.records.make = told
+    return made
+
+
+@pytest.mark.parametrize("mesh, partition", [(SINGLE, None), (DOUBLE, "2x1-2"), (DOUBLE, "1,2")])
+def test_training_steps_equal_golden(mesh, partition):
+    line, link = _link(mesh)
+    lockstep, made = _lockstep(link, mesh, partition), _records(link)
+    _train(lockstep)
+    assert Record.SPIKES in made
+    assert link.endpoint.retries == 0 and not line.line.error
+    assert link.intervals() == []
+    link.close()
+
+
+def test_training_equals_golden_under_faults():
+    line, link = _link(SINGLE, seed=3, every=300)
+    line.start()
+    _train(_lockstep(link, SINGLE))
+    assert line.injected.total() > 10
+    link.close()
+
+
+def test_cable_pulled_in_an_update_then_reset_and_train_again():
+    """The error names what was under way; after a RESET the chip trains as a new one, whatever its memories hold."""
+    line, link = _link(SINGLE)
+    lockstep = _lockstep(link, SINGLE)
+    read, now = line.line.read, line.line.now
+    pulled, skipped = [], 0.0
+
+    def cut(seconds: float) -> bytes:
+        nonlocal skipped
+        if pulled:  # of the time in which nothing comes, a hundredth is simulated
+            skipped += 0.99 * seconds
+            return read(0.01 * seconds)
+        octets = read(0.00001)
+        if not pulled and line.line.busy and not line.line.waiting():  # all samples are there, and the core runs
+            pulled.append(line.now())
+            line.pull()
+        return octets
+
+    line.line.read, line.line.now = cut, lambda: now() + skipped
+    with pytest.raises(LinkDown, match=r"for 1 s, while (sending|waiting for what comes after) .* core 0"):
+        _train(lockstep)
+    assert line.now() - pulled[0] < 2
+    lockstep.close()
+    line.line.read = read
+    line.plug()
+    link.reset()
+    _train(_lockstep(link, SINGLE))
+    link.close()
+
+
+def test_chip_says_who_it_is_and_keeps_its_number():
+    _, link = _link(SINGLE)
+    page = link.endpoint.identify()
+    assert page["digest"] == link_digest(CFG, SINGLE) and page["clock"] == CLOCK == link.clock_hz
+    assert link.worker == 0
+    link.worker = 201
+    link.reset()
+    assert link.worker == 201
+    with pytest.raises(TridentError, match="0 to 255, not 256"):
+        link.worker = 256
+    assert link.cycles > 0
+    link.close()
+
+
+def test_another_configuration_is_refused():
+    with pytest.raises(TridentError) as refused:
+        SerialLink(simulated_chip(CFG, SINGLE, BAUD), CFG, DOUBLE)
+    sentence = str(refused.value)
+    for mesh in (SINGLE, DOUBLE):
+        assert f"{link_digest(CFG, mesh):#010x}" in sentence
+    assert "load a bitstream of this configuration" in sentence
+    assert len({link_digest(CFG, SINGLE), link_digest(CFG, DOUBLE), link_digest(CoreConfig(), SINGLE)}) == 3
+
+
+def test_reset_empties_the_chip():
+    """Packets that wait in the chip, and a core that runs, are gone; the lamps go out."""
+    line, link = _link(SINGLE)
+    lockstep = _lockstep(link, SINGLE)
+    lockstep.session._set_mode(train=True, update=True)
+    driver = lockstep.driver
+    packets, route = driver.packets, unicast(SINGLE, 0)
+    with pytest.raises(CoreStuck):  # the sample never comes
+        driver.exchange([packets.start(route, 1)], 1)
+    with pytest.raises(CoreStuck):  # no room, so this stops all that comes behind it
+        driver.exchange([packets.command(Command.LIMIT, 0xFFFF), *[packets.command(Command.WAIT)] * 9,
+                         packets.read(route, Space.REGISTERS, 0, 1)], 1)  # fmt: skip
+    link.reset()
+    registers = driver.registers(0)
+    assert registers["magic"] == MAGIC and registers["cycles"] == 0 and driver.waits(0) == []
+    lockstep.close()
+    line.write(b"\x7e no frame \x7e")
+    link.endpoint.identify()
+    assert line.line.error
+    link.reset()
+    assert not line.line.error
+    link.close()
+
+
+def test_a_stuck_core_is_told_from_a_dead_line():
+    _, link = _link(SINGLE)
+    lockstep = _lockstep(link, SINGLE)
+    lockstep.session._set_mode(train=True, update=True)
+    driver = lockstep.driver
+    began = link.line.now()
+    with pytest.raises(CoreStuck, match="gave 0 of 1 packets"):  # the sample never comes
+        driver.exchange([driver.packets.start(unicast(SINGLE, 0), 1)], 1)
+    assert link.line.now() - began < 2
+    assert driver.waits(0)
+    lockstep.close()
+    link.close()
+
+
+def test_nothing_answers():
+    class Silence(SimulatedLine):
+        def __init__(self):
+            self.name, self._time = "nowhere", 0.0
+
+        def now(self):
+            return self._time
+
+        def write(self, octets):
+            pass
+
+        def read(self, seconds):
+            self._time += seconds
+            return b"\xff" if self._time < 0.1 else b""
+
+    line = Silence()
+    with pytest.raises(LinkDown, match="nothing answers PAGE at nowhere for 1 s: is the board on"):
+        Endpoint(line).connect()
+    assert line.now() < 2
+
+
+def test_bad_chips_are_refused():
+    with pytest.raises(TridentError, match="too slow for 3000000 baud"):
+        LinkedChip(CFG, SINGLE, 12_000_000)
+    with pytest.raises(TridentError, match="more than the 2048 of the link's buffer"):
+        wide = MeshConfig(width=1, height=1, flit=512, packet=64, buffers=64)
+        LinkedChip(CoreConfig.preset("WIDE"), wide, CLOCK)
+
+
+@pytest.mark.parametrize("given, match", [
+    ({"kind": "jtag"}, "unknown target 'jtag': choose one of rtl, sim-link, serial"),
+    ({"kind": "serial"}, "needs a port; the serial ports of this computer"),
+    ({"port": "/dev/ttyX"}, "a port is for the target serial, not for rtl"),
+    ({"baud": 9600}, "rtl has no line"),
+    ({"kind": "sim-link", "baud": 5_000_000}, "too slow for 5000000 baud"),
+    ({"setup": "core"}, "name the board, too"),
+    ({"board": "nothing"}, "unknown board 'nothing'"),
+])  # fmt: skip
+def test_bad_targets_are_refused(given, match):
+    with pytest.raises(TridentError, match=match):
+        Target(**given)
+
+
+def test_ports_that_cannot_be_opened():
+    with pytest.raises(TridentError, match=r"there is no port /dev/ttyNONE; the serial ports of this computer: "):
+        SerialPort("/dev/ttyNONE", BAUD)
+    master, slave = os.openpty()
+    name = os.ttyname(slave)
+    port = SerialPort(name, BAUD)
+    with pytest.raises(TridentError, match=f"{re.escape(name)} is in use by another program"):
+        SerialPort(name, BAUD)
+    port.close()
+    os.close(master)
+    os.close(slave)
+
+
+def test_packets_over_a_serial_port():
+    """The port is a pseudo terminal, behind which the simulated link runs."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    line, ended = echo_line(CFG, SINGLE), threading.Event()
+
+    def carry():
+        while not ended.is_set():
+            with suppress(BlockingIOError):
+                line.write(os.read(master, 4096))
+            if octets := line.read(0.0005):
+                os.write(master, octets)
+
+    carrier = threading.Thread(target=carry)
+    carrier.start()
+    try:
+        link = Target("serial", os.ttyname(slave)).connect(CFG, SINGLE)
+        flits = random_packets(np.random.default_rng(0), SINGLE, 100)
+        given, found = link.exchange(flits, 100, 1 << 30)
+        assert given == len(flits) and np.array_equal(found, flits)
+        link.close()
+    finally:
+        ended.set()
+        carrier.join()
+        line.close()
+        os.close(master)
+        os.close(slave)
