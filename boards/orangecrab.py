@@ -24,7 +24,7 @@ BOARDS = (
             Pin("host_rx", "0", "i", ("io", 0), attributes={"IO_TYPE": "LVCMOS33", "PULLMODE": "UP"}),
             Pin("host_tx", "1", "o", ("io", 0), attributes={"IO_TYPE": "LVCMOS33"}),
         ),
-        loader="orangecrab",
+        loader="orangeCrab",
         note="no serial line over USB: the host link is on pins 0 (to the FPGA) and 1 (from it), 3.3 V, for an adapter",
     ),
 )

@@ -39,6 +39,11 @@ def figures(reports: dict[str, Report]) -> list[Figure]:
     return found
 
 
+def measure_fpga(only: str) -> list[Figure]:
+    """The figures of the reports in docs/fpga, for the bench: those whose names begin with ``only``."""
+    return [figure for figure in figures(committed()) if figure.name.startswith(only)]
+
+
 def summary(report: Report) -> str:
     """One line: how full the part is and how fast the design."""
     over = [name.upper() for name in RESOURCES if report.use[name].share > 1]
