@@ -107,7 +107,7 @@ def program_command(board, setup, lanes):
     """Load the bitstream that was built for a board and a set-up."""
     plan = plan_of(board, setup, lanes)
     name = f"{plan.folder}{FAMILIES[plan.board.family].bitstream}"
-    program(plan.board, Path(os.path.relpath(BUILD / "fpga" / plan.folder / name)))
+    program(plan, Path(os.path.relpath(BUILD / "fpga" / plan.folder / name)))
 
 
 @commands.command("list")

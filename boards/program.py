@@ -4,19 +4,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from boards.board import Board
+from boards.plan import Plan
 from hw.errors import TridentError
 
 HELP = "https://trabucayre.github.io/openFPGALoader/guide/install.html"
 
 
-def program(board: Board, file: Path):
-    """Load ``file`` into ``board``, until its power goes.
+def program(plan: Plan, file: Path):
+    """Load ``file``, the bitstream of ``plan``, into its board, until its power goes.
 
     Raises :class:`TridentError` when the file or openFPGALoader is not there, or when it fails.
     """
+    board = plan.board
     if not file.exists():
-        raise TridentError(f"{file} is not there: make bitstream BOARD={board.name} builds it")
+        raise TridentError(f"{file} is not there: make bitstream BOARD={board.name} SETUP={plan.name} builds it")
     loader = shutil.which("openFPGALoader")
     if loader is None:
         raise TridentError(
