@@ -32,7 +32,7 @@ class Outbox(wiring.Component):
     def __init__(self, mesh: MeshConfig, page: dict[str, int]):
         self.mesh, self.page = mesh, page
         longest = 1 + mesh.packet * mesh.flit // 8
-        if longest > BUFFER:
+        if longest >= BUFFER:
             raise TridentError(
                 f"a packet of {mesh.packet} flits of {mesh.flit} bits takes {longest} bytes, more than the {BUFFER} of "
                 f"the link's buffer"
@@ -76,9 +76,9 @@ class Outbox(wiring.Component):
             write.en.eq(ending | (self.i.valid & ~full)),
             self.i.ready.eq(~full & ~ending & part.all()),
         ]
-        with m.If(ending):
+        with m.If(ending & ~full):  # there is a place for the next record's count
             m.d.sync += [ending.eq(0), flits.eq(0), end.eq(written), written.eq(written + 1)]
-        with m.Elif(self.i.valid & ~full):
+        with m.Elif(self.i.valid & ~full & ~ending):
             m.d.sync += [part.eq(part + 1), written.eq(written + 1), beats.eq(0)]
             with m.If(part.all()):
                 m.d.sync += [ending.eq(self.i.payload.last), flits.eq(flits + ~self.i.payload.last)]

@@ -45,9 +45,9 @@ def echo_line(cfg: CoreConfig, mesh: MeshConfig, clock_hz: int = CLOCK, baud: in
     return SimulatedLine(_verilog(cfg, mesh, clock_hz, baud), "echo", clock_hz, baud * skew)
 
 
-def random_packets(rng: np.random.Generator, mesh: MeshConfig, count: int) -> np.ndarray:
-    """Packets of 1 to ``mesh.packet`` flits of any content, but none that tells of a core's faults."""
-    sizes = rng.integers(1, mesh.packet + 1, count)
+def random_packets(rng: np.random.Generator, mesh: MeshConfig, count: int, sizes=None) -> np.ndarray:
+    """Packets of ``sizes`` flits, or of 1 to ``mesh.packet``, of any content, but none that tells of a fault."""
+    sizes = rng.integers(1, mesh.packet + 1, count) if sizes is None else np.array(sizes)
     flits = rng.integers(0, 1 << 32, (sizes.sum(), mesh.flit // 32 + 1), dtype=np.uint64).astype(np.uint32)
     flits[:, -1] = 0
     ends = np.cumsum(sizes)

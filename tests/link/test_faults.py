@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from host.link.endpoint import DEAD, LinkDown
+from host.link.frames import Decoder
 from host.link.link import SerialLink
 from hw.chip import mesh_for
 from hw.config import CoreConfig
+from hw.link.layouts import BUFFER
 from sim.faults import KINDS, FaultyLine
 from tests.link.echo import echo_line, random_packets
 from tests.link.test_upload import case_of
@@ -16,7 +18,7 @@ from tests.link.test_upload import case_of
 FAULTS = int(os.environ.get("FAULTS", 2000))
 CFG = CoreConfig.preset("FPGA")
 MESH = mesh_for(CFG)
-LIMIT = 1 << 30  # cycles without anything: as good as never
+LIMIT = 1 << 22  # cycles without anything: more than any fault costs
 OVER = 2.0  # seconds in which a dead link must have been reported
 
 
@@ -58,6 +60,24 @@ def test_all_arrives_under_each_kind_of_fault(kind):
     while line.injected[kind] < 30:
         _echo(link, random_packets(rng, MESH, int(rng.integers(1, 60))))
     assert line.line.error and link.endpoint.retries
+    link.close()
+
+
+def test_a_buffer_that_is_full_to_the_last_byte_loses_nothing():
+    """The host takes no payload for a while; the records until then fill the chip's buffer exactly."""
+    line, link = _connect(9, 1)
+    sizes = [8] * 48 + [7] * 16
+    assert sum(1 + 4 * size for size in sizes) == BUFFER
+    read, decoder, began = line.line.read, Decoder(), line.now()
+
+    def without_payload(seconds: float) -> bytes:
+        if line.now() - began > 0.03:
+            line.line.read = read
+        frames = decoder.feed(read(seconds))
+        return b"".join(frame.encode() for frame in frames if frame and not frame.payload)
+
+    line.line.read = without_payload
+    _echo(link, random_packets(np.random.default_rng(8), MESH, 0, sizes + [5] * 60))
     link.close()
 
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from bench.link import sample_packets
 from host.compiler import Plan, unicast
 from host.encoding import rate
 from host.link.upload import Records, describe, encode_values, packets_of
 from host.network import Network
 from host.packets import Packets
-from host.packing import pack_spikes
 from host.partition import Partition
 from hw.chip import mesh_for
 from hw.config import CoreConfig
-from hw.layouts import Command, Space, Token
+from hw.layouts import Command, Space
 from hw.link.layouts import HEAD, Record
 from hw.link.upload import Upload
 from hw.noc.config import MeshConfig
@@ -31,19 +31,6 @@ CASES = {
 }
 
 
-def session_flits(plan: Plan, spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The samples' packets as :meth:`host.session.ChipSession.run` sends them."""
-    packets, partition, parts = Packets(plan.cfg, plan.mesh), plan.partition, []
-    for n, (sample, label) in enumerate(zip(pack_spikes(spikes, plan.cfg), labels, strict=True)):
-        replica, number = n % partition.replicas, n // partition.replicas
-        first = partition.core(replica, 0)
-        for core in range(first, first + partition.stages[0].cores):
-            parts.append(packets.command(Command.WAIT, 0, plan.placement[core]))
-        parts.append(packets.put(plan.inputs[replica], plan.plans[first].input.at(number), sample))
-        parts.append(packets.token(plan.inputs[replica], Token.INPUT_READY0, int(label)))
-    return np.concatenate(parts)
-
-
 def case_of(name: str, samples: int, images: bool = False):
     """The plan of a case, its samples' packets, and packets before and behind them that are no samples."""
     cfg, mesh, text, partition = CASES[name]
@@ -56,7 +43,7 @@ def case_of(name: str, samples: int, images: bool = False):
         spikes = rate(rng.integers(0, 256, shape) / 255, cfg.timesteps)
     else:
         spikes = (rng.random((samples, cfg.timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
-    flits = session_flits(plan, spikes, rng.integers(0, 1000, samples))
+    flits = sample_packets(plan, spikes, rng.integers(0, 1000, samples))
     packets, route = Packets(cfg, plan.mesh), unicast(plan.mesh, 0)
     words = rng.integers(0, 1 << 16, (9, 1)).astype(np.uint32)
     before = [packets.command(Command.LIMIT, 7), packets.write(route, Space.LOSS_TABLE, 1, words),
