@@ -12,6 +12,7 @@ from bench.chip import measure_deep, measure_speedup
 from bench.engines import measure_engines
 from bench.figure import Figure, selected
 from bench.golden import measure_golden
+from bench.link import measure_link
 from bench.noc import measure_noc
 from bench.training import measure_digits, measure_overlap
 from hw.errors import TridentError
@@ -35,6 +36,7 @@ GROUPS = {
     "map": measure_deep,
     "sim.chip20": measure_deep,
     "noc": measure_noc,
+    "link": measure_link,
 }
 
 

@@ -25,6 +25,7 @@ from bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
 from bench.engines import BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
 from bench.figure import Figure
 from bench.golden import EPOCH_BOUND
+from bench.link import UPLOAD_BOUND
 from bench.noc import BOUNDS as SATURATION_BOUNDS
 from bench.noc import HOP_BOUND
 from bench.single import ENGINES
@@ -57,6 +58,7 @@ BOUNDS = {
     r"noc\.5x4\.zero_load_cycles_per_hop": HOP_BOUND,
     r"noc\.5x4\.saturation\.fpga": SATURATION_BOUNDS["fpga"],
     r"noc\.5x4\.saturation\.fast": SATURATION_BOUNDS["fast"],
+    r"link\.upload\.\w+": UPLOAD_BOUND,
 }
 
 TITLES = {
@@ -79,6 +81,8 @@ TITLES = {
     "noc.5x4.saturation.fpga": "network 5x4, saturation in flits per core and cycle, preset FPGA",
     "noc.5x4.saturation.fast": "the same, preset FAST",
     "noc.router.luts": "router of the preset FPGA, LUT4 of an ECP5",
+    "link.upload.digits": "host link at 3 Mbaud, upload of digits, share of the line's rate",
+    "link.upload.mnist": "the same, mnist",
 }
 
 

@@ -34,6 +34,23 @@ from hw.layouts import (
     Token,
     WordLayout,
 )
+from hw.link.layouts import (
+    BEATS,
+    BUFFER,
+    CHECK_BYTES,
+    ESCAPE,
+    FLAG,
+    FLIP,
+    FRAME,
+    HEAD,
+    LINK_MAGIC,
+    PAGE,
+    PAYLOAD,
+    UPLOAD,
+    VERSION,
+    Kind,
+    Record,
+)
 from hw.noc.flits import ROUTE_LAYOUT, Mode
 from hw.noc.rows import CREDITS
 from hw.spaces import space_bits
@@ -129,6 +146,19 @@ _FAULTS = {
     Fault.WEIGHT_GRAD: "a gradient",
     Fault.UPDATE: "a momentum or a weight",
 }
+_KINDS = {
+    Kind.DATA: "bytes of the stream, or none: then it only acknowledges",
+    Kind.PAGE: "from the host: asks for the page; from the chip: the page, the answer to PAGE, RESET and WORKER",
+    Kind.RESET: "begins the session `session`, unless it is under way: cores and network in their initial state, "
+                "buffers empty; memories have any content",
+    Kind.WORKER: "`received` is the worker's number, which the chip keeps until power-off",
+}  # fmt: skip
+_RECORDS = {
+    Record.PACKET: "a packet of `count` + 1 flits, the lowest byte of each first; the only record from the chip",
+    Record.SETUP: "how samples become packets: UPLOAD, then its routes, a byte each",
+    Record.SPIKES: "`count` + 1 samples: the payload flits of each one's SPIKES packets, and two bytes of label",
+    Record.VALUES: "the same with a byte per input, in place of the flits",
+}
 _COUNTERS = {
     "running": "cycles in which a job is under way",
     "issued": "additions that start (all lanes together)",
@@ -166,6 +196,55 @@ def _spaces(cfg: CoreConfig) -> list[tuple]:
     return _enum(Space, lambda space: (*_SPACES[space], bits[space], -(-bits[space] // WORD)))
 
 
+def _link() -> list[str]:
+    """The section about the serial line."""
+    return [
+        "## The serial line",
+        "",
+        "`LinkedChip` (`hw/link/linked_chip.py`) puts the two streams on a serial line, 8N1. What travels is frames: a",
+        f"header, at most {PAYLOAD} bytes of payload, and the CRC-32 of both ({CHECK_BYTES} bytes, as zlib's, lowest",
+        f"first), between two bytes {FLAG:#04x}. Within a frame {FLAG:#04x} and {ESCAPE:#04x} are sent as",
+        f"{ESCAPE:#04x}",
+        f"and the byte exclusive-or {FLIP:#04x} (RFC 1662), so a receiver finds the next frame after any garbage.",
+        "",
+        *_fields(FRAME),
+        *_table(("code", "kind", "what it is"), _enum(Kind, lambda kind: (_KINDS[kind],))),
+        "The payloads of a session's DATA frames are a stream of bytes in each direction, numbered from 0, modulo",
+        "65,536. A frame counts only if its checksum is right, its session the one under way, and `sequence`",
+        "the number",
+        "that is expected; otherwise it is as if it had not come, and `again` asks for all from `received`",
+        "on. The chip",
+        f"sends at least a frame (its heartbeat) every 2^`beat` cycles; after {BEATS} of them without",
+        "progress it sends",
+        "again by itself. The host sends again when nothing is acknowledged for a while, and counts in",
+        "`turn` how often",
+        "it has gone back, so that it knows which `again` it has answered. The host sends no byte beyond `taken` +",
+        f"{BUFFER}, so the chip always has room. A request (PAGE, RESET, WORKER) does nothing more when it",
+        "comes twice.",
+        "",
+        f"The page, `magic` {LINK_MAGIC:#010x}, version {VERSION}:",
+        "",
+        *_fields(PAGE),
+        "The streams are made of records, which begin with a head:",
+        "",
+        *_fields(HEAD),
+        *_table(("code", "record", "what follows"), _enum(Record, lambda record: (_RECORDS[record],))),
+        "UPLOAD:",
+        "",
+        *_fields(UPLOAD),
+        "For a sample the chip makes a WAIT for each route of mode HOST at its turn, SPIKES packets with the",
+        "next route,",
+        "and the token INPUT_READY0 with its label. Samples take the routes in turn; after the last route",
+        "the next slot",
+        "follows. A value v of VALUES spikes at step t where ⌊((t + 1) · v + phase) ÷ full⌋ > ⌊(t · v +",
+        "phase) ÷ full⌋,",
+        "as the encoding `rate` does for the intensity v ÷ full. The host (`host/link/upload.py`) finds",
+        "samples among the",
+        "packets of a session, and uses VALUES where that is shorter.",
+        "",
+    ]
+
+
 def protocol() -> str:
     """The page as Markdown."""
     small = PRESETS["SMALL"]
@@ -178,8 +257,8 @@ def protocol() -> str:
     lines = [
         "# Packets, programs and jobs",
         "",
-        "Written by `make docs` from `hw/layouts.py`, `hw/noc/flits.py`, `hw/spaces.py` and `hw/counters.py`; a test",
-        "compares it with them.",
+        "Written by `make docs` from `hw/layouts.py`, `hw/link/layouts.py`, `hw/noc/flits.py`, `hw/spaces.py` and",
+        "`hw/counters.py`; a test compares it with them.",
         "",
         "A chip has two streams for its host (valid, ready), one each way. They carry flits: `data`, a power of two of",
         f"{WORD} bits or more, and `last`. The packets between cores are the same. How they travel is in",
@@ -212,6 +291,7 @@ def protocol() -> str:
         "",
         *_fields(COMMAND),
         *_table(("code", "command", "what it does"), _enum(Command, lambda code: (_COMMANDS[code],))),
+        *_link(),
         "## Memories",
         "",
         f"Bits and words of an element are those of preset SMALL ({small.lanes} lanes, T = {small.timesteps}).",
