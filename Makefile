@@ -60,7 +60,7 @@ help:
 	@echo '                 SET, OUT'
 	@echo 'make bitstream build a bitstream with yosys and nextpnr: BOARD=ulx3s-85f SETUP=core LANES=1 SEED=1'
 	@echo '                 SETUP=mesh20    core, mesh20, federated, or a mesh as in 3x2; ALLOW_TIMING_FAIL=1 FLAT=1'
-	@echo 'make estimate  synthesise and count cells only; BOARD, SETUP, LANES, FLAT'
+	@echo 'make estimate  synthesise and count cells only; BOARD, SETUP, LANES, FLAT; BOARD=all goes through all of them'
 	@echo 'make boards    list the boards and their set-ups, and what fits'
 	@echo 'make program   load the bitstream into a board with openFPGALoader; BOARD, SETUP, LANES'
 	@echo 'make fpga-results   write the reports of bitstreams into docs/boards.md'

@@ -32,6 +32,11 @@ def plan_of(board: str, setup: str = "core", lanes: int | None = None) -> Plan:
     return make_plan(board_of(board), setup, lanes)
 
 
+def every_setup() -> list[tuple[str, str]]:
+    """The names of every board and set-up; any other mesh can be built besides."""
+    return [(board.name, setup) for board in BOARDS.values() for setup in board.setups if setup != "mesh"]
+
+
 def setup_of(board: str, setup: str = "core", lanes: int | None = None) -> tuple[CoreConfig, MeshConfig, int]:
     """The core, the mesh and the clock in Hz of a board's set-up; arguments and errors as of :func:`plan_of`."""
     plan = plan_of(board, setup, lanes)

@@ -10,7 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from boards import BOARDS, plan_of
+from boards import BOARDS, every_setup, plan_of
+from boards.board import RESOURCES
 from boards.families import FAMILIES
 from boards.flow import BUILD, STAGES, Flow
 from boards.plan import Plan
@@ -85,7 +86,19 @@ def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
 @_LANES
 @_FLAT
 def estimate_command(board, setup, lanes, flat):
-    """Synthesise and count cells, without placing them."""
+    """Synthesise and count cells, without placing them; board "all" goes through every board and set-up."""
+    if board.lower() != "all":
+        _estimate(plan_of(board, setup, lanes), flat)
+        return
+    for name, setup_name in every_setup():
+        try:
+            _estimate(plan_of(name, setup_name), flat)
+        except TridentError as refused:
+            click.echo(f"{refused}\n")
+
+
+def _estimate(plan: Plan, flat: bool | None):
+    """Estimate one plan, and say how many such cores its board takes."""
     fits = []
 
     def work(flow: Flow) -> Report:
@@ -93,7 +106,6 @@ def estimate_command(board, setup, lanes, flat):
         fits.append(size)
         return report
 
-    plan = plan_of(board, setup, lanes)
     _build(plan, 1, flat, work)
     if plan.mesh.cores > 1:
         click.echo("The largest mesh of such cores that fits is SETUP={}x{}.".format(*fits[0]))
@@ -118,15 +130,12 @@ def list_command():
     boards = Table("board", "part", "LUT", "FF", "BRAM", "DSP", box=None, header_style="bold")
     table = Table("board", "set-up", "cores", "lanes", "clock", "result", box=None, header_style="bold")
     for board in BOARDS.values():
-        boards.add_row(board.name, board.part, *(f"{board.limits[name]:,}" for name in ("lut", "ff", "bram", "dsp")))
-        for setup in board.setups:
-            if setup != "mesh":
-                plan = plan_of(board.name, setup)
-                found = built.get(plan.folder)
-                result = summary(found) if found else "not built yet"
-                table.add_row(
-                    board.name, setup, str(plan.mesh.cores), str(plan.cfg.lanes), f"{plan.clock_hz / 1e6:g} MHz", result
-                )
+        boards.add_row(board.name, board.part, *(f"{board.limits[name]:,}" for name in RESOURCES))
+    for name, setup in every_setup():
+        plan = plan_of(name, setup)
+        result = summary(built[plan.folder]) if plan.folder in built else "not built yet"
+        clock = f"{plan.clock_hz / 1e6:g} MHz"
+        table.add_row(name, setup, str(plan.mesh.cores), str(plan.cfg.lanes), clock, result)
     console.print(boards)
     console.print()
     console.print(table)

@@ -4,15 +4,14 @@ import re
 
 import pytest
 
-from boards import BOARDS, plan_of, setup_of
+from boards import BOARDS, every_setup, plan_of, setup_of
 from boards.board import RESOURCES
 from boards.families import FAMILIES
 from hw.errors import TridentError
 
-PLANS = [(board.name, setup) for board in BOARDS.values() for setup in board.setups if setup != "mesh"]
 
 
-@pytest.mark.parametrize(("board", "setup"), PLANS)
+@pytest.mark.parametrize(("board", "setup"), every_setup())
 def test_every_setup_makes_a_plan(board, setup):
     plan = plan_of(board, setup)
     declared = BOARDS[board].setups[setup]
@@ -54,7 +53,7 @@ def test_refusals(arguments, said):
     assert re.fullmatch(said, str(refused.value))
 
 
-@pytest.mark.parametrize(("board", "setup"), PLANS)
+@pytest.mark.parametrize(("board", "setup"), every_setup())
 def test_tops(board, setup):
     """Clock, serial line and LEDs have pins; a PLL is there just where the clock is not the crystal's."""
     pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
