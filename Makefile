@@ -120,7 +120,8 @@ $(VENV)/fpga: $(VENV)/ready
 
 FPGA = $(call option,BOARD,board) $(call option,SETUP,setup) $(call option,LANES,lanes)
 bitstream: $(VENV)/fpga
-	@$(RUN) -m boards bitstream $(FPGA) $(call switch,FLAT,flat) $(call option,SEED,seed) $(call switch,ALLOW_TIMING_FAIL,allow-timing-fail)
+	@$(RUN) -m boards bitstream $(FPGA) $(call switch,FLAT,flat) $(call option,SEED,seed) \
+	  $(call switch,ALLOW_TIMING_FAIL,allow-timing-fail)
 
 estimate: $(VENV)/fpga
 	@$(RUN) -m boards estimate $(FPGA) $(call switch,FLAT,flat)

@@ -10,7 +10,6 @@ from boards.families import FAMILIES
 from hw.errors import TridentError
 
 
-
 @pytest.mark.parametrize(("board", "setup"), every_setup())
 def test_every_setup_makes_a_plan(board, setup):
     plan = plan_of(board, setup)
