@@ -9,6 +9,7 @@ import re
 import numpy as np
 import pytest
 
+import sim.line
 import sim.verilated
 from host.constants import UpdateConstants
 from host.network import Network
@@ -16,9 +17,11 @@ from host.partition import Partition
 from host.settings import NeuronSettings
 from hw.chip import mesh_for
 from hw.config import CoreConfig
+from hw.link.linked_chip import emit_linked_chip
 from hw.noc.config import MeshConfig
 from sim.bench import StepBench
 from sim.verilated import VerilatedChip, core_verilog
+from tests.link.test_linked_chip import test_training_equals_golden_under_faults as train_under_faults
 
 MODULE = re.compile(r"^module .*?^endmodule$", re.MULTILINE | re.DOTALL)
 WRITE = re.compile(r"^    if \((\S+)\)\n      (\w+)\[(.*)\] <= .*;$", re.MULTILINE)
@@ -69,3 +72,18 @@ def test_colliding_reads_do_not_matter(monkeypatch, width, network, partition):
         mismatch, _ = bench.step(spikes, rng.integers(0, network.classes, 5), constants, 256)
         assert mismatch is None, mismatch
     chip.close()
+
+
+@pytest.mark.slow
+def test_colliding_reads_of_the_link_do_not_matter(monkeypatch):
+    """The same for the link's buffers: training over a serial line that loses and changes bytes."""
+    changed = []
+
+    def emit(*arguments) -> str:
+        text, memories = complement_collisions(emit_linked_chip(*arguments))
+        changed.extend(memories)
+        return text
+
+    monkeypatch.setattr(sim.line, "emit_linked_chip", emit)
+    train_under_faults()
+    assert changed.count("buffer") >= 2 and "routes" in changed
