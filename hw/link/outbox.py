@@ -11,6 +11,16 @@ from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout
 
 
+def check_room(mesh: MeshConfig):
+    """Raise :class:`TridentError` unless the longest packet finds room in the buffer."""
+    longest = 1 + mesh.packet * mesh.flit // 8
+    if longest >= BUFFER:
+        raise TridentError(
+            f"a packet of {mesh.packet} flits of {mesh.flit} bits takes {longest} bytes, more than the link's buffer "
+            f"of {BUFFER} has room for"
+        )
+
+
 class Outbox(wiring.Component):
     """Keep packets as records until the host has acknowledged them (go-back-N), and answer what it asks.
 
@@ -31,12 +41,7 @@ class Outbox(wiring.Component):
 
     def __init__(self, mesh: MeshConfig, page: dict[str, int]):
         self.mesh, self.page = mesh, page
-        longest = 1 + mesh.packet * mesh.flit // 8
-        if longest >= BUFFER:
-            raise TridentError(
-                f"a packet of {mesh.packet} flits of {mesh.flit} bits takes {longest} bytes, more than the {BUFFER} of "
-                f"the link's buffer"
-            )
+        check_room(mesh)
         super().__init__({
             "i": In(stream.Signature(flit_layout(mesh))),
             "o": Out(stream.Signature(BODY)),

@@ -26,7 +26,7 @@ from hw.counters import MAGIC
 from hw.errors import TridentError
 from hw.layouts import Command, Space
 from hw.link.layouts import HEAD, Record, link_digest
-from hw.link.linked_chip import LinkedChip
+from hw.link.outbox import check_room
 from hw.noc.config import MeshConfig
 from sim.faults import FaultyLine
 from sim.line import CLOCK, SimulatedLine, simulated_chip
@@ -91,7 +91,7 @@ def test_training_steps_equal_golden(mesh, partition):
 def test_training_equals_golden_under_faults():
     line, link = _link(SINGLE, seed=3, every=300)
     line.start()
-    _train(_lockstep(link, SINGLE))
+    _train(_lockstep(link, SINGLE), 1)
     assert line.injected.total() > 10
     link.close()
 
@@ -209,12 +209,10 @@ def test_nothing_answers():
     assert line.now() < 2
 
 
-def test_bad_chips_are_refused():
-    with pytest.raises(TridentError, match="too slow for 3000000 baud"):
-        LinkedChip(CFG, SINGLE, 12_000_000)
-    with pytest.raises(TridentError, match="more than the 2048 of the link's buffer"):
-        wide = MeshConfig(width=1, height=1, flit=512, packet=64, buffers=64)
-        LinkedChip(CoreConfig.preset("WIDE"), wide, CLOCK)
+def test_packets_that_are_too_long_for_the_link_are_refused():
+    with pytest.raises(TridentError, match="takes 4097 bytes, more than the link's buffer of 2048 has room for"):
+        check_room(MeshConfig(width=1, height=1, flit=512, packet=64, buffers=64))
+    check_room(mesh_for(CoreConfig.preset("WIDE")))
 
 
 @pytest.mark.parametrize("given, match", [
