@@ -7,13 +7,14 @@ from amaranth.sim import Simulator
 from bench.link import sample_packets
 from host.compiler import Plan, unicast
 from host.encoding import rate
-from host.link.upload import Records, describe, encode_values, packets_of
+from host.link.upload import SCALES, Records, describe, encode_values, packets_of
 from host.network import Network
 from host.packets import Packets
 from host.partition import Partition
 from hw.chip import mesh_for
 from hw.config import CoreConfig
 from hw.layouts import Command, Space
+from hw.link.encoder import Encoder
 from hw.link.layouts import HEAD, Record
 from hw.link.upload import Upload
 from hw.noc.config import MeshConfig
@@ -135,6 +136,36 @@ def test_whole_numbers_encode_as_floats_do(steps, full, phase, share):
     values = np.arange(min(full, 255) + 1)
     expected = rate((values / full)[None, :, None, None], steps, share)[0, :, :, 0, 0]
     assert np.array_equal(encode_values(values, steps, full, phase), expected.T)
+
+
+@pytest.mark.parametrize("full, phase", SCALES)
+def test_encoder_equals_its_model(full, phase):
+    """Every value, eight timesteps: a byte of spikes for each."""
+    cfg = CoreConfig.preset("FPGA", timesteps=8)
+    encoder, values, found = Encoder(cfg, mesh_for(cfg)), np.arange(min(full, 255) + 1), []
+
+    async def feed(ctx):
+        ctx.set(encoder.full, full)
+        ctx.set(encoder.phase, phase)
+        for value in values:
+            ctx.set(encoder.i.payload, int(value))
+            ctx.set(encoder.i.valid, 1)
+            await ctx.tick().until(encoder.i.ready)
+        ctx.set(encoder.i.valid, 0)
+        await ctx.tick().repeat(20)
+
+    async def take(ctx):
+        ctx.set(encoder.o.ready, 1)
+        async for *_, valid, octet in ctx.tick().sample(encoder.o.valid, encoder.o.payload):
+            if valid:
+                found.append(octet)
+
+    simulator = Simulator(encoder)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(feed)
+    simulator.add_testbench(take, background=True)
+    simulator.run()
+    assert found == (encode_values(values, 8, full, phase) @ (1 << np.arange(8))).tolist()
 
 
 def test_packets_are_described():
