@@ -85,7 +85,7 @@ def test_a_buffer_that_is_full_to_the_last_byte_loses_nothing():
 def test_all_arrives_under_many_faults():
     """Bursts and single faults; a session that has died (which short cuts do not cause) would fail the test."""
     done = 0
-    for seed, every in enumerate((800, 400, 150, 250)):
+    for seed, every in enumerate((400, 200, 100, 200)):
         line, link = _connect(seed + 2, every)
         line.start()
         rng = np.random.default_rng(seed)
@@ -99,8 +99,7 @@ def test_all_arrives_under_many_faults():
     assert done >= FAULTS
 
 
-@pytest.mark.parametrize("after", [0.0005, 0.01])
-def test_a_pulled_cable_is_reported_in_time_and_a_reset_mends_it(after):
+def test_a_pulled_cable_is_reported_in_time_and_a_reset_mends_it():
     """The cable goes while packets are under way; then nothing of the old session is left."""
     line, link = _connect(5, 1)
     rng = np.random.default_rng(2)
@@ -108,9 +107,9 @@ def test_a_pulled_cable_is_reported_in_time_and_a_reset_mends_it(after):
     listen, began = line.line.read, line.now()
 
     def read(seconds: float) -> bytes:
-        if line.now() - began >= after:
+        if line.now() - began >= 0.003:
             line.pull()
-        return listen(min(seconds, after + 0.0001))
+        return listen(min(seconds, 0.0001))
 
     line.line.read = read
     with pytest.raises(LinkDown, match=r"for 1 s, while (sending|waiting)"):

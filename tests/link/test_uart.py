@@ -9,7 +9,7 @@ from hw.errors import TridentError
 from hw.link.uart import BYTE_BITS, ERROR, LEAST, UartReceiver, UartSender, divider
 
 RATES = [(25_000_000, 3_000_000), (48_000_000, 3_000_000), (50_000_000, 3_000_000), (80_000_000, 3_000_000),
-         (12_000_000, 115_200)]  # fmt: skip
+         (1_843_200, 115_200)]  # fmt: skip
 
 
 def levels(octets: bytes, cycles_per_bit: float, idle: float = 0.0) -> list[int]:
