@@ -1,0 +1,25 @@
+"""How good weights are: the test samples of a run in the golden model."""
+
+import numpy as np
+
+from host.encoding import encode
+from host.federated.golden_learner import GoldenLearner
+from host.federated.spec import FederatedSpec
+from host.federated.weights import Weights
+from host.lockstep import Tally
+
+
+class Evaluation:
+    """The test samples of a run, and the golden model that they are given to."""
+
+    def __init__(self, spec: FederatedSpec):
+        run = spec.run
+        self.learner, self.labels, self.steps = GoldenLearner(run), run.dataset.test_labels, run.train.timesteps
+        self.spikes = encode(run.dataset, run.network, self.steps, run.encoding, run.train.seed)[1]
+
+    def tally(self, weights: Weights) -> Tally:
+        """Loss and accuracy of ``weights`` over all test samples."""
+        self.learner.load(weights)
+        golden, tally = self.learner.golden, Tally()
+        tally.add(np.stack([golden.counts(golden.infer(sample)) for sample in self.spikes]), self.labels, self.steps)
+        return tally
