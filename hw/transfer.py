@@ -44,8 +44,9 @@ class SendUnit(wiring.Component):
         packing = Packing(self.mesh, cfg.spike_bits)
         per, pieces, longest = packing.per_flit, packing.pieces, packing.per_packet
         address = Signal(cfg.address_bits)
-        run, word = Signal(16), Signal(16)  # runs and words of the run still to go
-        base, put = Signal(16), Signal(16)  # where the run and the packet go
+        bits = cfg.address_bits
+        run, word = Signal(bits), Signal(bits)  # runs and words of the run still to go
+        base, put = Signal(bits), Signal(bits)  # where the run and the packet go
         left = Signal(range(longest + 1))  # words of the packet still to go
         buffer, count = Signal(flit * pieces), Signal(range(max(per, pieces) + 1))
         header, token = Signal(PUT.shape()), Signal(TOKEN.shape())

@@ -12,9 +12,10 @@ _CUTS = {
     1: (),
     2: ("sum",),
     3: ("aligned", "count"),
-    4: ("aligned", "sum", "count"),
-    5: ("ordered", "aligned", "sum", "count"),
-    6: ("ordered", "aligned", "sum", "count", "normal"),
+    4: ("operands", "aligned", "count"),
+    5: ("operands", "aligned", "sum", "count"),
+    6: ("operands", "ordered", "aligned", "sum", "count"),
+    7: ("operands", "ordered", "aligned", "sum", "count", "normal"),
 }
 
 
@@ -45,7 +46,7 @@ class FloatAdd(wiring.Component):
     ----------
     fmt : FloatFormat
     stages : int
-        1 to 6: the latency in cycles. One result leaves per cycle; there is no stall.
+        1 to 7: the latency in cycles. One result leaves per cycle; there is no stall.
 
     Members
     -------
@@ -59,7 +60,7 @@ class FloatAdd(wiring.Component):
     Raises
     ------
     TridentError
-        If stages is not an integer from 1 to 6.
+        If stages is not an integer from 1 to 7.
     """
 
     def __init__(self, fmt: FloatFormat, stages: int):
@@ -79,13 +80,14 @@ class FloatAdd(wiring.Component):
         fmt, frac, exp = self.fmt, self.fmt.frac, self.fmt.exp
         low, top = fmt.width - 1, (1 << exp) - 1
 
+        a, b = pipe.cut("operands", self.a, self.b)  # an accumulator is read in front of it
         # Order the operands by magnitude. The exchange is by exclusive or: no branch in the simulation.
         swap, difference, big, small = Signal(), Signal(fmt.width), Signal(fmt.width), Signal(fmt.width)
         m.d.comb += [
-            swap.eq(self.a[:low] < self.b[:low]),
-            difference.eq(self.a ^ self.b),
-            big.eq(self.a ^ (difference & swap.replicate(fmt.width))),
-            small.eq(self.b ^ (difference & swap.replicate(fmt.width))),
+            swap.eq(a[:low] < b[:low]),
+            difference.eq(a ^ b),
+            big.eq(a ^ (difference & swap.replicate(fmt.width))),
+            small.eq(b ^ (difference & swap.replicate(fmt.width))),
         ]
         opposite = difference == fmt.negative_zero
         big, small, opposite = pipe.cut("ordered", big, small, opposite)

@@ -57,6 +57,11 @@ class SharedMac(wiring.Component):
             with m.If(client.valid):
                 m.d.comb += [chosen.eq(client.payload), grant.eq(1 << n)]
 
+        if cfg.short_paths:  # what the clients read from memories ends in a register
+            asked, asked_grant = chosen, grant
+            chosen, grant = Signal.like(asked, name="request"), Signal.like(asked_grant, name="client")
+            m.d.sync += [chosen.eq(asked), grant.eq(asked_grant)]
+
         def delay(value, cycles, name):
             for n in range(cycles):
                 stage = Signal.like(value, name=f"{name}{n}")
@@ -81,7 +86,7 @@ class SharedMac(wiring.Component):
                 self.o[low : low + width].eq(add.o),
             ]
             flags.append(add.nonfinite)
-        done = delay(Cat(grant, chosen.tag), self.latency, "tag")
+        done = delay(Cat(grant, chosen.tag), cfg.mul_stages + cfg.add_stages, "tag")
         m.d.comb += [
             self.o_valid.eq(done[: self.clients]),
             self.o_tag.eq(done[self.clients :]),

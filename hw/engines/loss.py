@@ -65,8 +65,8 @@ class LossUnit(wiring.Component):
         ]
         m.d.sync += self.host_rdata.eq(read.data)
 
-        group = Signal(16)
-        number = Signal(16)  # of the class
+        group = Signal(cfg.address_bits)
+        number = Signal(cfg.address_bits)  # of the class
         lane = Signal(range(max(cfg.lanes, 2)))
         step = Signal(range(max(steps, 2)))
         word = Signal(cfg.spike_bits)
@@ -93,7 +93,7 @@ class LossUnit(wiring.Component):
                 m.d.sync += [word.eq(self.spikes), lane.eq(0)]
                 m.next = "COUNT"
             with m.State("COUNT"):
-                error = Mux(number < job.count, read.data, 0)
+                error = Mux(number < job.count[: cfg.address_bits], read.data, 0)
                 m.d.sync += [
                     word.eq(word >> steps),
                     row.eq(Cat(row[width:], error[:width]) if cfg.lanes > 1 else error),
@@ -109,7 +109,7 @@ class LossUnit(wiring.Component):
                     m.d.sync += step.eq(step - 1)
                     with m.If(step == 0):
                         m.d.sync += group.eq(group + 1)
-                        with m.If(group + 1 == job.groups):
+                        with m.If(group + 1 == job.groups[: cfg.address_bits]):
                             m.d.sync += self.busy.eq(0)
                             m.next = "IDLE"
                         with m.Else():

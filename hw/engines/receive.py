@@ -1,6 +1,6 @@
 """The receive unit: errors that other cores have summed become the errors of this core's neurons."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,7 @@ from hw.layouts import JOB
 from hw.skeleton.drains import TimeDrain
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import neuron_item
+from hw.skeleton.walker import Passes
 
 
 class ReceiveUnit(wiring.Component):
@@ -40,16 +41,18 @@ class ReceiveUnit(wiring.Component):
         m = Module()
         cfg, job = self.cfg, self.job
         m.submodules.drain = drain = TimeDrain(self.payloads, descending=True)
+        many = cfg.words > 1
         y, x = Signal(8), Signal(8)
-        group = Signal(cfg.address_bits)
-        pixel = Signal(cfg.address_bits)  # first word of the first position
-        words, groups = Signal(cfg.words.bit_length()), Signal(8)
+        pixel, dst = Signal(cfg.address_bits), Signal(cfg.address_bits)  # first words of the position and of the pass
+        passes = Passes(m, cfg, job)
+        words = Const(1, 4)
+        if many:
+            words = Signal(4)
+            m.d.comb += words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words))
         m.d.comb += [
-            words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words)),
-            groups.eq(Mux(group + job.pass_groups > job.groups, job.groups - group, job.pass_groups)),
-            drain.meta.dst.eq(pixel + group),
+            drain.meta.dst.eq(dst),
             drain.meta.words.eq(words),
-            drain.meta.groups.eq(groups),
+            drain.meta.groups.eq(passes.groups),
             drain.groups.eq(job.groups),
             drain.step.eq(self.o.valid & self.o.ready),
             self.o.payload.row.eq(self.i.payload),
@@ -57,12 +60,13 @@ class ReceiveUnit(wiring.Component):
             self.o.valid.eq(self.busy & self.i.valid),
             self.i.ready.eq(self.busy & self.o.ready),
         ]
+        following = pixel + words * job.groups if many else dst + passes.groups
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), *(s.eq(0) for s in (y, x, group, pixel))]
+            m.d.sync += [self.busy.eq(1), passes.restart, *(s.eq(0) for s in (y, x, pixel, dst))]
         with m.Elif(drain.step & drain.last):
-            m.d.sync += group.eq(group + groups)
-            with m.If(group + groups == job.groups):
-                m.d.sync += [group.eq(0), x.eq(x + words), pixel.eq(pixel + words * job.groups)]
+            m.d.sync += [passes.advance, dst.eq(dst + passes.groups)]
+            with m.If(passes.last):
+                m.d.sync += [passes.restart, x.eq(x + words), dst.eq(following), pixel.eq(following)]
                 with m.If(x + words == job.dst_x):
                     m.d.sync += [x.eq(0), y.eq(y + 1)]
                     with m.If(y + 1 == job.dst_y):

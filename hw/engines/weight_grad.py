@@ -5,7 +5,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.skeleton.drains import DirtyDrain
+from hw.skeleton.drains import DirtyDrain, SweepDrain
 from hw.skeleton.engine import Engine
 from hw.skeleton.fetch import Fetch
 from hw.skeleton.payloads import Payloads
@@ -39,7 +39,7 @@ class WeightGradEngine(Engine):
         super().__init__(
             payloads,
             BlockWalker(payloads),
-            DirtyDrain(payloads),
+            SweepDrain(payloads) if cfg.lanes * cfg.words == 1 else DirtyDrain(payloads),
             multiply=False,
             ports={
                 "read_tile": Out(cfg.address_bits),

@@ -88,8 +88,14 @@ class Ejector(wiring.Component):
         header = Signal(WORD)
         packet = HEADER.shape()(flit.data[:WORD])
         current = HEADER.shape()(header)
-        pieces = Array(Const(-(-self.bits[space] // mesh.flit), 8) for space in Space)[current.space]
-        piece, left = Signal(8), Signal(16)
+        flits = [-(-self.bits[space] // mesh.flit) for space in Space]
+        pieces, piece = Const(1), Const(0)  # flits of an element; those that have come
+        counted = []  # how ``piece`` goes on
+        if max(flits) > 1:
+            pieces, piece = Array(Const(count, 8) for count in flits)[current.space], Signal(8)
+            counted = [piece.eq(piece + 1)]
+        cleared = [piece.eq(0)] if counted else []
+        left = Signal(16)
         buffer = Signal(self.element_bits)
         chosen = Signal(len(Space))
         placed = Signal(self.element_bits)
@@ -141,7 +147,7 @@ class Ejector(wiring.Component):
                 with m.If(halted):
                     m.next = "HALTED"
                 with m.Elif(valid):
-                    m.d.sync += [header.eq(flit.data), self.address.eq(packet.address), piece.eq(0)]
+                    m.d.sync += [header.eq(flit.data), self.address.eq(packet.address), *cleared]
                     m.d.sync += word_address.eq(PUT.shape()(flit.data[:WORD]).address)
                     with m.Switch(packet.packet):
                         with m.Case(Packet.WRITE):
@@ -185,10 +191,10 @@ class Ejector(wiring.Component):
             with m.State("WRITE"):
                 m.d.comb += take.eq(1)
                 with m.If(valid):
-                    m.d.sync += [buffer.eq(placed), piece.eq(piece + 1)]
+                    m.d.sync += [buffer.eq(placed), *counted]
                     with m.If(piece + 1 == pieces):
                         m.d.comb += [self.select.eq(chosen), self.write.eq(1)]
-                        m.d.sync += [piece.eq(0), self.address.eq(self.address + 1)]
+                        m.d.sync += [*cleared, self.address.eq(self.address + 1)]
                     with m.If(flit.last):
                         m.next = "HEADER"
             with m.State("COUNT"):
@@ -219,11 +225,11 @@ class Ejector(wiring.Component):
                 with m.If(self.answer.ready):
                     m.d.sync += in_packet.eq(in_packet + 1)
                     with m.If(~opening):
-                        m.d.sync += [buffer.eq(buffer >> mesh.flit), piece.eq(piece + 1)]
+                        m.d.sync += [buffer.eq(buffer >> mesh.flit), *counted]
                         with m.If(self.answer.payload.last):
                             m.d.sync += in_packet.eq(0)
                         with m.If(piece + 1 == pieces):
-                            m.d.sync += piece.eq(0)
+                            m.d.sync += cleared
                             m.next = "READ"
                             with m.If(left == 0):
                                 m.next = "HEADER"

@@ -7,9 +7,10 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.skeleton.drains import DirtyDrain, TimeDrain, block_position
-from hw.skeleton.onehot import bit_number, lowest_bit, with_bit
+from hw.skeleton.drains import DirtyDrain, SweepDrain, TimeDrain, block_position
+from hw.skeleton.onehot import bit_number, lowest_bit
 from hw.skeleton.payloads import Payloads
+from hw.skeleton.touched import TouchedBits, TouchedMemory
 
 
 class BeatLoop(wiring.Component):
@@ -27,7 +28,7 @@ class BeatLoop(wiring.Component):
     idle : Out(1), nothing is held
     """
 
-    def __init__(self, payloads: Payloads, drain: TimeDrain | DirtyDrain):
+    def __init__(self, payloads: Payloads, drain: TimeDrain | DirtyDrain | SweepDrain):
         self.payloads, self.drain = payloads, drain
         cfg = payloads.cfg
         super().__init__({
@@ -81,38 +82,40 @@ class BeatLoop(wiring.Component):
             with m.If(~sum(magnitude[1:], magnitude[0]).any()):
                 m.d.comb += nothing.eq(1)
 
-        touched = Signal(cfg.accumulators)
-        after = Signal(cfg.accumulators)
+        by_bits = isinstance(drain, DirtyDrain)
+        m.submodules.touched = touched = (TouchedBits if by_bits else TouchedMemory)(cfg.accumulators)
+        if by_bits:
+            m.d.comb += drain.touched.eq(touched.bits)
+        sweeping = isinstance(drain, SweepDrain)
+        if sweeping:
+            m.d.comb += drain.ending.eq(touched.held & touched.one)
         meta = Signal(payloads.meta)
         draining = Signal()
         advance = Signal()
         valid = Signal()
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
-            after.eq(touched),
             drain.meta.eq(meta),
             drain.groups.eq(self.groups),
             drain.group_entries.eq(self.group_entries),
-            drain.touched.eq(touched),
+            touched.entry.eq(op.entry),
+            touched.value.eq(~op.drain),
+            op.first.eq(~touched.held),
             self.idle.eq(~self.o.valid & ~draining),
             op.row.eq(self.row),
             op.number.eq(vector.number),
         ]
         with m.If(draining):
             m.d.comb += [
-                valid.eq(1),
+                valid.eq(touched.held if sweeping else 1),
                 drain.step.eq(advance),
                 op.drain.eq(1),
                 op.entry.eq(drain.tag.entry),
-                op.first.eq(~touched.bit_select(drain.tag.entry, 1)),
                 op.tag.eq(drain.tag),
+                touched.en.eq(advance & valid & drain.clear),
             ]
-            with m.If(advance):
-                if by_time:
-                    m.d.comb += after.eq(with_bit(touched, drain.tag.entry, 0, cfg.accumulators))
-                with m.If(drain.last):
-                    m.d.comb += after.eq(0)
-                    m.d.sync += draining.eq(0)
+            with m.If(advance & drain.last):
+                m.d.sync += draining.eq(0)
         with m.Elif(self.i.valid):
             last_beat = nothing | (pending == lowest)
             m.d.comb += [
@@ -120,7 +123,7 @@ class BeatLoop(wiring.Component):
                 self.i.ready.eq(advance & last_beat),
                 op.mask.eq(mask),
                 op.entry.eq(entry),
-                op.first.eq(~touched.bit_select(entry, 1)),
+                touched.en.eq(advance & valid),
             ]
             if by_time:
                 address, lane = block_position(payloads, vector.meta, entry, self.groups)
@@ -131,14 +134,13 @@ class BeatLoop(wiring.Component):
                 ]
             with m.If(advance):
                 with m.If(~nothing):
-                    m.d.comb += after.eq(with_bit(touched, entry, ~op.drain, cfg.accumulators))
                     m.d.sync += issued.eq(issued | lowest)
                 with m.If(last_beat):
                     m.d.sync += issued.eq(0)
                     with m.If(self.i.payload.last):
                         m.d.sync += meta.eq(vector.meta)
-                        m.d.sync += draining.eq(after.any() if by_time else 1)
+                        m.d.sync += draining.eq(touched.some if by_time else 1)
 
         with m.If(advance):
-            m.d.sync += [self.o.valid.eq(valid), self.o.payload.eq(op), touched.eq(after)]
+            m.d.sync += [self.o.valid.eq(valid), self.o.payload.eq(op)]
         return m

@@ -82,7 +82,7 @@ class Engine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        payloads = self.payloads
+        payloads, cfg = self.payloads, self.payloads.cfg
         m.submodules.walker = walker = self.walker
         m.submodules.gather = gather = Gather(payloads)
         m.submodules.scan = scan = Scan(payloads)
@@ -92,7 +92,17 @@ class Engine(wiring.Component):
         link(m, walker.o, gather.i)
         link(m, gather.o, scan.i)
         link(m, scan.o, rows.i)
-        link(m, rows.o, beats.i)
+        row, delayed = self.row_data, []
+        if cfg.short_paths and payloads.engine == "weight_grad":  # whether a row is zero is known a cycle later
+            m.submodules.delay = delay = Fetch(payloads.row)
+            link(m, rows.o, delay.i)
+            link(m, delay.o, beats.i)
+            row = Signal(cfg.row_bits)
+            with m.If(delay.en):
+                m.d.sync += row.eq(self.row_data)
+            delayed.append(delay.o.valid)
+        else:
+            link(m, rows.o, beats.i)
         held = []
         if self.has_operand:
             m.submodules.operand = fetch = Fetch(payloads.op)
@@ -103,7 +113,7 @@ class Engine(wiring.Component):
         else:
             link(m, beats.o, array.i)
         draining = self.connect_drain(m)
-        held += [walker.busy, walker.o.valid, gather.busy, gather.o.valid, scan.o.valid, rows.o.valid]
+        held += [walker.busy, walker.o.valid, gather.busy, gather.o.valid, scan.o.valid, rows.o.valid, *delayed]
 
         job = self.job
         running = Signal()
@@ -112,13 +122,14 @@ class Engine(wiring.Component):
             walker.start.eq(self.start),
             self.word_address.eq(gather.address),
             self.word_en.eq(gather.en),
+            gather.blocks.eq(job.blocks),
             gather.data.eq(self.word_data),
             rows.group_step.eq(job.group_step),
             rows.group_entries.eq(job.group_entries),
             self.row_tile.eq(rows.tile),
             self.row_number.eq(rows.number),
             self.row_en.eq(rows.en),
-            beats.row.eq(self.prepare_row(self.row_data)),
+            beats.row.eq(self.prepare_row(row)),
             beats.groups.eq(job.groups),
             beats.group_entries.eq(job.group_entries),
             self.busy.eq(running & (Cat(held).any() | ~beats.idle | ~array.idle | draining)),

@@ -35,7 +35,8 @@ class Payloads:
             "end": 1,  # last matrix of its accumulator tile
         })  # fmt: skip
         self.request = data.StructLayout({
-            "address": address,
+            "pixel": address,  # of the image that is read, in raster order
+            "start": address,  # of the word in the first pixel
             "fetch": 1,  # read the word; otherwise it is zero padding
             "ones": 1,  # the bias word: channel 0 spikes at every timestep
             "last": 1,  # last word of its matrix

@@ -1,6 +1,6 @@
 """From column vectors to rows: one row read per vector and group of lanes."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,12 +43,13 @@ class RowLoop(wiring.Component):
 
         vector = self.i.payload
         group = Signal(8)
+        first = Signal(init=1)  # group
         entry = Signal(cfg.entry_bits)
-        offset = Signal(cfg.address_bits)
+        following = Signal(cfg.address_bits)  # tile of the next group
         last = Signal()
         m.d.comb += [
             last.eq(vector.null | (group + 1 == vector.meta.groups)),
-            self.tile.eq(vector.meta.tile + offset),
+            self.tile.eq(Mux(first, vector.meta.tile, following)),
             self.number.eq(vector.number),
             self.en.eq(fetch.en & ~vector.null),
             fetch.i.valid.eq(self.i.valid),
@@ -60,11 +61,12 @@ class RowLoop(wiring.Component):
         ]
         with m.If(fetch.i.valid & fetch.i.ready):
             with m.If(last):
-                m.d.sync += [group.eq(0), entry.eq(0), offset.eq(0)]
+                m.d.sync += [group.eq(0), entry.eq(0), first.eq(1)]
             with m.Else():
                 m.d.sync += [
                     group.eq(group + 1),
                     entry.eq(entry + self.group_entries),
-                    offset.eq(offset + self.group_step),
+                    following.eq(self.tile + self.group_step),
+                    first.eq(0),
                 ]
         return m

@@ -13,7 +13,8 @@ class Scan(wiring.Component):
 
     Forward and backward take a vector per lane (elements: word, timestep), weight_grad a vector per timestep (elements:
     word, lane). A matrix with nothing in it costs one cycle; if it ends a tile, a null vector carries the end on.
-    Latency 1 cycle.
+    Latency 1 cycle. With ``short_paths`` no vector is made in the cycle in which one is taken, so that ``i.ready`` does
+    not depend on ``o.ready``.
 
     Members
     -------
@@ -62,11 +63,13 @@ class Scan(wiring.Component):
         meta = self.i.payload.meta
         advance = Signal()
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
+            advance.eq(~self.o.valid if self.payloads.cfg.short_paths else ~self.o.valid | self.o.ready),
             self.i.ready.eq(advance & last),
         ]
         with m.If(self.i.valid & self.i.ready):
             m.d.comb += self.skipped.eq(sum(~present[v] for v in range(count)))
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         with m.If(advance):
             m.d.sync += self.o.valid.eq(self.i.valid & (~empty | meta.end))
             with m.If(self.i.valid):

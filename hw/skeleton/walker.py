@@ -1,11 +1,13 @@
 """Walkers: the loops that turn a job into requests for spike words and rows."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.layouts import JOB
 from hw.skeleton.payloads import Payloads
+
+COORDINATE = signed(10)  # of a pixel, with the padding around the image
 
 
 def walker_ports(payloads: Payloads) -> dict:
@@ -23,15 +25,37 @@ def walker_ports(payloads: Payloads) -> dict:
     }
 
 
-def pixel_address(m: Module, cfg, job, src, y, x, block):
-    """Is pixel (y, x) inside the image that is read, and the address of its word ``block``."""
+class Passes:
+    """The loop over the groups of a job: ``pass_groups`` at a time, fewer in the last pass.
+
+    groups: of this pass; last: it is the last one.
+    """
+
+    def __init__(self, m: Module, cfg, job):
+        self.m, self.job = m, job
+        bits = cfg.address_bits
+        self.left = Signal(bits, name="groups_left")
+        rest = Signal(signed(bits + 1), name="groups_rest")
+        self.last, self.groups = Signal(name="last_pass"), Signal(8, name="groups")
+        m.d.comb += [
+            rest.eq(self.left - job.pass_groups),
+            self.last.eq(rest <= 0),
+            self.groups.eq(Mux(self.last, self.left, job.pass_groups)),
+        ]
+        self.restart = self.left.eq(job.groups)
+        self.advance = self.left.eq(rest)
+
+
+def request_pixel(m: Module, request, job, y, x, block):
+    """Ask for word ``block`` of pixel (y, x) of the image that is read; returns whether the pixel is inside."""
+    bits = len(request.pixel)
     inside = Signal()
-    address = Signal(cfg.address_bits)
     m.d.comb += [
-        inside.eq((y >= 0) & (y < job.src_y) & (x >= 0) & (x < job.src_x)),
-        address.eq(src + (y[: cfg.address_bits] * job.src_x + x[: cfg.address_bits]) * job.blocks + block),
+        inside.eq((y.as_unsigned() < job.src_y) & (x.as_unsigned() < job.src_x)),
+        request.pixel.eq(y[:bits] * job.src_x + x),
+        request.start.eq(job.src + block),
     ]
-    return inside, address
+    return inside
 
 
 class TapWalker(wiring.Component):
@@ -50,93 +74,95 @@ class TapWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
-        address_bits = cfg.address_bits
+        address_bits, many = cfg.address_bits, cfg.words > 1
         y, x = Signal(8), Signal(8)
-        group = Signal(address_bits)  # first group of the pass
         ky, kx = Signal(4), Signal(4)
         block = Signal(address_bits)
         bias = Signal()
-        word = Signal(4)
+        word = Signal(4) if many else Const(0, 4)
         tile, pass_tile = Signal(address_bits), Signal(address_bits)
+        dst, first = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
+        passes = Passes(m, cfg, job)
 
-        # Where this request reads
-        py, px = Signal(signed(12)), Signal(signed(12))
+        # Where this request reads; (at_y, at_x) is what tap (0, 0) reads, before a transposed stride is divided by
+        at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)
+        py, px = Signal(COORDINATE), Signal(COORDINATE)
         exact = Signal(init=1)
         if self.transposed:
-            fy, fx = Signal(signed(12)), Signal(signed(12))
+            fy, fx = Signal(COORDINATE), Signal(COORDINATE)
             m.d.comb += [
-                fy.eq(y + job.padding - ky),
-                fx.eq(x + word + job.padding - kx),
+                fy.eq(at_y - ky),
+                fx.eq(at_x + word - kx),
                 py.eq(Mux(job.stride2, fy >> 1, fy)),
                 px.eq(Mux(job.stride2, fx >> 1, fx)),
                 exact.eq(~(job.stride2 & (fy[0] | fx[0]))),
             ]
+            origin, step = job.padding, 1
         else:
-            at = x + word
-            m.d.comb += [
-                py.eq(Mux(job.stride2, y << 1, y) + ky - job.padding),
-                px.eq(Mux(job.stride2, at << 1, at) + kx - job.padding),
-                exact.eq(1),
-            ]
-        inside, address = pixel_address(m, cfg, job, job.src, py, px, block)
+            m.d.comb += [py.eq(at_y + ky), px.eq(at_x + Mux(job.stride2, word << 1, word) + kx)]
+            origin, step = -job.padding, 1 + job.stride2
 
         # How far the loops go, innermost first
-        words, groups = Signal(4), Signal(8)
-        m.d.comb += [
-            words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words)),
-            groups.eq(Mux(group + job.pass_groups > job.groups, job.groups - group, job.pass_groups)),
-        ]
+        words = Const(1, 4)
+        if many:
+            words = Signal(4)
+            m.d.comb += words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words))
         last_word = word + 1 == words
         last_block = block + 1 == job.blocks
         last_kx = kx + 1 == job.kernel
         last_ky = ky + 1 == job.kernel
         last_tap = last_block & last_kx & last_ky
         last_of_tile = Mux(job.bias, bias, last_tap)
-        last_pass = group + groups == job.groups
         last_x = x + words == job.dst_x
         last_y = y + 1 == job.dst_y
 
         request = Signal(self.payloads.request)
         advance = Signal()
+        inside = request_pixel(m, request, job, py, px, block)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
-            request.address.eq(address),
             request.fetch.eq(inside & exact & ~bias),
             request.ones.eq(bias),
             request.last.eq(last_word),
             request.meta.tile.eq(tile),
-            request.meta.dst.eq((y * job.dst_x + x) * job.groups + group),
-            request.meta.groups.eq(groups),
+            request.meta.dst.eq(dst),
+            request.meta.groups.eq(passes.groups),
             request.meta.words.eq(words),
             request.meta.end.eq(last_of_tile),
         ]
+        along = words if self.transposed else Mux(job.stride2, words << 1, words)
+        next_row = [at_x.eq(origin), x.eq(0)]
+        next_dst = first + words * job.groups if many else dst + passes.groups
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile)]
-            m.d.sync += [s.eq(0) for s in (y, x, group, ky, kx, block, bias, word)]
+            m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.restart, *next_row]
+            m.d.sync += [s.eq(0) for s in (y, ky, kx, block, bias, dst, first, *([word] if many else []))]
+            m.d.sync += at_y.eq(origin)
         with m.Elif(advance & self.busy):
-            m.d.sync += word.eq(word + 1)
+            if many:
+                m.d.sync += word.eq(word + 1)
             with m.If(last_word):
-                m.d.sync += [word.eq(0), block.eq(block + 1), tile.eq(tile + job.block_step)]
+                if many:
+                    m.d.sync += word.eq(0)
+                m.d.sync += [block.eq(block + 1), tile.eq(tile + Mux(last_block, job.tap_step, job.block_step))]
                 with m.If(last_block):
-                    m.d.sync += [block.eq(0), kx.eq(kx + 1), tile.eq(tile + job.tap_step)]
+                    m.d.sync += [block.eq(0), kx.eq(kx + 1)]
                     with m.If(last_kx):
                         m.d.sync += [kx.eq(0), ky.eq(ky + 1)]
                         with m.If(last_ky):
                             m.d.sync += bias.eq(1)
                 with m.If(last_of_tile):
                     m.d.sync += [s.eq(0) for s in (ky, kx, block, bias)]
-                    with m.If(~last_pass):
-                        m.d.sync += [
-                            group.eq(group + groups),
-                            tile.eq(pass_tile + job.pass_step),
-                            pass_tile.eq(pass_tile + job.pass_step),
-                        ]
+                    with m.If(~passes.last):
+                        after = (pass_tile + job.pass_step)[:address_bits]
+                        m.d.sync += [passes.advance, dst.eq(dst + passes.groups), tile.eq(after), pass_tile.eq(after)]
                     with m.Else():
-                        m.d.sync += [group.eq(0), tile.eq(job.tile), pass_tile.eq(job.tile), x.eq(x + words)]
+                        m.d.sync += [passes.restart, dst.eq(next_dst), first.eq(next_dst)]
+                        m.d.sync += [tile.eq(job.tile), pass_tile.eq(job.tile)]
+                        m.d.sync += [x.eq(x + words), at_x.eq(at_x + along)]
                         with m.If(last_x):
-                            m.d.sync += [x.eq(0), y.eq(y + 1)]
+                            m.d.sync += [*next_row, y.eq(y + 1), at_y.eq(at_y + step)]
                             with m.If(last_y):
                                 m.d.sync += self.busy.eq(0)
         return m
@@ -156,83 +182,83 @@ class BlockWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
-        address_bits = cfg.address_bits
+        address_bits, many = cfg.address_bits, cfg.words > 1
         y, x = Signal(8), Signal(8)
-        group = Signal(address_bits)
-        word = Signal(4)
+        errors, pass_errors = Signal(address_bits), Signal(address_bits)  # of this position, and of the first one
+        dst, tile = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
+        word = Signal(4) if many else Const(0, 4)
+        passes = Passes(m, cfg, job)
         # Input block of this word, and that of the first word
-        here = [Signal(4, name="ky"), Signal(4, name="kx"), Signal(address_bits, name="block")]
-        first = [Signal(4, name="first_ky"), Signal(4, name="first_kx"), Signal(address_bits, name="first_block")]
-        ky, kx, block = here
-        done = Signal(16)  # input blocks before the first word's
-        tile = Signal(address_bits)  # of the first word
+        here = [Signal(4, name="ky"), Signal(4, name="kx"), Signal(address_bits, name="block"), Signal(name="bias")]
+        ky, kx, block, bias = here
+        first = [Signal.like(s, name=f"first_{s.name}") for s in here] if many else here
 
-        py, px = Signal(signed(12)), Signal(signed(12))
-        m.d.comb += [
-            py.eq(Mux(job.stride2, y << 1, y) + ky - job.padding),
-            px.eq(Mux(job.stride2, x << 1, x) + kx - job.padding),
-        ]
-        inside, address = pixel_address(m, cfg, job, job.src, py, px, block)
+        # at_y, at_x: what tap (0, 0) reads
+        at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)
+        py, px = Signal(COORDINATE), Signal(COORDINATE)
+        m.d.comb += [py.eq(at_y + ky), px.eq(at_x + kx)]
 
-        words, groups = Signal(4), Signal(8)
-        m.d.comb += [
-            words.eq(Mux(done + job.words > job.count, job.count - done, job.words)),
-            groups.eq(Mux(group + job.pass_groups > job.groups, job.groups - group, job.pass_groups)),
-        ]
-        bias = job.bias & (done + word + 1 == job.count)
-        last_word = word + 1 == words
+        last_block = block + 1 == job.blocks
+        last_kx = kx + 1 == job.kernel
+        last_tap = last_block & last_kx & (ky + 1 == job.kernel)
+        last_here = Mux(job.bias, bias, last_tap)  # the last block of all
+        last_word = last_here | (word + 1 == job.words) if many else Const(1)
         last_x = x + 1 == job.dst_x
         last_y = y + 1 == job.dst_y
-        last_pass = group + groups == job.groups
-        last_tile = done + words == job.count
 
         request = Signal(self.payloads.request)
         advance = Signal()
+        inside = request_pixel(m, request, job, py, px, block)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
-            request.address.eq(address),
             request.fetch.eq(inside & ~bias),
             request.ones.eq(bias),
             request.last.eq(last_word),
-            request.meta.tile.eq(job.aux + (y * job.dst_x + x) * job.groups + group),
-            request.meta.dst.eq(tile + group),
-            request.meta.groups.eq(groups),
-            request.meta.words.eq(words),
+            request.meta.tile.eq(errors),
+            request.meta.dst.eq(dst),
+            request.meta.groups.eq(passes.groups),
+            request.meta.words.eq(word + 1),
             request.meta.final.eq(last_x & last_y),
             request.meta.end.eq(last_x & last_y),
         ]
         following = [Signal.like(s, name=f"next_{s.name}") for s in here]
         m.d.comb += [n.eq(s) for n, s in zip(following, here, strict=True)]
-        with m.If(block + 1 != job.blocks):
-            m.d.comb += following[2].eq(block + 1)
-        with m.Else():
-            m.d.comb += following[2].eq(0)
-            with m.If(kx + 1 != job.kernel):
-                m.d.comb += following[1].eq(kx + 1)
-            with m.Else():
+        m.d.comb += following[2].eq(block + 1)
+        with m.If(last_block):
+            m.d.comb += [following[2].eq(0), following[1].eq(kx + 1)]
+            with m.If(last_kx):
                 m.d.comb += [following[1].eq(0), following[0].eq(ky + 1)]
+        m.d.comb += following[3].eq(last_tap)
 
+        step = 1 + job.stride2
+        next_row = [x.eq(0), at_x.eq(-job.padding)]
+        next_image = [y.eq(0), at_y.eq(-job.padding)]
+        next_tile = tile + (word + 1) * job.groups if many else dst + passes.groups
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), tile.eq(job.tile)]
-            m.d.sync += [s.eq(0) for s in (y, x, group, word, done, *here, *first)]
+            m.d.sync += [self.busy.eq(1), passes.restart, *next_row, *next_image]
+            m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux), dst.eq(job.tile), tile.eq(job.tile)]
+            m.d.sync += [s.eq(0) for s in (*here, *(first if many else ()), *([word] if many else []))]
         with m.Elif(advance & self.busy):
-            m.d.sync += [word.eq(word + 1), *(s.eq(n) for s, n in zip(here, following, strict=True))]
+            if many:
+                m.d.sync += [word.eq(word + 1), *(s.eq(n) for s, n in zip(here, following, strict=True))]
             with m.If(last_word):
-                m.d.sync += [word.eq(0), x.eq(x + 1), *(s.eq(f) for s, f in zip(here, first, strict=True))]
+                if many:
+                    m.d.sync += [word.eq(0), *(s.eq(f) for s, f in zip(here, first, strict=True))]
+                m.d.sync += [x.eq(x + 1), at_x.eq(at_x + step), errors.eq(errors + job.groups)]
                 with m.If(last_x):
-                    m.d.sync += [x.eq(0), y.eq(y + 1)]
+                    m.d.sync += [*next_row, y.eq(y + 1), at_y.eq(at_y + step)]
                     with m.If(last_y):
-                        m.d.sync += [y.eq(0), group.eq(group + groups)]
-                        with m.If(last_pass):
-                            m.d.sync += [
-                                group.eq(0),
-                                done.eq(done + words),
-                                tile.eq(tile + words * job.groups),
-                                *(s.eq(n) for s, n in zip(here, following, strict=True)),
-                                *(s.eq(n) for s, n in zip(first, following, strict=True)),
-                            ]
-                            with m.If(last_tile):
+                        after = (pass_errors + passes.groups)[:address_bits]
+                        m.d.sync += [*next_image, passes.advance, dst.eq(dst + passes.groups)]
+                        m.d.sync += [errors.eq(after), pass_errors.eq(after)]
+                        with m.If(passes.last):
+                            m.d.sync += [passes.restart, errors.eq(job.aux), pass_errors.eq(job.aux)]
+                            m.d.sync += [dst.eq(next_tile), tile.eq(next_tile)]
+                            m.d.sync += [s.eq(n) for s, n in zip(here, following, strict=True)]
+                            if many:
+                                m.d.sync += [s.eq(n) for s, n in zip(first, following, strict=True)]
+                            with m.If(last_here):
                                 m.d.sync += self.busy.eq(0)
         return m

@@ -14,7 +14,7 @@ from tests.arith.cases import FULL, assert_same, assert_unit, boundary_pairs, ra
 
 FP32 = FloatFormat(8, 23)
 SMALL = [FloatFormat(4, 3), FloatFormat(5, 2), FloatFormat(2, 1), FloatFormat(3, 12), FloatFormat(6, 13)]
-STAGES = range(1, 7)
+STAGES = range(1, 8)
 
 
 def _numpy_half(a, b):
@@ -119,9 +119,9 @@ def test_rtl_of_wide_formats(wide):
 
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
-@pytest.mark.parametrize("stages", [0, 7, 2.0, True, None])
+@pytest.mark.parametrize("stages", [0, 8, 2.0, True, None])
 def test_refuses_stages(stages):
-    assert refusal(lambda: FloatAdd(FP16, stages)).startswith("FloatAdd stages must be an integer from 1 to 6")
+    assert refusal(lambda: FloatAdd(FP16, stages)).startswith("FloatAdd stages must be an integer from 1 to 7")
 
 
 def test_latency_is_stages(bulk):
