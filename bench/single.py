@@ -74,7 +74,8 @@ class SingleEngine:
         number = self.stage.job(engine, 1)
         program = Program(1, 1, 1)
         program.run(Opcode[engine.upper()], number)
-        program.control(Opcode.HALT)
+        program.end_loop()
+        program.together(Opcode.HALT)
         job = self.plan.jobs(0, program, self.neuron, UpdateConstants(0, 0, 0))[number]
         self.driver.write(0, Space.JOBS, number << JOB_INDEX_BITS, np.array(job, np.uint32)[:, None])
         self.driver.write(0, Space.PROGRAM, 0, np.array(program.words, np.uint32)[:, None])

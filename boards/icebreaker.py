@@ -7,7 +7,7 @@ _ONE = SetUp(
     1, 1, clock_hz=12_000_000,
     core={
         "timesteps": 2, "accumulators": 16, "weight_rows": 512, "spike_words": 256, "error_words": 128, "jobs": 8,
-        "program_words": 32, "queue_depth": 2, "add_stages": 2, "mul_stages": 1,
+        "program_words": 32, "add_stages": 2, "mul_stages": 1,
     },
     network={"packet": 4, "buffers": 4},
 )  # fmt: skip

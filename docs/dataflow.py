@@ -33,7 +33,7 @@ _BOXES = [
     (470, 520, 150, 54, "unit", 9, ["UPDATE *", "momentum, weights"]),
     (310, 520, 105, 54, "memory", None, ["momenta"]),
     (200, 602, 860, 48, "unit", None, [
-        "sequencer: one program, six queues, tokens of this and other cores; jobs; counters; faults",
+        "sequencer: six threads, one per queue; tokens of this and other cores; jobs; counters; faults",
     ]),
 ]  # fmt: skip
 

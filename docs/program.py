@@ -7,13 +7,13 @@ from host.network import Network
 from host.program import Program
 from host.stage_plan import KINDS, StagePlan
 from hw.config import CoreConfig
-from hw.layouts import INSTRUCTION, SETUP, Opcode, Token
+from hw.layouts import QUEUE_OF, QUEUES, Token
 
 NETWORK = "64-128-10"
 
 
-def _tokens(bits: int) -> str:
-    return ", ".join(token.name for token in Token if bits >> token & 1)
+def _tokens(tokens: tuple[Token, ...]) -> str:
+    return ", ".join(token.name for token in tokens)
 
 
 def _place(plan: StagePlan, job: int) -> str:
@@ -25,25 +25,22 @@ def _place(plan: StagePlan, job: int) -> str:
 
 
 def disassemble(plan: StagePlan, program: Program) -> str:
-    """One line per instruction: number, opcode, job, tokens that are awaited, tokens that are given."""
+    """The setup, then per queue one line per instruction: opcode, job, tokens awaited, tokens given."""
     counts = ", ".join(f"{token.name} {count}" for token, count in program.first.items() if count)
-    slots = f"{program.slots} slots of spikes, {program.error_slots} of errors"
-    lines = [f" 0  setup        {counts}; {slots}"]
-    for n, word in enumerate(program.instructions, SETUP.words):
-        fields = INSTRUCTION.unpack([word])
-        opcode, job = Opcode(fields["opcode"]), fields["job"]
-        if opcode == Opcode.LOOP:
-            text = f"to {job}"
-        elif opcode in (Opcode.BARRIER, Opcode.HALT):
+    lines = [f"setup: {counts}; {program.slots} slots of spikes, {program.error_slots} of errors"]
+    for queue in QUEUES:
+        lines.append(f"{queue.name.lower()}:")
+        loop = [(opcode, job, "  each sample: ") for opcode, job in program.loop[queue]]
+        for opcode, job, when in loop + [(opcode, job, "  at the end:  ") for opcode, job in program.after[queue]]:
             text = ""
-        else:
-            wait, post = program.tokens[job]
-            text = f"job {job:2}  {_place(plan, job):16}"
-            if wait:
-                text += f"  wait {_tokens(wait)}"
-            if post:
-                text += f"  post {_tokens(post)}"
-        lines.append(f"{n:2}  {opcode.name.lower():12} {text}".rstrip())
+            if opcode in QUEUE_OF:
+                wait, post = program.tokens[job]
+                text = f"job {job:2}  {_place(plan, job):16}"
+                if wait:
+                    text += f"  wait {_tokens(wait)}"
+                if post:
+                    text += f"  post {_tokens(post)}"
+            lines.append(f"{when}{opcode.name.lower():12} {text}".rstrip())
     return "\n".join(lines)
 
 

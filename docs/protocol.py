@@ -5,7 +5,7 @@ from itertools import groupby
 from textwrap import wrap
 
 from hw.config import PRESETS, CoreConfig
-from hw.counters import COUNTED, MAGIC, REGISTERS, STATE
+from hw.counters import COUNTED, MAGIC, STATE, counted
 from hw.layouts import (
     ANSWER,
     COMMAND,
@@ -53,6 +53,7 @@ from hw.link.layouts import (
 )
 from hw.noc.flits import ROUTE_LAYOUT, Mode
 from hw.noc.rows import CREDITS
+from hw.sequencer import QUEUE_STATE
 from hw.spaces import space_bits
 
 _MODES = {
@@ -71,9 +72,11 @@ _OPCODES = {
     Opcode.LOSS: "a loss job: loss unit, neuron_grad unit",
     Opcode.REDUCE: "gradients, plus those of the replica before, to the next replica",
     Opcode.NOTIFY: "a token to other cores or the host tile; its value is the core's faults",
-    Opcode.LOOP: "next sample, next slots: back to instruction `job` until all samples are dispatched",
-    Opcode.BARRIER: "wait until every queue and engine is idle",
+    Opcode.LOOP: "next sample, next slots: back to word `job` of the program until all samples are dispatched",
+    Opcode.BARRIER: "wait until every queue has come here and every engine is idle",
     Opcode.HALT: "wait as BARRIER does and until every token has its first count, then tell the host",
+    Opcode.JUMP: "go on at word `job` of the program",
+    Opcode.ENTER: "go on at word `job`, behind the loop, if there are no samples",
 }
 _TOKENS = {
     Token.INPUT_READY0: ("host, or send of core 0 of the stage before", "forward",
@@ -250,6 +253,7 @@ def protocol() -> str:
     small = PRESETS["SMALL"]
     gradient = ", ".join(fault.name for fault in Fault if GRADIENT_FAULTS >> fault & 1)
     engines = [(f"`ENGINE.{name}`", meaning) for name, meaning in _COUNTERS.items()]
+    few = counted(CoreConfig(counters="few"))[1:]
     others = [name for name in COUNTED if name.split(".")[0] not in ("forward", "backward", "weight_grad")]
     shared = {
         code: queue for code, (queue, _) in QUEUE_OF.items() if code != queue
@@ -302,21 +306,20 @@ def protocol() -> str:
         f"The first {SETUP.words} words of the program memory are the setup:",
         "",
         *_fields(SETUP),
-        "Instructions follow, one word each:",
+        f"A JUMP for each of the {len(QUEUES)} queues follows, to the instructions of that queue, one word each:",
         "",
         *_fields(INSTRUCTION),
-        "The sequencer takes instructions in order and puts each into the queue of its engine "
-        f"({', '.join(queue.name.lower() for queue in QUEUES)}; "
-        f"{', '.join(f'{code.name} is in that of {queue.name.lower()}' for code, queue in shared.items())}).",
+        f"The queues are {', '.join(queue.name.lower() for queue in QUEUES)}; "
+        f"{', '.join(f'{code.name} is in that of {queue.name.lower()}' for code, queue in shared.items())}.",
         "A queue runs its instructions in order: it waits until every token in the job's `wait` has a count above 0,",
-        "takes one of each, runs the job, and gives one of each token in `post`. START with 0 samples skips all up to",
-        "LOOP.",
+        "takes one of each, runs the job, and gives one of each token in `post`. Every queue has the same BARRIERs and",
+        "ends with HALT.",
         "",
         *_table(("code", "opcode", "what it does"), _enum(Opcode, lambda code: (_OPCODES[code],))),
         "## Tokens",
         "",
         f"Counting semaphores of {TOKEN_BITS} bits; a token of another core counts as one of its own. Each has one",
-        "consumer, but UNIT_FREE, of which one queue takes one in a cycle. A stage has at most",
+        "consumer, but UNIT_FREE. A stage has at most",
         f"{FAN} cores; {NO_TOKEN} in a job's `token` stands for none.",
         "",
         *_table(("bit", "token", "given by", "taken by", "meaning"), _enum(Token, _TOKENS.get)),
@@ -332,13 +335,14 @@ def protocol() -> str:
         "",
         f"`magic` is {MAGIC:#010x} (\"TRID\"). `config` is the CRC-32 of the configuration's text, which the",
         "driver compares",
-        "with its own. `waiting.QUEUE` has a bit for each token that the queue waits for, `active` one for",
-        "each queue whose",
-        f"engine runs; above its {len(Token)} tokens, `waiting.QUEUE` has the number of the job that waits.",
+        "with its own. `queues0` and `queues1` have three queues each, "
+        f"{QUEUE_STATE.size} bits per queue: the job that waits or runs, whether it waits for tokens, whether it runs.",
         "Counters are 32 bits wide and wrap around; `cycles` counts while a program runs.",
         "",
-        *_table(("index", "register"), [(n, f"`{name}`") for n, name in enumerate(REGISTERS)][: len(STATE) + 1]),
-        f"Index {len(STATE) + 1} and on are the counters, in this order: for each engine (forward, backward,",
+        *_table(("index", "register"), [(n, f"`{name}`") for n, name in enumerate(STATE)]),
+        f"From index {len(STATE)} on, the count of each token; from {len(STATE) + len(Token)} on, the counters of the",
+        f"configuration: `cycles`, then, with few counters, {', '.join(f'`{name}`' for name in few)}; with all, "
+        "in this order, for each engine (forward, backward,",
         "weight_grad)",
         "",
         *_table(("counter", "what is counted"), engines),

@@ -11,7 +11,7 @@ from host.stage_plan import StagePlan
 from hw.chip import check_pair, mesh_for
 from hw.config import CoreConfig
 from hw.errors import TridentError
-from hw.layouts import JOB, NO_TOKEN, SLOT_BITS, Rows, Token
+from hw.layouts import JOB, NO_TOKEN, SLOT_BITS, Rows, Token, pack_tokens
 from hw.noc.config import MeshConfig
 from hw.noc.flits import ROUTE_LAYOUT, Mode
 from hw.noc.routing import multicast_table
@@ -179,7 +179,7 @@ class Plan:
         if number == self.plans[core].job("send") and (remote := self._remote(core)[1]):
             fields |= {"dst": fields.get("dst", 0) + remote["base"], "dst_slot": remote["dst_slot"]}
         wait, post = program.tokens[number]
-        return JOB.pack(**fields, wait=wait, post=post)
+        return JOB.pack(**fields, wait=pack_tokens(wait), post=pack_tokens(post))
 
     @cached_property
     def longest_job(self) -> int:

@@ -73,8 +73,8 @@ class CostModel:
 
     @cached_property
     def job_start(self) -> int:
-        """Cycles from the end of a job to the start of the next one in its queue."""
-        return 3 if self.cfg.prefetch_jobs else JOB.words + 5
+        """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
+        return 13 if self.cfg.prefetch_jobs else JOB.words + 15
 
     @cached_property
     def recurrence(self) -> int:
@@ -103,7 +103,7 @@ class CostModel:
 
     def _timing(self, engine: str) -> Timing:
         cfg = self.cfg
-        latency = cfg.mac_stages if engine == "backward" else cfg.add_stages
+        latency = cfg.mul_stages + cfg.add_stages if engine == "backward" else cfg.add_stages
         twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
         turns = (2 if engine == "forward" else 4) if twice else 1
         queue = 0 if engine == "weight_grad" else latency + 4

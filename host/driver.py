@@ -9,11 +9,11 @@ from host.compiler import Plan, unicast
 from host.packets import Packets, received
 from hw.chip import mesh_for
 from hw.config import CoreConfig
-from hw.counters import COUNTED, MAGIC, REGISTERS, STATE, config_digest
+from hw.counters import MAGIC, config_digest, counted, registers
 from hw.errors import TridentError
 from hw.layouts import QUEUES, Fault, Space, Token
 from hw.noc.config import MeshConfig
-from hw.sequencer import TOKENS
+from hw.sequencer import QUEUE_STATE
 from hw.spaces import space_bits
 
 QUIET = 20_000  # cycles in which nothing at all happens in a chip that is idle or stuck
@@ -107,26 +107,29 @@ class Driver:
         return np.concatenate(parts)
 
     def registers(self, core: int) -> dict[str, int]:
-        """All registers by name, see :data:`hw.counters.REGISTERS`."""
-        return dict(zip(REGISTERS, self.read(core, Space.REGISTERS, 0, len(REGISTERS))[:, 0].tolist(), strict=True))
+        """All registers by name, see :func:`hw.counters.registers`."""
+        names = registers(self.cfg)
+        return dict(zip(names, self.read(core, Space.REGISTERS, 0, len(names))[:, 0].tolist(), strict=True))
 
     def counters(self, core: int) -> dict[str, int]:
         """Cycles and all counters, each modulo 2**32."""
-        registers = self.registers(core)
-        return {name: registers[name] for name in ("cycles", *COUNTED)}
+        found = self.registers(core)
+        return {name: found[name] for name in counted(self.cfg)}
 
-    def waits(self, core: int) -> list[tuple[str, int, tuple[str, ...]]]:
-        """What a core waits for: queue, number of the job, tokens."""
-        state = dict(zip(STATE, self.read(core, Space.REGISTERS, 0, len(STATE))[:, 0].tolist(), strict=True))
-        result = []
-        for queue in QUEUES:
-            word = state[f"waiting.{queue.name.lower()}"]
-            missing = tuple(token.name for token in Token if word >> token & 1)
-            if missing:
-                result.append((queue.name.lower(), word >> TOKENS, missing))
-        return result
+    def _state(self, core: int) -> tuple[list[int], list[dict]]:
+        """The count of every token, and the state of every queue."""
+        found = self.registers(core)
+        counts = [found[f"token.{token.name.lower()}"] for token in Token]
+        size = QUEUE_STATE.size
+        queues = [found[f"queues{n // 3}"] >> size * (n % 3) & (1 << size) - 1 for n in range(len(QUEUES))]
+        return counts, [QUEUE_STATE.from_bits(bits) for bits in queues]
+
+    def waits(self, core: int) -> tuple[list[tuple[str, int]], list[int]]:
+        """The queues of a core that wait for tokens, each with the number of its job; and the count of every token."""
+        counts, queues = self._state(core)
+        named = zip(QUEUES, queues, strict=True)
+        return [(queue.name.lower(), state.job) for queue, state in named if state.blocked], counts
 
     def running(self, core: int) -> list[str]:
         """Queues whose engine runs."""
-        active = int(self.read(core, Space.REGISTERS, STATE.index("active"), 1)[0, 0])
-        return [queue.name.lower() for n, queue in enumerate(QUEUES) if active >> n & 1]
+        return [queue.name.lower() for queue, state in zip(QUEUES, self._state(core)[1], strict=True) if state.active]

@@ -3,7 +3,8 @@
 import numpy as np
 
 from hw.config import CoreConfig
-from hw.layouts import ANSWER, COMMAND, HEADER, PUT, TOKEN, Command, Packet, Space, Token
+from hw.errors import TridentError
+from hw.layouts import ANSWER, COMMAND, HEADER, PUT, SAMPLE_BITS, TOKEN, Command, Packet, Space, Token
 from hw.noc.config import MeshConfig
 from hw.noc.flits import Mode
 from hw.noc.packing import Packing
@@ -76,6 +77,9 @@ class Packets:
         return self.single(HEADER.pack(packet=Packet.START)[0] | route)
 
     def start(self, route: int, samples: int) -> np.ndarray:
+        """Run the program. Raises TridentError for more samples than a run takes."""
+        if samples >= 1 << SAMPLE_BITS:
+            raise TridentError(f"one run takes at most {(1 << SAMPLE_BITS) - 1} samples of a core, not {samples}")
         return self.pair(HEADER.pack(packet=Packet.START)[0] | route, samples)
 
     def put(self, route: int, address: int, spikes: np.ndarray) -> np.ndarray:

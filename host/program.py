@@ -1,31 +1,50 @@
 """The programs of a core: what its queues run for every sample and after a minibatch, and which tokens order that."""
 
 from host.stage_plan import StagePlan
-from hw.layouts import INSTRUCTION, SETUP, Opcode, Token
+from hw.layouts import INSTRUCTION, QUEUE_OF, QUEUES, SETUP, Opcode, Token
 
 
 class Program:
-    """One program: its words, and the tokens of every job that it runs."""
+    """One program: its words, and the tokens of every job that it runs.
+
+    Every queue has its own instructions, as pairs of opcode and job: ``loop``, those of every sample, then ``after``.
+    """
 
     def __init__(self, slots: int, error_slots: int, remote_slots: int):
         self.slots, self.error_slots, self.remote_slots = slots, error_slots, remote_slots
         self.first = dict.fromkeys(Token, 0)
-        self.instructions: list[int] = []
-        self.tokens: dict[int, tuple[int, int]] = {}
+        self.tokens: dict[int, tuple[tuple[Token, ...], tuple[Token, ...]]] = {}
+        self.loop: dict[Opcode, list[tuple[Opcode, int]]] = {queue: [] for queue in QUEUES}
+        self.after: dict[Opcode, list[tuple[Opcode, int]]] = {queue: [] for queue in QUEUES}
+        self._part = self.loop
 
     def run(self, opcode: Opcode, job: int, wait: tuple = (), post: tuple = ()):
-        """Append an instruction; a job has the same tokens wherever it is run."""
-        self.tokens[job] = tuple(sum(1 << token for token in set(tokens)) for tokens in (wait, post))
-        self.control(opcode, job)
+        """Append an instruction to its queue; a job has the same tokens wherever it is run."""
+        self.tokens[job] = tuple(tuple(sorted(set(tokens))) for tokens in (wait, post))
+        self._part[QUEUES[QUEUE_OF[opcode][0]]].append((opcode, job))
 
-    def control(self, opcode: Opcode, job: int = 0):
-        self.instructions += INSTRUCTION.pack(opcode=opcode, job=job)
+    def end_loop(self):
+        """What follows runs once, after the last sample."""
+        self._part = self.after
+
+    def together(self, opcode: Opcode):
+        """A BARRIER or HALT, which every queue comes to."""
+        for queue in QUEUES:
+            self._part[queue].append((opcode, 0))
 
     @property
     def words(self) -> list[int]:
         counts = {f"token{token.value}": count for token, count in self.first.items()}
         slots = {"slots": self.slots, "error_slots": self.error_slots, "remote_slots": self.remote_slots}
-        return SETUP.pack(**counts, **slots) + self.instructions
+        setup = SETUP.pack(**counts, **slots)
+        jumps, instructions = [], []
+        for queue in QUEUES:
+            begin = len(setup) + len(QUEUES) + len(instructions)
+            jumps.append((Opcode.JUMP, begin))
+            if loop := self.loop[queue]:
+                loop = [(Opcode.ENTER, begin + len(loop) + 2), *loop, (Opcode.LOOP, begin + 1)]
+            instructions += loop + self.after[queue]
+        return setup + [INSTRUCTION.pack(opcode=opcode, job=job)[0] for opcode, job in jumps + instructions]
 
 
 def inputs_ready(count: int) -> tuple[Token, ...]:
@@ -64,8 +83,8 @@ def inference(plan: StagePlan, remote_slots: int) -> Program:
     program = _begin(plan, remote_slots)
     _forward(program, plan, (Token.OUTPUT_READY,), (Token.INPUT_FREE,), (Token.SENT, Token.SLOT_FREE))
     program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
-    program.control(Opcode.LOOP, len(SETUP.rows))
-    program.control(Opcode.HALT)
+    program.end_loop()
+    program.together(Opcode.HALT)
     return program
 
 
@@ -103,11 +122,11 @@ def training(plan: StagePlan, remote_slots: int, replica: int, update: bool = Tr
         ready = Token.ERRORS_READY if n == count - 1 else Token.LOWER_READY
         program.run(Opcode.WEIGHT_GRAD, plan.job("weight_grad", n), (ready,), post)
     program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
-    program.control(Opcode.LOOP, len(SETUP.rows))
-    program.control(Opcode.BARRIER)
+    program.end_loop()
+    program.together(Opcode.BARRIER)
     if update:
         _update(program, plan, replica)
-    program.control(Opcode.HALT)
+    program.together(Opcode.HALT)
     return program
 
 

@@ -259,13 +259,15 @@ class ChipSession:
         reasons = []
         for core, place in enumerate(self.plan.placement):
             try:
-                waits = self.driver.waits(place)
+                waits, counts = self.driver.waits(place)
                 running = self.driver.running(place)
             except CoreStuck:
                 reasons.append(f"core {place} does not answer")
                 continue
-            for queue, job, tokens in waits:
+            for queue, job in waits:
                 what = self.plan.plans[core].describe_job(job)
+                wanted = self._programs[core].tokens[job][0]
+                tokens = [token.name for token in wanted if not counts[token]]
                 reasons.append(f"core {place}: {queue}, instruction {job} ({what}), waits for {' and '.join(tokens)}")
             if running:
                 reasons.append(f"core {place}: running {', '.join(running)}")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from host.compiler import Plan, wanted_slots
+from host.compiler import Plan
 from host.network import Network
 from host.partition import Partition
 from host.stage_plan import sequencer_needs
@@ -16,7 +16,6 @@ _LARGEST = {
     "error_words": 1 << 15,
     "jobs": 256,
     "program_words": 1024,
-    "queue_depth": 64,
 }
 
 
@@ -66,13 +65,11 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
 
 
 def fit_sequencer(partition: Partition, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
-    """``cfg`` with the tables and queues that the cores of ``partition`` need; memories stay as they are."""
+    """``cfg`` with the tables that the cores of ``partition`` need; memories stay as they are."""
     needed: dict[str, int] = {}
     for n, stage in enumerate(partition.stages):
         owners = partition.stages[n - 1].cores if n else 0
         own = sequencer_needs(len(stage.layers), owners)
-        # Forward runs ahead of the other engines by as many samples as there are slots
-        own["queue_depth"] = max(own["queue_depth"], wanted_slots(partition, n) * max(len(stage.layers), owners))
         needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
     largest = {name: size for name, size in _LARGEST.items() if name in needed and name not in fixed}
     return _grow(cfg, needed, largest)

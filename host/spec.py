@@ -25,7 +25,7 @@ from hw.noc.config import MeshConfig
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
-MEMORIES = frozenset({"weight_rows", "spike_words", "error_words", "jobs", "program_words", "queue_depth"})
+MEMORIES = frozenset({"weight_rows", "spike_words", "error_words", "jobs", "program_words"})
 # A sample of mnist takes 4 times the cycles of one of digits, and there are 3 times as many
 DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
 

@@ -17,12 +17,9 @@ SINGLE = ("send", "errors", "free", "ready", "reduce", "reduced", "vote")  # job
 
 
 def sequencer_needs(layers: int, owners: int = 0) -> dict[str, int]:
-    """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others.
-
-    Queues hold the instructions of two samples: those under way and those that the dispatcher is ahead.
-    """
+    """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others."""
     jobs = len(KINDS) * layers + len(SINGLE) + owners
-    return {"jobs": jobs, "program_words": 5 * layers + owners + 17, "queue_depth": 2 * max(layers, owners)}
+    return {"jobs": jobs, "program_words": 5 * layers + owners + 40}
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,17 @@ def engine_cycles(counters: dict[str, int]) -> dict[str, dict[str, int]]:
     cycles = counters["cycles"]
     engines = {}
     for name in ENGINES:
-        busy, draining, stalled, running = (
-            counters[f"{name}.{what}"] for what in ("issued", "drained", "stalled", "running")
-        )
+        stalled, running = counters.get(f"{name}.stalled", 0), counters[f"{name}.running"]
+        # A core with few counters has one column per engine as a rule: then every addition that starts is a useful one
+        busy = counters.get(f"{name}.issued", counters[f"{name}.useful"])
+        draining = counters.get(f"{name}.drained", 0)
         engines[name] = {
             "busy": busy, "draining": draining, "stalled": stalled,
             "searching": max(running - busy - draining - stalled, 0), "idle": max(cycles - running, 0),
         }  # fmt: skip
-    update = counters["update.running"]
-    engines["update"] = {"busy": update, "draining": 0, "stalled": 0, "searching": 0, "idle": max(cycles - update, 0)}
+    if update := counters.get("update.running"):
+        idle = max(cycles - update, 0)
+        engines["update"] = {"busy": update, "draining": 0, "stalled": 0, "searching": 0, "idle": idle}
     return engines
 
 

@@ -8,6 +8,7 @@ from hw.registry import EngineEntry, entry
 
 RESETS = ("hard", "soft")
 SURROGATES = ("rectangle", "triangle")
+COUNTERS = ("all", "few")
 
 NUMBER_BITS = 16  # a constant in a job, see hw.layouts.JOB
 
@@ -21,14 +22,13 @@ _LIMITS = {
     "accumulators": (1, 1024),
     "exp": (4, 8),
     "frac": (2, 15),
-    "add_stages": (1, 6),
+    "add_stages": (1, 7),
     "mul_stages": (1, 4),
     "weight_rows": (1, 1 << 16),
     "spike_words": (4, 1 << 15),
     "error_words": (2, 1 << 15),
     "jobs": (4, 256),
     "program_words": (8, 1024),
-    "queue_depth": (2, 64),
 }
 
 
@@ -53,8 +53,10 @@ class CoreConfig:
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
     error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
-    jobs, program_words, queue_depth: descriptors, instructions, and instructions waiting per engine.
+    jobs, program_words: descriptors, and instructions of all queues.
     prefetch_jobs: load an engine's next descriptor while it runs; costs registers.
+    counters: which counters there are, all or few.
+    short_paths: registers in an engine's pipeline that allow a faster clock, for a cycle between column vectors.
     forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.registry`.
     """
 
@@ -77,8 +79,9 @@ class CoreConfig:
     error_words: int = 512
     jobs: int = 64
     program_words: int = 64
-    queue_depth: int = 16
     prefetch_jobs: bool = True
+    counters: str = "all"
+    short_paths: bool = False
     forward_engine: str = "gated_add"
     backward_engine: str = "transposed"
     weight_grad_engine: str = "outer_product"
@@ -93,8 +96,9 @@ class CoreConfig:
                 f"a float of {self.exp} exponent and {self.frac} fraction bits has {self.width} bits with its sign, "
                 f"more than the {NUMBER_BITS} that a job's constants have"
             )
-        if not isinstance(self.prefetch_jobs, bool):
-            raise TridentError(f"prefetch_jobs must be true or false, not {self.prefetch_jobs!r}")
+        for name in ("prefetch_jobs", "short_paths"):
+            if not isinstance(getattr(self, name), bool):
+                raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
             if not _power_of_two(getattr(self, name)):
                 raise TridentError(f"{name} must be a power of two, not {getattr(self, name)}")
@@ -109,6 +113,8 @@ class CoreConfig:
             raise TridentError(f"reset must be one of {', '.join(RESETS)}, not {self.reset!r}")
         if self.surrogate not in SURROGATES:
             raise TridentError(f"surrogate must be one of {', '.join(SURROGATES)}, not {self.surrogate!r}")
+        if self.counters not in COUNTERS:
+            raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {self.counters!r}")
         if self.weight_rows % self.lanes:
             raise TridentError(f"weight_rows of {self.weight_rows} must be a multiple of lanes, which is {self.lanes}")
         needed = max(
@@ -181,8 +187,8 @@ class CoreConfig:
 
     @property
     def mac_stages(self) -> int:
-        """Latency of a multiply-add, in cycles."""
-        return self.mul_stages + self.add_stages
+        """Latency of the shared multiply-adder, in cycles."""
+        return self.mul_stages + self.add_stages + self.short_paths
 
     def entries_per_word(self, engine: str) -> int:
         """Accumulator entries that one gathered word takes per group of lanes."""
@@ -211,8 +217,9 @@ PRESETS = {
     ),
     "SMALL": CoreConfig(),
     "FPGA": CoreConfig(
-        lanes=1, timesteps=4, words=1, accumulators=64, mul_stages=3,
-        weight_rows=2048, spike_words=1024, error_words=256, jobs=32, prefetch_jobs=False,
+        lanes=1, timesteps=4, words=1, accumulators=32, add_stages=4, mul_stages=3,
+        weight_rows=2048, spike_words=1024, error_words=256, jobs=28, prefetch_jobs=False,
+        counters="few", short_paths=True,
     ),
     "WIDE": CoreConfig(
         lanes=16, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=4, accumulators=64,

@@ -1,12 +1,12 @@
 """One core: three engines, the units between them, their memories, the sequencer and the ends of the network."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.arith.mac import SharedMac
 from hw.config import CoreConfig
-from hw.counters import COUNTED, ENGINE_COUNTERS, Counters
+from hw.counters import COUNTED, ENGINE_COUNTERS, Counters, counted
 from hw.engines.loss import LossUnit
 from hw.engines.neuron import NeuronUnit
 from hw.engines.neuron_grad import NeuronGradUnit
@@ -280,13 +280,16 @@ class Core(wiring.Component):
             f"{name}.{counter}": getattr(engine.activity, field)
             for name, engine in engines.items() for counter, field in ENGINE_COUNTERS.items()
         }  # fmt: skip
-        if set(increments) != set(COUNTED):
+        increments["cycles"] = sequencer.running
+        if set(increments) != {"cycles", *COUNTED}:
             raise ValueError(f"counters and increments differ in {set(increments) ^ set(COUNTED)}")
-        m.d.comb += [counters.counted[name].eq(value) for name, value in increments.items()]
-        state = [faults.status, *sequencer.waiting, sequencer.active]
+        m.d.comb += [counters.counted[name].eq(increments[name]) for name in counted(self.cfg)]
+        state = [faults.status, *(Cat(sequencer.state[n : n + 3]) for n in range(0, len(QUEUES), 3))]
         m.d.comb += [register.eq(value) for register, value in zip(counters.state, state, strict=True)]
         m.d.comb += [
-            counters.running.eq(sequencer.running),
+            sequencer.asked.eq(counters.asked),
+            counters.told.eq(sequencer.told),
+            counters.read.eq(ejector.select[Space.REGISTERS]),
             counters.address.eq(ejector.address),
             ejector.rdata[Space.REGISTERS].eq(counters.rdata),
         ]

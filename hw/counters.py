@@ -3,13 +3,14 @@
 from dataclasses import replace
 from zlib import crc32
 
-from amaranth.hdl import Array, Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Array, Const, Module, Mux, Signal
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.layouts import QUEUES, WORD
+from hw.layouts import TOKEN_BITS, WORD, Token
 from hw.noc.config import MeshConfig
+from hw.skeleton.payloads import Payloads
 
 MAGIC = 0x54524944  # "TRID"
 
@@ -25,39 +26,54 @@ ENGINE_COUNTERS = {
     "skipped": "skipped",
 }
 
-# What is counted, besides cycles, with the width of one cycle's increment
-COUNTED = {
-    **{f"{engine}.{name}": 6 if name in ("useful", "skipped") else 1
-       for engine in ("forward", "backward", "weight_grad") for name in ENGINE_COUNTERS},
-    "update.running": 1,
-    "receive.running": 1,
-    "send.running": 1,
-    "reduce.running": 1,
-    "mac.neuron": 1,
-    "mac.neuron_grad": 1,
-    "mac.update": 1,
-    "spikes.reads": 2,
-    "spikes.writes": 1,
-    "masks.reads": 1,
-    "masks.writes": 1,
-    "errors.reads": 2,
-    "errors.writes": 1,
-    "error_masks.reads": 1,
-    "error_masks.writes": 1,
-    "gradients.reads": 1,
-    "gradients.writes": 1,
-    "momentum.reads": 1,
-    "momentum.writes": 1,
-    "weights.reads": 2,
-    "weights.writes": 1,
-    "noc.flits_in": 1,
-    "noc.flits_out": 1,
-}  # fmt: skip
+# What is counted while the core runs or not, but for cycles
+COUNTED = (
+    *(f"{engine}.{name}" for engine in ("forward", "backward", "weight_grad") for name in ENGINE_COUNTERS),
+    "update.running",
+    "receive.running",
+    "send.running",
+    "reduce.running",
+    "mac.neuron",
+    "mac.neuron_grad",
+    "mac.update",
+    *(f"{memory}.{access}"
+      for memory in ("spikes", "masks", "errors", "error_masks", "gradients", "momentum", "weights")
+      for access in ("reads", "writes")),
+    "noc.flits_in",
+    "noc.flits_out",
+)  # fmt: skip
 
-COUNTS = data.StructLayout(COUNTED)
+# With counters = "few"
+_FEW = (
+    *(f"{engine}.{name}" for engine in ("forward", "backward", "weight_grad") for name in ("running", "useful")),
+    "noc.flits_out",
+)  # fmt: skip
 
-STATE = ("magic", "config", "status", *(f"waiting.{queue.name.lower()}" for queue in QUEUES), "active")
-REGISTERS = (*STATE, "cycles", *COUNTED)
+# queues: the states of three queues in a word, see hw.sequencer.QUEUE_STATE
+STATE = ("magic", "config", "status", "queues0", "queues1")
+TOKEN_COUNTS = tuple(f"token.{token.name.lower()}" for token in Token)
+
+
+def counted(cfg: CoreConfig) -> tuple[str, ...]:
+    """The counters that a core of this configuration has, ``cycles`` first."""
+    return "cycles", *(COUNTED if cfg.counters == "all" else _FEW)
+
+
+def registers(cfg: CoreConfig) -> tuple[str, ...]:
+    """The registers of a core by index: its state, the counts of its tokens, its counters."""
+    return *STATE, *TOKEN_COUNTS, *counted(cfg)
+
+
+def increments(cfg: CoreConfig) -> data.StructLayout:
+    """How much each counter may grow in one cycle."""
+    wide = {"spikes.reads": 2, "errors.reads": 2, "weights.reads": 2}
+    for engine in ("forward", "backward", "weight_grad"):
+        payloads = Payloads(cfg, engine)
+        wide |= {
+            f"{engine}.useful": payloads.cols.bit_length(),
+            f"{engine}.skipped": payloads.vectors.bit_length(),
+        }
+    return data.StructLayout({name: wide.get(name, 1) for name in counted(cfg)})
 
 
 def config_digest(cfg: CoreConfig, mesh: MeshConfig) -> int:
@@ -66,36 +82,62 @@ def config_digest(cfg: CoreConfig, mesh: MeshConfig) -> int:
 
 
 class Counters(wiring.Component):
-    """A 32-bit counter per entry of :data:`COUNTED` (they wrap around), and the state registers, by index.
+    """A 32-bit counter per name of :func:`counted` (they wrap around), and the state registers, by index.
 
-    ``cycles`` counts while ``running``. Reading takes one cycle.
+    The counters lie in a small memory. Beside it, each has a few bits that gather what it grows by; one counter per
+    cycle has them added, all in turn. One that is read has its turn in that cycle, so what is read is exact. Reading
+    takes one cycle; after it, two cycles pass until the next.
 
     Members
     -------
-    running : In(1); counted : In, increments by name; state : In, the STATE words after
-        magic and config
-    address : In; rdata : Out(32)
+    counted : In, increments by name; state : In, the STATE words after magic and config
+    asked, told : the count of a token
+    read : In(1), ``address`` is read; rdata : Out(32), until the next read
     """
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
         self.cfg, self.mesh = cfg, mesh
         super().__init__({
-            "running": In(1),
-            "counted": In(COUNTS),
+            "counted": In(increments(cfg)),
             "state": In(WORD).array(len(STATE) - 2),
-            "address": In(range(len(REGISTERS))),
+            "asked": Out(range(len(Token))),
+            "told": In(TOKEN_BITS),
+            "read": In(1),
+            "address": In(range(len(registers(cfg)))),
             "rdata": Out(WORD),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        cycles = Signal(WORD)
-        m.d.sync += cycles.eq(cycles + self.running)
-        values = [Signal(WORD, name=name.replace(".", "_")) for name in COUNTED]
-        for value, name in zip(values, COUNTED, strict=True):
-            m.d.sync += value.eq(value + self.counted[name])
-        digest = config_digest(self.cfg, self.mesh)
-        words = [Signal(WORD, init=MAGIC, name="magic"), Signal(WORD, init=digest, name="config")]
-        m.d.sync += self.rdata.eq(Array([*words, *self.state, cycles, *values])[self.address])
+        shape = increments(self.cfg)
+        names = counted(self.cfg)
+        count = len(names)
+        m.submodules.totals = totals = memory.Memory(shape=WORD, depth=count, init=[])
+        total, sum_ = totals.read_port(domain="comb"), totals.write_port()
+        turn, at = Signal(range(count)), Signal(range(count))
+        token, counter = len(STATE), len(STATE) + len(Token)  # the first of each
+        asked = self.read & (self.address >= counter)
+        m.d.comb += [at.eq(Mux(asked, self.address - counter, turn)), self.asked.eq(self.address - token)]
+        with m.If(~asked):
+            m.d.sync += turn.eq(Mux(turn == count - 1, 0, turn + 1))
+        gathered = []
+        for n, name in enumerate(names):
+            most = (1 << shape[name].width) - 1
+            # Reads may take every third turn
+            bits = Signal(range((3 * count // 2 + 3) * most + 1), name=name.replace(".", "_"))
+            m.d.sync += bits.eq(Mux(at == n, 0, bits) + self.counted[name])
+            gathered.append(bits)
+        m.d.comb += [
+            total.addr.eq(at),
+            sum_.addr.eq(at),
+            sum_.data.eq(total.data + Array(gathered)[at]),
+            sum_.en.eq(1),
+        ]
+        words = [Const(MAGIC, WORD), Const(config_digest(self.cfg, self.mesh), WORD), *self.state]
+        with m.If(self.read):
+            m.d.sync += self.rdata.eq(Array(words)[self.address])
+            with m.If(self.address >= counter):
+                m.d.sync += self.rdata.eq(sum_.data)
+            with m.Elif(self.address >= token):
+                m.d.sync += self.rdata.eq(self.told)
         return m
-

@@ -119,11 +119,12 @@ JOB = WordLayout("job", [
      Field("take", 1, "rows that come in are added: backward, reduce"),
      Field("away", 1, "rows leave the core: backward, reduce"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories")],
-    [Field("wait", 22, "tokens taken before the start, one bit each")],
-    [Field("post", 22, "tokens given at the end, one bit each")],
+    [Field("wait", 30, "tokens taken before the start, see pack_tokens")],
+    [Field("post", 30, "tokens given at the end")],
 ])  # fmt: skip
 
 
+SAMPLE_BITS = 16  # samples of one run, at most 65,535
 SLOT_BITS = 4  # samples whose spikes are in memory at once, at most 15
 ERROR_SLOTS = 2
 FAN = 4  # cores that one stage may have: each has a token of its own
@@ -141,9 +142,11 @@ class Opcode(IntEnum):
     LOSS = 6  # runs in receive's queue
     REDUCE = 7  # gradients from replica to replica; runs in update's queue
     NOTIFY = 8  # a token to other cores or the host; runs in update's queue
-    LOOP = 9  # next sample: back to instruction `job` until all samples are dispatched
-    BARRIER = 10  # wait until every queue and engine is idle
+    LOOP = 9  # next sample: back to word `job` of the program until all samples are dispatched
+    BARRIER = 10  # wait until every queue has come here and every engine is idle
     HALT = 11  # wait as BARRIER does and until every token is back, then tell the host
+    JUMP = 12  # go on at word `job` of the program
+    ENTER = 13  # go on at word `job` if there are no samples
 
 
 QUEUES = (Opcode.FORWARD, Opcode.BACKWARD, Opcode.WEIGHT_GRAD, Opcode.UPDATE, Opcode.RECEIVE, Opcode.SEND)
@@ -184,15 +187,31 @@ class Token(IntEnum):
     GO = 21  # host tile -> update: every core has its gradients; the value says whether one has overflowed
 
 
-TOKEN_BITS = 4
-NO_TOKEN = 31  # for a send that gives none
+TOKEN_BITS = 4  # of a count
+TOKEN_NUMBER_BITS = 5
+TOKEN_LIST = 6  # tokens in a list
+NO_TOKEN = 31  # ends a list; for a send that gives none
+
+
+def pack_tokens(tokens: tuple[Token, ...]) -> int:
+    """A list of tokens as 30 bits, five for each, the first lowest. Raises TridentError for more than six."""
+    if len(tokens) > TOKEN_LIST:
+        raise TridentError(f"a job waits for or gives at most {TOKEN_LIST} tokens, not {len(tokens)}")
+    places = [*tokens, *[NO_TOKEN] * (TOKEN_LIST - len(tokens))]
+    return sum(token << TOKEN_NUMBER_BITS * n for n, token in enumerate(places))
+
+
+def unpack_tokens(bits: int) -> tuple[Token, ...]:
+    """The tokens of a packed list."""
+    numbers = [bits >> TOKEN_NUMBER_BITS * n & (1 << TOKEN_NUMBER_BITS) - 1 for n in range(TOKEN_LIST)]
+    return tuple(Token(number) for number in numbers[: (*numbers, NO_TOKEN).index(NO_TOKEN)])
 
 INSTRUCTION = WordLayout("instruction", [[
     Field("opcode", 4, "what to do, see Opcode"),
-    Field("job", 8, "job number, or the target of LOOP"),
+    Field("job", 10, "job number, or the target of LOOP, JUMP and ENTER"),
 ]])  # fmt: skip
 
-# The first words of a program
+# The first words of a program; a JUMP for each queue follows
 SETUP = WordLayout("setup", [
     *([Field(f"token{n}", TOKEN_BITS, "first count of a token") for n in range(first, first + 8)]
       for first in (0, 8)),

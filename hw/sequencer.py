@@ -1,18 +1,35 @@
-"""The sequencer: one program for the core, a queue per engine, tokens between them."""
+"""The sequencer: a thread of instructions per queue, tokens between them."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
-from amaranth.lib import data, fifo, memory, stream, wiring
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.layouts import INSTRUCTION, JOB, QUEUE_OF, QUEUES, SETUP, SLOT_BITS, TOKEN_BITS, WORD, Opcode, Token
+from hw.layouts import (
+    INSTRUCTION,
+    JOB,
+    NO_TOKEN,
+    QUEUE_OF,
+    QUEUES,
+    SAMPLE_BITS,
+    SETUP,
+    SLOT_BITS,
+    TOKEN_BITS,
+    TOKEN_LIST,
+    TOKEN_NUMBER_BITS,
+    WORD,
+    Opcode,
+)
+from hw.skeleton.onehot import bit_number, lowest_bit
+from hw.tokens import TOKENS, TokenCounters
 
-TOKENS = len(Token)
 SLOTS = data.StructLayout({"spikes": SLOT_BITS, "errors": 1, "remote": SLOT_BITS})
-ENTRY = data.StructLayout({"kind": 2, "slots": SLOTS, "job": 8})
 JOB_INDEX_BITS = (JOB.words - 1).bit_length()
-WAITING = data.StructLayout({"tokens": TOKENS, "job": 8})
+FIELDS = JOB.words - 2  # words that units see; the last two say which tokens the job waits for and gives
+WAIT, POST = (Const(JOB.words - n, JOB_INDEX_BITS) for n in (2, 1))  # places of those two
+LAST = 8 * (SETUP.words - 1)  # counts for which the words of the setup before the last have room
 ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
+QUEUE_STATE = data.StructLayout({"job": 8, "blocked": 1, "active": 1})
 
 # Which slot the pointers of a job (src, aux, dst) belong to, where it is not that of the spikes
 _POINTERS = {
@@ -24,102 +41,20 @@ _POINTERS = {
 }
 
 
-class Launcher(wiring.Component):
-    """Run the instructions of one queue in order: load the job, take the tokens, start, wait, give tokens.
-
-    With ``prefetch`` a job is loaded while the one before it runs, and 3 cycles pass from the end of a job to the start
-    of the next; without, a job has one set of registers, and ``JOB.words + 5`` cycles pass.
-
-    Members
-    -------
-    i : stream of queue entries
-    load, loading : Out, asks for a job's words, and the entry whose job it is
-    load_valid, load_last, load_word : In, the words, pointers moved to their slots
-    available : In, tokens that can be taken; take, post : Out, tokens taken and given in this cycle
-    job, number, slot, kind : Out, the job that runs, its number, the sample's slot of spikes, which of the queue's
-        operations it is
-    start : Out(1), a pulse; busy : In(1), from the cycle after ``start`` until the engine is done
-    idle : Out(1); waiting : Out, tokens that are awaited and missing; running : Out(1)
-    """
-
-    def __init__(self, prefetch: bool):
-        self.prefetch = prefetch
-        super().__init__({
-            "i": In(stream.Signature(ENTRY)),
-            "load": Out(1),
-            "loading": Out(ENTRY),
-            "load_valid": In(1),
-            "load_last": In(1),
-            "load_word": In(WORD),
-            "available": In(TOKENS),
-            "take": Out(TOKENS),
-            "post": Out(TOKENS),
-            "job": Out(JOB.shape()),
-            "number": Out(8),
-            "slot": Out(SLOT_BITS),
-            "kind": Out(2),
-            "start": Out(1),
-            "busy": In(1),
-            "idle": Out(1),
-            "waiting": Out(TOKENS),
-            "running": Out(1),
-        })  # fmt: skip
-
-    def elaborate(self, platform):
-        m = Module()
-        # What is being loaded, and what runs; one and the same without prefetch
-        loaded, running = Signal(ENTRY), Signal(ENTRY)
-        loaded_words = [Signal(WORD, name=f"loaded{n}") for n in range(JOB.words)]
-        words = [Signal(WORD, name=f"job{n}") for n in range(JOB.words)] if self.prefetch else loaded_words
-        busy = Signal()
-        starting = Signal()
-        wanted = JOB.shape()(Cat(loaded_words)).wait
-        missing = wanted & ~self.available
-        m.d.comb += [
-            self.job.eq(Cat(words)),
-            self.loading.eq(loaded),
-            self.number.eq(running.job),
-            self.slot.eq(running.slots.spikes),
-            self.kind.eq(running.kind),
-            self.running.eq(busy),
-            self.post.eq(Mux(busy & ~self.busy, self.job.post, 0)),
-            self.start.eq(starting),
-        ]
-        with m.If(self.load_valid):  # words come in order and move down to their places
-            m.d.sync += Cat(loaded_words).eq(Cat(*loaded_words[1:], self.load_word))
-        with m.FSM():
-            with m.State("EMPTY"):
-                may = 1 if self.prefetch else ~busy & ~starting
-                m.d.comb += [self.i.ready.eq(may), self.idle.eq(~self.i.valid & ~busy & ~starting)]
-                with m.If(self.i.valid & may):
-                    m.d.sync += loaded.eq(self.i.payload)
-                    m.next = "LOAD"
-            with m.State("LOAD"):
-                m.d.comb += self.load.eq(1)
-                with m.If(self.load_valid & self.load_last):
-                    m.next = "FULL"
-            with m.State("FULL"):
-                with m.If(~busy & ~starting):
-                    m.d.comb += self.waiting.eq(missing)
-                    with m.If(~missing.any()):
-                        m.d.comb += self.take.eq(wanted)
-                        m.d.sync += [starting.eq(1), running.eq(loaded)]
-                        if self.prefetch:
-                            m.d.sync += [word.eq(new) for word, new in zip(words, loaded_words, strict=True)]
-                        m.next = "EMPTY"
-        # The engine sees its job a cycle before the start
-        with m.If(starting):
-            m.d.sync += [starting.eq(0), busy.eq(1)]
-        with m.If(busy & ~self.busy):
-            m.d.sync += busy.eq(0)
-        return m
-
-
 class Sequencer(wiring.Component):
-    """Fetch the program's instructions in order and put each into its engine's queue.
+    """Six threads, one per queue, that take turns: each runs its own instructions, one job at a time.
 
-    The program's first words are its :data:`hw.layouts.SETUP`; instructions follow. LOOP goes back until every sample
-    has been dispatched, and moves on to the next slot of each kind, so that consecutive samples use different memory.
+    A program is its :data:`hw.layouts.SETUP`, then one JUMP per queue to the queue's first instruction. LOOP goes back
+    until every sample has been dispatched, and moves on to the next slot of each kind, so that consecutive samples use
+    different memory; ENTER passes the loop by if there are no samples. Every queue comes to the same BARRIERs and to
+    HALT; they go on when all have come.
+
+    A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
+    take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
+    gets no turn until some token is given. From a job's end to the next one's start ``JOB.words + 13`` cycles,
+    and one for each token that is given and two for each that is taken; with ``prefetch_jobs``, where the words of the
+    next job are loaded while the job runs, 10 and those; more when other queues have their turn.
+
     ``arm`` sets the tokens to their first counts; a program that ends leaves them so, because HALT waits for that. A
     token that comes from another core before ``start`` is kept.
 
@@ -128,11 +63,14 @@ class Sequencer(wiring.Component):
     arming : Out(1), tokens are being set: ``start`` must wait
     arm, start : In(1), pulses, the latter with the number of ``samples``; running : Out(1); halted : Out(1), a pulse
     given, given_en : In, a token from another core
-    job, number, slot, kind, go, busy : per queue, see :class:`Launcher`
+    job, number, slot, kind : Out, per queue the job that runs, its number, its sample's slot of spikes, which of the
+        queue's operations it is; go : Out, a pulse, the job is there a cycle before
+    busy : In, per queue, from the cycle after ``go`` until the engine is done
     slots : Out, slots of spikes
-    waiting : Out, per queue the tokens that are missing and the job that they are missing for
+    asked, told : the count of a token, for the host
+    state : Out, per queue its job, whether it waits for tokens, whether it runs
     active : Out, queues whose engine runs
-    program_*, jobs_* : host ports of the two memories
+    program_*, jobs_* : host ports; both are one memory
     """
 
     def __init__(self, cfg: CoreConfig):
@@ -144,7 +82,7 @@ class Sequencer(wiring.Component):
             "arm": In(1),
             "arming": Out(1),
             "start": In(1),
-            "samples": In(WORD),
+            "samples": In(SAMPLE_BITS),
             "running": Out(1),
             "halted": Out(1),
             "given": In(range(TOKENS)),
@@ -153,10 +91,12 @@ class Sequencer(wiring.Component):
             "number": Out(8).array(queues),
             "slot": Out(SLOT_BITS).array(queues),
             "kind": Out(2).array(queues),
-            "slots": Out(SLOT_BITS),
             "go": Out(1).array(queues),
             "busy": In(1).array(queues),
-            "waiting": Out(WAITING).array(queues),
+            "slots": Out(SLOT_BITS),
+            "asked": In(range(TOKENS)),
+            "told": Out(TOKEN_BITS),
+            "state": Out(QUEUE_STATE).array(queues),
             "active": Out(queues),
             "program_write": In(1),
             "program_address": In(self.program_bits),
@@ -167,182 +107,268 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg = self.cfg
-        m.submodules.program = program = memory.Memory(shape=WORD, depth=cfg.program_words, init=[])
-        m.submodules.jobs = jobs = memory.Memory(shape=WORD, depth=cfg.jobs << JOB_INDEX_BITS, init=[])
-        fetch, store = program.read_port(), program.write_port()
-        load, store_job = jobs.read_port(), jobs.write_port()
+        cfg, queues, prefetch = self.cfg, len(QUEUES), self.cfg.prefetch_jobs
+        first = cfg.jobs << JOB_INDEX_BITS  # of the program's words
+        m.submodules.words = words = memory.Memory(shape=WORD, depth=first + cfg.program_words, init=[])
+        read, write = words.read_port(), words.write_port()
         m.d.comb += [
-            store.addr.eq(self.program_address),
-            store.data.eq(self.host_wdata),
-            store.en.eq(self.program_write),
-            store_job.addr.eq(self.jobs_address),
-            store_job.data.eq(self.host_wdata),
-            store_job.en.eq(self.jobs_write),
+            write.en.eq(self.program_write | self.jobs_write),
+            write.addr.eq(Mux(self.program_write, first + self.program_address, self.jobs_address)),
+            write.data.eq(self.host_wdata),
+        ]
+        m.submodules.tokens = tokens = TokenCounters()
+        step = Signal(range(LAST + 1))  # in a list of tokens, or through all of them
+        word = Signal(WORD)  # what was read, a cycle later: a block RAM's output is late
+        m.d.sync += word.eq(read.data)
+        token = word.word_select(step[:3], TOKEN_NUMBER_BITS)
+        end = (step == TOKEN_LIST) | (token == NO_TOKEN)  # of the list
+        free = ~self.given_en  # the counts are
+        m.d.comb += [
+            tokens.given.eq(self.given),
+            tokens.given_en.eq(self.given_en),
+            tokens.token.eq(token),
+            tokens.value.eq(word.word_select(step[:3], TOKEN_BITS)),
+            tokens.asked.eq(self.asked),
+            self.told.eq(tokens.told),
         ]
 
-        launchers, queues = [], []
-        for n, opcode in enumerate(QUEUES):
-            name = opcode.name.lower()
-            m.submodules[f"{name}_queue"] = queue = fifo.SyncFIFO(width=ENTRY.size, depth=cfg.queue_depth)
-            m.submodules[f"{name}_launcher"] = launcher = Launcher(cfg.prefetch_jobs)
-            m.d.comb += [
-                launcher.i.payload.eq(queue.r_data),
-                launcher.i.valid.eq(queue.r_rdy),
-                queue.r_en.eq(launcher.i.ready),
-                self.job[n].eq(launcher.job),
-                self.number[n].eq(launcher.number),
-                self.slot[n].eq(launcher.slot),
-                self.kind[n].eq(launcher.kind),
-                self.go[n].eq(launcher.start),
-                launcher.busy.eq(self.busy[n]),
-                self.waiting[n].tokens.eq(launcher.waiting),
-                self.waiting[n].job.eq(launcher.loading.job),
-                self.active[n].eq(launcher.running),
-            ]
-            launchers.append(launcher)
-            queues.append(queue)
-        quiet = Cat(launcher.idle for launcher in launchers).all()
-
-        # One launcher at a time gets its job's words; a pointer is moved to its sample's slot on the way
-        owner = Signal(range(len(launchers)))
-        loading = Signal()
-        index = Signal(range(JOB.words + 1))
-        valid, last = Signal(), Signal()
-        pointer = Signal(range(JOB.words))
-        entry = Signal(ENTRY)
-        slot = Signal(SLOT_BITS)
-        step, word = Signal(ADDRESS), Signal(WORD)
+        # What each queue does
+        active, full, blocked, stopped = (Signal(queues, name=n) for n in ("active", "full", "blocked", "stopped"))
+        waiting = [Signal(self.job_bits, name=f"waiting{n}") for n in range(queues)]  # the job that is to start
+        kinds = [Signal(2, name=f"kind{n}") for n in range(queues)]
+        busy = Cat(self.busy)
+        ended, ready, room = Signal(queues), Signal(queues), Signal(queues)
         m.d.comb += [
-            entry.eq(Array(launcher.loading for launcher in launchers)[owner]),
-            load.addr.eq(Cat(index[:JOB_INDEX_BITS], entry.job[: self.job_bits])),
-            load.en.eq(loading),
-            slot.eq(entry.slots.spikes),
-            word.eq(load.data),
-            step.eq(load.data[ADDRESS:] * slot),
+            self.active.eq(active),
+            ended.eq(active & ~busy),
+            ready.eq(full & ~active & ~blocked),
+            room.eq(~full & ~stopped if prefetch else ~full & ~stopped & ~active),
         ]
-        for (queue, place), kind in _POINTERS.items():
-            with m.If((owner == queue) & (pointer == place)):
-                m.d.comb += slot.eq(entry.slots[kind])
-        with m.If(pointer < 3):
-            m.d.comb += word[:ADDRESS].eq(load.data[:ADDRESS] + step)
-        m.d.sync += [valid.eq(loading & (index != JOB.words)), last.eq(index == JOB.words - 1), pointer.eq(index)]
-        with m.If(~loading):
-            for n, launcher in reversed(list(enumerate(launchers))):
-                with m.If(launcher.load):
-                    m.d.sync += [owner.eq(n), loading.eq(1), index.eq(0)]
-        with m.Elif(index == JOB.words):
-            m.d.sync += loading.eq(0)
-        with m.Else():
-            m.d.sync += index.eq(index + 1)
-        for n, launcher in enumerate(launchers):
+        for n in range(queues):
             m.d.comb += [
-                launcher.load_valid.eq(valid & (owner == n)),
-                launcher.load_last.eq(last),
-                launcher.load_word.eq(word),
+                self.state[n].job.eq(waiting[n]),
+                self.state[n].blocked.eq(full[n] & blocked[n]),
+                self.state[n].active.eq(active[n]),
             ]
 
-        # Tokens, and whether all have their first counts
-        setup = SETUP.shape()
-        first = Signal(setup)  # shifted in as it is read
-        counts = [Signal(TOKEN_BITS, name=f"token_{token.name.lower()}") for token in Token]
-        setting, changing = Signal(), Signal()
-        posted = [launcher.post for launcher in launchers]
-        m.d.comb += changing.eq(
-            setting | self.given_en | Cat(Cat(launcher.post, launcher.take).any() for launcher in launchers).any()
-        )
-        with m.If(changing):  # which is seldom: the counters need not be looked at otherwise
-            for token, count in zip(Token, counts, strict=True):
-                given = sum(post[token] for post in posted) + (self.given_en & (self.given == token))
-                taken = Cat(launcher.take[token] for launcher in launchers).any()
-                with m.If(setting):
-                    m.d.sync += count.eq(first[f"token{token.value}"])
-                with m.Else():
-                    m.d.sync += count.eq(count + given - taken)
-        for n, launcher in enumerate(launchers):
-            m.d.comb += launcher.available.eq(Cat(count.any() for count in counts))
-            # Of the two queues that take it, one does in a cycle: the unit is never two's
-            taken = Cat(other.take[Token.UNIT_FREE] for other in launchers[:n]).any() if n else 0
-            with m.If(taken):
-                m.d.comb += launcher.available[Token.UNIT_FREE].eq(0)
-        settled = Signal()
-
-        # Dispatch
-        counter = Signal(self.program_bits)
-        left = Signal(WORD)
-        skipping = Signal()  # no samples: only what follows the loop
-        slots = Signal(SLOTS)
-        instruction = Signal(INSTRUCTION.shape())
-        new = Signal(ENTRY)
-        queue_of = Array(QUEUE_OF.get(code, (0, 0))[0] for code in range(1 << len(instruction.opcode)))
+        # The thread whose turn it is
+        owner = Signal(range(queues))
+        here = Signal(queues)  # its bit
+        thread = data.StructLayout({"counter": self.program_bits, "slots": SLOTS, "left": SAMPLE_BITS})
+        m.submodules.threads = threads = memory.Memory(shape=thread, depth=queues, init=[])
+        now, then = threads.read_port(domain="comb"), threads.write_port()
+        m.d.comb += [
+            here.eq(1 << owner),
+            now.addr.eq(owner),
+            then.addr.eq(owner),
+            then.data.eq(now.data),
+            then.data.counter.eq(now.data.counter + 1),
+        ]
+        instruction = INSTRUCTION.shape()(word)
         kind_of = Array(QUEUE_OF.get(code, (0, 0))[1] for code in range(1 << len(instruction.opcode)))
-        target = Signal(range(len(QUEUES)))
-        m.d.comb += [
-            fetch.addr.eq(counter),
-            instruction.eq(fetch.data),
-            target.eq(queue_of[instruction.opcode]),
-            new.kind.eq(kind_of[instruction.opcode]),
-            new.slots.eq(slots),
-            new.job.eq(instruction.job),
-            self.slots.eq(first.slots),
-        ]
-        room = Array(queue.w_rdy for queue in queues)[target]
-        for queue in queues:
-            m.d.comb += queue.w_data.eq(new)
+        slots = Signal(data.StructLayout({"slots": SLOT_BITS, "error_slots": 2, "remote_slots": SLOT_BITS}))
+        m.d.comb += self.slots.eq(slots.slots)
+        following = Signal(SLOTS)
+        for name, count in (("spikes", "slots"), ("errors", "error_slots"), ("remote", "remote_slots")):
+            slot = now.data.slots[name]
+            m.d.comb += following[name].eq(Mux(slot + 1 == slots[count], 0, slot + 1))
+        halting = Signal()
+        samples = Signal(SAMPLE_BITS)
 
-        def following(slot, count):
-            return Mux(slot + 1 == count, 0, slot + 1)
+        # The job that is being loaded
+        index = Signal(range(JOB.words + 2))
+        loading = Signal()
+        waiting_here = Array(waiting)[owner]
+        number_here = Array(self.number)[owner][: self.job_bits] if prefetch else waiting_here
+        copy = self._load(m, word, now.data.slots, here, loading, index)
+        m.d.comb += read.en.eq(0)
+        m.d.sync += loading.eq(0)
+        if not prefetch:
+            m.d.comb += [self.number[n].eq(waiting[n]) for n in range(queues)]
+            m.d.comb += [self.kind[n].eq(kinds[n]) for n in range(queues)]
+
 
         with m.FSM():
             with m.State("IDLE"):
-                m.d.sync += counter.eq(0)
+                m.d.sync += [step.eq(0), owner.eq(0)]
                 with m.If(self.start):
-                    m.d.sync += [left.eq(self.samples), slots.eq(0), self.running.eq(1), counter.eq(SETUP.words)]
-                    m.d.sync += skipping.eq(self.samples == 0)
-                    m.next = "FETCH"
+                    m.d.sync += [self.running.eq(1), samples.eq(self.samples)]
+                    m.next = "BEGIN"
                 with m.Elif(self.arm):
-                    m.d.sync += counter.eq(1)
-                    m.next = "SETUP"
-            with m.State("SETUP"):
+                    m.next = "ARM"
+            with m.State("ARM"):  # a word of the setup has eight counts
+                m.d.comb += [self.arming.eq(1), read.addr.eq(first + step[3:]), read.en.eq(1)]
+                m.next = "ARMING"
+            with m.State("ARMING"):
                 m.d.comb += self.arming.eq(1)
-                m.d.sync += [counter.eq(counter + 1), first.eq(Cat(first.as_value()[WORD:], fetch.data))]
-                with m.If(counter == SETUP.words):
-                    m.next = "SET"
-            with m.State("SET"):
-                m.d.comb += [self.arming.eq(1), setting.eq(1)]
-                m.next = "IDLE"
+                m.next = "ARMED"
+            with m.State("ARMED"):
+                m.d.comb += [self.arming.eq(1), tokens.token.eq(step), tokens.set.eq(step < TOKENS)]
+                with m.If(free):
+                    m.d.sync += step.eq(step + 1)
+                    m.next = "ARM"
+                    with m.If(step == LAST):
+                        m.d.sync += slots.eq(word)
+                        m.next = "IDLE"
+            with m.State("BEGIN"):  # every thread at its JUMP
+                m.d.comb += [
+                    then.en.eq(1),
+                    then.data.counter.eq(SETUP.words + owner),
+                    then.data.slots.eq(0),
+                    then.data.left.eq(samples),
+                ]
+                m.d.sync += owner.eq(owner + 1)
+                with m.If(owner == queues - 1):
+                    m.next = "PICK"
+            with m.State("PICK"):
+                chosen = Signal(queues)
+                m.d.comb += chosen.eq(Mux(ended.any(), ended, Mux(ready.any(), ready, room)))
+                m.d.sync += owner.eq(bit_number(lowest_bit(chosen)))
+                with m.If(ended.any()):
+                    m.next = "POST"
+                with m.Elif(ready.any()):
+                    m.next = "WAIT"
+                with m.Elif(room.any()):
+                    m.next = "FETCH"
+                with m.Elif(stopped.all() & ~active.any() & ~full.any()):
+                    m.d.sync += stopped.eq(0)
+                    with m.If(halting):
+                        m.next = "SETTLE"
+            with m.State("POST"):
+                m.d.comb += [read.addr.eq(Cat(POST, number_here)), read.en.eq(1)]
+                m.next = "POSTING"
+            with m.State("POSTING"):
+                m.next = "POSTED"
+            with m.State("POSTED"):
+                with m.If(free):
+                    m.d.comb += tokens.add.eq(~end)
+                    m.d.sync += step.eq(step + 1)
+                    with m.If(end):
+                        m.d.sync += [active.eq(active & ~here), step.eq(0)]
+                        m.next = "PICK" if prefetch else "FETCH"
+                        if not prefetch:
+                            with m.If((stopped & here).any()):
+                                m.next = "PICK"
             with m.State("FETCH"):
-                with m.If(quiet):
-                    same = (count == first[f"token{token.value}"] for token, count in zip(Token, counts, strict=True))
-                    m.d.sync += settled.eq(Cat(same).all())
-                with m.Else():
-                    m.d.sync += settled.eq(0)
-                m.next = "DISPATCH"
-            with m.State("DISPATCH"):
+                m.d.comb += [read.addr.eq(first + now.data.counter), read.en.eq(1)]
+                m.next = "FETCHING"
+            with m.State("FETCHING"):
+                m.next = "DECODE"
+            with m.State("DECODE"):
+                m.d.comb += then.en.eq(1)
                 m.next = "FETCH"
-                with m.If(skipping):
-                    m.d.sync += [counter.eq(counter + 1), skipping.eq(instruction.opcode != Opcode.LOOP)]
-                with m.Else():
-                    with m.Switch(instruction.opcode):
-                        with m.Case(Opcode.LOOP):
-                            m.d.sync += [
-                                left.eq(left - 1),
-                                slots.spikes.eq(following(slots.spikes, first.slots)),
-                                slots.errors.eq(following(slots.errors, first.error_slots)),
-                                slots.remote.eq(following(slots.remote, first.remote_slots)),
-                                counter.eq(Mux(left == 1, counter + 1, instruction.job)),
-                            ]
-                        with m.Case(Opcode.BARRIER):
-                            with m.If(quiet):
-                                m.d.sync += counter.eq(counter + 1)
-                        with m.Case(Opcode.HALT):
-                            with m.If(quiet & settled):
-                                m.d.comb += self.halted.eq(1)
-                                m.d.sync += self.running.eq(0)
-                                m.next = "IDLE"
-                        with m.Default():
-                            for n, queue in enumerate(queues):
-                                m.d.comb += queue.w_en.eq(room & (target == n))
-                            with m.If(room):
-                                m.d.sync += counter.eq(counter + 1)
+                with m.Switch(instruction.opcode):
+                    with m.Case(Opcode.JUMP):
+                        m.d.comb += then.data.counter.eq(instruction.job)
+                    with m.Case(Opcode.ENTER):
+                        with m.If(now.data.left == 0):
+                            m.d.comb += then.data.counter.eq(instruction.job)
+                    with m.Case(Opcode.LOOP):
+                        m.d.comb += [then.data.left.eq(now.data.left - 1), then.data.slots.eq(following)]
+                        with m.If(now.data.left != 1):
+                            m.d.comb += then.data.counter.eq(instruction.job)
+                    with m.Case(Opcode.BARRIER, Opcode.HALT):
+                        m.d.sync += [stopped.eq(stopped | here), halting.eq(instruction.opcode == Opcode.HALT)]
+                        m.next = "PICK"
+                    with m.Default():
+                        m.d.sync += full.eq(full | here)
+                        for n in range(queues):
+                            with m.If(here[n]):
+                                m.d.sync += [waiting[n].eq(instruction.job), kinds[n].eq(kind_of[instruction.opcode])]
+                        m.next = "LOAD" if prefetch else "WAIT"
+                m.d.sync += index.eq(0)
+            with m.State("WAIT"):
+                m.d.comb += [read.addr.eq(Cat(WAIT, waiting_here)), read.en.eq(1)]
+                m.d.sync += index.eq(0)
+                m.next = "WAITING"
+            with m.State("WAITING"):
+                m.next = "LOOK"
+            with m.State("LOOK"):
+                with m.If(free):
+                    m.d.sync += step.eq(step + 1)
+                    with m.If(end):
+                        m.d.sync += step.eq(0)
+                        m.next = "TAKE"
+                    with m.Elif(tokens.count == 0):
+                        m.d.sync += [blocked.eq(blocked | here), step.eq(0)]
+                        m.next = "PICK"
+            with m.State("TAKE"):
+                with m.If(free):
+                    m.d.comb += tokens.take.eq(~end)
+                    m.d.sync += step.eq(step + 1)
+                    with m.If(end):
+                        m.d.sync += [full.eq(full & ~here), step.eq(0)]
+                        for n in range(queues) if prefetch else ():
+                            with m.If(here[n]):
+                                m.d.sync += [
+                                    *copy[n], self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n]),
+                                ]  # fmt: skip
+                        m.next = "START" if prefetch else "LOAD"
+            with m.State("LOAD"):
+                m.d.comb += [read.addr.eq(Cat(index[:JOB_INDEX_BITS], waiting_here)), read.en.eq(index < FIELDS)]
+                m.d.sync += [index.eq(index + 1), loading.eq(index < FIELDS)]
+                with m.If(index == FIELDS + 2):
+                    m.next = "PICK" if prefetch else "START"
+            with m.State("START"):
+                m.d.sync += active.eq(active | here)
+                m.d.sync += [go.eq(here[n]) for n, go in enumerate(self.go)]
+                m.next = "STARTED"
+            with m.State("STARTED"):  # the engine is busy from the next cycle on
+                m.d.sync += [go.eq(0) for go in self.go]
+                m.next = "PICK"
+            with m.State("SETTLE"):
+                m.d.comb += [read.addr.eq(first + step[3:]), read.en.eq(1)]
+                m.next = "SETTLING"
+            with m.State("SETTLING"):
+                m.next = "SETTLED"
+            with m.State("SETTLED"):
+                m.d.comb += tokens.token.eq(step)
+                m.d.sync += step.eq(step + 1)
+                m.next = "SETTLE"
+                with m.If(self.given_en | (tokens.count != tokens.value)):
+                    m.d.sync += step.eq(0)
+                with m.Elif(step == TOKENS - 1):
+                    m.d.comb += self.halted.eq(1)
+                    m.d.sync += self.running.eq(0)
+                    m.next = "IDLE"
+        with m.If(self.given_en | tokens.add):
+            m.d.sync += blocked.eq(0)
         return m
+
+    def _load(self, m: Module, word, slots, here, loading, index) -> list[list]:
+        """Put the words that are read into the job of the thread whose turn it is, pointers moved to their slots.
+
+        Returns per queue the assignments that make the loaded job the one that runs, with ``prefetch_jobs``.
+        """
+        number = Signal(range(JOB.words))  # of what the memory gives; a cycle later it is in ``word``
+        slot, slot_next = Signal(SLOT_BITS), Signal(SLOT_BITS)
+        product, base = Signal(ADDRESS), Signal(WORD)
+        place = [Signal(range(JOB.words), name=f"place{n}") for n in range(2)]
+        loads = [Signal(name=f"loads{n}") for n in range(2)]
+        m.d.comb += slot_next.eq(slots.spikes)
+        for (queue, pointer), kind in _POINTERS.items():
+            with m.If(here[queue] & (number == pointer)):
+                m.d.comb += slot_next.eq(slots[kind])
+        m.d.sync += [
+            number.eq(index), slot.eq(slot_next), place[0].eq(number), loads[0].eq(loading),
+            base.eq(word), product.eq(word[ADDRESS:] * slot), place[1].eq(place[0]), loads[1].eq(loads[0]),
+        ]  # fmt: skip
+        moved = Signal(WORD)
+        m.d.comb += moved.eq(base)
+        with m.If(place[1] < 3):
+            m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
+        copies = []
+        for n in range(len(QUEUES)):
+            job = self.job[n].as_value()
+            if self.cfg.prefetch_jobs:
+                loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(SLOT_BITS, name=f"slot{n}")
+                copies.append([job[: FIELDS * WORD].eq(loaded), self.slot[n].eq(loaded_slot)])
+            else:
+                loaded, loaded_slot = job, self.slot[n]
+                copies.append([])
+            with m.If(loads[1] & here[n]):
+                m.d.sync += loaded_slot.eq(slots.spikes)
+                for k in range(FIELDS):
+                    with m.If(place[1] == k):
+                        m.d.sync += loaded[k * WORD : (k + 1) * WORD].eq(moved)
+        return copies

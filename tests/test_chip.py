@@ -20,7 +20,7 @@ from sim.bench import StepBench
 from sim.verilated import VerilatedChip
 
 SIZES = {
-    "weight_rows": 2048, "spike_words": 1024, "error_words": 512, "program_words": 128, "jobs": 64, "queue_depth": 32,
+    "weight_rows": 2048, "spike_words": 1024, "error_words": 512, "program_words": 128, "jobs": 64,
 }  # fmt: skip
 # One core for all meshes of each of these
 CONFIGS = {
@@ -208,7 +208,7 @@ def test_missing_token_is_named(monkeypatch):
     programs = plan.programs(train=False)
     job = plan.plans[1].job("send")
     wait, post = programs[1].tokens[job]
-    programs[1].tokens[job] = wait | 1 << Token.REDUCED, post
+    programs[1].tokens[job] = (*wait, Token.REDUCED), post
     monkeypatch.setattr(plan, "programs", lambda *_: programs)
     spikes = np.ones((14, cfg.timesteps, 1, 1, 6), np.uint8)
     with pytest.raises(CoreStuck) as caught:

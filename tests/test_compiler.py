@@ -16,7 +16,20 @@ from host.stage_plan import KINDS, SINGLE, StagePlan
 from hw.chip import mesh_for
 from hw.config import CoreConfig
 from hw.errors import TridentError
-from hw.layouts import HEADER, INSTRUCTION, JOB, NO_TOKEN, QUEUE_OF, SETUP, Opcode, Packet, Rows, Token
+from hw.layouts import (
+    HEADER,
+    INSTRUCTION,
+    JOB,
+    NO_TOKEN,
+    QUEUE_OF,
+    QUEUES,
+    SETUP,
+    Opcode,
+    Packet,
+    Rows,
+    Token,
+    unpack_tokens,
+)
 from hw.noc.config import MeshConfig
 from hw.noc.flits import ROUTE_LAYOUT, Mode
 
@@ -55,8 +68,7 @@ def test_regions_neither_overlap_nor_leave_memory(network, preset):
         ("64-128-10", {"spike_words": 16}, "spikes of one sample need 26 words, 10 more than spike_words of 16"),
         ("64-128-10", {"error_words": 8}, "errors of one sample need 18 words, 10 more than error_words of 8"),
         ("4-4-4-4", {"jobs": 16}, "3 layers need jobs of at least 22, the core has 16"),
-        ("4-4-4-4", {"program_words": 20}, "3 layers need program_words of at least 32, the core has 20"),
-        ("4-4-4-4", {"queue_depth": 4}, "3 layers need queue_depth of at least 6, the core has 4"),
+        ("4-4-4-4", {"program_words": 20}, "3 layers need program_words of at least 55, the core has 20"),
         ("256x1x1-1c1-2", {"spike_words": 4096, "error_words": 4096}, "256x1 pixels is larger than 255"),
     ],
 )
@@ -93,19 +105,16 @@ def _balance(plan: Plan, train: bool, update: bool = True) -> tuple[Counter, Cou
     for core, program in enumerate(plan.programs(train, update)):
         assert len(program.words) <= plan.cfg.program_words
         jobs = {number: JOB.unpack(words) for number, words in plan.jobs(core, program, *constants).items()}
-        after = False
-        for word in program.instructions:
-            fields = INSTRUCTION.unpack([word])
-            after |= fields["opcode"] == Opcode.LOOP
-            if fields["opcode"] not in QUEUE_OF:
-                continue
-            job = jobs[fields["job"]]
-            for token in Token:
-                taken[core, token, after] += job["wait"] >> token & 1
-                given[core, token, after] += job["post"] >> token & 1
-            if fields["opcode"] in (Opcode.SEND, Opcode.NOTIFY) and job["token"] != NO_TOKEN:
-                for target in _targets(plan, job["target"]):
-                    given[target, Token(job["token"]), after] += 1
+        for after, part in ((False, program.loop), (True, program.after)):
+            for opcode, number in (pair for pairs in part.values() for pair in pairs if pair[0] in QUEUE_OF):
+                job = jobs[number]
+                for token in unpack_tokens(job["wait"]):
+                    taken[core, token, after] += 1
+                for token in unpack_tokens(job["post"]):
+                    given[core, token, after] += 1
+                if opcode in (Opcode.SEND, Opcode.NOTIFY) and job["token"] != NO_TOKEN:
+                    for target in _targets(plan, job["target"]):
+                        given[target, Token(job["token"]), after] += 1
     return taken, given
 
 
@@ -118,8 +127,8 @@ def test_programs_keep_the_tokens_in_balance(network, partition, train, update):
     last = len(network.layers)
     text = {"1": f"1-{last}", "stages": f"1,2-{last}", "split": f"1/2,{','.join(map(str, range(2, last + 1)))}",
             "replicas": f"3x1,2-{last}"}[partition]  # fmt: skip
-    cfg = CoreConfig.preset("TINY", weight_rows=65536, spike_words=8192, error_words=8192, program_words=128, jobs=64,
-                            queue_depth=16)  # fmt: skip
+    cfg = CoreConfig.preset("TINY", weight_rows=65536, spike_words=8192, error_words=8192, program_words=128, jobs=64
+                            )  # fmt: skip
     plan = Plan(network, cfg, mesh_for(cfg, MeshConfig(width=4, height=3)), Partition.parse(text, network, cfg.lanes))
     cores = plan.partition.cores
     taken, given = _balance(plan, train, update)
@@ -138,11 +147,22 @@ def test_programs_have_what_their_mode_needs():
     plan = Plan(Network.parse("4-3-2"), CoreConfig.preset("TINY"))
     for mode in ((True, True), (True, False), (False, True)):
         (program,) = plan.programs(*mode)
-        opcodes = [INSTRUCTION.unpack([word])["opcode"] for word in program.instructions]
-        assert opcodes[-1] == Opcode.HALT and opcodes.count(Opcode.LOOP) == 1
-        assert opcodes.count(Opcode.FORWARD) == 2
-        assert opcodes.count(Opcode.WEIGHT_GRAD) == 2 * mode[0]
-        assert (Opcode.UPDATE in opcodes) == (mode == (True, True))
+        words = [INSTRUCTION.unpack([word]) for word in program.words[SETUP.words :]]
+        opcodes = [word["opcode"] for word in words]
+        assert opcodes.count(Opcode.HALT) == len(QUEUES)
+        for n, queue in enumerate(QUEUES):  # every queue: its loop, if it has one, then what follows, up to HALT
+            assert words[n]["opcode"] == Opcode.JUMP
+            at = words[n]["job"] - SETUP.words
+            if program.loop[queue]:
+                assert words[at]["opcode"] == Opcode.ENTER
+                end = words[at]["job"] - SETUP.words
+                assert words[end - 1] == {"opcode": Opcode.LOOP, "job": at + 1 + SETUP.words}
+                found = [(word["opcode"], word["job"]) for word in words[at + 1 : end - 1]]
+                assert found == program.loop[queue]
+                at = end
+            found = [(word["opcode"], word["job"]) for word in words[at : at + len(program.after[queue])]]
+            assert found == program.after[queue] and found[-1][0] == Opcode.HALT
+            assert all(QUEUE_OF.get(opcode, (n,))[0] == n for opcode, _ in found)
         assert program.words[: SETUP.words] == SETUP.pack(**SETUP.unpack(program.words[: SETUP.words]))
 
 

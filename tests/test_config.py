@@ -38,7 +38,7 @@ def test_every_preset_elaborates(name):
         ({"weight_rows": 4095}, "weight_rows of 4095 must be a multiple of lanes, which is 8"),
         ({"accumulators": 16}, "accumulators of 16 must be at least 32"),
         ({"exp": 9}, "exp must be a whole number from 4 to 8, not 9"),
-        ({"add_stages": 7}, "add_stages must be a whole number from 1 to 6, not 7"),
+        ({"add_stages": 8}, "add_stages must be a whole number from 1 to 7, not 8"),
         ({"prefetch_jobs": 1}, "prefetch_jobs must be true or false, not 1"),
         ({"lane": 8}, "unknown parameter 'lane': choose one of accumulators, "),
     ],

@@ -183,7 +183,7 @@ def test_missing_token_is_named(monkeypatch):
     programs = plan.programs(train=False)
     job = plan.plans[0].job("send")
     wait, post = programs[0].tokens[job]
-    programs[0].tokens[job] = wait | 1 << Token.GO, post
+    programs[0].tokens[job] = (*wait, Token.GO), post
     monkeypatch.setattr(plan, "programs", lambda *_: programs)
     spikes, labels = _batch(bench, np.random.default_rng(8), 1, 0.3)
     what = rf"core 0: send, instruction {job} \(send of the spikes of layer 2 .*\), waits for GO"

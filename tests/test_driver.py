@@ -7,9 +7,9 @@ from host.driver import CoreStuck, Driver
 from host.packets import Packets, pack_bits, received, unpack_bits
 from hw.chip import mesh_for
 from hw.config import CoreConfig
-from hw.counters import MAGIC, REGISTERS, config_digest
+from hw.counters import MAGIC, config_digest, registers
 from hw.errors import TridentError
-from hw.layouts import HEADER, WORD, Packet, Space, elements_to_words
+from hw.layouts import HEADER, WORD, Packet, Space, Token, elements_to_words
 from hw.noc.config import MeshConfig
 from hw.spaces import space_bits
 from sim.verilated import VerilatedChip
@@ -67,13 +67,13 @@ def test_spaces_do_not_share_memory(driver):
 
 def test_registers_say_who_the_core_is(driver):
     core = driver.mesh.cores - 1
-    registers = driver.registers(core)
-    assert len(registers) == len(REGISTERS)
-    assert registers["magic"] == MAGIC and registers["config"] == config_digest(CFG, driver.mesh)
-    assert registers["active"] == 0
-    flits = registers["noc.flits_in"]
+    found = driver.registers(core)
+    assert tuple(found) == registers(CFG)
+    assert found["magic"] == MAGIC and found["config"] == config_digest(CFG, driver.mesh)
+    assert found["queues0"] == found["queues1"] == 0
+    flits = found["noc.flits_in"]
     assert driver.registers(core)["noc.flits_in"] == flits + 2  # a header and a count
-    assert driver.waits(core) == [] and driver.running(core) == []
+    assert driver.waits(core) == ([], [0] * len(Token)) and driver.running(core) == []
 
 
 def test_core_of_another_configuration_is_refused(driver):

@@ -1,45 +1,43 @@
 """The sequencer: programs, loops, tokens and slots, with engines that take a random time."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from host.program import Program
 from hw.config import CoreConfig
-from hw.layouts import INSTRUCTION, JOB, QUEUES, SETUP, Opcode, Token
+from hw.layouts import JOB, QUEUES, Opcode, Token, pack_tokens
 from hw.sequencer import JOB_INDEX_BITS, Sequencer
 
 JOBS = 8
 
 
-@dataclass
-class Program:
-    """What a test loads: instructions as (opcode, job), tokens per job as (wait, post), first counts and slots."""
-
-    instructions: list[tuple[Opcode, int]]
-    tokens: dict[int, tuple[tuple[Token, ...], tuple[Token, ...]]] = field(default_factory=dict)
-    first: dict[Token, int] = field(default_factory=dict)
-    slots: int = 1
-    error_slots: int = 1
-    remote_slots: int = 1
-
-    @property
-    def words(self) -> list[int]:
-        counts = {f"token{token.value}": count for token, count in self.first.items()}
-        setup = SETUP.pack(slots=self.slots, error_slots=self.error_slots, remote_slots=self.remote_slots, **counts)
-        return setup + [INSTRUCTION.pack(opcode=opcode, job=job)[0] for opcode, job in self.instructions]
-
-    def job(self, number: int) -> list[int]:
-        wait, post = self.tokens.get(number, ((), ()))
-        return JOB.pack(
-            src=100 * number, src_slot=3, aux=100 * number + 1, aux_slot=5, dst=100 * number + 2, dst_slot=7,
-            count=number, wait=sum(1 << t for t in wait), post=sum(1 << t for t in post),
-        )  # fmt: skip
+def _program(instructions, tokens=None, first=None, slots=1, error_slots=1, remote_slots=1) -> Program:
+    """The program of instructions as (opcode, job), tokens per job as (wait, post), first counts and slots."""
+    program = Program(slots, error_slots, remote_slots)
+    program.first |= first or {}
+    for opcode, job in instructions:
+        if opcode == Opcode.LOOP:
+            program.end_loop()
+        elif opcode in (Opcode.BARRIER, Opcode.HALT):
+            program.together(opcode)
+        else:
+            program.run(opcode, job, *(tokens or {}).get(job, ((), ())))
+    return program
 
 
-LOOP = (Opcode.LOOP, SETUP.words)
+def _job(program: Program, number: int) -> list[int]:
+    wait, post = (pack_tokens(tokens) for tokens in program.tokens.get(number, ((), ())))
+    return JOB.pack(
+        src=100 * number, src_slot=3, aux=100 * number + 1, aux_slot=5, dst=100 * number + 2, dst_slot=7,
+        count=number, wait=wait, post=post,
+    )  # fmt: skip
+
+
+LOOP = (Opcode.LOOP, 0)
 HALT = (Opcode.HALT, 0)
 
 
@@ -62,7 +60,7 @@ def _run(program, samples: int, seed: int = 0, prefetch: bool = True, limit: int
     given: (cycle, token), what other cores give; early: tokens that they give between arming and start; again: how many
     more times it is started, without arming.
     """
-    sizes = {"jobs": JOBS, "program_words": 16, "queue_depth": 4}
+    sizes = {"jobs": JOBS, "program_words": 64}
     design = Sequencer(CoreConfig(lanes=2, weight_rows=8, prefetch_jobs=prefetch, **sizes))
     rng = np.random.default_rng(seed)
     log, halted = [], []
@@ -77,7 +75,7 @@ def _run(program, samples: int, seed: int = 0, prefetch: bool = True, limit: int
             (design.program_write, design.program_address, dict(enumerate(program.words))),
             (design.jobs_write, design.jobs_address, {
                 job << JOB_INDEX_BITS | index: word
-                for job in range(JOBS) for index, word in enumerate(program.job(job))
+                for job in range(JOBS) for index, word in enumerate(_job(program, job))
             }),
         ):  # fmt: skip
             ctx.set(write, 1)
@@ -87,7 +85,7 @@ def _run(program, samples: int, seed: int = 0, prefetch: bool = True, limit: int
                 await ctx.tick()
             ctx.set(write, 0)
         await pulse(ctx, design.arm)
-        await ctx.tick().repeat(SETUP.words + 4)
+        await ctx.tick().repeat(90)
         for token in early:
             ctx.set(design.given, token)
             await pulse(ctx, design.given_en)
@@ -147,7 +145,7 @@ def _of(log: list[Ran], queue: Opcode) -> list[Ran]:
 def test_producer_and_consumer(prefetch, slots):
     """Forward makes, weight_grad uses: never more than ``slots`` samples apart, every sample once, in order, each
     pointer in the slot of its own kind."""
-    program = Program(
+    program = _program(
         [(Opcode.FORWARD, 2), (Opcode.WEIGHT_GRAD, 5), LOOP, (Opcode.BARRIER, 0), (Opcode.UPDATE, 3), HALT],
         {2: ((Token.SLOT_FREE,), (Token.ERRORS_READY,)), 5: ((Token.ERRORS_READY,), (Token.SLOT_FREE,))},
         {Token.SLOT_FREE: slots}, slots, error_slots=2,
@@ -165,8 +163,8 @@ def test_producer_and_consumer(prefetch, slots):
         if n >= slots:
             assert make.start > used[n - slots].end
     assert updates[0].start > max(ran.end for ran in made + used)
-    assert (updates[0].number, updates[0].pointers) == (3, (300 + 3 * (samples % slots), 301 + 5 * (samples % slots),
-                                                            302 + 7 * (samples % slots)))  # fmt: skip
+    # A queue that has nothing to do in the loop does not count samples
+    assert (updates[0].number, updates[0].pointers) == (3, (300, 301, 302))
 
 
 # Which slots the pointers src, aux and dst of a queue follow
@@ -183,7 +181,7 @@ POINTERS = {
 def test_slots_of_every_kind(queue):
     """5 slots of spikes, 2 of errors, 7 of the next stage's spikes."""
     counts = {"spikes": 5, "errors": 2, "remote": 7}
-    program = Program([(queue, 4), LOOP, HALT], {}, {}, counts["spikes"], counts["errors"], counts["remote"])
+    program = _program([(queue, 4), LOOP, HALT], {}, {}, counts["spikes"], counts["errors"], counts["remote"])
     log, halted = _run(program, 16)
     assert halted is not None and len(log) == 16
     for n, ran in enumerate(log):
@@ -194,7 +192,7 @@ def test_slots_of_every_kind(queue):
 
 def test_operations_that_share_a_queue():
     """LOSS runs in receive's queue, REDUCE and NOTIFY in update's; their kinds tell them apart."""
-    program = Program([
+    program = _program([
         (Opcode.LOSS, 1), (Opcode.RECEIVE, 4), LOOP, (Opcode.REDUCE, 2), (Opcode.NOTIFY, 3), (Opcode.UPDATE, 5), HALT,
     ])  # fmt: skip
     log, halted = _run(program, 2)
@@ -203,43 +201,43 @@ def test_operations_that_share_a_queue():
     assert [(ran.kind, ran.number) for ran in _of(log, Opcode.UPDATE)] == [(1, 2), (2, 3), (0, 5)]
 
 
-def test_queues_that_are_full_hold_the_program():
-    """More instructions for one engine than its queue holds: all run, in order."""
-    log, halted = _run(Program([*((Opcode.SEND, job) for job in range(8)), HALT]), 1, 2)
+def test_many_instructions_of_one_queue():
+    """All run, in order, while the other queues have come to the end long ago."""
+    log, halted = _run(_program([*((Opcode.SEND, job) for job in range(8)), HALT]), 1, 2)
     assert halted is not None
     assert [ran.number for ran in log] == list(range(8))
 
 
 def test_without_samples_only_what_follows_the_loop_runs():
-    program = Program([(Opcode.FORWARD, 1), (Opcode.SEND, 2), LOOP, (Opcode.BARRIER, 0), (Opcode.UPDATE, 3), HALT])
+    program = _program([(Opcode.FORWARD, 1), (Opcode.SEND, 2), LOOP, (Opcode.BARRIER, 0), (Opcode.UPDATE, 3), HALT])
     log, halted = _run(program, 0)
     assert halted is not None
     assert [(ran.queue, ran.number) for ran in log] == [(Opcode.UPDATE, 3)]
 
 
 def test_missing_token_holds_the_engine():
-    log, halted = _run(Program([(Opcode.SEND, 1), HALT], {1: ((Token.SENT,), ())}), 1, 3, limit=300)
+    log, halted = _run(_program([(Opcode.SEND, 1), HALT], {1: ((Token.SENT,), ())}), 1, 3, limit=300)
     assert not log and halted is None
 
 
 def test_tokens_given_before_the_start_are_kept():
     """Another core may be quicker: what it gives between arming and start counts."""
-    program = Program([(Opcode.FORWARD, 1), LOOP, HALT], {1: ((Token.INPUT_READY1,), ())})
+    program = _program([(Opcode.FORWARD, 1), LOOP, HALT], {1: ((Token.INPUT_READY1,), ())})
     log, halted = _run(program, 2, early=[Token.INPUT_READY1] * 2)
     assert halted is not None and len(log) == 2
 
 
 def test_halt_waits_for_late_tokens():
     """A token that is taken comes back from another core long after all engines are idle; the next run finds it."""
-    program = Program([(Opcode.SEND, 1), LOOP, HALT], {1: ((Token.NEXT_FREE2,), ())}, {Token.NEXT_FREE2: 2})
+    program = _program([(Opcode.SEND, 1), LOOP, HALT], {1: ((Token.NEXT_FREE2,), ())}, {Token.NEXT_FREE2: 2})
     back = [(900, Token.NEXT_FREE2), (1000, Token.NEXT_FREE2)]
     log, halted = _run(program, 2, given=back, again=2)
-    assert len(log) == 6 and 1000 < halted < 1010
+    assert len(log) == 6 and 1000 < halted < 1080
 
 
 def test_halt_waits_for_surplus_tokens_to_be_taken():
     """A token too many is not a first count either: such a program never halts."""
-    program = Program([(Opcode.SEND, 1), HALT], {1: ((), (Token.SENT,))})
+    program = _program([(Opcode.SEND, 1), HALT], {1: ((), (Token.SENT,))})
     log, halted = _run(program, 1, limit=400)
     assert len(log) == 1 and halted is None
 
@@ -247,7 +245,7 @@ def test_halt_waits_for_surplus_tokens_to_be_taken():
 def test_a_token_that_two_queues_want_goes_to_one():
     """Loss and backward share the neuron-gradient unit: in the cycle in which its token is there, both ask for it."""
     unit = ((Token.UNIT_FREE,), (Token.UNIT_FREE,))
-    program = Program([(Opcode.LOSS, 1), (Opcode.BACKWARD, 2), LOOP, HALT], {1: unit, 2: unit}, {Token.UNIT_FREE: 1})
+    program = _program([(Opcode.LOSS, 1), (Opcode.BACKWARD, 2), LOOP, HALT], {1: unit, 2: unit}, {Token.UNIT_FREE: 1})
     for seed in range(4):
         log, halted = _run(program, 12, seed)
         assert halted is not None, "all tokens are back"

@@ -22,7 +22,7 @@ BENCHES = [
 @pytest.mark.slow
 @pytest.mark.parametrize("width, height, stalls, flow, networks", BENCHES)
 def test_training_step(width, height, stalls, flow, networks):
-    cfg = CoreConfig.preset("TINY", spike_words=512, error_words=256, program_words=128, jobs=64, queue_depth=32)
+    cfg = CoreConfig.preset("TINY", spike_words=512, error_words=256, program_words=128, jobs=64)
     mesh = mesh_for(cfg, MeshConfig(width=width, height=height))
     case = {"cfg": asdict(cfg), "mesh": asdict(mesh), "networks": networks, "seed": 6, "samples": 5, "flow": flow}
     ports = chip_signature(mesh).create(path=("chip",))
