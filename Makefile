@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train map sim test-link verilog bench bench-noc results docs lint clean
+.PHONY: federated
 .PHONY: bitstream estimate boards program fpga-results
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
@@ -52,6 +53,10 @@ help:
 	@echo '                 WAVES=1         record the first minibatch as an FST, and stop (2: the first two, ...)'
 	@echo '                 TARGET=serial PORT=/dev/ttyUSB0 BOARD=.. SETUP=..   on a board; BAUD=3000000'
 	@echo '                 TARGET=sim-link   the same bytes over a simulated serial line; BOARD, SETUP, BAUD likewise'
+	@echo 'make federated  several chips learn together, each on its own samples: WORKERS=5 ROUNDS=10 LOCAL_EPOCHS=2'
+	@echo '                 SPLIT=iid       or dirichlet:0.3, or by-class; STRATEGY=fedavg or fedprox:0.01'
+	@echo '                 FRACTION=1 MIN_WORKERS=2 TIMEOUT=300 MESH=2x1 PRESET=SMALL NET=64-48-10 RESUME=1; BATCH, LR, ...'
+	@echo '                 TARGET=serial PORTS=/dev/ttyUSB0,.. BOARD=.. SETUP=..   boards, and simulated chips for the rest'
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
 	@echo 'make sim       run every test; TEST=tests/test_data.py or TEST=expression runs some, JOBS=2 at a time'
@@ -87,6 +92,18 @@ $(VENV)/ready: pyproject.toml
 
 train: $(VENV)/ready
 	@$(RUN) -m host train $(TRAIN) $(CORE)
+
+FEDERATED = $(call option,WORKERS,workers) $(call option,ROUNDS,rounds) $(call option,LOCAL_EPOCHS,local-epochs) \
+  $(call option,SPLIT,split) $(call option,STRATEGY,strategy) $(call option,FRACTION,fraction) \
+  $(call option,MIN_WORKERS,min-workers) $(call option,TIMEOUT,timeout) $(call option,NET,net) \
+  $(call option,DATA,data) $(call option,ENCODING,encoding) $(call option,MESH,mesh) \
+  $(call option,PARTITION,partition) $(call option,PRESET,preset) $(foreach pair,$(SET),--set='$(pair)') \
+  $(call option,BATCH,batch) $(call option,LR,lr) $(call option,MOMENTUM,momentum) \
+  $(call option,HALVE_EVERY,halve-every) $(call option,LOSS_SCALE,loss-scale) $(call option,SEED,seed) \
+  $(call option,TARGET,target) $(call option,PORTS,ports) $(call option,BAUD,baud) $(call option,BOARD,board) \
+  $(call option,SETUP,setup) $(call option,OUT,out) $(call switch,RESUME,resume)
+federated: $(VENV)/ready
+	@$(RUN) -m host.federated $(FEDERATED)
 
 map: $(VENV)/ready
 	@$(RUN) -m host map $(MAP) $(MAPCORE)

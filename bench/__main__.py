@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bench.chip import measure_deep, measure_speedup
 from bench.engines import measure_engines
+from bench.federated import measure_federated
 from bench.figure import Figure, selected
 from bench.golden import measure_golden
 from bench.link import measure_link
@@ -37,6 +38,7 @@ GROUPS = {
     "sim.chip20": measure_deep,
     "noc": measure_noc,
     "link": measure_link,
+    "federated": measure_federated,
 }
 
 

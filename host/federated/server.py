@@ -1,6 +1,5 @@
 """The rounds of a federated run: hand out the global weights, gather, check, average, test, keep a checkpoint."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -18,10 +17,6 @@ from hw.errors import TridentError
 
 class TooFewWorkers(RuntimeError):
     """A round had fewer good answers than it needs; the message says what became of the others."""
-
-
-class Interrupted(Exception):
-    """The run was asked to stop; the checkpoint is of the last whole round."""
 
 
 @dataclass
@@ -89,16 +84,14 @@ class Server:
         self.compared = 0
         self._test = Evaluation(spec)
 
-    def run(self, stop: Callable[[], bool] = lambda: False):
-        """Go on to the last round; ``stop`` is asked before every round.
+    def run(self):
+        """Go on to the last round.
 
-        Raises :class:`Interrupted`, :class:`TooFewWorkers`, and :class:`host.lockstep.Divergence` when a worker's
+        Raises :class:`TooFewWorkers`, and :class:`host.lockstep.Divergence` when a worker's
         answer is not golden's.
         """
         rounds = self.spec.settings.rounds
         while len(self.progress.rounds) < rounds:
-            if stop():
-                raise Interrupted(f"stopped after round {len(self.progress.rounds)} of {rounds}")
             self._round(Round(len(self.progress.rounds) + 1))
 
     def _round(self, now: Round):
@@ -153,8 +146,6 @@ class Server:
             return "it answered a task that it was not given"
         if answer.round != tasks[reply.worker].round:
             return f"its answer is of round {answer.round}"
-        if reply.worker in updates:
-            return "it answered twice"
         if answer.samples < 1:
             return f"it says that it has {answer.samples} samples"
         if not 0 < answer.scale <= tasks[reply.worker].scale:
@@ -163,7 +154,7 @@ class Server:
             check(answer.weights, self.spec.run.network, self.spec.format)
         except TridentError as fault:
             return f"it sent {fault}"
-        return ""
+        return "it answered twice" if reply.worker in updates else ""
 
     def _compare(self, updates: dict[int, Update], tasks: dict[int, Task]):
         for reply in self._twins.work({n: tasks[n] for n in updates}, 0, lambda *_: None):

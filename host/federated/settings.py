@@ -25,7 +25,7 @@ class FederatedSettings:
 
     workers: int = 5
     rounds: int = 10
-    local_epochs: int = 3
+    local_epochs: int = 2
     split: str = "iid"
     strategy: str = "fedavg"
     fraction: float = 1.0

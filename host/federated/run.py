@@ -1,0 +1,115 @@
+"""One federated run from start to end: build the chips, train, compare, report."""
+
+import signal
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from rich.console import Console
+
+from host.checkpoint import Checkpoint
+from host.federated.processes import Processes
+from host.federated.progress import Live, Plain
+from host.federated.references import alone, central
+from host.federated.report import FederatedRecord, write_report
+from host.federated.server import Progress, Server
+from host.federated.spec import FederatedSpec
+from host.progress import count, percent
+from hw.errors import TridentError
+
+Curves = tuple[list[list[float]], list[float]]  # of each worker alone, and central
+
+
+def federate(spec: FederatedSpec, folder: Path, console: Console, resume: bool = False):
+    """Train with workers in processes of their own; checkpoint, record (JSON) and report go to ``folder``.
+
+    Raises :class:`TridentError` for what the user can put right,
+    :class:`host.federated.server.TooFewWorkers`, and :class:`host.lockstep.Divergence` when RTL and golden differ.
+    """
+    began, path = perf_counter(), folder / "checkpoint.npz"
+    state = Checkpoint.load(path) if resume else None
+    make_folder(folder)
+    say(console, introduce(spec))
+    say(console, "Building the simulation, about a minute the first time, and starting the workers ...")
+    with closing(Processes(spec)) as crew, reference_pool() as pool:
+        say(console, f"{spec.settings.workers} workers ready after {perf_counter() - began:.0f} s.")
+        curves = pool.apply_async(references, (spec.options,))
+        display = (Live if console.is_terminal else Plain)(
+            console, spec.settings.workers, spec.settings.rounds, len(state.progress["rounds"]) if state else 0
+        )
+        with display:
+            server = Server(spec, crew, display, path, state)
+            server.run()
+        say(console, "Waiting for the curves of each worker alone and of central training ...")
+        conclude(spec, server.progress, server.compared, curves.get(), folder, console, "processes",
+                 perf_counter() - began)  # fmt: skip
+
+
+def make_folder(folder: Path):
+    """Make the folder of a run. Raises :class:`TridentError` if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise TridentError(f"the folder {folder} cannot be made: {fault.strerror}") from None
+
+
+def say(console: Console, text: str):
+    """Print a line as it is."""
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def introduce(spec: FederatedSpec) -> str:
+    """A run in two sentences."""
+    run, settings = spec.run, spec.settings
+    sizes = ", ".join(str(len(part)) for part in spec.parts)
+    return (
+        f"{settings.workers} workers, {settings.strategy}, split {settings.split}: {sizes} of "
+        f"{count(len(run.dataset.train))} samples of {run.dataset.name}; {settings.rounds} rounds of "
+        f"{settings.local_epochs} epochs. Network {run.network_text}: {count(run.network.weights)} weights. "
+        f"{run.chip_text}."
+    )
+
+
+def reference_pool():
+    """A process beside the run, to compute :func:`references` in; as a context it is ended at once."""
+    return get_context("forkserver").Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+
+
+def references(options: dict) -> Curves:
+    """Accuracy curves of every worker alone, and of central training."""
+    spec = FederatedSpec.make(options)
+    return [alone(spec, worker) for worker in range(spec.settings.workers)], central(spec)
+
+
+def conclude(spec: FederatedSpec, progress: Progress, compared: int, curves: Curves, folder: Path, console: Console,
+             engine: str, seconds: float):  # fmt: skip
+    """Write record and report of a run that has ended, and say how it went. ``curves``: of :func:`references`."""
+    each, all_ = curves
+    run, rounds = spec.run, progress.rounds
+    labels = [run.dataset.train_labels[part] for part in spec.parts]
+    record = FederatedRecord(
+        title=f"{run.network_text} on {run.dataset.name}, learnt by {spec.settings.workers} workers",
+        settings={"rounds": len(rounds)} | spec.settings_values(),
+        rounds=rounds,
+        alone=each,
+        central=all_,
+        classes=[np.bincount(own, minlength=run.dataset.classes).tolist() for own in labels],
+        compared=compared,
+        engine=engine,
+        seconds=seconds,
+    )
+    (folder / "run.json").write_text(record.to_json())
+    write_report(folder / "report.html", record)
+    left_out = sum(len(done.left_out) for done in rounds)
+    say(
+        console,
+        f"\nTest accuracy: {percent(record.accuracy)}; all samples in one place: {percent(all_[-1])}; each worker "
+        f"alone: {', '.join(percent(own[-1]) for own in each)}.\n"
+        + (f"All {count(compared)} weights that the workers sent equal golden's, bit for bit.\n"
+           if compared else "")
+        + f"{count(record.octets / 1000)} kB exchanged; answers left out: {left_out}; {seconds:.0f} s in all.\n"
+        f"Report: {folder / 'report.html'}",
+    )  # fmt: skip
+

@@ -1,0 +1,136 @@
+"""The process of a worker: it builds or opens its chip, and then answers tasks as long as someone asks."""
+
+import json
+import os
+import signal
+import threading
+from contextlib import closing
+from multiprocessing import AuthenticationError, parent_process
+from multiprocessing.connection import Connection, Listener, wait
+
+from host.driver import CoreStuck
+from host.federated.chip_learner import ChipLearner, connect
+from host.federated.message import Update, from_bytes, to_bytes
+from host.federated.spec import FederatedSpec
+from host.federated.worker import Worker
+from host.link.endpoint import LinkDown
+from host.lockstep import NumericFault
+from hw.errors import TridentError
+from sim.build import BuildError
+
+# The first byte of what a worker sends: it is ready; a stage, as JSON; an answer; a sentence that says why there is
+# none; the end of all that it has to say to a task, with the round as text
+READY, STAGE, ANSWER, FAULT, END = b"R", b"S", b"A", b"F", b"E"
+# After these the chip is in an unknown state: the process ends, and the next one begins with a chip that is reset
+FATAL = (CoreStuck, LinkDown, NumericFault, BuildError)
+
+
+class Service:
+    """Answers the tasks that come over ``connection``. For each it sends stages, one answer or fault, and the end."""
+
+    def __init__(self, worker: Worker, connection: Connection):
+        self.worker, self.connection = worker, connection
+        worker.tell = self.tell
+
+    def run(self):
+        """Answer until the other end is gone, or sends nothing in place of a task.
+
+        Raises one of :data:`FATAL`, after it has been told.
+        """
+        try:
+            self.connection.send_bytes(READY)
+            while octets := self.connection.recv_bytes():
+                self.answer(octets)
+        except (EOFError, OSError):
+            return
+
+    def answer(self, octets: bytes):
+        """Do one task."""
+        number = 0
+        try:
+            task = from_bytes(octets)
+            number = task.round
+            update = self.worker.work(task)
+        except FATAL as fault:
+            self.connection.send_bytes(FAULT + str(fault).encode())
+            raise
+        except TridentError as fault:
+            self.connection.send_bytes(FAULT + str(fault).encode())
+        else:
+            self.send(update)
+        self.tell("answered", 0, 0)
+        self.connection.send_bytes(END + str(number).encode())
+
+    def send(self, update: Update):
+        """Send an answer."""
+        self.connection.send_bytes(ANSWER + to_bytes(update))
+
+    def tell(self, stage: str, done: int, of: int):
+        """Say where the work is, see :data:`host.federated.worker.STAGES`."""
+        self.connection.send_bytes(STAGE + json.dumps([stage, done, of]).encode())
+
+
+def make_worker(options: dict, number: int) -> Worker:
+    """A worker on its chip. Raises what :meth:`FederatedSpec.make` and :func:`connect` raise."""
+    spec = FederatedSpec.make(options)
+    return Worker(spec, number, ChipLearner(spec.run, connect(spec.run, spec.targets[number])))
+
+
+def run_worker(options: dict, number: int, connection: Connection, service: type[Service] = Service):
+    """The whole life of a process that its parent talks to over ``connection``; it ends with its parent."""
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
+    try:
+        worker = make_worker(options, number)
+    except (TridentError, *FATAL) as fault:
+        connection.send_bytes(FAULT + str(fault).encode())
+        return
+    with closing(worker.learner):
+        try:
+            service(worker, connection).run()
+        except FATAL:
+            return  # has been told
+
+
+def run_listener(options: dict, number: int, address: str, key: bytes, parent: Connection):
+    """The whole life of a process that answers whoever connects to the Unix socket ``address`` and knows ``key``, one
+    after the other; it ends with its parent, which is told when the chip is there, or why it cannot be."""
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        listen(options, number, address, key, lambda: parent.send_bytes(READY))
+    except (TridentError, *FATAL) as fault:
+        parent.send_bytes(FAULT + str(fault).encode())
+
+
+def listen(options: dict, number: int, address: str, key: bytes, ready=lambda: None):
+    """Answer whoever connects to the Unix socket ``address`` and knows ``key``, one after the other, without end.
+
+    ``ready`` is called when the chip is there. After one of :data:`FATAL` the chip is made anew. Raises
+    :class:`TridentError` or one of :data:`FATAL` when it cannot be made, and OSError when there can be no such socket.
+    """
+    worker = make_worker(options, number)
+    with Listener(address, "AF_UNIX", authkey=key) as socket:
+        ready()
+        while True:
+            try:
+                with socket.accept() as connection:
+                    Service(worker, connection).run()
+            except FATAL:
+                worker.learner.close()
+                worker = make_worker(options, number)
+            except (AuthenticationError, EOFError, ConnectionError):
+                continue
+
+
+def _end_with_parent():
+    """Let this process end when its parent does, whatever it is doing."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch():
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
