@@ -1,6 +1,6 @@
 """One engine at a time on the RTL of a core, with memories filled by the host."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class SingleEngine:
     """
 
     def __init__(self, network: Network, cfg: CoreConfig):
+        cfg = replace(cfg, counters="all")
         self.cfg, self.plan = cfg, Plan(network, cfg)
         (self.stage,) = self.plan.plans
         self.chip = VerilatedChip(cfg)

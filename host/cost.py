@@ -74,7 +74,7 @@ class CostModel:
     @cached_property
     def job_start(self) -> int:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
-        return 13 if self.cfg.prefetch_jobs else JOB.words + 15
+        return 14 if self.cfg.prefetch_jobs else JOB.words + 17
 
     @cached_property
     def recurrence(self) -> int:
@@ -107,7 +107,10 @@ class CostModel:
         twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
         turns = (2 if engine == "forward" else 4) if twice else 1
         queue = 0 if engine == "weight_grad" else latency + 4
-        return Timing(engine != "forward", cfg.add_stages, latency, queue, engine == "backward", self.recurrence, turns)
+        return Timing(
+            engine != "forward", cfg.add_stages, latency, queue, engine == "backward", self.recurrence, turns,
+            gap=int(cfg.short_paths), sweep=cfg.lanes * cfg.words == 1,
+        )  # fmt: skip
 
     def _sending(self) -> Timing:
         """Of backward when its rows go to another core."""

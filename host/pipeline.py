@@ -23,7 +23,8 @@ class Timing(NamedTuple):
     recurrence: cycles after which a neuron may take its next timestep; passes: how often a row visits the multiplier.
 
     Rows that leave the core (:class:`hw.noc.rows.RowSender`; packet of 0: they do not) wait ``flit_gap`` cycles after
-    every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows.
+    every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows. gap: cycles from a column vector that is taken
+    to the next one; sweep: whether a drain passes accumulators that hold nothing, a cycle each.
     """
 
     operand: bool
@@ -37,6 +38,8 @@ class Timing(NamedTuple):
     flit_gap: int = 0
     packet: int = 0
     packet_gap: int = 0
+    gap: int = 0
+    sweep: bool = False
 
 
 @njit(cache=True, inline="always")
@@ -151,7 +154,7 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                             if not count:
                                 continue
                             found = True
-                            emitted = max(emitted + 1, s[VECTOR])
+                            emitted = max(emitted + 1, s[VECTOR] + timing.gap)
                             for number in range(pass_):
                                 s[VECTOR] = max(emitted + 1, s[ROW])
                                 row = s[VECTOR] + 1
@@ -165,7 +168,7 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                                 s[ROW] = s[BEAT]
                             s[USEFUL] += useful * pass_
                         if not found:
-                            emitted = max(there, s[VECTOR])
+                            emitted = max(there, s[VECTOR] + timing.gap)
                             if last_matrix:  # a null vector carries the end on
                                 s[VECTOR] = max(emitted + 1, s[ROW])
                                 s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])
@@ -220,7 +223,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                     if not some:
                         continue
                     found = True
-                    emitted = max(emitted + 1, s[VECTOR])
+                    emitted = max(emitted + 1, s[VECTOR] + timing.gap)
                     for number in range(pass_):
                         s[VECTOR] = max(emitted + 1, s[ROW])
                         row = s[VECTOR] + 1
@@ -245,14 +248,19 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                             s[USEFUL] += ones
                         s[ROW] = s[BEAT]
                 if not found:
-                    emitted = max(there, s[VECTOR])
+                    emitted = max(there, s[VECTOR] + timing.gap)
                     if final:
                         s[VECTOR] = max(emitted + 1, s[ROW])
                         s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])
                 s[MATRIX] = emitted
+            left = 0
             for entry in range(accumulators):
-                if touched[entry]:
+                left += touched[entry]
+            for entry in range(accumulators):
+                if touched[entry] or (timing.sweep and left):
                     s[BEAT] = max(s[BEAT] + 1, s[OP])
+                if touched[entry]:
+                    left -= 1
                     _fire(s, written[entry] + timing.add_stages + 1, timing.operand)
                     touched[entry] = 0
     return max(s[FIRE] + timing.latency, s[BEAT]) + 1, s[USEFUL]

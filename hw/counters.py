@@ -3,7 +3,7 @@
 from dataclasses import replace
 from zlib import crc32
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -92,7 +92,7 @@ class Counters(wiring.Component):
     -------
     counted : In, increments by name; state : In, the STATE words after magic and config
     asked, told : the count of a token
-    read : In(1), ``address`` is read; rdata : Out(32), until the next read
+    read : In(1), ``address``, which has been there for a cycle, is read; rdata : Out(32), until the next read
     """
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
@@ -116,8 +116,14 @@ class Counters(wiring.Component):
         total, sum_ = totals.read_port(domain="comb"), totals.write_port()
         turn, at = Signal(range(count)), Signal(range(count))
         token, counter = len(STATE), len(STATE) + len(Token)  # the first of each
-        asked = self.read & (self.address >= counter)
-        m.d.comb += [at.eq(Mux(asked, self.address - counter, turn)), self.asked.eq(self.address - token)]
+        kind, index = Signal(2), Signal(range(count))  # of the address, a cycle late
+        m.d.sync += [
+            kind.eq(Cat(self.address >= token, self.address >= counter)),
+            index.eq(self.address - counter),
+            self.asked.eq(self.address - token),
+        ]
+        asked = self.read & kind[1]
+        m.d.comb += at.eq(Mux(asked, index, turn))
         with m.If(~asked):
             m.d.sync += turn.eq(Mux(turn == count - 1, 0, turn + 1))
         gathered = []
@@ -136,8 +142,8 @@ class Counters(wiring.Component):
         words = [Const(MAGIC, WORD), Const(config_digest(self.cfg, self.mesh), WORD), *self.state]
         with m.If(self.read):
             m.d.sync += self.rdata.eq(Array(words)[self.address])
-            with m.If(self.address >= counter):
+            with m.If(kind[1]):
                 m.d.sync += self.rdata.eq(sum_.data)
-            with m.Elif(self.address >= token):
+            with m.Elif(kind[0]):
                 m.d.sync += self.rdata.eq(self.told)
         return m

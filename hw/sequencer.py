@@ -51,9 +51,9 @@ class Sequencer(wiring.Component):
 
     A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
     take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
-    gets no turn until some token is given. From a job's end to the next one's start ``JOB.words + 13`` cycles,
+    gets no turn until some token is given. From a job's end to the next one's start ``JOB.words + 14`` cycles,
     and one for each token that is given and two for each that is taken; with ``prefetch_jobs``, where the words of the
-    next job are loaded while the job runs, 10 and those; more when other queues have their turn.
+    next job are loaded while the job runs, 11 and those; more when other queues have their turn.
 
     ``arm`` sets the tokens to their first counts; a program that ends leaves them so, because HALT waits for that. A
     token that comes from another core before ``start`` is kept.
@@ -136,7 +136,8 @@ class Sequencer(wiring.Component):
         active, full, blocked, stopped = (Signal(queues, name=n) for n in ("active", "full", "blocked", "stopped"))
         waiting = [Signal(self.job_bits, name=f"waiting{n}") for n in range(queues)]  # the job that is to start
         kinds = [Signal(2, name=f"kind{n}") for n in range(queues)]
-        busy = Cat(self.busy)
+        busy = Signal(queues)  # a cycle late, because it comes through much logic
+        m.d.sync += busy.eq(Cat(self.busy))
         ended, ready, room = Signal(queues), Signal(queues), Signal(queues)
         m.d.comb += [
             self.active.eq(active),
@@ -313,8 +314,10 @@ class Sequencer(wiring.Component):
                 m.d.sync += active.eq(active | here)
                 m.d.sync += [go.eq(here[n]) for n, go in enumerate(self.go)]
                 m.next = "STARTED"
-            with m.State("STARTED"):  # the engine is busy from the next cycle on
+            with m.State("STARTED"):  # the engine is busy from the next cycle on, and seen to be a cycle later
                 m.d.sync += [go.eq(0) for go in self.go]
+                m.next = "RUNNING"
+            with m.State("RUNNING"):
                 m.next = "PICK"
             with m.State("SETTLE"):
                 m.d.comb += [read.addr.eq(first + step[3:]), read.en.eq(1)]
