@@ -23,8 +23,8 @@ class Timing(NamedTuple):
     recurrence: cycles after which a neuron may take its next timestep; passes: how often a row visits the multiplier.
 
     Rows that leave the core (:class:`hw.noc.rows.RowSender`; packet of 0: they do not) wait ``flit_gap`` cycles after
-    every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows. gap: cycles from a column vector that is taken
-    to the next one; sweep: whether a drain passes accumulators that hold nothing, a cycle each.
+    every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows. gap: cycles from a column vector
+    that is taken to the next one; sweep: whether a drain passes accumulators that hold nothing, a cycle each.
     """
 
     operand: bool
