@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train map sim test-link verilog bench bench-noc results docs lint clean
 .PHONY: federated
-.PHONY: bitstream estimate boards program fpga-results
+.PHONY: bitstream estimate netlist boards program fpga-results
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
@@ -66,6 +66,7 @@ help:
 	@echo 'make bitstream build a bitstream with yosys and nextpnr: BOARD=ulx3s-85f SETUP=core LANES=1 SEED=1'
 	@echo '                 SETUP=mesh20    core, mesh20, federated, or a mesh as in 3x2; ALLOW_TIMING_FAIL=1 FLAT=1'
 	@echo 'make estimate  synthesise and count cells only; BOARD, SETUP, LANES, FLAT; BOARD=all goes through all of them'
+	@echo 'make netlist   train on the synthesised netlist, simulated, and compare every bit with golden; BOARD, SETUP, LANES'
 	@echo 'make boards    list the boards and their set-ups, and what fits'
 	@echo 'make program   load the bitstream into a board with openFPGALoader; BOARD, SETUP, LANES'
 	@echo 'make fpga-results   write the reports of bitstreams into docs/boards.md'
@@ -142,6 +143,9 @@ bitstream: $(VENV)/fpga
 
 estimate: $(VENV)/fpga
 	@$(RUN) -m boards estimate $(FPGA) $(call switch,FLAT,flat)
+
+netlist: $(VENV)/fpga
+	@$(RUN) -m boards netlist $(FPGA)
 
 boards: $(VENV)/ready
 	@$(RUN) -m boards list

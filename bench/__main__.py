@@ -12,6 +12,7 @@ from bench.chip import measure_deep, measure_speedup
 from bench.engines import measure_engines
 from bench.federated import measure_federated
 from bench.figure import Figure, selected
+from bench.fpga import measure_fpga
 from bench.golden import measure_golden
 from bench.link import measure_link
 from bench.noc import measure_noc
@@ -39,6 +40,8 @@ GROUPS = {
     "noc": measure_noc,
     "link": measure_link,
     "federated": measure_federated,
+    "fpga": measure_fpga,
+    "cpu.spikingjelly": measure_fpga,
 }
 
 

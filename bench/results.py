@@ -1,4 +1,4 @@
-"""``python -m bench.results``: the measured figures of build/bench.json, written into README.md and docs/results.md.
+"""``python -m bench.results``: the measured figures of build/bench.json, written into README.md and pages under docs.
 
 What stands between ``<!-- results:NAME -->`` and ``<!-- end results:NAME -->`` is replaced; nothing else is touched.
 """
@@ -24,18 +24,20 @@ from bench.chip import (
 from bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
 from bench.engines import BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
 from bench.figure import Figure
+from bench.fpga import BOARD, WORK
 from bench.golden import EPOCH_BOUND
 from bench.link import UPLOAD_BOUND
 from bench.noc import BOUNDS as SATURATION_BOUNDS
 from bench.noc import HOP_BOUND
 from bench.single import ENGINES
 from bench.training import ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND
+from boards.results import committed, table
 from host.spec import RunSpec
 from hw.errors import TridentError
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "build" / "bench.json"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md", ROOT / "docs" / "boards.md")
 EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
 
 # What a figure must reach, by the pattern of its name
@@ -83,6 +85,10 @@ TITLES = {
     "noc.router.luts": "router of the preset FPGA, LUT4 of an ECP5",
     "link.upload.digits": "host link at 3 Mbaud, upload of digits, share of the line's rate",
     "link.upload.mnist": "the same, mnist",
+    "fpga.mesh20.samples_per_second.digits": "20 cores on the ULX3S 85F, digits, predicted, link included",
+    "fpga.mesh20.samples_per_second.mnist": "the same, mnist",
+    "cpu.spikingjelly.samples_per_second.digits": "SpikingJelly on this processor, digits",
+    "cpu.spikingjelly.samples_per_second.mnist": "the same, mnist",
 }
 
 
@@ -112,6 +118,8 @@ def _show(value: float, unit: str) -> str:
         return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2f}"
     if unit == "flits/core/cycle":
         return f"{value:.2f}"
+    if unit == "samples/s":
+        return f"{value:,.0f} {unit}"
     return f"{value:.2f}" + (f" {unit}" if unit != "ratio" else "")
 
 
@@ -188,6 +196,18 @@ def noc(figures: dict[str, Figure]) -> str:
     return _table(["figure", "measured", "bound"], rows) or EMPTY
 
 
+def training_speed(figures: dict[str, Figure]) -> str:
+    """Samples per second of a board's chip and of SpikingJelly."""
+    rows = []
+    for data, work in WORK.items():
+        pattern = rf"(?:fpga\.(\w+)|cpu\.(spikingjelly))\.samples_per_second\.{data}"
+        for name, figure in figures.items():
+            if match := re.fullmatch(pattern, name):
+                who = f"{BOARD} {match[1]}, predicted" if match[1] else "SpikingJelly, this processor"
+                rows.append([f"{data}, `{work.net}`, batch {work.batch}: {who}", f"{figure.value:,.0f}"])
+    return _table(["what is trained", "samples/s"], rows) or EMPTY
+
+
 def everything(figures: dict[str, Figure]) -> str:
     """Every figure under its name."""
     rows = [[f"`{f.name}`", f"{f.value:,.6g}", f.unit, _bound_text(f)] for f in figures.values()]
@@ -232,7 +252,8 @@ def blocks(path: Path) -> dict[str, str]:
     """The text of every block by its name, from the figures at ``path``."""
     figures = read_figures(path)
     makers = {"headline": headline, "summary": summary, "sparsity": sparsity, "everything": everything,
-              "setting": setting, "noc": noc}  # fmt: skip
+              "setting": setting, "noc": noc, "training_speed": training_speed,
+              "fpga": lambda _: table(committed())}  # fmt: skip
     return {name: make(figures) for name, make in makers.items()} | {"origin": origin(path)}
 
 
@@ -250,7 +271,7 @@ def fill(text: str, made: dict[str, str]) -> str:
 
 @click.command()
 def results():
-    """Write the measured figures into README.md and docs/results.md."""
+    """Write the measured figures into README.md and the pages under docs."""
     try:
         made = blocks(RESULT)
         for page in PAGES:

@@ -1,8 +1,9 @@
-"""``python -m boards``: ``bitstream``, ``estimate``, ``program`` and ``list``."""
+"""``python -m boards``: ``bitstream``, ``estimate``, ``netlist``, ``program`` and ``list``."""
 
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from boards import BOARDS, every_setup, plan_of
 from boards.board import RESOURCES
 from boards.families import FAMILIES
 from boards.flow import BUILD, STAGES, Flow
+from boards.netlist import TRANSLATE, check, netlist_line, netlist_verilog
 from boards.plan import Plan
 from boards.program import program
 from boards.progress import watch
@@ -109,6 +111,27 @@ def _estimate(plan: Plan, flat: bool | None):
     _build(plan, 1, flat, work)
     if plan.mesh.cores > 1:
         click.echo("The largest mesh of such cores that fits is SETUP={}x{}.".format(*fits[0]))
+
+
+@commands.command("netlist")
+@_BOARD
+@_SETUP
+@_LANES
+def netlist_command(board, setup, lanes):
+    """Train on the synthesised netlist, simulated, and on golden, and compare every bit."""
+    plan = plan_of(board, setup, lanes)
+    with watch(Console(), STAGES | {TRANSLATE: "Write the netlist as Verilog"}) as (started, ended):
+        verilog, cells = netlist_verilog(Flow(plan, started=started, ended=ended))
+    click.echo(f"Building the simulation of {cells:,} cells: a few minutes, the first time ...")
+    with closing(netlist_line(plan, verilog)) as line:
+        found = check(plan, line)
+    if found.mismatch:
+        click.echo(f"error: the netlist differs from golden: {found.mismatch}", err=True)
+        sys.exit(FAILED)
+    click.echo(
+        f"Trained {found.network} with {found.samples} samples on the netlist: spikes, errors, {found.values} "
+        f"gradients, momenta and weights equal golden's, bit for bit; {found.cycles:,} cycles in {found.seconds:.0f} s."
+    )
 
 
 @commands.command("program")

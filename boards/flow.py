@@ -58,6 +58,14 @@ class Flow:
             self._refuse(netlist, use)
             return report, largest_mesh(self.plan, netlist, use)
 
+    def synthesised(self):
+        """Stop after synthesis: netlist.json in the folder is what nextpnr would take. Whether it fits is not asked.
+
+        Raises what :meth:`estimate` raises for memories and tools.
+        """
+        with only_one(self.folder):
+            self._synthesised()
+
     def bitstream(self, allow_timing_fail: bool = False) -> Report:
         """Build all of it. A design that misses its clock is not packed, unless ``allow_timing_fail``.
 
@@ -85,15 +93,19 @@ class Flow:
 
     def _counted(self) -> tuple[Netlist, dict[str, Use]]:
         """Everything up to the count of cells, with the check of the memories."""
+        netlist = self._synthesised()
+        self._nextpnr("count", ("--pack-only",))
+        return netlist, self._use(netlist)
+
+    def _synthesised(self) -> Netlist:
+        """Everything up to the netlist, with the check of the memories."""
         plan = self.plan
         self._emit(("chip.v", "top.il", f"top{self.family.constraints}"))
         commands = script(plan, plan.setup.hierarchical)
         write_whole(self.folder / "synthesise.ys", commands)
         self._run("synthesise", "yosys", ("synthesise.ys",), ["synthesise.ys", "chip.v", "top.il"], OUTPUTS)
         texts = [(self.folder / name).read_text() for name in ("cells.json", "memories.il", "synthesise.log")]
-        netlist = check_netlist(plan, *texts)
-        self._nextpnr("count", ("--pack-only",))
-        return netlist, self._use(netlist)
+        return check_netlist(plan, *texts)
 
     def _emit(self, written: tuple[str, ...]):
         """Write the sources: the chip's Verilog, and its board's top and constraints."""

@@ -4,12 +4,13 @@ from boards.board import Board, SetUp
 
 _ONE = SetUp(1, 1, clock_hz=80_000_000, place=("--router", "router2"))
 _MESH = SetUp(5, 4, clock_hz=50_000_000, hierarchical=True, place=("--placer", "static", "--router", "router2"))
-# The quickest to build: a core of 7-bit floats with hardly any memory, to try the tools and the board with
+# The quickest to build: a core of 7-bit floats with hardly any memory, to try the tools and the board with;
+# it trains 6-4-2
 _SMALL = SetUp(
     1, 1, clock_hz=25_000_000, place=("--no-tmdriv", "--router", "router2"),
     core={
         "exp": 4, "frac": 2, "timesteps": 1, "accumulators": 4, "add_stages": 1, "mul_stages": 1, "weight_rows": 64,
-        "spike_words": 64, "error_words": 64, "jobs": 4, "program_words": 64,
+        "spike_words": 64, "error_words": 64, "jobs": 32, "program_words": 64,
     },
     network={"packet": 2, "buffers": 2},
 )  # fmt: skip

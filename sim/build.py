@@ -31,26 +31,28 @@ def _run(command: list[str], folder: Path):
 
 
 def library(
-    verilog: str, top: str, driver: str, options: tuple[str, ...] = (), workload: tuple[str, ...] | None = None
-) -> ctypes.CDLL:
+    verilog: str, top: str, driver: str, options: tuple[str, ...] = (), workload: tuple[str, ...] | None = None,
+    flags: tuple[str, ...] = (),
+) -> ctypes.CDLL:  # fmt: skip
     """Verilate ``verilog`` with top module ``top``, compile it with the C++ text ``driver`` and load the result.
 
-    The driver includes ``V<top>.h`` and exports functions with C linkage. ``options`` go to Verilator. A library that
+    The driver includes ``V<top>.h`` and exports functions with C linkage. ``options`` go to Verilator,
+    ``flags`` to the compiler, behind its own. A library that
     is there already, for the same text, driver and options, is loaded as it is. ``workload``: arguments of a Python
     that uses the library, whose path is appended; the compiler then learns from a first build what the work is (twice
     the time to build, about a third faster).
     Raises :class:`BuildError` when a tool is missing or fails.
     """
-    keys = (verilog, top, driver, *options, *_VERILATOR, *_COMPILER, *(workload or ()))
+    keys = (verilog, top, driver, *options, *_VERILATOR, *_COMPILER, *flags, *(workload or ()))
     digest = hashlib.sha256("\0".join(keys).encode())
     folder = BUILD / "verilated" / digest.hexdigest()[:20]
     target = folder / f"{top}.so"
     if not target.exists():
-        _compile(folder, verilog, top, driver, options, workload)
+        _compile(folder, verilog, top, driver, options, workload, flags)
     return ctypes.CDLL(str(target))
 
 
-def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[str, ...], workload):
+def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[str, ...], workload, flags):
     work = folder.with_name(f"{folder.name}.{os.getpid()}")  # so that two processes do not meet
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -58,7 +60,7 @@ def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[s
     (work / "driver.cpp").write_text(driver)
     names = ("--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v")
     try:
-        _compile_in(work, names, top, options, workload)
+        _compile_in(work, names, top, options, workload, flags)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
@@ -69,7 +71,7 @@ def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[s
         shutil.rmtree(work)
 
 
-def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str, ...], workload):
+def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str, ...], workload, flags):
     _run([str(TOOL), *_VERILATOR, *options, *names], work)
     root = TOOL.parents[1]
     include = root / "share" / "verilator" / "include"
@@ -79,12 +81,13 @@ def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str
     if "--trace-vcd" in options:
         runtime.append("verilated_vcd_c.cpp")
     sources = [*sorted(work.glob("*.cpp")), *(include / name for name in runtime)]
-    flags = [*_COMPILER, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}"]
+    every = [*_COMPILER, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}",
+             *flags]  # fmt: skip
 
     def build(*more: str):
         def compile_one(source: Path) -> str:
             result = work / f"{source.stem}.o"
-            _run(["g++", *flags, *more, "-c", str(source), "-o", str(result)], work)
+            _run(["g++", *every, *more, "-c", str(source), "-o", str(result)], work)
             return str(result)
 
         with ThreadPoolExecutor(max_workers=2) as pool:

