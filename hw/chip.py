@@ -9,12 +9,12 @@ from amaranth.lib.wiring import In, Out
 from hw.config import CoreConfig
 from hw.core import Core, core_signature
 from hw.errors import TridentError
-from hw.generate import emit, ports
+from hw.generate import emit_all, ports
 from hw.layouts import QUEUES
 from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout, link_signature
 from hw.noc.host_tile import HostTile
-from hw.noc.mesh import Mesh, emit_mesh, mesh_signature
+from hw.noc.mesh import KEPT, Mesh, mesh_modules, mesh_signature
 from hw.spaces import PORTS, space_bits
 
 
@@ -136,8 +136,7 @@ class Chip(wiring.Component):
 
 def emit_fabric(mesh: MeshConfig) -> str:
     """Verilog of a :class:`Fabric`, top module ``fabric``."""
-    parts = [emit_mesh(mesh)] if mesh.cores > 1 else []
-    return "\n".join([*parts, emit(Fabric(mesh, instances=True), "fabric")])
+    return _emit_on(mesh, {}, {"fabric": Fabric(mesh, instances=True)})
 
 
 def emit_chip(cfg: CoreConfig, mesh: MeshConfig, core: str | None = None, top: str = "chip") -> str:
@@ -147,7 +146,12 @@ def emit_chip(cfg: CoreConfig, mesh: MeshConfig, core: str | None = None, top: s
     ``core``: the Verilog of the core, if it is known already.
     """
     check_pair(cfg, mesh)
-    parts = [core or emit(Core(cfg, mesh), "core")]
-    if mesh.cores > 1:
-        parts.append(emit_mesh(mesh))
-    return "\n".join([*parts, emit(Chip(cfg, mesh, instances=True), top)])
+    known, below = ([core], {}) if core else ([], {"core": Core(cfg, mesh)})
+    return "\n".join([*known, _emit_on(mesh, below, {top: Chip(cfg, mesh, instances=True)})])
+
+
+def _emit_on(mesh: MeshConfig, below: dict, above: dict) -> str:
+    """The Verilog of components below and above the mesh, and of the mesh, if there is more than one core."""
+    if mesh.cores == 1:
+        return emit_all(below | above)
+    return emit_all(below | mesh_modules(mesh) | above, KEPT)

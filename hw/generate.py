@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, ResetSignal, Value
@@ -30,9 +31,24 @@ def emit(component, name: str) -> str:
 
     Modules that differ in nothing but their name are written once. Memories that start as zeros are filled by a loop.
     """
-    source = rtlil.convert(component, name=name, emit_src=False)
-    text = _yosys(f"read_rtlil <<rtlil\n{source}\nrtlil\n{_PASSES}")
-    return _share_modules(_loop_zeros(_plain_names(text)), name)
+    return emit_all({name: component})
+
+
+def emit_all(components: dict, kept: tuple[str, ...] = ()) -> str:
+    """The Verilog of several components, each by itself as :func:`emit` has it, by the names of their top modules.
+
+    yosys works on one while the next is described. ``kept``: names of modules that Verilator does not inline.
+    """
+    with ThreadPoolExecutor() as pool:
+        texts = [
+            pool.submit(_verilog, rtlil.convert(component, name=name, emit_src=False), name)
+            for name, component in components.items()
+        ]
+        text = "\n".join(text.result() for text in texts)
+    for name in kept:
+        head = re.compile(rf"^(module {name} *\(.*?\);)$", re.MULTILINE | re.DOTALL)
+        text = head.sub(r"\1 /*verilator no_inline_module*/", text, count=1)
+    return text
 
 
 def ports(component: wiring.Component) -> dict:
@@ -42,6 +58,12 @@ def ports(component: wiring.Component) -> dict:
         way = "i" if member.flow == wiring.In else "o"
         connected[f"{way}_{'__'.join(map(str, path))}"] = Value.cast(value)
     return connected
+
+
+def _verilog(source: str, name: str) -> str:
+    """The Verilog of a component in RTLIL."""
+    text = _yosys(f"read_rtlil <<rtlil\n{source}\nrtlil\n{_PASSES}")
+    return _share_modules(_loop_zeros(_plain_names(text)), name)
 
 
 def _yosys(script: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cocotb.harness import HARNESSES
+from tests.cocotb.harnesses import HARNESSES
 
 ROOT = Path(__file__).resolve().parents[1]
 # Of hw/arith and hw/engines: these arrange values or join the adder and the multiplier, they round nothing

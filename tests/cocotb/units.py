@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from hw.config import CoreConfig
-from tests.cocotb.harness import HARNESSES
+from tests.cocotb.harnesses import HARNESSES
 from tests.cocotb.simulate import run
 
 _SIZES = {"weight_rows": 2048, "spike_words": 2048, "error_words": 2048}

@@ -229,10 +229,10 @@ def test_start_and_credit(case):
     )
     packets = bench.packets
     bench.run([
-        *bench.flits(packets.arm(ROUTE)), *bench.flits(packets.start(ROUTE, 70_000)), [ROUTE | Packet.CREDIT << 8],
+        *bench.flits(packets.arm(ROUTE)), *bench.flits(packets.start(ROUTE, 65_000)), [ROUTE | Packet.CREDIT << 8],
         *bench.flits(packets.start(ROUTE, 0)), [ROUTE | Packet.CREDIT << 8],
     ])  # fmt: skip
-    assert (len(armed.values), started.values, len(credited.values)) == (1, [(70_000,), (0,)], 2)
+    assert (len(armed.values), started.values, len(credited.values)) == (1, [(65_000,), (0,)], 2)
 
 
 @pytest.mark.parametrize("case", CASES)

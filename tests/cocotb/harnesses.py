@@ -1,0 +1,275 @@
+"""The harness of each unit: its memories and how they are connected."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+
+from hw.config import CoreConfig
+from hw.engines.backward import BackwardEngine
+from hw.engines.forward import ForwardEngine
+from hw.engines.loss import LossUnit
+from hw.engines.neuron import NeuronUnit
+from hw.engines.neuron_grad import NeuronGradUnit
+from hw.engines.receive import ReceiveUnit
+from hw.engines.reduce import ReduceUnit
+from hw.engines.update import UpdateUnit
+from hw.engines.weight_grad import WeightGradEngine
+from hw.layouts import JOB, Space
+from hw.memory import SharedMemory, WeightMemory
+from hw.streams import link
+from tests.cocotb.harness import Harness
+
+
+def _read(m: Module, memory: SharedMemory, reader: int, address, en):
+    """Connect a read port; returns its data."""
+    m.d.comb += [memory.read_address[reader].eq(address), memory.read_en[reader].eq(en)]
+    return memory.read_data[reader]
+
+
+def _granule(memory: SharedMemory, reader: int, chosen):
+    """One row of a wide memory's word."""
+    data = memory.read_data[reader]
+    return Array(data[n * memory.width : (n + 1) * memory.width] for n in range(memory.granules))[chosen]
+
+
+def _bits(count: int) -> int:
+    return (count - 1).bit_length()
+
+
+def _gradients(m: Module, cfg: CoreConfig, unit: WeightGradEngine, memory: SharedMemory):
+    """Connect the weight-gradient engine and the gradients."""
+    beat_bits = cfg.lane_bits - _bits(cfg.weight_grad_cols)
+    m.d.comb += [
+        unit.read_data.eq(_read(m, memory, 0, Cat(unit.read_beat[:beat_bits], unit.read_tile), unit.read_en)),
+        memory.write_address.eq(Cat(unit.write_beat[:beat_bits], unit.write_tile)),
+        memory.write_en.eq(unit.write_en),
+        memory.write_data.eq(unit.write_data),
+    ]
+
+
+class ForwardHarness(Harness):
+    unit_class = ForwardEngine
+
+    def memories(self):
+        return {Space.WEIGHTS: WeightMemory(self.cfg), Space.SPIKES: self._memory(Space.SPIKES)}
+
+    def connect(self, m, unit, memories):
+        weights = memories[Space.WEIGHTS]
+        m.d.comb += [
+            weights.row_tile.eq(unit.row_tile),
+            weights.row_number.eq(unit.row_number),
+            weights.row_en.eq(unit.row_en),
+            unit.row_data.eq(weights.row_data),
+            unit.word_data.eq(_read(m, memories[Space.SPIKES], 0, unit.word_address, unit.word_en)),
+        ]
+
+
+class BackwardHarness(Harness):
+    """The stream in: what the cores before have summed."""
+
+    unit_class = BackwardEngine
+
+    @property
+    def sink(self):
+        return self.unit.partials
+
+    def memories(self):
+        return {
+            Space.WEIGHTS: WeightMemory(self.cfg),
+            Space.ERRORS: self._memory(Space.ERRORS),
+            Space.ERROR_MASKS: self._memory(Space.ERROR_MASKS),
+        }
+
+    def connect(self, m, unit, memories):
+        weights = memories[Space.WEIGHTS]
+        chunk_bits = self.cfg.step_bits - _bits(self.cfg.backward_cols)
+        beat = Cat(unit.error_beat[:chunk_bits], unit.error_word)
+        m.d.comb += [
+            unit.take.eq(JOB.shape()(self.job).take),
+            weights.col_tile.eq(unit.row_tile),
+            weights.col_number.eq(unit.row_number),
+            weights.col_en.eq(unit.row_en),
+            unit.row_data.eq(weights.col_data),
+            unit.error_data.eq(_read(m, memories[Space.ERRORS], 0, beat, unit.error_en)),
+            unit.word_data.eq(_read(m, memories[Space.ERROR_MASKS], 0, unit.word_address, unit.word_en)),
+        ]
+
+
+class WeightGradHarness(Harness):
+    unit_class = WeightGradEngine
+
+    def memories(self):
+        return {space: self._memory(space) for space in (Space.SPIKES, Space.ERRORS, Space.GRADIENTS)}
+
+    def connect(self, m, unit, memories):
+        cfg, errors, gradients = self.cfg, memories[Space.ERRORS], memories[Space.GRADIENTS]
+        error_bits = _bits(cfg.backward_cols)
+        chosen = Signal(max(error_bits, 1))
+        with m.If(unit.row_en):
+            m.d.sync += chosen.eq(unit.row_number[:error_bits])
+        _read(m, errors, 0, Cat(unit.row_number[error_bits : cfg.step_bits], unit.row_tile), unit.row_en)
+        m.d.comb += [
+            unit.row_data.eq(_granule(errors, 0, chosen)),
+            unit.word_data.eq(_read(m, memories[Space.SPIKES], 0, unit.word_address, unit.word_en)),
+            self.o_valid.eq(unit.write_en.any()),
+            self.o_payload.eq(gradients.write_address << _bits(gradients.granules)),
+        ]
+        _gradients(m, cfg, unit, gradients)
+
+
+class NeuronHarness(Harness):
+    unit_class = NeuronUnit
+
+    def memories(self):
+        spaces = [Space.SPIKES, Space.MASKS]
+        if self.cfg.surrogate == "triangle":
+            spaces.append(Space.POTENTIALS)
+        return {space: self._memory(space) for space in spaces}
+
+    def connect(self, m, unit, memories):
+        for space, bits in ((Space.SPIKES, unit.spikes), (Space.MASKS, unit.masks)):
+            m.d.comb += [
+                memories[space].write_address.eq(unit.word_address),
+                memories[space].write_en.eq(unit.word_en),
+                memories[space].write_data.eq(bits),
+            ]
+        if Space.POTENTIALS in memories:
+            m.d.comb += [
+                memories[Space.POTENTIALS].write_address.eq(unit.row_address),
+                memories[Space.POTENTIALS].write_en.eq(unit.row_en),
+                memories[Space.POTENTIALS].write_data.eq(unit.potentials),
+            ]
+        m.d.comb += [self.o_valid.eq(unit.word_en), self.o_payload.eq(unit.word_address)]
+
+
+class NeuronGradHarness(Harness):
+    unit_class = NeuronGradUnit
+
+    def memories(self):
+        spaces = [Space.SPIKES, Space.MASKS, Space.ERRORS, Space.ERROR_MASKS]
+        if self.cfg.surrogate == "triangle":
+            spaces.append(Space.POTENTIALS)
+        return {space: self._memory(space) for space in spaces}
+
+    def connect(self, m, unit, memories):
+        errors, masks = memories[Space.ERRORS], memories[Space.ERROR_MASKS]
+        error_bits = _bits(errors.granules)
+        address = Mux(unit.spike_en, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
+        spikes = _read(m, memories[Space.SPIKES], 0, address, unit.spike_en | ~unit.spike_hold)
+        m.d.comb += [
+            unit.spikes.eq(spikes),
+            unit.masks.eq(_read(m, memories[Space.MASKS], 0, unit.spike_address, unit.spike_en)),
+        ]
+        if Space.POTENTIALS in memories:
+            potentials = _read(m, memories[Space.POTENTIALS], 0, unit.potential_address, unit.potential_en)
+            m.d.comb += unit.potentials.eq(potentials)
+        m.d.comb += [
+            errors.write_address.eq(unit.error_address >> error_bits),
+            errors.write_en.eq(unit.error_en << unit.error_address[:error_bits]),
+            errors.write_data.eq(unit.errors.replicate(errors.granules)),
+            masks.write_address.eq(unit.mask_address),
+            masks.write_en.eq(unit.mask_en),
+            masks.write_data.eq(unit.mask),
+            self.o_valid.eq(unit.error_en),
+            self.o_payload.eq(unit.error_address),
+        ]
+
+
+class LossHarness(Harness):
+    """The loss table is a memory of the unit itself."""
+
+    unit_class = LossUnit
+
+    def memories(self):
+        return {Space.SPIKES: self._memory(Space.SPIKES), Space.LOSS_TABLE: self.unit}
+
+    def connect(self, m, unit, memories):
+        grant = unit.spike_request & ~self.hold
+        address = Mux(grant, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
+        m.d.comb += [unit.spike_grant.eq(grant), unit.spikes.eq(_read(m, memories[Space.SPIKES], 0, address, 1))]
+
+
+class ReceiveHarness(Harness):
+    """Rows in, rows with their tags out; no memory."""
+
+    unit_class = ReceiveUnit
+
+    def memories(self):
+        return {}
+
+    def connect(self, m, unit, memories):
+        pass
+
+
+class ReduceHarness(Harness):
+    """With the weight-gradient engine, whose array it uses: its sums are written and leave."""
+
+    unit_class = ReduceUnit
+
+    def __init__(self, cfg: CoreConfig):
+        self.engine = WeightGradEngine(cfg)
+        super().__init__(cfg)
+
+    @property
+    def source(self):
+        return self.engine.reduced
+
+    def memories(self):
+        return {Space.GRADIENTS: self._memory(Space.GRADIENTS)}
+
+    def connect(self, m, unit, memories):
+        m.submodules.engine = engine = self.engine
+        link(m, unit.o, engine.reduce)
+        _gradients(m, self.cfg, engine, memories[Space.GRADIENTS])
+        m.d.comb += [
+            engine.reducing.eq(1),
+            self.busy.eq(unit.busy | engine.held),
+            self.nonfinite.eq(engine.nonfinite),
+        ]
+
+
+class UpdateHarness(Harness):
+    unit_class = UpdateUnit
+
+    def memories(self):
+        return {
+            Space.WEIGHTS: WeightMemory(self.cfg),
+            Space.MOMENTUM: self._memory(Space.MOMENTUM),
+            Space.GRADIENTS: self._memory(Space.GRADIENTS),
+        }
+
+    def connect(self, m, unit, memories):
+        weights, momentum, gradients = (memories[s] for s in (Space.WEIGHTS, Space.MOMENTUM, Space.GRADIENTS))
+        grad_bits = _bits(gradients.granules)
+        chosen = Signal(max(grad_bits, 1))
+        with m.If(unit.gradient_read):
+            m.d.sync += chosen.eq(unit.gradient_address[:grad_bits])
+        _read(m, gradients, 0, unit.gradient_address >> grad_bits, unit.gradient_read)
+        m.d.comb += [
+            unit.gradients.eq(_granule(gradients, 0, chosen)),
+            gradients.write_address.eq(unit.gradient_clear_address >> grad_bits),
+            gradients.write_en.eq(Mux(unit.gradient_clear, 1 << unit.gradient_clear_address[:grad_bits], 0)),
+            unit.momenta.eq(_read(m, momentum, 0, unit.momentum_address, unit.momentum_read)),
+            momentum.write_address.eq(unit.momentum_write_address),
+            momentum.write_en.eq(unit.momentum_write),
+            momentum.write_data.eq(unit.momentum_data),
+            weights.update_address.eq(unit.weight_address),
+            weights.update_read.eq(unit.weight_read),
+            unit.weights.eq(weights.row_data),
+            weights.update_write_address.eq(unit.weight_write_address),
+            weights.update_write.eq(unit.weight_write),
+            weights.update_data.eq(unit.weight_data),
+            self.o_valid.eq(unit.weight_write),
+            self.o_payload.eq(unit.weight_write_address),
+        ]
+
+
+HARNESSES = {
+    "forward": ForwardHarness,
+    "backward": BackwardHarness,
+    "weight_grad": WeightGradHarness,
+    "neuron": NeuronHarness,
+    "neuron_grad": NeuronGradHarness,
+    "loss": LossHarness,
+    "receive": ReceiveHarness,
+    "reduce": ReduceHarness,
+    "update": UpdateHarness,
+}

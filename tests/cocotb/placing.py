@@ -1,0 +1,223 @@
+"""Values and where they lie: what the cases of every unit are made of."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from host.compiler import Plan
+from host.constants import NeuronConstants, UpdateConstants
+from host.network import Layer, Network
+from host.packing import pack_spikes, rows_to_words
+from host.partition import Partition, Stage, even_cuts
+from host.settings import NeuronSettings
+from host.stage_plan import StagePlan
+from hw.config import CoreConfig
+from hw.errors import TridentError
+from hw.layouts import FAN, JOB, WORD, Space
+from hw.skeleton.payloads import Payloads
+from hw.skeleton.queue import neuron_item
+from sim.golden.format import decode, encode, fmt_parameters, value_dtype
+
+
+@dataclass
+class Case:
+    """One run of a unit.
+
+    memories: by space, element number -> element, written before the start; runs: values of the operand ports, one
+    start each; inputs: payloads of the stream in; outputs: payloads of the stream out in order, with a mask of the bits
+    that count and the value's place in words; after: by space, element -> (value, mask, place); fault: whether golden
+    found an infinity or a NaN.
+    """
+
+    what: str
+    memories: dict[Space, dict[int, int]] = field(default_factory=dict)
+    runs: list[dict[str, int]] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[tuple[int, int, str]] = field(default_factory=list)
+    after: dict[Space, dict[int, tuple[int, int, str]]] = field(default_factory=dict)
+    fault: bool = False
+
+
+def random_network(rng, cfg: CoreConfig, kind: str | None = None) -> Network:
+    """Two small layers whose second is linear or a convolution with any kernel, stride and padding."""
+    kind = kind or rng.choice(["linear", "flat", "conv"])
+    channels = [int(rng.integers(1, 2 * cfg.lanes + 2)) for _ in range(3)]
+    if kind == "linear":
+        image = (1, 1, channels[0])
+        return Network(image, (Layer("linear", image, channels[1]), Layer("linear", (1, 1, channels[1]), channels[2])))
+    y, x = (int(n) for n in rng.integers(2, 5, 2))
+    first = Layer("conv", (y, x, channels[0]), min(channels[1], 5), 1, 1, 0)
+    if kind == "flat":
+        return Network(first.in_shape, (first, Layer("linear", (1, 1, y * x * first.out_channels), channels[2])))
+    kernel = int(rng.integers(1, 8))
+    least = max(0, -((min(y, x) - kernel) // 2))
+    padding = int(rng.integers(least, min(kernel, least + 3)))
+    second = Layer("conv", first.out_shape, min(channels[2], 5), kernel, int(rng.integers(1, 3)), padding,
+                   bool(rng.integers(0, 4)))  # fmt: skip
+    return Network(first.in_shape, (first, second))
+
+
+class Placing:
+    """A random network of two layers on a core, random values for its second layer, and where they lie."""
+
+    def __init__(self, cfg: CoreConfig, rng, settings: NeuronSettings | None = None):
+        self.cfg, self.rng = cfg, rng
+        self.fmt, self.parameters, self.dtype = cfg.format, fmt_parameters(cfg.format), value_dtype(cfg.format)
+        settings = settings or NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
+        self.constants = NeuronConstants.of(settings, self.fmt)
+        self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), self.fmt)
+        self.network = random_network(rng, cfg)
+        self.plan = Plan(self.network, cfg).plans[0]
+        self.below, self.placed = self.plan.layers
+        self.layer = self.placed.layer
+        self.density = float(rng.choice([0.0, 0.05, 0.2, 0.5, 0.9, 1.0]))
+        self.sample = int(rng.integers(0, self.plan.spike_slots))
+
+    # Values
+    def _values(self, shape, scale=1.0) -> np.ndarray:
+        """Values of the format, a few of them zero or subnormal."""
+        values = self.rng.normal(size=shape) * scale
+        values *= self.rng.choice([1, 1, 1, 1, 0, 2.0 ** (1 - self.fmt.bias) / scale], size=shape)
+        return decode(encode(values, self.fmt), self.fmt).astype(self.dtype)
+
+    def _spikes(self, shape) -> np.ndarray:
+        return (self.rng.random(shape) < self.density).astype(np.uint8)
+
+    def _bits(self, values) -> np.ndarray:
+        return encode(values, self.fmt)
+
+    def _constant(self, name: str):
+        return self.dtype(decode(getattr(self.constants, name), self.fmt))
+
+    # Where values lie
+    def _job(self, kind: str, number: int = 1) -> dict[str, int]:
+        """The fields of a job of the plan."""
+        return self.plan.jobs(self.constants, self.updates)[self.plan.job(kind, number)]
+
+    def _case(self, job: dict[str, int], **operands: int) -> Case:
+        layer, cfg = self.layer, self.cfg
+        what = f"{layer}, {cfg.lanes} lanes, {cfg.timesteps} timesteps, density {self.density}"
+        return Case(what, runs=[{"job": join_words(JOB.pack(**job)), **operands}])
+
+    def _split(self) -> int:
+        """Put the layer on a core of its own, above a layer on several cores; returns one of those by chance."""
+        channels = self.below.layer.out_channels
+        for cores in (*range(int(self.rng.integers(1, FAN + 1)), 1, -1), 1):
+            try:
+                cuts = even_cuts(channels, cores, self.cfg.lanes)
+                stages = Stage(0, 0, tuple(cuts)), Stage(1, 1, (0, self.layer.out_channels))
+                owner = int(self.rng.integers(0, cores))
+                partition = Partition(1, stages)
+                self.owner = StagePlan(self.network, partition, 0, owner, self.cfg, 1)
+                self.plan = StagePlan(self.network, partition, 1, 0, self.cfg, 1)
+                self.sample, (self.placed,) = 0, self.plan.layers
+                self._job("owner", owner)
+                return owner
+            except TridentError:  # fewer channels or accumulators than this needs
+                continue
+        raise ValueError(f"{self.layer} does not fit two cores")
+
+    def _image(self, base: int, values: np.ndarray) -> dict[int, int]:
+        """Spike words of an image (y, x, T, c)."""
+        words = pack_spikes(values.transpose(2, 0, 1, 3)[None], self.cfg)[0]
+        return {base + n: join_words(word) for n, word in enumerate(words)}
+
+    def _rows(self, base: int, values: np.ndarray) -> dict[int, int]:
+        """Rows per word and timestep of an image (y, x, T, c) of values."""
+        lanes, width, steps = self.cfg.lanes, self.cfg.width, self.cfg.timesteps
+        y, x, _, channels = values.shape
+        padded = np.zeros((y, x, steps, -(-channels // lanes) * lanes), np.int64)
+        padded[..., :channels] = self._bits(values)
+        rows = padded.reshape(y, x, steps, -1, lanes).transpose(0, 1, 3, 2, 4).reshape(-1, steps, lanes)
+        return {
+            (base + word) << self.cfg.step_bits | t: row_of(rows[word, t], width)
+            for word in range(len(rows)) for t in range(steps)
+        }  # fmt: skip
+
+    def _weights(self, values: np.ndarray, biases: np.ndarray) -> dict[int, int]:
+        rows = self.placed.weights.pack(self._bits(values).astype(np.uint32), self._bits(biases).astype(np.uint32))
+        first = self.placed.tile * self.cfg.lanes
+        return {first + n: join_words(row) for n, row in enumerate(rows_to_words(rows, self.cfg))}
+
+    def _places(self, elements: dict[int, int], base: int, blocks: int, width: int, step_bits: int = 0) -> dict:
+        """Elements of an image with their places in words, for a report."""
+        result = {}
+        for address, value in elements.items():
+            word, step = address >> step_bits, address & ((1 << step_bits) - 1)
+            pixel, block = divmod(word - base, blocks)
+            place = f"y {pixel // width}, x {pixel % width}, channels from {block * self.cfg.lanes}"
+            result[address] = (value, -1, place + (f", timestep {step}" if step_bits else ""))
+        return result
+
+    def _weight_places(self, elements: dict[int, int]) -> dict:
+        lanes, weights = self.cfg.lanes, self.placed.weights
+        result = {}
+        for n, (address, value) in enumerate(elements.items()):
+            tile, lane = divmod(n, lanes)
+            block, group = divmod(tile, weights.groups)
+            tap, block = divmod(block, weights.blocks)
+            name = "bias" if tap == self.layer.taps else f"tap {tap}, in {block * lanes + lane}"
+            # Of a tile of biases, one row is in use
+            mask = 0 if tap == self.layer.taps and lane else -1
+            result[address] = (value, mask, f"{name}, out from {group * lanes}")
+        return result
+
+    def _stream(self, values: np.ndarray, engine: str, job: dict, mapped: bool = False, owner: int | None = None):
+        """An image (y, x, T, c) as it drains: tiles of positions and groups, each timestep by timestep; a list of
+        payloads, masks and places.
+
+        mapped: the channels are those of a flattened image, as memory holds them; owner: only what belongs to this core
+        of the stage before.
+        """
+        cfg, lanes, steps = self.cfg, self.cfg.lanes, self.cfg.timesteps
+        bits = self._bits(values).astype(object)
+        if mapped:
+            spread = np.zeros((1, 1, steps, self.placed.weights.blocks * lanes), object)
+            spread[..., self.placed.weights.in_channels] = bits
+            bits = spread
+        if owner is not None:
+            first = self.owner.layers[0].first
+            end = first + -(-self.owner.layers[0].layer.out_channels // lanes) * lanes
+            pixels = np.prod(self.placed.image[:2]) if mapped else 1
+            parts = bits.reshape(*bits.shape[:3], pixels, -1)[..., first:end]
+            bits = parts.reshape(*bits.shape[:3], -1)
+        height, width, _, channels = bits.shape
+        groups = -(-channels // lanes)
+        padded = np.zeros((height, width, steps, groups * lanes), object)
+        padded[..., :channels] = bits
+        shape = neuron_item(Payloads(cfg, engine))
+        order = range(steps - 1, -1, -1) if engine == "backward" else range(steps)
+        result = []
+        words, pass_groups = job["words"], job["pass_groups"]
+        for y, x, group in np.ndindex(height, -(-width // words), -(-groups // pass_groups)):
+            xs = range(x * words, min((x + 1) * words, width))
+            gs = range(group * pass_groups, min((group + 1) * pass_groups, groups))
+            for t in order:
+                for item, (g, at) in enumerate((g, at) for g in gs for at in xs):
+                    row = row_of(padded[y, at, t, g * lanes : (g + 1) * lanes], cfg.width)
+                    tag = {"address": (y * width + at) * groups + g, "item": item, "step": t}
+                    payload, mask = payload_of(shape, row, tag)
+                    result.append((payload, mask, f"y {y}, x {at}, channels from {g * lanes}, timestep {t}"))
+        return result
+
+
+def join_words(pieces) -> int:
+    """32-bit pieces, lowest first, as one number."""
+    return sum(int(piece) << WORD * n for n, piece in enumerate(pieces))
+
+
+def row_of(lanes, width: int) -> int:
+    return sum(int(value) << width * n for n, value in enumerate(lanes))
+
+
+def payload_of(shape, row: int, tag: dict[str, int]) -> tuple[int, int]:
+    """A row with its tag, and a mask of the bits that are given."""
+    ones = {name: (1 << shape["tag"].shape[name].width) - 1 for name in tag}
+    full = {"row": (1 << shape["row"].width) - 1, "tag": ones}
+    value, mask = (shape.const(init).as_value().value for init in ({"row": row, "tag": tag}, full))
+    return value, mask
+
+
+def rows_of(cfg: CoreConfig, item: tuple[int, int, str]) -> int:
+    """The row of a drained item, without its tag: what travels to another core."""
+    return item[0] & (1 << cfg.row_bits) - 1
