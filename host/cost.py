@@ -5,10 +5,12 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from host import shared_pipeline
 from host.activity import Activity
 from host.network import Layer, Network
 from host.packing import WeightMap, blocks
 from host.pipeline import Timing, walk_blocks, walk_taps
+from host.shared_pipeline import SharedTiming
 from hw.config import CoreConfig
 from hw.layouts import JOB
 from hw.noc.config import MeshConfig
@@ -58,6 +60,10 @@ class Cycles:
     def longest(self) -> float:
         return max(self.forward, self.backward, self.weight_grad)
 
+    @property
+    def total(self) -> float:
+        return self.forward + self.backward + self.weight_grad
+
 
 class CostModel:
     """Costs of slices ``(layer, first channel, end channel)`` on a core ``cfg`` of a ``mesh``, layers counted from 0.
@@ -75,6 +81,31 @@ class CostModel:
     def job_start(self) -> int:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
         return 14 if self.cfg.prefetch_jobs else JOB.words + 17
+
+    def _shared(self, timing: Timing) -> SharedTiming:
+        """The same for the shared engine."""
+        cfg = self.cfg
+        latency = 2 + cfg.mul_stages + cfg.add_stages
+        return SharedTiming(
+            cfg.add_stages + 2, latency, latency + 4, timing.fetch, timing.recurrence, timing.passes,
+            timing.flit, timing.flit_gap, timing.packet, timing.packet_gap,
+        )  # fmt: skip
+
+    def _walk_taps(self, bits, out_y, out_x, layer, transposed: bool, bias: bool, groups, limit, timing) -> float:
+        """Cycles of forward or backward over one sample; ``limit``: groups that a pass may have."""
+        cfg, window = self.cfg, (layer.kernel, layer.stride, layer.padding)
+        engine = "backward" if transposed else "forward"
+        words, pass_groups = _passes(cfg, engine, out_x, groups)
+        pass_groups = min(pass_groups, limit)
+        if cfg.shared_engine:
+            return shared_pipeline.walk_taps(
+                bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, cfg.accumulators,
+                self._shared(timing),
+            )[0]  # fmt: skip
+        return walk_taps(
+            bits, out_y, out_x, *window, transposed, bias, groups, words, pass_groups, cfg.lanes,
+            getattr(cfg, f"{engine}_cols"), cfg.accumulators, timing,
+        )[0]  # fmt: skip
 
     @cached_property
     def recurrence(self) -> int:
@@ -140,17 +171,12 @@ class CostModel:
         """Cycles of forward and the neuron unit per sample."""
         layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
         out_y, out_x, _ = layer.out_shape
-        words, pass_groups = _passes(self.cfg, "forward", out_x, groups)
+        timing = self._timing("forward")
         cycles = [
-            walk_taps(
-                inputs, out_y, out_x, layer.kernel, layer.stride, layer.padding, False, layer.bias, groups,
-                words, pass_groups, self.cfg.lanes, self.cfg.forward_cols, self.cfg.accumulators,
-                self._timing("forward"),
-            )[0]
+            self._walk_taps(inputs, out_y, out_x, layer, False, layer.bias, groups, groups, timing)
             for inputs in self._maps(n)[1]
-        ]  # fmt: skip
-        turns = self._timing("forward").passes
-        return float(np.mean(cycles)) + turns * self.recurrence + self.job_start
+        ]
+        return float(np.mean(cycles)) + timing.passes * self.recurrence + self.job_start
 
     def backward(self, n: int, first: int, end: int) -> float:
         """Cycles of backward per sample when the layer below is on the same core; 0 for the first layer.
@@ -176,15 +202,10 @@ class CostModel:
     def _walk_back(self, n: int, first: int, end: int, groups: int, timing: Timing, limit: int | None = None) -> float:
         layer = self.network.layers[n]
         in_y, in_x, _ = layer.in_shape
-        words, pass_groups = _passes(self.cfg, "backward", in_x, groups)
-        pass_groups = min(pass_groups, limit or groups)
         cycles = [
-            walk_taps(
-                errors, in_y, in_x, layer.kernel, layer.stride, layer.padding, True, False, groups, words,
-                pass_groups, self.cfg.lanes, self.cfg.backward_cols, self.cfg.accumulators, timing,
-            )[0]
+            self._walk_taps(errors, in_y, in_x, layer, True, False, groups, limit or groups, timing)
             for errors in self._errors(n, first, end)
-        ]  # fmt: skip
+        ]
         return float(np.mean(cycles)) + self.job_start
 
     def weight_grad(self, n: int, first: int, end: int) -> float:
@@ -194,6 +215,12 @@ class CostModel:
         cycles = []
         for inputs, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
             y, x, _, steps = errors.shape
+            if cfg.shared_engine:
+                cycles.append(shared_pipeline.walk_blocks(
+                    inputs, y, x, layer.kernel, layer.stride, layer.padding, layer.bias, groups, pass_groups,
+                    self._shared(self._timing("weight_grad")),
+                )[0])  # fmt: skip
+                continue
             rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2)
             cycles.append(
                 walk_blocks(

@@ -19,7 +19,8 @@ class CoreCost:
 
     local: cycles of backward between its own layers, in which neuron_grad takes no errors from outside; last_gradient:
     cycles of weight_grad for the first layer alone, whose errors come last; sending: least cycles until its spikes have
-    left; weight_rows, spike_words, error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors.
+    left; weight_rows, spike_words, error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors;
+    shared: its three engines are one.
     """
 
     stage: int
@@ -35,6 +36,12 @@ class CoreCost:
     error_words: int
     slots: int
     error_slots: int
+    shared: bool = False
+
+    @property
+    def work(self) -> float:
+        """Cycles per sample of the longest engine, or of the one that the core has."""
+        return self.cycles.total if self.shared else self.cycles.longest
 
     @property
     def spike_words(self) -> int:
@@ -43,6 +50,8 @@ class CoreCost:
     @property
     def backward_latency(self) -> float:
         """Cycles from a sample's complete errors at the core's outputs to the end of its last gradient."""
+        if self.shared:
+            return self.cycles.backward + self.cycles.weight_grad
         gradients = self.local + self.last_gradient if self.layers > 1 else 0.0
         return max(self.cycles.backward, self.cycles.weight_grad, gradients)
 
@@ -50,7 +59,7 @@ class CoreCost:
         """Least cycles from sample to sample when the errors of one take ``receive`` cycles to come in: those of the
         longest engine; of neuron_grad, which serves the outside and the own layers in turn; of a slot of errors."""
         unit = receive + self.local if self.layers > 1 else receive
-        return max(self.cycles.longest, unit, (receive + self.backward_latency) / self.error_slots)
+        return max(self.work, unit, (receive + self.backward_latency) / self.error_slots)
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ class Prediction:
     @property
     def balance(self) -> float:
         """The largest core's cycles per sample (those of its longest engine) over their mean."""
-        return _balance([core.cycles.longest for core in self.members])
+        return _balance([core.work for core in self.members])
 
     @property
     def storage_balance(self) -> float:
@@ -139,6 +148,7 @@ def core_cost(
         error_words=errors * min(ERROR_SLOTS, cfg.error_words // errors),
         slots=min(wanted, cfg.spike_words // spikes),
         error_slots=min(ERROR_SLOTS, cfg.error_words // errors),
+        shared=cfg.shared_engine,
     )
 
 

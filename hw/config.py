@@ -57,6 +57,7 @@ class CoreConfig:
     prefetch_jobs: load an engine's next descriptor while it runs; costs registers.
     counters: which counters there are, all or few.
     short_paths: registers in an engine's pipeline that allow a faster clock, for a cycle between column vectors.
+    shared_engine: forward, backward and weight_grad take turns on one small engine, see :mod:`hw.engines.shared`.
     forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.registry`.
     """
 
@@ -82,6 +83,7 @@ class CoreConfig:
     prefetch_jobs: bool = True
     counters: str = "all"
     short_paths: bool = False
+    shared_engine: bool = False
     forward_engine: str = "gated_add"
     backward_engine: str = "transposed"
     weight_grad_engine: str = "outer_product"
@@ -96,7 +98,7 @@ class CoreConfig:
                 f"a float of {self.exp} exponent and {self.frac} fraction bits has {self.width} bits with its sign, "
                 f"more than the {NUMBER_BITS} that a job's constants have"
             )
-        for name in ("prefetch_jobs", "short_paths"):
+        for name in ("prefetch_jobs", "short_paths", "shared_engine"):
             if not isinstance(getattr(self, name), bool):
                 raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
@@ -117,6 +119,8 @@ class CoreConfig:
             raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {self.counters!r}")
         if self.weight_rows % self.lanes:
             raise TridentError(f"weight_rows of {self.weight_rows} must be a multiple of lanes, which is {self.lanes}")
+        if self.shared_engine:
+            self._check_shared()
         needed = max(
             self.timesteps // self.forward_cols,
             self.timesteps // self.backward_cols,
@@ -127,6 +131,16 @@ class CoreConfig:
                 f"accumulators of {self.accumulators} must be at least {needed} for {self.lanes} lanes, "
                 f"{self.timesteps} timesteps and {self.words} words"
             )
+
+    def _check_shared(self):
+        """Raise TridentError for what a shared engine cannot be built with."""
+        for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
+            if getattr(self, name) != 1:
+                raise TridentError(f"with shared_engine, {name} must be 1, not {getattr(self, name)}")
+        if not _power_of_two(self.timesteps) or self.timesteps == 1:
+            raise TridentError(f"with shared_engine, timesteps must be 2, 4, 8, 16 or 32, not {self.timesteps}")
+        if self.prefetch_jobs:
+            raise TridentError("with shared_engine, prefetch_jobs must be false")
 
     def engine(self, place: str) -> EngineEntry:
         """The engine that sits in ``place``: forward, backward or weight_grad."""
@@ -188,7 +202,7 @@ class CoreConfig:
     @property
     def mac_stages(self) -> int:
         """Latency of the shared multiply-adder, in cycles."""
-        return self.mul_stages + self.add_stages + self.short_paths
+        return self.mul_stages + self.add_stages + (3 if self.shared_engine else self.short_paths)
 
     def entries_per_word(self, engine: str) -> int:
         """Accumulator entries that one gathered word takes per group of lanes."""
@@ -220,6 +234,11 @@ PRESETS = {
         lanes=1, timesteps=4, words=1, accumulators=32, add_stages=4, mul_stages=3,
         weight_rows=2048, spike_words=1024, error_words=256, jobs=28, prefetch_jobs=False,
         counters="few", short_paths=True,
+    ),
+    "COMPACT": CoreConfig(
+        lanes=1, timesteps=4, words=1, accumulators=32, add_stages=4, mul_stages=3,
+        weight_rows=2048, spike_words=1024, error_words=256, jobs=28, prefetch_jobs=False,
+        counters="few", short_paths=True, shared_engine=True,
     ),
     "WIDE": CoreConfig(
         lanes=16, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=4, accumulators=64,

@@ -12,6 +12,7 @@ from hw.engines.neuron import NeuronUnit
 from hw.engines.neuron_grad import NeuronGradUnit
 from hw.engines.receive import ReceiveUnit
 from hw.engines.reduce import ReduceUnit
+from hw.engines.shared import SharedEngine
 from hw.engines.update import UpdateUnit
 from hw.faults import Faults
 from hw.layouts import GRADIENT_FAULTS, QUEUES, SLOT_BITS, Fault, Opcode, Rows, Space, Token
@@ -86,13 +87,21 @@ class Core(wiring.Component):
         cfg, mesh = self.cfg, self.mesh
         m.submodules.ejector = ejector = Ejector(cfg, mesh)
         m.submodules.sequencer = sequencer = Sequencer(cfg)
-        m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
         m.submodules.neuron = neuron = NeuronUnit(cfg)
-        m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
         m.submodules.loss = loss = LossUnit(cfg)
         m.submodules.neuron_grad = neuron_grad = NeuronGradUnit(cfg)
-        m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
         m.submodules.update = update = UpdateUnit(cfg)
+        clients = neuron_grad, neuron, update
+        tag_bits = [unit.tag.size for unit in clients]
+        if cfg.shared_engine:
+            m.submodules.engine = engine = SharedEngine(cfg, tag_bits)
+            mac = engine.array
+            forward, backward, weight_grad = engine.forward, engine.backward, engine.weight_grad
+        else:
+            m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
+            m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
+            m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
+            m.submodules.mac = mac = SharedMac(cfg, tag_bits)
         m.submodules.send = send = SendUnit(cfg, mesh)
         m.submodules.receive = receive = ReceiveUnit(cfg)
         m.submodules.reduce = reduce = ReduceUnit(cfg)
@@ -103,7 +112,7 @@ class Core(wiring.Component):
         m.submodules.faults = faults = Faults()
         storage = Storage(m, cfg)
         storage.spaces[Space.LOSS_TABLE] = loss
-        mac = self._share_mac(m, neuron_grad, neuron, update)
+        self._share_mac(m, mac, clients)
         job = {queue: sequencer.job[queue] for queue in QUEUES}
         reducing = Signal()
 
@@ -220,10 +229,17 @@ class Core(wiring.Component):
             link(m, partials.o, backward.partials)
 
         storage.connect_host(ejector)
-        storage.connect_weights(forward, backward, update)
-        storage.connect_gradients(weight_grad, update)
-        storage.connect_spikes(forward, neuron, weight_grad, neuron_grad, loss, send, ejector)
-        storage.connect_errors(neuron_grad, backward, weight_grad)
+        readers = (forward, weight_grad)
+        if cfg.shared_engine:
+            readers = (engine,)
+            storage.connect_shared(engine, update)
+            storage.connect_gradients(engine, update)
+        else:
+            storage.connect_weights(forward, backward, update)
+            storage.connect_gradients(weight_grad, update)
+            storage.read_errors(backward, weight_grad)
+        storage.connect_spikes(readers, neuron, neuron_grad, loss, send, ejector)
+        storage.connect_errors(neuron_grad)
         m.d.comb += [
             sequencer.program_write.eq(ejector.select[Space.PROGRAM] & ejector.write),
             sequencer.program_address.eq(ejector.address),
@@ -259,9 +275,8 @@ class Core(wiring.Component):
         })  # fmt: skip
         return m
 
-    def _share_mac(self, m: Module, *clients) -> SharedMac:
+    def _share_mac(self, m: Module, mac, clients):
         """One multiply-adder per lane for the units that compute little."""
-        m.submodules.mac = mac = SharedMac(self.cfg, [unit.tag.size for unit in clients])
         for n, unit in enumerate(clients):
             m.d.comb += [
                 mac.i[n].valid.eq(unit.request.valid),
@@ -271,7 +286,6 @@ class Core(wiring.Component):
                 unit.result_tag.eq(mac.o_tag),
                 unit.result_valid.eq(mac.o_valid[n]),
             ]
-        return mac
 
     def _count(self, m: Module, engines, storage, sequencer, ejector, faults, increments: dict):
         """Connect the registers and counters that the host reads."""

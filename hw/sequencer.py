@@ -29,6 +29,7 @@ FIELDS = JOB.words - 2  # words that units see; the last two say which tokens th
 WAIT, POST = (Const(JOB.words - n, JOB_INDEX_BITS) for n in (2, 1))  # places of those two
 LAST = 8 * (SETUP.words - 1)  # counts for which the words of the setup before the last have room
 ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
+ENGINE_QUEUES = (Opcode.FORWARD, Opcode.BACKWARD, Opcode.WEIGHT_GRAD, Opcode.UPDATE)  # those of a shared engine
 QUEUE_STATE = data.StructLayout({"job": 8, "blocked": 1, "active": 1})
 
 # Which slot the pointers of a job (src, aux, dst) belong to, where it is not that of the spikes
@@ -51,7 +52,8 @@ class Sequencer(wiring.Component):
 
     A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
     take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
-    gets no turn until some token is given. From a job's end to the next one's start ``JOB.words + 14`` cycles,
+    gets no turn until some token is given; with ``shared_engine``, forward, backward, weight_grad and update have one
+    job between them, and wait for its end. From a job's end to the next one's start ``JOB.words + 14`` cycles,
     and one for each token that is given and two for each that is taken; with ``prefetch_jobs``, where the words of the
     next job are loaded while the job runs, 11 and those; more when other queues have their turn.
 
@@ -139,10 +141,12 @@ class Sequencer(wiring.Component):
         busy = Signal(queues)  # a cycle late, because it comes through much logic
         m.d.sync += busy.eq(Cat(self.busy))
         ended, ready, room = Signal(queues), Signal(queues), Signal(queues)
+        engine_queues = Const(sum(1 << queue for queue in ENGINE_QUEUES) if cfg.shared_engine else 0, queues)
+        taken = (active & engine_queues).any()  # their one engine has a job
         m.d.comb += [
             self.active.eq(active),
             ended.eq(active & ~busy),
-            ready.eq(full & ~active & ~blocked),
+            ready.eq(full & ~active & ~blocked & ~Mux(taken, engine_queues, 0)),
             room.eq(~full & ~stopped if prefetch else ~full & ~stopped & ~active),
         ]
         for n in range(queues):
@@ -277,6 +281,9 @@ class Sequencer(wiring.Component):
                             with m.If(here[n]):
                                 m.d.sync += [waiting[n].eq(instruction.job), kinds[n].eq(kind_of[instruction.opcode])]
                         m.next = "LOAD" if prefetch else "WAIT"
+                        if cfg.shared_engine:
+                            with m.If(taken & (here & engine_queues).any()):
+                                m.next = "PICK"
                 m.d.sync += index.eq(0)
             with m.State("WAIT"):
                 m.d.comb += [read.addr.eq(Cat(WAIT, waiting_here)), read.en.eq(1)]
@@ -361,7 +368,12 @@ class Sequencer(wiring.Component):
         with m.If(place[1] < 3):
             m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
         copies = []
+        alike = {n: ENGINE_QUEUES for n in ENGINE_QUEUES} if self.cfg.shared_engine else {}
         for n in range(len(QUEUES)):
+            if alike.get(n, (n,))[0] != n:  # the engine has one job, wherever it comes from
+                m.d.comb += self.job[n].eq(self.job[alike[n][0]])
+                copies.append([])
+                continue
             job = self.job[n].as_value()
             if self.cfg.prefetch_jobs:
                 loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(SLOT_BITS, name=f"slot{n}")
@@ -369,7 +381,7 @@ class Sequencer(wiring.Component):
             else:
                 loaded, loaded_slot = job, self.slot[n]
                 copies.append([])
-            with m.If(loads[1] & here[n]):
+            with m.If(loads[1] & Cat(here[k] for k in alike.get(n, (n,))).any()):
                 m.d.sync += loaded_slot.eq(slots.spikes)
                 for k in range(FIELDS):
                     with m.If(place[1] == k):

@@ -17,12 +17,15 @@ class Storage:
         self.m, self.cfg = m, cfg
         rows, width = cfg.weight_rows, cfg.row_bits
         grad_cols, error_cols = cfg.weight_grad_cols, cfg.backward_cols
-        m.submodules.weights = self.weights = WeightMemory(cfg)
+        shared = cfg.shared_engine
+        m.submodules.weights = self.weights = SharedMemory(width, rows, 1) if shared else WeightMemory(cfg)
         m.submodules.gradients = self.gradients = SharedMemory(width, rows // grad_cols, 1, granules=grad_cols)
         m.submodules.momentum = self.momentum = SharedMemory(width, rows, 1)
-        m.submodules.spikes = self.spikes = SharedMemory(cfg.spike_bits, cfg.spike_words, 3)
+        m.submodules.spikes = self.spikes = SharedMemory(cfg.spike_bits, cfg.spike_words, 2 if shared else 3)
         m.submodules.masks = self.masks = SharedMemory(cfg.spike_bits, cfg.spike_words, 1)
-        m.submodules.errors = self.errors = SharedMemory(width, cfg.error_rows // error_cols, 2, granules=error_cols)
+        m.submodules.errors = self.errors = SharedMemory(
+            width, cfg.error_rows // error_cols, 1 if shared else 2, granules=error_cols
+        )
         m.submodules.error_masks = self.error_masks = SharedMemory(cfg.spike_bits, cfg.error_words, 1)
         self.spaces = {
             Space.WEIGHTS: self.weights,
@@ -47,6 +50,25 @@ class Storage:
                 memory.host_wdata.eq(host.wdata),
                 host.rdata[space].eq(memory.host_rdata),
             ]
+
+    def connect_shared(self, engine, update):
+        """What the shared engine reads beside spikes and gradients; the update has the weights while it runs."""
+        weights, errors, masks = self.weights, self.errors, self.error_masks
+        self.m.d.comb += [
+            weights.read_address[0].eq(Mux(update.weight_read, update.weight_address, engine.weight_address)),
+            weights.read_en[0].eq(update.weight_read | engine.weight_en),
+            engine.weights.eq(weights.read_data[0]),
+            update.weights.eq(weights.read_data[0]),
+            weights.write_address.eq(update.weight_write_address),
+            weights.write_en.eq(update.weight_write),
+            weights.write_data.eq(update.weight_data),
+            errors.read_address[0].eq(engine.error_address),
+            errors.read_en[0].eq(engine.error_en),
+            engine.errors.eq(errors.read_data[0]),
+            masks.read_address[0].eq(engine.word_address),
+            masks.read_en[0].eq(engine.mask_en),
+            engine.masks.eq(masks.read_data[0]),
+        ]
 
     def connect_weights(self, forward, backward, update):
         """Rows for forward, columns for backward; both ports are the update's while those are idle."""
@@ -109,19 +131,21 @@ class Storage:
                 gradients.write_data.eq(weight_grad.write_data),
             ]
 
-    def connect_spikes(self, forward, neuron, weight_grad, neuron_grad, loss, send, ejector):
-        """Spikes and masks: the neuron writes before other cores' spikes; reader 2 serves neuron_grad, loss, send."""
+    def connect_spikes(self, engines, neuron, neuron_grad, loss, send, ejector):
+        """Spikes and masks: a reader per engine, and one for neuron_grad, loss and send; the neuron writes before other
+        cores' spikes."""
         m, spikes, masks = self.m, self.spikes, self.masks
+        for n, engine in enumerate(engines):
+            m.d.comb += [
+                spikes.read_address[n].eq(engine.word_address),
+                spikes.read_en[n].eq(engine.word_en),
+                engine.word_data.eq(spikes.read_data[n]),
+            ]
+        last = len(engines)
         m.d.comb += [
-            spikes.read_address[0].eq(forward.word_address),
-            spikes.read_en[0].eq(forward.word_en),
-            forward.word_data.eq(spikes.read_data[0]),
-            spikes.read_address[1].eq(weight_grad.word_address),
-            spikes.read_en[1].eq(weight_grad.word_en),
-            weight_grad.word_data.eq(spikes.read_data[1]),
-            neuron_grad.spikes.eq(spikes.read_data[2]),
-            loss.spikes.eq(spikes.read_data[2]),
-            send.spikes.eq(spikes.read_data[2]),
+            neuron_grad.spikes.eq(spikes.read_data[last]),
+            loss.spikes.eq(spikes.read_data[last]),
+            send.spikes.eq(spikes.read_data[last]),
             masks.read_address[0].eq(neuron_grad.spike_address),
             masks.read_en[0].eq(neuron_grad.spike_en),
             neuron_grad.masks.eq(masks.read_data[0]),
@@ -130,20 +154,20 @@ class Storage:
             masks.write_data.eq(neuron.masks),
         ]
         with m.If(neuron_grad.spike_en):
-            m.d.comb += [spikes.read_address[2].eq(neuron_grad.spike_address), spikes.read_en[2].eq(1)]
+            m.d.comb += [spikes.read_address[last].eq(neuron_grad.spike_address), spikes.read_en[last].eq(1)]
         with m.Elif(neuron_grad.spike_hold):
-            m.d.comb += spikes.read_en[2].eq(0)
+            m.d.comb += spikes.read_en[last].eq(0)
         with m.Elif(loss.spike_request):
             m.d.comb += [
                 loss.spike_grant.eq(1),
-                spikes.read_address[2].eq(loss.spike_address),
-                spikes.read_en[2].eq(1),
+                spikes.read_address[last].eq(loss.spike_address),
+                spikes.read_en[last].eq(1),
             ]
         with m.Elif(send.spike_request):
             m.d.comb += [
                 send.spike_grant.eq(1),
-                spikes.read_address[2].eq(send.spike_address),
-                spikes.read_en[2].eq(1),
+                spikes.read_address[last].eq(send.spike_address),
+                spikes.read_en[last].eq(1),
             ]
         m.d.comb += ejector.word_ready.eq(~neuron.word_en)
         with m.If(neuron.word_en):
@@ -170,8 +194,22 @@ class Storage:
                 neuron_grad.potentials.eq(potentials.read_data[0]),
             ]
 
-    def connect_errors(self, neuron_grad, backward, weight_grad):
-        """Errors and their masks: reader 0 gives rows to weight_grad, reader 1 operands to backward."""
+    def connect_errors(self, neuron_grad):
+        """What the neuron-gradient unit writes: errors and their masks."""
+        errors, error_masks = self.errors, self.error_masks
+        cols = self.cfg.backward_cols
+        error_bits = (cols - 1).bit_length()
+        self.m.d.comb += [
+            errors.write_address.eq(neuron_grad.error_address >> error_bits),
+            errors.write_en.eq(neuron_grad.error_en << neuron_grad.error_address[:error_bits]),
+            errors.write_data.eq(neuron_grad.errors.replicate(cols)),
+            error_masks.write_address.eq(neuron_grad.mask_address),
+            error_masks.write_en.eq(neuron_grad.mask_en),
+            error_masks.write_data.eq(neuron_grad.mask),
+        ]
+
+    def read_errors(self, backward, weight_grad):
+        """Reader 0 gives rows to weight_grad, reader 1 operands to backward."""
         m, cfg, errors, error_masks = self.m, self.cfg, self.errors, self.error_masks
         error_cols, width = cfg.backward_cols, cfg.row_bits
         error_bits = (error_cols - 1).bit_length()
@@ -188,20 +226,15 @@ class Storage:
             errors.read_address[1].eq(Cat(backward.error_beat[:chunk_bits], backward.error_word)),
             errors.read_en[1].eq(backward.error_en),
             backward.error_data.eq(errors.read_data[1]),
-            errors.write_address.eq(neuron_grad.error_address >> error_bits),
-            errors.write_en.eq(neuron_grad.error_en << neuron_grad.error_address[:error_bits]),
-            errors.write_data.eq(neuron_grad.errors.replicate(error_cols)),
             error_masks.read_address[0].eq(backward.word_address),
             error_masks.read_en[0].eq(backward.word_en),
             backward.word_data.eq(error_masks.read_data[0]),
-            error_masks.write_address.eq(neuron_grad.mask_address),
-            error_masks.write_en.eq(neuron_grad.mask_en),
-            error_masks.write_data.eq(neuron_grad.mask),
         ]
 
     def counted(self) -> dict:
         """Accesses of this cycle, by the name of their counter."""
-        spikes, masks, errors = self.spikes, self.masks, self.errors
+        spikes, masks, errors, weights = self.spikes, self.masks, self.errors, self.weights
+        shared = self.cfg.shared_engine
         return {
             "spikes.reads": sum(spikes.read_en),
             "spikes.writes": spikes.write_en,
@@ -215,6 +248,6 @@ class Storage:
             "gradients.writes": self.gradients.write_en.any(),
             "momentum.reads": self.momentum.read_en[0],
             "momentum.writes": self.momentum.write_en,
-            "weights.reads": self.weights.row_en + self.weights.col_en + self.weights.update_read,
-            "weights.writes": self.weights.update_write,
+            "weights.reads": weights.read_en[0] if shared else weights.row_en + weights.col_en + weights.update_read,
+            "weights.writes": weights.write_en if shared else weights.update_write,
         }

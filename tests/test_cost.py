@@ -32,7 +32,7 @@ def model(network, cfg, inputs, errors, n=1):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["FPGA", "TINY", "SMALL"])
+@pytest.mark.parametrize("preset", ["FPGA", "COMPACT", "TINY", "SMALL"])
 def test_cycles_are_those_of_the_rtl(preset):
     cfg = CoreConfig.preset(preset, **ROOMY)
     for name, text in NETWORKS.items():

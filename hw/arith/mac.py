@@ -18,6 +18,16 @@ def mac_request(cfg: CoreConfig, tag_bits: int) -> data.StructLayout:
     })  # fmt: skip
 
 
+def choose(m: Module, clients, shape) -> tuple[Signal, Signal]:
+    """Take a request of the lowest client that has one; returns it and a bit per client, whose it is."""
+    chosen, grant = Signal(shape, name="chosen"), Signal(len(clients), name="grant")
+    for n, client in reversed(list(enumerate(clients))):
+        m.d.comb += client.ready.eq(grant[n])
+        with m.If(client.valid):
+            m.d.comb += [chosen.eq(client.payload), grant.eq(1 << n)]
+    return chosen, grant
+
+
 class SharedMac(wiring.Component):
     """``lanes`` multiply-adds per cycle for the units that compute little: neurons, their gradients, the update.
 
@@ -29,7 +39,7 @@ class SharedMac(wiring.Component):
     i : streams of requests, one per client
     o, o_tag : Out, the result and its tag, for all clients
     o_valid : Out(clients), whose result it is
-    nonfinite : Out(lanes' any), the result is infinite or not a number
+    nonfinite : Out(1), the result is infinite or not a number
     """
 
     def __init__(self, cfg: CoreConfig, tag_bits: list[int]):
@@ -50,13 +60,7 @@ class SharedMac(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, width = self.cfg, self.cfg.width
-        chosen = Signal(mac_request(cfg, self.tag_bits))
-        grant = Signal(self.clients)
-        for n, client in reversed(list(enumerate(self.i))):
-            m.d.comb += client.ready.eq(grant[n])
-            with m.If(client.valid):
-                m.d.comb += [chosen.eq(client.payload), grant.eq(1 << n)]
-
+        chosen, grant = choose(m, self.i, mac_request(cfg, self.tag_bits))
         if cfg.short_paths:  # what the clients read from memories ends in a register
             asked, asked_grant = chosen, grant
             chosen, grant = Signal.like(asked, name="request"), Signal.like(asked_grant, name="client")

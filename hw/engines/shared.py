@@ -1,0 +1,247 @@
+"""One engine for forward, backward and weight_grad, which take turns: what a core has that must be small."""
+
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.config import CoreConfig
+from hw.layouts import JOB
+from hw.skeleton.engine import ACTIVITY
+from hw.skeleton.fetch import Fetch
+from hw.skeleton.onehot import bit_number, lowest_bit
+from hw.skeleton.payloads import Payloads
+from hw.skeleton.queue import DrainQueue, neuron_item
+from hw.skeleton.shared_array import SharedArray, shared_op
+from hw.skeleton.shared_walker import SharedWalker, shared_request
+from hw.streams import link
+
+OPERATIONS = ("forward", "backward", "weight_grad")
+
+
+def _face(payloads: Payloads, **ports) -> wiring.Signature:
+    """What the core sees of one operation."""
+    return wiring.Signature({
+        "job": In(JOB.shape()), "start": In(1), "busy": Out(1), "activity": Out(ACTIVITY), "nonfinite": Out(1), **ports,
+    })  # fmt: skip
+
+
+class SharedEngine(wiring.Component):
+    """A walker and an array that do one of the three operations at a time, a job to its end; and the multiply-adder.
+
+    For one lane, with results equal to those of the three engines bit for bit. Sums of forward and backward stay in the
+    accumulators, which are +0 between tiles: a drain leaves +0 behind. Gradients are read, added to and written back
+    one by one. One addition per cycle; the next to the same sum may start ``add_stages + 2`` cycles later.
+
+    Members
+    -------
+    forward, backward, weight_grad : the ports that :mod:`hw.engines` has for each, without those for memories; all
+        ``job`` are the same
+    word_address, word_en, word_data; mask_en, masks : read ports for spikes and for error masks, at the same address
+    weight_address, weight_en, weights; error_address, error_en, errors : read ports
+    read_..., write_... : for gradients, as of :class:`hw.engines.weight_grad.WeightGradEngine`
+    """
+
+    def __init__(self, cfg: CoreConfig, tag_bits: list[int]):
+        """``tag_bits``: of each client of the multiply-adder."""
+        self.cfg = cfg
+        self.array = SharedArray(cfg, tag_bits)
+        self.payloads = {name: Payloads(cfg, name) for name in OPERATIONS}
+        item = {name: stream.Signature(neuron_item(payloads)) for name, payloads in self.payloads.items()}
+        super().__init__({
+            "forward": Out(_face(self.payloads["forward"], o=Out(item["forward"]))),
+            "backward": Out(_face(
+                self.payloads["backward"], o=Out(item["backward"]), take=In(1),
+                partials=In(stream.Signature(cfg.row_bits)),
+            )),
+            "weight_grad": Out(_face(
+                self.payloads["weight_grad"], reducing=In(1), held=Out(1), reduced=Out(item["weight_grad"]),
+                reduce=In(stream.Signature(self.payloads["weight_grad"].op)),
+            )),
+            "word_address": Out(cfg.address_bits),
+            "word_en": Out(1),
+            "word_data": In(cfg.spike_bits),
+            "mask_en": Out(1),
+            "masks": In(cfg.spike_bits),
+            "weight_address": Out(cfg.address_bits),
+            "weight_en": Out(1),
+            "weights": In(cfg.row_bits),
+            "error_address": Out(cfg.address_bits + cfg.step_bits),
+            "error_en": Out(1),
+            "errors": In(cfg.row_bits),
+            "read_tile": Out(cfg.address_bits),
+            "read_beat": Out(1),
+            "read_en": Out(1),
+            "read_data": In(cfg.row_bits),
+            "write_tile": Out(cfg.address_bits),
+            "write_beat": Out(1),
+            "write_en": Out(1),
+            "write_data": Out(cfg.row_bits),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, job = self.cfg, self.forward.job
+        steps = cfg.timesteps
+        faces = [getattr(self, name) for name in OPERATIONS]
+        backward, by_block, running, started = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += started.eq(Cat(face.start for face in faces).any())
+        with m.If(Cat(face.start for face in faces).any()):
+            m.d.sync += [backward.eq(self.backward.start), by_block.eq(self.weight_grad.start)]
+        reducing = self.weight_grad.reducing
+
+        # Words: asked for, placed, read
+        m.submodules.walker = walker = SharedWalker(cfg)
+        placed = data.StructLayout({"request": shared_request(cfg), "address": cfg.address_bits})
+        m.submodules.place = place = Fetch(placed)
+        m.submodules.read = read = Fetch(placed)
+        asked = walker.o.payload
+        m.d.comb += [
+            walker.job.eq(job),
+            walker.transposed.eq(backward),
+            walker.by_block.eq(by_block),
+            walker.start.eq(started),
+            place.i.valid.eq(walker.o.valid),
+            walker.o.ready.eq(place.i.ready),
+            place.i.payload.request.eq(asked),
+            place.i.payload.address.eq(asked.pixel * job.blocks + asked.start),
+            self.word_address.eq(place.o.payload.address),
+            self.word_en.eq(read.en & ~backward),
+            self.mask_en.eq(read.en & backward),
+        ]
+        link(m, place.o, read.i)
+        found = read.o.payload.request
+        ones = Const((1 << steps) - 1, steps)
+        word = Mux(found.ones, ones, Mux(backward, self.masks, self.word_data) & found.fetch.replicate(steps))
+
+        # The word at hand: for every timestep with a bit, for every group, an addition, so that the next one to the
+        # same gradient is far; then perhaps the drain. A reset drains all accumulators, so that they are zero.
+        held, washing, draining = Signal(init=1), Signal(init=1), Signal(init=1)
+        here = Signal(shared_request(cfg), init={"groups": cfg.accumulators // steps})
+        source = Signal(cfg.address_bits)
+        pending = Signal(steps)
+        group, time, tile = Signal(8), Signal(range(steps)), Signal(cfg.address_bits)
+        lowest = lowest_bit(pending)
+        rest = pending & ~lowest
+        step = Signal(range(steps))
+        last_group = group + 1 == here.groups
+        want, go, fire = Signal(), Signal(), Signal()
+        word_end, finish = Signal(), Signal()
+        m.d.comb += [
+            step.eq(Mux(draining, Mux(backward, ~time, time), bit_number(lowest))),
+            want.eq(held & (draining | pending.any())),
+            fire.eq(want & go),
+            word_end.eq(held & ~draining & ((fire & ~rest.any() & last_group) | ~pending.any())),
+            finish.eq(Mux(draining, fire & last_group & (time == steps - 1), word_end & ~here.end)),
+            read.o.ready.eq(~held | finish),
+        ]
+        with m.If(fire):
+            m.d.sync += [group.eq(group + 1), tile.eq(tile + job.group_step)]
+            with m.If(last_group):
+                m.d.sync += [group.eq(0), tile.eq(here.tile), time.eq(time + draining), pending.eq(rest)]
+        with m.If(word_end & here.end):
+            m.d.sync += draining.eq(1)
+        with m.If(finish):
+            m.d.sync += [held.eq(0), draining.eq(0), washing.eq(0), time.eq(0)]
+        with m.If(read.o.valid & read.o.ready):
+            m.d.sync += [
+                held.eq(1), here.eq(found), source.eq(read.o.payload.address), tile.eq(found.tile),
+                pending.eq(word), group.eq(0),
+            ]  # fmt: skip
+
+        # The operation that this makes, or that the reduce unit asks for
+        op, row = Signal(shared_op(cfg)), Signal(cfg.row_bits)
+        taking = draining & self.backward.take & ~washing
+        asks = self.weight_grad.reduce
+        m.d.comb += [
+            op.entry.eq(Mux(by_block, group, Cat(step, group))),
+            op.gradient.eq(by_block & ~draining),
+            op.product.eq(backward & ~draining),
+            op.given.eq(draining),
+            op.drain.eq(draining),
+            op.leave.eq(draining & ~washing),
+            op.tag.address.eq(here.dst + group),
+            op.tag.item.eq(group),
+            op.tag.step.eq(step),
+            row.eq(Mux(taking, self.backward.partials.payload, cfg.format.negative_zero)),
+        ]
+        with m.If(reducing & ~washing):
+            m.d.comb += [
+                op.entry.eq(asks.payload.tag.address),
+                op.gradient.eq(1),
+                op.given.eq(1),
+                op.leave.eq(1),
+                op.tag.address.eq(asks.payload.tag.address),
+                row.eq(Mux(asks.payload.mask.any(), asks.payload.row, cfg.format.negative_zero)),
+            ]
+        array = self.array
+        m.submodules.array = array
+        recent = [Signal(data.StructLayout({"valid": 1, "entry": cfg.entry_bits}), name=f"recent{n}")
+                  for n in range(cfg.add_stages + 1)]  # fmt: skip
+        hazard = Cat(r.valid & (r.entry == op.entry) for r in recent).any()
+        m.submodules.queue = queue = DrainQueue(self.payloads["forward"], array.latency)
+        issue = fire | (asks.valid & asks.ready)
+        m.d.comb += [
+            go.eq(~hazard & ~array.taken & (~draining | queue.ready & (self.backward.partials.valid | ~taking))),
+            self.backward.partials.ready.eq(fire & taking),
+            asks.ready.eq(reducing & ~washing & ~hazard & ~array.taken & queue.ready),
+            self.weight_address.eq(tile),
+            self.weight_en.eq(fire),
+            self.error_address.eq(Cat(step, Mux(by_block, tile, source))),
+            self.error_en.eq(fire),
+            queue.issued.eq(issue & op.leave),
+        ]
+        m.d.sync += [recent[0].valid.eq(issue), recent[0].entry.eq(op.entry)]
+        m.d.sync += [after.eq(before) for before, after in pairwise(recent)]
+
+        m.d.comb += [
+            array.valid.eq(issue),
+            array.op.eq(op),
+            array.given.eq(row),
+            array.weights.eq(self.weights),
+            array.errors.eq(self.errors),
+            self.read_tile.eq(array.read_tile),
+            self.read_en.eq(array.read_en),
+            array.read_data.eq(self.read_data),
+            self.write_tile.eq(array.write_tile),
+            self.write_en.eq(array.write_en),
+            self.write_data.eq(array.write_data),
+            queue.drained.values.eq(array.sum),
+            queue.drained.tag.eq(array.tag),
+            queue.drained_valid.eq(array.leaves),
+        ]
+
+        # Who gets what leaves
+        chosen = [~backward & ~by_block & ~reducing, backward & ~reducing, by_block | reducing]
+        busy = Signal()
+        m.d.comb += busy.eq(
+            running & (started | Cat(walker.busy, walker.o.valid, place.o.valid, read.o.valid, held, array.flying).any()
+                       | queue.busy)
+        )  # fmt: skip
+        with m.If(Cat(face.start for face in faces).any()):
+            m.d.sync += running.eq(1)
+        with m.Else():
+            m.d.sync += running.eq(busy)
+        outs = [self.forward.o, self.backward.o, self.weight_grad.reduced]
+        for face, mine, out in zip(faces, chosen, outs, strict=True):
+            m.d.comb += [
+                face.busy.eq(busy & mine),
+                face.nonfinite.eq(array.fault & mine),
+                out.payload.eq(queue.o.payload),
+                out.valid.eq(queue.o.valid & mine),
+                face.activity.running.eq(running & mine),
+                face.activity.issued.eq(fire & ~draining & mine),
+                face.activity.useful.eq(fire & ~draining & mine),
+                face.activity.drained.eq(fire & draining & mine),
+                face.activity.stalled.eq(want & ~go & mine),
+                face.activity.row.eq(fire & ~draining & mine),
+                face.activity.word.eq(read.en & place.o.payload.request.fetch & mine),
+                face.activity.skipped.eq(word_end & ~pending.any() & mine),
+            ]
+        m.d.comb += [
+            queue.o.ready.eq(Mux(reducing, self.weight_grad.reduced.ready,
+                                 Mux(backward, self.backward.o.ready, self.forward.o.ready))),
+            self.weight_grad.held.eq(array.flying | queue.busy),
+        ]  # fmt: skip
+        return m
