@@ -84,7 +84,7 @@ def config_digest(cfg: CoreConfig, mesh: MeshConfig) -> int:
 class Counters(wiring.Component):
     """A 32-bit counter per name of :func:`counted` (they wrap around), and the state registers, by index.
 
-    The counters lie in a small memory. Beside it, each has a few bits that gather what it grows by; one counter per
+    The counters lie in a small memory, and begin at zero when the core is reset. Beside it, each has a few bits that gather what it grows by; one counter per
     cycle has them added, all in turn. One that is read has its turn in that cycle, so what is read is exact. Reading
     takes one cycle; after it, two cycles pass until the next.
 
@@ -124,8 +124,11 @@ class Counters(wiring.Component):
         ]
         asked = self.read & kind[1]
         m.d.comb += at.eq(Mux(asked, index, turn))
+        fresh = Signal(init=1)  # counters that have not had a turn since the reset hold what was before
         with m.If(~asked):
             m.d.sync += turn.eq(Mux(turn == count - 1, 0, turn + 1))
+            with m.If(turn == count - 1):
+                m.d.sync += fresh.eq(0)
         gathered = []
         for n, name in enumerate(names):
             most = (1 << shape[name].width) - 1
@@ -136,7 +139,7 @@ class Counters(wiring.Component):
         m.d.comb += [
             total.addr.eq(at),
             sum_.addr.eq(at),
-            sum_.data.eq(total.data + Array(gathered)[at]),
+            sum_.data.eq(Mux(fresh & (at >= turn), 0, total.data) + Array(gathered)[at]),
             sum_.en.eq(1),
         ]
         words = [Const(MAGIC, WORD), Const(config_digest(self.cfg, self.mesh), WORD), *self.state]

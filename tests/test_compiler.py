@@ -43,7 +43,7 @@ def _plan(network: str, preset: str = "SMALL", **changes) -> StagePlan:
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("preset", ["TINY", "SMALL", "FPGA", "WIDE"])
+@pytest.mark.parametrize("preset", ["TINY", "SMALL", "FPGA", "COMPACT", "WIDE"])
 def test_regions_neither_overlap_nor_leave_memory(network, preset):
     plan = _plan(network, preset, weight_rows=65536, spike_words=8192, error_words=8192)
     cfg = plan.cfg

@@ -12,6 +12,8 @@ from hw.counters import config_digest
 from hw.errors import TridentError
 from hw.noc.config import MeshConfig
 
+SHARED = {"shared_engine": True, "lanes": 1, "words": 1, "prefetch_jobs": False}
+
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_elaborates(name):
@@ -40,6 +42,9 @@ def test_every_preset_elaborates(name):
         ({"exp": 9}, "exp must be a whole number from 4 to 8, not 9"),
         ({"add_stages": 8}, "add_stages must be a whole number from 1 to 7, not 8"),
         ({"prefetch_jobs": 1}, "prefetch_jobs must be true or false, not 1"),
+        ({"shared_engine": True}, "with shared_engine, lanes must be 1, not 8"),
+        (SHARED | {"timesteps": 6}, "with shared_engine, timesteps must be 2, 4, 8, 16 or 32, not 6"),
+        (SHARED | {"prefetch_jobs": True}, "with shared_engine, prefetch_jobs must be false"),
         ({"lane": 8}, "unknown parameter 'lane': choose one of accumulators, "),
     ],
 )
@@ -50,7 +55,7 @@ def test_bad_values_are_refused(changes, words):
 
 
 def test_unknown_preset_is_refused():
-    with pytest.raises(TridentError, match="unknown preset 'HUGE': choose one of TINY, SMALL, FPGA, WIDE"):
+    with pytest.raises(TridentError, match="unknown preset 'HUGE': choose one of TINY, SMALL, FPGA, COMPACT, WIDE"):
         CoreConfig.preset("HUGE")
 
 

@@ -75,7 +75,7 @@ def test_first_values_stay():
     assert re.search(r"\[0\] = 8'(h05|d5);", emit(_Cell(16, first=5), "top"))
 
 
-@pytest.mark.parametrize("preset", ["TINY", "FPGA"])
+@pytest.mark.parametrize("preset", ["TINY", "FPGA", "COMPACT"])
 def test_every_instance_of_a_core_is_resolved(preset):
     cfg = CoreConfig.preset(preset, **_CFG)
     modules = _modules(emit(Core(cfg, mesh_for(cfg)), "core"))

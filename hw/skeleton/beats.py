@@ -116,7 +116,7 @@ class BeatLoop(wiring.Component):
             ]
             with m.If(advance & drain.last):
                 m.d.sync += draining.eq(0)
-        with m.Elif(self.i.valid):
+        with m.Elif(self.i.valid & touched.ready):
             last_beat = nothing | (pending == lowest)
             m.d.comb += [
                 valid.eq(~nothing),

@@ -14,6 +14,7 @@ def _ports(entries: int) -> dict:
         "en": In(1),
         "value": In(1),
         "some": Out(1),
+        "ready": Out(1),
     }
 
 
@@ -24,6 +25,7 @@ class TouchedBits(wiring.Component):
     -------
     entry : In; held : Out(1), it holds a sum; en : In(1), from now on it does if ``value``
     some : Out(1), from now on some entry holds a sum
+    ready : Out(1), none may be asked for before
     bits : Out, all of them
     """
 
@@ -34,7 +36,10 @@ class TouchedBits(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         after = Signal(self.entries)
-        m.d.comb += [self.held.eq(self.bits.bit_select(self.entry, 1)), after.eq(self.bits), self.some.eq(after.any())]
+        m.d.comb += [
+            self.held.eq(self.bits.bit_select(self.entry, 1)), after.eq(self.bits), self.some.eq(after.any()),
+            self.ready.eq(1),
+        ]  # fmt: skip
         with m.If(self.en):
             m.d.comb += after.eq(with_bit(self.bits, self.entry, self.value, self.entries))
         m.d.sync += self.bits.eq(after)
@@ -58,7 +63,8 @@ class TouchedMemory(wiring.Component):
         read, write = flags.read_port(domain="comb"), flags.write_port()
         count, after = Signal(range(self.entries + 1)), Signal(range(self.entries + 1))
         clearing = Signal(range(self.entries + 1))
-        with m.If(clearing != self.entries):
+        m.d.comb += self.ready.eq(clearing == self.entries)
+        with m.If(~self.ready):
             m.d.sync += clearing.eq(clearing + 1)
             m.d.comb += [write.addr.eq(clearing), write.en.eq(1)]
         with m.Else():

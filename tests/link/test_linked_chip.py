@@ -164,7 +164,7 @@ def test_reset_empties_the_chip():
                          packets.read(route, Space.REGISTERS, 0, 1)], 1)  # fmt: skip
     link.reset()
     registers = driver.registers(0)
-    assert registers["magic"] == MAGIC and registers["cycles"] == 0 and driver.waits(0) == []
+    assert registers["magic"] == MAGIC and registers["cycles"] == 0 and driver.waits(0)[0] == []
     lockstep.close()
     line.write(b"\x7e no frame \x7e")
     link.endpoint.identify()
