@@ -9,9 +9,9 @@ import numpy as np
 from host.constants import UpdateConstants
 from host.data import batches
 from host.encoding import encode
-from host.federated.message import Task, Update
+from host.federated.message import Task, Update, Weights
 from host.federated.spec import FederatedSpec
-from host.federated.weights import Weights, check
+from host.federated.weights import check
 from host.lockstep import Tally
 from host.scaler import LossScaler
 from hw.errors import TridentError
