@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -54,6 +55,8 @@ def federated_command(out, resume, flower, tls, changes, ports, **given):
     """Train a network on several chips, each with samples of its own, and average their weights."""
     if tls and not flower:
         raise TridentError("tls is for Flower: give it with flower")
+    if flower and find_spec("flwr") is None:
+        raise TridentError("Flower is not installed: it is the extra flower, which make federated FLOWER=1 installs")
     spec = FederatedSpec.make(options_of(changes, ports, given))
     signal.signal(signal.SIGTERM, _stop)
     folder = out or BUILD / "federated" / Path(spec.run.dataset.name).stem

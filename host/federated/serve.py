@@ -80,6 +80,7 @@ def _stage(stage: str, done: int, of: int) -> bytes:
 def make_worker(options: dict, number: int) -> Worker:
     """A worker on its chip. Raises what :meth:`FederatedSpec.make` and :func:`connect` raise."""
     spec = FederatedSpec.make(options)
+    spec.check_worker(number)
     return Worker(spec, number, ChipLearner(spec.run, connect(spec.run, spec.targets[number])))
 
 

@@ -8,18 +8,22 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from hw.errors import TridentError
+
+LOCAL = ("localhost", "127.0.0.1")
 _DAYS = 30
 
 
-def make_certificates(folder: Path, hosts: tuple[str, ...] = ("localhost", "127.0.0.1")) -> tuple[Path, Path, Path]:
+def make_certificates(folder: Path, hosts: tuple[str, ...] = LOCAL) -> tuple[Path, Path, Path]:
     """Write ``authority.pem``, ``server.pem`` and ``server.key`` (readable by the owner only) into ``folder``, for a
     server that is reached by one of ``hosts``, names or IP addresses; returns the three paths. The authority's own key
-    is not kept. Valid for 30 days."""
+    is not kept. Valid for 30 days. Raises :class:`TridentError` for a host that is neither."""
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _name("Trident test authority")
     root = (
@@ -75,9 +79,28 @@ def _host(text: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(text))
     except ValueError:
+        pass
+    try:
         return x509.DNSName(text)
+    except ValueError:
+        raise TridentError(f"{text!r} is neither an IP address nor a name of a computer in ASCII") from None
+
+
+@click.command()
+@click.argument("folder", type=Path)
+@click.argument("hosts", nargs=-1)
+def certificates(folder: Path, hosts: tuple[str, ...]):
+    """Write certificates for a server of Flower that is reached by one of HOSTS (this computer alone without)."""
+    try:
+        for path in make_certificates(folder, hosts or LOCAL):
+            click.echo(path)
+    except OSError as fault:
+        click.echo(f"error: the certificates cannot be written to {folder}: {fault.strerror}", err=True)
+        sys.exit(2)
+    except TridentError as fault:
+        click.echo(f"error: {fault}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
-    for path in make_certificates(Path(sys.argv[1]), tuple(sys.argv[2:]) or ("localhost", "127.0.0.1")):
-        print(path)
+    certificates()

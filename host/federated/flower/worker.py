@@ -7,6 +7,7 @@ until it is ended. OPTIONS: the run's, as JSON, see :meth:`host.federated.spec.F
 import json
 import os
 import secrets
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,9 +43,14 @@ def worker(number: int, folder: Path, options: str):
         address.unlink(missing_ok=True)  # of a worker that was killed
         listen(json.loads(options), number, str(address), key, lambda: click.echo(f"worker {number} is ready"))
     except json.JSONDecodeError:
-        raise click.ClickException("the options are not JSON") from None
+        _refuse("the options are not JSON")
     except (TridentError, OSError, *FATAL) as fault:
-        raise click.ClickException(str(fault)) from None
+        _refuse(str(fault))
+
+
+def _refuse(sentence: str):
+    click.echo(f"error: {sentence}", err=True)
+    sys.exit(2)
 
 
 if __name__ == "__main__":
