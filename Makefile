@@ -57,6 +57,7 @@ help:
 	@echo '                 SPLIT=iid       or dirichlet:0.3, or by-class; STRATEGY=fedavg or fedprox:0.01'
 	@echo '                 FRACTION=1 MIN_WORKERS=2 TIMEOUT=300 MESH=2x1 PRESET=SMALL NET=64-48-10 RESUME=1; BATCH, LR, ...'
 	@echo '                 TARGET=serial PORTS=/dev/ttyUSB0,.. BOARD=.. SETUP=..   boards, and simulated chips for the rest'
+	@echo '                 FLOWER=1        Flower carries the messages; TLS=1 encrypts them'
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
 	@echo 'make sim       run every test; TEST=tests/test_data.py or TEST=expression runs some, JOBS=2 at a time'
@@ -94,6 +95,12 @@ $(VENV)/ready: pyproject.toml
 train: $(VENV)/ready
 	@$(RUN) -m host train $(TRAIN) $(CORE)
 
+# Flower is installed only when it is asked for
+$(VENV)/flower: $(VENV)/ready
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[flower]' \
+	  || { echo 'error: Flower cannot be installed; see the message of pip above' >&2; exit 1; }
+	@touch $@
+
 FEDERATED = $(call option,WORKERS,workers) $(call option,ROUNDS,rounds) $(call option,LOCAL_EPOCHS,local-epochs) \
   $(call option,SPLIT,split) $(call option,STRATEGY,strategy) $(call option,FRACTION,fraction) \
   $(call option,MIN_WORKERS,min-workers) $(call option,TIMEOUT,timeout) $(call option,NET,net) \
@@ -102,8 +109,9 @@ FEDERATED = $(call option,WORKERS,workers) $(call option,ROUNDS,rounds) $(call o
   $(call option,BATCH,batch) $(call option,LR,lr) $(call option,MOMENTUM,momentum) \
   $(call option,HALVE_EVERY,halve-every) $(call option,LOSS_SCALE,loss-scale) $(call option,SEED,seed) \
   $(call option,TARGET,target) $(call option,PORTS,ports) $(call option,BAUD,baud) $(call option,BOARD,board) \
-  $(call option,SETUP,setup) $(call option,OUT,out) $(call switch,RESUME,resume)
-federated: $(VENV)/ready
+  $(call option,SETUP,setup) $(call option,OUT,out) $(call switch,RESUME,resume) \
+  $(call switch,FLOWER,flower) $(call switch,TLS,tls)
+federated: $(VENV)/ready $(if $(filter-out 0,$(FLOWER)),$(VENV)/flower)
 	@$(RUN) -m host.federated $(FEDERATED)
 
 map: $(VENV)/ready

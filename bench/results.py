@@ -23,6 +23,8 @@ from bench.chip import (
 )
 from bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
 from bench.engines import BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
+from bench.federated import BOUNDS as FEDERATED_BOUNDS
+from bench.federated import WORKERS as FLOWER_WORKERS
 from bench.figure import Figure
 from bench.fpga import BOARD, WORK
 from bench.golden import EPOCH_BOUND
@@ -37,7 +39,8 @@ from hw.errors import TridentError
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "build" / "bench.json"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md", ROOT / "docs" / "boards.md")
+PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md", ROOT / "docs" / "boards.md",
+         ROOT / "docs" / "federated.md")  # fmt: skip
 EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
 
 # What a figure must reach, by the pattern of its name
@@ -61,7 +64,7 @@ BOUNDS = {
     r"noc\.5x4\.saturation\.fpga": SATURATION_BOUNDS["fpga"],
     r"noc\.5x4\.saturation\.fast": SATURATION_BOUNDS["fast"],
     r"link\.upload\.\w+": UPLOAD_BOUND,
-}
+} | {rf"federated\.{split.partition(':')[0]}\.below_central": bound for split, bound in FEDERATED_BOUNDS.items()}
 
 TITLES = {
     "train.digits.test_accuracy": "test accuracy, digits, trained on the RTL",
@@ -85,6 +88,8 @@ TITLES = {
     "noc.router.luts": "router of the preset FPGA, LUT4 of an ECP5",
     "link.upload.digits": "host link at 3 Mbaud, upload of digits, share of the line's rate",
     "link.upload.mnist": "the same, mnist",
+    "federated.iid.below_central": "five federated workers, ten rounds, split iid: accuracy below central training",
+    "federated.dirichlet.below_central": "the same, split dirichlet:0.3",
     "fpga.mesh20.samples_per_second.digits": "20 cores on the ULX3S 85F, digits, predicted, link included",
     "fpga.mesh20.samples_per_second.mnist": "the same, mnist",
     "cpu.spikingjelly.samples_per_second.digits": "SpikingJelly on this processor, digits",
@@ -208,6 +213,20 @@ def training_speed(figures: dict[str, Figure]) -> str:
     return _table(["what is trained", "samples/s"], rows) or EMPTY
 
 
+def federated(figures: dict[str, Figure]) -> str:
+    """What federated runs reach, and what Flower costs."""
+    rows = _row(figures, "central training: test accuracy", "federated.central.test_accuracy")
+    for split in FEDERATED_BOUNDS:
+        name = f"federated.{split.partition(':')[0]}"
+        rows += _row(figures, f"five workers, ten rounds, `{split}`: test accuracy", f"{name}.test_accuracy")
+        rows += _row(figures, "below central", f"{name}.below_central")
+    who = f"a round of {FLOWER_WORKERS} tiny chips"
+    rows += _row(figures, f"{who} in one process", "federated.flower.round_in_process")
+    rows += _row(figures, f"{who} with Flower on loopback", "federated.flower.round")
+    rows += _row(figures, "cost of Flower", "federated.flower.cost")
+    return _table(["figure", "measured", "bound"], rows) or EMPTY
+
+
 def everything(figures: dict[str, Figure]) -> str:
     """Every figure under its name."""
     rows = [[f"`{f.name}`", f"{f.value:,.6g}", f.unit, _bound_text(f)] for f in figures.values()]
@@ -252,7 +271,7 @@ def blocks(path: Path) -> dict[str, str]:
     """The text of every block by its name, from the figures at ``path``."""
     figures = read_figures(path)
     makers = {"headline": headline, "summary": summary, "sparsity": sparsity, "everything": everything,
-              "setting": setting, "noc": noc, "training_speed": training_speed,
+              "setting": setting, "noc": noc, "training_speed": training_speed, "federated": federated,
               "fpga": lambda _: table(committed())}  # fmt: skip
     return {name: make(figures) for name, make in makers.items()} | {"origin": origin(path)}
 

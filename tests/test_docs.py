@@ -48,7 +48,8 @@ def test_make_targets_exist():
 
 def test_readme_has_its_blocks():
     blocks_of_pages = (
-        ("headline", "summary", "origin"), ("origin", "summary", "sparsity"), ("noc",), ("training_speed", "fpga")
+        ("headline", "summary", "origin"), ("origin", "summary", "sparsity"), ("noc",), ("training_speed", "fpga"),
+        ("federated", "origin"),
     )  # fmt: skip
     for page, names in zip(PAGES, blocks_of_pages, strict=True):
         for name in names:

@@ -1,6 +1,8 @@
 """``python -m host.federated``: several chips learn together."""
 
+import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from host.federated.settings import SPLITS, STRATEGIES
 from host.federated.spec import MESH, NET, PRESET, FederatedSpec
 from host.link.target import TARGETS
 from host.sizing import parse_changes
+from hw.errors import TridentError
 from sim.build import BUILD
 
 
@@ -39,22 +42,39 @@ from sim.build import BUILD
 @click.option("--loss-scale", type=float, help="power of two that the loss is multiplied by  [256]")
 @click.option("--seed", type=int, help="of weights, split, participants, order and encoding  [0]")
 @click.option("--target", default="rtl", show_default=True, help=f"{', '.join(TARGETS)}: simulated chips, the same "
-              "behind simulated serial lines, boards")
+              "behind simulated serial lines, boards")  # fmt: skip
 @click.option("--ports", help="of the boards, as in /dev/ttyUSB0,/dev/ttyUSB1; simulated chips are the other workers")
 @click.option("--baud", type=int, help="of the serial lines")
 @click.option("--board", help="take core and mesh from a set-up of this board")
 @click.option("--setup", help="of the board  [core]")
 @click.option("--out", type=Path, help="folder of checkpoint and report  [build/federated/NAME OF THE DATA]")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
-def federated_command(out, resume, changes, ports, **given):
+@click.option("--flower", is_flag=True, help="let Flower carry the messages, on this computer")
+@click.option("--tls", is_flag=True, help="encrypt what Flower carries, with certificates made for the run")
+def federated_command(out, resume, flower, tls, changes, ports, **given):
     """Train a network on several chips, each with samples of its own, and average their weights."""
+    if tls and not flower:
+        raise TridentError("tls is for Flower: give it with flower")
+    if flower and find_spec("flwr") is None:
+        raise TridentError("Flower is not installed: it is the extra flower, which make federated FLOWER=1 installs")
     spec = FederatedSpec.make(options_of(changes, ports, given))
+    signal.signal(signal.SIGTERM, _stop)
     folder = out or BUILD / "federated" / Path(spec.run.dataset.name).stem
     try:
-        federate(spec, folder, Console(), resume)
+        if flower:
+            from host.federated.flower.run import federate_with_flower
+
+            federate_with_flower(spec, folder, Console(), resume, tls)
+        else:
+            federate(spec, folder, Console(), resume)
     except TooFewWorkers as fault:
         click.echo(f"error: {fault}", err=True)
         sys.exit(FAILED)
+
+
+def _stop(number: int, frame):
+    """Let what was started be ended on the way out, as after Ctrl-C."""
+    sys.exit(128 + number)
 
 
 def options_of(changes: tuple[str, ...], ports: str | None, given: dict) -> dict:

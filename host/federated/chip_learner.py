@@ -6,7 +6,7 @@ import numpy as np
 
 from host.constants import NeuronConstants, UpdateConstants
 from host.driver import Driver, Link
-from host.federated.weights import Weights
+from host.federated.message import Weights
 from host.link.target import Target
 from host.lockstep import NumericFault
 from host.session import ChipSession

@@ -4,8 +4,8 @@ import numpy as np
 
 from host.encoding import encode
 from host.federated.golden_learner import GoldenLearner
+from host.federated.message import Weights
 from host.federated.spec import FederatedSpec
-from host.federated.weights import Weights
 from host.lockstep import Tally
 
 

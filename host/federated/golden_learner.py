@@ -3,7 +3,7 @@
 import numpy as np
 
 from host.constants import UpdateConstants
-from host.federated.weights import Weights
+from host.federated.message import Weights
 from host.spec import RunSpec
 from hw.layouts import GRADIENT_FAULTS
 from sim.golden.format import decode, encode

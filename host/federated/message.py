@@ -8,8 +8,10 @@ from typing import get_origin
 
 import numpy as np
 
-from host.federated.weights import Weights
 from hw.errors import TridentError
+
+# Per layer raw bits of weights (taps, in, out) and of biases (out,)
+Weights = list[tuple[np.ndarray, np.ndarray]]
 
 _LENGTH = 4  # bytes that say how long the header is
 _DTYPES = ("uint16", "uint32")

@@ -10,8 +10,9 @@ from threading import Thread
 from time import monotonic
 
 from host.federated.crew import Reply, Tell
+from host.federated.marks import ANSWER, END, FAULT, READY, STAGE
 from host.federated.message import Task, Update, from_bytes, to_bytes
-from host.federated.serve import ANSWER, END, FAULT, READY, STAGE, run_worker
+from host.federated.serve import run_worker
 from host.federated.spec import FederatedSpec
 from hw.errors import TridentError
 from sim.verilated import VerilatedChip

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jinja2
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -99,15 +100,23 @@ def _accuracy(run: FederatedRecord) -> str:
     numbers = range(1, len(run.rounds) + 1)
     for worker, accuracies in enumerate(run.alone):
         axes.plot(numbers, [100 * a for a in accuracies], label=None if worker else "each worker alone", **ALONE)
-        axes.annotate(str(worker), (len(accuracies), 100 * accuracies[-1]), (5, -3), textcoords="offset points",
-                      fontsize=8, color=INK)  # fmt: skip
     axes.plot(numbers, [100 * a for a in run.central], label="central, all samples in one place", **CENTRAL)
     axes.plot(numbers, [100 * done.accuracy for done in run.rounds], label="global model", **GLOBAL)
+    _label_ends(axes, len(run.rounds), [100 * accuracies[-1] for accuracies in run.alone])
     axes.set_ylabel("test accuracy, %")
     axes.set_xlabel("round")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="lower right")
     return _svg(figure)
+
+
+def _label_ends(axes, x: float, values: list[float]):
+    """The number of each line beside its end, lifted where it would lie on another."""
+    low, high = axes.get_ylim()
+    step, at = 0.035 * (high - low), -np.inf
+    for number in np.argsort(values, kind="stable"):
+        at = max(values[number], at + step)
+        axes.annotate(str(number), (x, at), (5, -3), textcoords="offset points", fontsize=8, color=INK)
 
 
 def _loss(run: FederatedRecord) -> str:

@@ -112,4 +112,3 @@ def conclude(spec: FederatedSpec, progress: Progress, compared: int, curves: Cur
         + f"{count(record.octets / 1000)} kB exchanged; answers left out: {left_out}; {seconds:.0f} s in all.\n"
         f"Report: {folder / 'report.html'}",
     )  # fmt: skip
-

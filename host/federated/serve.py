@@ -4,12 +4,15 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from multiprocessing import AuthenticationError, parent_process
 from multiprocessing.connection import Connection, Listener, wait
 
 from host.driver import CoreStuck
 from host.federated.chip_learner import ChipLearner, connect
+from host.federated.marks import ANSWER, END, FAULT, READY, STAGE
 from host.federated.message import Update, from_bytes, to_bytes
 from host.federated.spec import FederatedSpec
 from host.federated.worker import Worker
@@ -18,18 +21,17 @@ from host.lockstep import NumericFault
 from hw.errors import TridentError
 from sim.build import BuildError
 
-# The first byte of what a worker sends: it is ready; a stage, as JSON; an answer; a sentence that says why there is
-# none; the end of all that it has to say to a task, with the round as text
-READY, STAGE, ANSWER, FAULT, END = b"R", b"S", b"A", b"F", b"E"
 # After these the chip is in an unknown state: the process ends, and the next one begins with a chip that is reset
 FATAL = (CoreStuck, LinkDown, NumericFault, BuildError)
 
 
 class Service:
-    """Answers the tasks that come over ``connection``. For each it sends stages, one answer or fault, and the end."""
+    """Answers the tasks that come over ``connection``. For each it sends stages, one answer or fault, and the end.
+    Someone else can be ``told`` the stages too."""
 
-    def __init__(self, worker: Worker, connection: Connection):
-        self.worker, self.connection = worker, connection
+    def __init__(self, worker: Worker, connection: Connection,
+                 told: Callable[[str, int, int], None] = lambda stage, done, of: None):  # fmt: skip
+        self.worker, self.connection, self.told = worker, connection, told
         worker.tell = self.tell
 
     def run(self):
@@ -67,12 +69,18 @@ class Service:
 
     def tell(self, stage: str, done: int, of: int):
         """Say where the work is, see :data:`host.federated.worker.STAGES`."""
-        self.connection.send_bytes(STAGE + json.dumps([stage, done, of]).encode())
+        self.told(stage, done, of)
+        self.connection.send_bytes(_stage(stage, done, of))
+
+
+def _stage(stage: str, done: int, of: int) -> bytes:
+    return STAGE + json.dumps([stage, done, of]).encode()
 
 
 def make_worker(options: dict, number: int) -> Worker:
     """A worker on its chip. Raises what :meth:`FederatedSpec.make` and :func:`connect` raise."""
     spec = FederatedSpec.make(options)
+    spec.check_worker(number)
     return Worker(spec, number, ChipLearner(spec.run, connect(spec.run, spec.targets[number])))
 
 
@@ -92,18 +100,26 @@ def run_worker(options: dict, number: int, connection: Connection, service: type
             return  # has been told
 
 
-def run_listener(options: dict, number: int, address: str, key: bytes, parent: Connection):
+def run_listener(
+    options: dict, number: int, address: str, key: bytes, parent: Connection, service: type[Service] = Service
+):
     """The whole life of a process that answers whoever connects to the Unix socket ``address`` and knows ``key``, one
-    after the other; it ends with its parent, which is told when the chip is there, or why it cannot be."""
+    after the other. Its parent, with which it ends, is told over ``parent`` when the chip is there, or why it cannot
+    be, and then every stage of the work."""
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def told(stage: str, done: int, of: int):
+        parent.send_bytes(_stage(stage, done, of))
+
     try:
-        listen(options, number, address, key, lambda: parent.send_bytes(READY))
-    except (TridentError, *FATAL) as fault:
+        listen(options, number, address, key, lambda: parent.send_bytes(READY), partial(service, told=told))
+    except (TridentError, OSError, *FATAL) as fault:
         parent.send_bytes(FAULT + str(fault).encode())
 
 
-def listen(options: dict, number: int, address: str, key: bytes, ready=lambda: None):
+def listen(options: dict, number: int, address: str, key: bytes, ready: Callable[[], None],
+           service: Callable[[Worker, Connection], Service] = Service):  # fmt: skip
     """Answer whoever connects to the Unix socket ``address`` and knows ``key``, one after the other, without end.
 
     ``ready`` is called when the chip is there. After one of :data:`FATAL` the chip is made anew. Raises
@@ -115,7 +131,7 @@ def listen(options: dict, number: int, address: str, key: bytes, ready=lambda: N
         while True:
             try:
                 with socket.accept() as connection:
-                    Service(worker, connection).run()
+                    service(worker, connection).run()
             except FATAL:
                 worker.learner.close()
                 worker = make_worker(options, number)

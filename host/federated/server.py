@@ -175,4 +175,3 @@ class Server:
         for n, (weights, biases) in enumerate(self.weights):
             arrays |= {f"weights.{n}": weights, f"biases.{n}": biases}
         Checkpoint(self.spec.settings_values(), asdict(self.progress), arrays).save(self.path)
-

@@ -76,6 +76,11 @@ class FederatedSpec:
     def format(self) -> FloatFormat:
         return self.run.cfg.format
 
+    def check_worker(self, number: int):
+        """Raise :class:`TridentError` unless there is a worker of this number."""
+        if not 0 <= number < self.settings.workers:
+            raise TridentError(f"a worker's number is within 0 to {self.settings.workers - 1}, not {number}")
+
     def participants(self, number: int) -> list[int]:
         """Workers that take part in a round (from 1), ascending; drawn with the seed where not all do."""
         workers = self.settings.workers

@@ -2,13 +2,12 @@
 
 import numpy as np
 
+from host.federated.message import Weights
 from host.network import Network
 from hw.arith.format import FloatFormat
 from hw.errors import TridentError
 from sim.golden.format import decode, encode, raw_dtype
 
-# Per layer raw bits of weights (taps, in, out) and of biases (out,)
-Weights = list[tuple[np.ndarray, np.ndarray]]
 NAMES = ("weights", "biases")
 
 

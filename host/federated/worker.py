@@ -9,9 +9,9 @@ import numpy as np
 from host.constants import UpdateConstants
 from host.data import batches
 from host.encoding import encode
-from host.federated.message import Task, Update
+from host.federated.message import Task, Update, Weights
 from host.federated.spec import FederatedSpec
-from host.federated.weights import Weights, check
+from host.federated.weights import check
 from host.lockstep import Tally
 from host.scaler import LossScaler
 from hw.errors import TridentError
@@ -55,8 +55,7 @@ class Worker:
         self, spec: FederatedSpec, number: int, learner: Learner,
         tell: Callable[[str, int, int], None] = lambda stage, done, of: None, samples: np.ndarray | None = None,
     ):  # fmt: skip
-        if not 0 <= number < spec.settings.workers:
-            raise TridentError(f"a worker's number is within 0 to {spec.settings.workers - 1}, not {number}")
+        spec.check_worker(number)
         self.spec, self.number, self.learner, self.tell = spec, number, learner, tell
         self.samples = spec.parts[number] if samples is None else samples
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from host.checkpoint import Checkpoint
+from host.federated.crew import InProcess, Reply
 from host.federated.spec import FederatedSpec
 
 NET, WORKERS = "6-5-3", 3
@@ -53,6 +55,25 @@ class Watch:
         self.rounds.append(done)
 
 
+class Absent(InProcess):
+    """Golden workers, of which one is left out of some rounds."""
+
+    def __init__(self, spec, worker, rounds):
+        super().__init__(spec)
+        self.worker, self.rounds = worker, rounds
+
+    def work(self, tasks, timeout, tell):
+        for reply in super().work(tasks, timeout, tell):
+            out = reply.worker == self.worker and tasks[self.worker].round in self.rounds
+            yield Reply(self.worker, fault="left out") if out else reply
+
+
 def same(ours, theirs) -> bool:
     """Whether two sets of weights are equal bit for bit."""
     return all((a == b).all() for pair in zip(ours, theirs, strict=True) for a, b in zip(*pair, strict=True))
+
+
+def weights_of(path):
+    """The weights in a checkpoint."""
+    arrays = Checkpoint.load(path).arrays
+    return [(arrays[f"weights.{n}"], arrays[f"biases.{n}"]) for n in range(len(arrays) // 2)]

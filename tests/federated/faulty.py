@@ -9,8 +9,9 @@ from functools import partial
 
 import numpy as np
 
+from host.federated.marks import ANSWER
 from host.federated.message import Task, Update, from_bytes, to_bytes
-from host.federated.serve import ANSWER, Service, run_worker
+from host.federated.serve import Service, run_listener, run_worker
 
 KINDS = ("die", "hang", "late", "twice", "shape", "nan", "damage")
 # Those of a worker, and "sending": in the middle of the message that is the answer
@@ -30,9 +31,9 @@ class Fault:
 class FaultyService(Service):
     """A :class:`Service` with a fault in some rounds; everything else is the real one."""
 
-    def __init__(self, faults: dict[int, Fault], worker, connection):
+    def __init__(self, faults: dict[int, Fault], worker, connection, **more):
         self.faults, self.fault, self.task = faults, None, None
-        super().__init__(worker, connection)
+        super().__init__(worker, connection, **more)
 
     def answer(self, octets):
         task = from_bytes(octets)
@@ -87,3 +88,8 @@ def wrong(task: Task, kind: str) -> bytes:
 def run_faulty(faults: dict[int, dict[int, Fault]], options, number, connection):
     """As :func:`run_worker`, with faults by worker and round."""
     run_worker(options, number, connection, partial(FaultyService, faults.get(number, {})))
+
+
+def run_faulty_listener(faults: dict[int, dict[int, Fault]], options, number, *more):
+    """As :func:`run_listener`, with faults by worker and round."""
+    run_listener(options, number, *more, partial(FaultyService, faults.get(number, {})))

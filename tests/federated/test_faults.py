@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 
 from host.checkpoint import Checkpoint
-from host.federated.crew import InProcess, Reply
+from host.federated.crew import InProcess
 from host.federated.processes import Processes
 from host.federated.server import Server, TooFewWorkers
 from hw.errors import TridentError
-from tests.federated.case import Watch, same, spec_of
+from tests.federated.case import Absent, Watch, same, spec_of
 from tests.federated.faulty import KINDS, STAGES, Fault, run_faulty
 
 FULL = os.environ.get("TRIDENT_FULL") == "1"  # waits for time limits at every stage
@@ -33,25 +33,13 @@ class Timed(Processes):
         return super().work(tasks, SHORT if fault and fault.kind in ("hang", "late") else LONG, tell)
 
 
-class Absent(InProcess):
-    """Golden workers, of which one is left out of some rounds."""
-
-    def __init__(self, spec, rounds):
-        super().__init__(spec)
-        self.rounds = rounds
-
-    def work(self, tasks, timeout, tell):
-        for reply in super().work(tasks, timeout, tell):
-            out = reply.worker == BAD and tasks[BAD].round in self.rounds
-            yield Reply(BAD, fault="left out") if out else reply
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_fault_at_every_stage(data, tmp_path, kind):
+@pytest.mark.parametrize("kinds", [KINDS[:1], KINDS[1:2], KINDS[2:3], KINDS[3:]], ids="-".join)
+def test_a_fault_at_every_stage(data, tmp_path, kinds):
     """Every second round has a fault, at one stage after the other; in between the worker is back."""
-    waits = kind in ("hang", "late") and not FULL
+    waits = kinds[0] in ("hang", "late") and not FULL
     stages = ("received", "sending", "answered") if waits else STAGES
-    faults = {2 * n + 1: Fault(kind, stage, SHORT + 0.5) for n, stage in enumerate(stages)}
+    every = [Fault(kind, stage, SHORT + 0.5) for kind in kinds for stage in stages]
+    faults = {2 * n + 1: fault for n, fault in enumerate(every)}
     spec = spec_of(data, rounds=2 * len(faults))
     watch = Watch()
     crew = Timed(spec, partial(run_faulty, {BAD: faults}))
@@ -65,11 +53,12 @@ def test_a_fault_at_every_stage(data, tmp_path, kind):
         if done.number in faults:
             assert list(done.workers) == ["0", "2"] and list(done.left_out) == [str(BAD)], faults[done.number]
             # A worker that is silent in the middle of a message looks as one that hangs
-            silent = kind == "late" and faults[done.number].stage == "sending"
-            assert re.search(REASONS["hang" if silent else kind], done.left_out[str(BAD)]), done.left_out
+            fault = faults[done.number]
+            silent = fault.kind == "late" and fault.stage == "sending"
+            assert re.search(REASONS["hang" if silent else fault.kind], done.left_out[str(BAD)]), fault
         else:
             assert list(done.workers) == ["0", "1", "2"] and not done.left_out
-    golden = Server(spec, Absent(spec, faults), Watch(), tmp_path / "g.npz", golden=False)
+    golden = Server(spec, Absent(spec, BAD, faults), Watch(), tmp_path / "g.npz", golden=False)
     golden.run()
     assert same(server.weights, golden.weights)
 

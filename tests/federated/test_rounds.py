@@ -48,7 +48,6 @@ def test_a_resumed_run_ends_as_an_unbroken_one(data, tmp_path, stop_after):
     spec = spec_of(data, rounds=3, fraction=0.67, strategy="fedprox:0.1")
     whole = run(spec, tmp_path)
 
-
     class Pressing(Watch):
         def round(self, done):
             if done.number == stop_after:

@@ -2,9 +2,6 @@
 
 import os
 import re
-import threading
-import tty
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -31,6 +28,7 @@ from hw.noc.config import MeshConfig
 from sim.faults import FaultyLine
 from sim.line import CLOCK, SimulatedLine, simulated_chip
 from tests.link.echo import echo_line, random_packets
+from tests.link.terminal import terminal
 
 CFG = CoreConfig.preset("FPGA")
 SINGLE = mesh_for(CFG, MeshConfig(width=1, height=1))
@@ -244,29 +242,9 @@ def test_ports_that_cannot_be_opened():
 
 def test_packets_over_a_serial_port():
     """The port is a pseudo terminal, behind which the simulated link runs."""
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    os.set_blocking(master, False)
-    line, ended = echo_line(CFG, SINGLE), threading.Event()
-
-    def carry():
-        while not ended.is_set():
-            with suppress(BlockingIOError):
-                line.write(os.read(master, 4096))
-            if octets := line.read(0.0005):
-                os.write(master, octets)
-
-    carrier = threading.Thread(target=carry)
-    carrier.start()
-    try:
-        link = Target("serial", os.ttyname(slave)).connect(CFG, SINGLE)
+    with terminal(echo_line(CFG, SINGLE)) as port:
+        link = Target("serial", port).connect(CFG, SINGLE)
         flits = random_packets(np.random.default_rng(0), SINGLE, 100)
         given, found = link.exchange(flits, 100, 1 << 30)
         assert given == len(flits) and np.array_equal(found, flits)
         link.close()
-    finally:
-        ended.set()
-        carrier.join()
-        line.close()
-        os.close(master)
-        os.close(slave)

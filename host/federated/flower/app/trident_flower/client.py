@@ -1,0 +1,5 @@
+"""What Flower runs for every message to a worker."""
+
+from host.federated.flower.client_app import app
+
+__all__ = ["app"]

@@ -1,0 +1,53 @@
+"""The server that Flower runs: the rounds of a federated run, with Flower's nodes as workers."""
+
+import json
+import os
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+from rich.console import Console
+
+from host.checkpoint import Checkpoint
+from host.federated.flower.crew import FlowerCrew
+from host.federated.progress import Plain
+from host.federated.run import make_folder
+from host.federated.server import Server, TooFewWorkers
+from host.federated.spec import FederatedSpec
+from host.lockstep import Divergence
+from hw.errors import TridentError
+
+OUTCOME = "flower.json"
+FAILURES = {failure.__name__: failure for failure in (TooFewWorkers, Divergence, TridentError)}
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context):
+    """Run all rounds. ``run_config``: ``options``, the JSON of :meth:`FederatedSpec.make`; ``folder``, where checkpoint
+    and outcome go; ``resume``.
+
+    The outcome, a JSON object, has ``process`` (the number of this process) from the beginning, and at the end
+    ``compared`` (weights found equal to golden's), or ``failure`` and ``sentence``.
+    """
+    config = context.run_config
+    folder = Path(str(config["folder"]))
+    make_folder(folder)
+    path = folder / "checkpoint.npz"
+    _write(folder, {"process": os.getpid()})
+    try:
+        spec = FederatedSpec.make(json.loads(str(config["options"])))
+        state = Checkpoint.load(path) if config["resume"] else None
+        display = Plain(Console(), spec.settings.workers, spec.settings.rounds)
+        server = Server(spec, FlowerCrew(grid, spec), display, path, state)
+        server.run()
+    except BaseException as fault:
+        _write(folder, {"failure": type(fault).__name__, "sentence": str(fault)})
+        raise
+    _write(folder, {"compared": server.compared})
+
+
+def _write(folder: Path, outcome: dict):
+    part = folder / f"{OUTCOME}.part"
+    part.write_text(json.dumps({"process": os.getpid()} | outcome))
+    part.replace(folder / OUTCOME)
