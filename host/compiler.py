@@ -183,13 +183,15 @@ class Plan:
 
     @cached_property
     def longest_job(self) -> int:
-        """Cycles that no job of an engine is longer than."""
+        """Cycles that no job of an engine is longer than; of a shared engine, all jobs of a sample together."""
         most = 0
         for plan in self.plans:
+            jobs = []
             for placed in plan.layers:
                 y, x, channels = placed.layer.out_shape
                 taps = placed.layer.taps * placed.layer.in_shape[2]
-                most = max(most, y * x * taps * (channels + self.cfg.lanes) * self.cfg.timesteps * 2)
+                jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.timesteps * 2)
+            most = max(most, 3 * sum(jobs) if self.cfg.shared_engine else max(jobs))
         return most
 
     def describe(self) -> list[dict]:

@@ -57,7 +57,7 @@ class CoreConfig:
     prefetch_jobs: load an engine's next descriptor while it runs; costs registers.
     counters: which counters there are, all or few.
     short_paths: registers in an engine's pipeline that allow a faster clock, for a cycle between column vectors.
-    shared_engine: forward, backward and weight_grad take turns on one small engine, see :mod:`hw.engines.shared`.
+    shared_engine: forward, backward and weight_grad take turns on a small engine (:mod:`hw.skeleton.shared_engine`).
     forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.registry`.
     """
 

@@ -12,7 +12,6 @@ from hw.engines.neuron import NeuronUnit
 from hw.engines.neuron_grad import NeuronGradUnit
 from hw.engines.receive import ReceiveUnit
 from hw.engines.reduce import ReduceUnit
-from hw.engines.shared import SharedEngine
 from hw.engines.update import UpdateUnit
 from hw.faults import Faults
 from hw.layouts import GRADIENT_FAULTS, QUEUES, SLOT_BITS, Fault, Opcode, Rows, Space, Token
@@ -23,6 +22,7 @@ from hw.noc.inject import Injector
 from hw.noc.rows import RowQueue, RowSender
 from hw.registry import load
 from hw.sequencer import Sequencer
+from hw.skeleton.shared_engine import SharedEngine
 from hw.spaces import PORTS
 from hw.storage import Storage
 from hw.streams import link
@@ -180,7 +180,7 @@ class Core(wiring.Component):
         m.d.comb += [
             neuron.job.eq(job[Opcode.FORWARD]),
             neuron_grad.job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
-            reducing.eq(kind[Opcode.UPDATE] == 1),
+            reducing.eq((kind[Opcode.UPDATE] == 1) & (sequencer.active[Opcode.UPDATE] if cfg.shared_engine else 1)),
             busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(away, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)

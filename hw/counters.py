@@ -84,9 +84,9 @@ def config_digest(cfg: CoreConfig, mesh: MeshConfig) -> int:
 class Counters(wiring.Component):
     """A 32-bit counter per name of :func:`counted` (they wrap around), and the state registers, by index.
 
-    The counters lie in a small memory, and begin at zero when the core is reset. Beside it, each has a few bits that gather what it grows by; one counter per
-    cycle has them added, all in turn. One that is read has its turn in that cycle, so what is read is exact. Reading
-    takes one cycle; after it, two cycles pass until the next.
+    The counters lie in a small memory, and begin at zero when the core is reset. Beside it, each has a few bits that
+    gather what it grows by; one counter per cycle has them added, all in turn. One that is read has its turn in that
+    cycle, so what is read is exact. Reading takes one cycle; after it, two cycles pass until the next.
 
     Members
     -------

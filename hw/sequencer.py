@@ -228,7 +228,10 @@ class Sequencer(wiring.Component):
             with m.State("PICK"):
                 chosen = Signal(queues)
                 m.d.comb += chosen.eq(Mux(ended.any(), ended, Mux(ready.any(), ready, room)))
-                m.d.sync += owner.eq(bit_number(lowest_bit(chosen)))
+                if cfg.shared_engine:  # what ends a sample before what begins one
+                    m.d.sync += owner.eq(queues - 1 - bit_number(lowest_bit(chosen[::-1])))
+                else:
+                    m.d.sync += owner.eq(bit_number(lowest_bit(chosen)))
                 with m.If(ended.any()):
                     m.next = "POST"
                 with m.Elif(ready.any()):
@@ -282,7 +285,7 @@ class Sequencer(wiring.Component):
                                 m.d.sync += [waiting[n].eq(instruction.job), kinds[n].eq(kind_of[instruction.opcode])]
                         m.next = "LOAD" if prefetch else "WAIT"
                         if cfg.shared_engine:
-                            with m.If(taken & (here & engine_queues).any()):
+                            with m.If((here & engine_queues).any()):
                                 m.next = "PICK"
                 m.d.sync += index.eq(0)
             with m.State("WAIT"):

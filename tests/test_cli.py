@@ -35,7 +35,7 @@ def untouched(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (["--preset", "HUGE"], ["'HUGE'", "TINY, SMALL, FPGA, WIDE"]),
+        (["--preset", "HUGE"], ["'HUGE'", "TINY, SMALL, FPGA, COMPACT, WIDE"]),
         (["--set", "lames=4"], ["'lames'", "lanes"]),
         (["--set", "jobs"], ["name=value", "'jobs'"]),
         (["--set", "jobs=8", "--set", "jobs=16"], ["jobs", "twice"]),

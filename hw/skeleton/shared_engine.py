@@ -170,6 +170,7 @@ class SharedEngine(wiring.Component):
             m.d.comb += [
                 op.entry.eq(asks.payload.tag.address),
                 op.gradient.eq(1),
+                op.product.eq(0),
                 op.given.eq(1),
                 op.leave.eq(1),
                 op.tag.address.eq(asks.payload.tag.address),
