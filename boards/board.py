@@ -27,7 +27,7 @@ class SetUp:
     """One design for a board.
 
     width, height: the mesh; clock_hz: of all the logic, in Hz.
-    core: changes of the preset; network: changes of the network's preset FPGA.
+    preset: of the core, if it is not the board's; core: changes of it; network: changes of the network's preset FPGA.
     synthesis: more options of yosys' synth command; hierarchical: a core is synthesised once and placed many times,
         which is quicker and about a tenth larger.
     place: more options of nextpnr.
@@ -36,6 +36,7 @@ class SetUp:
     width: int
     height: int
     clock_hz: int
+    preset: str | None = None
     core: dict[str, int | str | bool] = field(default_factory=dict)
     network: dict[str, int] = field(default_factory=dict)
     synthesis: tuple[str, ...] = ()

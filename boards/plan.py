@@ -32,7 +32,7 @@ class Plan:
     @property
     def folder(self) -> str:
         """Name of its folder and of its files: board, set-up, and lanes where they are not the preset's."""
-        usual = CoreConfig.preset(self.board.preset, **self.setup.core).lanes
+        usual = CoreConfig.preset(self.setup.preset or self.board.preset, **self.setup.core).lanes
         lanes = f"-lanes{self.cfg.lanes}" if self.cfg.lanes != usual else ""
         return f"{self.board.name}-{self.name}{lanes}"
 
@@ -58,6 +58,6 @@ def make_plan(board: Board, setup: str, lanes: int | None = None) -> Plan:
     changes = dict(chosen.core)
     if lanes is not None:
         changes["lanes"] = lanes
-    cfg = CoreConfig.preset(board.preset, **changes)
+    cfg = CoreConfig.preset(chosen.preset or board.preset, **changes)
     mesh = MeshConfig.preset("FPGA", width=chosen.width, height=chosen.height, **chosen.network)
     return Plan(board, name, chosen, cfg, mesh_for(cfg, mesh))

@@ -1,9 +1,14 @@
 """ULX3S by Radiona: ECP5 of four sizes, FT231X serial line over USB."""
 
+from dataclasses import replace
+
 from boards.board import Board, SetUp
 
 _ONE = SetUp(1, 1, clock_hz=80_000_000, place=("--router", "router2"))
-_MESH = SetUp(5, 4, clock_hz=50_000_000, hierarchical=True, place=("--placer", "static", "--router", "router2"))
+_MESH = SetUp(
+    5, 4, clock_hz=50_000_000, preset="COMPACT", hierarchical=True,
+    place=("--placer", "static", "--router", "router2"),
+)  # fmt: skip
 # The quickest to build: a core of 7-bit floats with hardly any memory, to try the tools and the board with;
 # it trains 6-4-2
 _SMALL = SetUp(
@@ -18,9 +23,7 @@ _SMALL = SetUp(
 
 def _ulx3s(size: str, limits: dict[str, int], federated: tuple[int, int], **setups: SetUp) -> Board:
     width, height = federated
-    worker = SetUp(
-        width, height, _MESH.clock_hz, synthesis=_MESH.synthesis, hierarchical=width * height > 1, place=_MESH.place
-    )
+    worker = replace(_MESH, width=width, height=height, hierarchical=width * height > 1)
     return Board(
         name=f"ulx3s-{size.lower()}",
         title=f"ULX3S {size}",

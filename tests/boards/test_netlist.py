@@ -95,24 +95,35 @@ def _flow(setup: str) -> Flow:
     return Flow(plan, folder=BUILD / "netlist" / plan.folder)
 
 
+def _table_of_a_sum(cells: dict) -> str:
+    """A lookup table in front of what is written to weight_grad's accumulators, with nothing but carries and registers
+    between: its name."""
+    outputs, inputs = ("Z", "F", "Q", "S0", "S1", "COUT"), ("DI", "M", "D", "A0", "B0", "A1", "B1", "CIN")
+    drivers = {bit: name for name, cell in cells.items() for pin in outputs for bit in cell["connections"].get(pin, ())}
+    found = min(name for name, cell in cells.items()
+                if cell["type"] == "TRELLIS_DPR16X4" and "weight_grad.array.accumulators" in name)  # fmt: skip
+    waiting = [found]
+    while waiting:
+        found = waiting.pop(0)
+        if cells[found]["type"] == "LUT4":
+            return found
+        pins = cells[found]["connections"]
+        waiting += [drivers[bit] for pin in inputs for bit in pins.get(pin, ()) if bit in drivers]
+    raise ValueError("no table makes a sum")
+
+
 @pytest.mark.slow
-def test_a_training_step_on_the_netlist_equals_golden():
+def test_a_training_step_on_the_netlist_equals_golden(tmp_path):
+    """And one that is the same but for a table on the way to the gradients does not."""
     flow = _flow("small")
     verilog, _ = netlist_verilog(flow)
     with closing(netlist_line(flow.plan, verilog)) as line:
         found = check(flow.plan, line)
     assert found.mismatch is None and found.values == 38 and found.cycles > 10_000
 
-
-@pytest.mark.slow
-def test_one_wrong_lookup_table_is_seen(tmp_path):
-    """The same netlist, but for one table on the way to the gradients."""
-    flow = _flow("small")
-    flow.synthesised()
     netlist = json.loads((flow.folder / "netlist.json").read_text())
     cells = netlist["modules"]["top"]["cells"]
-    name = min(name for name, cell in cells.items() if cell["type"] == "LUT4" and "weight_grad.array" in name)
-    table = cells[name]["parameters"]
+    table = cells[_table_of_a_sum(cells)]["parameters"]
     table["INIT"] = table["INIT"].translate(str.maketrans("01", "10"))
     (tmp_path / "netlist.json").write_text(json.dumps(netlist))
     stages = Stages(tmp_path, lambda *told: None, lambda told: None)
