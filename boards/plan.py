@@ -58,6 +58,8 @@ def make_plan(board: Board, setup: str, lanes: int | None = None) -> Plan:
     changes = dict(chosen.core)
     if lanes is not None:
         changes["lanes"] = lanes
+        if lanes != 1:  # a shared engine has one
+            chosen = replace(chosen, preset=None)
     cfg = CoreConfig.preset(chosen.preset or board.preset, **changes)
     mesh = MeshConfig.preset("FPGA", width=chosen.width, height=chosen.height, **chosen.network)
     return Plan(board, name, chosen, cfg, mesh_for(cfg, mesh))

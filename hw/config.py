@@ -231,7 +231,7 @@ PRESETS = {
     ),
     "SMALL": CoreConfig(),
     "FPGA": CoreConfig(
-        lanes=1, timesteps=4, words=1, accumulators=32, add_stages=4, mul_stages=3,
+        lanes=1, timesteps=4, words=1, accumulators=32, add_stages=6, mul_stages=3,
         weight_rows=2048, spike_words=1024, error_words=256, jobs=28, prefetch_jobs=False,
         counters="few", short_paths=True,
     ),

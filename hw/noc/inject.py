@@ -1,12 +1,15 @@
 """Packets that a core sends: several sources, one link."""
 
-from amaranth.hdl import Array, Const, Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.noc.config import MeshConfig
 from hw.noc.flits import ROUTE_LAYOUT, flit_layout, link_signature
-from hw.skeleton.onehot import bit_number, lowest_bit
+from hw.skeleton.onehot import lowest_bit
 
 
 def channel_of(mesh: MeshConfig, x: int, y: int) -> int:
@@ -18,7 +21,8 @@ class Injector(wiring.Component):
     """Let packets of several sources onto the link, in turn.
 
     A packet waits until all of it is here, so that a slow source does not hold the network, and until all of it finds a
-    place behind the link. Latency 2 cycles for a packet of one flit, one flit per cycle.
+    place behind the link. Latency 3 cycles for a packet of one flit, one flit per cycle; a source that has another
+    packet at once waits a cycle before it.
 
     Members
     -------
@@ -40,28 +44,25 @@ class Injector(wiring.Component):
         depth = max(16, 2 * mesh.packet)
         m.submodules.places = places = fifo.SyncFIFO(width=shape.size, depth=depth)
 
-        # Round robin among the sources, packet by packet
+        # Round robin among the sources, packet by packet; the next one is chosen while this one's last flit enters
         asking, after, chosen = Signal(sources), Signal(sources), Signal(sources)
-        held, recent = Signal(), Signal(sources)  # recent: sources up to the one that was served last
-        number = Signal(range(sources))
-        owner = Signal(range(sources))
+        owner, recent = Signal(sources), Signal(sources)  # recent: sources up to the owner, which is served
         flit = Signal(shape)
-        m.d.comb += [after.eq(asking & ~recent), chosen.eq(lowest_bit(Mux(after.any(), after, asking)))]
-        m.d.comb += number.eq(Mux(held, owner, bit_number(chosen)))
-        for n, source in enumerate(self.i):
-            m.d.comb += [
-                asking[n].eq(source.valid),
-                source.ready.eq(places.w_rdy & (number == n) & (held | chosen[n])),
-            ]
         m.d.comb += [
-            flit.eq(Array(source.payload for source in self.i)[number]),
+            asking.eq(Cat(source.valid for source in self.i) & ~owner),
+            after.eq(asking & ~recent),
+            chosen.eq(lowest_bit(Mux(after.any(), after, asking))),
             places.w_data.eq(flit),
-            places.w_en.eq(Array(source.valid for source in self.i)[number]),
+            places.w_en.eq(Cat(source.valid & owner[n] for n, source in enumerate(self.i)).any()),
         ]
+        offered = (source.payload.as_value() & owner[n].replicate(shape.size) for n, source in enumerate(self.i))
+        m.d.comb += flit.eq(reduce(or_, offered))
+        m.d.comb += [source.ready.eq(places.w_rdy & owner[n]) for n, source in enumerate(self.i)]
         entering = places.w_en & places.w_rdy
-        with m.If(entering):
-            m.d.sync += [owner.eq(number), held.eq(~flit.last)]
-            m.d.sync += recent.eq(Array(Const((2 << n) - 1, sources) for n in range(sources))[number])
+        with m.If(~owner.any() | (entering & flit.last)):
+            m.d.sync += owner.eq(chosen)
+            with m.If(asking.any()):
+                m.d.sync += recent.eq(Cat(chosen[n:].any() for n in range(sources)))
 
         # Onto the link
         head = Signal(shape)

@@ -51,14 +51,18 @@ def complement_collisions(verilog: str) -> tuple[str, list[str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("width", "network", "partition"),
-    [(1, "6x5x2-4c3-9-5", None), (1, "20-16-6", None), (2, "12-10-6", "2x1,2"), (2, "12-10-6", "4x1-2")],
-)
-def test_colliding_reads_do_not_matter(monkeypatch, width, network, partition):
-    cfg = CoreConfig.preset("FPGA")
+    ("preset", "width", "network", "partition"),
+    [
+        ("FPGA", 1, "6x5x2-4c3-9-5", None), ("COMPACT", 1, "6x5x2-4c3-9-5", None), ("FPGA", 2, "12-10-6", "2x1,2"),
+        ("COMPACT", 2, "12-10-6", "2x1,2"),
+    ],
+)  # fmt: skip
+def test_colliding_reads_do_not_matter(monkeypatch, preset, width, network, partition):
+    cfg = CoreConfig.preset(preset)
     mesh = mesh_for(cfg, MeshConfig(width=width, height=width))
     text, changed = complement_collisions(core_verilog(cfg, mesh))
-    assert {"core_spikes.words", "core_weights.bank0", "core_sequencer.words"} <= set(changed) and len(changed) >= 10
+    weights = "core_weights.words" if cfg.shared_engine else "core_weights.bank0"
+    assert {"core_spikes.words", weights, "core_sequencer.words"} <= set(changed) and len(changed) >= 9
     monkeypatch.setattr(sim.verilated, "core_verilog", lambda cfg, mesh: text)
     chip = VerilatedChip(cfg, mesh)
     network = Network.parse(network)

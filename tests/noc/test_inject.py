@@ -92,7 +92,7 @@ def test_a_slow_source_does_not_hold_the_link():
     assert end > 60
 
 
-def test_latency_is_two_cycles():
+def test_latency_is_three_cycles():
     mesh = MESHES["one channel"]
     design = Injector(mesh, 3)
     play = Play(design)
@@ -107,4 +107,4 @@ def test_latency_is_two_cycles():
 
     play.during(give)
     play.run()
-    assert [end - start for start, end in zip(given, out.cycles, strict=True)] == [2] * 8
+    assert [end - start for start, end in zip(given, out.cycles, strict=True)] == [3] * 8
