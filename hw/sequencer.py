@@ -143,9 +143,11 @@ class Sequencer(wiring.Component):
         ended, ready, room = Signal(queues), Signal(queues), Signal(queues)
         engine_queues = Const(sum(1 << queue for queue in ENGINE_QUEUES) if cfg.shared_engine else 0, queues)
         taken = (active & engine_queues).any()  # their one engine has a job
+        young = Signal(queues)  # have been started, and are not seen to be busy yet
+        m.d.sync += young.eq(Cat(self.go))
         m.d.comb += [
             self.active.eq(active),
-            ended.eq(active & ~busy),
+            ended.eq(active & ~busy & ~Cat(self.go) & ~young),
             ready.eq(full & ~active & ~blocked & ~Mux(taken, engine_queues, 0)),
             room.eq(~full & ~stopped if prefetch else ~full & ~stopped & ~active),
         ]
@@ -193,6 +195,7 @@ class Sequencer(wiring.Component):
             m.d.comb += [self.kind[n].eq(kinds[n]) for n in range(queues)]
 
 
+        m.d.sync += [go.eq(0) for go in self.go]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [step.eq(0), owner.eq(0)]
@@ -323,11 +326,6 @@ class Sequencer(wiring.Component):
             with m.State("START"):
                 m.d.sync += active.eq(active | here)
                 m.d.sync += [go.eq(here[n]) for n, go in enumerate(self.go)]
-                m.next = "STARTED"
-            with m.State("STARTED"):  # the engine is busy from the next cycle on, and seen to be a cycle later
-                m.d.sync += [go.eq(0) for go in self.go]
-                m.next = "RUNNING"
-            with m.State("RUNNING"):
                 m.next = "PICK"
             with m.State("SETTLE"):
                 m.d.comb += [read.addr.eq(first + step[3:]), read.en.eq(1)]

@@ -21,8 +21,8 @@ class Injector(wiring.Component):
     """Let packets of several sources onto the link, in turn.
 
     A packet waits until all of it is here, so that a slow source does not hold the network, and until all of it finds a
-    place behind the link. Latency 3 cycles for a packet of one flit, one flit per cycle; a source that has another
-    packet at once waits a cycle before it.
+    place behind the link. Latency 2 cycles for a packet of one flit of the source that was served last, 3 of another;
+    one flit per cycle.
 
     Members
     -------
@@ -44,9 +44,10 @@ class Injector(wiring.Component):
         depth = max(16, 2 * mesh.packet)
         m.submodules.places = places = fifo.SyncFIFO(width=shape.size, depth=depth)
 
-        # Round robin among the sources, packet by packet; the next one is chosen while this one's last flit enters
+        # Round robin among the sources, packet by packet; who has had the last turn keeps it until another one asks
         asking, after, chosen = Signal(sources), Signal(sources), Signal(sources)
-        owner, recent = Signal(sources), Signal(sources)  # recent: sources up to the owner, which is served
+        owner, recent = Signal(sources, init=1), Signal(sources)  # recent: sources up to the owner
+        inside = Signal()  # a packet is under way
         flit = Signal(shape)
         m.d.comb += [
             asking.eq(Cat(source.valid for source in self.i) & ~owner),
@@ -59,10 +60,10 @@ class Injector(wiring.Component):
         m.d.comb += flit.eq(reduce(or_, offered))
         m.d.comb += [source.ready.eq(places.w_rdy & owner[n]) for n, source in enumerate(self.i)]
         entering = places.w_en & places.w_rdy
-        with m.If(~owner.any() | (entering & flit.last)):
-            m.d.sync += owner.eq(chosen)
-            with m.If(asking.any()):
-                m.d.sync += recent.eq(Cat(chosen[n:].any() for n in range(sources)))
+        with m.If(entering):
+            m.d.sync += inside.eq(~flit.last)
+        with m.If(asking.any() & ((entering & flit.last) | ~(inside | places.w_en))):
+            m.d.sync += [owner.eq(chosen), recent.eq(Cat(chosen[n:].any() for n in range(sources)))]
 
         # Onto the link
         head = Signal(shape)
