@@ -10,7 +10,6 @@ from host.activity import Activity
 from host.network import Layer, Network
 from host.packing import WeightMap, blocks
 from host.pipeline import Timing, walk_blocks, walk_taps
-from host.shared_pipeline import SharedTiming
 from hw.config import CoreConfig
 from hw.layouts import JOB
 from hw.noc.config import MeshConfig
@@ -82,15 +81,6 @@ class CostModel:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
         return 14 if self.cfg.prefetch_jobs else JOB.words + 17
 
-    def _shared(self, timing: Timing) -> SharedTiming:
-        """The same for the shared engine."""
-        cfg = self.cfg
-        latency = 2 + cfg.mul_stages + cfg.add_stages
-        return SharedTiming(
-            cfg.add_stages + 2, latency, latency + 4, timing.fetch, timing.recurrence, timing.passes,
-            timing.flit, timing.flit_gap, timing.packet, timing.packet_gap,
-        )  # fmt: skip
-
     def _walk_taps(self, bits, out_y, out_x, layer, transposed: bool, bias: bool, groups, limit, timing) -> float:
         """Cycles of forward or backward over one sample; ``limit``: groups that a pass may have."""
         cfg, window = self.cfg, (layer.kernel, layer.stride, layer.padding)
@@ -99,9 +89,8 @@ class CostModel:
         pass_groups = min(pass_groups, limit)
         if cfg.shared_engine:
             return shared_pipeline.walk_taps(
-                bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, cfg.accumulators,
-                self._shared(timing),
-            )[0]  # fmt: skip
+                bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, cfg.accumulators, timing
+            )[0]
         return walk_taps(
             bits, out_y, out_x, *window, transposed, bias, groups, words, pass_groups, cfg.lanes,
             getattr(cfg, f"{engine}_cols"), cfg.accumulators, timing,
@@ -135,6 +124,8 @@ class CostModel:
     def _timing(self, engine: str) -> Timing:
         cfg = self.cfg
         latency = cfg.mul_stages + cfg.add_stages if engine == "backward" else cfg.add_stages
+        if cfg.shared_engine:
+            latency = 2 + cfg.mul_stages + cfg.add_stages
         twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
         turns = (2 if engine == "forward" else 4) if twice else 1
         queue = 0 if engine == "weight_grad" else latency + 4
@@ -218,7 +209,7 @@ class CostModel:
             if cfg.shared_engine:
                 cycles.append(shared_pipeline.walk_blocks(
                     inputs, y, x, layer.kernel, layer.stride, layer.padding, layer.bias, groups, pass_groups,
-                    self._shared(self._timing("weight_grad")),
+                    self._timing("weight_grad"),
                 )[0])  # fmt: skip
                 continue
             rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2)

@@ -1,38 +1,21 @@
-"""Cycle by cycle through the shared engine: what :mod:`host.pipeline` is for the three engines."""
+"""Cycle by cycle through the shared engine: what :mod:`host.pipeline` is for the three engines, with its ``Timing``.
 
-from typing import NamedTuple
+A multiply-add of the neuron units keeps the engine for a cycle.
+"""
 
 import numpy as np
 from numba import njit
-
-
-class SharedTiming(NamedTuple):
-    """What the shared engine's cycles depend on.
-
-    gap: least cycles between additions to one sum; latency: cycles from an operation to its sum; queue: rows that wait
-    for the neuron unit; fetch: whether that unit reads memory for each row; recurrence: cycles after which a neuron may
-    take its next timestep; passes: how often a row visits the multiplier, from which it keeps the engine for a cycle.
-
-    Rows that leave the core (packet of 0: they do not) wait ``flit_gap`` cycles after every ``flit`` rows and
-    ``packet_gap`` more after every ``packet`` rows.
-    """
-
-    gap: int
-    latency: int
-    queue: int
-    fetch: bool
-    recurrence: int
-    passes: int
-    flit: int = 1
-    flit_gap: int = 0
-    packet: int = 0
-    packet_gap: int = 0
-
 
 # The state of a walk: cycle of the last word's end, of the last operation, of the last row's leaving the queue and its
 # taking by the neuron unit; rows drained; multiply-adds that have yet to take a cycle from the engine
 END, FIRE, POP, TAKEN, DRAINS, STOLEN, STATES = range(7)
 START = 5  # cycles from a job's start to its first operation
+
+
+@njit(cache=True, inline="always")
+def _gap(timing):
+    """Least cycles between additions to one sum."""
+    return timing.add_stages + 2
 
 
 @njit(cache=True, inline="always")
@@ -46,11 +29,12 @@ def _fire(s, earliest):
 
 @njit(cache=True)
 def _drain(s, written, groups, steps, descending, pops, free, timing):
+    """All accumulators of a tile leave, timestep by timestep, through the queue to the neuron unit."""
     for time in range(steps):
         step = steps - 1 - time if descending else time
         for group in range(groups):
             slot = s[DRAINS] % timing.queue
-            _fire(s, max(written[group * steps + step] + timing.gap, pops[slot] + 1))
+            _fire(s, max(written[group * steps + step] + _gap(timing), pops[slot] + 1))
             written[group * steps + step] = s[FIRE]
             there = s[FIRE] + timing.latency + 1
             pop = max(there, s[POP] + 1)
@@ -79,7 +63,7 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
     in_y, in_x, channels, steps = bits.shape
     s = np.zeros(STATES, np.int64)
     s[END] = s[FIRE] = START
-    written = np.full(accumulators, -timing.gap, np.int64)
+    written = np.full(accumulators, -_gap(timing), np.int64)
     pops, free = np.full(timing.queue, -1, np.int64), np.zeros(accumulators, np.int64)
     useful = 0
     for y in range(out_y):
@@ -102,7 +86,7 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                             if is_bias or (inside and bits[py, px, block, t]):
                                 some = True
                                 for number in range(here):
-                                    _fire(s, written[number * steps + t] + timing.gap)
+                                    _fire(s, written[number * steps + t] + _gap(timing))
                                     written[number * steps + t] = s[FIRE]
                                 useful += here
                         s[END] = s[FIRE] if some else max(s[END], s[FIRE]) + 1
@@ -120,7 +104,7 @@ def walk_blocks(bits, out_y, out_x, kernel, stride, padding, bias, groups, pass_
     in_y, in_x, channels, steps = bits.shape
     s = np.zeros(STATES, np.int64)
     s[END] = s[FIRE] = START
-    written = np.full(groups, -timing.gap, np.int64)
+    written = np.full(groups, -_gap(timing), np.int64)
     useful = 0
     for first in range(kernel * kernel * channels + bias):
         tap, block = divmod(first, channels)
@@ -136,7 +120,7 @@ def walk_blocks(bits, out_y, out_x, kernel, stride, padding, bias, groups, pass_
                     if is_bias or (inside and bits[py, px, block, t]):
                         some = True
                         for number in range(here):
-                            _fire(s, written[number] + timing.gap)
+                            _fire(s, written[number] + _gap(timing))
                             written[number] = s[FIRE]
                         useful += here
                 s[END] = s[FIRE] if some else max(s[END], s[FIRE]) + 1

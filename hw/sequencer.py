@@ -194,7 +194,6 @@ class Sequencer(wiring.Component):
             m.d.comb += [self.number[n].eq(waiting[n]) for n in range(queues)]
             m.d.comb += [self.kind[n].eq(kinds[n]) for n in range(queues)]
 
-
         m.d.sync += [go.eq(0) for go in self.go]
         with m.FSM():
             with m.State("IDLE"):

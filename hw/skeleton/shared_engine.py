@@ -86,8 +86,9 @@ class SharedEngine(wiring.Component):
         steps = cfg.timesteps
         faces = [getattr(self, name) for name in OPERATIONS]
         backward, by_block, running, started = Signal(), Signal(), Signal(), Signal()
-        m.d.sync += started.eq(Cat(face.start for face in faces).any())
-        with m.If(Cat(face.start for face in faces).any()):
+        starting = Cat(face.start for face in faces).any()
+        m.d.sync += started.eq(starting)
+        with m.If(starting):
             m.d.sync += [backward.eq(self.backward.start), by_block.eq(self.weight_grad.start)]
         reducing = self.weight_grad.reducing
 
@@ -220,10 +221,7 @@ class SharedEngine(wiring.Component):
             running & (started | Cat(walker.busy, walker.o.valid, place.o.valid, read.o.valid, held, array.flying).any()
                        | queue.busy)
         )  # fmt: skip
-        with m.If(Cat(face.start for face in faces).any()):
-            m.d.sync += running.eq(1)
-        with m.Else():
-            m.d.sync += running.eq(busy)
+        m.d.sync += running.eq(starting | busy)
         outs = [self.forward.o, self.backward.o, self.weight_grad.reduced]
         for face, mine, out in zip(faces, chosen, outs, strict=True):
             m.d.comb += [

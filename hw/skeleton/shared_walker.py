@@ -77,8 +77,7 @@ class SharedWalker(wiring.Component):
         fy, fx = Signal(COORDINATE), Signal(COORDINATE)
         py, px = Signal(COORDINATE), Signal(COORDINATE)
         halve = self.transposed & job.stride2
-        request = self.o.payload.shape()
-        request = Signal(request)
+        request = Signal(shared_request(self.cfg))
         for f, p, at, k in ((fy, py, at_y, ky), (fx, px, at_x, kx)):
             m.d.comb += [
                 f.eq(at + (k ^ self.transposed.replicate(len(at))).as_signed() + self.transposed),
