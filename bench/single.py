@@ -23,7 +23,10 @@ LIMIT = 10_000_000  # cycles of one job
 
 @dataclass(frozen=True)
 class Run:
-    """What one engine's job took: cycles it ran, additions it made per lane, cycles it waited for an accumulator."""
+    """What one engine's job took: cycles it ran, additions it made per lane, cycles it waited for an accumulator.
+
+    A core with a controller counts only the first.
+    """
 
     cycles: int
     useful: int
@@ -37,7 +40,8 @@ class SingleEngine:
     """
 
     def __init__(self, network: Network, cfg: CoreConfig):
-        cfg = replace(cfg, counters="all")
+        if not cfg.shared_engine:
+            cfg = replace(cfg, counters="all")
         self.cfg, self.plan = cfg, Plan(network, cfg)
         (self.stage,) = self.plan.plans
         self.chip = VerilatedChip(cfg)
@@ -85,7 +89,7 @@ class SingleEngine:
         self.driver.exchange([packets.arm(route), packets.start(route, 1)], 1, quiet=LIMIT)
         after = self.driver.counters(0)
         taken = {name: (after[name] - before[name]) & 0xFFFFFFFF for name in after}
-        return Run(*(taken[f"{engine}.{what}"] for what in ("running", "useful", "stalled")))
+        return Run(*(taken.get(f"{engine}.{what}", 0) for what in ("running", "useful", "stalled")))
 
     def close(self):
         self.chip.close()

@@ -16,6 +16,7 @@ class Family:
     blocks: yosys' kinds of block RAM in its report of memories.
     shapes: (words, bits) that one block RAM can be; ports: how many of a memory's ports one block serves.
     loose_bits: the largest memory that may end in flip-flops, in bits; lut_bits: in lookup tables.
+    narrow: the widest addition that is made of lookup tables instead of a carry chain, in bits.
     """
 
     synthesis: str
@@ -32,6 +33,7 @@ class Family:
     shapes: tuple[tuple[int, int], ...]
     loose_bits: int
     lut_bits: int
+    narrow: int = 0
 
 
 FAMILIES = {
@@ -56,6 +58,7 @@ FAMILIES = {
         shapes=((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)),
         loose_bits=256,
         lut_bits=2048,
+        narrow=8,
     ),
     "ice40": Family(
         synthesis="synth_ice40 -device u -dsp",

@@ -27,7 +27,10 @@ def script(plan: Plan, hierarchical: bool) -> str:
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in APART if hierarchical and plan.mesh.cores > 1),
         f"{command} -run begin:map_ram",
         "tee -q -o memories.il dump -m t:$mem_v2",
-        f"{command} -json netlist.json -run map_ram:",
+        f"{command} -run map_ram:map_gates",
+        # A short carry chain takes more room than what it saves, with its way in and out
+        f"techmap t:$alu r:Y_WIDTH<={FAMILIES[plan.board.family].narrow} %i",
+        f"{command} -json netlist.json -run map_gates:",
         "tee -q -o cells.json stat -json",
     ]
     return "\n".join(lines) + "\n"

@@ -17,6 +17,8 @@ from hw.noc.flits import ROUTE_LAYOUT, Mode
 from hw.noc.routing import multicast_table
 from hw.noc.topology import HOST
 
+UPDATE_CYCLES = 256  # that a controller takes for a row of weights at most
+
 
 def unicast(mesh: MeshConfig, core: int) -> int:
     """The route to one core of the mesh."""
@@ -183,7 +185,8 @@ class Plan:
 
     @cached_property
     def longest_job(self) -> int:
-        """Cycles that no job of an engine is longer than; of a shared engine, all jobs of a sample together."""
+        """Cycles that no job of an engine is longer than; of a shared engine, all jobs of a sample together, or the
+        controller's update."""
         most = 0
         for plan in self.plans:
             jobs = []
@@ -191,7 +194,8 @@ class Plan:
                 y, x, channels = placed.layer.out_shape
                 taps = placed.layer.taps * placed.layer.in_shape[2]
                 jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.timesteps * 2)
-            most = max(most, 3 * sum(jobs) if self.cfg.shared_engine else max(jobs))
+            small = max(3 * sum(jobs), UPDATE_CYCLES * plan.rows)
+            most = max(most, small if self.cfg.shared_engine else max(jobs))
         return most
 
     def describe(self) -> list[dict]:

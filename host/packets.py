@@ -95,7 +95,9 @@ class Packets:
         first = np.arange(0, count, packing.per_packet)
         rest = (np.minimum(count - first, packing.per_packet) - 1) % packing.per_flit
         base = PUT.pack(packet=Packet.SPIKES)[0] | route
-        headers = base | (first + address).astype(np.uint32) << 11 | rest.astype(np.uint32) << 27
+        place = PUT.shape()
+        headers = base | (first + address).astype(np.uint32) << place["address"].offset
+        headers |= rest.astype(np.uint32) << place["rest"].offset
         return self._cut(payload, longest, headers)
 
     def token(self, route: int, token: Token, value: int = 0) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hw.chip import emit_chip, mesh_for
 from hw.config import CoreConfig
-from hw.core import Core
+from hw.cores import make_core
 from hw.errors import TridentError
 from hw.generate import emit
 from hw.noc.config import MeshConfig
@@ -58,7 +58,7 @@ def write_verilog(folder: Path, name: str, cfg: CoreConfig, mesh: MeshConfig | N
     """
     mesh = mesh_for(cfg, mesh)
     top = CORE if mesh.cores == 1 else CHIP
-    text = emit(Core(cfg, mesh), top) if mesh.cores == 1 else emit_chip(cfg, mesh, top=top)
+    text = emit(make_core(cfg, mesh), top) if mesh.cores == 1 else emit_chip(cfg, mesh, top=top)
     design, table = folder / f"{top}.v", folder / "ports.md"
     try:
         folder.mkdir(parents=True, exist_ok=True)

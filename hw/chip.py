@@ -7,7 +7,10 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.core import Core, core_signature
+from hw.controller.firmware import image
+from hw.controller.processor import BITS as PHIT
+from hw.core import core_signature
+from hw.cores import make_core
 from hw.errors import TridentError
 from hw.generate import emit_all, ports
 from hw.layouts import QUEUES
@@ -23,11 +26,21 @@ def mesh_for(cfg: CoreConfig, mesh: MeshConfig | None = None) -> MeshConfig:
     mesh = mesh or MeshConfig(width=1, height=1)
     needed = 1 + max(-(-bits // mesh.flit) for bits in space_bits(cfg).values())
     packet = max(mesh.packet, 1 << (needed - 1).bit_length())
+    if cfg.shared_engine:  # a controller takes and sends 16 bits at a time, and is slower than any link
+        return replace(mesh, phit=PHIT, packet=packet, buffers=packet)
     return replace(mesh, packet=packet, buffers=max(mesh.buffers, packet))
 
 
 def check_pair(cfg: CoreConfig, mesh: MeshConfig):
-    """Raise :class:`TridentError` unless the longest packet holds an element of each of the core's memories."""
+    """Raise :class:`TridentError` unless the longest packet holds an element of each of the core's memories, and a
+    controller has what it needs."""
+    if cfg.shared_engine:
+        if (mesh.flit, mesh.link_bits, cfg.width) != (32, PHIT, PHIT):
+            raise TridentError(
+                f"with shared_engine, flit must be 32, phit and the bits of a float {PHIT}, not {mesh.flit}, "
+                f"{mesh.phit} and {cfg.width}"
+            )
+        image(cfg, mesh)
     for space, bits in space_bits(cfg).items():
         needed = -(-bits // mesh.flit) + 1
         if needed > mesh.packet:
@@ -124,7 +137,7 @@ class Chip(wiring.Component):
                 core = core_signature(mesh).create(path=(f"core{n}",))
                 m.submodules[f"core{n}"] = Instance("core", **ports(core))
             else:
-                m.submodules[f"core{n}"] = core = Core(self.cfg, mesh)
+                m.submodules[f"core{n}"] = core = make_core(self.cfg, mesh)
             wiring.connect(m, getattr(fabric, f"to{n}"), core.i)
             wiring.connect(m, core.o, getattr(fabric, f"from{n}"))
             x, y = mesh.position(n)
@@ -146,7 +159,7 @@ def emit_chip(cfg: CoreConfig, mesh: MeshConfig, core: str | None = None, top: s
     ``core``: the Verilog of the core, if it is known already.
     """
     check_pair(cfg, mesh)
-    known, below = ([core], {}) if core else ([], {"core": Core(cfg, mesh)})
+    known, below = ([core], {}) if core else ([], {"core": make_core(cfg, mesh)})
     return "\n".join([*known, _emit_on(mesh, below, {top: Chip(cfg, mesh, instances=True)})])
 
 

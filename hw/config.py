@@ -8,7 +8,7 @@ from hw.registry import EngineEntry, entry
 
 RESETS = ("hard", "soft")
 SURROGATES = ("rectangle", "triangle")
-COUNTERS = ("all", "few")
+COUNTERS = ("all", "few", "running")
 
 NUMBER_BITS = 16  # a constant in a job, see hw.layouts.JOB
 
@@ -55,9 +55,10 @@ class CoreConfig:
     error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
     jobs, program_words: descriptors, and instructions of all queues.
     prefetch_jobs: load an engine's next descriptor while it runs; costs registers.
-    counters: which counters there are, all or few.
+    counters: which counters there are: all, few, or only for how long the engines run.
     short_paths: registers in an engine's pipeline that allow a faster clock, for a cycle between column vectors.
-    shared_engine: forward, backward and weight_grad take turns on a small engine (:mod:`hw.skeleton.shared_engine`).
+    shared_engine: forward, backward and weight_grad take turns on a small engine (:mod:`hw.skeleton.shared_engine`),
+        and a controller with firmware does what other cores have units for (:mod:`hw.controller`).
     forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.registry`.
     """
 
@@ -137,10 +138,12 @@ class CoreConfig:
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
             if getattr(self, name) != 1:
                 raise TridentError(f"with shared_engine, {name} must be 1, not {getattr(self, name)}")
-        if not _power_of_two(self.timesteps) or self.timesteps == 1:
-            raise TridentError(f"with shared_engine, timesteps must be 2, 4, 8, 16 or 32, not {self.timesteps}")
+        if self.timesteps not in (2, 4, 8):
+            raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {self.timesteps}")
         if self.prefetch_jobs:
             raise TridentError("with shared_engine, prefetch_jobs must be false")
+        if self.counters != "running":
+            raise TridentError(f"with shared_engine, counters must be running, not {self.counters}")
 
     def engine(self, place: str) -> EngineEntry:
         """The engine that sits in ``place``: forward, backward or weight_grad."""
@@ -237,8 +240,8 @@ PRESETS = {
     ),
     "COMPACT": CoreConfig(
         lanes=1, timesteps=4, words=1, accumulators=32, add_stages=4, mul_stages=3,
-        weight_rows=2048, spike_words=1024, error_words=256, jobs=28, prefetch_jobs=False,
-        counters="few", short_paths=True, shared_engine=True,
+        weight_rows=1024, spike_words=1792, error_words=256, jobs=32, prefetch_jobs=False,
+        counters="running", short_paths=True, shared_engine=True,
     ),
     "WIDE": CoreConfig(
         lanes=16, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=4, accumulators=64,

@@ -4,11 +4,12 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.arith.compare import sort_key
 from hw.arith.mac import SharedMac
 from hw.config import CoreConfig
 from hw.counters import COUNTED, ENGINE_COUNTERS, Counters, counted
 from hw.engines.loss import LossUnit
-from hw.engines.neuron import NeuronUnit
+from hw.engines.neuron import KEYS, NeuronUnit
 from hw.engines.neuron_grad import NeuronGradUnit
 from hw.engines.receive import ReceiveUnit
 from hw.engines.reduce import ReduceUnit
@@ -22,7 +23,6 @@ from hw.noc.inject import Injector
 from hw.noc.rows import RowQueue, RowSender
 from hw.registry import load
 from hw.sequencer import Sequencer
-from hw.skeleton.shared_engine import SharedEngine
 from hw.spaces import PORTS
 from hw.storage import Storage
 from hw.streams import link
@@ -92,16 +92,10 @@ class Core(wiring.Component):
         m.submodules.neuron_grad = neuron_grad = NeuronGradUnit(cfg)
         m.submodules.update = update = UpdateUnit(cfg)
         clients = neuron_grad, neuron, update
-        tag_bits = [unit.tag.size for unit in clients]
-        if cfg.shared_engine:
-            m.submodules.engine = engine = SharedEngine(cfg, tag_bits)
-            mac = engine.array
-            forward, backward, weight_grad = engine.forward, engine.backward, engine.weight_grad
-        else:
-            m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
-            m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
-            m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
-            m.submodules.mac = mac = SharedMac(cfg, tag_bits)
+        m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
+        m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
+        m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
+        m.submodules.mac = mac = SharedMac(cfg, [unit.tag.size for unit in clients])
         m.submodules.send = send = SendUnit(cfg, mesh)
         m.submodules.receive = receive = ReceiveUnit(cfg)
         m.submodules.reduce = reduce = ReduceUnit(cfg)
@@ -179,8 +173,9 @@ class Core(wiring.Component):
             m.d.comb += [unit.job.eq(job[queue]), unit.start.eq(go[queue] & chosen)]
         m.d.comb += [
             neuron.job.eq(job[Opcode.FORWARD]),
+            *(neuron.keys[name].eq(sort_key(job[Opcode.FORWARD][name][: cfg.width])) for name in KEYS),
             neuron_grad.job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
-            reducing.eq((kind[Opcode.UPDATE] == 1) & (sequencer.active[Opcode.UPDATE] if cfg.shared_engine else 1)),
+            reducing.eq(kind[Opcode.UPDATE] == 1),
             busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(away, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
@@ -229,16 +224,10 @@ class Core(wiring.Component):
             link(m, partials.o, backward.partials)
 
         storage.connect_host(ejector)
-        readers = (forward, weight_grad)
-        if cfg.shared_engine:
-            readers = (engine,)
-            storage.connect_shared(engine, update)
-            storage.connect_gradients(engine, update)
-        else:
-            storage.connect_weights(forward, backward, update)
-            storage.connect_gradients(weight_grad, update)
-            storage.read_errors(backward, weight_grad)
-        storage.connect_spikes(readers, neuron, neuron_grad, loss, send, ejector)
+        storage.connect_weights(forward, backward, update)
+        storage.connect_gradients(weight_grad, update)
+        storage.read_errors(backward, weight_grad)
+        storage.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector)
         storage.connect_errors(neuron_grad)
         m.d.comb += [
             sequencer.program_write.eq(ejector.select[Space.PROGRAM] & ejector.write),

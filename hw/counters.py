@@ -49,6 +49,9 @@ _FEW = (
     "noc.flits_out",
 )  # fmt: skip
 
+# With counters = "running"; the controller of a small core keeps them
+RUNNING = tuple(f"{engine}.running" for engine in ("forward", "backward", "weight_grad"))
+
 # queues: the states of three queues in a word, see hw.sequencer.QUEUE_STATE
 STATE = ("magic", "config", "status", "queues0", "queues1")
 TOKEN_COUNTS = tuple(f"token.{token.name.lower()}" for token in Token)
@@ -56,7 +59,7 @@ TOKEN_COUNTS = tuple(f"token.{token.name.lower()}" for token in Token)
 
 def counted(cfg: CoreConfig) -> tuple[str, ...]:
     """The counters that a core of this configuration has, ``cycles`` first."""
-    return "cycles", *(COUNTED if cfg.counters == "all" else _FEW)
+    return "cycles", *{"all": COUNTED, "few": _FEW, "running": RUNNING}[cfg.counters]
 
 
 def registers(cfg: CoreConfig) -> tuple[str, ...]:

@@ -113,14 +113,14 @@ JOB = WordLayout("job", [
      Field("scale", 8, "power of two that scales the learning rate, two's complement"),
      Field("bias", 1, "a last row of weights that every timestep adds")],
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
-     Field("source", 8, "who sends the rows that the job takes, as the route of the credits"),
-     Field("token", 5, "token that send and notify give at the end; 31: none"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
      Field("take", 1, "rows that come in are added: backward, reduce"),
      Field("away", 1, "rows leave the core: backward, reduce"),
+     Field("token", 5, "token that send and notify give at the end; 31: none"),
+     Field("source", 8, "who sends the rows that the job takes, as the route of the credits"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories")],
-    [Field("wait", 30, "tokens taken before the start, see pack_tokens")],
-    [Field("post", 30, "tokens given at the end")],
+    [Field("wait", 31, "tokens taken before the start, see pack_tokens")],
+    [Field("post", 31, "tokens given at the end")],
 ])  # fmt: skip
 
 
@@ -194,16 +194,25 @@ NO_TOKEN = 31  # ends a list; for a send that gives none
 
 
 def pack_tokens(tokens: tuple[Token, ...]) -> int:
-    """A list of tokens as 30 bits, five for each, the first lowest. Raises TridentError for more than six."""
+    """A list of tokens, five bits for each, three in a half of the word, the first lowest.
+
+    Raises TridentError for more than six.
+    """
     if len(tokens) > TOKEN_LIST:
         raise TridentError(f"a job waits for or gives at most {TOKEN_LIST} tokens, not {len(tokens)}")
     places = [*tokens, *[NO_TOKEN] * (TOKEN_LIST - len(tokens))]
-    return sum(token << TOKEN_NUMBER_BITS * n for n, token in enumerate(places))
+    return sum(token << token_place(n) for n, token in enumerate(places))
+
+
+def token_place(n: int) -> int:
+    """The lowest bit of token ``n`` in a list."""
+    half, place = divmod(n, TOKEN_LIST // 2)
+    return half * WORD // 2 + place * TOKEN_NUMBER_BITS
 
 
 def unpack_tokens(bits: int) -> tuple[Token, ...]:
     """The tokens of a packed list."""
-    numbers = [bits >> TOKEN_NUMBER_BITS * n & (1 << TOKEN_NUMBER_BITS) - 1 for n in range(TOKEN_LIST)]
+    numbers = [bits >> token_place(n) & (1 << TOKEN_NUMBER_BITS) - 1 for n in range(TOKEN_LIST)]
     return tuple(Token(number) for number in numbers[: (*numbers, NO_TOKEN).index(NO_TOKEN)])
 
 INSTRUCTION = WordLayout("instruction", [[
@@ -273,11 +282,11 @@ ROUTE = (
 """The fields that routers read: the lowest bits of a packet's first flit."""
 
 HEADER = header("header", Field("space", 4, "which memory, see Space"), Field("address", 17, "first element"))
-PUT = header("put", Field("address", 16, "first spike word"), Field("rest", 5, "words in the last flit, less one"))
+PUT = header("put", Field("rest", 5, "words in the last flit, less one"), Field("address", 16, "first spike word"))
 ROWS = header(
     "rows",
-    Field("channel", 1, "which queue, see Rows"),
     Field("rest", 5, "rows in the last flit, less one"),
+    Field("channel", 1, "which queue, see Rows"),
 )
 TOKEN = header("token", Field("token", 5, "which, see Token"), Field("value", 16, "label or faults"))
 ANSWER = header("answer", Field("kind", 1, "0: elements, 1: status"))

@@ -19,6 +19,7 @@ from hw.layouts import (
     TOKEN_NUMBER_BITS,
     WORD,
     Opcode,
+    token_place,
 )
 from hw.skeleton.onehot import bit_number, lowest_bit
 from hw.tokens import TOKENS, TokenCounters
@@ -29,7 +30,6 @@ FIELDS = JOB.words - 2  # words that units see; the last two say which tokens th
 WAIT, POST = (Const(JOB.words - n, JOB_INDEX_BITS) for n in (2, 1))  # places of those two
 LAST = 8 * (SETUP.words - 1)  # counts for which the words of the setup before the last have room
 ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
-ENGINE_QUEUES = (Opcode.FORWARD, Opcode.BACKWARD, Opcode.WEIGHT_GRAD, Opcode.UPDATE)  # those of a shared engine
 QUEUE_STATE = data.StructLayout({"job": 8, "blocked": 1, "active": 1})
 
 # Which slot the pointers of a job (src, aux, dst) belong to, where it is not that of the spikes
@@ -52,8 +52,7 @@ class Sequencer(wiring.Component):
 
     A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
     take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
-    gets no turn until some token is given; with ``shared_engine``, forward, backward, weight_grad and update have one
-    job between them, and wait for its end. From a job's end to the next one's start ``JOB.words + 14`` cycles,
+    gets no turn until some token is given. From a job's end to the next one's start ``JOB.words + 14`` cycles,
     and one for each token that is given and two for each that is taken; with ``prefetch_jobs``, where the words of the
     next job are loaded while the job runs, 11 and those; more when other queues have their turn.
 
@@ -122,7 +121,7 @@ class Sequencer(wiring.Component):
         step = Signal(range(LAST + 1))  # in a list of tokens, or through all of them
         word = Signal(WORD)  # what was read, a cycle later: a block RAM's output is late
         m.d.sync += word.eq(read.data)
-        token = word.word_select(step[:3], TOKEN_NUMBER_BITS)
+        token = Array(word[token_place(n) :][:TOKEN_NUMBER_BITS] for n in range(TOKEN_LIST))[step[:3]]
         end = (step == TOKEN_LIST) | (token == NO_TOKEN)  # of the list
         free = ~self.given_en  # the counts are
         m.d.comb += [
@@ -141,14 +140,12 @@ class Sequencer(wiring.Component):
         busy = Signal(queues)  # a cycle late, because it comes through much logic
         m.d.sync += busy.eq(Cat(self.busy))
         ended, ready, room = Signal(queues), Signal(queues), Signal(queues)
-        engine_queues = Const(sum(1 << queue for queue in ENGINE_QUEUES) if cfg.shared_engine else 0, queues)
-        taken = (active & engine_queues).any()  # their one engine has a job
         young = Signal(queues)  # have been started, and are not seen to be busy yet
         m.d.sync += young.eq(Cat(self.go))
         m.d.comb += [
             self.active.eq(active),
             ended.eq(active & ~busy & ~Cat(self.go) & ~young),
-            ready.eq(full & ~active & ~blocked & ~Mux(taken, engine_queues, 0)),
+            ready.eq(full & ~active & ~blocked),
             room.eq(~full & ~stopped if prefetch else ~full & ~stopped & ~active),
         ]
         for n in range(queues):
@@ -230,10 +227,7 @@ class Sequencer(wiring.Component):
             with m.State("PICK"):
                 chosen = Signal(queues)
                 m.d.comb += chosen.eq(Mux(ended.any(), ended, Mux(ready.any(), ready, room)))
-                if cfg.shared_engine:  # what ends a sample before what begins one
-                    m.d.sync += owner.eq(queues - 1 - bit_number(lowest_bit(chosen[::-1])))
-                else:
-                    m.d.sync += owner.eq(bit_number(lowest_bit(chosen)))
+                m.d.sync += owner.eq(bit_number(lowest_bit(chosen)))
                 with m.If(ended.any()):
                     m.next = "POST"
                 with m.Elif(ready.any()):
@@ -286,9 +280,6 @@ class Sequencer(wiring.Component):
                             with m.If(here[n]):
                                 m.d.sync += [waiting[n].eq(instruction.job), kinds[n].eq(kind_of[instruction.opcode])]
                         m.next = "LOAD" if prefetch else "WAIT"
-                        if cfg.shared_engine:
-                            with m.If((here & engine_queues).any()):
-                                m.next = "PICK"
                 m.d.sync += index.eq(0)
             with m.State("WAIT"):
                 m.d.comb += [read.addr.eq(Cat(WAIT, waiting_here)), read.en.eq(1)]
@@ -368,12 +359,7 @@ class Sequencer(wiring.Component):
         with m.If(place[1] < 3):
             m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
         copies = []
-        alike = {n: ENGINE_QUEUES for n in ENGINE_QUEUES} if self.cfg.shared_engine else {}
         for n in range(len(QUEUES)):
-            if alike.get(n, (n,))[0] != n:  # the engine has one job, wherever it comes from
-                m.d.comb += self.job[n].eq(self.job[alike[n][0]])
-                copies.append([])
-                continue
             job = self.job[n].as_value()
             if self.cfg.prefetch_jobs:
                 loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(SLOT_BITS, name=f"slot{n}")
@@ -381,7 +367,7 @@ class Sequencer(wiring.Component):
             else:
                 loaded, loaded_slot = job, self.slot[n]
                 copies.append([])
-            with m.If(loads[1] & Cat(here[k] for k in alike.get(n, (n,))).any()):
+            with m.If(loads[1] & here[n]):
                 m.d.sync += loaded_slot.eq(slots.spikes)
                 for k in range(FIELDS):
                     with m.If(place[1] == k):

@@ -17,15 +17,12 @@ class Storage:
         self.m, self.cfg = m, cfg
         rows, width = cfg.weight_rows, cfg.row_bits
         grad_cols, error_cols = cfg.weight_grad_cols, cfg.backward_cols
-        shared = cfg.shared_engine
-        m.submodules.weights = self.weights = SharedMemory(width, rows, 1) if shared else WeightMemory(cfg)
+        m.submodules.weights = self.weights = WeightMemory(cfg)
         m.submodules.gradients = self.gradients = SharedMemory(width, rows // grad_cols, 1, granules=grad_cols)
         m.submodules.momentum = self.momentum = SharedMemory(width, rows, 1)
-        m.submodules.spikes = self.spikes = SharedMemory(cfg.spike_bits, cfg.spike_words, 2 if shared else 3)
+        m.submodules.spikes = self.spikes = SharedMemory(cfg.spike_bits, cfg.spike_words, 3)
         m.submodules.masks = self.masks = SharedMemory(cfg.spike_bits, cfg.spike_words, 1)
-        m.submodules.errors = self.errors = SharedMemory(
-            width, cfg.error_rows // error_cols, 1 if shared else 2, granules=error_cols
-        )
+        m.submodules.errors = self.errors = SharedMemory(width, cfg.error_rows // error_cols, 2, granules=error_cols)
         m.submodules.error_masks = self.error_masks = SharedMemory(cfg.spike_bits, cfg.error_words, 1)
         self.spaces = {
             Space.WEIGHTS: self.weights,
@@ -50,25 +47,6 @@ class Storage:
                 memory.host_wdata.eq(host.wdata),
                 host.rdata[space].eq(memory.host_rdata),
             ]
-
-    def connect_shared(self, engine, update):
-        """What the shared engine reads beside spikes and gradients; the update has the weights while it runs."""
-        weights, errors, masks = self.weights, self.errors, self.error_masks
-        self.m.d.comb += [
-            weights.read_address[0].eq(Mux(update.weight_read, update.weight_address, engine.weight_address)),
-            weights.read_en[0].eq(update.weight_read | engine.weight_en),
-            engine.weights.eq(weights.read_data[0]),
-            update.weights.eq(weights.read_data[0]),
-            weights.write_address.eq(update.weight_write_address),
-            weights.write_en.eq(update.weight_write),
-            weights.write_data.eq(update.weight_data),
-            errors.read_address[0].eq(engine.error_address),
-            errors.read_en[0].eq(engine.error_en),
-            engine.errors.eq(errors.read_data[0]),
-            masks.read_address[0].eq(engine.word_address),
-            masks.read_en[0].eq(engine.mask_en),
-            engine.masks.eq(masks.read_data[0]),
-        ]
 
     def connect_weights(self, forward, backward, update):
         """Rows for forward, columns for backward; both ports are the update's while those are idle."""
@@ -234,7 +212,6 @@ class Storage:
     def counted(self) -> dict:
         """Accesses of this cycle, by the name of their counter."""
         spikes, masks, errors, weights = self.spikes, self.masks, self.errors, self.weights
-        shared = self.cfg.shared_engine
         return {
             "spikes.reads": sum(spikes.read_en),
             "spikes.writes": spikes.write_en,
@@ -248,6 +225,6 @@ class Storage:
             "gradients.writes": self.gradients.write_en.any(),
             "momentum.reads": self.momentum.read_en[0],
             "momentum.writes": self.momentum.write_en,
-            "weights.reads": weights.read_en[0] if shared else weights.row_en + weights.col_en + weights.update_read,
-            "weights.writes": weights.write_en if shared else weights.update_write,
+            "weights.reads": weights.row_en + weights.col_en + weights.update_read,
+            "weights.writes": weights.update_write,
         }

@@ -16,7 +16,8 @@ from amaranth.lib import data, wiring
 import hw
 from hw.chip import check_pair, chip_signature, emit_chip, emit_fabric, fabric_signature, mesh_for
 from hw.config import CoreConfig
-from hw.core import Core, core_signature
+from hw.core import core_signature
+from hw.cores import make_core
 from hw.generate import emit
 from hw.layouts import QUEUES
 from hw.noc.config import MeshConfig
@@ -50,7 +51,7 @@ def core_verilog(cfg: CoreConfig, mesh: MeshConfig) -> str:
     mesh = replace(mesh, width=1, height=1)
     # Engines of a user's own may live elsewhere
     own = [inspect.getsource(inspect.getmodule(load(cfg.engine(place).rtl))) for place in PLACES]
-    return _kept(f"{cfg!r} {mesh!r} {own}", lambda: emit(Core(cfg, mesh), "core"))
+    return _kept(f"{cfg!r} {mesh!r} {own}", lambda: emit(make_core(cfg, mesh), "core"))
 
 
 def fabric_verilog(mesh: MeshConfig) -> str:

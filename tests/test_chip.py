@@ -33,10 +33,10 @@ CONFIGS = {
     "columns": CoreConfig.preset(
         "TINY", lanes=4, forward_cols=2, backward_cols=2, weight_grad_cols=2, timesteps=4, accumulators=32, **SIZES
     ),
-    "shared": CoreConfig.preset("COMPACT", accumulators=16, **SIZES),
+    "shared": CoreConfig.preset("COMPACT", accumulators=16, error_words=512),
     "shared-soft-triangle": CoreConfig.preset(
         "COMPACT", reset="soft", surrogate="triangle", timesteps=8, multiplier_subnormals=True, add_stages=2,
-        mul_stages=1, short_paths=False, **SIZES
+        mul_stages=1, short_paths=False, error_words=512
     ),
 }
 MESHES = [(1, 1), (2, 1), (2, 2), (3, 2)]

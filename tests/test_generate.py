@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.chip import mesh_for
 from hw.config import CoreConfig
-from hw.core import Core
+from hw.cores import make_core
 from hw.generate import emit
 
 _CFG = {"weight_rows": 64, "spike_words": 32, "error_words": 16}
@@ -78,7 +78,7 @@ def test_first_values_stay():
 @pytest.mark.parametrize("preset", ["TINY", "FPGA", "COMPACT"])
 def test_every_instance_of_a_core_is_resolved(preset):
     cfg = CoreConfig.preset(preset, **_CFG)
-    modules = _modules(emit(Core(cfg, mesh_for(cfg)), "core"))
+    modules = _modules(emit(make_core(cfg, mesh_for(cfg)), "core"))
     assert "core" in modules and len(modules) > 20
     for name, body in modules.items():
         for used in _instances(body):
@@ -88,9 +88,9 @@ def test_every_instance_of_a_core_is_resolved(preset):
 def test_same_text_for_the_same_configuration():
     """In two processes with other hash seeds."""
     program = (
-        "from hw.chip import mesh_for; from hw.config import CoreConfig; from hw.core import Core; "
+        "from hw.chip import mesh_for; from hw.config import CoreConfig; from hw.cores import make_core; "
         f"from hw.generate import emit; cfg = CoreConfig.preset('TINY', **{_CFG}); "
-        "print(emit(Core(cfg, mesh_for(cfg)), 'core'))"
+        "print(emit(make_core(cfg, mesh_for(cfg)), 'core'))"
     )
     texts = [
         subprocess.run(

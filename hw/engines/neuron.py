@@ -14,6 +14,8 @@ from hw.skeleton.passes import PassLoop
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import neuron_item
 
+KEYS = ("threshold", "low", "high")  # constants that potentials are compared with
+
 
 class NeuronUnit(wiring.Component):
     """``u[t] = leak * u[t-1] + x[t]``; a spike where u >= threshold; then the reset.
@@ -25,7 +27,8 @@ class NeuronUnit(wiring.Component):
 
     Members
     -------
-    job : In, constants; ``dst`` is the layer's first word
+    job : In, constants; ``dst`` is the layer's first word; keys : In, ``threshold``, ``low`` and ``high`` as
+        :func:`hw.arith.compare.sort_key` has them
     i : stream of rows of x
     request, result... : a client of the shared multiply-adder
     word_address, word_en, spikes, masks : write port for spike and mask words
@@ -37,11 +40,12 @@ class NeuronUnit(wiring.Component):
         self.cfg = cfg
         self.payloads = Payloads(cfg, "forward")
         self.item = data.StructLayout({
-            "row": cfg.row_bits, "tag": self.payloads.tag, "again": 1, "spikes": cfg.lanes,
+            "row": cfg.row_bits, "tag": self.payloads.place, "again": 1, "spikes": cfg.lanes,
         })  # fmt: skip
-        self.tag = data.StructLayout({"tag": self.payloads.tag, "again": 1})
+        self.tag = data.StructLayout({"tag": self.payloads.place, "again": 1})
         super().__init__({
             "job": In(JOB.shape()),
+            "keys": In(data.StructLayout({name: cfg.width for name in KEYS})),
             "i": In(stream.Signature(neuron_item(self.payloads))),
             "request": Out(stream.Signature(mac_request(cfg, self.tag.size))),
             "result": In(cfg.row_bits),
@@ -117,8 +121,8 @@ class NeuronUnit(wiring.Component):
         for lane in range(cfg.lanes):
             key = sort_key(self.result[lane * width : (lane + 1) * width])
             m.d.comb += [
-                fired[lane].eq(key >= sort_key(job.threshold[:width])),
-                near[lane].eq((key > sort_key(job.low[:width])) & (key < sort_key(job.high[:width]))),
+                fired[lane].eq(key >= self.keys.threshold),
+                near[lane].eq((key > self.keys.low) & (key < self.keys.high)),
             ]
         fresh = self.result_valid & ~done.again
         final = self.result_valid & (done.again if soft else 1)

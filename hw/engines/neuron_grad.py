@@ -40,7 +40,7 @@ class NeuronGradUnit(wiring.Component):
         self.payloads = Payloads(cfg, "backward")
         triangle = cfg.surrogate == "triangle"
         self.tag = data.StructLayout({
-            "tag": self.payloads.tag,
+            "tag": self.payloads.place,
             "spikes": cfg.lanes,
             "turn": 2 if triangle else 0,  # passes made so far
             "error": cfg.row_bits if triangle else 0,

@@ -56,7 +56,7 @@ class ReceiveUnit(wiring.Component):
             drain.groups.eq(job.groups),
             drain.step.eq(self.o.valid & self.o.ready),
             self.o.payload.row.eq(self.i.payload),
-            self.o.payload.tag.eq(drain.tag),
+            *(self.o.payload.tag[name].eq(drain.tag[name]) for name, _ in self.payloads.place),
             self.o.valid.eq(self.busy & self.i.valid),
             self.i.ready.eq(self.busy & self.o.ready),
         ]

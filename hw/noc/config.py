@@ -8,6 +8,7 @@ _LIMITS = {
     "width": (1, 8),
     "height": (1, 8),
     "flit": (32, 512),
+    "phit": (0, 512),
     "buffers": (2, 64),
     "packet": (2, 64),
     "channels": (1, 4),
@@ -21,6 +22,7 @@ class MeshConfig:
 
     width, height: columns and rows of cores; core n sits at x = n mod width, y = n div width.
     flit: payload bits of a flit, a power of two.
+    phit: payload bits that a link carries in a cycle; a flit goes over it in so many parts. 0: all of it at once.
     buffers: flits that an input of a router holds per virtual channel.
     packet: flits of the longest packet, its header included; an input holds at least one of them (virtual cut-through).
     channels: virtual channels of a link.
@@ -30,6 +32,7 @@ class MeshConfig:
     width: int = 5
     height: int = 4
     flit: int = 32
+    phit: int = 0
     buffers: int = 16
     packet: int = 8
     channels: int = 1
@@ -42,8 +45,30 @@ class MeshConfig:
                 raise TridentError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
         if self.flit & (self.flit - 1):
             raise TridentError(f"flit must be a power of two, not {self.flit}")
+        if self.phit and (self.phit < 16 or self.flit % self.phit or self.phit & (self.phit - 1)):
+            raise TridentError(f"phit must be 0 or a power of two from 16 to flit ({self.flit}), not {self.phit}")
         if self.buffers < self.packet:
             raise TridentError(f"buffers of {self.buffers} cannot hold the longest packet of {self.packet} flits")
+
+    @property
+    def link_bits(self) -> int:
+        """Payload bits of a link."""
+        return self.phit or self.flit
+
+    @property
+    def phits(self) -> int:
+        """Parts of a flit."""
+        return self.flit // self.link_bits
+
+    @property
+    def link_places(self) -> int:
+        """Phits that an input of a router holds per virtual channel."""
+        return self.buffers * self.phits
+
+    @property
+    def link_packet(self) -> int:
+        """Phits of the longest packet."""
+        return self.packet * self.phits
 
     @property
     def cores(self) -> int:

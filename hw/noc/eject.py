@@ -1,13 +1,14 @@
 """Packets that come to a core: what each of them does."""
 
 from amaranth.hdl import Array, Const, Module, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
 from hw.layouts import ANSWER, HEADER, PUT, ROWS, TOKEN, WORD, Packet, Rows, Space
 from hw.noc.config import MeshConfig
 from hw.noc.flits import Mode, flit_layout, link_signature
+from hw.noc.inbox import Inbox
 from hw.noc.packing import Packing, Unpack
 from hw.spaces import space_bits
 
@@ -71,19 +72,9 @@ class Ejector(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         mesh = self.mesh
-        # Places for every channel; what the channels bring is taken in the order in which it came
-        shape = flit_layout(mesh)
-        m.submodules.places = places = fifo.SyncFIFO(
-            width=shape.size + len(self.i.channel), depth=mesh.buffers * mesh.channels
-        )
-        flit = Signal(shape)
-        valid, take = places.r_rdy, places.r_en
-        m.d.comb += [
-            places.w_data.eq(self.i.flit.as_value() | self.i.channel << shape.size),
-            places.w_en.eq(self.i.valid),
-            flit.eq(places.r_data[: shape.size]),
-        ]
-        m.d.sync += self.i.credit.eq((take & valid) << (places.r_data[shape.size :] if mesh.channels > 1 else 0))
+        m.submodules.inbox = inbox = Inbox(mesh)
+        wiring.connect(m, wiring.flipped(self.i), inbox.i)
+        flit, valid, take = inbox.o.payload, inbox.o.valid, inbox.o.ready
 
         header = Signal(WORD)
         packet = HEADER.shape()(flit.data[:WORD])

@@ -1,12 +1,13 @@
 """The host's end of the network: packets in and out, room for samples, and the barrier of all cores."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import fifo, memory, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.layouts import COMMAND, HEADER, TOKEN, WORD, Command, Packet, Token
 from hw.noc.config import MeshConfig
 from hw.noc.flits import Mode, flit_layout, link_signature
+from hw.noc.inbox import Inbox
 from hw.noc.inject import Injector
 
 ROOM_BITS = 4
@@ -38,7 +39,6 @@ class HostTile(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         mesh = self.mesh
-        shape = flit_layout(mesh)
         m.submodules.injector = injector = Injector(mesh, 2)
         wiring.connect(m, injector.o, wiring.flipped(self.up))
         packets, go = injector.i
@@ -48,20 +48,14 @@ class HostTile(wiring.Component):
         m.d.comb += [read.addr.eq(place), write.addr.eq(place)]
 
         # From the cores
-        m.submodules.places = places = fifo.SyncFIFO(
-            width=shape.size + len(self.down.channel), depth=mesh.buffers * mesh.channels
-        )
-        flit = Signal(shape)
+        m.submodules.inbox = inbox = Inbox(mesh)
+        wiring.connect(m, wiring.flipped(self.down), inbox.i)
+        valid, take = inbox.o.valid, inbox.o.ready
+        flit = inbox.o.payload
         token = TOKEN.shape()(flit.data[:WORD])
         inside = Signal()  # a packet for the host is under way
-        m.d.comb += [
-            places.w_data.eq(self.down.flit.as_value() | self.down.channel << shape.size),
-            places.w_en.eq(self.down.valid),
-            flit.eq(places.r_data[: shape.size]),
-        ]
-        leaving = places.r_rdy & places.r_en
-        m.d.sync += self.down.credit.eq(leaving << (places.r_data[shape.size :] if mesh.channels > 1 else 0))
-        is_token = places.r_rdy & ~inside & (token.packet == Packet.TOKEN)
+        leaving = valid & take
+        is_token = valid & ~inside & (token.packet == Packet.TOKEN)
         frees = is_token & (token.token != Token.GO)
         votes, voters = Signal(7), Signal(7)
         faults = Signal(16)
@@ -69,8 +63,8 @@ class HostTile(wiring.Component):
         m.d.comb += [
             complete.eq((votes == voters) & voters.any()),
             self.o.payload.eq(flit),
-            self.o.valid.eq(places.r_rdy & ~is_token),
-            places.r_en.eq(Mux(is_token, frees | ~complete, self.o.ready)),
+            self.o.valid.eq(valid & ~is_token),
+            take.eq(Mux(is_token, frees | ~complete, self.o.ready)),
         ]
         with m.If(leaving & ~is_token):
             m.d.sync += inside.eq(~flit.last)

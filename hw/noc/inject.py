@@ -3,13 +3,14 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.noc.config import MeshConfig
-from hw.noc.flits import ROUTE_LAYOUT, flit_layout, link_signature
+from hw.noc.flits import ROUTE_LAYOUT, flit_layout, link_signature, phit_layout
 from hw.skeleton.onehot import lowest_bit
+from hw.streams import link
 
 
 def channel_of(mesh: MeshConfig, x: int, y: int) -> int:
@@ -17,12 +18,79 @@ def channel_of(mesh: MeshConfig, x: int, y: int) -> int:
     return (x + y) % mesh.channels
 
 
+class Outbox(wiring.Component):
+    """Hold packets until all of them is here and all of them finds a place behind the link.
+
+    So a slow source does not hold the network. Latency 2 cycles for a packet of one flit; one phit per cycle.
+
+    Members
+    -------
+    i : stream of flits, or of phits; spacious : Out(1), the longest packet finds a place
+    o : link to the router
+    """
+
+    def __init__(self, mesh: MeshConfig, by_phit: bool = False):
+        self.mesh, self.by_phit = mesh, by_phit
+        super().__init__({
+            "i": In(stream.Signature(phit_layout(mesh) if by_phit else flit_layout(mesh))),
+            "spacious": Out(1),
+            "o": Out(link_signature(mesh)),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        mesh = self.mesh
+        shape = self.i.payload.shape()
+        longest, phits = (mesh.link_packet, 1) if self.by_phit else (mesh.packet, mesh.phits)
+        depth = max(16, longest if self.by_phit else 2 * longest)
+        m.submodules.places = places = fifo.SyncFIFO(width=shape.size, depth=depth)
+        m.d.comb += [
+            places.w_data.eq(self.i.payload),
+            places.w_en.eq(self.i.valid),
+            self.i.ready.eq(places.w_rdy),
+            self.spacious.eq(places.level <= depth - longest),
+        ]
+        head = Signal(shape)
+        begun = Signal()
+        whole = Signal(range(depth + 1))  # packets that are here to their end
+        route = ROUTE_LAYOUT.shape()(Cat(head.data, Const(0, 32))[:32])
+        channel = Signal(len(self.o.channel))
+        kept = Signal(len(self.o.channel))
+        number = Signal(range(max(phits, 2)))  # of the flit's phit
+        free = [Signal(range(mesh.link_places + 1), init=mesh.link_places, name=f"free{n}")
+                for n in range(mesh.channels)]  # fmt: skip
+        choice = Array(channel_of(mesh, place & 7, place >> 3) for place in range(64))
+        enough = Signal()
+        send = Signal()
+        places_free = Array(free)[channel]
+        end = number == phits - 1
+        m.d.comb += [
+            head.eq(places.r_data),
+            enough.eq(Mux(head.last, places_free >= phits, places_free >= mesh.link_packet)),
+            send.eq(places.r_rdy & (begun | whole.any() & enough)),
+            places.r_en.eq(send & end),
+        ]
+        m.d.comb += channel.eq(Mux(begun, kept, choice[route.x | route.y << 3] if mesh.channels > 1 else 0))
+        entering = self.i.valid & self.i.ready & self.i.payload.last
+        m.d.sync += [
+            self.o.valid.eq(send),
+            whole.eq(whole + entering - (send & end & head.last)),
+        ]
+        with m.If(send):
+            m.d.sync += [
+                self.o.flit.data.eq(head.data.word_select(number, mesh.link_bits)),
+                self.o.flit.last.eq(end & head.last), self.o.channel.eq(channel), kept.eq(channel),
+                begun.eq(~(end & head.last)), number.eq(Mux(end, 0, number + 1)),
+            ]  # fmt: skip
+        for n, count in enumerate(free):
+            m.d.sync += count.eq(count + self.o.credit[n] - (send & (channel == n)))
+        return m
+
+
 class Injector(wiring.Component):
     """Let packets of several sources onto the link, in turn.
 
-    A packet waits until all of it is here, so that a slow source does not hold the network, and until all of it finds a
-    place behind the link. Latency 2 cycles for a packet of one flit of the source that was served last, 3 of another;
-    one flit per cycle.
+    Latency that of :class:`Outbox` for a source that was served last, one cycle more for another; one flit per cycle.
 
     Members
     -------
@@ -41,56 +109,27 @@ class Injector(wiring.Component):
         m = Module()
         mesh, sources = self.mesh, self.sources
         shape = flit_layout(mesh)
-        depth = max(16, 2 * mesh.packet)
-        m.submodules.places = places = fifo.SyncFIFO(width=shape.size, depth=depth)
+        m.submodules.outbox = outbox = Outbox(mesh)
+        wiring.connect(m, outbox.o, wiring.flipped(self.o))
 
         # Round robin among the sources, packet by packet; who has had the last turn keeps it until another one asks
         asking, after, chosen = Signal(sources), Signal(sources), Signal(sources)
         owner, recent = Signal(sources, init=1), Signal(sources)  # recent: sources up to the owner
         inside = Signal()  # a packet is under way
-        flit = Signal(shape)
+        flits = stream.Signature(shape).create()
         m.d.comb += [
             asking.eq(Cat(source.valid for source in self.i) & ~owner),
             after.eq(asking & ~recent),
             chosen.eq(lowest_bit(Mux(after.any(), after, asking))),
-            places.w_data.eq(flit),
-            places.w_en.eq(Cat(source.valid & owner[n] for n, source in enumerate(self.i)).any()),
+            flits.valid.eq(Cat(source.valid & owner[n] for n, source in enumerate(self.i)).any()),
         ]
         offered = (source.payload.as_value() & owner[n].replicate(shape.size) for n, source in enumerate(self.i))
-        m.d.comb += flit.eq(reduce(or_, offered))
-        m.d.comb += [source.ready.eq(places.w_rdy & owner[n]) for n, source in enumerate(self.i)]
-        entering = places.w_en & places.w_rdy
+        m.d.comb += flits.payload.eq(reduce(or_, offered))
+        m.d.comb += [source.ready.eq(flits.ready & owner[n]) for n, source in enumerate(self.i)]
+        link(m, flits, outbox.i)
+        entering = flits.valid & flits.ready
         with m.If(entering):
-            m.d.sync += inside.eq(~flit.last)
-        with m.If(asking.any() & ((entering & flit.last) | ~(inside | places.w_en))):
+            m.d.sync += inside.eq(~flits.payload.last)
+        with m.If(asking.any() & ((entering & flits.payload.last) | ~(inside | flits.valid))):
             m.d.sync += [owner.eq(chosen), recent.eq(Cat(chosen[n:].any() for n in range(sources)))]
-
-        # Onto the link
-        head = Signal(shape)
-        begun = Signal()
-        whole = Signal(range(depth + 1))  # packets that are here to their end
-        route = ROUTE_LAYOUT.shape()(head.data[:32])
-        channel = Signal(len(self.o.channel))
-        kept = Signal(len(self.o.channel))
-        free = [Signal(range(mesh.buffers + 1), init=mesh.buffers, name=f"free{n}") for n in range(mesh.channels)]
-        choice = Array(channel_of(mesh, place & 7, place >> 3) for place in range(64))
-        enough = Signal()
-        send = Signal()
-        places_free = Array(free)[channel]
-        m.d.comb += [
-            head.eq(places.r_data),
-            enough.eq(Mux(head.last, places_free.any(), places_free >= mesh.packet)),
-            send.eq(places.r_rdy & (begun | whole.any() & enough)),
-            places.r_en.eq(send),
-        ]
-        m.d.comb += channel.eq(Mux(begun, kept, choice[route.x | route.y << 3] if mesh.channels > 1 else 0))
-        leaving = send & head.last
-        m.d.sync += [
-            self.o.valid.eq(send),
-            whole.eq(whole + (entering & flit.last) - leaving),
-        ]
-        with m.If(send):
-            m.d.sync += [self.o.flit.eq(head), self.o.channel.eq(channel), kept.eq(channel), begun.eq(~head.last)]
-        for n, count in enumerate(free):
-            m.d.sync += count.eq(count + self.o.credit[n] - (send & (channel == n)))
         return m

@@ -5,7 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.noc.config import MeshConfig
-from hw.noc.flits import flit_layout
+from hw.noc.flits import phit_layout
 from hw.noc.ring import following
 from hw.skeleton.onehot import lowest_bit
 
@@ -32,11 +32,11 @@ class Queue(wiring.Component):
     def __init__(self, mesh: MeshConfig, branches: int):
         self.mesh, self.branches = mesh, branches
         super().__init__({
-            "i": In(flit_layout(mesh)),
+            "i": In(phit_layout(mesh)),
             "mask": In(branches),
             "push": In(1),
             "available": In(branches),
-            "o": Out(flit_layout(mesh)),
+            "o": Out(phit_layout(mesh)),
             "want": Out(branches),
             "busy": Out(branches),
             "active": Out(1),
@@ -48,8 +48,8 @@ class Queue(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         mesh, branches = self.mesh, self.branches
-        place = (mesh.buffers - 1).bit_length()
-        entry = data.StructLayout({"flit": flit_layout(mesh), "mask": branches})
+        place = (mesh.link_places - 1).bit_length()
+        entry = data.StructLayout({"flit": phit_layout(mesh), "mask": branches})
         m.submodules.places = places = memory.Memory(shape=entry, depth=1 << place, init=[])
         write, read = places.write_port(), places.read_port(domain="comb")
         head, tail, start = Signal(place), Signal(place), Signal(place)

@@ -48,8 +48,8 @@ class Room(wiring.Component):
     def __init__(self, mesh: MeshConfig):
         self.mesh = mesh
         super().__init__({"spent": In(1), "freed": In(1), "o": Out(1)})
-        rest = mesh.buffers - mesh.packet  # places that may be full
-        size = max(rest, mesh.packet).bit_length()
+        rest = mesh.link_places - mesh.link_packet  # places that may be full
+        size = max(rest, mesh.link_packet).bit_length()
         self.sent, self.may_send = Signal(size), Signal(size, init=ring(size)[rest])
 
     def elaborate(self, platform):

@@ -116,7 +116,7 @@ class Router(wiring.Component):
     def _route(self, m: Module, port: Port) -> Signal:
         """The outputs, as bits in the order of TURNS, of the packet whose first flit is on the link; else 0."""
         turns, link = TURNS[port], self.i[port]
-        head = ROUTE_LAYOUT.shape()(link.flit.data[:32])
+        head = ROUTE_LAYOUT.shape()(Cat(link.flit.data, Const(0, 32))[:32])
         table = memory.Memory(shape=len(turns), depth=1 << len(self.table_address), init=[])
         m.submodules[f"table_{port.name.lower()}"] = table
         write, read = table.write_port(), table.read_port(domain="comb")

@@ -69,6 +69,10 @@ class Payloads:
             "step": cfg.vector_bits,  # timestep (or first lane of the beat)
             "col": range(max(self.cols, 2)),  # column that is drained
         })  # fmt: skip
+        items = max(cfg.accumulators // cfg.entries_per_word(engine), 2)
+        self.place = data.StructLayout({  # what of it is needed behind the drain
+            "address": address, "item": range(items), "step": cfg.vector_bits,
+        })  # fmt: skip
         self.op = data.StructLayout({
             "row": cfg.row_bits,
             "mask": self.cols,  # columns that add

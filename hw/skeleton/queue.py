@@ -9,7 +9,7 @@ from hw.skeleton.payloads import Payloads
 
 def neuron_item(payloads: Payloads) -> data.StructLayout:
     """One timestep of ``lanes`` neurons: their sums and where they belong."""
-    return data.StructLayout({"row": payloads.cfg.row_bits, "tag": payloads.tag})
+    return data.StructLayout({"row": payloads.cfg.row_bits, "tag": payloads.place})
 
 
 class DrainQueue(wiring.Component):
@@ -23,7 +23,7 @@ class DrainQueue(wiring.Component):
     ready : Out(1), one more may start
     drained, drained_valid : In, from the array
     o : stream of rows with their tags
-    busy : Out(1), a row is held or expected
+    busy : Out(1), a row is held or expected; two : Out(1), two rows are there
     """
 
     def __init__(self, payloads: Payloads, latency: int):
@@ -35,6 +35,7 @@ class DrainQueue(wiring.Component):
             "drained_valid": In(1),
             "o": Out(stream.Signature(neuron_item(payloads))),
             "busy": Out(1),
+            "two": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -48,13 +49,14 @@ class DrainQueue(wiring.Component):
         m.d.comb += [
             self.ready.eq(reserved != self.depth),
             entering.row.eq(columns[self.drained.tag.col]),
-            entering.tag.eq(self.drained.tag),
+            *(entering.tag[name].eq(self.drained.tag[name]) for name, _ in self.payloads.place),
             rows.w_data.eq(entering),
             rows.w_en.eq(self.drained_valid),
             self.o.payload.eq(rows.r_data),
             self.o.valid.eq(rows.r_rdy),
             rows.r_en.eq(self.o.ready),
             self.busy.eq(reserved.any()),
+            self.two.eq(rows.level > 1),
         ]
         m.d.sync += reserved.eq(reserved + self.issued - pop)
         return m

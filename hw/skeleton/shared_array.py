@@ -22,7 +22,7 @@ def shared_op(cfg: CoreConfig) -> data.StructLayout:
         "given": 1,  # of a row that comes with the operation
         "drain": 1,  # the accumulator is zero afterwards
         "leave": 1,  # the sum leaves
-        "tag": Payloads(cfg, "forward").tag,
+        "tag": Payloads(cfg, "forward").place,
     })  # fmt: skip
 
 

@@ -7,24 +7,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.layouts import JOB
-from hw.skeleton.engine import ACTIVITY
 from hw.skeleton.fetch import Fetch
 from hw.skeleton.onehot import bit_number, lowest_bit
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import DrainQueue, neuron_item
 from hw.skeleton.shared_array import SharedArray, shared_op
-from hw.skeleton.shared_walker import SharedWalker, shared_request
+from hw.skeleton.shared_walker import SharedWalker, shared_job, shared_request
 from hw.streams import link
 
 OPERATIONS = ("forward", "backward", "weight_grad")
-
-
-def _face(payloads: Payloads, **ports) -> wiring.Signature:
-    """What the core sees of one operation."""
-    return wiring.Signature({
-        "job": In(JOB.shape()), "start": In(1), "busy": Out(1), "activity": Out(ACTIVITY), "nonfinite": Out(1), **ports,
-    })  # fmt: skip
 
 
 class SharedEngine(wiring.Component):
@@ -36,61 +27,63 @@ class SharedEngine(wiring.Component):
 
     Members
     -------
-    forward, backward, weight_grad : the ports that :mod:`hw.engines` has for each, without those for memories; all
-        ``job`` are the same
-    word_address, word_en, word_data; mask_en, masks : read ports for spikes and for error masks, at the same address
+    job : In, see :func:`hw.skeleton.shared_walker.shared_job`; start : In(3), a pulse on the bit of one of OPERATIONS;
+        busy : Out(1)
+    take : In(1), backward adds to ``partials``, a stream of rows
+    reducing : In(1), instead of an operation, ``reduce``: rows that are added to gradients
+    o : stream of what leaves, with its tag; two : Out(1), two rows are there; nonfinite : Out(1), a sum is infinite or
+        not a number
+    word_address, word_en, word_data : read port for words, of spikes or, behind ``spike_words``, of error masks;
+        word_ready : In(1), it is free. Data are taken a cycle later.
     weight_address, weight_en, weights; error_address, error_en, errors : read ports
-    read_..., write_... : for gradients, as of :class:`hw.engines.weight_grad.WeightGradEngine`
+    read_..., write_... : for gradients
     """
 
     def __init__(self, cfg: CoreConfig, tag_bits: list[int]):
         """``tag_bits``: of each client of the multiply-adder."""
         self.cfg = cfg
         self.array = SharedArray(cfg, tag_bits)
-        self.payloads = {name: Payloads(cfg, name) for name in OPERATIONS}
-        item = {name: stream.Signature(neuron_item(payloads)) for name, payloads in self.payloads.items()}
+        self.payloads = Payloads(cfg, "forward")
+        address = cfg.address_bits
         super().__init__({
-            "forward": Out(_face(self.payloads["forward"], o=Out(item["forward"]))),
-            "backward": Out(_face(
-                self.payloads["backward"], o=Out(item["backward"]), take=In(1),
-                partials=In(stream.Signature(cfg.row_bits)),
-            )),
-            "weight_grad": Out(_face(
-                self.payloads["weight_grad"], reducing=In(1), held=Out(1), reduced=Out(item["weight_grad"]),
-                reduce=In(stream.Signature(self.payloads["weight_grad"].op)),
-            )),
-            "word_address": Out(cfg.address_bits),
+            "job": In(shared_job(cfg)),
+            "start": In(len(OPERATIONS)),
+            "busy": Out(1),
+            "take": In(1),
+            "partials": In(stream.Signature(cfg.row_bits)),
+            "reducing": In(1),
+            "reduce": In(stream.Signature(data.StructLayout({"address": address, "row": cfg.row_bits}))),
+            "o": Out(stream.Signature(neuron_item(self.payloads))),
+            "two": Out(1),
+            "nonfinite": Out(1),
+            "word_address": Out(word_bits(cfg)),
             "word_en": Out(1),
+            "word_ready": In(1),
             "word_data": In(cfg.spike_bits),
-            "mask_en": Out(1),
-            "masks": In(cfg.spike_bits),
-            "weight_address": Out(cfg.address_bits),
+            "weight_address": Out(address),
             "weight_en": Out(1),
             "weights": In(cfg.row_bits),
-            "error_address": Out(cfg.address_bits + cfg.step_bits),
+            "error_address": Out(address + cfg.step_bits),
             "error_en": Out(1),
             "errors": In(cfg.row_bits),
-            "read_tile": Out(cfg.address_bits),
-            "read_beat": Out(1),
+            "read_tile": Out(address),
             "read_en": Out(1),
             "read_data": In(cfg.row_bits),
-            "write_tile": Out(cfg.address_bits),
-            "write_beat": Out(1),
+            "write_tile": Out(address),
             "write_en": Out(1),
             "write_data": Out(cfg.row_bits),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        cfg, job = self.cfg, self.forward.job
+        cfg, job = self.cfg, self.job
         steps = cfg.timesteps
-        faces = [getattr(self, name) for name in OPERATIONS]
-        backward, by_block, running, started = Signal(), Signal(), Signal(), Signal()
-        starting = Cat(face.start for face in faces).any()
+        backward, by_block, started = Signal(), Signal(), Signal()
+        starting = self.start.any()
         m.d.sync += started.eq(starting)
         with m.If(starting):
-            m.d.sync += [backward.eq(self.backward.start), by_block.eq(self.weight_grad.start)]
-        reducing = self.weight_grad.reducing
+            m.d.sync += [backward.eq(self.start[1]), by_block.eq(self.start[2])]
+        reducing = self.reducing
 
         # Words: asked for, placed, read
         m.submodules.walker = walker = SharedWalker(cfg)
@@ -107,14 +100,19 @@ class SharedEngine(wiring.Component):
             walker.o.ready.eq(place.i.ready),
             place.i.payload.request.eq(asked),
             place.i.payload.address.eq(asked.pixel * job.blocks + asked.start),
-            self.word_address.eq(place.o.payload.address),
-            self.word_en.eq(read.en & ~backward),
-            self.mask_en.eq(read.en & backward),
+            self.word_address.eq(place.o.payload.address + Mux(backward, cfg.spike_words, 0)),
+            self.word_en.eq(read.en),
+            read.i.payload.eq(place.o.payload),
+            read.i.valid.eq(place.o.valid & self.word_ready),
+            place.o.ready.eq(read.i.ready & self.word_ready),
         ]
-        link(m, place.o, read.i)
+        arrived, kept = Signal(), Signal(steps)  # the port is another's in the next cycle
+        m.d.sync += arrived.eq(read.en)
+        with m.If(arrived):
+            m.d.sync += kept.eq(self.word_data)
         found = read.o.payload.request
         ones = Const((1 << steps) - 1, steps)
-        word = Mux(found.ones, ones, Mux(backward, self.masks, self.word_data) & found.fetch.replicate(steps))
+        word = Mux(found.ones, ones, Mux(arrived, self.word_data, kept) & found.fetch.replicate(steps))
 
         # The word at hand: for every timestep with a bit, for every group, an addition, so that the next one to the
         # same gradient is far; then perhaps the drain. A reset drains all accumulators, so that they are zero.
@@ -153,8 +151,8 @@ class SharedEngine(wiring.Component):
 
         # The operation that this makes, or that the reduce unit asks for
         op, row = Signal(shared_op(cfg)), Signal(cfg.row_bits)
-        taking = draining & self.backward.take & ~washing
-        asks = self.weight_grad.reduce
+        taking = draining & self.take & ~washing
+        asks = self.reduce
         m.d.comb += [
             op.entry.eq(Mux(by_block, group, Cat(step, group))),
             op.gradient.eq(by_block & ~draining),
@@ -165,28 +163,28 @@ class SharedEngine(wiring.Component):
             op.tag.address.eq(here.dst + group),
             op.tag.item.eq(group),
             op.tag.step.eq(step),
-            row.eq(Mux(taking, self.backward.partials.payload, cfg.format.negative_zero)),
+            row.eq(Mux(taking, self.partials.payload, cfg.format.negative_zero)),
         ]
         with m.If(reducing & ~washing):
             m.d.comb += [
-                op.entry.eq(asks.payload.tag.address),
+                op.entry.eq(asks.payload.address),
                 op.gradient.eq(1),
                 op.product.eq(0),
                 op.given.eq(1),
                 op.leave.eq(1),
-                op.tag.address.eq(asks.payload.tag.address),
-                row.eq(Mux(asks.payload.mask.any(), asks.payload.row, cfg.format.negative_zero)),
+                op.tag.address.eq(asks.payload.address),
+                row.eq(asks.payload.row),
             ]
         array = self.array
         m.submodules.array = array
         recent = [Signal(data.StructLayout({"valid": 1, "entry": cfg.entry_bits}), name=f"recent{n}")
                   for n in range(cfg.add_stages + 1)]  # fmt: skip
         hazard = Cat(r.valid & (r.entry == op.entry) for r in recent).any()
-        m.submodules.queue = queue = DrainQueue(self.payloads["forward"], array.latency)
+        m.submodules.queue = queue = DrainQueue(self.payloads, array.latency)
         issue = fire | (asks.valid & asks.ready)
         m.d.comb += [
-            go.eq(~hazard & ~array.taken & (~draining | queue.ready & (self.backward.partials.valid | ~taking))),
-            self.backward.partials.ready.eq(fire & taking),
+            go.eq(~hazard & ~array.taken & (~draining | queue.ready & (self.partials.valid | ~taking))),
+            self.partials.ready.eq(fire & taking),
             asks.ready.eq(reducing & ~washing & ~hazard & ~array.taken & queue.ready),
             self.weight_address.eq(tile),
             self.weight_en.eq(fire),
@@ -210,37 +208,20 @@ class SharedEngine(wiring.Component):
             self.write_en.eq(array.write_en),
             self.write_data.eq(array.write_data),
             queue.drained.values.eq(array.sum),
-            queue.drained.tag.eq(array.tag),
+            *(queue.drained.tag[name].eq(array.tag[name]) for name, _ in self.payloads.place),
             queue.drained_valid.eq(array.leaves),
         ]
 
-        # Who gets what leaves
-        chosen = [~backward & ~by_block & ~reducing, backward & ~reducing, by_block | reducing]
-        busy = Signal()
-        m.d.comb += busy.eq(
-            running & (started | Cat(walker.busy, walker.o.valid, place.o.valid, read.o.valid, held, array.flying).any()
-                       | queue.busy)
-        )  # fmt: skip
-        m.d.sync += running.eq(starting | busy)
-        outs = [self.forward.o, self.backward.o, self.weight_grad.reduced]
-        for face, mine, out in zip(faces, chosen, outs, strict=True):
-            m.d.comb += [
-                face.busy.eq(busy & mine),
-                face.nonfinite.eq(array.fault & mine),
-                out.payload.eq(queue.o.payload),
-                out.valid.eq(queue.o.valid & mine),
-                face.activity.running.eq(running & mine),
-                face.activity.issued.eq(fire & ~draining & mine),
-                face.activity.useful.eq(fire & ~draining & mine),
-                face.activity.drained.eq(fire & draining & mine),
-                face.activity.stalled.eq(want & ~go & mine),
-                face.activity.row.eq(fire & ~draining & mine),
-                face.activity.word.eq(read.en & place.o.payload.request.fetch & mine),
-                face.activity.skipped.eq(word_end & ~pending.any() & mine),
-            ]
+        under_way = Cat(self.start, started, walker.busy, walker.o.valid, place.o.valid, read.o.valid, held)
         m.d.comb += [
-            queue.o.ready.eq(Mux(reducing, self.weight_grad.reduced.ready,
-                                 Mux(backward, self.backward.o.ready, self.forward.o.ready))),
-            self.weight_grad.held.eq(array.flying | queue.busy),
-        ]  # fmt: skip
+            self.busy.eq(Cat(under_way, array.flying, queue.busy).any()),
+            self.two.eq(queue.two),
+            self.nonfinite.eq(array.fault),
+        ]
+        link(m, queue.o, self.o)
         return m
+
+
+def word_bits(cfg: CoreConfig) -> int:
+    """Address bits of the memory that holds spikes and, behind them, error masks."""
+    return (cfg.spike_words + cfg.error_words - 1).bit_length()

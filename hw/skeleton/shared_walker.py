@@ -5,8 +5,32 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.layouts import JOB
 from hw.skeleton.walker import COORDINATE, Passes
+
+
+def shared_job(cfg: CoreConfig) -> data.StructLayout:
+    """What a walk needs, from a :data:`hw.layouts.JOB`; by blocks, errors take the place of weights."""
+    address = cfg.address_bits
+    return data.StructLayout({
+        "src": address,  # first word that is read
+        "blocks": address,  # words per pixel of the image that is read
+        "src_y": 8,
+        "src_x": 8,
+        "kernel": 4,
+        "stride2": 1,
+        "origin": COORDINATE,  # of the first position: what tap (0, 0) reads there, before a stride divides it
+        "last_y": COORDINATE,  # of the last one
+        "last_x": COORDINATE,
+        "bias": 1,
+        "tile": address,  # first row
+        "block_step": address,  # rows from one block, or position, to the next
+        "tap_step": address,  # likewise, behind the last block
+        "pass_step": address,
+        "group_step": address,
+        "groups": address,
+        "pass_groups": 8,
+        "dst": address,  # first word, or gradient, that is written
+    })  # fmt: skip
 
 
 def shared_request(cfg: CoreConfig) -> data.StructLayout:
@@ -33,14 +57,15 @@ class SharedWalker(wiring.Component):
 
     Members
     -------
-    job, start, busy, o : as of :func:`hw.skeleton.walker.walker_ports`, requests of :func:`shared_request`
+    job : In, see :func:`shared_job`; start : In(1), a pulse; busy : Out(1)
+    o : stream of requests, see :func:`shared_request`
     transposed : In(1), for backward; by_block : In(1), for weight_grad
     """
 
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         super().__init__({
-            "job": In(JOB.shape()),
+            "job": In(shared_job(self.cfg)),
             "transposed": In(1),
             "by_block": In(1),
             "start": In(1),
@@ -51,8 +76,8 @@ class SharedWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bits, job, by_block = self.cfg.address_bits, self.job, self.by_block
-        y, x, ky, kx = Signal(8), Signal(8), Signal(4), Signal(4)
-        at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)  # what tap (0, 0) reads, before a stride divides it
+        ky, kx = Signal(4), Signal(4)
+        at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)  # the position
         block, bias = Signal(bits), Signal()
         tile, pass_tile = Signal(bits), Signal(bits)  # of this request, and of the pass's first one
         dst = Signal(bits)
@@ -67,8 +92,8 @@ class SharedWalker(wiring.Component):
         m.d.comb += [
             last_tap.eq(last_block & last_kx & (ky + 1 == job.kernel)),
             channels_end.eq(Mux(job.bias, bias, last_tap)),
-            row_end.eq(x + 1 == job.dst_x),
-            image_end.eq(row_end & (y + 1 == job.dst_y)),
+            row_end.eq(at_x == job.last_x),
+            image_end.eq(row_end & (at_y == job.last_y)),
             inner_end.eq(Mux(by_block, image_end, channels_end)),
             outer_end.eq(Mux(by_block, channels_end, image_end)),
         ]
@@ -96,14 +121,10 @@ class SharedWalker(wiring.Component):
         ]
 
         # The next one
-        first_tile = Mux(by_block, job.aux, job.tile)
-        along = Mux(by_block, job.groups, Mux(last_block, job.tap_step, job.block_step))
-        next_pass = Mux(by_block, passes.groups, job.pass_step)
+        along = Mux(last_block, job.tap_step, job.block_step)
         moved = Signal(bits)
-        m.d.comb += moved.eq(Mux(inner_end, pass_tile, tile) + Mux(inner_end, next_pass, along))
+        m.d.comb += moved.eq(Mux(inner_end, pass_tile, tile) + Mux(inner_end, job.pass_step, along))
         stride = 1 + (job.stride2 & ~self.transposed)
-        origin = Signal(COORDINATE)
-        m.d.comb += origin.eq(Mux(self.transposed, job.padding, -job.padding))
         advance, channels_go, image_go = Signal(), Signal(), Signal()
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
@@ -113,15 +134,15 @@ class SharedWalker(wiring.Component):
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), tile.eq(first_tile), pass_tile.eq(first_tile), passes.restart]
-            m.d.sync += [*(s.eq(0) for s in (y, x, ky, kx, block, bias)), dst.eq(Mux(by_block, job.tile, 0))]
-            m.d.sync += [at_y.eq(origin), at_x.eq(origin)]
+            m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.restart]
+            m.d.sync += [*(s.eq(0) for s in (ky, kx, block, bias)), dst.eq(job.dst)]
+            m.d.sync += [at_y.eq(job.origin), at_x.eq(job.origin)]
         with m.Elif(advance & self.busy):
             m.d.sync += tile.eq(moved)
             with m.If(inner_end):
                 m.d.sync += [dst.eq(dst + passes.groups), pass_tile.eq(moved), passes.advance]
                 with m.If(passes.last):
-                    m.d.sync += [tile.eq(first_tile), pass_tile.eq(first_tile), passes.restart]
+                    m.d.sync += [tile.eq(job.tile), pass_tile.eq(job.tile), passes.restart]
                     with m.If(outer_end):
                         m.d.sync += self.busy.eq(0)
             with m.If(channels_go):
@@ -133,9 +154,9 @@ class SharedWalker(wiring.Component):
                 with m.If(channels_end):
                     m.d.sync += [s.eq(0) for s in (ky, kx, block, bias)]
             with m.If(image_go):
-                m.d.sync += [x.eq(x + 1), at_x.eq(at_x + stride)]
+                m.d.sync += at_x.eq(at_x + stride)
                 with m.If(row_end):
-                    m.d.sync += [x.eq(0), at_x.eq(origin), y.eq(y + 1), at_y.eq(at_y + stride)]
+                    m.d.sync += [at_x.eq(job.origin), at_y.eq(at_y + stride)]
                 with m.If(image_end):
-                    m.d.sync += [y.eq(0), at_y.eq(origin)]
+                    m.d.sync += at_y.eq(job.origin)
         return m

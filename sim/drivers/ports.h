@@ -16,6 +16,7 @@ struct FromCore {
 };
 
 // A payload as words, whatever type Verilator gives a port of its width
+static inline void put(SData &port, const uint32_t *words) { port = static_cast<SData>(words[0]); }
 static inline void put(IData &port, const uint32_t *words) { port = words[0]; }
 static inline void put(QData &port, const uint32_t *words) { port = words[0] | static_cast<QData>(words[1]) << 32; }
 template <std::size_t N> static inline void put(VlWide<N> &port, const uint32_t *words) {

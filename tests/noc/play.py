@@ -86,18 +86,18 @@ class Play:
     def send(self, link, mesh: MeshConfig, packets: list[list[int]], channel=lambda packet: 0):
         """Send packets, lists of payloads of flits, over a link as its credits allow: a packet is begun only when all
         of it finds a place."""
-        credits = [mesh.buffers] * mesh.channels
+        credits = [mesh.link_places] * mesh.channels
 
         async def back(ctx):
             while True:
                 _, _, credit = await ctx.tick().sample(link.credit)
                 for n in range(mesh.channels):
                     credits[n] += credit >> n & 1
-                assert max(credits) <= mesh.buffers, "a credit too many"
+                assert max(credits) <= mesh.link_places, "a credit too many"
 
         async def bench(ctx):
-            for packet in packets:
-                own = channel(packet)
+            for flits in packets:
+                own, packet = channel(flits), phits(flits, mesh)
                 while credits[own] < len(packet) or not self.goes():
                     await ctx.tick()
                 for n, data in enumerate(packet):
@@ -132,12 +132,12 @@ class Play:
                 if not valid:
                     continue
                 held[channel] += 1
-                assert held[channel] <= mesh.buffers, "a flit without a place"
+                assert held[channel] <= mesh.link_places, "a flit without a place"
                 packet.append((channel, flit.data))
                 if flit.last:
                     assert len({own for own, _ in packet}) == 1, "packets interleave"
-                    assert len(packet) <= mesh.packet
-                    log.add((packet[0][0], [data for _, data in packet]), self.cycle - 1)
+                    assert len(packet) <= mesh.link_packet
+                    log.add((packet[0][0], flits_of([data for _, data in packet], mesh)), self.cycle - 1)
                     packet.clear()
 
         self.beside(bench)
@@ -173,6 +173,18 @@ class Play:
         for bench in self.sinks:
             simulator.add_testbench(bench, background=True)
         simulator.run()
+
+
+def phits(flits: list[int], mesh: MeshConfig) -> list[int]:
+    """The parts in which flits go over a link."""
+    return [flit >> mesh.link_bits * n & (1 << mesh.link_bits) - 1 for flit in flits for n in range(mesh.phits)]
+
+
+def flits_of(parts: list[int], mesh: MeshConfig) -> list[int]:
+    """The inverse."""
+    assert len(parts) % mesh.phits == 0
+    whole = [parts[n : n + mesh.phits] for n in range(0, len(parts), mesh.phits)]
+    return [sum(part << mesh.link_bits * n for n, part in enumerate(flit)) for flit in whole]
 
 
 def packed(items: list[int], bits: int, per: int, pieces: int, flit: int) -> list[int]:

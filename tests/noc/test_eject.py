@@ -23,6 +23,7 @@ _MEMORIES = {"weight_rows": 64, "spike_words": 64, "error_words": 64}
 CASES = {
     "narrow": (CoreConfig(lanes=1, timesteps=4, **_MEMORIES), MeshConfig(width=3, height=2)),
     "two flits": (CoreConfig(lanes=4, timesteps=6, **_MEMORIES), MeshConfig(width=3, height=2, channels=3)),
+    "narrow links": (CoreConfig(lanes=1, timesteps=4, **_MEMORIES), MeshConfig(width=3, height=2, phit=16)),
     "wide": (CoreConfig(lanes=8, timesteps=8, **_MEMORIES), MeshConfig(width=3, height=2)),
     "wide flits": (CoreConfig(lanes=4, timesteps=6, **_MEMORIES), MeshConfig(width=3, height=2, flit=128)),
 }
@@ -100,7 +101,7 @@ class Bench:
         """A packet of spikes as a core makes it."""
         packing = self.spikes
         rest = (len(items) - 1) % packing.per_flit
-        header = ROUTE | Packet.SPIKES << 8 | address << 11 | rest << 27
+        header = ROUTE | Packet.SPIKES << 8 | rest << 11 | address << 16
         return [header, *packed(items, packing.bits, packing.per_flit, packing.pieces, self.mesh.flit)]
 
     def send_rows(self, channel: int, items: list[int]) -> list[int]:

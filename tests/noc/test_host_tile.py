@@ -8,11 +8,12 @@ from hw.layouts import ANSWER, COMMAND, HEADER, PUT, TOKEN, Command, Packet, Spa
 from hw.noc.config import MeshConfig
 from hw.noc.flits import Mode
 from hw.noc.host_tile import HostTile
-from tests.noc.play import Play
+from tests.noc.play import Play, phits
 
 MESHES = {
     "one core": MeshConfig(width=1, height=1),
     "many": MeshConfig(width=4, height=3, buffers=10, packet=5, channels=3),
+    "narrow links": MeshConfig(width=4, height=3, buffers=10, packet=5, phit=16),
 }
 LIMIT_UNIT = 1024
 
@@ -99,9 +100,11 @@ def test_samples_wait_for_room(name, flow):
             await put(ctx, bench.token(core, Token.INPUT_FREE))
 
     async def put(ctx, packet):
-        ctx.set(bench.design.down.flit, {"data": packet[0], "last": 1})
-        ctx.set(bench.design.down.valid, 1)
-        await ctx.tick()
+        parts = phits(packet, bench.mesh)
+        for n, data in enumerate(parts):
+            ctx.set(bench.design.down.flit, {"data": data, "last": n == len(parts) - 1})
+            ctx.set(bench.design.down.valid, 1)
+            await ctx.tick()
         ctx.set(bench.design.down.valid, 0)
 
     bench.play.during(watch)

@@ -14,6 +14,8 @@ MESHES = {
     "one channel": MeshConfig(width=4, height=3, buffers=8, packet=5),
     "four channels": MeshConfig(width=4, height=3, buffers=6, packet=6, channels=4),
     "smallest": MeshConfig(width=2, height=2, buffers=2, packet=2),
+    "narrow links": MeshConfig(width=4, height=3, buffers=6, packet=5, phit=16),
+    "narrow links, two channels": MeshConfig(width=4, height=3, buffers=5, packet=5, flit=64, phit=16, channels=2),
 }
 
 

@@ -1,0 +1,243 @@
+"""A small core: one engine for all three operations, and a controller for everything around it."""
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.lib import fifo, wiring
+
+from hw.config import CoreConfig
+from hw.controller.firmware import image
+from hw.controller.isa import Flag, Mode, Read, Write
+from hw.controller.processor import BITS, Processor
+from hw.controller.storage import connect_memories
+from hw.core import core_signature
+from hw.engines.neuron import KEYS, NeuronUnit
+from hw.engines.neuron_grad import NeuronGradUnit
+from hw.layouts import JOB, Fault
+from hw.noc.config import MeshConfig
+from hw.noc.inbox import Inbox
+from hw.noc.inject import Outbox
+from hw.noc.packing import Packing
+from hw.skeleton.shared_engine import SharedEngine
+from hw.skeleton.shared_walker import shared_job
+
+MAC_CLIENTS = (Fault.NEURON_GRAD, Fault.NEURON, Fault.UPDATE)  # in the order in which they are served
+WIDE = {Write.IMAGE: ("src_y", "src_x")}  # ports that write two fields of eight bits
+OFFSETS = {Write.SHAPE: ("kernel", "stride2"), Write.BIAS: ("bias",)}  # and fields that lie where a job has them
+
+
+class ControlledCore(wiring.Component):
+    """What :class:`hw.core.Core` does, in half of its logic.
+
+    ::
+
+        flits --> inbox --> CONTROLLER --> outbox --> flits
+                            |  |  ^ rows
+           weights, momenta,|  |  |
+           gradients, spikes|  ENGINE --> neuron --> spikes, masks
+                            |     |
+                            +--> neuron_grad --> errors
+
+    The controller runs the core's program: it takes packets apart and makes them, counts tokens, starts the engine, and
+    does by itself what other cores have units for: send, receive, loss, reduce and update.
+
+    Members
+    -------
+    As of :class:`hw.core.Core`.
+    """
+
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
+        self.cfg, self.mesh = cfg, mesh
+        super().__init__(core_signature(mesh))
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg = self.cfg
+        m.submodules.processor = processor = Processor(image(cfg, self.mesh), cfg.timesteps)
+        m.submodules.neuron = neuron = NeuronUnit(cfg)
+        m.submodules.neuron_grad = grad = NeuronGradUnit(cfg)
+        m.submodules.engine = engine = SharedEngine(cfg, [grad.tag.size, neuron.tag.size, 1])
+        self.value = processor.value
+        self.write = {port: processor.write & (processor.port == port) for port in Write}
+        self.data, self.flags = {}, {Flag.TRUE: Const(1)}  # what IN and branches find, by port and flag
+        take = {port: processor.take & (processor.port == port) for port in Read}
+
+        self._network(m, take[Read.PHIT])
+        self._job(m, engine)
+        backward = self._start(m, engine, neuron, grad, take[Read.ROW])
+        self._gradient(m, engine, grad, backward)
+        leak = self._kept(m, Write.A)
+        self._constants(m, neuron, grad, leak)
+        self._multiply_add(m, engine.array, (grad, neuron), leak)
+        self._faults(m, engine, backward)
+        hold = connect_memories(m, cfg, processor, self.write, engine, neuron, grad, self.data)
+
+        m.d.sync += [self.table_en.eq(self.write[Write.ROUTE]), self.table_data.eq(self.value)]
+        m.d.comb += [
+            self.table_address.eq(self._kept(m, Write.ROUTE_ADDRESS)),
+            self.active.eq(self._kept(m, Write.ACTIVE)),
+        ]
+        cycles, product = Signal(BITS), Signal(2 * BITS)
+        m.d.sync += cycles.eq(cycles + 1)
+        m.d.comb += product.eq(self._kept(m, Write.FACTOR0) * self._kept(m, Write.FACTOR1))
+        self.data |= {
+            Read.PLACE: Cat(self.x, self.y),
+            Read.CYCLES: cycles,
+            Read.PRODUCT: product[:BITS],
+            Read.PRODUCT_HIGH: product[BITS:],
+        }
+        waits = processor.read & (processor.port == Read.PHIT) & ~self.flags[Flag.IN]  # for the next phit of a packet
+        m.d.comb += [
+            processor.hold.eq(hold | waits),
+            processor.data.eq(Array(self.data.get(port, Const(0, BITS)) for port in Read)[processor.port[:4]]),
+        ]
+        # A cycle late, because they come through much logic and decide what is fetched next
+        m.d.sync += processor.flags.eq(Cat(self.flags.get(flag, Const(0)) for flag in Flag))
+        return m
+
+    def _kept(self, m: Module, port: Write, bits: int = BITS) -> Signal:
+        """A register that OUT writes."""
+        register = Signal(bits, name=port.name.lower())
+        with m.If(self.write[port]):
+            m.d.sync += register.eq(self.value)
+        return register
+
+    def _network(self, m: Module, taken):
+        """The phit at hand, and the phits that are sent."""
+        mesh = self.mesh
+        m.submodules.inbox = inbox = Inbox(mesh, by_phit=True)
+        m.submodules.outbox = outbox = Outbox(mesh, by_phit=True)
+        wiring.connect(m, wiring.flipped(self.i), inbox.i)
+        wiring.connect(m, outbox.o, wiring.flipped(self.o))
+        last = self.write[Write.SEND_LAST]
+        m.d.comb += [
+            inbox.o.ready.eq(taken),
+            outbox.i.payload.data.eq(self.value),
+            outbox.i.payload.last.eq(last),
+            outbox.i.valid.eq(self.write[Write.SEND] | last),
+        ]
+        phit = inbox.o.payload
+        self.data |= {Read.PHIT: phit.data, Read.PACKET: phit.data[8:11], Read.FIELD: phit.data[11:16]}
+        self.flags |= {Flag.IN: inbox.o.valid, Flag.IN_LAST: phit.last, Flag.OUT: outbox.spacious}
+
+    def _job(self, m: Module, engine):
+        """The engine's job, a field or two to a port."""
+        job, running = Signal(shared_job(self.cfg)), Signal(shared_job(self.cfg))
+        m.d.comb += engine.job.eq(running)
+        with m.If(self.write[Write.START]):  # so that the next job can be prepared
+            m.d.sync += running.eq(job)
+        fields = {Write[name.upper()]: (name,) for name, _ in job.shape() if name.upper() in Write.__members__}
+        for port, names in (fields | WIDE | OFFSETS).items():
+            with m.If(self.write[port]):
+                for n, name in enumerate(names):
+                    low = JOB.shape()[name].offset % BITS if port in OFFSETS else 8 * n
+                    m.d.sync += job[name].eq(self.value[low:])
+
+    def _start(self, m: Module, engine, neuron, grad, taken) -> Signal:
+        """What starts the engine, what it takes and where its rows go; returns whether it runs backward."""
+        mode = self._kept(m, Write.MODE, len(Mode))
+        longest = Packing(self.mesh, self.cfg.row_bits).per_packet
+        m.submodules.partials = partials = fifo.SyncFIFO(width=self.cfg.width, depth=1 << longest.bit_length())
+        row, asked = self._kept(m, Write.REDUCE, self.cfg.width), Signal()
+        with m.If(self.write[Write.REDUCE]):
+            m.d.sync += asked.eq(1)
+        with m.Elif(engine.reduce.ready):
+            m.d.sync += asked.eq(0)
+        backward = Signal()
+        with m.If(self.write[Write.START]):
+            m.d.sync += backward.eq(self.value[1])
+        leaves = backward & mode[Mode.AWAY] | mode[Mode.REDUCING]
+        m.d.comb += [
+            engine.start.eq(Mux(self.write[Write.START], self.value, 0)),
+            engine.take.eq(mode[Mode.TAKE]),
+            partials.w_data.eq(self.value),
+            partials.w_en.eq(self.write[Write.PARTIAL]),
+            engine.partials.valid.eq(partials.r_rdy),
+            engine.partials.payload.eq(partials.r_data),
+            partials.r_en.eq(engine.partials.ready),
+            engine.reducing.eq(mode[Mode.REDUCING]),
+            engine.reduce.valid.eq(asked),
+            engine.reduce.payload.address.eq(self._kept(m, Write.REDUCE_ADDRESS, self.cfg.address_bits)),
+            engine.reduce.payload.row.eq(row),
+            neuron.i.payload.eq(engine.o.payload),
+            neuron.i.valid.eq(engine.o.valid & ~backward & ~leaves),
+            grad.i.valid.eq(engine.o.valid & backward & ~leaves),
+            engine.o.ready.eq(Mux(leaves, taken, Mux(backward, grad.i.ready, neuron.i.ready))),
+        ]
+        self.data[Read.ROW] = engine.o.payload.row
+        self.flags |= {
+            Flag.BUSY: engine.busy | neuron.busy, Flag.ROW: engine.o.valid & leaves, Flag.PAIR: engine.two & leaves,
+            Flag.REDUCE: ~asked, Flag.PARTIAL: partials.level <= partials.depth - longest,
+        }  # fmt: skip
+        return backward
+
+    def _gradient(self, m: Module, engine, grad, backward):
+        """Errors for the neuron-gradient unit: from backward, or from the controller."""
+        place = self._kept(m, Write.GRAD_ADDRESS, self.cfg.address_bits)
+        tag = self._kept(m, Write.GRAD_TAG, self.cfg.step_bits + len(grad.i.payload.tag.item))
+        m.d.comb += grad.i.payload.eq(engine.o.payload)
+        with m.If(self.write[Write.GRAD_ROW]):
+            m.d.sync += [place.eq(place + 1), tag.eq(tag + (1 << self.cfg.step_bits))]
+            m.d.comb += [
+                grad.i.valid.eq(1),
+                grad.i.payload.row.eq(self.value),
+                grad.i.payload.tag.address.eq(place),
+                grad.i.payload.tag.step.eq(tag),
+                grad.i.payload.tag.item.eq(tag[self.cfg.step_bits :]),
+            ]
+        self.flags |= {Flag.GRAD_READY: grad.i.ready, Flag.GRAD_BUSY: grad.busy}
+
+    def _constants(self, m: Module, neuron, grad, leak):
+        """What the neuron units take from their jobs elsewhere."""
+        m.d.comb += [
+            neuron.job.leak.eq(leak),
+            *(neuron.keys[name].eq(self._kept(m, Write[f"KEY_{name.upper()}"])) for name in KEYS),
+            grad.job.leak.eq(leak),
+            grad.job.aux.eq(self._kept(m, Write.GRAD_AUX)),
+            grad.job.dst.eq(self._kept(m, Write.GRAD_DST)),
+            grad.job.slope.eq(self._kept(m, Write.SLOPE)),
+        ]
+        threshold = self._kept(m, Write.THRESHOLD)
+        m.d.comb += [unit.job.threshold.eq(threshold) for unit in (neuron, grad)]
+
+    def _multiply_add(self, m: Module, array, units, a):
+        """The engine's multiplier and adder between its operations, for the units and the controller."""
+        for n, unit in enumerate(units):
+            m.d.comb += [
+                array.i[n].valid.eq(unit.request.valid),
+                array.i[n].payload.eq(unit.request.payload),
+                unit.request.ready.eq(array.i[n].ready),
+                unit.result.eq(array.o),
+                unit.result_tag.eq(array.o_tag),
+                unit.result_valid.eq(array.o_valid[n]),
+            ]
+        mine = array.i[len(units)]
+        asks, there, result = Signal(), Signal(), Signal(self.cfg.width)
+        with m.If(self.write[Write.SCALE]):
+            m.d.sync += [asks.eq(1), there.eq(0)]
+        with m.Elif(mine.ready):
+            m.d.sync += asks.eq(0)
+        with m.If(array.o_valid[len(units)]):
+            m.d.sync += [there.eq(1), result.eq(array.o)]
+        m.d.comb += [
+            mine.valid.eq(asks),
+            mine.payload.a.eq(a),
+            mine.payload.b.eq(self._kept(m, Write.B)),
+            mine.payload.c.eq(self._kept(m, Write.C)),
+            mine.payload.scale.eq(self._kept(m, Write.SCALE)),
+        ]
+        self.data[Read.RESULT] = result
+        self.flags[Flag.RESULT] = there
+
+    def _faults(self, m: Module, engine, backward):
+        """Which units have made an infinity or a NaN since the controller last cleared the flags."""
+        faults, raised, by_block = Signal(len(Fault)), Signal(len(Fault)), Signal()
+        with m.If(self.write[Write.START]):
+            m.d.sync += by_block.eq(self.value[2])
+        array = engine.array
+        m.d.comb += [raised[fault].eq(array.nonfinite & array.o_valid[n]) for n, fault in enumerate(MAC_CLIENTS)]
+        m.d.comb += [
+            raised[Fault.FORWARD].eq(engine.nonfinite & ~backward & ~by_block),
+            raised[Fault.BACKWARD].eq(engine.nonfinite & backward),
+            raised[Fault.WEIGHT_GRAD].eq(engine.nonfinite & by_block),
+        ]
+        m.d.sync += faults.eq(Mux(self.write[Write.CLEAR_FAULTS], 0, faults) | raised)
+        self.data[Read.FAULTS] = faults

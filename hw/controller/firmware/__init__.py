@@ -1,0 +1,22 @@
+"""The controller's firmware: what takes packets apart, gives tokens, starts the engine and does all other jobs.
+
+It is one loop that gives each task a turn. A task does a bounded piece of work and never waits for anything that other
+cores do, so packets are always taken.
+"""
+
+from hw.config import CoreConfig
+from hw.controller.assembler import Assembler
+from hw.controller.firmware import answers, errors, jobs, packets, queues, rows, send, tasks, threads, updates
+from hw.controller.firmware.data import declare
+from hw.noc.config import MeshConfig
+
+PARTS = (tasks, packets, answers, threads, queues, jobs, rows, errors, send, updates)
+
+
+def image(cfg: CoreConfig, mesh: MeshConfig) -> list[int]:
+    """The words of the controller's memory. Raises TridentError for a configuration that it has no room for."""
+    a = Assembler(f"with jobs of {cfg.jobs} and program_words of {cfg.program_words}")
+    declare(a, cfg, mesh)
+    for part in PARTS:
+        part.assemble(a, cfg, mesh)
+    return a.image()

@@ -1,0 +1,117 @@
+"""What the firmware keeps: registers, and where things lie in its memory."""
+
+from enum import IntEnum
+
+from hw.config import CoreConfig
+from hw.controller.assembler import Assembler
+from hw.counters import MAGIC, RUNNING, config_digest
+from hw.layouts import JOB, QUEUES, SETUP, SLOT_BITS, Token
+from hw.noc.config import MeshConfig
+from hw.noc.packing import Packing
+
+# Registers. R1 to R6 are anybody's; a task may use all of the others, as no other runs before it is done.
+R1, R2, R3, R4, R5, R6 = range(1, 7)
+QUEUE, NUMBER, JOBP = 7, 8, 9  # record of the queue at hand, its number, its job
+MORE, COUNT, LAST, TEMP = 10, 11, 13, 14
+CLOCK = 12  # counts turns of the loop
+TASKS = 15  # a bit per task that has something to do
+
+
+class Task(IntEnum):
+    """Bits of TASKS."""
+
+    QUEUES = 0  # tokens have come, or a job has ended
+    READ = 1  # the host has asked for elements
+    HALTED = 2  # the program has ended, and the host does not know
+    ENGINE = 3  # the engine has a job
+    NEXT = 4  # and its next one is prepared; this has no turns
+    DRAIN = 5  # rows of backward or of reduce leave the core
+    PARTIAL = 6  # backward adds to partial sums
+    ERRORS = 7  # receive or loss
+    UPDATE = 8  # update or reduce
+    NOTIFY = 9
+    SEND = 10
+    CREDIT = 11  # credits are to be given
+
+
+class State(IntEnum):
+    """Of a queue."""
+
+    FETCH = 0  # its next instruction is to be read
+    WAIT = 1  # it has a job whose tokens may be missing
+    RUN = 2
+    ENDED = 3  # tokens are to be given
+    STOPPED = 4  # at a barrier
+
+
+class Record(IntEnum):
+    """Words of a queue's record."""
+
+    STATE = 0
+    COUNTER = 1  # the next instruction
+    LEFT = 2  # samples
+    SPIKES = 3  # slots
+    ERRORS = 4
+    REMOTE = 5
+    JOB = 6
+    KIND = 7
+
+
+class Ring(IntEnum):
+    """Words of a ring's record. A ring has places for packets of rows from another core: the number of rows, an unused
+    word, the rows."""
+
+    WRITE = 0  # offset of the place for the next packet
+    READ = 1  # and of the first packet
+    PACKETS = 2
+    LEFT = 3  # rows of the first packet, once some have been taken
+    OWED = 4  # credits
+    SOURCE = 5  # who gets them
+
+
+UPDATE, REDUCE, NOTIFY = range(3)  # kinds of jobs of the queue of that name
+RECORD = 8  # words of a record
+CREDITS = 4  # packets that a ring holds
+PLACE = 16  # words of a place
+RING = CREDITS * PLACE
+JOB_WORDS = 32
+SLOTS = {Record.SPIKES: "slots", Record.ERRORS: "error_slots", Record.REMOTE: "remote_slots"}
+
+
+def half(field: str) -> int:
+    """The halfword of a job that a field begins in."""
+    bit = JOB.shape()[field].offset
+    return bit // 16
+
+
+def declare(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
+    """All data of the firmware."""
+    queues = len(QUEUES)
+    a.var("queues", *[0] * (RECORD * queues), align=RECORD)
+    a.var("rings", *[0] * (RECORD * 2), align=RECORD)
+    a.var("tokens", *[0] * len(Token))
+    a.var("first", *[0] * len(Token))
+    digest = config_digest(cfg, mesh)
+    a.var("identity", MAGIC & 0xFFFF, MAGIC >> 16, digest & 0xFFFF, digest >> 16)
+    for name in ("running", "halting", "stopped", "active", "arrived", *SLOTS.values(), "elsewhere", "first_job",
+                 "cycles_last", "engine_low", "engine_high", "read_left", "read_space", "read_address"):  # fmt: skip
+        a.var(name)
+    a.var("credits")
+    a.var("counters", *[0] * (2 * (1 + len(RUNNING))), align=2)  # the low and the high half of each, cycles first
+    assert 2 + Packing(mesh, cfg.row_bits).per_packet <= PLACE
+    a.block("jobs", JOB_WORDS * cfg.jobs, align=JOB_WORDS)
+    a.block("program", 2 * cfg.program_words, align=2)
+    a.block("ring_rows", 2 * RING, align=RING)
+    a.block("labels", 1 << SLOT_BITS)
+    a.block("loss_table", 2 << cfg.timesteps.bit_length())
+    assert SETUP.words == 4
+
+
+def task_on(a: Assembler, task: Task):
+    """Give a task turns."""
+    a.ori(TASKS, 1 << task)
+
+
+def task_off(a: Assembler, task: Task):
+    """Give it none."""
+    a.andi(TASKS, (1 << task) - 1 if task == max(Task) else ~(1 << task))  # above the last one there is nothing
