@@ -53,9 +53,9 @@ class Sequencer(wiring.Component):
     A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
     take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
     gets no turn until some token is given; with ``shared_engine``, forward, backward, weight_grad and update have one
-    job between them, and wait for its end. From a job's end to the next one's start ``JOB.words + 14`` cycles,
-    and one for each token that is given and two for each that is taken; with ``prefetch_jobs``, where the words of the
-    next job are loaded while the job runs, 11 and those; more when other queues have their turn.
+    job between them, and wait for its end. From a job's end to the next one's start ``JOB.words + 13`` cycles, with
+    ``prefetch_jobs``, where the words of the next job are loaded while the job runs, 8; one for each token that is
+    given after the first, and 2n - 1 for n > 1 that are taken; more when other queues have their turn.
 
     ``arm`` sets the tokens to their first counts; a program that ends leaves them so, because HALT waits for that. A
     token that comes from another core before ``start`` is kept.
@@ -120,10 +120,15 @@ class Sequencer(wiring.Component):
         ]
         m.submodules.tokens = tokens = TokenCounters()
         step = Signal(range(LAST + 1))  # in a list of tokens, or through all of them
-        word = Signal(WORD)  # what was read, a cycle later: a block RAM's output is late
-        m.d.sync += word.eq(read.data)
+        word = read.data
+        late = not prefetch  # a block RAM's output takes long: a small core, whose clock is fast, has it a cycle later
+        if late:
+            word = Signal(WORD)
+            m.d.sync += word.eq(read.data)
         token = word.word_select(step[:3], TOKEN_NUMBER_BITS)
         end = (step == TOKEN_LIST) | (token == NO_TOKEN)  # of the list
+        following_token = word.word_select(step[:3] + 1, TOKEN_NUMBER_BITS)
+        last = end | (step == TOKEN_LIST - 1) | (following_token == NO_TOKEN)
         free = ~self.given_en  # the counts are
         m.d.comb += [
             tokens.given.eq(self.given),
@@ -194,6 +199,19 @@ class Sequencer(wiring.Component):
             m.d.comb += [self.number[n].eq(waiting[n]) for n in range(queues)]
             m.d.comb += [self.kind[n].eq(kinds[n]) for n in range(queues)]
 
+        pauses = {}  # states in which a late word is waited for: what follows, and what holds meanwhile
+
+        def read_then(state: str, *held):
+            m.next = f"{state}_READ" if late else state
+            pauses[f"{state}_READ"] = state, held
+
+        def ready_to_start():  # the job whose tokens have been taken
+            m.d.sync += [full.eq(full & ~here), step.eq(0)]
+            for n in range(queues) if prefetch else ():
+                with m.If(here[n]):
+                    m.d.sync += [*copy[n], self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n])]
+            m.next = "START" if prefetch else "LOAD"
+
         m.d.sync += [go.eq(0) for go in self.go]
         with m.FSM():
             with m.State("IDLE"):
@@ -205,10 +223,7 @@ class Sequencer(wiring.Component):
                     m.next = "ARM"
             with m.State("ARM"):  # a word of the setup has eight counts
                 m.d.comb += [self.arming.eq(1), read.addr.eq(first + step[3:]), read.en.eq(1)]
-                m.next = "ARMING"
-            with m.State("ARMING"):
-                m.d.comb += self.arming.eq(1)
-                m.next = "ARMED"
+                read_then("ARMED", self.arming.eq(1))
             with m.State("ARMED"):
                 m.d.comb += [self.arming.eq(1), tokens.token.eq(step), tokens.set.eq(step < TOKENS)]
                 with m.If(free):
@@ -246,14 +261,12 @@ class Sequencer(wiring.Component):
                         m.next = "SETTLE"
             with m.State("POST"):
                 m.d.comb += [read.addr.eq(Cat(POST, number_here)), read.en.eq(1)]
-                m.next = "POSTING"
-            with m.State("POSTING"):
-                m.next = "POSTED"
+                read_then("POSTED")
             with m.State("POSTED"):
                 with m.If(free):
                     m.d.comb += tokens.add.eq(~end)
                     m.d.sync += step.eq(step + 1)
-                    with m.If(end):
+                    with m.If(last):
                         m.d.sync += [active.eq(active & ~here), step.eq(0)]
                         m.next = "PICK" if prefetch else "FETCH"
                         if not prefetch:
@@ -261,9 +274,7 @@ class Sequencer(wiring.Component):
                                 m.next = "PICK"
             with m.State("FETCH"):
                 m.d.comb += [read.addr.eq(first + now.data.counter), read.en.eq(1)]
-                m.next = "FETCHING"
-            with m.State("FETCHING"):
-                m.next = "DECODE"
+                read_then("DECODE")
             with m.State("DECODE"):
                 m.d.comb += then.en.eq(1)
                 m.next = "FETCH"
@@ -293,34 +304,29 @@ class Sequencer(wiring.Component):
             with m.State("WAIT"):
                 m.d.comb += [read.addr.eq(Cat(WAIT, waiting_here)), read.en.eq(1)]
                 m.d.sync += index.eq(0)
-                m.next = "WAITING"
-            with m.State("WAITING"):
-                m.next = "LOOK"
+                read_then("LOOK")
             with m.State("LOOK"):
                 with m.If(free):
                     m.d.sync += step.eq(step + 1)
-                    with m.If(end):
-                        m.d.sync += step.eq(0)
-                        m.next = "TAKE"
-                    with m.Elif(tokens.count == 0):
+                    with m.If(~end & (tokens.count == 0)):
                         m.d.sync += [blocked.eq(blocked | here), step.eq(0)]
                         m.next = "PICK"
+                    with m.Elif(last & (step == 0)):  # one token, or none: taken at once
+                        m.d.comb += tokens.take.eq(~end)
+                        ready_to_start()
+                    with m.Elif(last):
+                        m.d.sync += step.eq(0)
+                        m.next = "TAKE"
             with m.State("TAKE"):
                 with m.If(free):
-                    m.d.comb += tokens.take.eq(~end)
+                    m.d.comb += tokens.take.eq(1)
                     m.d.sync += step.eq(step + 1)
-                    with m.If(end):
-                        m.d.sync += [full.eq(full & ~here), step.eq(0)]
-                        for n in range(queues) if prefetch else ():
-                            with m.If(here[n]):
-                                m.d.sync += [
-                                    *copy[n], self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n]),
-                                ]  # fmt: skip
-                        m.next = "START" if prefetch else "LOAD"
+                    with m.If(last):
+                        ready_to_start()
             with m.State("LOAD"):
                 m.d.comb += [read.addr.eq(Cat(index[:JOB_INDEX_BITS], waiting_here)), read.en.eq(index < FIELDS)]
                 m.d.sync += [index.eq(index + 1), loading.eq(index < FIELDS)]
-                with m.If(index == FIELDS + 2):
+                with m.If(index == FIELDS + 1 + late):
                     m.next = "PICK" if prefetch else "START"
             with m.State("START"):
                 m.d.sync += active.eq(active | here)
@@ -328,9 +334,7 @@ class Sequencer(wiring.Component):
                 m.next = "PICK"
             with m.State("SETTLE"):
                 m.d.comb += [read.addr.eq(first + step[3:]), read.en.eq(1)]
-                m.next = "SETTLING"
-            with m.State("SETTLING"):
-                m.next = "SETTLED"
+                read_then("SETTLED")
             with m.State("SETTLED"):
                 m.d.comb += tokens.token.eq(step)
                 m.d.sync += step.eq(step + 1)
@@ -341,6 +345,10 @@ class Sequencer(wiring.Component):
                     m.d.comb += self.halted.eq(1)
                     m.d.sync += self.running.eq(0)
                     m.next = "IDLE"
+            for pause, (state, held) in pauses.items() if late else ():
+                with m.State(pause):
+                    m.d.comb += held
+                    m.next = state
         with m.If(self.given_en | tokens.add):
             m.d.sync += blocked.eq(0)
         return m
@@ -350,7 +358,8 @@ class Sequencer(wiring.Component):
 
         Returns per queue the assignments that make the loaded job the one that runs, with ``prefetch_jobs``.
         """
-        number = Signal(range(JOB.words))  # of what the memory gives; a cycle later it is in ``word``
+        late = not self.cfg.prefetch_jobs  # ``word`` is what the memory gave a cycle ago
+        number = Signal(range(JOB.words))  # of what the memory gives
         slot, slot_next = Signal(SLOT_BITS), Signal(SLOT_BITS)
         product, base = Signal(ADDRESS), Signal(WORD)
         place = [Signal(range(JOB.words), name=f"place{n}") for n in range(2)]
@@ -361,11 +370,13 @@ class Sequencer(wiring.Component):
                 m.d.comb += slot_next.eq(slots[kind])
         m.d.sync += [
             number.eq(index), slot.eq(slot_next), place[0].eq(number), loads[0].eq(loading),
-            base.eq(word), product.eq(word[ADDRESS:] * slot), place[1].eq(place[0]), loads[1].eq(loads[0]),
+            base.eq(word), product.eq(word[ADDRESS:] * (slot if late else slot_next)), place[1].eq(place[0]),
+            loads[1].eq(loads[0]),
         ]  # fmt: skip
+        at, load = (place[1], loads[1]) if late else (place[0], loads[0])
         moved = Signal(WORD)
         m.d.comb += moved.eq(base)
-        with m.If(place[1] < 3):
+        with m.If(at < 3):
             m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
         copies = []
         alike = {n: ENGINE_QUEUES for n in ENGINE_QUEUES} if self.cfg.shared_engine else {}
@@ -381,9 +392,9 @@ class Sequencer(wiring.Component):
             else:
                 loaded, loaded_slot = job, self.slot[n]
                 copies.append([])
-            with m.If(loads[1] & Cat(here[k] for k in alike.get(n, (n,))).any()):
+            with m.If(load & Cat(here[k] for k in alike.get(n, (n,))).any()):
                 m.d.sync += loaded_slot.eq(slots.spikes)
                 for k in range(FIELDS):
-                    with m.If(place[1] == k):
+                    with m.If(at == k):
                         m.d.sync += loaded[k * WORD : (k + 1) * WORD].eq(moved)
         return copies
