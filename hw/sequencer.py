@@ -53,9 +53,10 @@ class Sequencer(wiring.Component):
     A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
     take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
     gets no turn until some token is given; with ``shared_engine``, forward, backward, weight_grad and update have one
-    job between them, and wait for its end. From a job's end to the next one's start ``JOB.words + 13`` cycles, with
-    ``prefetch_jobs``, where the words of the next job are loaded while the job runs, 8; one for each token that is
-    given after the first, and 2n - 1 for n > 1 that are taken; more when other queues have their turn.
+    job between them, and wait for its end. From a job's end to the next one's start, with a token given and one taken,
+    ``JOB.words + 14`` cycles; with ``prefetch_jobs``, where the words of the next job are loaded while the job runs, 8.
+    One more for each further token that is given, two for each that is taken, and with ``prefetch_jobs`` one for all
+    these; more when other queues have their turn.
 
     ``arm`` sets the tokens to their first counts; a program that ends leaves them so, because HALT waits for that. A
     token that comes from another core before ``start`` is kept.
@@ -120,20 +121,27 @@ class Sequencer(wiring.Component):
         ]
         m.submodules.tokens = tokens = TokenCounters()
         step = Signal(range(LAST + 1))  # in a list of tokens, or through all of them
-        word = read.data
-        late = not prefetch  # a block RAM's output takes long: a small core, whose clock is fast, has it a cycle later
-        if late:
-            word = Signal(WORD)
-            m.d.sync += word.eq(read.data)
-        token = word.word_select(step[:3], TOKEN_NUMBER_BITS)
-        end = (step == TOKEN_LIST) | (token == NO_TOKEN)  # of the list
-        following_token = word.word_select(step[:3] + 1, TOKEN_NUMBER_BITS)
-        last = end | (step == TOKEN_LIST - 1) | (following_token == NO_TOKEN)
-        free = ~self.given_en  # the counts are
+        # A block RAM's output takes long: a small core, whose clock is fast, has it a cycle later, and so what other
+        # cores and the host send
+        late = not prefetch
+        inputs = [read.data, self.given, self.given_en, self.arm, self.start, self.samples]
+        for n, value in enumerate(inputs) if late else ():
+            inputs[n] = Signal.like(value, name=f"late{n}")
+            m.d.sync += inputs[n].eq(value)
+        word, given, given_en, arm, start, all_samples = inputs
+        numbers = [word[n : n + TOKEN_NUMBER_BITS] for n in range(0, TOKEN_LIST * TOKEN_NUMBER_BITS, TOKEN_NUMBER_BITS)]
+        number, following_number = Array(numbers)[step[:3]], Array([*numbers[1:], NO_TOKEN])[step[:3]]
+        if late:  # the list moves down instead
+            number, following_number = numbers[:2]
+        through, arming = Signal(init=1), Signal()  # step is a token; tokens are being set
+        m.d.sync += self.arming.eq(arming)
+        some = number != NO_TOKEN  # the list is not empty
+        last = following_number == NO_TOKEN
+        free = ~given_en  # the counts are
         m.d.comb += [
-            tokens.given.eq(self.given),
-            tokens.given_en.eq(self.given_en),
-            tokens.token.eq(token),
+            tokens.given.eq(given),
+            tokens.given_en.eq(given_en),
+            tokens.token.eq(Mux(through, step, number)),
             tokens.value.eq(word.word_select(step[:3], TOKEN_BITS)),
             tokens.asked.eq(self.asked),
             self.told.eq(tokens.told),
@@ -205,6 +213,12 @@ class Sequencer(wiring.Component):
             m.next = f"{state}_READ" if late else state
             pauses[f"{state}_READ"] = state, held
 
+        def next_number():
+            if late:
+                m.d.sync += word.eq(Mux(free, Cat(*numbers[1:], Const(NO_TOKEN, TOKEN_NUMBER_BITS)), word))
+            with m.If(free):
+                m.d.sync += step.eq(step + 1)
+
         def ready_to_start():  # the job whose tokens have been taken
             m.d.sync += [full.eq(full & ~here), step.eq(0)]
             for n in range(queues) if prefetch else ():
@@ -212,20 +226,21 @@ class Sequencer(wiring.Component):
                     m.d.sync += [*copy[n], self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n])]
             m.next = "START" if prefetch else "LOAD"
 
-        m.d.sync += [go.eq(0) for go in self.go]
+        m.d.sync += [self.halted.eq(0), *(go.eq(0) for go in self.go)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [step.eq(0), owner.eq(0)]
-                with m.If(self.start):
-                    m.d.sync += [self.running.eq(1), samples.eq(self.samples)]
+                m.d.comb += arming.eq(arm)
+                with m.If(start):
+                    m.d.sync += [self.running.eq(1), samples.eq(all_samples)]
                     m.next = "BEGIN"
-                with m.Elif(self.arm):
+                with m.Elif(arm):
                     m.next = "ARM"
             with m.State("ARM"):  # a word of the setup has eight counts
-                m.d.comb += [self.arming.eq(1), read.addr.eq(first + step[3:]), read.en.eq(1)]
-                read_then("ARMED", self.arming.eq(1))
+                m.d.comb += [arming.eq(1), read.addr.eq(first + step[3:]), read.en.eq(1)]
+                read_then("ARMED", arming.eq(1))
             with m.State("ARMED"):
-                m.d.comb += [self.arming.eq(1), tokens.token.eq(step), tokens.set.eq(step < TOKENS)]
+                m.d.comb += [arming.eq(1), tokens.set.eq(step < TOKENS)]
                 with m.If(free):
                     m.d.sync += step.eq(step + 1)
                     m.next = "ARM"
@@ -239,7 +254,7 @@ class Sequencer(wiring.Component):
                     then.data.slots.eq(0),
                     then.data.left.eq(samples),
                 ]
-                m.d.sync += owner.eq(owner + 1)
+                m.d.sync += [owner.eq(owner + 1), through.eq(0)]
                 with m.If(owner == queues - 1):
                     m.next = "PICK"
             with m.State("PICK"):
@@ -258,14 +273,15 @@ class Sequencer(wiring.Component):
                 with m.Elif(stopped.all() & ~active.any() & ~full.any()):
                     m.d.sync += stopped.eq(0)
                     with m.If(halting):
+                        m.d.sync += through.eq(1)
                         m.next = "SETTLE"
             with m.State("POST"):
                 m.d.comb += [read.addr.eq(Cat(POST, number_here)), read.en.eq(1)]
                 read_then("POSTED")
             with m.State("POSTED"):
+                next_number()
                 with m.If(free):
-                    m.d.comb += tokens.add.eq(~end)
-                    m.d.sync += step.eq(step + 1)
+                    m.d.comb += tokens.add.eq(some)
                     with m.If(last):
                         m.d.sync += [active.eq(active & ~here), step.eq(0)]
                         m.next = "PICK" if prefetch else "FETCH"
@@ -306,21 +322,25 @@ class Sequencer(wiring.Component):
                 m.d.sync += index.eq(0)
                 read_then("LOOK")
             with m.State("LOOK"):
+                next_number()
                 with m.If(free):
-                    m.d.sync += step.eq(step + 1)
-                    with m.If(~end & (tokens.count == 0)):
+                    with m.If(some & (tokens.count == 0)):
                         m.d.sync += [blocked.eq(blocked | here), step.eq(0)]
                         m.next = "PICK"
-                    with m.Elif(last & (step == 0)):  # one token, or none: taken at once
-                        m.d.comb += tokens.take.eq(~end)
-                        ready_to_start()
+                    if prefetch:  # one token, or none: taken at once
+                        with m.Elif(last & (step == 0)):
+                            m.d.comb += tokens.take.eq(some)
+                            ready_to_start()
                     with m.Elif(last):
                         m.d.sync += step.eq(0)
                         m.next = "TAKE"
+                if late:
+                    with m.If(free & last):
+                        m.d.sync += word.eq(read.data)
             with m.State("TAKE"):
+                next_number()
                 with m.If(free):
-                    m.d.comb += tokens.take.eq(1)
-                    m.d.sync += step.eq(step + 1)
+                    m.d.comb += tokens.take.eq(some)
                     with m.If(last):
                         ready_to_start()
             with m.State("LOAD"):
@@ -336,20 +356,18 @@ class Sequencer(wiring.Component):
                 m.d.comb += [read.addr.eq(first + step[3:]), read.en.eq(1)]
                 read_then("SETTLED")
             with m.State("SETTLED"):
-                m.d.comb += tokens.token.eq(step)
                 m.d.sync += step.eq(step + 1)
                 m.next = "SETTLE"
-                with m.If(self.given_en | (tokens.count != tokens.value)):
+                with m.If(given_en | (tokens.count != tokens.value)):
                     m.d.sync += step.eq(0)
                 with m.Elif(step == TOKENS - 1):
-                    m.d.comb += self.halted.eq(1)
-                    m.d.sync += self.running.eq(0)
+                    m.d.sync += [self.halted.eq(1), self.running.eq(0)]
                     m.next = "IDLE"
             for pause, (state, held) in pauses.items() if late else ():
                 with m.State(pause):
                     m.d.comb += held
                     m.next = state
-        with m.If(self.given_en | tokens.add):
+        with m.If(given_en | tokens.add):
             m.d.sync += blocked.eq(0)
         return m
 

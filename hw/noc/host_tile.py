@@ -8,6 +8,7 @@ from hw.layouts import COMMAND, HEADER, TOKEN, WORD, Command, Packet, Token
 from hw.noc.config import MeshConfig
 from hw.noc.flits import Mode, flit_layout, link_signature
 from hw.noc.inject import Injector
+from hw.streams import Buffer
 
 ROOM_BITS = 4
 
@@ -51,26 +52,33 @@ class HostTile(wiring.Component):
         m.submodules.places = places = fifo.SyncFIFO(
             width=shape.size + len(self.down.channel), depth=mesh.buffers * mesh.channels
         )
+        m.submodules.front = front = Buffer(shape)  # much hangs on the first flit
         flit = Signal(shape)
         token = TOKEN.shape()(flit.data[:WORD])
         inside = Signal()  # a packet for the host is under way
         m.d.comb += [
             places.w_data.eq(self.down.flit.as_value() | self.down.channel << shape.size),
             places.w_en.eq(self.down.valid),
-            flit.eq(places.r_data[: shape.size]),
+            front.i.payload.eq(places.r_data[: shape.size]),
+            front.i.valid.eq(places.r_rdy),
+            places.r_en.eq(front.i.ready),
+            flit.eq(front.o.payload),
         ]
-        leaving = places.r_rdy & places.r_en
-        m.d.sync += self.down.credit.eq(leaving << (places.r_data[shape.size :] if mesh.channels > 1 else 0))
-        is_token = places.r_rdy & ~inside & (token.packet == Packet.TOKEN)
+        freed_places = places.r_rdy & places.r_en
+        m.d.sync += self.down.credit.eq(freed_places << (places.r_data[shape.size :] if mesh.channels > 1 else 0))
+        leaving = front.o.valid & front.o.ready
+        is_token = front.o.valid & ~inside & (token.packet == Packet.TOKEN)
         frees = is_token & (token.token != Token.GO)
+        freeing, freed = Signal(), Signal(len(place))  # the same in the next cycle, when the room is counted
+        m.d.sync += [freeing.eq(frees), freed.eq(token.as_value()[2:8])]
         votes, voters = Signal(7), Signal(7)
         faults = Signal(16)
         complete = Signal()
         m.d.comb += [
             complete.eq((votes == voters) & voters.any()),
             self.o.payload.eq(flit),
-            self.o.valid.eq(places.r_rdy & ~is_token),
-            places.r_en.eq(Mux(is_token, frees | ~complete, self.o.ready)),
+            self.o.valid.eq(front.o.valid & ~is_token),
+            front.o.ready.eq(Mux(is_token, frees | ~complete, self.o.ready)),
         ]
         with m.If(leaving & ~is_token):
             m.d.sync += inside.eq(~flit.last)
@@ -97,9 +105,12 @@ class HostTile(wiring.Component):
         limit, waited = Signal(16, init=0xFFFF), Signal(26)
         stuck = Signal()
         sample = (header.packet == Packet.SPIKES) | (header.packet == Packet.TOKEN)
-        m.d.comb += packets.payload.eq(self.i.payload)
-        with m.If(frees):
-            m.d.comb += [place.eq(token.as_value()[2:8]), write.data.eq(read.data + 1), write.en.eq(1)]
+        m.d.comb += [
+            packets.payload.eq(self.i.payload),
+            place.eq(Mux(freeing, freed, command.as_value()[2:8])),
+        ]
+        with m.If(freeing):
+            m.d.comb += [write.data.eq(read.data + 1), write.en.eq(1)]
         with m.FSM():
             with m.State("HEADER"):
                 with m.If(self.i.valid):
@@ -107,16 +118,10 @@ class HostTile(wiring.Component):
                         m.d.sync += waited.eq(waited + 1)
                         with m.Switch(header.packet):
                             with m.Case(Command.FREE):
-                                with m.If(~frees):
-                                    m.d.comb += [
-                                        place.eq(command.as_value()[2:8]),
-                                        write.data.eq(command.value),
-                                        write.en.eq(1),
-                                        self.i.ready.eq(1),
-                                    ]
+                                with m.If(~freeing):
+                                    m.d.comb += [write.data.eq(command.value), write.en.eq(1), self.i.ready.eq(1)]
                             with m.Case(Command.WAIT):
-                                with m.If(~frees):
-                                    m.d.comb += place.eq(command.as_value()[2:8])
+                                with m.If(~freeing):
                                     with m.If(read.data.any() & ~stuck):
                                         m.d.comb += [write.data.eq(read.data - 1), write.en.eq(1)]
                                     m.d.comb += self.i.ready.eq(read.data.any() | stuck)

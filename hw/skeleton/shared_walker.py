@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
 from hw.layouts import JOB
-from hw.skeleton.walker import COORDINATE, Passes
+from hw.skeleton.loops import Passes
+from hw.skeleton.walker import COORDINATE
 
 
 def shared_request(cfg: CoreConfig) -> data.StructLayout:
@@ -56,7 +57,7 @@ class SharedWalker(wiring.Component):
         block, bias = Signal(bits), Signal()
         tile, pass_tile = Signal(bits), Signal(bits)  # of this request, and of the pass's first one
         dst = Signal(bits)
-        passes = Passes(m, self.cfg, job)
+        passes = Passes(m, self.cfg, job, self.start)
 
         # Which loops end with this request
         last_block = block + 1 == job.blocks
@@ -113,15 +114,15 @@ class SharedWalker(wiring.Component):
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), tile.eq(first_tile), pass_tile.eq(first_tile), passes.restart]
+            m.d.sync += [self.busy.eq(1), tile.eq(first_tile), pass_tile.eq(first_tile), passes.following]
             m.d.sync += [*(s.eq(0) for s in (y, x, ky, kx, block, bias)), dst.eq(Mux(by_block, job.tile, 0))]
             m.d.sync += [at_y.eq(origin), at_x.eq(origin)]
         with m.Elif(advance & self.busy):
             m.d.sync += tile.eq(moved)
             with m.If(inner_end):
-                m.d.sync += [dst.eq(dst + passes.groups), pass_tile.eq(moved), passes.advance]
+                m.d.sync += [dst.eq(dst + passes.groups), pass_tile.eq(moved), passes.following]
                 with m.If(passes.last):
-                    m.d.sync += [tile.eq(first_tile), pass_tile.eq(first_tile), passes.restart]
+                    m.d.sync += [tile.eq(first_tile), pass_tile.eq(first_tile)]
                     with m.If(outer_end):
                         m.d.sync += self.busy.eq(0)
             with m.If(channels_go):
