@@ -79,7 +79,7 @@ class CostModel:
     @cached_property
     def job_start(self) -> int:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
-        return 14 if self.cfg.prefetch_jobs else JOB.words + 17
+        return 8 if self.cfg.prefetch_jobs else JOB.words + 14
 
     def _walk_taps(self, bits, out_y, out_x, layer, transposed: bool, bias: bool, groups, limit, timing) -> float:
         """Cycles of forward or backward over one sample; ``limit``: groups that a pass may have."""
@@ -129,9 +129,10 @@ class CostModel:
         twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
         turns = (2 if engine == "forward" else 4) if twice else 1
         queue = 0 if engine == "weight_grad" else latency + 4
+        held = engine != "forward" or (cfg.short_paths and not cfg.shared_engine)
         return Timing(
-            engine != "forward", cfg.add_stages, latency, queue, engine == "backward", self.recurrence, turns,
-            gap=int(cfg.short_paths), sweep=cfg.lanes * cfg.words == 1,
+            held, cfg.add_stages, latency, queue, held and engine != "weight_grad", self.recurrence, turns,
+            gap=int(cfg.short_paths), lead=2 * cfg.short_paths, sweep=cfg.lanes * cfg.words == 1,
         )  # fmt: skip
 
     def _sending(self) -> Timing:

@@ -18,13 +18,15 @@ STATES = 13
 class Timing(NamedTuple):
     """What the stages need to know of a core and of one engine in it.
 
-    operand: whether operations wait for a second operand; latency: cycles from an operation to its drained value;
-    queue: rows that wait for the neuron unit (0: no such unit); fetch: whether that unit reads memory for each row;
-    recurrence: cycles after which a neuron may take its next timestep; passes: how often a row visits the multiplier.
+    operand: whether a register holds operations, as for a second operand; latency: cycles from an operation to its
+    drained value; queue: rows that wait for the neuron unit (0: no such unit); fetch: whether a register holds rows in
+    front of it, as for what it reads from memory; recurrence: cycles after which a neuron may take its next timestep;
+    passes: how often a row visits the multiplier.
 
     Rows that leave the core (:class:`hw.noc.rows.RowSender`; packet of 0: they do not) wait ``flit_gap`` cycles after
     every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows. gap: cycles from a column vector
-    that is taken to the next one; sweep: whether a drain passes accumulators that hold nothing, a cycle each.
+    that is taken to the next one; lead: registers in front of a word's address; sweep: whether a drain passes
+    accumulators that hold nothing, a cycle each.
     """
 
     operand: bool
@@ -39,14 +41,15 @@ class Timing(NamedTuple):
     packet: int = 0
     packet_gap: int = 0
     gap: int = 0
+    lead: int = 0
     sweep: bool = False
 
 
 @njit(cache=True, inline="always")
-def _request(s, last):
+def _request(s, last, lead):
     """A word request goes through walker and gather; returns the cycle in which a completed matrix is there."""
-    s[WALK] = max(s[WALK] + 1, s[REQUEST])
-    s[REQUEST] = max(s[WALK] + 1, s[WORD])
+    s[WALK] = max(s[WALK] + 1, s[REQUEST] - lead)
+    s[REQUEST] = max(s[WALK] + 1 + lead, s[WORD])
     s[WORD] = max(s[REQUEST] + 1, s[MATRIX] if last else 0)
     return s[WORD] + 1
 
@@ -123,7 +126,7 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                         )
                         there = 0
                         for word in range(here):
-                            there = _request(s, word == here - 1)
+                            there = _request(s, word == here - 1, timing.lead)
                         emitted = there - 1
                         found = False
                         for lane in range(lanes):
@@ -204,7 +207,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                 final = position == out_y * out_x - 1
                 there = 0
                 for word in range(here):
-                    there = _request(s, word == here - 1)
+                    there = _request(s, word == here - 1, timing.lead)
                     tap, block = divmod(first + word, blocks)
                     py, px = y * stride + tap // kernel - padding, x * stride + tap % kernel - padding
                     if first + word == taps:

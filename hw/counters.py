@@ -88,14 +88,14 @@ class Counters(wiring.Component):
     """A 32-bit counter per name of :func:`counted` (they wrap around), and the state registers, by index.
 
     The counters lie in a small memory, and begin at zero when the core is reset. Beside it, each has a few bits that
-    gather what it grows by; one counter per cycle has them added, all in turn. One that is read has its turn in that
-    cycle, so what is read is exact. Reading takes one cycle; after it, two cycles pass until the next.
+    gather what it grows by; one counter per cycle has them added, all in turn. One that is read has its turn in the
+    next cycle, so what is read is exact. Reading takes one cycle; after it, two cycles pass until the next.
 
     Members
     -------
     counted : In, increments by name; state : In, the STATE words after magic and config
     asked, told : the count of a token
-    read : In(1), ``address``, which has been there for a cycle, is read; rdata : Out(32), until the next read
+    read : In(1), ``address``, which has been there for a cycle, is read; rdata : Out(32), in the next cycle
     """
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
@@ -117,6 +117,7 @@ class Counters(wiring.Component):
         count = len(names)
         m.submodules.totals = totals = memory.Memory(shape=WORD, depth=count, init=[])
         total, sum_ = totals.read_port(domain="comb"), totals.write_port()
+        # Whose turn it is, and in the next cycle it is in ``at``
         turn, at = Signal(range(count)), Signal(range(count))
         token, counter = len(STATE), len(STATE) + len(Token)  # the first of each
         kind, index = Signal(2), Signal(range(count))  # of the address, a cycle late
@@ -125,31 +126,33 @@ class Counters(wiring.Component):
             index.eq(self.address - counter),
             self.asked.eq(self.address - token),
         ]
-        asked = self.read & kind[1]
-        m.d.comb += at.eq(Mux(asked, index, turn))
         fresh = Signal(init=1)  # counters that have not had a turn since the reset hold what was before
-        with m.If(~asked):
+        empty = Signal()  # the one in ``at`` has not
+        m.d.sync += [at.eq(turn), empty.eq(fresh)]
+        with m.If(self.read & kind[1]):
+            m.d.sync += [at.eq(index), empty.eq(fresh & (index >= turn))]
+        with m.Else():
             m.d.sync += turn.eq(Mux(turn == count - 1, 0, turn + 1))
             with m.If(turn == count - 1):
                 m.d.sync += fresh.eq(0)
+        grown = Signal.like(self.counted)
+        m.d.sync += grown.eq(self.counted)
         gathered = []
         for n, name in enumerate(names):
             most = (1 << shape[name].width) - 1
             # Reads may take every third turn
             bits = Signal(range((3 * count // 2 + 3) * most + 1), name=name.replace(".", "_"))
-            m.d.sync += bits.eq(Mux(at == n, 0, bits) + self.counted[name])
+            m.d.sync += bits.eq(Mux(at == n, 0, bits) + grown[name])
             gathered.append(bits)
         m.d.comb += [
             total.addr.eq(at),
             sum_.addr.eq(at),
-            sum_.data.eq(Mux(fresh & (at >= turn), 0, total.data) + Array(gathered)[at]),
+            sum_.data.eq(Mux(empty, 0, total.data) + Array(gathered)[at]),
             sum_.en.eq(1),
         ]
         words = [Const(MAGIC, WORD), Const(config_digest(self.cfg, self.mesh), WORD), *self.state]
+        word, summed = Signal(WORD), Signal()
         with m.If(self.read):
-            m.d.sync += self.rdata.eq(Array(words)[self.address])
-            with m.If(kind[1]):
-                m.d.sync += self.rdata.eq(sum_.data)
-            with m.Elif(kind[0]):
-                m.d.sync += self.rdata.eq(self.told)
+            m.d.sync += [word.eq(Mux(kind[0], self.told, Array(words)[self.address])), summed.eq(kind[1])]
+        m.d.comb += self.rdata.eq(Mux(summed, sum_.data, word))
         return m

@@ -52,9 +52,10 @@ class Sequencer(wiring.Component):
 
     A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
     take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
-    gets no turn until some token is given. From a job's end to the next one's start ``JOB.words + 14`` cycles,
-    and one for each token that is given and two for each that is taken; with ``prefetch_jobs``, where the words of the
-    next job are loaded while the job runs, 11 and those; more when other queues have their turn.
+    gets no turn until some token is given. From a job's end to the next one's start, with a token given and one taken,
+    ``JOB.words + 14`` cycles; with ``prefetch_jobs``, where the words of the next job are loaded while the job runs, 8.
+    One more for each further token that is given, two for each that is taken, and with ``prefetch_jobs`` one for all
+    these; more when other queues have their turn.
 
     ``arm`` sets the tokens to their first counts; a program that ends leaves them so, because HALT waits for that. A
     token that comes from another core before ``start`` is kept.
@@ -119,15 +120,27 @@ class Sequencer(wiring.Component):
         ]
         m.submodules.tokens = tokens = TokenCounters()
         step = Signal(range(LAST + 1))  # in a list of tokens, or through all of them
-        word = Signal(WORD)  # what was read, a cycle later: a block RAM's output is late
-        m.d.sync += word.eq(read.data)
-        token = Array(word[token_place(n) :][:TOKEN_NUMBER_BITS] for n in range(TOKEN_LIST))[step[:3]]
-        end = (step == TOKEN_LIST) | (token == NO_TOKEN)  # of the list
-        free = ~self.given_en  # the counts are
+        # A block RAM's output takes long: a small core, whose clock is fast, has it a cycle later, and so what other
+        # cores and the host send
+        late = not prefetch
+        inputs = [read.data, self.given, self.given_en, self.arm, self.start, self.samples]
+        for n, value in enumerate(inputs) if late else ():
+            inputs[n] = Signal.like(value, name=f"late{n}")
+            m.d.sync += inputs[n].eq(value)
+        word, given, given_en, arm, start, all_samples = inputs
+        numbers = [word[token_place(n) :][:TOKEN_NUMBER_BITS] for n in range(TOKEN_LIST)]
+        number, following_number = Array(numbers)[step[:3]], Array([*numbers[1:], NO_TOKEN])[step[:3]]
+        if late:  # the list moves down instead
+            number, following_number = numbers[:2]
+        through, arming = Signal(init=1), Signal()  # step is a token; tokens are being set
+        m.d.sync += self.arming.eq(arming)
+        some = number != NO_TOKEN  # the list is not empty
+        last = following_number == NO_TOKEN
+        free = ~given_en  # the counts are
         m.d.comb += [
-            tokens.given.eq(self.given),
-            tokens.given_en.eq(self.given_en),
-            tokens.token.eq(token),
+            tokens.given.eq(given),
+            tokens.given_en.eq(given_en),
+            tokens.token.eq(Mux(through, step, number)),
             tokens.value.eq(word.word_select(step[:3], TOKEN_BITS)),
             tokens.asked.eq(self.asked),
             self.told.eq(tokens.told),
@@ -191,23 +204,42 @@ class Sequencer(wiring.Component):
             m.d.comb += [self.number[n].eq(waiting[n]) for n in range(queues)]
             m.d.comb += [self.kind[n].eq(kinds[n]) for n in range(queues)]
 
-        m.d.sync += [go.eq(0) for go in self.go]
+        pauses = {}  # states in which a late word is waited for: what follows, and what holds meanwhile
+
+        def read_then(state: str, *held):
+            m.next = f"{state}_READ" if late else state
+            pauses[f"{state}_READ"] = state, held
+
+        def next_number():
+            if late:
+                # See token_place
+                moved = [*numbers[1:4], Const(0, 1), *numbers[4:], Const(NO_TOKEN, TOKEN_NUMBER_BITS)]
+                m.d.sync += word.eq(Mux(free, Cat(moved), word))
+            with m.If(free):
+                m.d.sync += step.eq(step + 1)
+
+        def ready_to_start():  # the job whose tokens have been taken
+            m.d.sync += [full.eq(full & ~here), step.eq(0)]
+            for n in range(queues) if prefetch else ():
+                with m.If(here[n]):
+                    m.d.sync += [*copy[n], self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n])]
+            m.next = "START" if prefetch else "LOAD"
+
+        m.d.sync += [self.halted.eq(0), *(go.eq(0) for go in self.go)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [step.eq(0), owner.eq(0)]
-                with m.If(self.start):
-                    m.d.sync += [self.running.eq(1), samples.eq(self.samples)]
+                m.d.comb += arming.eq(arm)
+                with m.If(start):
+                    m.d.sync += [self.running.eq(1), samples.eq(all_samples)]
                     m.next = "BEGIN"
-                with m.Elif(self.arm):
+                with m.Elif(arm):
                     m.next = "ARM"
             with m.State("ARM"):  # a word of the setup has eight counts
-                m.d.comb += [self.arming.eq(1), read.addr.eq(first + step[3:]), read.en.eq(1)]
-                m.next = "ARMING"
-            with m.State("ARMING"):
-                m.d.comb += self.arming.eq(1)
-                m.next = "ARMED"
+                m.d.comb += [arming.eq(1), read.addr.eq(first + step[3:]), read.en.eq(1)]
+                read_then("ARMED", arming.eq(1))
             with m.State("ARMED"):
-                m.d.comb += [self.arming.eq(1), tokens.token.eq(step), tokens.set.eq(step < TOKENS)]
+                m.d.comb += [arming.eq(1), tokens.set.eq(step < TOKENS)]
                 with m.If(free):
                     m.d.sync += step.eq(step + 1)
                     m.next = "ARM"
@@ -221,7 +253,7 @@ class Sequencer(wiring.Component):
                     then.data.slots.eq(0),
                     then.data.left.eq(samples),
                 ]
-                m.d.sync += owner.eq(owner + 1)
+                m.d.sync += [owner.eq(owner + 1), through.eq(0)]
                 with m.If(owner == queues - 1):
                     m.next = "PICK"
             with m.State("PICK"):
@@ -237,17 +269,16 @@ class Sequencer(wiring.Component):
                 with m.Elif(stopped.all() & ~active.any() & ~full.any()):
                     m.d.sync += stopped.eq(0)
                     with m.If(halting):
+                        m.d.sync += through.eq(1)
                         m.next = "SETTLE"
             with m.State("POST"):
                 m.d.comb += [read.addr.eq(Cat(POST, number_here)), read.en.eq(1)]
-                m.next = "POSTING"
-            with m.State("POSTING"):
-                m.next = "POSTED"
+                read_then("POSTED")
             with m.State("POSTED"):
+                next_number()
                 with m.If(free):
-                    m.d.comb += tokens.add.eq(~end)
-                    m.d.sync += step.eq(step + 1)
-                    with m.If(end):
+                    m.d.comb += tokens.add.eq(some)
+                    with m.If(last):
                         m.d.sync += [active.eq(active & ~here), step.eq(0)]
                         m.next = "PICK" if prefetch else "FETCH"
                         if not prefetch:
@@ -255,9 +286,7 @@ class Sequencer(wiring.Component):
                                 m.next = "PICK"
             with m.State("FETCH"):
                 m.d.comb += [read.addr.eq(first + now.data.counter), read.en.eq(1)]
-                m.next = "FETCHING"
-            with m.State("FETCHING"):
-                m.next = "DECODE"
+                read_then("DECODE")
             with m.State("DECODE"):
                 m.d.comb += then.en.eq(1)
                 m.next = "FETCH"
@@ -284,34 +313,33 @@ class Sequencer(wiring.Component):
             with m.State("WAIT"):
                 m.d.comb += [read.addr.eq(Cat(WAIT, waiting_here)), read.en.eq(1)]
                 m.d.sync += index.eq(0)
-                m.next = "WAITING"
-            with m.State("WAITING"):
-                m.next = "LOOK"
+                read_then("LOOK")
             with m.State("LOOK"):
+                next_number()
                 with m.If(free):
-                    m.d.sync += step.eq(step + 1)
-                    with m.If(end):
-                        m.d.sync += step.eq(0)
-                        m.next = "TAKE"
-                    with m.Elif(tokens.count == 0):
+                    with m.If(some & (tokens.count == 0)):
                         m.d.sync += [blocked.eq(blocked | here), step.eq(0)]
                         m.next = "PICK"
+                    if prefetch:  # one token, or none: taken at once
+                        with m.Elif(last & (step == 0)):
+                            m.d.comb += tokens.take.eq(some)
+                            ready_to_start()
+                    with m.Elif(last):
+                        m.d.sync += step.eq(0)
+                        m.next = "TAKE"
+                if late:
+                    with m.If(free & last):
+                        m.d.sync += word.eq(read.data)
             with m.State("TAKE"):
+                next_number()
                 with m.If(free):
-                    m.d.comb += tokens.take.eq(~end)
-                    m.d.sync += step.eq(step + 1)
-                    with m.If(end):
-                        m.d.sync += [full.eq(full & ~here), step.eq(0)]
-                        for n in range(queues) if prefetch else ():
-                            with m.If(here[n]):
-                                m.d.sync += [
-                                    *copy[n], self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n]),
-                                ]  # fmt: skip
-                        m.next = "START" if prefetch else "LOAD"
+                    m.d.comb += tokens.take.eq(some)
+                    with m.If(last):
+                        ready_to_start()
             with m.State("LOAD"):
                 m.d.comb += [read.addr.eq(Cat(index[:JOB_INDEX_BITS], waiting_here)), read.en.eq(index < FIELDS)]
                 m.d.sync += [index.eq(index + 1), loading.eq(index < FIELDS)]
-                with m.If(index == FIELDS + 2):
+                with m.If(index == FIELDS + 1 + late):
                     m.next = "PICK" if prefetch else "START"
             with m.State("START"):
                 m.d.sync += active.eq(active | here)
@@ -319,20 +347,20 @@ class Sequencer(wiring.Component):
                 m.next = "PICK"
             with m.State("SETTLE"):
                 m.d.comb += [read.addr.eq(first + step[3:]), read.en.eq(1)]
-                m.next = "SETTLING"
-            with m.State("SETTLING"):
-                m.next = "SETTLED"
+                read_then("SETTLED")
             with m.State("SETTLED"):
-                m.d.comb += tokens.token.eq(step)
                 m.d.sync += step.eq(step + 1)
                 m.next = "SETTLE"
-                with m.If(self.given_en | (tokens.count != tokens.value)):
+                with m.If(given_en | (tokens.count != tokens.value)):
                     m.d.sync += step.eq(0)
                 with m.Elif(step == TOKENS - 1):
-                    m.d.comb += self.halted.eq(1)
-                    m.d.sync += self.running.eq(0)
+                    m.d.sync += [self.halted.eq(1), self.running.eq(0)]
                     m.next = "IDLE"
-        with m.If(self.given_en | tokens.add):
+            for pause, (state, held) in pauses.items() if late else ():
+                with m.State(pause):
+                    m.d.comb += held
+                    m.next = state
+        with m.If(given_en | tokens.add):
             m.d.sync += blocked.eq(0)
         return m
 
@@ -341,7 +369,8 @@ class Sequencer(wiring.Component):
 
         Returns per queue the assignments that make the loaded job the one that runs, with ``prefetch_jobs``.
         """
-        number = Signal(range(JOB.words))  # of what the memory gives; a cycle later it is in ``word``
+        late = not self.cfg.prefetch_jobs  # ``word`` is what the memory gave a cycle ago
+        number = Signal(range(JOB.words))  # of what the memory gives
         slot, slot_next = Signal(SLOT_BITS), Signal(SLOT_BITS)
         product, base = Signal(ADDRESS), Signal(WORD)
         place = [Signal(range(JOB.words), name=f"place{n}") for n in range(2)]
@@ -352,11 +381,13 @@ class Sequencer(wiring.Component):
                 m.d.comb += slot_next.eq(slots[kind])
         m.d.sync += [
             number.eq(index), slot.eq(slot_next), place[0].eq(number), loads[0].eq(loading),
-            base.eq(word), product.eq(word[ADDRESS:] * slot), place[1].eq(place[0]), loads[1].eq(loads[0]),
+            base.eq(word), product.eq(word[ADDRESS:] * (slot if late else slot_next)), place[1].eq(place[0]),
+            loads[1].eq(loads[0]),
         ]  # fmt: skip
+        at, load = (place[1], loads[1]) if late else (place[0], loads[0])
         moved = Signal(WORD)
         m.d.comb += moved.eq(base)
-        with m.If(place[1] < 3):
+        with m.If(at < 3):
             m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
         copies = []
         for n in range(len(QUEUES)):
@@ -367,9 +398,9 @@ class Sequencer(wiring.Component):
             else:
                 loaded, loaded_slot = job, self.slot[n]
                 copies.append([])
-            with m.If(loads[1] & here[n]):
+            with m.If(load & here[n]):
                 m.d.sync += loaded_slot.eq(slots.spikes)
                 for k in range(FIELDS):
-                    with m.If(place[1] == k):
+                    with m.If(at == k):
                         m.d.sync += loaded[k * WORD : (k + 1) * WORD].eq(moved)
         return copies

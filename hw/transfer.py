@@ -9,6 +9,7 @@ from hw.layouts import JOB, NO_TOKEN, PUT, TOKEN, Packet
 from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout
 from hw.noc.packing import Packing
+from hw.skeleton.fetch import Fetch
 
 
 class SendUnit(wiring.Component):
@@ -49,6 +50,11 @@ class SendUnit(wiring.Component):
         base, put = Signal(bits), Signal(bits)  # where the run and the packet go
         left = Signal(range(longest + 1))  # words of the packet still to go
         buffer, count = Signal(flit * pieces), Signal(range(max(per, pieces) + 1))
+        o = self.o
+        if cfg.short_paths:  # flits leave from a register
+            m.submodules.leaving = leaving = Fetch(flit_layout(self.mesh))
+            wiring.connect(m, leaving.o, wiring.flipped(self.o))
+            o = leaving.i
         header, token = Signal(PUT.shape()), Signal(TOKEN.shape())
         size = Signal(range(longest + 1))
         m.d.comb += [
@@ -72,9 +78,9 @@ class SendUnit(wiring.Component):
                     ]  # fmt: skip
                     m.next = "HEADER"
             with m.State("HEADER"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.data.eq(header)]
+                m.d.comb += [o.valid.eq(1), o.payload.data.eq(header)]
                 m.d.sync += [left.eq(size), count.eq(0)]
-                with m.If(self.o.ready):
+                with m.If(o.ready):
                     m.next = "ASK"
             with m.State("ASK"):
                 m.d.comb += self.spike_request.eq(1)
@@ -100,11 +106,11 @@ class SendUnit(wiring.Component):
             with m.State("FLIT"):
                 done = 1 if pieces == 1 else count == pieces
                 m.d.comb += [
-                    self.o.valid.eq(1),
-                    self.o.payload.data.eq(buffer[:flit]),
-                    self.o.payload.last.eq((left == 0) & done),
+                    o.valid.eq(1),
+                    o.payload.data.eq(buffer[:flit]),
+                    o.payload.last.eq((left == 0) & done),
                 ]
-                with m.If(self.o.ready):
+                with m.If(o.ready):
                     m.d.sync += [buffer.eq(buffer >> flit), count.eq(0 if pieces == 1 else count + 1)]
                     with m.If(done):
                         m.d.sync += count.eq(0)
@@ -123,8 +129,8 @@ class SendUnit(wiring.Component):
                                     with m.Else():
                                         m.next = "TOKEN"
             with m.State("TOKEN"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.data.eq(token), self.o.payload.last.eq(1)]
-                with m.If(self.o.ready):
+                m.d.comb += [o.valid.eq(1), o.payload.data.eq(token), o.payload.last.eq(1)]
+                with m.If(o.ready):
                     m.d.sync += self.busy.eq(0)
                     m.next = "IDLE"
         return m

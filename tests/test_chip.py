@@ -38,6 +38,7 @@ CONFIGS = {
         "COMPACT", reset="soft", surrogate="triangle", timesteps=8, multiplier_subnormals=True, add_stages=2,
         mul_stages=1, short_paths=False, error_words=512
     ),
+    "short-paths": CoreConfig.preset("FPGA", accumulators=16, **SIZES),
 }
 MESHES = [(1, 1), (2, 1), (2, 2), (3, 2)]
 

@@ -18,6 +18,7 @@ from sim.golden.format import encode
 from sim.verilated import VerilatedChip
 
 TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
+SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
 
@@ -75,7 +76,9 @@ def test_small_core(network):
         assert found.counts.shape == (16, bench.network.classes)
 
 
-@pytest.mark.parametrize("changes, stalls", [({}, None), ({}, 7), (TRIANGLE, None), (BF16, None)])
+@pytest.mark.parametrize("changes, stalls", [
+    ({}, None), ({}, 7), (TRIANGLE, None), (BF16, None), (SHORT, 7), (SHORT | TRIANGLE, None),
+])  # fmt: skip
 def test_random_networks(changes, stalls):
     """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""
     rng = np.random.default_rng(2)

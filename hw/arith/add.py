@@ -83,24 +83,26 @@ class FloatAdd(wiring.Component):
         a, b = pipe.cut("operands", self.a, self.b)  # an accumulator is read in front of it
         # Order the operands by magnitude. The exchange is by exclusive or: no branch in the simulation.
         swap, difference, big, small = Signal(), Signal(fmt.width), Signal(fmt.width), Signal(fmt.width)
+        # How far apart they are, both ways round: a subnormal has the exponent of the smallest normal numbers
+        distance = Signal(exp)
+        exp_a, exp_b = (value[frac:low] | (value[frac:low] == 0) for value in (a, b))
         m.d.comb += [
             swap.eq(a[:low] < b[:low]),
             difference.eq(a ^ b),
             big.eq(a ^ (difference & swap.replicate(fmt.width))),
             small.eq(b ^ (difference & swap.replicate(fmt.width))),
+            distance.eq(Mux(swap, exp_b - exp_a, exp_a - exp_b)),
         ]
         opposite = difference == fmt.negative_zero
-        big, small, opposite = pipe.cut("ordered", big, small, opposite)
+        big, small, distance, opposite = pipe.cut("ordered", big, small, distance, opposite)
 
-        # A subnormal has the exponent of the smallest normal numbers, without the hidden one.
         big_hidden, small_hidden, special = Signal(), Signal(), Signal()
-        big_exp, distance = Signal(exp), Signal(exp)
+        big_exp = Signal(exp)
         subtract, nan = Signal(), Signal()
         m.d.comb += [
             big_hidden.eq(big[frac:low] != 0),
             small_hidden.eq(small[frac:low] != 0),
             big_exp.eq(big[frac:low] | ~big_hidden),
-            distance.eq(big_exp - (small[frac:low] | ~small_hidden)),
             special.eq(big[frac:low] == top),
             subtract.eq(big[-1] ^ small[-1]),
             nan.eq(special & (opposite | (big[:frac] != 0))),
@@ -148,10 +150,11 @@ class FloatAdd(wiring.Component):
         # Round to nearest even, up or not by a table of the last place, guard, round and sticky; a carry out of the
         # fraction is the right carry into the exponent.
         table = sum((tail >> 3 & 1 & (tail >> 4 | (tail & 7 != 0))) << tail for tail in range(32))
-        rounded, infinite = Signal(low), Signal()
+        rounded, infinite, up = Signal(low), Signal(), Signal()
         m.d.comb += [
-            rounded.eq(Cat(normal[5:-1], code) + (Const(table, 32) >> normal[1:6])[0]),
-            infinite.eq(rounded[frac:] == top),
+            up.eq((Const(table, 32) >> normal[1:6])[0]),
+            rounded.eq(Cat(normal[5:-1], code) + up),
+            infinite.eq((code == top) | (code == top - 1) & normal[5:-1].all() & up),
         ]
         result = Mux(infinite, fmt.inf, rounded) | marks
         m.d.comb += [

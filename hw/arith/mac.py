@@ -32,7 +32,8 @@ class SharedMac(wiring.Component):
     """``lanes`` multiply-adds per cycle for the units that compute little: neurons, their gradients, the update.
 
     The product is rounded, then the sum. Requests are served lowest client first; a result goes to its client
-    ``latency`` cycles later and cannot wait.
+    ``latency`` cycles later and cannot wait. With ``short_paths`` the last client, when it begins, waits a cycle, and
+    when it ends, another may have to.
 
     Members
     -------
@@ -60,7 +61,19 @@ class SharedMac(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, width = self.cfg, self.cfg.width
-        chosen, grant = choose(m, self.i, mac_request(cfg, self.tag_bits))
+        shape, clients = mac_request(cfg, self.tag_bits), self.i
+        if cfg.short_paths:  # the last client has turns of its own: it is ready without a look at the others
+            clients = [stream.Signature(shape).create() for _ in self.i]
+            turn = Signal()
+            m.d.sync += turn.eq(self.i[-1].valid & ~Cat(source.valid for source in self.i[:-1]).any())
+            for n, (source, client) in enumerate(zip(self.i, clients, strict=True)):
+                mine = turn if n == self.clients - 1 else ~turn
+                m.d.comb += [
+                    client.payload.eq(source.payload),
+                    client.valid.eq(source.valid & mine),
+                    source.ready.eq(client.ready if n else mine),
+                ]
+        chosen, grant = choose(m, clients, shape)
         if cfg.short_paths:  # what the clients read from memories ends in a register
             asked, asked_grant = chosen, grant
             chosen, grant = Signal.like(asked, name="request"), Signal.like(asked_grant, name="client")

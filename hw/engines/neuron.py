@@ -8,10 +8,11 @@ from hw.arith.compare import sort_key
 from hw.arith.mac import every_lane, mac_request, select_lanes
 from hw.config import CoreConfig
 from hw.layouts import JOB
+from hw.skeleton.fetch import Fetch
 from hw.skeleton.history import History
-from hw.skeleton.onehot import with_bit
 from hw.skeleton.passes import PassLoop
 from hw.skeleton.payloads import Payloads
+from hw.skeleton.pending import Pending
 from hw.skeleton.queue import neuron_item
 
 KEYS = ("threshold", "low", "high")  # constants that potentials are compared with
@@ -69,17 +70,23 @@ class NeuronUnit(wiring.Component):
         items = cfg.accumulators // cfg.entries_per_word("forward")
         m.submodules.state = state = memory.Memory(shape=cfg.row_bits, depth=items, init=[])
         before, after = state.read_port(domain="comb"), state.write_port()
-        pending = Signal(items)
+        m.submodules.pending = pending = Pending(cfg, items)
 
         # New rows, and with a soft reset the same neurons once more
-        entering = Signal(self.item)
-        m.d.comb += [entering.row.eq(self.i.payload.row), entering.tag.eq(self.i.payload.tag)]
-        free = ~pending.bit_select(self.i.payload.tag.item, 1)
+        rows = self.i
+        if pending.early:
+            m.submodules.fetch = fetch = Fetch(neuron_item(self.payloads))
+            wiring.connect(m, wiring.flipped(self.i), fetch.i)
+            rows = fetch.o
+            m.d.comb += [pending.following.eq(self.i.payload.tag.item), pending.moves.eq(fetch.i.ready)]
         source = stream.Signature(self.item).create()
         m.d.comb += [
-            source.payload.eq(entering),
-            source.valid.eq(self.i.valid & free),
-            self.i.ready.eq(source.ready & free),
+            source.payload.row.eq(rows.payload.row),
+            source.payload.tag.eq(rows.payload.tag),
+            source.valid.eq(rows.valid & pending.free),
+            rows.ready.eq(source.ready & pending.free),
+            pending.item.eq(rows.payload.tag.item),
+            pending.take.eq(source.valid & source.ready),
         ]
         if soft:
             m.submodules.passes = passes = PassLoop(self.item, depth=cfg.mac_stages + 2)
@@ -126,20 +133,25 @@ class NeuronUnit(wiring.Component):
             ]
         fresh = self.result_valid & ~done.again
         final = self.result_valid & (done.again if soft else 1)
+        # The bits go to memory a cycle later, because the comparisons take long
+        compared, kept, late = Signal(), Signal.like(done.tag), Signal(cfg.address_bits)
+        address = job.dst + done.tag.address
+        m.d.sync += [
+            compared.eq(fresh), kept.eq(done.tag), late.eq(address),
+            self.word_en.eq(fresh & (step == cfg.timesteps - 1)),
+        ]  # fmt: skip
         for name, bits, word in (("spike", fired, self.spikes), ("mask", near, self.masks)):
             m.submodules[f"{name}_history"] = history = History(cfg, items)
+            m.d.sync += history.bits.eq(bits)
             m.d.comb += [
-                history.item.eq(done.tag.item),
-                history.step.eq(step),
-                history.first.eq(step == 0),
-                history.bits.eq(bits),
-                history.en.eq(fresh),
+                history.item.eq(kept.item),
+                history.step.eq(kept.step),
+                history.first.eq(kept.step == 0),
+                history.en.eq(compared),
                 word.eq(history.word),
             ]
-        address = job.dst + done.tag.address
         m.d.comb += [
-            self.word_address.eq(address),
-            self.word_en.eq(fresh & (step == cfg.timesteps - 1)),
+            self.word_address.eq(late),
             self.row_address.eq(Cat(step[: cfg.step_bits], address[: cfg.address_bits])),
             self.row_en.eq(fresh),
             self.potentials.eq(self.result),
@@ -156,12 +168,9 @@ class NeuronUnit(wiring.Component):
                 passes.back_valid.eq(fresh),
             ]
 
-        left, following = Signal(items), Signal(items)
-        m.d.comb += [left.eq(pending), following.eq(left)]
-        with m.If(final):
-            m.d.comb += left.eq(with_bit(pending, done.tag.item, 0, items))
-        with m.If(self.i.valid & self.i.ready):
-            m.d.comb += following.eq(with_bit(left, self.i.payload.tag.item, 1, items))
-        m.d.sync += pending.eq(following)
-        m.d.comb += self.busy.eq(self.i.valid | pending.any())
+        m.d.comb += [
+            pending.done_item.eq(done.tag.item),
+            pending.done.eq(final),
+            self.busy.eq(self.i.valid | rows.valid | pending.busy | compared),
+        ]
         return m

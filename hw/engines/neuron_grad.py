@@ -9,9 +9,9 @@ from hw.config import CoreConfig
 from hw.layouts import JOB
 from hw.skeleton.fetch import Fetch
 from hw.skeleton.history import History
-from hw.skeleton.onehot import with_bit
 from hw.skeleton.passes import PassLoop
 from hw.skeleton.payloads import Payloads
+from hw.skeleton.pending import Pending
 from hw.skeleton.queue import neuron_item
 
 
@@ -83,7 +83,7 @@ class NeuronGradUnit(wiring.Component):
         items = cfg.accumulators // cfg.entries_per_word("backward")
         m.submodules.state = state = memory.Memory(shape=cfg.row_bits, depth=items, init=[])
         before, after = state.read_port(domain="comb"), state.write_port()
-        pending = Signal(items)
+        m.submodules.pending = pending = Pending(cfg, items)
 
         # Read the layer's own spikes and surrogate for the row that comes in
         m.submodules.fetch = fetch = Fetch(neuron_item(self.payloads))
@@ -99,15 +99,25 @@ class NeuronGradUnit(wiring.Component):
         ]
         here = fetch.o.payload
         entering = Signal(self.item)
-        free = ~pending.bit_select(here.tag.item, 1)
-        source = stream.Signature(self.item).create()
+        source, read = stream.Signature(self.item).create(), stream.Signature(self.item).create()
+        waiting, held = read, fetch.o.valid
+        if pending.early:  # a block RAM's output takes long
+            m.submodules.kept = kept = Fetch(self.item)
+            m.d.comb += [kept.i.payload.eq(read.payload), kept.i.valid.eq(read.valid), read.ready.eq(kept.i.ready)]
+            m.d.comb += [pending.following.eq(here.tag.item), pending.moves.eq(kept.i.ready)]
+            waiting, held = kept.o, fetch.o.valid | kept.o.valid
         spiked = self._at_step(self.spikes, here.tag.step)
         m.d.comb += [
             entering.tag.tag.eq(here.tag),
             entering.tag.spikes.eq(0 if cfg.reset == "soft" else spiked),
-            source.payload.eq(entering),
-            source.valid.eq(fetch.o.valid & free),
-            fetch.o.ready.eq(source.ready & free),
+            read.payload.eq(entering),
+            read.valid.eq(fetch.o.valid),
+            fetch.o.ready.eq(read.ready),
+            source.payload.eq(waiting.payload),
+            source.valid.eq(waiting.valid & pending.free),
+            waiting.ready.eq(source.ready & pending.free),
+            pending.item.eq(waiting.payload.tag.tag.item),
+            pending.take.eq(source.valid & source.ready),
         ]
         if triangle:
             m.d.comb += [entering.row.eq(self.potentials), entering.tag.error.eq(here.row)]
@@ -187,12 +197,9 @@ class NeuronGradUnit(wiring.Component):
             after.en.eq(final),
             after.data.eq(self.result),
         ]
-        left, following = Signal(items), Signal(items)
-        m.d.comb += [left.eq(pending), following.eq(left)]
-        with m.If(final):
-            m.d.comb += left.eq(with_bit(pending, done.tag.item, 0, items))
-        with m.If(source.valid & source.ready):
-            m.d.comb += following.eq(with_bit(left, here.tag.item, 1, items))
-        m.d.sync += pending.eq(following)
-        m.d.comb += self.busy.eq(self.i.valid | fetch.o.valid | pending.any())
+        m.d.comb += [
+            pending.done_item.eq(done.tag.item),
+            pending.done.eq(final),
+            self.busy.eq(self.i.valid | held | pending.busy),
+        ]
         return m

@@ -7,9 +7,9 @@ from amaranth.lib.wiring import In, Out
 from hw.config import CoreConfig
 from hw.layouts import JOB
 from hw.skeleton.drains import TimeDrain
+from hw.skeleton.loops import Passes
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import neuron_item
-from hw.skeleton.walker import Passes
 
 
 class ReceiveUnit(wiring.Component):
@@ -44,7 +44,7 @@ class ReceiveUnit(wiring.Component):
         many = cfg.words > 1
         y, x = Signal(8), Signal(8)
         pixel, dst = Signal(cfg.address_bits), Signal(cfg.address_bits)  # first words of the position and of the pass
-        passes = Passes(m, cfg, job)
+        passes = Passes(m, cfg, job, self.start)
         words = Const(1, 4)
         if many:
             words = Signal(4)
@@ -52,7 +52,7 @@ class ReceiveUnit(wiring.Component):
         m.d.comb += [
             drain.meta.dst.eq(dst),
             drain.meta.words.eq(words),
-            drain.meta.groups.eq(passes.groups),
+            drain.meta.last_group.eq(passes.last_group),
             drain.groups.eq(job.groups),
             drain.step.eq(self.o.valid & self.o.ready),
             self.o.payload.row.eq(self.i.payload),
@@ -61,14 +61,15 @@ class ReceiveUnit(wiring.Component):
             self.i.ready.eq(self.busy & self.o.ready),
         ]
         following = pixel + words * job.groups if many else dst + passes.groups
+        last_x, last_y = x + words == job.dst_x, y + 1 == job.dst_y
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), passes.restart, *(s.eq(0) for s in (y, x, pixel, dst))]
+            m.d.sync += [self.busy.eq(1), passes.following, *(s.eq(0) for s in (y, x, pixel, dst))]
         with m.Elif(drain.step & drain.last):
-            m.d.sync += [passes.advance, dst.eq(dst + passes.groups)]
+            m.d.sync += [passes.following, dst.eq(dst + passes.groups)]
             with m.If(passes.last):
-                m.d.sync += [passes.restart, x.eq(x + words), dst.eq(following), pixel.eq(following)]
-                with m.If(x + words == job.dst_x):
+                m.d.sync += [x.eq(x + words), dst.eq(following), pixel.eq(following)]
+                with m.If(last_x):
                     m.d.sync += [x.eq(0), y.eq(y + 1)]
-                    with m.If(y + 1 == job.dst_y):
-                        m.d.sync += self.busy.eq(0)
+        with m.If(drain.step & (drain.last & passes.last & last_x & last_y)):
+            m.d.sync += self.busy.eq(0)
         return m

@@ -1,6 +1,6 @@
 """The weight-gradient engine: ``dW += sum_t d[t] (x) s[t]``, spikes select the accumulators that take an error row."""
 
-from amaranth.hdl import Const, Module, Mux
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -35,6 +35,7 @@ class WeightGradEngine(Engine):
 
     def __init__(self, cfg: CoreConfig):
         payloads = Payloads(cfg, "weight_grad")
+        self.reduces = Signal()  # ``reducing``, a cycle later and close by
         values, beat = payloads.drained["values"].shape, payloads.op["beat"].shape
         super().__init__(
             payloads,
@@ -58,7 +59,8 @@ class WeightGradEngine(Engine):
         )
 
     def connect_operations(self, m: Module, source, sink):
-        with m.If(self.reducing):
+        m.d.sync += self.reduces.eq(self.reducing)
+        with m.If(self.reduces):
             m.d.comb += [
                 sink.payload.eq(self.reduce.payload),
                 sink.valid.eq(self.reduce.valid),
@@ -83,17 +85,15 @@ class WeightGradEngine(Engine):
         cols_bits = (cols - 1).bit_length()
         m.submodules.queue = queue = DrainQueue(self.payloads, array.latency)
         m.d.comb += [
-            queue.issued.eq(self.reducing & array.i.valid & array.i.ready),
+            queue.issued.eq(self.reduces & array.i.valid & array.i.ready),
             queue.drained.eq(array.drained),
-            queue.drained_valid.eq(array.drained_valid & self.reducing),
+            queue.drained_valid.eq(array.drained_valid & self.reduces),
             self.held.eq(array.i.valid | queue.busy),
-            array.drain_ready.eq(queue.ready | ~self.reducing),
+            array.drain_ready.eq(queue.ready | ~self.reduces),
             self.write_tile.eq(tag.address),
             self.write_beat.eq(tag.step >> cols_bits),
             # A sum of replicas concerns one row; those beside it may be on their way
-            self.write_en.eq(
-                Mux(self.reducing, 1 << tag.col, (1 << cols) - 1) & array.drained_valid.replicate(cols)
-            ),
+            self.write_en.eq(Mux(self.reduces, 1 << tag.col, (1 << cols) - 1) & array.drained_valid.replicate(cols)),
             self.write_data.eq(array.drained.values),
         ]
         link(m, queue.o, self.reduced)

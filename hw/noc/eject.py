@@ -10,6 +10,7 @@ from hw.noc.config import MeshConfig
 from hw.noc.flits import Mode, flit_layout, link_signature
 from hw.noc.inbox import Inbox
 from hw.noc.packing import Packing, Unpack
+from hw.skeleton.fetch import Fetch
 from hw.spaces import space_bits
 
 ADDRESS_BITS = 17
@@ -21,7 +22,7 @@ class Ejector(wiring.Component):
     Every packet is taken without waiting for anything that other cores do, but for READ, whose answer must leave first:
     the network relies on that. Spikes wait for a free cycle of their memory; rows find a place, because their sender
     has asked for it; other memories are for packets only while no engine uses them. One flit per cycle, for narrow
-    items one item per cycle.
+    items one item per cycle; with ``short_paths``, but for a shared engine's small core, two cycles later.
 
     Members
     -------
@@ -74,7 +75,13 @@ class Ejector(wiring.Component):
         mesh = self.mesh
         m.submodules.inbox = inbox = Inbox(mesh)
         wiring.connect(m, wiring.flipped(self.i), inbox.i)
-        flit, valid, take = inbox.o.payload, inbox.o.valid, inbox.o.ready
+        flits = inbox.o
+        late = self.cfg.short_paths
+        if late:  # what a packet does begins at a register
+            m.submodules.front = front = Fetch(flit_layout(mesh))
+            wiring.connect(m, inbox.o, front.i)
+            flits = front.o
+        flit, valid, take = flits.payload, flits.valid, flits.ready
 
         header = Signal(WORD)
         packet = HEADER.shape()(flit.data[:WORD])
@@ -88,17 +95,26 @@ class Ejector(wiring.Component):
         cleared = [piece.eq(0)] if counted else []
         left = Signal(16)
         buffer = Signal(self.element_bits)
-        chosen = Signal(len(Space))
+        chosen, select = Signal(len(Space)), Signal(len(Space))
+        address, write = Signal(ADDRESS_BITS), Signal()
         placed = Signal(self.element_bits)
         incoming = TOKEN.shape()(flit.data[:WORD])
         m.d.comb += [
             chosen.eq(1 << current.space),
             placed.eq(buffer),
-            self.wdata.eq(placed),
             self.samples.eq(flit.data),
             self.token.eq(incoming.token),
             self.value.eq(incoming.value),
         ]
+        answer = self.answer
+        if late:
+            m.submodules.answers = answers = Fetch(flit_layout(mesh))
+            wiring.connect(m, answers.o, wiring.flipped(self.answer))
+            answer = answers.i
+        # The memories lie all over a core: with short paths, they are reached a cycle later
+        m.d["sync" if late else "comb"] += [
+            self.select.eq(select), self.write.eq(write), self.address.eq(address), self.wdata.eq(placed)
+        ]  # fmt: skip
         for n in range(self.element_bits // mesh.flit):  # a written element is built with its first flit lowest
             with m.If(piece == n):
                 m.d.comb += placed[n * mesh.flit : (n + 1) * mesh.flit].eq(flit.data)
@@ -138,7 +154,7 @@ class Ejector(wiring.Component):
                 with m.If(halted):
                     m.next = "HALTED"
                 with m.Elif(valid):
-                    m.d.sync += [header.eq(flit.data), self.address.eq(packet.address), *cleared]
+                    m.d.sync += [header.eq(flit.data), address.eq(packet.address), *cleared]
                     m.d.sync += word_address.eq(PUT.shape()(flit.data[:WORD]).address)
                     with m.Switch(packet.packet):
                         with m.Case(Packet.WRITE):
@@ -184,8 +200,8 @@ class Ejector(wiring.Component):
                 with m.If(valid):
                     m.d.sync += [buffer.eq(placed), *counted]
                     with m.If(piece + 1 == pieces):
-                        m.d.comb += [self.select.eq(chosen), self.write.eq(1)]
-                        m.d.sync += [*cleared, self.address.eq(self.address + 1)]
+                        m.d.comb += [select.eq(chosen), write.eq(1)]
+                        m.d.sync += [*cleared, address.eq(address + 1)]
                     with m.If(flit.last):
                         m.next = "HEADER"
             with m.State("COUNT"):
@@ -194,30 +210,33 @@ class Ejector(wiring.Component):
                 with m.If(valid):
                     m.next = "READ"
             with m.State("READ"):
-                m.d.comb += self.select.eq(chosen)
-                m.next = "TAKE"
+                m.d.comb += select.eq(chosen)
+                m.next = "REACH" if late else "TAKE"
+            if late:
+                with m.State("REACH"):
+                    m.next = "TAKE"
             with m.State("TAKE"):
                 m.d.sync += [
                     buffer.eq(Array(self.rdata)[current.space]),
                     left.eq(left - 1),
-                    self.address.eq(self.address + 1),
+                    address.eq(address + 1),
                 ]
                 m.next = "ANSWER"
             with m.State("ANSWER"):
                 opening = in_packet == 0
                 end = (piece + 1 == pieces) & (left == 0)
                 m.d.comb += [
-                    self.answer.valid.eq(1),
-                    self.answer.payload.data.eq(buffer[: mesh.flit]),
-                    self.answer.payload.last.eq((in_packet == mesh.packet - 1) | end),
+                    answer.valid.eq(1),
+                    answer.payload.data.eq(buffer[: mesh.flit]),
+                    answer.payload.last.eq((in_packet == mesh.packet - 1) | end),
                 ]
                 with m.If(opening):
-                    m.d.comb += [self.answer.payload.data.eq(notice), self.answer.payload.last.eq(0)]
-                with m.If(self.answer.ready):
+                    m.d.comb += [answer.payload.data.eq(notice), answer.payload.last.eq(0)]
+                with m.If(answer.ready):
                     m.d.sync += in_packet.eq(in_packet + 1)
                     with m.If(~opening):
                         m.d.sync += [buffer.eq(buffer >> mesh.flit), *counted]
-                        with m.If(self.answer.payload.last):
+                        with m.If(answer.payload.last):
                             m.d.sync += in_packet.eq(0)
                         with m.If(piece + 1 == pieces):
                             m.d.sync += cleared
@@ -226,14 +245,14 @@ class Ejector(wiring.Component):
                                 m.next = "HEADER"
             with m.State("HALTED"):
                 m.d.comb += [
-                    self.answer.valid.eq(1),
-                    self.answer.payload.data.eq(notice),
-                    self.answer.payload.last.eq(told),
+                    answer.valid.eq(1),
+                    answer.payload.data.eq(notice),
+                    answer.payload.last.eq(told),
                     notice.kind.eq(1),
                 ]
                 with m.If(told):
-                    m.d.comb += self.answer.payload.data.eq(self.status)
-                with m.If(self.answer.ready):
+                    m.d.comb += answer.payload.data.eq(self.status)
+                with m.If(answer.ready):
                     m.d.sync += told.eq(~told)
                     with m.If(told):
                         m.d.sync += halted.eq(0)

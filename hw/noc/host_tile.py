@@ -9,6 +9,7 @@ from hw.noc.config import MeshConfig
 from hw.noc.flits import Mode, flit_layout, link_signature
 from hw.noc.inbox import Inbox
 from hw.noc.inject import Injector
+from hw.streams import Buffer
 
 ROOM_BITS = 4
 
@@ -49,22 +50,25 @@ class HostTile(wiring.Component):
 
         # From the cores
         m.submodules.inbox = inbox = Inbox(mesh)
+        m.submodules.front = front = Buffer(flit_layout(mesh))  # much hangs on the first flit
         wiring.connect(m, wiring.flipped(self.down), inbox.i)
-        valid, take = inbox.o.valid, inbox.o.ready
-        flit = inbox.o.payload
+        wiring.connect(m, inbox.o, front.i)
+        flit = front.o.payload
         token = TOKEN.shape()(flit.data[:WORD])
         inside = Signal()  # a packet for the host is under way
-        leaving = valid & take
-        is_token = valid & ~inside & (token.packet == Packet.TOKEN)
+        leaving = front.o.valid & front.o.ready
+        is_token = front.o.valid & ~inside & (token.packet == Packet.TOKEN)
         frees = is_token & (token.token != Token.GO)
+        freeing, freed = Signal(), Signal(len(place))  # the same in the next cycle, when the room is counted
+        m.d.sync += [freeing.eq(frees), freed.eq(token.as_value()[2:8])]
         votes, voters = Signal(7), Signal(7)
         faults = Signal(16)
         complete = Signal()
         m.d.comb += [
             complete.eq((votes == voters) & voters.any()),
             self.o.payload.eq(flit),
-            self.o.valid.eq(valid & ~is_token),
-            take.eq(Mux(is_token, frees | ~complete, self.o.ready)),
+            self.o.valid.eq(front.o.valid & ~is_token),
+            front.o.ready.eq(Mux(is_token, frees | ~complete, self.o.ready)),
         ]
         with m.If(leaving & ~is_token):
             m.d.sync += inside.eq(~flit.last)
@@ -91,9 +95,12 @@ class HostTile(wiring.Component):
         limit, waited = Signal(16, init=0xFFFF), Signal(26)
         stuck = Signal()
         sample = (header.packet == Packet.SPIKES) | (header.packet == Packet.TOKEN)
-        m.d.comb += packets.payload.eq(self.i.payload)
-        with m.If(frees):
-            m.d.comb += [place.eq(token.as_value()[2:8]), write.data.eq(read.data + 1), write.en.eq(1)]
+        m.d.comb += [
+            packets.payload.eq(self.i.payload),
+            place.eq(Mux(freeing, freed, command.as_value()[2:8])),
+        ]
+        with m.If(freeing):
+            m.d.comb += [write.data.eq(read.data + 1), write.en.eq(1)]
         with m.FSM():
             with m.State("HEADER"):
                 with m.If(self.i.valid):
@@ -101,16 +108,10 @@ class HostTile(wiring.Component):
                         m.d.sync += waited.eq(waited + 1)
                         with m.Switch(header.packet):
                             with m.Case(Command.FREE):
-                                with m.If(~frees):
-                                    m.d.comb += [
-                                        place.eq(command.as_value()[2:8]),
-                                        write.data.eq(command.value),
-                                        write.en.eq(1),
-                                        self.i.ready.eq(1),
-                                    ]
+                                with m.If(~freeing):
+                                    m.d.comb += [write.data.eq(command.value), write.en.eq(1), self.i.ready.eq(1)]
                             with m.Case(Command.WAIT):
-                                with m.If(~frees):
-                                    m.d.comb += place.eq(command.as_value()[2:8])
+                                with m.If(~freeing):
                                     with m.If(read.data.any() & ~stuck):
                                         m.d.comb += [write.data.eq(read.data - 1), write.en.eq(1)]
                                     m.d.comb += self.i.ready.eq(read.data.any() | stuck)

@@ -9,6 +9,7 @@ from hw.layouts import HEADER, JOB, ROWS, Packet, Space
 from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout
 from hw.noc.packing import Packing
+from hw.streams import Buffer
 
 PATIENCE = 7  # cycles without a row after which a packet is sent as it is
 CREDITS = 2  # packets that a queue of rows holds
@@ -59,8 +60,9 @@ class RowSender(wiring.Component):
         left = Signal(range(mesh.packet + 1))
         room = Signal()
         idle = Signal(range(PATIENCE + 1))  # cycles since the last row
-        flush = Signal()
-        m.d.comb += flush.eq(self.ending | (idle == PATIENCE))
+        ended, flush = Signal(), Signal()
+        m.d.sync += ended.eq(self.ending)  # which comes through much logic
+        m.d.comb += flush.eq(ended | (idle == PATIENCE))
         with m.If(self.i.valid):
             m.d.sync += idle.eq(0)
         with m.Elif(idle != PATIENCE):
@@ -157,7 +159,7 @@ class RowQueue(wiring.Component):
     """
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
-        self.mesh, self.packing = mesh, Packing(mesh, cfg.row_bits)
+        self.cfg, self.mesh, self.packing = cfg, mesh, Packing(mesh, cfg.row_bits)
         super().__init__({
             "i": In(stream.Signature(self.packing.item_layout())),
             "o": Out(stream.Signature(cfg.row_bits)),
@@ -171,13 +173,18 @@ class RowQueue(wiring.Component):
         bits = self.packing.bits
         m.submodules.rows = rows = fifo.SyncFIFO(width=bits + 1, depth=CREDITS * self.packing.per_packet)
         owed = Signal(range(CREDITS + 1))
+        front = self.o
+        if self.cfg.short_paths:  # a unit sees registers
+            m.submodules.front = buffer = Buffer(bits)
+            wiring.connect(m, buffer.o, wiring.flipped(self.o))
+            front = buffer.i
         m.d.comb += [
             rows.w_data.eq(self.i.payload),
             rows.w_en.eq(self.i.valid),
             self.i.ready.eq(1),
-            self.o.payload.eq(rows.r_data[:bits]),
-            self.o.valid.eq(rows.r_rdy),
-            rows.r_en.eq(self.o.ready),
+            front.payload.eq(rows.r_data[:bits]),
+            front.valid.eq(rows.r_rdy),
+            rows.r_en.eq(front.ready),
             self.busy.eq(owed.any()),
             self.credits.valid.eq(owed.any()),
             self.credits.payload.last.eq(1),

@@ -22,13 +22,16 @@ class ProcessingArray(wiring.Component):
     -------
     i : stream of operations
     operand : In, what multiplies the row, per column (with ``multiply``)
-    take : In(1), a row of ``partials`` is added to every value that is drained (with ``multiply``)
+    take : In(1), a row of ``partials`` is added to every value that is drained (with ``multiply``); ``short_paths``
+        allow that in every other cycle
     partials : stream of rows, one per drain
     initial : In, where an accumulator starts (weight_grad: the gradient so far; otherwise zero)
     drain_ready : In(1), a drained value has a place to go
     drained, drained_valid : Out, values that leave
+    following, moves : In, with ``short_paths``, what ``i`` has from the next cycle on, if it ``moves``: so whether an
+        operation waits for its accumulator is known before
     idle : Out(1), no operation is under way
-    stalled : Out(1), an operation waits for its accumulator
+    stalled : Out(1), an operation waits for its accumulator or for the drain
     nonfinite : Out(1), a sum or product is infinite or not a number
     """
 
@@ -43,6 +46,8 @@ class ProcessingArray(wiring.Component):
             "drain_ready": In(1),
             "drained": Out(payloads.drained),
             "drained_valid": Out(1),
+            "following": In(payloads.op),
+            "moves": In(1),
             "idle": Out(1),
             "stalled": Out(1),
             "nonfinite": Out(1),
@@ -62,7 +67,7 @@ class ProcessingArray(wiring.Component):
 
         # An accumulator that is still in the adder cannot be read
         fire = Signal()
-        hazard = Signal()
+        hazard, complete = Signal(), Signal()  # complete: a drain has what is added to it
         recent = [
             (Signal(name=f"recent_valid{n}"), Signal(cfg.entry_bits, name=f"recent{n}")) for n in range(cfg.add_stages)
         ]
@@ -71,11 +76,20 @@ class ProcessingArray(wiring.Component):
         for (valid, entry), (next_valid, next_entry) in pairwise(recent):
             m.d.sync += [next_valid.eq(valid), next_entry.eq(entry)]
         m.d.comb += [
-            hazard.eq(~op.first & Cat(valid & (entry == op.entry) for valid, entry in recent).any()),
-            self.i.ready.eq(~hazard & (~op.drain | self.drain_ready & (self.partials.valid | ~self.take))),
+            self.i.ready.eq(~hazard & (~op.drain | self.drain_ready & complete)),
             self.stalled.eq(self.i.valid & ~self.i.ready),
             fire.eq(self.i.valid & self.i.ready),
         ]
+
+        def must_wait(op, under_way):
+            return ~op.first & Cat(valid & (entry == op.entry) for valid, entry in under_way).any()
+
+        if cfg.short_paths:
+            m.d.sync += complete.eq(self.partials.valid & ~self.partials.ready | ~self.take)
+            moved = must_wait(self.following, [(fire & writes, op.entry), *recent[:-1]])
+            m.d.sync += hazard.eq(Mux(self.moves, moved, must_wait(op, recent[:-1])))
+        else:
+            m.d.comb += [hazard.eq(must_wait(op, recent)), complete.eq(self.partials.valid | ~self.take)]
 
         # Control travels beside the arithmetic
         def delay(value, cycles):

@@ -59,7 +59,7 @@ class TimeDrain(wiring.Component):
         else:  # a group has one word
             item, address, entry, last_word = group, group, group * chunks, Const(1)
 
-        last_group = group + 1 == self.meta.groups
+        last_group = group == self.meta.last_group
         m.d.comb += [
             self.tag.address.eq(self.meta.dst + address),
             self.tag.entry.eq(entry + Mux(self.descending, chunks - 1 - chunk, chunk)),

@@ -104,11 +104,12 @@ class Engine(wiring.Component):
         else:
             link(m, rows.o, beats.i)
         held = []
-        if self.has_operand:
+        if self.has_operand or cfg.short_paths:
             m.submodules.operand = fetch = Fetch(payloads.op)
             self.connect_operations(m, beats.o, fetch.i)
             link(m, fetch.o, array.i)
             self.connect_operand(m, fetch)
+            m.d.comb += [array.following.eq(fetch.i.payload), array.moves.eq(fetch.i.ready)]
             held.append(fetch.o.valid)
         else:
             link(m, beats.o, array.i)

@@ -1,15 +1,17 @@
 """From word requests to matrices: read spike words and put those that share a row of weights side by side."""
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.skeleton.fetch import Fetch
 from hw.skeleton.payloads import Payloads
+from hw.streams import Buffer
 
 
 class Gather(wiring.Component):
-    """Read the requested spike words and collect them into a matrix; one word per cycle, 2 cycles latency.
+    """Read the requested spike words and collect them into a matrix; one word per cycle, 2 cycles latency, 4 with
+    ``short_paths``, where the address is made in two cycles of its own.
 
     Members
     -------
@@ -35,21 +37,46 @@ class Gather(wiring.Component):
             "busy": Out(1),
         })  # fmt: skip
 
+    @staticmethod
+    def _place(m: Module, asked, placed):
+        """Connect ``asked`` to ``placed``, with the start of the requested words added to the address."""
+        m.d.comb += [
+            placed.valid.eq(asked.valid),
+            placed.payload.eq(asked.payload),
+            placed.payload.address.eq(asked.payload.address + asked.payload.request.start),
+            asked.ready.eq(placed.ready),
+        ]
+
     def elaborate(self, platform):
         m = Module()
         cfg, payloads = self.payloads.cfg, self.payloads
-        asked = self.i.payload
+        # A request and the first word of its pixel, then with the word's address
         place = data.StructLayout({"request": payloads.request, "address": cfg.address_bits})
+        asked, placed = stream.Signature(place).create(), stream.Signature(place).create()
         m.submodules.fetch = fetch = Fetch(place)
         m.d.comb += [
-            fetch.i.valid.eq(self.i.valid),
-            self.i.ready.eq(fetch.i.ready),
-            fetch.i.payload.request.eq(asked),
-            fetch.i.payload.address.eq(self.address),
-            self.address.eq(asked.pixel * self.blocks + asked.start),
+            asked.payload.request.eq(self.i.payload),
+            asked.payload.address.eq(self.i.payload.pixel * self.blocks),
+            asked.valid.eq(self.i.valid),
+            self.i.ready.eq(asked.ready),
+        ]
+        held = [fetch.o.valid]
+        if cfg.short_paths:
+            m.submodules.buffer, m.submodules.placed = buffer, register = Buffer(place), Fetch(place)
+            wiring.connect(m, asked, buffer.i)
+            self._place(m, buffer.o, register.i)
+            placed = register.o
+            held += [buffer.o.valid, register.o.valid]
+        else:
+            self._place(m, asked, placed)
+        m.d.comb += [
+            fetch.i.payload.eq(placed.payload),
+            fetch.i.valid.eq(placed.valid),
+            placed.ready.eq(fetch.i.ready),
+            self.address.eq(placed.payload.address),
             self.en.eq(fetch.en),
-            self.fetched.eq(fetch.en & self.i.payload.fetch),
-            self.busy.eq(fetch.o.valid),
+            self.fetched.eq(fetch.en & placed.payload.request.fetch),
+            self.busy.eq(Cat(held).any()),
         ]
 
         request = fetch.o.payload.request
@@ -65,11 +92,12 @@ class Gather(wiring.Component):
                 if payloads.engine == "backward":
                     m.d.comb += full.addresses[n].eq(fetch.o.payload.address)
 
-        m.d.comb += fetch.o.ready.eq(~request.last | ~self.o.valid | self.o.ready)
+        last = request.last if cfg.words > 1 else Const(1)
+        m.d.comb += fetch.o.ready.eq(~last | ~self.o.valid | self.o.ready)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(fetch.o.valid & fetch.o.ready):
-            with m.If(request.last):
+            with m.If(last):
                 m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(full), position.eq(0), built.eq(0)]
             with m.Else():
                 m.d.sync += [built.eq(full), position.eq(position + 1)]

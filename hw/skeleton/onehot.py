@@ -2,9 +2,13 @@
 
 from amaranth.hdl import Cat, Mux
 
+FEW = 6  # bits for which looking at all lower ones is quicker than a carry chain
+
 
 def lowest_bit(value):
     """The lowest bit that is set, alone; 0 for 0."""
+    if len(value) <= FEW:
+        return Cat(value[n] & ~value[:n].any() if n else value[0] for n in range(len(value)))
     return (value & -value)[: len(value)]
 
 

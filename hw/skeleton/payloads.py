@@ -29,7 +29,7 @@ class Payloads:
         self.meta = data.StructLayout({
             "tile": address,  # row memory: tile (or error word) of the first group
             "dst": address,  # drain: word (or tile) of the first position and group
-            "groups": 8,  # groups of this pass
+            "last_group": 8,  # number of the last group of this pass
             "words": 4,  # gathered words that are in use
             "final": 1,  # last matrix of its accumulator tile at the last position
             "end": 1,  # last matrix of its accumulator tile

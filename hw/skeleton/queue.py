@@ -30,7 +30,7 @@ class DrainQueue(wiring.Component):
         self.payloads, self.depth = payloads, latency + 4
         super().__init__({
             "issued": In(1),
-            "ready": Out(1),
+            "ready": Out(1, init=1),
             "drained": In(payloads.drained),
             "drained_valid": In(1),
             "o": Out(stream.Signature(neuron_item(payloads))),
@@ -42,12 +42,12 @@ class DrainQueue(wiring.Component):
         m = Module()
         item = neuron_item(self.payloads)
         m.submodules.rows = rows = fifo.SyncFIFO(width=item.size, depth=self.depth)
-        reserved = Signal(range(self.depth + 1))
+        reserved, after = Signal(range(self.depth + 1)), Signal(range(self.depth + 1))
         pop = self.o.valid & self.o.ready
         entering = Signal(item)
         columns = Array(self.drained.values[col] for col in range(self.payloads.cols))
         m.d.comb += [
-            self.ready.eq(reserved != self.depth),
+            after.eq(reserved + self.issued - pop),
             entering.row.eq(columns[self.drained.tag.col]),
             *(entering.tag[name].eq(self.drained.tag[name]) for name, _ in self.payloads.place),
             rows.w_data.eq(entering),
@@ -58,7 +58,7 @@ class DrainQueue(wiring.Component):
             self.busy.eq(reserved.any()),
             self.two.eq(rows.level > 1),
         ]
-        m.d.sync += reserved.eq(reserved + self.issued - pop)
+        m.d.sync += [reserved.eq(after), self.ready.eq(after != self.depth)]
         return m
 
 

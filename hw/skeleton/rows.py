@@ -48,7 +48,7 @@ class RowLoop(wiring.Component):
         following = Signal(cfg.address_bits)  # tile of the next group
         last = Signal()
         m.d.comb += [
-            last.eq(vector.null | (group + 1 == vector.meta.groups)),
+            last.eq(vector.null | (group == vector.meta.last_group)),
             self.tile.eq(Mux(first, vector.meta.tile, following)),
             self.number.eq(vector.number),
             self.en.eq(fetch.en & ~vector.null),
@@ -60,13 +60,10 @@ class RowLoop(wiring.Component):
             fetch.i.payload.last.eq(last & vector.meta.end),
         ]
         with m.If(fetch.i.valid & fetch.i.ready):
-            with m.If(last):
-                m.d.sync += [group.eq(0), entry.eq(0), first.eq(1)]
-            with m.Else():
-                m.d.sync += [
-                    group.eq(group + 1),
-                    entry.eq(entry + self.group_entries),
-                    following.eq(self.tile + self.group_step),
-                    first.eq(0),
-                ]
+            m.d.sync += [
+                group.eq(Mux(last, 0, group + 1)),
+                entry.eq(Mux(last, 0, entry + self.group_entries)),
+                following.eq(self.tile + self.group_step),
+                first.eq(last),
+            ]
         return m

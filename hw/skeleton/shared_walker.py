@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
-from hw.skeleton.walker import COORDINATE, Passes
+from hw.skeleton.loops import Passes
+from hw.skeleton.walker import COORDINATE
 
 
 def shared_job(cfg: CoreConfig) -> data.StructLayout:
@@ -81,7 +82,7 @@ class SharedWalker(wiring.Component):
         block, bias = Signal(bits), Signal()
         tile, pass_tile = Signal(bits), Signal(bits)  # of this request, and of the pass's first one
         dst = Signal(bits)
-        passes = Passes(m, self.cfg, job)
+        passes = Passes(m, self.cfg, job, self.start)
 
         # Which loops end with this request
         last_block = block + 1 == job.blocks
@@ -134,15 +135,15 @@ class SharedWalker(wiring.Component):
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.restart]
+            m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.following]
             m.d.sync += [*(s.eq(0) for s in (ky, kx, block, bias)), dst.eq(job.dst)]
             m.d.sync += [at_y.eq(job.origin), at_x.eq(job.origin)]
         with m.Elif(advance & self.busy):
             m.d.sync += tile.eq(moved)
             with m.If(inner_end):
-                m.d.sync += [dst.eq(dst + passes.groups), pass_tile.eq(moved), passes.advance]
+                m.d.sync += [dst.eq(dst + passes.groups), pass_tile.eq(moved), passes.following]
                 with m.If(passes.last):
-                    m.d.sync += [tile.eq(job.tile), pass_tile.eq(job.tile), passes.restart]
+                    m.d.sync += [tile.eq(job.tile), pass_tile.eq(job.tile)]
                     with m.If(outer_end):
                         m.d.sync += self.busy.eq(0)
             with m.If(channels_go):

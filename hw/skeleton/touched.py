@@ -62,10 +62,9 @@ class TouchedMemory(wiring.Component):
         m.submodules.flags = flags = memory.Memory(shape=1, depth=self.entries, init=[])
         read, write = flags.read_port(domain="comb"), flags.write_port()
         count, after = Signal(range(self.entries + 1)), Signal(range(self.entries + 1))
-        clearing = Signal(range(self.entries + 1))
-        m.d.comb += self.ready.eq(clearing == self.entries)
+        clearing = Signal(range(max(self.entries, 2)))
         with m.If(~self.ready):
-            m.d.sync += clearing.eq(clearing + 1)
+            m.d.sync += [clearing.eq(clearing + 1), self.ready.eq(clearing == self.entries - 1)]
             m.d.comb += [write.addr.eq(clearing), write.en.eq(1)]
         with m.Else():
             m.d.comb += [write.addr.eq(self.entry), write.en.eq(self.en), write.data.eq(self.value)]
@@ -73,7 +72,7 @@ class TouchedMemory(wiring.Component):
             read.addr.eq(self.entry),
             self.held.eq(read.data),
             after.eq(count),
-            self.some.eq(after.any()),
+            self.some.eq(Mux(self.en & (self.value | self.held), self.value | ~self.one, count.any())),
             self.one.eq(count == 1),
         ]
         with m.If(self.en & (self.value != self.held)):

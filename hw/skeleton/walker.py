@@ -5,6 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.layouts import JOB
+from hw.skeleton.loops import Loop, Passes
 from hw.skeleton.payloads import Payloads
 
 COORDINATE = signed(10)  # of a pixel, with the padding around the image
@@ -23,27 +24,6 @@ def walker_ports(payloads: Payloads) -> dict:
         "busy": Out(1),
         "o": Out(stream.Signature(payloads.request)),
     }
-
-
-class Passes:
-    """The loop over the groups of a job: ``pass_groups`` at a time, fewer in the last pass.
-
-    groups: of this pass; last: it is the last one.
-    """
-
-    def __init__(self, m: Module, cfg, job):
-        self.m, self.job = m, job
-        bits = cfg.address_bits
-        self.left = Signal(bits, name="groups_left")
-        rest = Signal(signed(bits + 1), name="groups_rest")
-        self.last, self.groups = Signal(name="last_pass"), Signal(8, name="groups")
-        m.d.comb += [
-            rest.eq(self.left - job.pass_groups),
-            self.last.eq(rest <= 0),
-            self.groups.eq(Mux(self.last, self.left, job.pass_groups)),
-        ]
-        self.restart = self.left.eq(job.groups)
-        self.advance = self.left.eq(rest)
 
 
 def request_pixel(m: Module, request, job, y, x, block):
@@ -75,14 +55,15 @@ class TapWalker(wiring.Component):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
         address_bits, many = cfg.address_bits, cfg.words > 1
-        y, x = Signal(8), Signal(8)
-        ky, kx = Signal(4), Signal(4)
-        block = Signal(address_bits)
+        rows, columns = Loop(m, "y", 8, job.dst_y), Loop(m, "x", 8, job.dst_x)
+        taps_y, taps_x = Loop(m, "ky", 4, job.kernel), Loop(m, "kx", 4, job.kernel)
+        blocks = Loop(m, "block", address_bits, job.blocks)
+        x, ky, kx, block = columns.value, taps_y.value, taps_x.value, blocks.value
         bias = Signal()
         word = Signal(4) if many else Const(0, 4)
         tile, pass_tile = Signal(address_bits), Signal(address_bits)
         dst, first = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
-        passes = Passes(m, cfg, job)
+        passes = Passes(m, cfg, job, self.start)
 
         # Where this request reads; (at_y, at_x) is what tap (0, 0) reads, before a transposed stride is divided by
         at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)
@@ -108,13 +89,9 @@ class TapWalker(wiring.Component):
             words = Signal(4)
             m.d.comb += words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words))
         last_word = word + 1 == words
-        last_block = block + 1 == job.blocks
-        last_kx = kx + 1 == job.kernel
-        last_ky = ky + 1 == job.kernel
-        last_tap = last_block & last_kx & last_ky
+        last_tap = blocks.last & taps_x.last & taps_y.last
         last_of_tile = Mux(job.bias, bias, last_tap)
-        last_x = x + words == job.dst_x
-        last_y = y + 1 == job.dst_y
+        last_x = x + words == job.dst_x if many else columns.last
 
         request = Signal(self.payloads.request)
         advance = Signal()
@@ -126,44 +103,45 @@ class TapWalker(wiring.Component):
             request.last.eq(last_word),
             request.meta.tile.eq(tile),
             request.meta.dst.eq(dst),
-            request.meta.groups.eq(passes.groups),
+            request.meta.last_group.eq(passes.last_group),
             request.meta.words.eq(words),
             request.meta.end.eq(last_of_tile),
         ]
         along = words if self.transposed else Mux(job.stride2, words << 1, words)
-        next_row = [at_x.eq(origin), x.eq(0)]
+        next_row = [at_x.eq(origin), columns.restart]
+        next_tile = [loop.restart for loop in (taps_y, taps_x, blocks)]
         next_dst = first + words * job.groups if many else dst + passes.groups
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.restart, *next_row]
-            m.d.sync += [s.eq(0) for s in (y, ky, kx, block, bias, dst, first, *([word] if many else []))]
-            m.d.sync += at_y.eq(origin)
+            m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.following, *next_row]
+            m.d.sync += [s.eq(0) for s in (bias, dst, first, *([word] if many else []))]
+            m.d.sync += [at_y.eq(origin), rows.restart, next_tile]
         with m.Elif(advance & self.busy):
             if many:
                 m.d.sync += word.eq(word + 1)
             with m.If(last_word):
                 if many:
                     m.d.sync += word.eq(0)
-                m.d.sync += [block.eq(block + 1), tile.eq(tile + Mux(last_block, job.tap_step, job.block_step))]
-                with m.If(last_block):
-                    m.d.sync += [block.eq(0), kx.eq(kx + 1)]
-                    with m.If(last_kx):
-                        m.d.sync += [kx.eq(0), ky.eq(ky + 1)]
-                        with m.If(last_ky):
+                m.d.sync += [blocks.step, tile.eq(tile + Mux(blocks.last, job.tap_step, job.block_step))]
+                with m.If(blocks.last):
+                    m.d.sync += [blocks.restart, taps_x.step]
+                    with m.If(taps_x.last):
+                        m.d.sync += [taps_x.restart, taps_y.step]
+                        with m.If(taps_y.last):
                             m.d.sync += bias.eq(1)
                 with m.If(last_of_tile):
-                    m.d.sync += [s.eq(0) for s in (ky, kx, block, bias)]
+                    m.d.sync += [passes.following, next_tile, bias.eq(0)]
                     with m.If(~passes.last):
                         after = (pass_tile + job.pass_step)[:address_bits]
-                        m.d.sync += [passes.advance, dst.eq(dst + passes.groups), tile.eq(after), pass_tile.eq(after)]
+                        m.d.sync += [dst.eq(dst + passes.groups), tile.eq(after), pass_tile.eq(after)]
                     with m.Else():
-                        m.d.sync += [passes.restart, dst.eq(next_dst), first.eq(next_dst)]
+                        m.d.sync += [dst.eq(next_dst), first.eq(next_dst)]
                         m.d.sync += [tile.eq(job.tile), pass_tile.eq(job.tile)]
-                        m.d.sync += [x.eq(x + words), at_x.eq(at_x + along)]
+                        m.d.sync += [x.eq(x + words) if many else columns.step, at_x.eq(at_x + along)]
                         with m.If(last_x):
-                            m.d.sync += [*next_row, y.eq(y + 1), at_y.eq(at_y + step)]
-                            with m.If(last_y):
+                            m.d.sync += [*next_row, rows.step, at_y.eq(at_y + step)]
+                            with m.If(rows.last):
                                 m.d.sync += self.busy.eq(0)
         return m
 
@@ -183,32 +161,31 @@ class BlockWalker(wiring.Component):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
         address_bits, many = cfg.address_bits, cfg.words > 1
-        y, x = Signal(8), Signal(8)
+        rows, columns = Loop(m, "y", 8, job.dst_y), Loop(m, "x", 8, job.dst_x)
         errors, pass_errors = Signal(address_bits), Signal(address_bits)  # of this position, and of the first one
         dst, tile = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
         word = Signal(4) if many else Const(0, 4)
-        passes = Passes(m, cfg, job)
+        passes = Passes(m, cfg, job, self.start)
         # Input block of this word, and that of the first word
-        here = [Signal(4, name="ky"), Signal(4, name="kx"), Signal(address_bits, name="block"), Signal(name="bias")]
-        ky, kx, block, bias = here
+        taps_y, taps_x = Loop(m, "ky", 4, job.kernel), Loop(m, "kx", 4, job.kernel)
+        blocks, bias = Loop(m, "block", address_bits, job.blocks), Signal()
+        loops = blocks, taps_x, taps_y
+        here = [*(s for loop in loops for s in loop.state), bias]
         first = [Signal.like(s, name=f"first_{s.name}") for s in here] if many else here
 
         # at_y, at_x: what tap (0, 0) reads
         at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)
         py, px = Signal(COORDINATE), Signal(COORDINATE)
-        m.d.comb += [py.eq(at_y + ky), px.eq(at_x + kx)]
+        m.d.comb += [py.eq(at_y + taps_y.value), px.eq(at_x + taps_x.value)]
 
-        last_block = block + 1 == job.blocks
-        last_kx = kx + 1 == job.kernel
-        last_tap = last_block & last_kx & (ky + 1 == job.kernel)
+        last_tap = blocks.last & taps_x.last & taps_y.last
         last_here = Mux(job.bias, bias, last_tap)  # the last block of all
         last_word = last_here | (word + 1 == job.words) if many else Const(1)
-        last_x = x + 1 == job.dst_x
-        last_y = y + 1 == job.dst_y
+        last_position = columns.last & rows.last
 
         request = Signal(self.payloads.request)
         advance = Signal()
-        inside = request_pixel(m, request, job, py, px, block)
+        inside = request_pixel(m, request, job, py, px, blocks.value)
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
             request.fetch.eq(inside & ~bias),
@@ -216,45 +193,46 @@ class BlockWalker(wiring.Component):
             request.last.eq(last_word),
             request.meta.tile.eq(errors),
             request.meta.dst.eq(dst),
-            request.meta.groups.eq(passes.groups),
+            request.meta.last_group.eq(passes.last_group),
             request.meta.words.eq(word + 1),
-            request.meta.final.eq(last_x & last_y),
-            request.meta.end.eq(last_x & last_y),
+            request.meta.final.eq(last_position),
+            request.meta.end.eq(last_position),
         ]
-        following = [Signal.like(s, name=f"next_{s.name}") for s in here]
-        m.d.comb += [n.eq(s) for n, s in zip(following, here, strict=True)]
-        m.d.comb += following[2].eq(block + 1)
-        with m.If(last_block):
-            m.d.comb += [following[2].eq(0), following[1].eq(kx + 1)]
-            with m.If(last_kx):
-                m.d.comb += [following[1].eq(0), following[0].eq(ky + 1)]
-        m.d.comb += following[3].eq(last_tap)
+        following, inner = [], Const(1)  # the next block; whether all loops within one end
+        for loop in loops:
+            stepped = (Mux(loop.last, *ends) for ends in zip(loop.begun, loop.after, strict=True))
+            following += [Mux(inner, to, now) for now, to in zip(loop.state, stepped, strict=True)]
+            inner = inner & loop.last
+        following.append(last_tap)
 
         step = 1 + job.stride2
-        next_row = [x.eq(0), at_x.eq(-job.padding)]
-        next_image = [y.eq(0), at_y.eq(-job.padding)]
+        next_row = [columns.restart, at_x.eq(-job.padding)]
+        next_image = [rows.restart, at_y.eq(-job.padding)]
         next_tile = tile + (word + 1) * job.groups if many else dst + passes.groups
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), passes.restart, *next_row, *next_image]
+            m.d.sync += [self.busy.eq(1), passes.following, *next_row, *next_image]
             m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux), dst.eq(job.tile), tile.eq(job.tile)]
-            m.d.sync += [s.eq(0) for s in (*here, *(first if many else ()), *([word] if many else []))]
+            begun = [*(value for loop in loops for value in loop.begun), 0]
+            m.d.sync += [s.eq(v) for s, v in zip(here, begun, strict=True)]
+            if many:
+                m.d.sync += [word.eq(0), *(s.eq(v) for s, v in zip(first, begun, strict=True))]
         with m.Elif(advance & self.busy):
             if many:
                 m.d.sync += [word.eq(word + 1), *(s.eq(n) for s, n in zip(here, following, strict=True))]
             with m.If(last_word):
                 if many:
                     m.d.sync += [word.eq(0), *(s.eq(f) for s, f in zip(here, first, strict=True))]
-                m.d.sync += [x.eq(x + 1), at_x.eq(at_x + step), errors.eq(errors + job.groups)]
-                with m.If(last_x):
-                    m.d.sync += [*next_row, y.eq(y + 1), at_y.eq(at_y + step)]
-                    with m.If(last_y):
+                m.d.sync += [columns.step, at_x.eq(at_x + step), errors.eq(errors + job.groups)]
+                with m.If(columns.last):
+                    m.d.sync += [*next_row, rows.step, at_y.eq(at_y + step)]
+                    with m.If(rows.last):
                         after = (pass_errors + passes.groups)[:address_bits]
-                        m.d.sync += [*next_image, passes.advance, dst.eq(dst + passes.groups)]
+                        m.d.sync += [*next_image, passes.following, dst.eq(dst + passes.groups)]
                         m.d.sync += [errors.eq(after), pass_errors.eq(after)]
                         with m.If(passes.last):
-                            m.d.sync += [passes.restart, errors.eq(job.aux), pass_errors.eq(job.aux)]
+                            m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux)]
                             m.d.sync += [dst.eq(next_tile), tile.eq(next_tile)]
                             m.d.sync += [s.eq(n) for s, n in zip(here, following, strict=True)]
                             if many:
