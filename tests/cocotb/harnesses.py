@@ -2,11 +2,12 @@
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
+from hw.arith.compare import sort_key
 from hw.config import CoreConfig
 from hw.engines.backward import BackwardEngine
 from hw.engines.forward import ForwardEngine
 from hw.engines.loss import LossUnit
-from hw.engines.neuron import NeuronUnit
+from hw.engines.neuron import KEYS, NeuronUnit
 from hw.engines.neuron_grad import NeuronGradUnit
 from hw.engines.receive import ReceiveUnit
 from hw.engines.reduce import ReduceUnit
@@ -137,6 +138,7 @@ class NeuronHarness(Harness):
                 memories[Space.POTENTIALS].write_en.eq(unit.row_en),
                 memories[Space.POTENTIALS].write_data.eq(unit.potentials),
             ]
+        m.d.comb += [unit.keys[name].eq(sort_key(unit.job[name][: self.cfg.width])) for name in KEYS]
         m.d.comb += [self.o_valid.eq(unit.word_en), self.o_payload.eq(unit.word_address)]
 
 
