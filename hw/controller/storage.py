@@ -66,13 +66,15 @@ def connect_memories(m: Module, cfg: CoreConfig, processor, write: dict, engine,
         m.d.sync += kept.eq(out.data)
     data[Read.WORDS] = out.data
     m.d.comb += [into.addr.eq(address), into.data.eq(value), into.en.eq(written)]
-    # Neuron and neuron_grad have their results from one adder, so never in one cycle
+    # Neuron and neuron_grad have their results from one adder, so never in one cycle; neuron writes a cycle later
+    mask_en, mask_address, mask = Signal(), Signal.like(grad.mask_address), Signal.like(grad.mask)
+    m.d.sync += [mask_en.eq(grad.mask_en), mask_address.eq(grad.mask_address), mask.eq(grad.mask)]
     with m.If(neuron.word_en):
         m.d.comb += [into.addr.eq(neuron.word_address), into.data.eq(Cat(neuron.spikes, neuron.masks)), into.en.eq(1)]
-    with m.Elif(grad.mask_en):
-        m.d.comb += [into.addr.eq(cfg.spike_words + grad.mask_address), into.data.eq(grad.mask), into.en.eq(1)]
+    with m.Elif(mask_en):
+        m.d.comb += [into.addr.eq(cfg.spike_words + mask_address), into.data.eq(mask), into.en.eq(1)]
     hold = Signal()  # the controller must wait
-    m.d.comb += hold.eq(asked & grad.spike_en | written & (neuron.word_en | grad.mask_en))
+    m.d.comb += hold.eq(asked & grad.spike_en | written & (neuron.word_en | mask_en))
 
     reads = processor.take & (processor.port >= Read.WEIGHTS) & (processor.port <= Read.POTENTIALS)
     with m.If(write[Write.ADDRESS]):
