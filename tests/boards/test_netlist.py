@@ -96,7 +96,7 @@ def _flow(setup: str) -> Flow:
 
 
 def _tables_of_sums(cells: dict) -> set[str]:
-    """The lookup tables in front of what is written to weight_grad's accumulators, with nothing but carries and registers
+    """The lookup tables in front of what is written to weight_grad's accumulators, with but carries and registers
     between: the first of each memory, by name."""
     outputs, inputs = ("Z", "F", "Q", "S0", "S1", "COUT"), ("DI", "M", "D", "A0", "B0", "A1", "B1", "CIN")
     drivers = {bit: name for name, cell in cells.items() for pin in outputs for bit in cell["connections"].get(pin, ())}
