@@ -5,6 +5,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.config import CoreConfig
+from hw.job_loader import FIELDS, SLOTS, JobLoader
 from hw.layouts import (
     INSTRUCTION,
     JOB,
@@ -24,22 +25,11 @@ from hw.layouts import (
 from hw.skeleton.onehot import bit_number, lowest_bit
 from hw.tokens import TOKENS, TokenCounters
 
-SLOTS = data.StructLayout({"spikes": SLOT_BITS, "errors": 1, "remote": SLOT_BITS})
 JOB_INDEX_BITS = (JOB.words - 1).bit_length()
-FIELDS = JOB.words - 2  # words that units see; the last two say which tokens the job waits for and gives
-WAIT, POST = (Const(JOB.words - n, JOB_INDEX_BITS) for n in (2, 1))  # places of those two
+# Places of the words that say which tokens a job waits for and gives
+WAIT, POST = (Const(FIELDS + n, JOB_INDEX_BITS) for n in range(2))
 LAST = 8 * (SETUP.words - 1)  # counts for which the words of the setup before the last have room
-ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
 QUEUE_STATE = data.StructLayout({"job": 8, "blocked": 1, "active": 1})
-
-# Which slot the pointers of a job (src, aux, dst) belong to, where it is not that of the spikes
-_POINTERS = {
-    (Opcode.BACKWARD, 0): "errors",
-    (Opcode.WEIGHT_GRAD, 1): "errors",
-    (Opcode.BACKWARD, 2): "errors",
-    (Opcode.RECEIVE, 2): "errors",
-    (Opcode.SEND, 2): "remote",
-}
 
 
 class Sequencer(wiring.Component):
@@ -195,10 +185,19 @@ class Sequencer(wiring.Component):
         # The job that is being loaded
         index = Signal(range(JOB.words + 2))
         loading = Signal()
+        m.submodules.loader = loader = JobLoader(cfg)
         waiting_here = Array(waiting)[owner]
         number_here = Array(self.number)[owner][: self.job_bits] if prefetch else waiting_here
-        copy = self._load(m, word, now.data.slots, here, loading, index)
-        m.d.comb += read.en.eq(0)
+        m.d.comb += [
+            read.en.eq(0),
+            loader.word.eq(word),
+            loader.index.eq(index),
+            loader.loading.eq(loading),
+            loader.slots.eq(now.data.slots),
+            loader.here.eq(here),
+        ]
+        for n in range(queues):
+            m.d.comb += [self.job[n].eq(loader.job[n]), self.slot[n].eq(loader.slot[n])]
         m.d.sync += loading.eq(0)
         if not prefetch:
             m.d.comb += [self.number[n].eq(waiting[n]) for n in range(queues)]
@@ -220,9 +219,10 @@ class Sequencer(wiring.Component):
 
         def ready_to_start():  # the job whose tokens have been taken
             m.d.sync += [full.eq(full & ~here), step.eq(0)]
+            m.d.comb += loader.take.eq(1)
             for n in range(queues) if prefetch else ():
                 with m.If(here[n]):
-                    m.d.sync += [*copy[n], self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n])]
+                    m.d.sync += [self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n])]
             m.next = "START" if prefetch else "LOAD"
 
         m.d.sync += [self.halted.eq(0), *(go.eq(0) for go in self.go)]
@@ -363,44 +363,3 @@ class Sequencer(wiring.Component):
         with m.If(given_en | tokens.add):
             m.d.sync += blocked.eq(0)
         return m
-
-    def _load(self, m: Module, word, slots, here, loading, index) -> list[list]:
-        """Put the words that are read into the job of the thread whose turn it is, pointers moved to their slots.
-
-        Returns per queue the assignments that make the loaded job the one that runs, with ``prefetch_jobs``.
-        """
-        late = not self.cfg.prefetch_jobs  # ``word`` is what the memory gave a cycle ago
-        number = Signal(range(JOB.words))  # of what the memory gives
-        slot, slot_next = Signal(SLOT_BITS), Signal(SLOT_BITS)
-        product, base = Signal(ADDRESS), Signal(WORD)
-        place = [Signal(range(JOB.words), name=f"place{n}") for n in range(2)]
-        loads = [Signal(name=f"loads{n}") for n in range(2)]
-        m.d.comb += slot_next.eq(slots.spikes)
-        for (queue, pointer), kind in _POINTERS.items():
-            with m.If(here[queue] & (number == pointer)):
-                m.d.comb += slot_next.eq(slots[kind])
-        m.d.sync += [
-            number.eq(index), slot.eq(slot_next), place[0].eq(number), loads[0].eq(loading),
-            base.eq(word), product.eq(word[ADDRESS:] * (slot if late else slot_next)), place[1].eq(place[0]),
-            loads[1].eq(loads[0]),
-        ]  # fmt: skip
-        at, load = (place[1], loads[1]) if late else (place[0], loads[0])
-        moved = Signal(WORD)
-        m.d.comb += moved.eq(base)
-        with m.If(at < 3):
-            m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
-        copies = []
-        for n in range(len(QUEUES)):
-            job = self.job[n].as_value()
-            if self.cfg.prefetch_jobs:
-                loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(SLOT_BITS, name=f"slot{n}")
-                copies.append([job[: FIELDS * WORD].eq(loaded), self.slot[n].eq(loaded_slot)])
-            else:
-                loaded, loaded_slot = job, self.slot[n]
-                copies.append([])
-            with m.If(load & here[n]):
-                m.d.sync += loaded_slot.eq(slots.spikes)
-                for k in range(FIELDS):
-                    with m.If(at == k):
-                        m.d.sync += loaded[k * WORD : (k + 1) * WORD].eq(moved)
-        return copies

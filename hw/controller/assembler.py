@@ -16,7 +16,7 @@ class Assembler:
     def __init__(self, what: str = ""):
         """``what``: begins the sentence that says that there is no room."""
         self.what = what
-        self.code: list[tuple[Op, int, int | str, int]] = []
+        self.code: list[tuple[Op, int, int | str | tuple[str, int], int]] = []
         self.labels: dict[str, int] = {}
         self.data: dict[str, tuple[list[int], int]] = {}  # first values, alignment
         self.blocks: set[str] = set()
@@ -25,6 +25,11 @@ class Assembler:
     def var(self, name: str, *values: int, align: int = 1):
         """A datum of one word or more, with its first values. Those of zeros lie from ``state`` to ``state_end``."""
         self.data[name] = list(values) or [0], align
+
+    def variables(self, *names: str):
+        """Data of one word each, zero at first."""
+        for name in names:
+            self.var(name)
 
     def block(self, name: str, words: int, align: int = 1):
         """A datum whose words are written before they are read."""
@@ -37,7 +42,7 @@ class Assembler:
             raise TridentError(f"the label {name} is there twice")
         self.labels[name] = len(self.code)
 
-    def emit(self, op: Op, rd: int = 0, low: int | str = 0, rs: int = 0):
+    def emit(self, op: Op, rd: int = 0, low: int | str | tuple[str, int] = 0, rs: int = 0):
         self.code.append((op, rd, low, rs))
 
     def alu(self, func: Func, rd: int, rs: int):
@@ -64,9 +69,11 @@ class Assembler:
     def ori(self, rd: int, value: int):
         self.emit(Op.ORI, rd, self._unsigned(value))
 
-    def li(self, rd: int, value: int | str):
-        """A number from 0 to 65535, or the address of a datum."""
-        if isinstance(value, str) or value < LARGE:
+    def li(self, rd: int, value: int | str, offset: int = 0):
+        """A number from 0 to 65535, or the address of a datum's word."""
+        if isinstance(value, str):
+            self.emit(Op.LDI, rd, (value, offset))
+        elif value < LARGE:
             self.emit(Op.LDI, rd, value)
         else:
             name = f"={value}"
@@ -143,7 +150,9 @@ class Assembler:
             raise TridentError(f"{', '.join(sorted(both))}: labels and data of one name")
         words = [0] * (1 << (end - 1).bit_length())
         for n, (op, rd, low, rs) in enumerate(self.code):
-            if isinstance(low, str):
+            if isinstance(low, tuple):
+                low = place[low[0]] + low[1]
+            elif isinstance(low, str):
                 low = self.labels[low] if low in self.labels else place[low]
             words[n] = encode(op, rd, low, rs)
         for name, (values, _) in self.data.items():

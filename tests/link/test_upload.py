@@ -111,7 +111,7 @@ def test_model_makes_the_packets_of_the_session(name, samples):
 def test_packets_that_are_almost_samples_are_sent_as_they_are():
     plan, flits = case_of("tiny", 4)
     spikes = np.flatnonzero((flits[:, 0] >> 8 & 7 == 3) & (flits[:, -1] == 0))
-    flits[spikes[-1], 0] ^= 1 << 13  # another address
+    flits[spikes[-1], 0] ^= PUT.pack(address=4)[0]
     records = Records(plan.cfg, plan.mesh)
     parts = records.make(flits)
     assert set(kinds(parts)) == {Record.PACKET}

@@ -6,11 +6,11 @@ cores do, so packets are always taken.
 
 from hw.config import CoreConfig
 from hw.controller.assembler import Assembler
-from hw.controller.firmware import answers, errors, jobs, packets, queues, rows, send, tasks, threads, updates
+from hw.controller.firmware import answers, elements, errors, jobs, packets, queues, rows, send, tasks, threads, updates
 from hw.controller.firmware.data import declare
 from hw.noc.config import MeshConfig
 
-PARTS = (tasks, packets, answers, threads, queues, jobs, rows, errors, send, updates)
+PARTS = (tasks, packets, elements, answers, threads, queues, jobs, rows, errors, send, updates)
 
 
 def image(cfg: CoreConfig, mesh: MeshConfig) -> list[int]:

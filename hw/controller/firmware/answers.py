@@ -2,35 +2,19 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import Assembler
-from hw.controller.firmware.data import (
-    COUNT,
-    LAST,
-    MORE,
-    R1,
-    R2,
-    R3,
-    R4,
-    R5,
-    R6,
-    RECORD,
-    TEMP,
-    Record,
-    State,
-    Task,
-    task_off,
-)  # fmt: skip
+from hw.controller.firmware.data import RECORD, Record, State, Task, header, task_off
+from hw.controller.firmware.registers import MORE, R1, R2, R3, R5, R6, TEMP
 from hw.controller.isa import Flag, Func, Read, Write
 from hw.counters import STATE, TOKEN_COUNTS
-from hw.layouts import QUEUES, Packet, Space
+from hw.layouts import ANSWER, QUEUES, Packet
 from hw.noc.config import MeshConfig
 from hw.noc.flits import Mode
-
-HEADER = Mode.HOST | Packet.ANSWER << 8
+from hw.sequencer import QUEUE_STATE
 
 
 def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.label("answer_header")  # with R1's bits beside it
-    a.ori(R1, HEADER)
+    a.ori(R1, header(ANSWER, mode=Mode.HOST, packet=Packet.ANSWER))
     a.read(R2, Read.PLACE)
     a.add(R2, R2)
     a.add(R2, R2)
@@ -39,39 +23,9 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.write(Write.SEND)
     a.ret()
 
-    # One packet of elements
-    a.label("task_read")
-    a.bf(Flag.OUT, "read_end")
-    a.li(R1, 0)
-    a.call("answer_header")
-    a.lda(R4, "read_space")
-    a.lda(R5, "read_address")
-    a.lda(COUNT, "read_left")
-    a.li(LAST, mesh.packet - 1)
-    a.label("read_element")
-    a.call("get")
-    a.addi(R5, 1)
-    a.addi(COUNT, -1)
-    a.bt(Flag.Z, "read_close")
-    a.addi(LAST, -1)
-    a.bt(Flag.Z, "read_close")
-    a.write(Write.SEND, R1)
-    a.write(Write.SEND, R2)
-    a.go("read_element")
-    a.label("read_close")
-    a.write(Write.SEND, R1)
-    a.write(Write.SEND_LAST, R2)
-    a.sta(R5, "read_address")
-    a.sta(COUNT, "read_left")
-    a.cmpi(COUNT, 0)
-    a.bf(Flag.Z, "read_end")
-    task_off(a, Task.READ)
-    a.label("read_end")
-    a.ret()
-
     a.label("task_halted")
     a.bf(Flag.OUT, "read_end")
-    a.li(R1, 1 << 11)
+    a.li(R1, header(ANSWER, kind=1))
     a.call("answer_header")
     a.call("status")
     a.write(Write.SEND, R1)
@@ -86,48 +40,11 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.read(R2, Read.FAULTS)
     a.alu(Func.OR, R1, R2)
     a.ret()
-    _get(a, cfg)
+    _registers(a)
 
 
-def _get(a: Assembler, cfg: CoreConfig):
-    """R1 and R2: element R5 of space R4."""
-    a.label("get")
-    a.li(R2, 0)
-    a.write(Write.ADDRESS, R5)
-    rows = {Space.WEIGHTS: Read.WEIGHTS, Space.GRADIENTS: Read.GRADIENTS, Space.MOMENTUM: Read.MOMENTUM,
-            Space.ERRORS: Read.ERRORS}  # fmt: skip
-    if cfg.surrogate == "triangle":
-        rows[Space.POTENTIALS] = Read.POTENTIALS
-    for space, port in rows.items():
-        a.cmpi(R4, space)
-        a.bf(Flag.Z, f"get_{space.name}")
-        a.read(R1, port)
-        a.ret()
-        a.label(f"get_{space.name}")
-    a.cmpi(R4, Space.REGISTERS)
-    a.bt(Flag.Z, "register")
-    a.call("element")
-    a.cmpi(R4, Space.LOSS_TABLE)
-    a.bt(Flag.Z, "get_word")
-    a.cmpi(R4, Space.PROGRAM)
-    a.bt(Flag.Z, "get_pair")
-    a.cmpi(R4, Space.JOBS)
-    a.bt(Flag.Z, "get_pair")
-    a.write(Write.ADDRESS, R6)
-    a.read(R1, Read.WORDS)
-    a.cmpi(R4, Space.MASKS)
-    a.bf(Flag.Z, "get_low")
-    a.shift(R1, R1, cfg.spike_bits, R3)
-    a.label("get_low")
-    a.andi(R1, (1 << cfg.spike_bits) - 1)
-    a.ret()
-    a.label("get_pair")
-    a.ld(R2, R6, 1)
-    a.label("get_word")
-    a.ld(R1, R6)
-    a.ret()
-
-    # The registers, see hw.counters
+def _registers(a: Assembler):
+    """R1 and R2: register R5, see :mod:`hw.counters`."""
     a.label("register")
     identity = ("magic", "config")
     a.mov(R6, R5)
@@ -149,17 +66,16 @@ def _get(a: Assembler, cfg: CoreConfig):
     a.mov(R6, R5)
     a.addi(R6, -len(STATE))
     a.bt(Flag.C, "register_tokens")
-    a.li(R6, "queues")
+    a.li(R6, "queues", 2 * RECORD)
     a.cmpi(R5, STATE.index("queues0"))
     a.bt(Flag.Z, "register_three")
     a.addi(R6, RECORD * len(QUEUES) // 2)
-    a.label("register_three")  # the states of three queues, 10 bits each, the last one first
+    a.label("register_three")  # the states of three queues, the last one first
     a.li(R1, 0)
     a.li(R2, 0)
-    a.addi(R6, 2 * RECORD)
     a.li(MORE, 3)
     a.label("register_queue")
-    a.li(R3, 1 << 10)
+    a.li(R3, 1 << QUEUE_STATE.size)
     a.write(Write.FACTOR0, R3)
     a.write(Write.FACTOR1, R2)
     a.read(R2, Read.PRODUCT)
@@ -170,10 +86,10 @@ def _get(a: Assembler, cfg: CoreConfig):
     a.ld(R3, R6, Record.JOB)
     a.alu(Func.OR, R1, R3)
     a.ld(R3, R6, Record.STATE)
-    a.li(TEMP, 1 << 8)
+    a.li(TEMP, 1 << QUEUE_STATE["blocked"].offset)
     a.cmpi(R3, State.WAIT)
     a.bt(Flag.Z, "register_flag")
-    a.li(TEMP, 1 << 9)
+    a.li(TEMP, 1 << QUEUE_STATE["active"].offset)
     a.cmpi(R3, State.RUN)
     a.bt(Flag.Z, "register_flag")
     a.li(TEMP, 0)
@@ -190,9 +106,7 @@ def _get(a: Assembler, cfg: CoreConfig):
     a.addi(R6, -len(TOKEN_COUNTS))
     a.li(R2, 0)
     a.bf(Flag.C, "register_end")
-    a.sta(R4, "read_space")
     a.call("clock")
-    a.lda(R4, "read_space")
     a.li(R1, "counters")
     a.add(R6, R6)
     a.add(R6, R1)
@@ -200,5 +114,3 @@ def _get(a: Assembler, cfg: CoreConfig):
     a.ld(R2, R6, 1)
     a.label("register_end")
     a.ret()
-
-

@@ -1,20 +1,14 @@
-"""What the firmware keeps: registers, and where things lie in its memory."""
+"""What the firmware keeps, and where it lies in the memory."""
 
 from enum import IntEnum
 
 from hw.config import CoreConfig
 from hw.controller.assembler import Assembler
+from hw.controller.firmware.registers import R5, R6, TASKS
 from hw.counters import MAGIC, RUNNING, config_digest
-from hw.layouts import JOB, QUEUES, SETUP, SLOT_BITS, Token
+from hw.layouts import JOB, QUEUE_OF, QUEUES, SETUP, SLOT_BITS, Opcode, Rows, Token, WordLayout
 from hw.noc.config import MeshConfig
 from hw.noc.packing import Packing
-
-# Registers. R1 to R6 are anybody's; a task may use all of the others, as no other runs before it is done.
-R1, R2, R3, R4, R5, R6 = range(1, 7)
-QUEUE, NUMBER, JOBP = 7, 8, 9  # record of the queue at hand, its number, its job
-MORE, COUNT, LAST, TEMP = 10, 11, 13, 14
-CLOCK = 12  # counts turns of the loop
-TASKS = 15  # a bit per task that has something to do
 
 
 class Task(IntEnum):
@@ -69,7 +63,11 @@ class Ring(IntEnum):
     SOURCE = 5  # who gets them
 
 
-UPDATE, REDUCE, NOTIFY = range(3)  # kinds of jobs of the queue of that name
+# Kinds of jobs of a queue
+UPDATE, REDUCE, NOTIFY, RECEIVE, LOSS = (
+    QUEUE_OF[opcode][1] for opcode in (Opcode.UPDATE, Opcode.REDUCE, Opcode.NOTIFY, Opcode.RECEIVE, Opcode.LOSS)
+)
+ROUTE = 0xFF  # mode and place of a header
 RECORD = 8  # words of a record
 CREDITS = 4  # packets that a ring holds
 PLACE = 16  # words of a place
@@ -80,8 +78,12 @@ SLOTS = {Record.SPIKES: "slots", Record.ERRORS: "error_slots", Record.REMOTE: "r
 
 def half(field: str) -> int:
     """The halfword of a job that a field begins in."""
-    bit = JOB.shape()[field].offset
-    return bit // 16
+    return JOB.shape()[field].offset // 16
+
+
+def header(layout: WordLayout, **fields: int) -> int:
+    """The first half of a header with these fields."""
+    return layout.pack(**fields)[0] & 0xFFFF
 
 
 def declare(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
@@ -93,10 +95,8 @@ def declare(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.var("first", *[0] * len(Token))
     digest = config_digest(cfg, mesh)
     a.var("identity", MAGIC & 0xFFFF, MAGIC >> 16, digest & 0xFFFF, digest >> 16)
-    for name in ("running", "halting", "stopped", "active", "arrived", *SLOTS.values(), "elsewhere", "first_job",
-                 "cycles_last", "engine_low", "engine_high", "read_left", "read_space", "read_address"):  # fmt: skip
-        a.var(name)
-    a.var("credits")
+    a.variables("running", "halting", "stopped", "active", "arrived", *SLOTS.values(), "elsewhere", "first_job",
+                "cycles_last", "engine_low", "engine_high", "credits")  # fmt: skip
     a.var("counters", *[0] * (2 * (1 + len(RUNNING))), align=2)  # the low and the high half of each, cycles first
     assert 2 + Packing(mesh, cfg.row_bits).per_packet <= PLACE
     a.block("jobs", JOB_WORDS * cfg.jobs, align=JOB_WORDS)
@@ -115,3 +115,9 @@ def task_on(a: Assembler, task: Task):
 def task_off(a: Assembler, task: Task):
     """Give it none."""
     a.andi(TASKS, (1 << task) - 1 if task == max(Task) else ~(1 << task))  # above the last one there is nothing
+
+
+def ring(a: Assembler, queue: Rows):
+    """R5: the record of a ring; R6: its places."""
+    a.li(R5, "rings", RECORD * queue)
+    a.li(R6, "ring_rows", RING * queue)

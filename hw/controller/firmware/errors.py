@@ -2,45 +2,25 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import ZERO, Assembler
-from hw.controller.firmware.data import (
-    COUNT,
-    JOBP,
-    MORE,
-    QUEUE,
-    R1,
-    R2,
-    R3,
-    R4,
-    R5,
-    R6,
-    TEMP,
-    Record,
-    Ring,
-    Task,
-    half,
-    task_off,
-    task_on,
-)  # fmt: skip
+from hw.controller.firmware.data import LOSS, RECORD, Record, Ring, Task, half, ring, task_off, task_on
+from hw.controller.firmware.registers import COUNT, JOBP, MORE, QUEUE, R1, R2, R3, R4, R5, TEMP
 from hw.controller.isa import Flag, Func, Read, Write
 from hw.layouts import Opcode, Rows
 from hw.noc.config import MeshConfig
 
-RECEIVE, LOSS, LEAVING = range(3)  # what the task does
+LEAVING = LOSS + 1  # what the task does after all rows
 
 
 def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
-    for name in ("errors_doing", "errors_groups", "errors_pass", "errors_left", "errors_now", "errors_group",
-                 "errors_step", "errors_address", "errors_positions", "loss_word", "loss_number", "loss_classes",
-                 "loss_label"):  # fmt: skip
-        a.var(name)
+    a.variables("errors_doing", "errors_groups", "errors_pass", "errors_left", "errors_now",
+                "errors_group", "errors_step", "errors_address", "errors_positions", "loss_word",
+                "loss_number", "loss_classes", "loss_label")  # fmt: skip
     a.label("begin_errors")
     a.call("gradient")
     a.ld(R1, QUEUE, Record.KIND)
     a.sta(R1, "errors_doing")
     a.ld(R3, JOBP, half("groups"))
     a.sta(R3, "errors_groups")
-    a.li(R2, 0)
-    a.sta(R2, "errors_group")
     task_on(a, Task.ERRORS)
     a.cmpi(R1, LOSS)
     a.bt(Flag.Z, "begin_loss")
@@ -53,7 +33,7 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.bt(Flag.Z, "loss")
     a.bf(Flag.C, "receive")
     a.bt(Flag.GRAD_BUSY, "errors_end")
-    a.li(R5, "rings")
+    a.li(R5, "rings", RECORD * Rows.ERRORS)
     a.ld(R1, R5, Ring.OWED)
     a.cmpi(R1, 0)
     a.bf(Flag.Z, "errors_end")
@@ -67,7 +47,6 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
 
 
 def _begin_receive(a: Assembler, cfg: CoreConfig):
-    assert Rows.ERRORS == 0
     a.sta(R3, "errors_left")
     a.ld(R1, JOBP, half("pass_groups"))
     a.andi(R1, 0xFF)
@@ -92,7 +71,7 @@ def _begin_receive(a: Assembler, cfg: CoreConfig):
     a.sta(R1, "errors_positions")
     a.ld(R1, JOBP, half("source"))
     a.andi(R1, 0xFF)
-    a.li(R5, "rings")
+    a.li(R5, "rings", RECORD * Rows.ERRORS)
     a.st(R1, R5, Ring.SOURCE)
     a.ret()
 
@@ -104,8 +83,7 @@ FEED = {QUEUE: "errors_address", JOBP: "errors_group", MORE: "errors_step", COUN
 def _receive(a: Assembler, cfg: CoreConfig):
     """Rows of the ring, packet by packet."""
     a.label("receive")
-    a.li(R5, "rings")
-    a.li(R6, "ring_rows")
+    ring(a, Rows.ERRORS)
     a.call("ring_packet")
     a.bt(Flag.Z, "errors_end")
     a.call("feed_load")
@@ -167,6 +145,7 @@ def _receive(a: Assembler, cfg: CoreConfig):
 
 def _begin_loss(a: Assembler):
     a.label("begin_loss")
+    a.sta(ZERO, "errors_group")
     a.li(R1, half("aux"))
     a.ld(R2, QUEUE, Record.SPIKES)
     a.call("pointer")

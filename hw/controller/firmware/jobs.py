@@ -2,26 +2,10 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import ZERO, Assembler
-from hw.controller.firmware.data import (
-    JOBP,
-    NUMBER,
-    QUEUE,
-    R1,
-    R2,
-    R3,
-    R4,
-    R5,
-    RECORD,
-    TASKS,
-    Record,
-    Ring,
-    Task,
-    half,
-    task_off,
-    task_on,
-)  # fmt: skip
+from hw.controller.firmware.data import RECORD, ROUTE, Record, Ring, Task, half, header, task_off, task_on
+from hw.controller.firmware.registers import JOBP, NUMBER, QUEUE, R1, R2, R3, R4, R5, TASKS
 from hw.controller.isa import Flag, Func, Mode, Read, Write
-from hw.layouts import JOB, Opcode, Packet, Rows
+from hw.layouts import JOB, ROWS, Opcode, Packet, Rows
 from hw.noc.config import MeshConfig
 
 SRC, AUX, DST = half("src"), half("aux"), half("dst")
@@ -63,15 +47,14 @@ def _copy(a: Assembler, ports: dict[str, Write]):
         a.write(port, R1)
 
 
-def _prepared(a: Assembler, operation: int):
+def _prepared(a: Assembler, operation: Opcode):
     """The engine's next job is ready but for its start."""
     a.li(R1, 1 << operation)
     a.go("prepared")
 
 
 def _engine(a: Assembler, cfg: CoreConfig):
-    for name in ("engine_queue", "next_queue", "next_start", "next_mode", "next_tasks"):
-        a.var(name)
+    a.variables("engine_queue", "next_queue", "next_start", "next_mode", "next_tasks")
     a.label("forward")
     _pointer(a, SRC, Record.SPIKES)
     a.write(Write.SRC, R1)
@@ -83,7 +66,7 @@ def _engine(a: Assembler, cfg: CoreConfig):
         a.write(port, R1)
     _copy(a, STEPS | {"leak": Write.A} | ({"threshold": Write.THRESHOLD} if cfg.reset == "soft" else {}))
     a.call("outward")
-    _prepared(a, 0)
+    _prepared(a, Opcode.FORWARD)
 
     a.label("weight_grad")
     _pointer(a, SRC, Record.SPIKES)
@@ -99,7 +82,7 @@ def _engine(a: Assembler, cfg: CoreConfig):
     a.andi(R1, 0xFF)
     a.write(Write.PASS_STEP, R1)
     a.call("outward")
-    _prepared(a, 2)
+    _prepared(a, Opcode.WEIGHT_GRAD)
 
     a.label("backward")
     a.write(Write.DST, ZERO)
@@ -113,7 +96,7 @@ def _engine(a: Assembler, cfg: CoreConfig):
     a.alu(Func.TST, R3, R4)
     a.bf(Flag.Z, "backward_away")
     a.call("gradient")
-    _prepared(a, 1)
+    _prepared(a, Opcode.BACKWARD)
     a.label("backward_away")
     a.call("begin_drain")
     a.li(R2, 1 << Mode.AWAY)
@@ -124,7 +107,7 @@ def _engine(a: Assembler, cfg: CoreConfig):
     a.li(R2, 1 << Mode.AWAY | 1 << Mode.TAKE)
     a.li(R5, 1 << Task.ENGINE | 1 << Task.DRAIN | 1 << Task.PARTIAL)
     a.label("backward_mode")
-    a.li(R1, 1 << 1)
+    a.li(R1, 1 << Opcode.BACKWARD)
     a.go("prepared_so")
 
     a.label("prepared")  # R1: what START gets
@@ -227,11 +210,10 @@ def _subroutines(a: Assembler, cfg: CoreConfig):
 
     # Where rows go to: R3 is the halfword of the job that names the target
     a.label("begin_drain")
-    for name in ("drain_low", "drain_high", "drain_final"):
-        a.var(name)
+    a.variables("drain_low", "drain_high", "drain_final")
     a.mov(R1, R3)
-    a.andi(R1, 0xFF)
-    a.ori(R1, Packet.ROWS << 8)
+    a.andi(R1, ROUTE)
+    a.ori(R1, header(ROWS, packet=Packet.ROWS))
     a.sta(R1, "drain_low")
     a.li(R1, 0)
     a.li(R4, 1 << bit("channel"))
@@ -242,12 +224,9 @@ def _subroutines(a: Assembler, cfg: CoreConfig):
     a.sta(R1, "drain_high")
     a.ld(R1, JOBP, half("final"))
     a.mov(R4, R1)
-    a.andi(R4, 0xFF)
-    a.li(R5, "rings")
-    a.addi(R5, RECORD * Rows.PARTIALS)
+    a.andi(R4, ROUTE)
+    a.li(R5, "rings", RECORD * Rows.PARTIALS)
     a.st(R4, R5, Ring.SOURCE)
     a.sub(R1, R4)
     a.sta(R1, "drain_final")
     a.ret()
-
-

@@ -2,28 +2,10 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import ZERO, Assembler
-from hw.controller.firmware.data import (
-    COUNT,
-    LAST,
-    MORE,
-    PLACE,
-    R1,
-    R2,
-    R3,
-    R4,
-    R5,
-    R6,
-    RECORD,
-    RING,
-    TASKS,
-    TEMP,
-    Ring,
-    Task,
-    task_on,
-)  # fmt: skip
-from hw.controller.firmware.errors import RECEIVE
+from hw.controller.firmware.data import PLACE, RECEIVE, RECORD, RING, Ring, Task, ring, task_on
+from hw.controller.firmware.registers import COUNT, LAST, MORE, R1, R2, R3, R4, R5, R6, TASKS, TEMP
 from hw.controller.isa import Flag, Func, Read, Write
-from hw.layouts import Packet, Space, Token
+from hw.layouts import Packet, Rows, Token
 from hw.noc.config import MeshConfig
 from hw.noc.packing import Packing
 
@@ -33,7 +15,7 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.label("packet")
     a.read(R3, Read.PACKET)
     a.read(R4, Read.FIELD)
-    _flit(a, "packet_header", R5)
+    flit(a, "packet_header", R5)
     for packet in (Packet.SPIKES, Packet.TOKEN, Packet.ROWS, Packet.CREDIT, Packet.WRITE, Packet.READ):
         a.cmpi(R3, packet)
         a.bt(Flag.Z, packet.name)
@@ -42,12 +24,10 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     _token(a)
     _rows(a)
     _credit(a)
-    _write(a, cfg)
-    _read(a)
     _start(a)
 
 
-def _flit(a: Assembler, name: str, last: int):
+def flit(a: Assembler, name: str, last: int):
     """R1 and R2: the next flit; ``last``: whether it is the packet's last. All of a packet is on its way."""
     a.read(R1, Read.PHIT)
     a.li(last, 0)
@@ -64,7 +44,7 @@ def _spikes(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.label(Packet.SPIKES.name)
     a.write(Write.ADDRESS, R2)
     a.label("spikes_flit")
-    _flit(a, "spikes_word", R3)
+    flit(a, "spikes_word", R3)
     a.cmpi(R3, 0)
     a.bf(Flag.Z, "spikes_last")
     for register in (R1, R2):
@@ -116,8 +96,7 @@ def _token(a: Assembler):
 def _rows(a: Assembler):
     """Rows go where they are waited for, or into their ring."""
     a.label(Packet.ROWS.name)
-    a.li(R5, "rings")
-    a.li(R6, "ring_rows")
+    ring(a, Rows.ERRORS)
     a.mov(MORE, TASKS)
     a.andi(R2, 1)
     a.bt(Flag.Z, "rows_errors")
@@ -130,7 +109,7 @@ def _rows(a: Assembler):
     a.cmpi(R1, 0)
     a.bf(Flag.Z, "rows_ring")
     a.label("rows_sum")
-    _flit(a, "rows_sums", R3)
+    flit(a, "rows_sums", R3)
     a.write(Write.PARTIAL, R1)
     a.cmpi(R3, 0)
     a.bt(Flag.Z, "rows_sum_pair")
@@ -153,7 +132,7 @@ def _rows(a: Assembler):
     a.bf(Flag.Z, "rows_ring")
     a.call("feed_load")
     a.label("rows_straight")
-    _flit(a, "rows_feed", R3)
+    flit(a, "rows_feed", R3)
     a.call("feed")
     a.cmpi(R3, 0)
     a.bt(Flag.Z, "rows_straight_pair")
@@ -178,7 +157,7 @@ def _rows(a: Assembler):
     a.st(COUNT, R5, Ring.WRITE)
     a.li(LAST, 0)  # rows so far
     a.label("rows_flit")
-    _flit(a, "rows_row", R3)
+    flit(a, "rows_row", R3)
     a.addi(MORE, 2)
     a.st(R1, MORE)
     a.st(R2, MORE, 1)
@@ -204,120 +183,6 @@ def _credit(a: Assembler):
     a.ret()
 
 
-def _address(a: Assembler):
-    """R5: the address in the header; R4: the space."""
-    a.mov(R5, R2)
-    a.add(R5, R2)
-    a.mov(R3, R4)
-    a.andi(R4, 15)
-    a.andi(R3, 16)
-
-
-def _write(a: Assembler, cfg: CoreConfig):
-    a.label(Packet.WRITE.name)
-    _address(a)
-    a.bt(Flag.Z, "write_flit")
-    a.addi(R5, 1)
-    a.label("write_flit")
-    _flit(a, "write_element", LAST)
-    a.call("put")
-    a.addi(R5, 1)
-    a.cmpi(LAST, 0)
-    a.bt(Flag.Z, "write_flit")
-    a.ret()
-
-    # R1 and R2 become the element R5 of space R4
-    a.label("put")
-    a.write(Write.ADDRESS, R5)
-    rows = {Space.WEIGHTS: Write.WEIGHTS, Space.GRADIENTS: Write.GRADIENTS, Space.MOMENTUM: Write.MOMENTUM,
-            Space.ERRORS: Write.ERRORS}  # fmt: skip
-    if cfg.surrogate == "triangle":
-        rows[Space.POTENTIALS] = Write.POTENTIALS
-    for space, port in rows.items():
-        a.cmpi(R4, space)
-        a.bf(Flag.Z, f"put_{space.name}")
-        a.write(port, R1)
-        a.ret()
-        a.label(f"put_{space.name}")
-    a.call("element")
-    a.cmpi(R4, Space.PROGRAM)
-    a.bt(Flag.Z, "put_pair")
-    a.cmpi(R4, Space.JOBS)
-    a.bt(Flag.Z, "put_pair")
-    a.cmpi(R4, Space.LOSS_TABLE)
-    a.bt(Flag.Z, "put_word")
-    a.cmpi(R4, Space.ROUTES)
-    a.bf(Flag.Z, "put_bits")
-    a.write(Write.ROUTE_ADDRESS, R5)
-    a.write(Write.ROUTE, R1)
-    a.ret()
-    a.label("put_pair")
-    a.st(R2, R6, 1)
-    a.label("put_word")
-    a.st(R1, R6)
-    a.ret()
-    # Spikes, masks and error masks share words: those above a word's spikes are its masks
-    half = (1 << cfg.spike_bits) - 1
-    a.label("put_bits")
-    a.write(Write.ADDRESS, R6)
-    a.read(R2, Read.WORDS)
-    a.write(Write.ADDRESS, R6)
-    a.cmpi(R4, Space.MASKS)
-    a.bt(Flag.Z, "put_masks")
-    a.andi(R1, half)
-    a.li(R3, half << cfg.spike_bits)
-    a.alu(Func.AND, R2, R3)
-    a.go("put_both")
-    a.label("put_masks")
-    a.andi(R2, half)
-    for _ in range(cfg.spike_bits):
-        a.add(R1, R1)
-    a.label("put_both")
-    a.alu(Func.OR, R1, R2)
-    a.write(Write.WORDS, R1)
-    a.ret()
-
-    # R6: where element R5 of space R4 lies: an address, even for what has two halves
-    a.label("element")
-    a.mov(R6, R5)
-    a.cmpi(R4, Space.ERROR_MASKS)
-    a.bf(Flag.Z, "element_pair")
-    a.li(R3, cfg.spike_words)
-    a.add(R6, R3)
-    a.ret()
-    a.label("element_pair")
-    a.add(R6, R6)
-    a.li(R3, "jobs")
-    a.cmpi(R4, Space.JOBS)
-    a.bt(Flag.Z, "element_add")
-    a.li(R3, "program")
-    a.cmpi(R4, Space.PROGRAM)
-    a.bt(Flag.Z, "element_add")
-    a.mov(R6, R5)
-    a.li(R3, "loss_table")
-    a.cmpi(R4, Space.LOSS_TABLE)
-    a.bt(Flag.Z, "element_add")
-    a.ret()
-    a.label("element_add")
-    a.add(R6, R3)
-    a.ret()
-
-
-def _read(a: Assembler):
-    a.label(Packet.READ.name)
-    _address(a)
-    a.bt(Flag.Z, "read_flit")
-    a.addi(R5, 1)
-    a.label("read_flit")
-    a.read(R1, Read.PHIT)
-    a.read(R2, Read.PHIT)
-    a.sta(R1, "read_left")
-    a.sta(R4, "read_space")
-    a.sta(R5, "read_address")
-    task_on(a, Task.READ)
-    a.ret()
-
-
 def _start(a: Assembler):
     a.label("START")
     a.cmpi(R5, 0)
@@ -325,4 +190,3 @@ def _start(a: Assembler):
     a.read(R1, Read.PHIT)
     a.read(R2, Read.PHIT)
     a.go("start")
-

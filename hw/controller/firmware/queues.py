@@ -2,28 +2,8 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import Assembler
-from hw.controller.firmware.data import (
-    JOBP,
-    LAST,
-    MORE,
-    NOTIFY,
-    NUMBER,
-    QUEUE,
-    R1,
-    R2,
-    R3,
-    R4,
-    R5,
-    R6,
-    RECORD,
-    TASKS,
-    Record,
-    State,
-    Task,
-    half,
-    task_off,
-    task_on,
-)  # fmt: skip
+from hw.controller.firmware.data import NOTIFY, RECORD, Record, State, Task, half, task_off, task_on
+from hw.controller.firmware.registers import JOBP, LAST, MORE, NUMBER, QUEUE, R1, R2, R3, R4, R5, R6, TASKS
 from hw.controller.isa import Flag, Func, Read, Write
 from hw.layouts import NO_TOKEN, QUEUES, TOKEN_LIST, TOKEN_NUMBER_BITS, Fault, Opcode, Token
 from hw.noc.config import MeshConfig
@@ -55,8 +35,7 @@ def _queues(a: Assembler):
     a.lda(R1, "running")
     a.cmpi(R1, 0)
     a.bt(Flag.Z, "queues_end")
-    a.li(QUEUE, "queues")
-    a.addi(QUEUE, RECORD * (len(QUEUES) - 1))
+    a.li(QUEUE, "queues", RECORD * (len(QUEUES) - 1))
     a.li(NUMBER, len(QUEUES) - 1)
     a.label("queues_next")
     a.ld(R1, QUEUE, Record.STATE)

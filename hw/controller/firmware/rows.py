@@ -2,28 +2,10 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import Assembler
-from hw.controller.firmware.data import (
-    COUNT,
-    CREDITS,
-    NUMBER,
-    PLACE,
-    R1,
-    R2,
-    R3,
-    R4,
-    R5,
-    R6,
-    RECORD,
-    RING,
-    TASKS,
-    TEMP,
-    Ring,
-    Task,
-    task_off,
-    task_on,
-)  # fmt: skip
+from hw.controller.firmware.data import CREDITS, PLACE, RECORD, RING, Ring, Task, header, ring, task_off, task_on
+from hw.controller.firmware.registers import COUNT, NUMBER, R1, R2, R3, R4, R5, R6, TASKS, TEMP
 from hw.controller.isa import Flag, Func, Read, Write
-from hw.layouts import Opcode, Packet, Rows
+from hw.layouts import HEADER, ROWS, Opcode, Packet, Rows
 from hw.noc.config import MeshConfig
 
 
@@ -69,8 +51,7 @@ def _engine(a: Assembler):
     a.addi(R2, -1)
     a.label("engine_count")
     a.sub(R2, R6)
-    a.li(R3, "counters")
-    a.addi(R3, 2)
+    a.li(R3, "counters", 2)
     a.add(R3, NUMBER)
     a.add(R3, NUMBER)
     a.call("count")
@@ -83,8 +64,7 @@ def _engine(a: Assembler):
     a.lda(R1, "credits")
     a.cmpi(R1, CREDITS)
     a.bf(Flag.Z, "engine_end")
-    a.li(R5, "rings")
-    a.addi(R5, RECORD * Rows.PARTIALS)
+    a.li(R5, "rings", RECORD * Rows.PARTIALS)
     a.ld(R1, R5, Ring.OWED)
     a.cmpi(R1, 0)
     a.ret()
@@ -93,7 +73,7 @@ def _engine(a: Assembler):
 def _drain(a: Assembler, pairs: int):
     """Send what has left the engine: two rows to a flit. Backward has an even number of rows each time."""
     a.label("task_drain")
-    a.li(R3, 1 << 11)  # rows of the last flit, less one
+    a.li(R3, header(ROWS, rest=1))  # two rows in the last flit
     a.bt(Flag.PAIR, "drain_send")
     a.bf(Flag.ROW, "drain_end")
     a.mov(R1, TASKS)
@@ -138,7 +118,7 @@ def _drain(a: Assembler, pairs: int):
     # Into the gradient memories of others: one row to a flit
     a.label("drain_final_send")
     a.lda(R2, "drain_address")
-    a.li(R1, 1 << 15)
+    a.li(R1, header(HEADER, address=1))
     a.write(Write.FACTOR0, R2)
     a.write(Write.FACTOR1, R1)
     a.read(R1, Read.PRODUCT)
@@ -166,10 +146,7 @@ def _ring(a: Assembler):
     """Partial sums that have come: packet by packet, when there is room for a whole one."""
     a.label("task_partial")
     a.bf(Flag.PARTIAL, "drain_end")
-    a.li(R5, "rings")
-    a.addi(R5, RECORD * Rows.PARTIALS)
-    a.li(R6, "ring_rows")
-    a.addi(R6, RING * Rows.PARTIALS)
+    ring(a, Rows.PARTIALS)
     a.call("ring_packet")
     a.bt(Flag.Z, "drain_end")
     a.label("partial_row")  # backward has an even number of rows each time
@@ -213,7 +190,7 @@ def _ring(a: Assembler):
 def _credit(a: Assembler):
     a.label("task_credit")
     a.li(R5, "rings")
-    a.li(R3, 2)
+    a.li(R3, len(Rows))
     a.label("credit_ring")
     a.ld(R2, R5, Ring.OWED)
     a.cmpi(R2, 0)
@@ -222,7 +199,7 @@ def _credit(a: Assembler):
     a.addi(R2, -1)
     a.st(R2, R5, Ring.OWED)
     a.ld(R1, R5, Ring.SOURCE)
-    a.ori(R1, Packet.CREDIT << 8)
+    a.ori(R1, header(HEADER, packet=Packet.CREDIT))
     a.write(Write.SEND, R1)
     a.write(Write.SEND_LAST)
     a.go("credit_ring")

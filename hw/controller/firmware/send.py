@@ -2,34 +2,19 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import Assembler
-from hw.controller.firmware.data import (
-    COUNT,
-    JOBP,
-    LAST,
-    MORE,
-    QUEUE,
-    R1,
-    R2,
-    R3,
-    R4,
-    Record,
-    Task,
-    half,
-    task_off,
-    task_on,
-)  # fmt: skip
+from hw.controller.firmware.data import ROUTE, Record, Task, half, header, task_off, task_on
+from hw.controller.firmware.registers import COUNT, JOBP, LAST, MORE, QUEUE, R1, R2, R3, R4
 from hw.controller.isa import Flag, Func, Read, Write
-from hw.layouts import NO_TOKEN, Opcode, Packet
+from hw.layouts import NO_TOKEN, PUT, TOKEN, Opcode, Packet
 from hw.noc.config import MeshConfig
 from hw.noc.packing import Packing
 
-TOKEN_PLACE = 11  # in a job's halfword and in a header
+NO_TARGET = header(TOKEN, token=NO_TOKEN)  # of a job that gives none; its halfword is as a header
 
 
 def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
-    for name in ("send_src", "send_base", "send_put", "send_runs", "send_words", "send_groups", "send_blocks",
-                 "send_route", "send_label"):  # fmt: skip
-        a.var(name)
+    a.variables("send_src", "send_base", "send_put", "send_runs", "send_words", "send_groups",
+                "send_blocks", "send_route", "send_label")  # fmt: skip
     a.label("begin_send")
     a.li(R1, half("src"))
     a.ld(R2, QUEUE, Record.SPIKES)
@@ -72,14 +57,14 @@ def _send(a: Assembler, packing: Packing):
     a.mov(R1, R4)  # words of the last flit, less one
     a.addi(R1, -1)
     a.andi(R1, per - 1)
-    a.li(R2, 1 << 11)
+    a.li(R2, header(PUT, rest=1))
     a.write(Write.FACTOR0, R1)
     a.write(Write.FACTOR1, R2)
     a.read(R1, Read.PRODUCT)
     a.lda(R2, "send_route")
-    a.andi(R2, 0xFF)
+    a.andi(R2, ROUTE)
     a.alu(Func.OR, R1, R2)
-    a.ori(R1, Packet.SPIKES << 8)
+    a.ori(R1, header(PUT, packet=Packet.SPIKES))
     a.write(Write.SEND, R1)
     a.lda(R1, "send_put")
     a.write(Write.SEND, R1)
@@ -139,7 +124,7 @@ def _send(a: Assembler, packing: Packing):
 def _token(a: Assembler):
     a.label("send_token")
     a.lda(R1, "send_route")
-    a.li(R2, NO_TOKEN << TOKEN_PLACE)
+    a.li(R2, NO_TARGET)
     a.alu(Func.CMP, R1, R2)
     a.bt(Flag.C, "send_finish")
     a.lda(R2, "send_label")
@@ -150,9 +135,9 @@ def _token(a: Assembler):
     a.go("finish")
 
     a.label("give")  # the token of a job's halfword R1, with the value R2
-    a.li(R3, NO_TOKEN << TOKEN_PLACE | 0xFF)
+    a.li(R3, NO_TARGET | ROUTE)
     a.alu(Func.AND, R1, R3)
-    a.ori(R1, Packet.TOKEN << 8)
+    a.ori(R1, header(TOKEN, packet=Packet.TOKEN))
     a.write(Write.SEND, R1)
     a.write(Write.SEND_LAST, R2)
     a.ret()

@@ -2,7 +2,8 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import ZERO, Assembler
-from hw.controller.firmware.data import CLOCK, CREDITS, R1, R2, R3, R4, TASKS, Task
+from hw.controller.firmware.data import CREDITS, Task
+from hw.controller.firmware.registers import CLOCK, MORE, R1, R2, R3, TASKS
 from hw.controller.isa import Flag, Func, Read, Write
 from hw.noc.config import MeshConfig
 
@@ -53,15 +54,15 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.li(R3, "counters")
     a.li(R2, 0)
     a.label("count")  # the counter at R3 grows by R2 and R1
-    a.ld(R4, R3)
-    a.add(R4, R1)
-    a.st(R4, R3)
-    a.ld(R4, R3, 1)
+    a.ld(MORE, R3)
+    a.add(MORE, R1)
+    a.st(MORE, R3)
+    a.ld(MORE, R3, 1)
     a.bf(Flag.C, "count_high")
-    a.addi(R4, 1)
+    a.addi(MORE, 1)
     a.label("count_high")
-    a.add(R4, R2)
-    a.st(R4, R3, 1)
+    a.add(MORE, R2)
+    a.st(MORE, R3, 1)
     a.ret()
 
     a.label("cycles")  # R1, R2: those of the run so far

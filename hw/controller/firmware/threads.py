@@ -2,22 +2,8 @@
 
 from hw.config import CoreConfig
 from hw.controller.assembler import Assembler
-from hw.controller.firmware.data import (
-    MORE,
-    QUEUE,
-    R1,
-    R2,
-    R3,
-    R4,
-    R5,
-    R6,
-    RECORD,
-    SLOTS,
-    Record,
-    State,
-    Task,
-    task_on,
-)  # fmt: skip
+from hw.controller.firmware.data import RECORD, SLOTS, Record, State, Task, task_on
+from hw.controller.firmware.registers import MORE, QUEUE, R1, R2, R3, R4, R5, R6
 from hw.controller.isa import Flag, Func, Write
 from hw.layouts import QUEUE_OF, QUEUES, SETUP, TOKEN_BITS, Opcode, Token
 from hw.noc.config import MeshConfig
@@ -55,8 +41,7 @@ def _arm(a: Assembler):
     a.bf(Flag.Z, "arm_token")
     a.go("arm_word")
     a.label("arm_slots")
-    a.li(R6, "program")
-    a.addi(R6, 2 * (SETUP.words - 1))
+    a.li(R6, "program", 2 * (SETUP.words - 1))
     a.ld(R1, R6)
     shape = SETUP.shape()
     for name in SLOTS.values():
@@ -164,5 +149,3 @@ def _fetch(a: Assembler):
     a.st(R1, QUEUE, Record.LEFT)
     a.bt(Flag.Z, "fetch")
     a.go("jump")
-
-

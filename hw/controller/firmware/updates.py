@@ -3,39 +3,29 @@
 from hw.config import CoreConfig
 from hw.controller.assembler import ZERO, Assembler
 from hw.controller.firmware.data import (
-    COUNT,
-    JOBP,
-    LAST,
     NOTIFY,
-    QUEUE,
-    R1,
-    R2,
-    R3,
-    R4,
-    R5,
-    R6,
-    RECORD,
     REDUCE,
-    RING,
-    TEMP,
+    ROUTE,
     Record,
     Ring,
     Task,
     half,
+    header,
+    ring,
     task_off,
     task_on,
-)  # fmt: skip
+)
 from hw.controller.firmware.jobs import bit
+from hw.controller.firmware.registers import COUNT, JOBP, LAST, QUEUE, R1, R2, R3, R4, R5, TEMP
 from hw.controller.isa import Flag, Func, Mode, Read, Write
-from hw.layouts import GRADIENT_FAULTS, Opcode, Rows, Space
+from hw.layouts import GRADIENT_FAULTS, HEADER, Opcode, Packet, Rows, Space
 from hw.noc.config import MeshConfig
 
 ROWS = 8  # that are updated in a turn
 
 def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
-    for name in ("update_kind", "update_row", "update_step", "update_left", "update_momentum", "update_rate",
-                 "update_scale", "update_skip", "update_route", "update_take"):  # fmt: skip
-        a.var(name)
+    a.variables("update_kind", "update_row", "update_step", "update_left", "update_momentum",
+                "update_rate", "update_scale", "update_skip", "update_route", "update_take")  # fmt: skip
     a.label("begin_update")
     a.ld(R1, QUEUE, Record.KIND)
     a.sta(R1, "update_kind")
@@ -147,8 +137,8 @@ def _begin_reduce(a: Assembler):
     a.lda(R1, "drain_final")
     a.cmpi(R1, 0)
     a.bt(Flag.Z, "update_end")
-    a.andi(R3, 0xFF)
-    a.li(R1, Space.GRADIENTS << 11)
+    a.andi(R3, ROUTE)
+    a.li(R1, header(HEADER, packet=Packet.WRITE, space=Space.GRADIENTS))
     a.alu(Func.OR, R3, R1)
     a.sta(R3, "drain_low")
     a.ret()
@@ -165,10 +155,7 @@ def _reduce(a: Assembler, cfg: CoreConfig):
     a.lda(R2, "update_take")
     a.cmpi(R2, 0)
     a.bt(Flag.Z, "reduce_row")
-    a.li(R5, "rings")
-    a.addi(R5, RECORD * Rows.PARTIALS)
-    a.li(R6, "ring_rows")
-    a.addi(R6, RING * Rows.PARTIALS)
+    ring(a, Rows.PARTIALS)
     a.call("ring_packet")
     a.bt(Flag.Z, "update_end")
     a.ld(R2, R5, Ring.LEFT)
@@ -204,5 +191,3 @@ def _reduce(a: Assembler, cfg: CoreConfig):
     a.write(Write.MODE, ZERO)
     task_off(a, Task.DRAIN)
     a.go("update_finish")
-
-
