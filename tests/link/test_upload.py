@@ -13,7 +13,7 @@ from host.packets import Packets
 from host.partition import Partition
 from hw.chip import mesh_for
 from hw.config import CoreConfig
-from hw.layouts import Command, Space
+from hw.layouts import PUT, Command, Space
 from hw.link.encoder import Encoder
 from hw.link.layouts import HEAD, Record
 from hw.link.upload import Upload
