@@ -112,7 +112,7 @@ _PACKETS = {
                     "fit (a power of two)"),
     Packet.ROWS: ("core to core", "ROWS", "rows of numbers, as many in a flit as fit (a power of two)"),
     Packet.TOKEN: ("to a core, or to the host tile", "TOKEN", ""),
-    Packet.CREDIT: ("core to core", "HEADER", ""),
+    Packet.CREDIT: ("core to core", "CREDIT", ""),
     Packet.ANSWER: ("core to host", "ANSWER", "elements that were read, or one flit: the status at the program's end"),
 }
 _ROWS = {

@@ -288,6 +288,7 @@ ROWS = header(
     Field("rest", 5, "rows in the last flit, less one"),
     Field("channel", 1, "which queue, see Rows"),
 )
+CREDIT = header("credit", Field("more", 5, "credits beside the first; of small cores"))
 TOKEN = header("token", Field("token", 5, "which, see Token"), Field("value", 16, "label or faults"))
 ANSWER = header("answer", Field("kind", 1, "0: elements, 1: status"))
 

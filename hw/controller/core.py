@@ -60,9 +60,9 @@ class ControlledCore(wiring.Component):
         self.data, self.flags = {}, {Flag.TRUE: Const(1)}  # what IN and branches find, by port and flag
         take = {port: processor.take & (processor.port == port) for port in Read}
 
-        self._network(m, take[Read.PHIT])
         self._job(m, engine)
-        backward = self._start(m, engine, neuron, grad, take[Read.ROW])
+        backward = self._start(m, engine, neuron, grad)
+        self._network(m, engine, take)
         self._gradient(m, engine, grad, backward)
         leak = self._kept(m, Write.A)
         self._constants(m, neuron, grad, leak)
@@ -100,23 +100,55 @@ class ControlledCore(wiring.Component):
             m.d.sync += register.eq(self.value)
         return register
 
-    def _network(self, m: Module, taken):
-        """The phit at hand, and the phits that are sent."""
+    def _network(self, m: Module, engine, take: dict):
+        """The phit at hand, and the phits that are sent; rows pass by the controller, from the engine into a packet and
+        from a packet to the partial sums, once it has seen to the header."""
         mesh = self.mesh
         m.submodules.inbox = inbox = Inbox(mesh, by_phit=True)
         m.submodules.outbox = outbox = Outbox(mesh, by_phit=True)
         wiring.connect(m, wiring.flipped(self.i), inbox.i)
         wiring.connect(m, outbox.o, wiring.flipped(self.o))
+        phit = inbox.o.payload
+
+        # The row that has left the engine; behind a register, as the engine decides late whether there is one
+        full, row = Signal(), Signal(BITS)
+        giving = Signal()  # rows go into a packet, two by two
+        pairs = Signal(range(mesh.packet))  # that may still follow
+        second = Signal()
+        ends = giving & full & second & (~engine.two | (pairs == 0))
+        m.d.comb += self.row_ready.eq(~full)
+        with m.If(take[Read.ROW] | giving & full):
+            m.d.sync += full.eq(0)
+        with m.Elif(engine.o.valid & self.leaves & ~full):
+            m.d.sync += [full.eq(1), row.eq(engine.o.payload.row)]
+        with m.If(giving & full):
+            m.d.sync += [second.eq(~second), pairs.eq(pairs - second), giving.eq(~ends)]
+        with m.If(self.write[Write.GIVE]):
+            m.d.sync += [giving.eq(1), pairs.eq(self.value)]
+
+        pulling = Signal()  # the packet at hand goes to the partial sums
+        with m.If(self.write[Write.PULL]):
+            m.d.sync += pulling.eq(1)
+        with m.Elif(inbox.o.valid & phit.last):
+            m.d.sync += pulling.eq(0)
+
         last = self.write[Write.SEND_LAST]
         m.d.comb += [
-            inbox.o.ready.eq(taken),
-            outbox.i.payload.data.eq(self.value),
-            outbox.i.payload.last.eq(last),
-            outbox.i.valid.eq(self.write[Write.SEND] | last),
+            inbox.o.ready.eq(take[Read.PHIT] | pulling),
+            outbox.i.payload.data.eq(Mux(giving, row, self.value)),
+            outbox.i.payload.last.eq(last | ends),
+            outbox.i.valid.eq(self.write[Write.SEND] | last | giving & full),
+            self.partials.w_data.eq(Mux(pulling, phit.data, self.value)),
+            self.partials.w_en.eq(self.write[Write.PARTIAL] | pulling & inbox.o.valid),
         ]
-        phit = inbox.o.payload
-        self.data |= {Read.PHIT: phit.data, Read.PACKET: phit.data[8:11], Read.FIELD: phit.data[11:16]}
-        self.flags |= {Flag.IN: inbox.o.valid, Flag.IN_LAST: phit.last, Flag.OUT: outbox.spacious}
+        self.data |= {
+            Read.PHIT: phit.data, Read.PACKET: phit.data[8:11], Read.FIELD: phit.data[11:16], Read.ROW: row,
+        }  # fmt: skip
+        self.flags |= {
+            Flag.IN: inbox.o.valid & ~pulling, Flag.IN_LAST: phit.last, Flag.OUT: outbox.spacious & ~giving,
+            Flag.ROW: full, Flag.PAIR: full & engine.o.valid & ~giving,
+        }  # fmt: skip
+        self.flags[Flag.BUSY] |= full
 
     def _job(self, m: Module, engine):
         """The engine's job, a field or two to a port."""
@@ -131,11 +163,12 @@ class ControlledCore(wiring.Component):
                     low = JOB.shape()[name].offset % BITS if port in OFFSETS else 8 * n
                     m.d.sync += job[name].eq(self.value[low:])
 
-    def _start(self, m: Module, engine, neuron, grad, taken) -> Signal:
+    def _start(self, m: Module, engine, neuron, grad) -> Signal:
         """What starts the engine, what it takes and where its rows go; returns whether it runs backward."""
         mode = self._kept(m, Write.MODE, len(Mode))
         longest = Packing(self.mesh, self.cfg.row_bits).per_packet
-        m.submodules.partials = partials = fifo.SyncFIFO(width=self.cfg.width, depth=1 << longest.bit_length())
+        depth = 2 << (longest - 1).bit_length()  # two packets
+        m.submodules.partials = self.partials = partials = fifo.SyncFIFO(width=self.cfg.width, depth=depth)
         row, asked = self._kept(m, Write.REDUCE, self.cfg.width), Signal()
         with m.If(self.write[Write.REDUCE]):
             m.d.sync += asked.eq(1)
@@ -144,12 +177,11 @@ class ControlledCore(wiring.Component):
         backward = Signal()
         with m.If(self.write[Write.START]):
             m.d.sync += backward.eq(self.value[1])
-        leaves = backward & mode[Mode.AWAY] | mode[Mode.REDUCING]
+        self.leaves, self.row_ready = leaves, row_ready = Signal(name="leaves"), Signal(name="row_ready")
         m.d.comb += [
             engine.start.eq(Mux(self.write[Write.START], self.value, 0)),
             engine.take.eq(mode[Mode.TAKE]),
-            partials.w_data.eq(self.value),
-            partials.w_en.eq(self.write[Write.PARTIAL]),
+            leaves.eq(backward & mode[Mode.AWAY] | mode[Mode.REDUCING]),
             engine.partials.valid.eq(partials.r_rdy),
             engine.partials.payload.eq(partials.r_data),
             partials.r_en.eq(engine.partials.ready),
@@ -160,12 +192,11 @@ class ControlledCore(wiring.Component):
             neuron.i.payload.eq(engine.o.payload),
             neuron.i.valid.eq(engine.o.valid & ~backward & ~leaves),
             grad.i.valid.eq(engine.o.valid & backward & ~leaves),
-            engine.o.ready.eq(Mux(leaves, taken, Mux(backward, grad.i.ready, neuron.i.ready))),
+            engine.o.ready.eq(Mux(leaves, row_ready, Mux(backward, grad.i.ready, neuron.i.ready))),
         ]
-        self.data[Read.ROW] = engine.o.payload.row
         self.flags |= {
-            Flag.BUSY: engine.busy | neuron.busy, Flag.ROW: engine.o.valid & leaves, Flag.PAIR: engine.two & leaves,
-            Flag.REDUCE: ~asked, Flag.PARTIAL: partials.level <= partials.depth - longest,
+            Flag.BUSY: engine.busy | neuron.busy, Flag.REDUCE: ~asked,
+            Flag.PARTIAL: partials.level <= partials.depth - longest,
         }  # fmt: skip
         return backward
 
@@ -173,17 +204,18 @@ class ControlledCore(wiring.Component):
         """Errors for the neuron-gradient unit: from backward, or from the controller."""
         place = self._kept(m, Write.GRAD_ADDRESS, self.cfg.address_bits)
         tag = self._kept(m, Write.GRAD_TAG, self.cfg.step_bits + len(grad.i.payload.tag.item))
+        given, here = Signal(), Signal.like(grad.i.payload)  # a register, as the unit decides late whether it takes it
         m.d.comb += grad.i.payload.eq(engine.o.payload)
+        with m.If(given):
+            m.d.comb += [grad.i.valid.eq(1), grad.i.payload.eq(here)]
         with m.If(self.write[Write.GRAD_ROW]):
-            m.d.sync += [place.eq(place + 1), tag.eq(tag + (1 << self.cfg.step_bits))]
-            m.d.comb += [
-                grad.i.valid.eq(1),
-                grad.i.payload.row.eq(self.value),
-                grad.i.payload.tag.address.eq(place),
-                grad.i.payload.tag.step.eq(tag),
-                grad.i.payload.tag.item.eq(tag[self.cfg.step_bits :]),
-            ]
-        self.flags |= {Flag.GRAD_READY: grad.i.ready, Flag.GRAD_BUSY: grad.busy}
+            m.d.sync += [
+                given.eq(1), place.eq(place + 1), tag.eq(tag + (1 << self.cfg.step_bits)), here.row.eq(self.value),
+                here.tag.address.eq(place), here.tag.step.eq(tag), here.tag.item.eq(tag[self.cfg.step_bits :]),
+            ]  # fmt: skip
+        with m.Elif(grad.i.ready):
+            m.d.sync += given.eq(0)
+        self.flags |= {Flag.GRAD_READY: ~given, Flag.GRAD_BUSY: grad.busy | given}
 
     def _constants(self, m: Module, neuron, grad, leak):
         """What the neuron units take from their jobs elsewhere."""

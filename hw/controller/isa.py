@@ -49,9 +49,9 @@ class Flag(IntEnum):
     TRUE = 0
     Z = 1  # the last result was zero
     C = 2  # the last addition had a carry, the last subtraction no borrow
-    IN = 3  # a phit is at hand
+    IN = 3  # a phit is at hand that PULL does not take
     IN_LAST = 4  # it is its packet's last
-    OUT = 5  # there is room for a whole packet
+    OUT = 5  # there is room for a whole packet, and GIVE is done
     BUSY = 6  # the engine or the neuron unit works
     ROW = 7  # a row has left the engine
     GRAD_READY = 8  # the neuron-gradient unit takes a row
@@ -136,6 +136,8 @@ class Write(IntEnum):
     GROUPS = 47
     PASS_GROUPS = 48
     DST = 49
+    GIVE = 50  # rows that leave the engine end the packet, two by two while they are there: so many pairs less one
+    PULL = 51  # the rest of the packet at hand is partial sums
 
 
 class Mode(IntEnum):

@@ -108,17 +108,7 @@ def _rows(a: Assembler):
     a.ld(R1, R5, Ring.PACKETS)
     a.cmpi(R1, 0)
     a.bf(Flag.Z, "rows_ring")
-    a.label("rows_sum")
-    flit(a, "rows_sums", R3)
-    a.write(Write.PARTIAL, R1)
-    a.cmpi(R3, 0)
-    a.bt(Flag.Z, "rows_sum_pair")
-    a.cmpi(R4, 0)
-    a.bt(Flag.Z, "credit")
-    a.label("rows_sum_pair")
-    a.write(Write.PARTIAL, R2)
-    a.cmpi(R3, 0)
-    a.bt(Flag.Z, "rows_sum")
+    a.write(Write.PULL)  # backward has an even number of rows each time
     a.go("credit")
 
     a.label("rows_errors")
@@ -179,6 +169,7 @@ def _credit(a: Assembler):
     a.label(Packet.CREDIT.name)
     a.lda(R1, "credits")
     a.addi(R1, 1)
+    a.add(R1, R4)
     a.sta(R1, "credits")
     a.ret()
 

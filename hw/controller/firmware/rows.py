@@ -1,11 +1,11 @@
 """The engine's jobs while they run: rows that leave the core, rows that come in, and the job's end."""
 
 from hw.config import CoreConfig
-from hw.controller.assembler import Assembler
+from hw.controller.assembler import ZERO, Assembler
 from hw.controller.firmware.data import CREDITS, PLACE, RECORD, RING, Ring, Task, header, ring, task_off, task_on
 from hw.controller.firmware.registers import COUNT, NUMBER, R1, R2, R3, R4, R5, R6, TASKS, TEMP
 from hw.controller.isa import Flag, Func, Read, Write
-from hw.layouts import HEADER, ROWS, Opcode, Packet, Rows
+from hw.layouts import CREDIT, HEADER, ROWS, Opcode, Packet, Rows
 from hw.noc.config import MeshConfig
 
 
@@ -82,7 +82,6 @@ def _drain(a: Assembler, pairs: int):
     a.li(R3, 0)
     a.label("drain_send")
     a.bf(Flag.OUT, "drain_end")
-    a.li(COUNT, pairs)
     a.lda(R1, "drain_final")
     a.cmpi(R1, 0)
     a.bf(Flag.Z, "drain_final_send")
@@ -97,26 +96,19 @@ def _drain(a: Assembler, pairs: int):
     a.write(Write.SEND, R1)
     a.cmpi(R3, 0)
     a.bt(Flag.Z, "drain_single")
-    a.label("drain_pair")
-    a.read(R1, Read.ROW)
-    a.write(Write.SEND, R1)
-    a.read(R1, Read.ROW)
-    a.addi(COUNT, -1)
-    a.bt(Flag.Z, "drain_last")
-    a.bf(Flag.PAIR, "drain_last")
-    a.write(Write.SEND, R1)
-    a.go("drain_pair")
+    a.li(R1, pairs - 1)
+    a.write(Write.GIVE, R1)
+    a.ret()
     a.label("drain_single")
     a.read(R1, Read.ROW)
     a.write(Write.SEND, R1)
-    a.li(R1, 0)
-    a.label("drain_last")
-    a.write(Write.SEND_LAST, R1)
+    a.write(Write.SEND_LAST)
     a.label("drain_end")
     a.ret()
 
     # Into the gradient memories of others: one row to a flit
     a.label("drain_final_send")
+    a.li(COUNT, pairs)
     a.lda(R2, "drain_address")
     a.li(R1, header(HEADER, address=1))
     a.write(Write.FACTOR0, R2)
@@ -196,13 +188,17 @@ def _credit(a: Assembler):
     a.cmpi(R2, 0)
     a.bt(Flag.Z, "credit_next")
     a.bf(Flag.OUT, "credit_end")
-    a.addi(R2, -1)
-    a.st(R2, R5, Ring.OWED)
+    a.st(ZERO, R5, Ring.OWED)
     a.ld(R1, R5, Ring.SOURCE)
-    a.ori(R1, header(HEADER, packet=Packet.CREDIT))
+    a.addi(R2, -1)
+    a.li(R4, header(CREDIT, more=1))
+    a.write(Write.FACTOR0, R2)
+    a.write(Write.FACTOR1, R4)
+    a.read(R4, Read.PRODUCT)
+    a.alu(Func.OR, R1, R4)
+    a.ori(R1, header(CREDIT, packet=Packet.CREDIT))
     a.write(Write.SEND, R1)
     a.write(Write.SEND_LAST)
-    a.go("credit_ring")
     a.label("credit_next")
     a.addi(R5, RECORD)
     a.addi(R3, -1)

@@ -7,6 +7,7 @@ from hw.controller.firmware.registers import CLOCK, MORE, R1, R2, R3, TASKS
 from hw.controller.isa import Flag, Func, Read, Write
 from hw.noc.config import MeshConfig
 
+RARE = (Task.READ, Task.HALTED, Task.UPDATE, Task.NOTIFY)  # asked for together
 CLOCK_STEP = 1023  # the clock is read once in 65536 / 1023 turns, which take less than 65536 cycles
 
 
@@ -39,7 +40,12 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.label("turns")
     a.mov(R1, TASKS)
     a.bt(Flag.Z, "main")
-    for task in (*(task for task in Task if task not in (Task.QUEUES, Task.NEXT)), Task.QUEUES):
+    a.andi(R1, sum(1 << task for task in RARE))
+    a.bt(Flag.Z, "usual")
+    for task in RARE:
+        _turn(a, task)
+    a.label("usual")
+    for task in (Task.ENGINE, Task.DRAIN, Task.PARTIAL, Task.ERRORS, Task.SEND, Task.CREDIT, Task.QUEUES):
         _turn(a, task)
     a.go("main")
 
