@@ -17,7 +17,7 @@ class Gather(wiring.Component):
     -------
     i : stream of word requests; the one with ``last`` completes its matrix, words not requested are zero
     o : stream of matrices
-    blocks : In, words per pixel
+    blocks, row : In, words per pixel, and per row of the image
     address, en, data : a synchronous read port of the spike (or error mask) memory
     fetched : Out(1), a word is read this cycle (for the counters)
     busy : Out(1), a word is on its way into a matrix
@@ -30,6 +30,7 @@ class Gather(wiring.Component):
             "i": In(stream.Signature(payloads.request)),
             "o": Out(stream.Signature(payloads.matrix)),
             "blocks": In(cfg.address_bits),
+            "row": In(cfg.address_bits),
             "address": Out(cfg.address_bits),
             "en": Out(1),
             "data": In(cfg.spike_bits),
@@ -56,7 +57,7 @@ class Gather(wiring.Component):
         m.submodules.fetch = fetch = Fetch(place)
         m.d.comb += [
             asked.payload.request.eq(self.i.payload),
-            asked.payload.address.eq(self.i.payload.pixel * self.blocks),
+            asked.payload.address.eq(self.i.payload.y * self.row + self.i.payload.x * self.blocks),
             asked.valid.eq(self.i.valid),
             self.i.ready.eq(asked.ready),
         ]
