@@ -131,10 +131,11 @@ class Storage:
             masks.write_en.eq(neuron.word_en),
             masks.write_data.eq(neuron.masks),
         ]
-        with m.If(neuron_grad.spike_en):
-            m.d.comb += [spikes.read_address[last].eq(neuron_grad.spike_address), spikes.read_en[last].eq(1)]
-        with m.Elif(neuron_grad.spike_hold):
-            m.d.comb += spikes.read_en[last].eq(0)
+        with m.If(neuron_grad.i.valid | neuron_grad.spike_hold):  # it reads, or must not lose what it has read
+            m.d.comb += [
+                spikes.read_address[last].eq(neuron_grad.spike_address),
+                spikes.read_en[last].eq(neuron_grad.spike_en),
+            ]
         with m.Elif(loss.spike_request):
             m.d.comb += [
                 loss.spike_grant.eq(1),
