@@ -30,14 +30,14 @@ from hw.transfer import NotifyUnit, SendUnit
 
 
 def join(m: Module, sink, *sources):
-    """Connect one of several sources of a stream: pairs of a condition and a source, the first that holds counts."""
+    """Connect one of several sources of a stream: pairs of a condition and a source, at most one of which holds."""
     for n, (chosen, source) in enumerate(sources):
         with m.If(chosen) if n == 0 else m.Elif(chosen):
-            m.d.comb += [
-                sink.payload.eq(source.payload),
-                sink.valid.eq(source.valid),
-                source.ready.eq(sink.ready),
-            ]
+            m.d.comb += sink.payload.eq(source.payload)
+    m.d.comb += [
+        sink.valid.eq(Cat(source.valid & chosen for chosen, source in sources).any()),
+        *(source.ready.eq(sink.ready & chosen) for chosen, source in sources),
+    ]
 
 
 def core_signature(mesh: MeshConfig) -> wiring.Signature:

@@ -178,13 +178,16 @@ class Storage:
         errors, error_masks = self.errors, self.error_masks
         cols = self.cfg.backward_cols
         error_bits = (cols - 1).bit_length()
+        # A mask is much logic, and its memory far: it is written a cycle later, long before a job needs it
+        self.m.d.sync += [
+            error_masks.write_address.eq(neuron_grad.mask_address),
+            error_masks.write_en.eq(neuron_grad.mask_en),
+            error_masks.write_data.eq(neuron_grad.mask),
+        ]
         self.m.d.comb += [
             errors.write_address.eq(neuron_grad.error_address >> error_bits),
             errors.write_en.eq(neuron_grad.error_en << neuron_grad.error_address[:error_bits]),
             errors.write_data.eq(neuron_grad.errors.replicate(cols)),
-            error_masks.write_address.eq(neuron_grad.mask_address),
-            error_masks.write_en.eq(neuron_grad.mask_en),
-            error_masks.write_data.eq(neuron_grad.mask),
         ]
 
     def read_errors(self, backward, weight_grad):
