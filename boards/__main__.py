@@ -39,7 +39,7 @@ def commands():
     """Bitstreams of Trident for FPGA boards, by open tools."""
 
 
-def _build(plan: Plan, seed: int, flat: bool | None, work: Callable[[Flow], Report]) -> Report:
+def _build(plan: Plan, seed: int | None, flat: bool | None, work: Callable[[Flow], Report]) -> Report:
     """Run one flow with its progress, then show its report."""
     if flat is not None:
         plan = replace(plan, setup=replace(plan.setup, hierarchical=not flat))
@@ -50,7 +50,7 @@ def _build(plan: Plan, seed: int, flat: bool | None, work: Callable[[Flow], Repo
         f"{plan.clock_hz / 1e6:g} MHz", highlight=False,
     )  # fmt: skip
     with watch(console, STAGES) as (started, ended):
-        flow = Flow(plan, seed, started=started, ended=ended)
+        flow = Flow(plan, plan.setup.seed if seed is None else seed, started=started, ended=ended)
         report = work(flow)
     if all(stage.cached for stage in report.stages):
         console.print(f"Nothing to do: built before, on {report.date}.", highlight=False)
@@ -65,7 +65,7 @@ def _build(plan: Plan, seed: int, flat: bool | None, work: Callable[[Flow], Repo
 @_SETUP
 @_LANES
 @_FLAT
-@click.option("--seed", default=1, help="of the placement", show_default=True)
+@click.option("--seed", type=int, help="of the placement  [the set-up's]")
 @click.option("--allow-timing-fail", is_flag=True, help="make the file even if a clock is too fast for the design")
 def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
     """Build a bitstream for a board."""
@@ -108,7 +108,7 @@ def _estimate(plan: Plan, flat: bool | None):
         fits.append(size)
         return report
 
-    _build(plan, 1, flat, work)
+    _build(plan, None, flat, work)
     if plan.mesh.cores > 1:
         click.echo("The largest mesh of such cores that fits is SETUP={}x{}.".format(*fits[0]))
 

@@ -30,7 +30,7 @@ class SetUp:
     preset: of the core, if it is not the board's; core: changes of it; network: changes of the network's preset FPGA.
     synthesis: more options of yosys' synth command; hierarchical: a core is synthesised once and placed many times,
         which is quicker and about a tenth larger.
-    place: more options of nextpnr.
+    place: more options of nextpnr; seed: of the placement, if the user gives none.
     """
 
     width: int
@@ -42,6 +42,7 @@ class SetUp:
     synthesis: tuple[str, ...] = ()
     hierarchical: bool = False
     place: tuple[str, ...] = ()
+    seed: int = 1
 
 
 @dataclass(frozen=True)

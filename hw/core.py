@@ -30,14 +30,14 @@ from hw.transfer import NotifyUnit, SendUnit
 
 
 def join(m: Module, sink, *sources):
-    """Connect one of several sources of a stream: pairs of a condition and a source, the first that holds counts."""
+    """Connect one of several sources of a stream: pairs of a condition and a source, at most one of which holds."""
     for n, (chosen, source) in enumerate(sources):
         with m.If(chosen) if n == 0 else m.Elif(chosen):
-            m.d.comb += [
-                sink.payload.eq(source.payload),
-                sink.valid.eq(source.valid),
-                source.ready.eq(sink.ready),
-            ]
+            m.d.comb += sink.payload.eq(source.payload)
+    m.d.comb += [
+        sink.valid.eq(Cat(source.valid & chosen for chosen, source in sources).any()),
+        *(source.ready.eq(sink.ready & chosen) for chosen, source in sources),
+    ]
 
 
 def core_signature(mesh: MeshConfig) -> wiring.Signature:
@@ -108,7 +108,7 @@ class Core(wiring.Component):
         storage.spaces[Space.LOSS_TABLE] = loss
         self._share_mac(m, mac, clients)
         job = {queue: sequencer.job[queue] for queue in QUEUES}
-        reducing = Signal()
+        reducing = Signal()  # what the update queue runs; ``kind`` is there before its job starts
 
         # The ends of the network
         m.submodules.injector = injector = Injector(mesh, 6)
@@ -151,9 +151,9 @@ class Core(wiring.Component):
             store.en.eq(came),
             for_loss.addr.eq(sequencer.slot[Opcode.RECEIVE]),
             for_send.addr.eq(sequencer.slot[Opcode.SEND]),
-            loss.label.eq(for_loss.data),
             send.label.eq(for_send.data),
         ]
+        m.d.sync += loss.label.eq(for_loss.data)  # long before it is needed
         with m.If(ejector.arm | sequencer.halted):
             m.d.sync += arrived.eq(0)
         with m.Elif(came):
@@ -162,6 +162,7 @@ class Core(wiring.Component):
         # What each queue runs
         go, kind, busy = sequencer.go, sequencer.kind, sequencer.busy
         receiving = sequencer.active[Opcode.RECEIVE]
+        here = Signal()  # the neuron-gradient unit takes the backward engine's errors
         away = job[Opcode.BACKWARD].away
         starts = {
             forward: (Opcode.FORWARD, None), backward: (Opcode.BACKWARD, None), weight_grad: (Opcode.WEIGHT_GRAD, None),
@@ -171,11 +172,14 @@ class Core(wiring.Component):
         for unit, (queue, wanted) in starts.items():
             chosen = 1 if wanted is None else kind[queue] == wanted
             m.d.comb += [unit.job.eq(job[queue]), unit.start.eq(go[queue] & chosen)]
+        m.d.sync += [
+            reducing.eq(kind[Opcode.UPDATE] == 1),
+            here.eq(~receiving & ~away),
+            neuron_grad.job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
+        ]
         m.d.comb += [
             neuron.job.eq(job[Opcode.FORWARD]),
             *(neuron.keys[name].eq(sort_key(job[Opcode.FORWARD][name][: cfg.width])) for name in KEYS),
-            neuron_grad.job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
-            reducing.eq(kind[Opcode.UPDATE] == 1),
             busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(away, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
@@ -200,7 +204,7 @@ class Core(wiring.Component):
         # From engine to engine, and to and from other cores
         link(m, forward.o, neuron.i)
         link(m, errors_queue.o, receive.i)
-        join(m, neuron_grad.i, (loss.busy, loss.o), (receiving, receive.o), (~away, backward.o))
+        join(m, neuron_grad.i, (receive.busy, receive.o), (loss.busy, loss.o), (here, backward.o))
         link(m, reduce.o, weight_grad.reduce)
         with m.If(reducing):
             m.d.comb += [

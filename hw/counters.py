@@ -89,13 +89,13 @@ class Counters(wiring.Component):
 
     The counters lie in a small memory, and begin at zero when the core is reset. Beside it, each has a few bits that
     gather what it grows by; one counter per cycle has them added, all in turn. One that is read has its turn in the
-    next cycle, so what is read is exact. Reading takes one cycle; after it, two cycles pass until the next.
+    next cycle, so what is read is exact; it comes a cycle later. At most every third cycle may read.
 
     Members
     -------
     counted : In, increments by name; state : In, the STATE words after magic and config
     asked, told : the count of a token
-    read : In(1), ``address``, which has been there for a cycle, is read; rdata : Out(32), in the next cycle
+    read : In(1), ``address``, which has been there for a cycle, is read; rdata : Out(32), two cycles later
     """
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
@@ -137,22 +137,29 @@ class Counters(wiring.Component):
                 m.d.sync += fresh.eq(0)
         grown = Signal.like(self.counted)
         m.d.sync += grown.eq(self.counted)
-        gathered = []
+        following = []  # what each has gathered in the next cycle
         for n, name in enumerate(names):
             most = (1 << shape[name].width) - 1
             # Reads may take every third turn
             bits = Signal(range((3 * count // 2 + 3) * most + 1), name=name.replace(".", "_"))
-            m.d.sync += bits.eq(Mux(at == n, 0, bits) + grown[name])
-            gathered.append(bits)
+            after = Signal.like(bits)
+            m.d.comb += after.eq(Mux(at == n, 0, bits) + grown[name])
+            m.d.sync += bits.eq(after)
+            following.append(after)
+        added = Signal(max(len(after) for after in following))  # what the one in ``at`` has gathered
+        m.d.sync += added.eq(Array(following)[Mux(self.read & kind[1], index, turn)])
         m.d.comb += [
             total.addr.eq(at),
             sum_.addr.eq(at),
-            sum_.data.eq(Mux(empty, 0, total.data) + Array(gathered)[at]),
+            sum_.data.eq(Mux(empty, 0, total.data) + added),
             sum_.en.eq(1),
         ]
         words = [Const(MAGIC, WORD), Const(config_digest(self.cfg, self.mesh), WORD), *self.state]
-        word, summed = Signal(WORD), Signal()
+        word, summed, reading = Signal(WORD), Signal(WORD), Signal(2)  # reading: a word; a sum
+        m.d.sync += reading[0].eq(self.read)
         with m.If(self.read):
-            m.d.sync += [word.eq(Mux(kind[0], self.told, Array(words)[self.address])), summed.eq(kind[1])]
-        m.d.comb += self.rdata.eq(Mux(summed, sum_.data, word))
+            m.d.sync += [word.eq(Mux(kind[0], self.told, Array(words)[self.address])), reading[1].eq(kind[1])]
+        with m.If(reading[0]):
+            m.d.sync += summed.eq(sum_.data)
+        m.d.comb += self.rdata.eq(Mux(reading[1], summed, word))
         return m

@@ -131,10 +131,11 @@ class Storage:
             masks.write_en.eq(neuron.word_en),
             masks.write_data.eq(neuron.masks),
         ]
-        with m.If(neuron_grad.spike_en):
-            m.d.comb += [spikes.read_address[last].eq(neuron_grad.spike_address), spikes.read_en[last].eq(1)]
-        with m.Elif(neuron_grad.spike_hold):
-            m.d.comb += spikes.read_en[last].eq(0)
+        with m.If(neuron_grad.i.valid | neuron_grad.spike_hold):  # it reads, or must not lose what it has read
+            m.d.comb += [
+                spikes.read_address[last].eq(neuron_grad.spike_address),
+                spikes.read_en[last].eq(neuron_grad.spike_en),
+            ]
         with m.Elif(loss.spike_request):
             m.d.comb += [
                 loss.spike_grant.eq(1),
@@ -177,13 +178,16 @@ class Storage:
         errors, error_masks = self.errors, self.error_masks
         cols = self.cfg.backward_cols
         error_bits = (cols - 1).bit_length()
+        # A mask is much logic, and its memory far: it is written a cycle later, long before a job needs it
+        self.m.d.sync += [
+            error_masks.write_address.eq(neuron_grad.mask_address),
+            error_masks.write_en.eq(neuron_grad.mask_en),
+            error_masks.write_data.eq(neuron_grad.mask),
+        ]
         self.m.d.comb += [
             errors.write_address.eq(neuron_grad.error_address >> error_bits),
             errors.write_en.eq(neuron_grad.error_en << neuron_grad.error_address[:error_bits]),
             errors.write_data.eq(neuron_grad.errors.replicate(cols)),
-            error_masks.write_address.eq(neuron_grad.mask_address),
-            error_masks.write_en.eq(neuron_grad.mask_en),
-            error_masks.write_data.eq(neuron_grad.mask),
         ]
 
     def read_errors(self, backward, weight_grad):

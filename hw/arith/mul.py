@@ -75,12 +75,14 @@ class FloatMul(wiring.Component):
         fmt, frac, exp = self.fmt, self.fmt.frac, self.fmt.exp
         low, top = fmt.width - 1, (1 << exp) - 1
 
-        codes = [operand[frac:low] for operand in (self.a, self.b)]
-        fractions = [operand[:frac] for operand in (self.a, self.b)]
+        scale = [self.scale] if self.scale_bits else []
+        a, b, *scale = pipe.cut("operands", self.a, self.b, *scale)  # which may come out of a memory
+        codes = [operand[frac:low] for operand in (a, b)]
+        fractions = [operand[:frac] for operand in (a, b)]
         hidden = [code != 0 for code in codes]
         specials = [code == top for code in codes]
         if self.subnormals:
-            zero = (self.a[:low] == 0) | (self.b[:low] == 0)
+            zero = (a[:low] == 0) | (b[:low] == 0)
             codes = [code | ~one for code, one in zip(codes, hidden, strict=True)]
             # Beside an infinity a zero gets a hidden one, so that the product comes out infinite.
             hidden = [one | other for one, other in zip(hidden, reversed(specials), strict=True)]
@@ -93,7 +95,7 @@ class FloatMul(wiring.Component):
             nan.eq((special & zero) | (specials[0] & (fractions[0] != 0)) | (specials[1] & (fractions[1] != 0))),
         ]
         # What the result has in any case: the sign, and the quiet bit of a NaN.
-        marks = Cat(Const(0, frac - 1), nan, Const(0, exp), (self.a[-1] ^ self.b[-1]) & ~nan)
+        marks = Cat(Const(0, frac - 1), nan, Const(0, exp), (a[-1] ^ b[-1]) & ~nan)
 
         # Exponents travel with an offset, above every negative one. `power` less the offset is the code of a product
         # whose leading one is in the highest place (with subnormals) or the second highest (without). An infinite
@@ -101,15 +103,14 @@ class FloatMul(wiring.Component):
         offset = 1 << max(exp + 1, self.scale_bits, 5) + 1
         power = Signal(offset.bit_length() + 1)
         power_sum = codes[0] + codes[1] + (offset - fmt.bias + int(self.subnormals))
-        if self.scale_bits:
-            power_sum = power_sum + self.scale
+        for exponent in scale:
+            power_sum = power_sum + exponent
         usable = Const(1, 1) if self.subnormals else ~zero
         m.d.comb += power.eq(Cat(power_sum[:len(power) - 1] & usable.replicate(len(power) - 1), special))
         sigs = [Cat(fraction, one) for fraction, one in zip(fractions, hidden, strict=True)]
-        sig_a, sig_b, power, marks = pipe.cut("operands", *sigs, power, marks)
 
         product = Signal(2 * frac + 2)
-        m.d.comb += product.eq(sig_a * sig_b)
+        m.d.comb += product.eq(sigs[0] * sigs[1])
         product, power, marks = pipe.cut("product", product, power, marks)
 
         normalise = self._normalise_gradual if self.subnormals else self._normalise_flush
@@ -117,13 +118,19 @@ class FloatMul(wiring.Component):
 
         # Round to nearest even, up or not by a table of the last place, guard and sticky; a carry out of the fraction
         # is the right carry into the exponent.
-        rounded, infinite = Signal(len(base) + frac), Signal()
-        m.d.comb += rounded.eq(Cat(sig[2:], base) + (Const(0b11001000, 8) >> sig[:3])[0])
+        rounded, infinite, up, carry = Signal(len(base) + frac), Signal(), Signal(), Signal()
+        # Where the code lies is seen beside the rounding: above the codes, or among them
         least = 0 if self.subnormals else offset
-        m.d.comb += infinite.eq(rounded[frac:] >= least + top)
+        above, among, code = base[exp:] > least >> exp, base[exp:] == least >> exp, base[:exp]
+        m.d.comb += [
+            up.eq((Const(0b11001000, 8) >> sig[:3])[0]),
+            carry.eq(sig[2:].all() & up),
+            rounded.eq(Cat(sig[2:], base) + up),
+            infinite.eq(above | among & ((code == top) | (code == top - 1) & carry)),
+        ]
         magnitude = Mux(infinite, fmt.inf, rounded[:low])
         if not self.subnormals:
-            magnitude = Mux(rounded[frac:] <= least, 0, magnitude)
+            magnitude = Mux(above | among & ((code != 0) | carry), magnitude, 0)
         m.d.comb += [
             self.o.eq(pipe.register("result", magnitude | marks)),
             self.nonfinite.eq(pipe.register("infinite", infinite)),

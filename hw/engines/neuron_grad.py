@@ -109,6 +109,7 @@ class NeuronGradUnit(wiring.Component):
         spiked = self._at_step(self.spikes, here.tag.step)
         m.d.comb += [
             entering.tag.tag.eq(here.tag),
+            entering.tag.tag.address.eq(job.dst + here.tag.address),  # from here on where the error goes
             entering.tag.spikes.eq(0 if cfg.reset == "soft" else spiked),
             read.payload.eq(entering),
             read.valid.eq(fetch.o.valid),
@@ -179,18 +180,16 @@ class NeuronGradUnit(wiring.Component):
                 passes.back_valid.eq(self.result_valid & ~final),
             ]
         m.submodules.history = history = History(cfg, items)
-        word = Signal(cfg.address_bits)
         m.d.comb += [
             history.item.eq(done.tag.item),
             history.step.eq(done.tag.step),
             history.first.eq(done.tag.step == cfg.timesteps - 1),
             history.bits.eq(Cat(self.result[n : n + width - 1].any() for n in range(0, cfg.row_bits, width))),
             history.en.eq(final),
-            word.eq(job.dst + done.tag.address),
-            self.error_address.eq(Cat(done.tag.step[: cfg.step_bits], word)),
+            self.error_address.eq(Cat(done.tag.step[: cfg.step_bits], done.tag.address)),
             self.error_en.eq(final),
             self.errors.eq(self.result),
-            self.mask_address.eq(word),
+            self.mask_address.eq(done.tag.address),
             self.mask_en.eq(final & (done.tag.step == 0)),
             self.mask.eq(history.word),
             after.addr.eq(done.tag.item),

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.config import CoreConfig
 from hw.layouts import JOB
 from hw.skeleton.drains import TimeDrain
-from hw.skeleton.loops import Passes
+from hw.skeleton.loops import Loop, Passes
 from hw.skeleton.payloads import Payloads
 from hw.skeleton.queue import neuron_item
 
@@ -42,7 +42,8 @@ class ReceiveUnit(wiring.Component):
         cfg, job = self.cfg, self.job
         m.submodules.drain = drain = TimeDrain(self.payloads, descending=True)
         many = cfg.words > 1
-        y, x = Signal(8), Signal(8)
+        rows, columns = Loop(m, "y", 8, job.dst_y), Loop(m, "x", 8, job.dst_x)
+        x = columns.value
         pixel, dst = Signal(cfg.address_bits), Signal(cfg.address_bits)  # first words of the position and of the pass
         passes = Passes(m, cfg, job, self.start)
         words = Const(1, 4)
@@ -61,15 +62,15 @@ class ReceiveUnit(wiring.Component):
             self.i.ready.eq(self.busy & self.o.ready),
         ]
         following = pixel + words * job.groups if many else dst + passes.groups
-        last_x, last_y = x + words == job.dst_x, y + 1 == job.dst_y
+        last_x = x + words == job.dst_x if many else columns.last
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), passes.following, *(s.eq(0) for s in (y, x, pixel, dst))]
+            m.d.sync += [self.busy.eq(1), passes.following, rows.restart, columns.restart, pixel.eq(0), dst.eq(0)]
         with m.Elif(drain.step & drain.last):
             m.d.sync += [passes.following, dst.eq(dst + passes.groups)]
             with m.If(passes.last):
-                m.d.sync += [x.eq(x + words), dst.eq(following), pixel.eq(following)]
+                m.d.sync += [x.eq(x + words) if many else columns.step, dst.eq(following), pixel.eq(following)]
                 with m.If(last_x):
-                    m.d.sync += [x.eq(0), y.eq(y + 1)]
-        with m.If(drain.step & (drain.last & passes.last & last_x & last_y)):
-            m.d.sync += self.busy.eq(0)
+                    m.d.sync += [columns.restart, rows.step]
+                    with m.If(rows.last):
+                        m.d.sync += self.busy.eq(0)
         return m

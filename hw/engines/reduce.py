@@ -42,9 +42,8 @@ class ReduceUnit(wiring.Component):
         left = Signal(17)
         col_bits = (cols - 1).bit_length()
         m.d.comb += [
-            self.busy.eq(left.any()),
-            self.o.valid.eq(left.any() & (self.i.valid | ~job.take)),
-            self.i.ready.eq(left.any() & job.take & self.o.ready),
+            self.o.valid.eq(self.busy & (self.i.valid | ~job.take)),
+            self.i.ready.eq(self.busy & job.take & self.o.ready),
             op.row.eq(self.i.payload),
             op.mask.eq(Mux(job.take, 1 << lane[:col_bits] if cols > 1 else 1, 0)),
             op.first.eq(1),
@@ -55,9 +54,9 @@ class ReduceUnit(wiring.Component):
             op.tag.col.eq(lane[:col_bits]),
         ]
         with m.If(self.start):
-            m.d.sync += [tile.eq(job.tile), lane.eq(0), left.eq(job.count)]
+            m.d.sync += [tile.eq(job.tile), lane.eq(0), left.eq(job.count), self.busy.eq(job.count != 0)]
         with m.Elif(self.o.valid & self.o.ready):
-            m.d.sync += [lane.eq(lane + 1), left.eq(left - 1)]
+            m.d.sync += [lane.eq(lane + 1), left.eq(left - 1), self.busy.eq(left != 1)]
             with m.If(lane == cfg.lanes - 1):
                 m.d.sync += [lane.eq(0), tile.eq(tile + 1)]
         return m

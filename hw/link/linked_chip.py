@@ -1,6 +1,6 @@
 """A chip behind the two pins of a serial line: what goes into an FPGA."""
 
-from amaranth.hdl import Instance, Module, ResetInserter, ResetSignal, Signal
+from amaranth.hdl import Instance, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -36,11 +36,11 @@ class LinkedChip(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.endpoint = endpoint = self.endpoint
-        clear = Signal()  # a register, as it goes everywhere
+        clear = Signal(init=1)  # a register, as it goes everywhere; the reset sets it
         m.d.sync += clear.eq(endpoint.clear)
         if self.instances:
             chip = chip_signature(self.mesh).create(path=("chip",))
-            m.submodules.chip = Instance("chip", **ports(chip) | {"i_rst": ResetSignal() | clear})
+            m.submodules.chip = Instance("chip", **ports(chip) | {"i_rst": clear})
         else:
             chip = Chip(self.cfg, self.mesh)
             m.submodules.chip = ResetInserter(clear)(chip)

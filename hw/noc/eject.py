@@ -28,7 +28,7 @@ class Ejector(wiring.Component):
     -------
     i : link from the router; x, y : In, the core's position
     select : Out, one bit per space that is read or written; write : Out(1); address, wdata : Out; rdata : In, per
-        space, one cycle after the address
+        space, one cycle after the address, that of REGISTERS two
     word_address, word_en, word : Out, spikes from other cores; word_ready : In(1), their memory takes them
     rows : streams of rows from other cores, by :class:`hw.layouts.Rows`, with the end of their packet
     token, value, token_en : Out, a token
@@ -111,10 +111,13 @@ class Ejector(wiring.Component):
             m.submodules.answers = answers = Fetch(flit_layout(mesh))
             wiring.connect(m, answers.o, wiring.flipped(self.answer))
             answer = answers.i
-        # The memories lie all over a core: with short paths, they are reached a cycle later
+        # The memories lie all over a core: with short paths, they are reached a cycle later, and so is what they give
+        found = Signal(self.element_bits)
         m.d["sync" if late else "comb"] += [
-            self.select.eq(select), self.write.eq(write), self.address.eq(address), self.wdata.eq(placed)
+            self.select.eq(select), self.write.eq(write), self.address.eq(address), self.wdata.eq(placed),
+            found.eq(Array(self.rdata)[current.space]),
         ]  # fmt: skip
+        reach = "REACH" if late else "TAKE"
         for n in range(self.element_bits // mesh.flit):  # a written element is built with its first flit lowest
             with m.If(piece == n):
                 m.d.comb += placed[n * mesh.flit : (n + 1) * mesh.flit].eq(flit.data)
@@ -211,13 +214,19 @@ class Ejector(wiring.Component):
                     m.next = "READ"
             with m.State("READ"):
                 m.d.comb += select.eq(chosen)
-                m.next = "REACH" if late else "TAKE"
+                m.next = reach
+                with m.If(current.space == Space.REGISTERS):
+                    m.next = "SUM"
+            with m.State("SUM"):
+                m.next = reach
             if late:
                 with m.State("REACH"):
+                    m.next = "CHOOSE"
+                with m.State("CHOOSE"):
                     m.next = "TAKE"
             with m.State("TAKE"):
                 m.d.sync += [
-                    buffer.eq(Array(self.rdata)[current.space]),
+                    buffer.eq(found),
                     left.eq(left - 1),
                     address.eq(address + 1),
                 ]

@@ -94,6 +94,8 @@ class HostTile(wiring.Component):
         command = COMMAND.shape()(self.i.payload.data[:WORD])
         limit, waited = Signal(16, init=0xFFFF), Signal(26)
         stuck = Signal()
+        counted, known = Signal(), Signal(ROOM_BITS)  # the room that a WAIT asks for has been read, and was this
+        m.d.sync += [counted.eq(0), known.eq(read.data)]
         sample = (header.packet == Packet.SPIKES) | (header.packet == Packet.TOKEN)
         m.d.comb += [
             packets.payload.eq(self.i.payload),
@@ -111,10 +113,12 @@ class HostTile(wiring.Component):
                                 with m.If(~freeing):
                                     m.d.comb += [write.data.eq(command.value), write.en.eq(1), self.i.ready.eq(1)]
                             with m.Case(Command.WAIT):
-                                with m.If(~freeing):
-                                    with m.If(read.data.any() & ~stuck):
-                                        m.d.comb += [write.data.eq(read.data - 1), write.en.eq(1)]
-                                    m.d.comb += self.i.ready.eq(read.data.any() | stuck)
+                                with m.If(~freeing & ~counted):
+                                    m.d.sync += counted.eq(1)
+                                with m.Elif(~freeing):
+                                    with m.If(known.any() & ~stuck):
+                                        m.d.comb += [write.data.eq(known - 1), write.en.eq(1)]
+                                    m.d.comb += self.i.ready.eq(known.any() | stuck)
                                 with m.If(waited[10:] == limit):
                                     m.d.sync += stuck.eq(1)
                             with m.Case(Command.VOTERS):

@@ -46,7 +46,7 @@ class TimeDrain(wiring.Component):
         chunks = cfg.timesteps // cols
         time = Signal(range(max(cfg.timesteps, 2)))
         many = cfg.words > 1
-        group = Signal(8)
+        group = Signal.like(self.meta.last_group)
         chunk = Signal(range(max(chunks, 2)))
         col = Signal(range(max(cols, 2)))
         if many:

@@ -117,13 +117,15 @@ class Engine(wiring.Component):
         held += [walker.busy, walker.o.valid, gather.busy, gather.o.valid, scan.o.valid, rows.o.valid, *delayed]
 
         job = self.job
-        running = Signal()
+        running, words_per_row = Signal(), Signal(cfg.address_bits)
+        m.d.sync += words_per_row.eq(job.src_x * job.blocks)  # there before the first request
         m.d.comb += [
             walker.job.eq(job),
             walker.start.eq(self.start),
             self.word_address.eq(gather.address),
             self.word_en.eq(gather.en),
             gather.blocks.eq(job.blocks),
+            gather.row.eq(words_per_row),
             gather.data.eq(self.word_data),
             rows.group_step.eq(job.group_step),
             rows.group_entries.eq(job.group_entries),

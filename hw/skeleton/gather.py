@@ -17,7 +17,7 @@ class Gather(wiring.Component):
     -------
     i : stream of word requests; the one with ``last`` completes its matrix, words not requested are zero
     o : stream of matrices
-    blocks : In, words per pixel
+    blocks, row : In, words per pixel, and per row of the image
     address, en, data : a synchronous read port of the spike (or error mask) memory
     fetched : Out(1), a word is read this cycle (for the counters)
     busy : Out(1), a word is on its way into a matrix
@@ -30,6 +30,7 @@ class Gather(wiring.Component):
             "i": In(stream.Signature(payloads.request)),
             "o": Out(stream.Signature(payloads.matrix)),
             "blocks": In(cfg.address_bits),
+            "row": In(cfg.address_bits),
             "address": Out(cfg.address_bits),
             "en": Out(1),
             "data": In(cfg.spike_bits),
@@ -39,34 +40,37 @@ class Gather(wiring.Component):
 
     @staticmethod
     def _place(m: Module, asked, placed):
-        """Connect ``asked`` to ``placed``, with the start of the requested words added to the address."""
+        """Connect ``asked`` to ``placed``, with the address that its parts add up to."""
+        parts, request = asked.payload.parts, asked.payload.request
         m.d.comb += [
             placed.valid.eq(asked.valid),
-            placed.payload.eq(asked.payload),
-            placed.payload.address.eq(asked.payload.address + asked.payload.request.start),
+            placed.payload.request.eq(request),
+            placed.payload.address.eq(parts[0] + parts[1] + request.start),
             asked.ready.eq(placed.ready),
         ]
 
     def elaborate(self, platform):
         m = Module()
         cfg, payloads = self.payloads.cfg, self.payloads
-        # A request and the first word of its pixel, then with the word's address
+        # A request, first with the words before its row and within the row, then with the word's address
+        parts = data.StructLayout({"request": payloads.request, "parts": data.ArrayLayout(cfg.address_bits, 2)})
         place = data.StructLayout({"request": payloads.request, "address": cfg.address_bits})
-        asked, placed = stream.Signature(place).create(), stream.Signature(place).create()
+        asked, placed = stream.Signature(parts).create(), stream.Signature(place).create()
         m.submodules.fetch = fetch = Fetch(place)
         m.d.comb += [
             asked.payload.request.eq(self.i.payload),
-            asked.payload.address.eq(self.i.payload.pixel * self.blocks),
+            asked.payload.parts[0].eq(self.i.payload.y * self.row),
+            asked.payload.parts[1].eq(self.i.payload.x * self.blocks),
             asked.valid.eq(self.i.valid),
             self.i.ready.eq(asked.ready),
         ]
         held = [fetch.o.valid]
         if cfg.short_paths:
-            m.submodules.buffer, m.submodules.placed = buffer, register = Buffer(place), Fetch(place)
-            wiring.connect(m, asked, buffer.i)
-            self._place(m, buffer.o, register.i)
-            placed = register.o
-            held += [buffer.o.valid, register.o.valid]
+            m.submodules.multiplied, m.submodules.buffer = register, buffer = Fetch(parts), Buffer(place)
+            wiring.connect(m, asked, register.i)
+            self._place(m, register.o, buffer.i)
+            placed = buffer.o
+            held += [register.o.valid, buffer.o.valid]
         else:
             self._place(m, asked, placed)
         m.d.comb += [

@@ -13,12 +13,13 @@ class Passes:
     def __init__(self, m: Module, cfg, job, start):
         rest, ahead = Signal(cfg.address_bits, name="groups_rest"), Signal(cfg.address_bits, name="groups_ahead")
         self.last = Signal(name="last_pass")
-        self.groups, self.last_group = Signal(8, name="groups"), Signal(8, name="last_group")
+        most = job.pass_groups[: cfg.accumulators.bit_length()]  # which bound it
+        self.groups, self.last_group = Signal.like(most, name="groups"), Signal.like(most, name="last_group")
         m.d.comb += ahead.eq(Mux(start | self.last, job.groups, rest))
-        last = ahead <= job.pass_groups
-        groups = Mux(last, ahead, job.pass_groups)
+        last = ahead <= most
+        groups = Mux(last, ahead, most)
         self.following = [
-            rest.eq(ahead - job.pass_groups),
+            rest.eq(ahead - most),
             self.last.eq(last),
             self.groups.eq(groups),
             self.last_group.eq(groups - 1),

@@ -26,16 +26,18 @@ class Payloads:
         self.elements = cfg.lanes if by_time else cfg.timesteps
         self.beats = cfg.words * self.elements // self.cols
         address = cfg.address_bits
+        groups = range(max(cfg.accumulators // cfg.entries_per_word(engine), 2))  # as many find place in a pass
         self.meta = data.StructLayout({
             "tile": address,  # row memory: tile (or error word) of the first group
             "dst": address,  # drain: word (or tile) of the first position and group
-            "last_group": 8,  # number of the last group of this pass
+            "last_group": groups,  # number of the last group of this pass
             "words": 4,  # gathered words that are in use
             "final": 1,  # last matrix of its accumulator tile at the last position
             "end": 1,  # last matrix of its accumulator tile
         })  # fmt: skip
         self.request = data.StructLayout({
-            "pixel": address,  # of the image that is read, in raster order
+            "y": 8,  # pixel of the image that is read
+            "x": 8,
             "start": address,  # of the word in the first pixel
             "fetch": 1,  # read the word; otherwise it is zero padding
             "ones": 1,  # the bias word: channel 0 spikes at every timestep
@@ -59,7 +61,6 @@ class Payloads:
         self.row = data.StructLayout({
             "vector": self.vector,
             "entry": cfg.entry_bits,  # accumulator entry of the group's first beat
-            "group": 8,  # group within the pass
             "last": 1,  # last row of its accumulator tile
         })  # fmt: skip
         self.tag = data.StructLayout({
@@ -69,9 +70,8 @@ class Payloads:
             "step": cfg.vector_bits,  # timestep (or first lane of the beat)
             "col": range(max(self.cols, 2)),  # column that is drained
         })  # fmt: skip
-        items = max(cfg.accumulators // cfg.entries_per_word(engine), 2)
         self.place = data.StructLayout({  # what of it is needed behind the drain
-            "address": address, "item": range(items), "step": cfg.vector_bits,
+            "address": address, "item": groups, "step": cfg.vector_bits,
         })  # fmt: skip
         self.op = data.StructLayout({
             "row": cfg.row_bits,

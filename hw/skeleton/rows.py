@@ -42,7 +42,7 @@ class RowLoop(wiring.Component):
         wiring.connect(m, fetch.o, wiring.flipped(self.o))
 
         vector = self.i.payload
-        group = Signal(8)
+        group = Signal.like(vector.meta.last_group)
         first = Signal(init=1)  # group
         entry = Signal(cfg.entry_bits)
         following = Signal(cfg.address_bits)  # tile of the next group
@@ -56,7 +56,6 @@ class RowLoop(wiring.Component):
             self.i.ready.eq(fetch.i.ready & last),
             fetch.i.payload.vector.eq(vector),
             fetch.i.payload.entry.eq(entry),
-            fetch.i.payload.group.eq(group),
             fetch.i.payload.last.eq(last & vector.meta.end),
         ]
         with m.If(fetch.i.valid & fetch.i.ready):

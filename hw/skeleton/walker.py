@@ -28,11 +28,11 @@ def walker_ports(payloads: Payloads) -> dict:
 
 def request_pixel(m: Module, request, job, y, x, block):
     """Ask for word ``block`` of pixel (y, x) of the image that is read; returns whether the pixel is inside."""
-    bits = len(request.pixel)
     inside = Signal()
     m.d.comb += [
         inside.eq((y.as_unsigned() < job.src_y) & (x.as_unsigned() < job.src_x)),
-        request.pixel.eq(y[:bits] * job.src_x + x),
+        request.y.eq(y),
+        request.x.eq(x),
         request.start.eq(job.src + block),
     ]
     return inside
@@ -97,7 +97,7 @@ class TapWalker(wiring.Component):
         advance = Signal()
         inside = request_pixel(m, request, job, py, px, block)
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
+            advance.eq(self.o.ready),
             request.fetch.eq(inside & exact & ~bias),
             request.ones.eq(bias),
             request.last.eq(last_word),
@@ -187,7 +187,7 @@ class BlockWalker(wiring.Component):
         advance = Signal()
         inside = request_pixel(m, request, job, py, px, blocks.value)
         m.d.comb += [
-            advance.eq(~self.o.valid | self.o.ready),
+            advance.eq(self.o.ready),
             request.fetch.eq(inside & ~bias),
             request.ones.eq(bias),
             request.last.eq(last_word),
