@@ -77,7 +77,8 @@ class Minibatch:
         self.link.close()
 
 
-def _cycles(spec: RunSpec) -> tuple[float, float]:
+def simulate(spec: RunSpec) -> tuple[float, float]:
+    """What :meth:`Minibatch.run` finds for a chip."""
     minibatch = Minibatch(spec)
     result = minibatch.run()
     minibatch.close()
@@ -90,8 +91,8 @@ def measure_speedup(only: str) -> Iterator[Figure]:
     many = RunSpec.make(net=SMALL_NETWORK, train=train, chip=ChipChoice(MESH))
     core = {name: getattr(many.cfg, name) for name in ("weight_rows", "spike_words", "error_words")}
     one = RunSpec.make(net=SMALL_NETWORK, preset="FPGA", train=train, core=core)
-    single, _ = _cycles(one)
-    twenty, _ = _cycles(many)
+    single, _ = simulate(one)
+    twenty, _ = simulate(many)
     yield Figure("chip.speedup20", "ratio", single / twenty, "higher", SPEEDUP_BOUND)
     yield Figure("chip.one_core.cycles_per_sample", "cycles", single, "lower")
     yield Figure("chip.twenty_cores.cycles_per_sample", "cycles", twenty, "lower")
@@ -106,7 +107,7 @@ def measure_deep(only: str) -> Iterator[Figure]:
     began = perf_counter()
     emit_chip(spec.cfg, spec.mesh)
     yield Figure("chip.generate_seconds", "s", perf_counter() - began, "lower", GENERATE_BOUND)
-    measured, speed = _cycles(spec)
+    measured, speed = simulate(spec)
     error = abs(spec.forecast.per_sample / measured - 1)
     yield Figure("map.prediction_error", "fraction", error, "lower", PREDICTION_BOUND)
     yield Figure("chip.deep.cycles_per_sample", "cycles", measured, "lower")

@@ -10,20 +10,20 @@ from time import perf_counter
 
 import click
 
+from bench.chip import simulate
 from bench.figure import Figure
 from bench.link import LABEL, upload_fraction
 from boards import plan_of
 from boards.plan import Plan
 from boards.report import Report
 from boards.results import committed, figures
-from host.activity import measure_data
-from host.cost import CostModel
+from host.chip_choice import ChipChoice
 from host.data import load
 from host.encoding import encode
-from host.map_cli import SAMPLES
-from host.mapping import DEEP, find_partition
+from host.mapping import DEEP
 from host.network import Layer, Network
 from host.settings import NeuronSettings
+from host.spec import RunSpec
 from hw.config import CoreConfig
 from hw.link.uart import BYTE_BITS
 
@@ -55,12 +55,14 @@ def chosen(reports: dict[str, Report]) -> Report | None:
 
 
 def cycles_per_sample(plan: Plan, data: str) -> float:
-    """Predicted cycles of a training sample, update included, of the partition that trains it fastest."""
-    work, dataset = WORK[data], load(data)
-    network, neuron = Network.parse(work.net), NeuronSettings(**work.neuron)
-    activity = measure_data(network, plan.cfg, neuron, dataset, SAMPLES, "dither")
-    cost = CostModel(network, plan.cfg, activity, plan.mesh)
-    return find_partition(cost, plan.mesh, work.batch).prediction.per_sample
+    """Cycles of a training sample, update included, as the cores of the simulated chip count them over a minibatch,
+    with the partition that the cost model finds. Raises RuntimeError where the chip and golden differ."""
+    work = WORK[data]
+    chip = ChipChoice(f"{plan.mesh.width}x{plan.mesh.height}")
+    spec = RunSpec.make(
+        data, work.net, neuron=work.neuron, train={"batch": work.batch}, chip=chip, built=(plan.cfg, plan.mesh)
+    )
+    return simulate(spec)[0]
 
 
 def chip_rate(cycles: float, clock_hz: float, sample_bytes: float, byte_rate: float) -> float:

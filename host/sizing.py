@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from host.compiler import Plan
+from host.compiler import wanted_slots
 from host.network import Network
 from host.partition import Partition
-from host.stage_plan import sequencer_needs
+from host.stage_plan import StagePlan, sequencer_needs
 from hw.config import CoreConfig
 from hw.errors import TridentError
 
@@ -54,7 +54,9 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
             f"the network has {network.weights} weights, {network.weights - room} more than the largest weight memory "
             f"of {cfg.lanes} lanes holds, {room}"
         )
-    (plan,) = Plan(network, replace(cfg, **largest)).plans
+    partition = Partition.single(network)
+    partition.check(network, cfg.lanes)
+    plan = StagePlan(network, partition, 0, 0, replace(cfg, **largest), wanted_slots(partition, 0))
     needed = {
         "weight_rows": plan.rows,
         "spike_words": sum(r.size * r.slots for r in (plan.input, *(placed.spikes for placed in plan.layers))),

@@ -6,7 +6,7 @@ import pytest
 
 import bench.fpga
 from bench.figure import Figure
-from bench.fpga import WORK, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
+from bench.fpga import WORK, Work, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
 from bench.results import training_speed
 from boards import plan_of
 from boards.figures import Clock
@@ -29,9 +29,11 @@ def test_the_slower_of_chip_and_line_counts():
     assert chip_rate(100_000, 50e6, 65, 300_000) == 500
 
 
-def test_cycles_of_a_sample_are_those_that_map_predicts():
-    cycles = cycles_per_sample(plan_of("ulx3s-85f", "mesh20"), "digits")
-    assert 4000 < cycles < 8000
+def test_cycles_of_a_sample_are_counted_on_the_chip(monkeypatch):
+    """Golden is compared on the way; two passes over 36 and 10 neurons' weights are the least."""
+    monkeypatch.setitem(WORK, "digits", Work("8x8x1-4c3s2-10", 4))
+    cycles = cycles_per_sample(plan_of("ulx3s-85f", "2x1"), "digits")
+    assert 2000 < cycles < 60_000
 
 
 @pytest.mark.oracle
