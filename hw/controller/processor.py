@@ -55,6 +55,7 @@ class Processor(wiring.Component):
         func, rs = word[:8], word[8:12]
         here, following = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
         zero, carry = Signal(), Signal()
+        last = Signal(BITS)
         a, b = first.data, second.data
         m.d.comb += [first.addr.eq(word[12:16]), second.addr.eq(rs)]
 
@@ -108,7 +109,8 @@ class Processor(wiring.Component):
                                  | has(Op.ALU) & ~func[3])),
         ]  # fmt: skip
         with m.If(done & has(Op.ALU, Op.ADDI, Op.CMPI, Op.ANDI, Op.ORI)):
-            m.d.sync += [zero.eq(value == 0), carry.eq(total[-1])]
+            m.d.sync += [last.eq(value), carry.eq(total[-1])]
+        m.d.comb += zero.eq(last == 0)  # of a register, as the value comes late
 
         # Data
         address = Mux(has(Op.LDA, Op.STA), low, b[: len(load.addr)] | word[:8])

@@ -48,20 +48,23 @@ def connect_memories(m: Module, cfg: CoreConfig, processor, write: dict, engine,
             (neuron.row_address, neuron.row_en, neuron.potentials),
         ))  # fmt: skip
 
-    # Spikes and masks side by side, error masks behind them; neuron_grad reads first, then the controller
+    # Spikes and masks side by side, error masks behind them; neuron_grad reads first, then the controller, which is
+    # served a cycle after it has asked, as an instruction comes too late to stop the engine
     m.submodules.words = words = memory.Memory(
         shape=2 * cfg.spike_bits, depth=cfg.spike_words + cfg.error_words, init=[]
     )
     out, into = words.read_port(), words.write_port()
     asked, written, arrived, kept = read[Read.WORDS], write[Write.WORDS], Signal(), Signal(2 * cfg.spike_bits)
+    served, waits = Signal(), Signal()
     m.d.comb += [
-        out.addr.eq(Mux(grad.spike_en, grad.spike_address, Mux(asked, address, engine.word_address))),
-        out.en.eq(engine.word_en | asked | grad.spike_en),
-        engine.word_ready.eq(~asked & ~grad.spike_en),
+        out.addr.eq(Mux(grad.spike_en, grad.spike_address, Mux(served, address, engine.word_address))),
+        out.en.eq(engine.word_en | served | grad.spike_en),
+        engine.word_ready.eq(~served & ~grad.spike_en),
+        waits.eq(asked & (~served | grad.spike_en)),
         engine.word_data.eq(out.data),
         Cat(grad.spikes, grad.masks).eq(Mux(arrived, out.data, kept)),
     ]
-    m.d.sync += arrived.eq(grad.spike_en)
+    m.d.sync += [arrived.eq(grad.spike_en), served.eq(waits)]
     with m.If(arrived):
         m.d.sync += kept.eq(out.data)
     data[Read.WORDS] = out.data
@@ -74,7 +77,7 @@ def connect_memories(m: Module, cfg: CoreConfig, processor, write: dict, engine,
     with m.Elif(mask_en):
         m.d.comb += [into.addr.eq(cfg.spike_words + mask_address), into.data.eq(mask), into.en.eq(1)]
     hold = Signal()  # the controller must wait
-    m.d.comb += hold.eq(asked & grad.spike_en | written & (neuron.word_en | mask_en))
+    m.d.comb += hold.eq(waits | written & (neuron.word_en | mask_en))
 
     reads = processor.take & (processor.port >= Read.WEIGHTS) & (processor.port <= Read.POTENTIALS)
     with m.If(write[Write.ADDRESS]):
