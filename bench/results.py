@@ -90,7 +90,7 @@ TITLES = {
     "link.upload.mnist": "the same, mnist",
     "federated.iid.below_central": "five federated workers, ten rounds, split iid: accuracy below central training",
     "federated.dirichlet.below_central": "the same, split dirichlet:0.3",
-    "fpga.mesh20.samples_per_second.digits": "20 cores on the ULX3S 85F, digits, predicted, link included",
+    "fpga.mesh20.samples_per_second.digits": "20 cores on the ULX3S 85F, digits, cycles counted, link included",
     "fpga.mesh20.samples_per_second.mnist": "the same, mnist",
     "cpu.spikingjelly.samples_per_second.digits": "SpikingJelly on this processor, digits",
     "cpu.spikingjelly.samples_per_second.mnist": "the same, mnist",
@@ -208,7 +208,7 @@ def training_speed(figures: dict[str, Figure]) -> str:
         pattern = rf"(?:fpga\.(\w+)|cpu\.(spikingjelly))\.samples_per_second\.{data}"
         for name, figure in figures.items():
             if match := re.fullmatch(pattern, name):
-                who = f"{BOARD} {match[1]}, predicted" if match[1] else "SpikingJelly, this processor"
+                who = f"{BOARD} {match[1]}, cycles counted" if match[1] else "SpikingJelly, this processor"
                 rows.append([f"{data}, `{work.net}`, batch {work.batch}: {who}", f"{figure.value:,.0f}"])
     return _table(["what is trained", "samples/s"], rows) or EMPTY
 

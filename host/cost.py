@@ -5,7 +5,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from host import shared_pipeline
+from host import controller_cost, shared_pipeline
 from host.activity import Activity
 from host.network import Layer, Network
 from host.packing import WeightMap, blocks
@@ -156,6 +156,8 @@ class CostModel:
     @cached_property
     def reduce_row(self) -> float:
         """Cycles per row in which the last replica sends summed gradients, each in flits of its own."""
+        if self.cfg.shared_engine:
+            return controller_cost.REDUCE_ROW
         room, (_, gap, _) = self.mesh.packet - 1, self.row_packets
         return gap + 1 + (gap * (room // gap) + 2) / (room // gap)
 
@@ -229,7 +231,8 @@ class CostModel:
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
-        return UPDATE_CYCLES * self.storage(n, first, end).weight_rows
+        cycles = controller_cost.UPDATE_ROW if self.cfg.shared_engine else UPDATE_CYCLES
+        return cycles * self.storage(n, first, end).weight_rows
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from host.compiler import wanted_slots
+from host.controller_cost import APART, IN_TURN, JOB, LATENCY, controller_cycles, jobs
 from host.cost import CostModel, Cycles, Operations
 from host.partition import Partition, Stage
 from hw.errors import TridentError
@@ -20,7 +21,8 @@ class CoreCost:
     local: cycles of backward between its own layers, in which neuron_grad takes no errors from outside; last_gradient:
     cycles of weight_grad for the first layer alone, whose errors come last; sending: least cycles until its spikes have
     left; weight_rows, spike_words, error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors;
-    shared: its three engines are one.
+    shared: its three engines are one; controller: cycles of its controller, which starts so many
+    jobs; slices: cores of its stage.
     """
 
     stage: int
@@ -37,11 +39,18 @@ class CoreCost:
     slots: int
     error_slots: int
     shared: bool = False
+    controller: float = 0
+    jobs: int = 0
+    slices: int = 1
 
     @property
     def work(self) -> float:
-        """Cycles per sample of the longest engine, or of the one that the core has."""
-        return self.cycles.total if self.shared else self.cycles.longest
+        """Cycles per sample of the longest engine, or of the one that the core has with its controller."""
+        if self.shared:
+            starts = JOB * self.jobs
+            busy = max(self.cycles.total + starts + APART * (self.controller - starts), self.controller)
+            return busy * (1 + IN_TURN * (self.slices + 1) * (self.slices > 1))
+        return self.cycles.longest
 
     @property
     def spike_words(self) -> int:
@@ -149,6 +158,9 @@ def core_cost(
         slots=min(wanted, cfg.spike_words // spikes),
         error_slots=min(ERROR_SLOTS, cfg.error_words // errors),
         shared=cfg.shared_engine,
+        jobs=jobs(stage, below),
+        slices=stage.cores,
+        controller=controller_cycles(cost.network, cfg, cost.mesh, stage, share, below) if cfg.shared_engine else 0.0,
     )
 
 
@@ -189,6 +201,7 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
         receive = receiving(cost, stages[number], None if last else stages[number + 1])
         period = max(period, *(core.period(its) for core, its in zip(cores, receive, strict=True)))
         stay += max(core.cycles.forward + core.sending for core in cores) + (max(receive) if last else 0.0)
+        stay += LATENCY * max(core.controller for core in cores)
         ends = max(core.backward_latency for core in cores)
         period = max(period, (stay + ends) / cores[0].slots)
         stay += max(core.cycles.backward for core in cores) if number else ends

@@ -56,4 +56,4 @@ def test_table():
     found = [Figure(name, "samples/s", 1234.4, "higher") for name in (
         "fpga.mesh20.samples_per_second.digits", "cpu.spikingjelly.samples_per_second.digits")]  # fmt: skip
     text = training_speed({figure.name: figure for figure in found})
-    assert "ulx3s-85f mesh20, predicted | 1,234 |" in text and "SpikingJelly, this processor | 1,234 |" in text
+    assert "ulx3s-85f mesh20, cycles counted | 1,234 |" in text and "SpikingJelly, this processor | 1,234 |" in text
