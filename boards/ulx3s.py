@@ -44,6 +44,6 @@ def _ulx3s(size: str, limits: dict[str, int], federated: tuple[int, int], **setu
 BOARDS = (
     _ulx3s("85F", {"lut": 83640, "ff": 83640, "bram": 208, "dsp": 156}, (5, 4), mesh20=_MESH),
     _ulx3s("45F", {"lut": 43848, "ff": 43848, "bram": 108, "dsp": 72}, (5, 2)),
-    _ulx3s("25F", {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}, (2, 2)),
-    _ulx3s("12F", {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}, (2, 2)),
+    _ulx3s("25F", {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}, (5, 1)),
+    _ulx3s("12F", {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}, (5, 1)),
 )
