@@ -6,7 +6,7 @@ from boards.board import Board, SetUp
 
 _ONE = SetUp(1, 1, clock_hz=80_000_000, place=("--router", "router2"), seed=2)
 _MESH = SetUp(
-    5, 4, clock_hz=50_000_000, preset="COMPACT", hierarchical=True,
+    5, 4, clock_hz=40_000_000, preset="COMPACT", hierarchical=True,
     place=("--placer", "static", "--router", "router2"),
 )  # fmt: skip
 # The quickest to build: a core of 7-bit floats with hardly any memory, to try the tools and the board with;

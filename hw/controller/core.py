@@ -84,10 +84,12 @@ class ControlledCore(wiring.Component):
             Read.PRODUCT: product[:BITS],
             Read.PRODUCT_HIGH: product[BITS:],
         }
+        asked = Signal(4)  # the port of an IN, in its second cycle
+        m.d.sync += asked.eq(processor.port)
         waits = processor.read & (processor.port == Read.PHIT) & ~self.flags[Flag.IN]  # for the next phit of a packet
         m.d.comb += [
             processor.hold.eq(hold | waits),
-            processor.data.eq(Array(self.data.get(port, Const(0, BITS)) for port in Read)[processor.port[:4]]),
+            processor.data.eq(Array(self.data.get(port, Const(0, BITS)) for port in Read)[asked]),
         ]
         # A cycle late, because they come through much logic and decide what is fetched next
         m.d.sync += processor.flags.eq(Cat(self.flags.get(flag, Const(0)) for flag in Flag))
