@@ -38,6 +38,7 @@ class ControlledCore(wiring.Component):
 
     The controller runs the core's program: it takes packets apart and makes them, counts tokens, starts the engine, and
     does by itself what other cores have units for: send, receive, loss, reduce and update.
+    Rows go past it, from the engine to the outbox and from the inbox to the engine, once it has seen to their header.
 
     Members
     -------
@@ -166,7 +167,11 @@ class ControlledCore(wiring.Component):
                     m.d.sync += job[name].eq(self.value[low:])
 
     def _start(self, m: Module, engine, neuron, grad) -> Signal:
-        """What starts the engine, what it takes and where its rows go; returns whether it runs backward."""
+        """What starts the engine, what it takes and where its rows go; returns whether it runs backward.
+
+        ``leaves``: rows leave the core, and ``row_ready`` takes them; ``partials``: what it adds to. :meth:`_network`
+        has their other ends.
+        """
         mode = self._kept(m, Write.MODE, len(Mode))
         longest = Packing(self.mesh, self.cfg.row_bits).per_packet
         depth = 2 << (longest - 1).bit_length()  # two packets

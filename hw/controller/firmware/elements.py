@@ -101,17 +101,19 @@ def _rows(a: Assembler, cfg: CoreConfig, what: str, access: Callable[[str], None
         a.label(f"{what}_{space.name}")
 
 
+def _own(a: Assembler, what: str):
+    """R6: where the element lies; what is in the controller's own memory goes on at the label for its size."""
+    a.call("element")
+    for space, size in ((Space.PROGRAM, "pair"), (Space.JOBS, "pair"), (Space.LOSS_TABLE, "word")):
+        a.cmpi(R4, space)
+        a.bt(Flag.Z, f"{what}_{size}")
+
+
 def _put(a: Assembler, cfg: CoreConfig):
     """R1 and R2 become element R5 of space R4."""
     a.label("put")
     _rows(a, cfg, "put", lambda port: a.write(Write[port], R1))
-    a.call("element")
-    a.cmpi(R4, Space.PROGRAM)
-    a.bt(Flag.Z, "put_pair")
-    a.cmpi(R4, Space.JOBS)
-    a.bt(Flag.Z, "put_pair")
-    a.cmpi(R4, Space.LOSS_TABLE)
-    a.bt(Flag.Z, "put_word")
+    _own(a, "put")
     a.cmpi(R4, Space.ROUTES)
     a.bf(Flag.Z, "put_bits")
     a.write(Write.ROUTE_ADDRESS, R5)
@@ -151,13 +153,7 @@ def _get(a: Assembler, cfg: CoreConfig):
     _rows(a, cfg, "get", lambda port: a.read(R1, Read[port]))
     a.cmpi(R4, Space.REGISTERS)
     a.bt(Flag.Z, "register")
-    a.call("element")
-    a.cmpi(R4, Space.LOSS_TABLE)
-    a.bt(Flag.Z, "get_word")
-    a.cmpi(R4, Space.PROGRAM)
-    a.bt(Flag.Z, "get_pair")
-    a.cmpi(R4, Space.JOBS)
-    a.bt(Flag.Z, "get_pair")
+    _own(a, "get")
     a.write(Write.ADDRESS, R6)
     a.read(R1, Read.WORDS)
     a.cmpi(R4, Space.MASKS)
