@@ -4,6 +4,8 @@ import json
 import os
 import ssl
 import stat
+import subprocess
+import sys
 from contextlib import closing, suppress
 from functools import partial
 from io import StringIO
@@ -132,6 +134,19 @@ def test_a_worker_that_goes_wrong_is_told_in_a_sentence_and_replaced(data, tmp_p
         workers.hear(watch.worker)
     assert {stage for _, stage, *_ in watch.stages} == {"received", "loaded", "training", "trained", "answered"}
     assert not workers.processes[0].is_alive()
+
+
+def test_what_was_ended_is_gone():
+    """Also what was started by others and holds memory, and so takes a while to go."""
+    from host.federated.flower.network import end, family, is_running
+
+    hold = f"{sys.executable} -c 'import time; held = bytearray(1 << 29); print(flush=True); time.sleep(60)'"
+    with subprocess.Popen(["sh", "-c", f"{hold} & {hold} & wait"], stdout=subprocess.PIPE) as first:
+        first.stdout.readline(), first.stdout.readline()
+        started = family({first.pid})
+        assert len(started) == 3 and is_running(*started)
+        end({first.pid})
+        assert not is_running(*started)
 
 
 def test_a_run_over_tls_in_which_a_worker_dies(data, tmp_path):

@@ -21,6 +21,7 @@ APP = Path(__file__).parent / "app"
 ROOT = Path(__file__).parents[3]
 LOOPBACK = "127.0.0.1"
 START = 60.0  # seconds until Flower's server must be there
+END = 10.0  # seconds that processes may take to go once they are killed
 POLL = 0.1  # seconds
 # What Flower may not do: tell its makers of its use, and ask for newer versions
 QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
@@ -120,10 +121,11 @@ def _program(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def is_running(number: int) -> bool:
-    """Whether there is a process of this number that has not ended."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True, check=False)
-    return done.stdout.strip()[:1] not in ("", "Z")
+def is_running(*numbers: int) -> bool:
+    """Whether a process of one of these numbers has not ended."""
+    listed = ["ps", "-o", "stat=", "-p", ",".join(map(str, numbers))]
+    states = subprocess.run(listed, capture_output=True, text=True, check=False).stdout.split()
+    return any(not state.startswith("Z") for state in states)
 
 
 def family(numbers: set[int]) -> set[int]:
@@ -138,12 +140,16 @@ def family(numbers: set[int]) -> set[int]:
 
 
 def end(numbers: set[int]):
-    """End these processes and all that they have started, halted first so that they start no more."""
+    """End these processes and all that they have started, halted first so that they start no more; they are gone when
+    this returns, or :data:`END` seconds have passed."""
     found: set[int] = set()
     while new := family(numbers) - found:
         _signal(new, signal.SIGSTOP)
         found |= new
     _signal(found, signal.SIGKILL)
+    until = monotonic() + END
+    while found and is_running(*found) and monotonic() < until:
+        sleep(POLL)
 
 
 def _signal(numbers: set[int], what: signal.Signals):
