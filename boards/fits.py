@@ -7,6 +7,7 @@ from boards.synthesis import APART, Netlist, amount
 
 NAMES = {"lut": "lookup tables", "ff": "flip-flops", "bram": "block RAMs", "dsp": "multipliers"}
 
+
 def too_big(use: dict[str, Use]) -> list[str]:
     """For each resource that is short: how many are needed, how many there are, and by how much that is too many."""
     return [

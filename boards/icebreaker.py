@@ -2,14 +2,15 @@
 
 from boards.board import Board, Pin, SetUp
 
-# Lookup tables hold no memory here, so every small buffer costs flip-flops or one of the 30 block RAMs of 4 kbit
+# Lookup tables hold no memory here, so every small buffer costs flip-flops or one of the 30 block RAMs of 4 kbit: even
+# this core is too big
 _ONE = SetUp(
-    1, 1, clock_hz=12_000_000,
+    1, 1, clock_hz=12_000_000, preset="COMPACT",
     core={
-        "timesteps": 2, "accumulators": 16, "weight_rows": 512, "spike_words": 256, "error_words": 128, "jobs": 8,
-        "program_words": 32, "add_stages": 2, "mul_stages": 1,
+        "timesteps": 2, "accumulators": 2, "weight_rows": 256, "spike_words": 128, "error_words": 64, "jobs": 16,
+        "program_words": 32, "add_stages": 1, "mul_stages": 1,
     },
-    network={"packet": 4, "buffers": 4},
+    network={"packet": 2, "buffers": 2},
 )  # fmt: skip
 
 BOARDS = (

@@ -13,6 +13,7 @@ import click
 
 from bench.figure import Figure
 from boards.board import RESOURCES
+from boards.fits import too_big
 from boards.flow import BUILD, ROOT
 from boards.report import Report, read_report
 from hw.errors import TridentError
@@ -64,7 +65,10 @@ def table(reports: dict[str, Report]) -> str:
     for report in reports.values():
         cells = [f"{report.use[name].used:,} ({100 * report.use[name].share:.0f} %)" for name in RESOURCES]
         slowest = report.clocks[0] if report.clocks else None
-        reached = (f"{slowest.fmax_mhz:.1f}" + ("" if slowest.met else " **missed**")) if slowest else "not placed"
+        if slowest:
+            reached = f"{slowest.fmax_mhz:.1f}" + ("" if slowest.met else " **missed**")
+        else:
+            reached = "**does not fit**" if too_big(report.use) else "not placed"
         row = [report.board, report.setup, str(report.cores), str(report.lanes), *cells, reached,
                f"{report.clock_hz / 1e6:g}", f"{report.seconds / 60:.1f}",
                f"{max(stage.memory_mib for stage in report.stages):,.0f}", str(report.seed), report.date,

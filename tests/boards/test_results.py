@@ -38,6 +38,9 @@ def test_table():
     )
     assert "| 70.2 **missed** |" in lines[3]
     assert lines[-1] == "Tools: nextpnr 0.11 (PyPI), yosys 0.70 (PyPI)."
+    full = replace(REPORT, clocks=[], use=REPORT.use | {"bram": Use(312, 208)})
+    assert "| 312 (150 %) | 1 (1 %) | **does not fit** |" in table({"a": full})
+    assert "| not placed |" in table({"a": replace(REPORT, clocks=[])})
     assert table({}) == EMPTY
 
 
