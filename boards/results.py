@@ -64,18 +64,21 @@ def table(reports: dict[str, Report]) -> str:
     tools = set()
     for report in reports.values():
         cells = [f"{report.use[name].used:,} ({100 * report.use[name].share:.0f} %)" for name in RESOURCES]
-        slowest = report.clocks[0] if report.clocks else None
-        if slowest:
-            reached = f"{slowest.fmax_mhz:.1f}" + ("" if slowest.met else " **missed**")
-        else:
-            reached = "**does not fit**" if too_big(report.use) else "not placed"
-        row = [report.board, report.setup, str(report.cores), str(report.lanes), *cells, reached,
+        row = [report.board, report.setup, str(report.cores), str(report.lanes), *cells, _reached(report),
                f"{report.clock_hz / 1e6:g}", f"{report.seconds / 60:.1f}",
                f"{max(stage.memory_mib for stage in report.stages):,.0f}", str(report.seed), report.date,
                report.commit]  # fmt: skip
         lines.append(f"| {' | '.join(row)} |")
         tools |= {stage.tool for stage in report.stages}
     return "\n".join([*lines, "", f"Tools: {', '.join(sorted(tools))}."])
+
+
+def _reached(report: Report) -> str:
+    """The clock that a design reaches, or why there is none."""
+    if report.clocks:
+        clock = report.clocks[0]
+        return f"{clock.fmax_mhz:.1f}" + ("" if clock.met else " **missed**")
+    return "**does not fit**" if too_big(report.use) else "not placed"
 
 
 def fill(text: str, made: str) -> str:

@@ -2,7 +2,7 @@
 
 from boards.board import Board, SetUp
 
-# A core with engines of their own takes a third more lookup tables than there are; block RAM is left for weights
+# A core of the preset FPGA takes more lookup tables than there are; this one leaves block RAM for weights
 _ONE = SetUp(1, 1, clock_hz=27_000_000, preset="COMPACT", core={"weight_rows": 4096})
 
 BOARDS = (

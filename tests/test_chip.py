@@ -190,15 +190,15 @@ def test_twenty_cores():
 def test_parts_and_whole_are_the_same_chip():
     """Cores and network simulated apart, and the whole chip's Verilog: the same results in the same cycles."""
     cfg = CONFIGS["rectangle"]
-    parts = VerilatedChip(cfg, _mesh(cfg, 2, 1))
-    whole = VerilatedChip(cfg, _mesh(cfg, 2, 1), whole=True)
+    parts = VerilatedChip(cfg, _mesh(cfg, 2, 2))
+    whole = VerilatedChip(cfg, _mesh(cfg, 2, 2), whole=True)
     found = []
     for link in (parts, whole):
         rng = np.random.default_rng(4)
-        bench = _bench("rectangle", 2, 1, "4x4x1-4c3-5-3", "1-2,3", link=link)
+        bench = _bench("rectangle", 2, 2, "4x4x1-4c3-5-3", "1,2/2,3", link=link)
         mismatch, result = _train(bench, rng, 6)
         assert mismatch is None, mismatch
-        counters = [bench.session.driver.counters(core) for core in range(2)]
+        counters = [bench.session.driver.counters(core) for core in range(4)]
         found.append((result.counts.tolist(), link.cycles, counters))
         link.close()
     assert found[0] == found[1]

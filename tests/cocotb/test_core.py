@@ -15,11 +15,10 @@ NETWORKS = {
     "COMPACT": ["6-4-3", "4x4x1-2c3s2-3"],
     "WIDE": ["20-17-3", "4x4x2-5c3s2-3"],
 }
-# (preset, seed of stalls on every connection or None, share of cycles in which the host gives and takes a flit);
-# tests/test_core.py has SMALL without stalls
+# (preset, seed of stalls on every connection or None, share of cycles in which the host gives and takes a flit)
 BENCHES = [
-    ("TINY", None, 0.9), ("TINY", 11, 0.8), ("SMALL", 12, 0.7), ("FPGA", None, 1.0), ("FPGA", 13, 0.7),
-    ("COMPACT", None, 1.0), ("COMPACT", 15, 0.7), ("WIDE", None, 1.0), ("WIDE", 14, 0.7),
+    ("TINY", None, 0.9), ("TINY", 11, 0.8), ("SMALL", None, 1.0), ("SMALL", 12, 0.7), ("FPGA", None, 1.0),
+    ("FPGA", 13, 0.7), ("COMPACT", None, 1.0), ("COMPACT", 15, 0.7), ("WIDE", None, 1.0), ("WIDE", 14, 0.7),
 ]  # fmt: skip
 
 
