@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from hw.link.layouts import BUFFER
+
 RESOURCES = ("lut", "ff", "bram", "dsp")
 
 
@@ -31,6 +33,7 @@ class SetUp:
     synthesis: more options of yosys' synth command; hierarchical: a core is synthesised once and placed many times,
         which is quicker and about a tenth larger.
     place: more options of nextpnr; seed: of the placement, if the user gives none.
+    buffer: bytes of each of the link's two buffers.
     """
 
     width: int
@@ -43,6 +46,7 @@ class SetUp:
     hierarchical: bool = False
     place: tuple[str, ...] = ()
     seed: int = 1
+    buffer: int = BUFFER
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,9 @@ def main():
     board = plan.board
     for name, text in top_files(plan).items():
         Path(name).write_text(text)
-    Path("chip.v").write_text(emit_linked_chip(plan.cfg, plan.mesh, plan.clock_hz, board.baud, top=CHIP))
+    Path("chip.v").write_text(
+        emit_linked_chip(plan.cfg, plan.mesh, plan.clock_hz, board.baud, top=CHIP, buffer=plan.setup.buffer)
+    )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ class Family:
     shapes: (words, bits) that one block RAM can be; ports: how many of a memory's ports one block serves.
     loose_bits: the largest memory that may end in flip-flops, in bits; lut_bits: in lookup tables.
     narrow: the widest addition that is made of lookup tables instead of a carry chain, in bits.
+    coarse: commands for yosys before it looks for multipliers itself.
+    half_cycle: bits of the smallest memory that is read at once and yet made of block RAMs, see half_cycle.v; 0: none.
     """
 
     synthesis: str
@@ -34,6 +36,8 @@ class Family:
     loose_bits: int
     lut_bits: int
     narrow: int = 0
+    coarse: tuple[str, ...] = ()
+    half_cycle: int = 0
 
 
 FAMILIES = {
@@ -73,13 +77,21 @@ FAMILIES = {
         netlist={
             "lut": {"SB_LUT4": 1},
             "ff": dict.fromkeys([f"SB_DFF{e}{kind}" for e in ("", "E") for kind in ("", "SR", "SS", "R", "S")], 1),
-            "bram": {"SB_RAM40_4K": 1},
+            "bram": {"SB_RAM40_4K": 1, "SB_RAM40_4KNR": 1},
             "dsp": {"SB_MAC16": 1},
         },
         blocks=("$__ICE40_RAM4K_",),
         shapes=((256, 16), (512, 8), (1024, 4), (2048, 2)),
-        loose_bits=1024,
+        loose_bits=128,
         lut_bits=0,
+        narrow=6,
+        # As synth_ice40 does for products of 11 bits and more
+        coarse=(
+            "wreduce",
+            "techmap -map +/mul2dsp.v -map +/ice40/dsp_map.v -D DSP_A_MAXWIDTH=16 -D DSP_B_MAXWIDTH=16 "
+            "-D DSP_A_MINWIDTH=2 -D DSP_B_MINWIDTH=2 -D DSP_Y_MINWIDTH=8 -D DSP_NAME=$__MUL16X16",
+        ),
+        half_cycle=129,
     ),
     "gowin": Family(
         synthesis="synth_gowin",

@@ -15,7 +15,7 @@ from boards.fits import largest_mesh, sentence
 from boards.plan import Plan
 from boards.report import Report, read_report
 from boards.stages import Stage, Stages, file_digest, only_one, write_whole
-from boards.synthesis import OUTPUTS, Netlist, amount, check_netlist, script
+from boards.synthesis import HALF_CYCLE, OUTPUTS, Netlist, amount, check_netlist, script
 from boards.tools import Tool, find
 from hw.errors import TridentError
 
@@ -103,7 +103,9 @@ class Flow:
         self._emit(("chip.v", "top.il", f"top{self.family.constraints}"))
         commands = script(plan, plan.setup.hierarchical)
         write_whole(self.folder / "synthesise.ys", commands)
-        self._run("synthesise", "yosys", ("synthesise.ys",), ["synthesise.ys", "chip.v", "top.il"], OUTPUTS)
+        write_whole(self.folder / HALF_CYCLE.name, HALF_CYCLE.read_text())
+        inputs = ["synthesise.ys", "chip.v", "top.il", HALF_CYCLE.name]
+        self._run("synthesise", "yosys", ("synthesise.ys",), inputs, OUTPUTS)
         texts = [(self.folder / name).read_text() for name in ("cells.json", "memories.il", "synthesise.log")]
         return check_netlist(plan, *texts)
 

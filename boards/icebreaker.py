@@ -2,15 +2,14 @@
 
 from boards.board import Board, Pin, SetUp
 
-# Lookup tables hold no memory here, so every small buffer costs flip-flops or one of the 30 block RAMs of 4 kbit: even
-# this core is too big
+# Lookup tables hold no memory here, so every small buffer costs flip-flops or one of the 30 block RAMs of 4 kbit
 _ONE = SetUp(
     1, 1, clock_hz=12_000_000, preset="COMPACT",
     core={
-        "timesteps": 2, "accumulators": 2, "weight_rows": 256, "spike_words": 128, "error_words": 64, "jobs": 16,
-        "program_words": 32, "add_stages": 1, "mul_stages": 1,
+        "timesteps": 4, "accumulators": 4, "weight_rows": 255, "spike_words": 128, "error_words": 64, "jobs": 17,
+        "program_words": 50, "add_stages": 2, "mul_stages": 1, "prefetch_jobs": False,
     },
-    network={"packet": 2, "buffers": 2},
+    network={"packet": 2, "buffers": 2, "outbox": 2}, buffer=1024,
 )  # fmt: skip
 
 BOARDS = (

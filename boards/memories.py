@@ -13,6 +13,7 @@ _CELL = re.compile(r"^  cell \$mem_v2 \S+$(.*?)^  end$", re.MULTILINE | re.DOTAL
 _NUMBER = re.compile(r"^    parameter (?:signed )?\\(WIDTH|SIZE|RD_PORTS|WR_PORTS) (\d+)$", re.MULTILINE)
 _NAME = re.compile(r'^    parameter \\MEMID "(?:\\\\)?(.*)"$', re.MULTILINE)
 _MAPPED = re.compile(r"^(?:mapping memory (\S+) via (\S+)|using FF mapping for memory (\S+))$", re.MULTILINE)
+_HALF_CYCLE = re.compile(r"\$techmap\d+\\+|\.half_cycle$")  # what boards/half_cycle.v adds to a name
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,17 @@ class Memory:
 
 def read_memories(dump: str, log: str) -> list[Memory]:
     """The memories of a design, from yosys' dump of its ``$mem_v2`` cells before they were mapped and the log of
-    mapping them. Read-only tables are left out: they may be logic."""
-    kinds = {mapped or loose: kind or "" for mapped, kind, loose in _MAPPED.findall(log)}
+    mapping them. Read-only tables that became logic are left out."""
+    kinds = {_HALF_CYCLE.sub("", mapped or loose): kind or "" for mapped, kind, loose in _MAPPED.findall(log)}
     found = []
     for module, body in _MODULE.findall(dump):
         for cell in _CELL.findall(body):
             sizes = {name: int(value) for name, value in _NUMBER.findall(cell)}
-            name, module_name = _NAME.search(cell)[1], module.removeprefix("\\")
-            if sizes["WR_PORTS"]:
+            name, module_name = _HALF_CYCLE.sub("", _NAME.search(cell)[1]), module.removeprefix("\\")
+            kind = kinds.get(f"{module_name}.{name}", "")
+            if sizes["WR_PORTS"] or kind:
                 found.append(Memory(
-                    module_name, name, sizes["SIZE"], sizes["WIDTH"], sizes["RD_PORTS"], sizes["WR_PORTS"],
-                    kinds.get(f"{module_name}.{name}", ""),
+                    module_name, name, sizes["SIZE"], sizes["WIDTH"], sizes["RD_PORTS"], sizes["WR_PORTS"], kind,
                 ))  # fmt: skip
     return found
 
@@ -77,7 +78,8 @@ def check_memories(
                 f"memory {memory.module}.{memory.name} of {memory.words} words of {memory.width} bits became "
                 f"{'lookup tables' if memory.kind else 'flip-flops'} instead of block RAM"
             )
-    bits, wanted = sum(copies[memory.module] * memory.bits for memory in memories), cores * configured_bits(cfg)
+    bits = sum(copies[memory.module] * memory.bits for memory in memories if memory.writers)
+    wanted = cores * configured_bits(cfg)
     if bits < wanted:
         raise TridentError(f"the memories of the netlist have {bits:,} bits where the configuration has {wanted:,}")
     most = sum(

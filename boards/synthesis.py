@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from boards.families import FAMILIES, Family
 from boards.memories import check_memories, read_memories
@@ -9,6 +10,7 @@ from boards.plan import Plan
 
 APART = ("core", "router")  # modules that are synthesised once where a set-up is hierarchical
 OUTPUTS = ("netlist.json", "cells.json", "memories.il")
+HALF_CYCLE = Path(__file__).with_name("half_cycle.v")
 
 
 def script(plan: Plan, hierarchical: bool) -> str:
@@ -20,16 +22,21 @@ def script(plan: Plan, hierarchical: bool) -> str:
     options = " ".join(plan.setup.synthesis)
     # The engines never use what is read from a word in the cycle that writes it; to keep its old value would double
     # the block RAMs of a memory with two readers
-    command = f"{FAMILIES[plan.board.family].synthesis} -no-rw-check -top top {options}".rstrip()
+    family = FAMILIES[plan.board.family]
+    command = f"{family.synthesis} -no-rw-check -top top {options}".rstrip()
+    half_cycle = f"techmap -D LEAST={family.half_cycle} -map {HALF_CYCLE.name} t:$mem_v2 r:WR_PORTS=1 %i"
     lines = [
         "read_verilog chip.v",
         "read_rtlil top.il",
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in APART if hierarchical and plan.mesh.cores > 1),
-        f"{command} -run begin:map_ram",
+        f"{command} -run begin:coarse",
+        *family.coarse,
+        f"{command} -run coarse:map_ram",
+        *([half_cycle] if family.half_cycle else []),
         "tee -q -o memories.il dump -m t:$mem_v2",
         f"{command} -run map_ram:map_gates",
         # A short carry chain takes more room than what it saves, with its way in and out
-        f"techmap t:$alu r:Y_WIDTH<={FAMILIES[plan.board.family].narrow} %i",
+        f"techmap t:$alu r:Y_WIDTH<={family.narrow} %i",
         f"{command} -json netlist.json -run map_gates:",
         "tee -q -o cells.json stat -json",
     ]

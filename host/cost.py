@@ -79,7 +79,7 @@ class CostModel:
     @cached_property
     def job_start(self) -> int:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
-        return 8 if self.cfg.prefetch_jobs else JOB.words + 14
+        return 8 if self.cfg.prefetch_jobs and not self.cfg.shared_engine else JOB.words + 14
 
     def _walk_taps(self, bits, out_y, out_x, layer, transposed: bool, bias: bool, groups, limit, timing) -> float:
         """Cycles of forward or backward over one sample; ``limit``: groups that a pass may have."""

@@ -54,7 +54,7 @@ class CoreConfig:
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
     error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
     jobs, program_words: descriptors, and instructions of all queues.
-    prefetch_jobs: load an engine's next descriptor while it runs; costs registers.
+    prefetch_jobs: load an engine's next descriptor while it runs (with shared_engine, prepare it); costs registers.
     counters: which counters there are: all, few, or only for how long the engines run.
     short_paths: registers in an engine's pipeline that allow a faster clock, for a cycle between column vectors.
     shared_engine: forward, backward and weight_grad take turns on a small engine (:mod:`hw.skeleton.shared_engine`),
@@ -140,8 +140,6 @@ class CoreConfig:
                 raise TridentError(f"with shared_engine, {name} must be 1, not {getattr(self, name)}")
         if self.timesteps not in (2, 4, 8):
             raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {self.timesteps}")
-        if self.prefetch_jobs:
-            raise TridentError("with shared_engine, prefetch_jobs must be false")
         if self.counters != "running":
             raise TridentError(f"with shared_engine, counters must be running, not {self.counters}")
 
@@ -240,7 +238,7 @@ PRESETS = {
     ),
     "COMPACT": CoreConfig(
         lanes=1, timesteps=4, words=1, accumulators=32, add_stages=4, mul_stages=3,
-        weight_rows=1024, spike_words=1792, error_words=256, jobs=32, prefetch_jobs=False,
+        weight_rows=1024, spike_words=1792, error_words=256, jobs=32,
         counters="running", short_paths=True, shared_engine=True,
     ),
     "WIDE": CoreConfig(

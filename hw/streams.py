@@ -55,20 +55,28 @@ class Throttle(wiring.Component):
 
 
 class Buffer(wiring.Component):
-    """Two places that take a stream's both directions through registers: no path from ``o.ready`` to ``i.ready``.
+    """Places that take a stream's both directions through registers: no path from ``o.ready`` to ``i.ready``.
 
-    Latency 1 cycle, one transfer per cycle.
+    Latency 1 cycle; two places take one transfer per cycle, one place every other.
 
     Members
     -------
     i, o : streams of ``shape``
     """
 
-    def __init__(self, shape):
+    def __init__(self, shape, places: int = 2):
+        self.places = places
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform):
         m = Module()
+        if self.places == 1:
+            m.d.comb += self.i.ready.eq(~self.o.valid)
+            with m.If(self.i.ready):
+                m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+            with m.Elif(self.o.ready):
+                m.d.sync += self.o.valid.eq(0)
+            return m
         spare, full = Signal.like(self.i.payload), Signal()
         m.d.comb += self.i.ready.eq(~full)
         with m.If(self.o.ready | ~self.o.valid):

@@ -12,7 +12,7 @@ from hw.counters import config_digest
 from hw.errors import TridentError
 from hw.noc.config import MeshConfig
 
-SHARED = {"shared_engine": True, "lanes": 1, "words": 1, "prefetch_jobs": False, "counters": "running"}
+SHARED = {"shared_engine": True, "lanes": 1, "words": 1, "counters": "running"}
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
@@ -44,7 +44,6 @@ def test_every_preset_elaborates(name):
         ({"prefetch_jobs": 1}, "prefetch_jobs must be true or false, not 1"),
         ({"shared_engine": True}, "with shared_engine, lanes must be 1, not 8"),
         (SHARED | {"timesteps": 6}, "with shared_engine, timesteps must be 2, 4 or 8, not 6"),
-        (SHARED | {"prefetch_jobs": True}, "with shared_engine, prefetch_jobs must be false"),
         (SHARED | {"counters": "all"}, "with shared_engine, counters must be running, not all"),
         ({"lane": 8}, "unknown parameter 'lane': choose one of accumulators, "),
     ],

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from boards import plan_of
 from host import driver, session
 from host.constants import UpdateConstants
 from host.network import Network
@@ -74,6 +75,20 @@ def test_small_core(network):
         mismatch, found = _train(bench, rng, 16, density)
         assert mismatch is None, mismatch
         assert found.counts.shape == (16, bench.network.classes)
+
+
+def test_core_of_the_smallest_board():
+    """With queues for a packet and memories for a few words, as an iCE40UP5K has room for."""
+    plan, rng = plan_of("icebreaker", "core"), np.random.default_rng(6)
+    chip = VerilatedChip(plan.cfg, plan.mesh)
+    for network in ("12-8-4", "4x4x1-3c3s2-3"):
+        bench = StepBench(Network.parse(network), NeuronSettings(), plan.cfg, chip, 0, plan.mesh)
+        for density in (0.0, 0.3, 1.0):
+            mismatch, _ = _train(bench, rng, 5, density)
+            assert mismatch is None, f"{network}: {mismatch}"
+        mismatch, _ = bench.infer(_batch(bench, rng, 4, 0.4)[0])
+        assert mismatch is None, f"{network}: {mismatch}"
+    chip.close()
 
 
 @pytest.mark.parametrize("changes, stalls", [

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from host.link.frames import Decoder, Frame
 from hw.errors import TridentError
-from hw.link.layouts import BUFFER, BUFFER_BITS, COUNT_BITS, LINK_MAGIC, PAGE, PAYLOAD, VERSION, Kind
+from hw.link.layouts import COUNT_BITS, LINK_MAGIC, PAGE, PAYLOAD, VERSION, Kind
 
 DEAD = 1.0  # seconds without a valid frame, or without progress while some is due, after which a link is dead
 POLL = 0.05  # seconds, at most, of waiting for bytes at a time
@@ -49,6 +49,7 @@ class Endpoint:
         self._decoder = Decoder()
         self._patience = PATIENCE + line.latency
         self._answer: Frame | None = None
+        self._buffer = 0  # bytes that the chip's has room for, once it has said
         self.retries = self.line_bytes = 0
         self._begin(0)
 
@@ -73,12 +74,12 @@ class Endpoint:
         found, page = self._request(Kind.PAGE)
         if page["magic"] != LINK_MAGIC:
             raise LinkDown(f"what answers at {self.line.name} is no Trident chip: it says {page['magic']:#010x}")
-        if page["version"] != VERSION or page["buffer"] != BUFFER_BITS:
+        if page["version"] != VERSION:
             raise LinkDown(
-                f"the chip at {self.line.name} speaks version {page['version']} of the link with buffers of "
-                f"{1 << page['buffer']} bytes, this host version {VERSION} with {BUFFER}: build and load its bitstream "
-                f"anew"
+                f"the chip at {self.line.name} speaks version {page['version']} of the link, this host version "
+                f"{VERSION}: build and load its bitstream anew"
             )
+        self._buffer = 1 << page["buffer"]
         session = (found.session + 1) % 256
         self._begin(session)
         return self._request(Kind.RESET, lambda frame, page: frame.session == session, session=session)[1]
@@ -153,7 +154,7 @@ class Endpoint:
         self.retries += 1
 
     def _transmit(self, now: float):
-        limit = min(self.written, self._taken + BUFFER)
+        limit = min(self.written, self._taken + self._buffer)
         if self._next < limit and self.acknowledged == self._highest:
             self._progress = now
         while self._next < limit:

@@ -1,5 +1,7 @@
 """An assembler for the controller: instructions, labels and data, written as calls."""
 
+from dataclasses import dataclass
+
 from hw.controller.isa import ADDRESS_BITS, Flag, Func, Op, Read, Write, encode
 from hw.errors import TridentError
 
@@ -7,8 +9,21 @@ ZERO = 0  # the register that firmware keeps at zero
 LARGE = 1 << ADDRESS_BITS  # the first number that an instruction does not hold
 
 
+@dataclass(frozen=True)
+class Image:
+    """What a processor's memories hold at first, each a power of two of words: ``code`` of 20 bits, ``data`` of 16."""
+
+    code: list[int]
+    data: list[int]
+
+
+def _padded(words: list[int]) -> list[int]:
+    """The words and zeros behind them, a power of two in all."""
+    return words + [0] * ((1 << (len(words) - 1).bit_length()) - len(words))
+
+
 class Assembler:
-    """Collects a program; :meth:`image` gives the words of the memory.
+    """Collects a program; :meth:`image` gives the words of the memories.
 
     A register is a number from 0 to 15, a label or a datum a name.
     """
@@ -133,9 +148,9 @@ class Assembler:
         return value
 
     # The result
-    def image(self) -> list[int]:
-        """The words of the memory, a power of two: code, then data. Raises TridentError for what has no room."""
-        place, end = {}, len(self.code)
+    def image(self) -> Image:
+        """The words of both memories, from address 0. Raises TridentError for what has no room."""
+        place, end = {}, 0
         state = [item for item in self.data.items() if not any(item[1][0]) and item[0] not in self.blocks]
         others = [item for item in self.data.items() if item not in state]
         for part in (state, others):
@@ -144,17 +159,18 @@ class Assembler:
                 end += -end % align
                 place[name] = end
                 end += len(values)
-        if end > LARGE:
-            raise TridentError(f"{self.what} the controller needs {end} words of memory, it has {LARGE}")
+        for words, kind in ((len(self.code), "code"), (end, "data")):
+            if words > LARGE:
+                raise TridentError(f"{self.what} the controller needs {words} words of {kind}, it has {LARGE}")
         if both := self.labels.keys() & place.keys():
             raise TridentError(f"{', '.join(sorted(both))}: labels and data of one name")
-        words = [0] * (1 << (end - 1).bit_length())
-        for n, (op, rd, low, rs) in enumerate(self.code):
+        code, data = [], [0] * max(end, 2)
+        for op, rd, low, rs in self.code:
             if isinstance(low, tuple):
                 low = place[low[0]] + low[1]
             elif isinstance(low, str):
                 low = self.labels[low] if low in self.labels else place[low]
-            words[n] = encode(op, rd, low, rs)
+            code.append(encode(op, rd, low, rs))
         for name, (values, _) in self.data.items():
-            words[place[name] : place[name] + len(values)] = values
-        return words
+            data[place[name] : place[name] + len(values)] = values
+        return Image(_padded(code), _padded(data))

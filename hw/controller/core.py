@@ -155,10 +155,14 @@ class ControlledCore(wiring.Component):
 
     def _job(self, m: Module, engine):
         """The engine's job, a field or two to a port."""
-        job, running = Signal(shared_job(self.cfg)), Signal(shared_job(self.cfg))
+        job = Signal(shared_job(self.cfg))
+        if self.cfg.prefetch_jobs:
+            running = Signal(shared_job(self.cfg))
+            with m.If(self.write[Write.START]):  # so that the next job can be prepared
+                m.d.sync += running.eq(job)
+        else:
+            running = job
         m.d.comb += engine.job.eq(running)
-        with m.If(self.write[Write.START]):  # so that the next job can be prepared
-            m.d.sync += running.eq(job)
         fields = {Write[name.upper()]: (name,) for name, _ in job.shape() if name.upper() in Write.__members__}
         for port, names in (fields | WIDE | OFFSETS).items():
             with m.If(self.write[port]):
@@ -172,9 +176,10 @@ class ControlledCore(wiring.Component):
         ``leaves``: rows leave the core, and ``row_ready`` takes them; ``partials``: what it adds to. :meth:`_network`
         has their other ends.
         """
-        mode = self._kept(m, Write.MODE, len(Mode))
+        alone = self.mesh.cores == 1  # then no rows come or leave
+        mode = Const(0, len(Mode)) if alone else self._kept(m, Write.MODE, len(Mode))
         longest = Packing(self.mesh, self.cfg.row_bits).per_packet
-        depth = 2 << (longest - 1).bit_length()  # two packets
+        depth = 0 if alone else 2 << (longest - 1).bit_length()  # two packets
         m.submodules.partials = self.partials = partials = fifo.SyncFIFO(width=self.cfg.width, depth=depth)
         row, asked = self._kept(m, Write.REDUCE, self.cfg.width), Signal()
         with m.If(self.write[Write.REDUCE]):

@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 INSTRUCTION_BITS = 20
-ADDRESS_BITS = 12  # of code and data, which lie in one memory: code from 0 on
+ADDRESS_BITS = 12  # of code, and of data
 
 
 class Op(IntEnum):

@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.controller.assembler import Image
 from hw.controller.isa import ADDRESS_BITS, INSTRUCTION_BITS, Flag, Func, Op
 
 BITS = 16
@@ -12,7 +13,7 @@ DEPTH = 16  # calls within each other
 
 
 class Processor(wiring.Component):
-    """Run the firmware, which lies from address 0 of a memory that it also has its data in.
+    """Run the firmware, which begins at address 0 of the code; code and data are memories of their own.
 
     An instruction is fetched while the one before is executed, and a branch decides in time, so each takes a cycle;
     LD, LDA and IN take two. While ``hold`` is high, IN and OUT wait.
@@ -24,8 +25,8 @@ class Processor(wiring.Component):
     hold, data : In; flags : In, one bit per :class:`hw.controller.isa.Flag`, those of the arithmetic left out
     """
 
-    def __init__(self, image: list[int], shift: int):
-        """``image``: words of the memory at the start, a power of two; ``shift``: bits that INS moves."""
+    def __init__(self, image: Image, shift: int):
+        """``image``: words of the memories at the start; ``shift``: bits that INS moves."""
         self.image, self.shift = image, shift
         super().__init__({
             "port": Out(PORT_BITS),
@@ -40,8 +41,11 @@ class Processor(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.words = words = memory.Memory(shape=INSTRUCTION_BITS, depth=len(self.image), init=self.image)
-        code, load, store = words.read_port(), words.read_port(), words.write_port()
+        m.submodules.code = instructions = memory.Memory(
+            shape=INSTRUCTION_BITS, depth=len(self.image.code), init=self.image.code
+        )
+        m.submodules.words = words = memory.Memory(shape=BITS, depth=len(self.image.data), init=self.image.data)
+        code, load, store = instructions.read_port(), words.read_port(), words.write_port()
         m.submodules.registers = registers = memory.Memory(shape=BITS, depth=16, init=[])
         first, second = registers.read_port(domain="comb"), registers.read_port(domain="comb")
         result = registers.write_port()

@@ -8,7 +8,7 @@ from hw.config import CoreConfig
 from hw.layouts import ANSWER, GRADIENT_FAULTS, Packet
 from hw.link.framer import Framer
 from hw.link.inbox import Inbox
-from hw.link.layouts import BUFFER_BITS, LINK_MAGIC, PAYLOAD, VERSION, Kind, link_digest
+from hw.link.layouts import BUFFER, LINK_MAGIC, PAYLOAD, VERSION, Kind, link_digest
 from hw.link.outbox import Outbox
 from hw.link.uart import BYTE_BITS, UartReceiver, UartSender
 from hw.link.upload import Upload
@@ -27,6 +27,8 @@ def beat_bits(clock_hz: int, baud: int) -> int:
 class Endpoint(wiring.Component):
     """Frames over a serial line, and what the chip says of itself.
 
+    ``buffer``: bytes that each of its two buffers holds. Raises what :func:`hw.link.outbox.check_room` raises.
+
     Members
     -------
     rx : In(1), synchronous; tx : Out(1)
@@ -36,12 +38,13 @@ class Endpoint(wiring.Component):
     error : Out(1), the link has dropped a frame or a core has reported a fault since the last reset
     """
 
-    def __init__(self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int):
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int, buffer: int = BUFFER):
+        self.inbox = Inbox(buffer)
         self.cfg, self.mesh, self.clock_hz, self.baud = cfg, mesh, clock_hz, baud
         self.receiver, self.sender = UartReceiver(clock_hz, baud), UartSender(clock_hz, baud)
         self.outbox = Outbox(mesh, {
-            "magic": LINK_MAGIC, "version": VERSION, "buffer": BUFFER_BITS, "beat": beat_bits(clock_hz, baud),
-            "digest": link_digest(cfg, mesh), "clock": clock_hz,
+            "magic": LINK_MAGIC, "version": VERSION, "buffer": buffer.bit_length() - 1,
+            "beat": beat_bits(clock_hz, baud), "digest": link_digest(cfg, mesh), "clock": clock_hz,
         })  # fmt: skip
         super().__init__({
             "rx": In(1, init=1),
@@ -59,7 +62,7 @@ class Endpoint(wiring.Component):
         m.submodules.receiver = receiver = self.receiver
         m.submodules.sender = sender = self.sender
         clear, page_wanted = Signal(), Signal()
-        inbox, upload, outbox, framer = Inbox(), Upload(self.cfg, self.mesh), self.outbox, Framer()
+        inbox, upload, outbox, framer = self.inbox, Upload(self.cfg, self.mesh), self.outbox, Framer()
         for name, part in (("inbox", inbox), ("upload", upload), ("outbox", outbox), ("framer", framer)):
             m.submodules[name] = ResetInserter(clear)(part)
         m.d.comb += [

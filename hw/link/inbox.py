@@ -5,7 +5,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.link.checksum import Checksum
-from hw.link.layouts import BUFFER, CHECK_BYTES, COUNT_BITS, ESCAPE, FLAG, FLIP, FRAME, Kind
+from hw.link.layouts import CHECK_BYTES, COUNT_BITS, ESCAPE, FLAG, FLIP, FRAME, Kind
 
 HEADER_BYTES = 4 * FRAME.words
 
@@ -28,7 +28,9 @@ class Inbox(wiring.Component):
     o : stream of bytes, one every three cycles
     """
 
-    def __init__(self):
+    def __init__(self, buffer: int):
+        """``buffer``: bytes that it holds, a power of two."""
+        self.buffer = buffer
         super().__init__({
             "valid": In(1),
             "data": In(8),
@@ -46,8 +48,8 @@ class Inbox(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        place = (BUFFER - 1).bit_length()
-        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=BUFFER, init=[])
+        place = (self.buffer - 1).bit_length()
+        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=self.buffer, init=[])
         write, read = buffer.write_port(), buffer.read_port()
         m.submodules.checksum = checksum = Checksum()
 

@@ -18,8 +18,7 @@ LINK_MAGIC = 0x54524C4B  # "TRLK"
 FLAG, ESCAPE, FLIP = 0x7E, 0x7D, 0x20
 CHECK_BYTES = 4  # CRC-32 of header and payload (ISO-HDLC, as zlib's), lowest byte first
 PAYLOAD = 256  # bytes that a sender puts into a frame at most
-BUFFER_BITS = 11
-BUFFER = 1 << BUFFER_BITS  # bytes that each of the chip's two buffers holds
+BUFFER = 2048  # bytes that each of the chip's two buffers holds, unless the set-up says otherwise
 COUNT_BITS = 16  # of the numbers of bytes
 BEATS = 32  # heartbeats without progress after which the chip sends again what is not acknowledged
 
@@ -43,14 +42,14 @@ FRAME = WordLayout("frame", [
      Field("session", 8, "number of the session"),
      Field("sequence", 16, "number of the payload's first byte, or of the next byte if there is none")],
     [Field("received", 16, "number of the next byte that is expected; WORKER: the number"),
-     Field("taken", 16, "from the chip: bytes that have left its buffer; it takes BUFFER more than these")],
+     Field("taken", 16, "from the chip: bytes that have left its buffer; it takes a buffer more than these")],
 ])  # fmt: skip
 
 PAGE = WordLayout("page", [
     [Field("magic", 32, "LINK_MAGIC")],
     [Field("version", 8, "VERSION"),
      Field("worker", 8, "number of the worker, 0 after power-up"),
-     Field("buffer", 8, "BUFFER is two to this power"),
+     Field("buffer", 8, "each of the two buffers holds two to this power bytes"),
      Field("beat", 8, "a heartbeat, which is a frame, comes every two to this power cycles")],
     [Field("digest", 32, "CRC-32 of the configuration of cores, mesh and link")],
     [Field("clock", 32, "the chip's clock in Hz")],
@@ -83,4 +82,4 @@ UPLOAD = WordLayout("upload", [
 
 def link_digest(cfg: CoreConfig, mesh: MeshConfig) -> int:
     """32 bits that tell one chip from another: its cores, its mesh and its link, but not its clock."""
-    return crc32(repr((cfg, mesh, VERSION, PAYLOAD, BUFFER)).encode())
+    return crc32(repr((cfg, mesh, VERSION, PAYLOAD)).encode())

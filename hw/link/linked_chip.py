@@ -9,6 +9,7 @@ from hw.chip import Chip, check_pair, chip_signature, emit_chip
 from hw.config import CoreConfig
 from hw.generate import emit, ports
 from hw.link.endpoint import Endpoint
+from hw.link.layouts import BUFFER
 from hw.noc.config import MeshConfig
 from hw.streams import link
 
@@ -26,11 +27,12 @@ class LinkedChip(wiring.Component):
     """
 
     def __init__(
-        self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int = 3_000_000, instances: bool = False
-    ):
+        self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int = 3_000_000, instances: bool = False,
+        buffer: int = BUFFER,
+    ):  # fmt: skip
         check_pair(cfg, mesh)
         self.cfg, self.mesh, self.instances = cfg, mesh, instances
-        self.endpoint = Endpoint(cfg, mesh, clock_hz, baud)
+        self.endpoint = Endpoint(cfg, mesh, clock_hz, baud, buffer)
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)})
 
     def elaborate(self, platform):
@@ -57,11 +59,11 @@ class LinkedChip(wiring.Component):
 
 def emit_linked_chip(
     cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int = 3_000_000, core: str | None = None,
-    top: str = "linked_chip",
+    top: str = "linked_chip", buffer: int = BUFFER,
 ) -> str:  # fmt: skip
     """Verilog of a :class:`LinkedChip`, top module ``top``; core and router are written once.
 
-    ``core``: the Verilog of the core, if it is known already.
+    ``core``: the Verilog of the core, if it is known already; ``buffer``: bytes of each of the link's two buffers.
     """
-    linked = LinkedChip(cfg, mesh, clock_hz, baud, instances=True)
+    linked = LinkedChip(cfg, mesh, clock_hz, baud, instances=True, buffer=buffer)
     return "\n".join([emit_chip(cfg, mesh, core), emit(linked, top)])

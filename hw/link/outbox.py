@@ -6,18 +6,23 @@ from amaranth.lib.wiring import In, Out
 
 from hw.errors import TridentError
 from hw.link.framer import BODY
-from hw.link.layouts import BEATS, BUFFER, COUNT_BITS, FRAME, PAGE, PAYLOAD, Kind
+from hw.link.layouts import BEATS, COUNT_BITS, FRAME, PAGE, PAYLOAD, Kind
 from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout
 
+BUFFERS = tuple(PAYLOAD << n for n in range(7))  # a payload at least; at most a quarter of what a number counts to
 
-def check_room(mesh: MeshConfig):
-    """Raise :class:`TridentError` unless the longest packet finds room in the buffer."""
+
+def check_room(mesh: MeshConfig, buffer: int):
+    """Raise :class:`TridentError` unless a buffer can have so many bytes, and the longest packet finds room in it."""
+    if buffer not in BUFFERS:
+        *sizes, largest = map(str, BUFFERS)
+        raise TridentError(f"a buffer of the link must hold {', '.join(sizes)} or {largest} bytes, not {buffer}")
     longest = 1 + mesh.packet * mesh.flit // 8
-    if longest >= BUFFER:
+    if longest >= buffer:
         raise TridentError(
             f"a packet of {mesh.packet} flits of {mesh.flit} bits takes {longest} bytes, more than the link's buffer "
-            f"of {BUFFER} has room for"
+            f"of {buffer} has room for"
         )
 
 
@@ -40,8 +45,8 @@ class Outbox(wiring.Component):
     """
 
     def __init__(self, mesh: MeshConfig, page: dict[str, int]):
-        self.mesh, self.page = mesh, page
-        check_room(mesh)
+        self.mesh, self.page, self.buffer = mesh, page, 1 << page["buffer"]
+        check_room(mesh, self.buffer)
         super().__init__({
             "i": In(stream.Signature(flit_layout(mesh))),
             "o": Out(stream.Signature(BODY)),
@@ -58,8 +63,8 @@ class Outbox(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        place = (BUFFER - 1).bit_length()
-        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=BUFFER, init=[])
+        place = self.page["buffer"]
+        m.submodules.buffer = buffer = memory.Memory(shape=8, depth=self.buffer, init=[])
         write, read = buffer.write_port(), buffer.read_port()
         # Numbers of bytes: acknowledged, next to be sent, end of the last record, next to be written
         first, send, end = (Signal(COUNT_BITS, name=name) for name in ("first", "send", "end"))

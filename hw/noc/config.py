@@ -13,6 +13,7 @@ _LIMITS = {
     "packet": (2, 64),
     "channels": (1, 4),
     "groups": (1, 64),
+    "outbox": (0, 64),
 }
 
 
@@ -27,6 +28,8 @@ class MeshConfig:
     packet: flits of the longest packet, its header included; an input holds at least one of them (virtual cut-through).
     channels: virtual channels of a link.
     groups: multicast groups whose ports a router remembers.
+    outbox: flits that wait at an end of the network for the rest of their packet, at least a packet. 0: as many as cost
+        nothing in lookup tables that hold 16 bits, or two packets.
     """
 
     width: int = 5
@@ -37,6 +40,7 @@ class MeshConfig:
     packet: int = 8
     channels: int = 1
     groups: int = 32
+    outbox: int = 0
 
     def __post_init__(self):
         for name, (low, high) in _LIMITS.items():
@@ -49,6 +53,8 @@ class MeshConfig:
             raise TridentError(f"phit must be 0 or a power of two from 16 to flit ({self.flit}), not {self.phit}")
         if self.buffers < self.packet:
             raise TridentError(f"buffers of {self.buffers} cannot hold the longest packet of {self.packet} flits")
+        if self.outbox and self.outbox < self.packet:
+            raise TridentError(f"outbox of {self.outbox} cannot hold the longest packet of {self.packet} flits")
 
     @property
     def link_bits(self) -> int:

@@ -12,6 +12,7 @@ from hw.noc.inject import Injector
 from hw.streams import Buffer
 
 ROOM_BITS = 4
+X_BITS = 3
 
 
 class HostTile(wiring.Component):
@@ -43,14 +44,17 @@ class HostTile(wiring.Component):
         m.submodules.injector = injector = Injector(mesh, 2)
         wiring.connect(m, injector.o, wiring.flipped(self.up))
         packets, go = injector.i
-        m.submodules.room = room = memory.Memory(shape=ROOM_BITS, depth=64, init=[])
+        # x lowest, y above its three bits
+        bits = (mesh.width - 1).bit_length() if mesh.height == 1 else X_BITS + (mesh.height - 1).bit_length()
+        m.submodules.room = room = memory.Memory(shape=ROOM_BITS, depth=1 << bits, init=[])
         read, write = room.read_port(domain="comb"), room.write_port()
-        place = Signal(6)  # whose room is read or written in this cycle
+        place = Signal(bits)  # whose room is read or written in this cycle
         m.d.comb += [read.addr.eq(place), write.addr.eq(place)]
 
         # From the cores
         m.submodules.inbox = inbox = Inbox(mesh)
-        m.submodules.front = front = Buffer(flit_layout(mesh))  # much hangs on the first flit
+        # Much hangs on the first flit; in parts, it comes every other cycle at most
+        m.submodules.front = front = Buffer(flit_layout(mesh), places=2 if mesh.phits == 1 else 1)
         wiring.connect(m, wiring.flipped(self.down), inbox.i)
         wiring.connect(m, inbox.o, front.i)
         flit = front.o.payload
@@ -60,8 +64,8 @@ class HostTile(wiring.Component):
         is_token = front.o.valid & ~inside & (token.packet == Packet.TOKEN)
         frees = is_token & (token.token != Token.GO)
         freeing, freed = Signal(), Signal(len(place))  # the same in the next cycle, when the room is counted
-        m.d.sync += [freeing.eq(frees), freed.eq(token.as_value()[2:8])]
-        votes, voters = Signal(7), Signal(7)
+        m.d.sync += [freeing.eq(frees), freed.eq(token.as_value()[2:])]
+        votes, voters = Signal(range(mesh.cores + 1)), Signal(range(mesh.cores + 1))
         faults = Signal(16)
         complete = Signal()
         m.d.comb += [
@@ -99,7 +103,7 @@ class HostTile(wiring.Component):
         sample = (header.packet == Packet.SPIKES) | (header.packet == Packet.TOKEN)
         m.d.comb += [
             packets.payload.eq(self.i.payload),
-            place.eq(Mux(freeing, freed, command.as_value()[2:8])),
+            place.eq(Mux(freeing, freed, command.as_value()[2:])),
         ]
         with m.If(freeing):
             m.d.comb += [write.data.eq(read.data + 1), write.en.eq(1)]

@@ -42,7 +42,8 @@ class Outbox(wiring.Component):
         mesh = self.mesh
         shape = self.i.payload.shape()
         longest, phits = (mesh.link_packet, 1) if self.by_phit else (mesh.packet, mesh.phits)
-        depth = max(16, longest if self.by_phit else 2 * longest)
+        flits = mesh.outbox * (mesh.phits if self.by_phit else 1)
+        depth = flits or max(16, longest if self.by_phit else 2 * longest)
         m.submodules.places = places = fifo.SyncFIFO(width=shape.size, depth=depth)
         m.d.comb += [
             places.w_data.eq(self.i.payload),

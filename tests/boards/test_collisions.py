@@ -62,7 +62,7 @@ def test_colliding_reads_do_not_matter(monkeypatch, preset, width, network, part
     mesh = mesh_for(cfg, MeshConfig(width=width, height=width))
     text, changed = complement_collisions(core_verilog(cfg, mesh))
     if cfg.shared_engine:
-        expected, least = {"core.words", "core.gradients", "core_processor.words"}, 7
+        expected, least = {"core.words", "core.gradients", "core_processor.words"}, 6
     else:
         expected, least = {"core_spikes.words", "core_weights.bank0", "core_sequencer.words"}, 9
     assert expected <= set(changed) and len(changed) >= least

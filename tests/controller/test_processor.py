@@ -5,27 +5,27 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hw.controller.assembler import Assembler
+from hw.controller.assembler import Assembler, Image
 from hw.controller.isa import Flag, Func, Op, Read, Write
 from hw.controller.processor import Processor
 from hw.errors import TridentError
 
 SHIFT = 4
-DATA = 2048  # where the random programs have theirs
+DATA = 1024  # words that the random programs have
 PORTS = {port: 1000 * port + 17 for port in Read}  # what IN finds
 MASK = 0xFFFF
 
 
-def _model(image: list[int], holds: dict[int, int]) -> tuple[list[tuple[int, int, int]], int]:
+def _model(image: Image, holds: dict[int, int]) -> tuple[list[tuple[int, int, int]], int]:
     """What a program writes, up to an OUT to the highest port: (cycle, port, value).
 
     holds: cycles that the n-th access to a port waits.
     """
-    memory, registers, stack = list(image), [0] * 16, []
+    memory, registers, stack = list(image.data), [0] * 16, []
     zero = carry = pc = accesses = 0
     cycle, written = 1, []
     while True:
-        word, pc = memory[pc], pc + 1
+        word, pc = image.code[pc], pc + 1
         op, rd, rs, low = word >> 16, word >> 12 & 15, word >> 8 & 15, word & 0xFFF
         signed = low - 0x1000 if low & 0x800 else low
         a, b = registers[rd], registers[rs]
@@ -50,9 +50,9 @@ def _model(image: list[int], holds: dict[int, int]) -> tuple[list[tuple[int, int
         elif op == Op.ANDI:
             value, total = a & signed & MASK, a + (signed & MASK)
         elif op in (Op.LD, Op.LDA):
-            value = memory[(b | low & 0xFF) & 0xFFF if op == Op.LD else low] & MASK
+            value = memory[(b | low & 0xFF if op == Op.LD else low) % DATA]
         elif op in (Op.ST, Op.STA):
-            memory[(b | low & 0xFF) & 0xFFF if op == Op.ST else low] = a
+            memory[(b | low & 0xFF if op == Op.ST else low) % DATA] = a
         elif op == Op.IN:
             value = PORTS[Read(low & 0xFF)]
         elif op == Op.OUT:
@@ -75,7 +75,7 @@ def _model(image: list[int], holds: dict[int, int]) -> tuple[list[tuple[int, int
         cycle += 2 if op in (Op.LD, Op.LDA, Op.IN) else 1
 
 
-def _program(rng) -> list[int]:
+def _program(rng) -> Image:
     """Registers with numbers, then instructions by chance, some in calls and behind forward branches, then all
     registers on a port."""
     a = Assembler()
@@ -91,10 +91,10 @@ def _program(rng) -> list[int]:
         elif kind in (Op.ADDI, Op.CMPI, Op.ANDI, Op.LDI, Op.ORI):
             a.emit(kind, rd, rng.choice((0, 1, 0x7FF, 0x800, 0xFFF, rng.randrange(1 << 12))))
         elif kind in (Op.LD, Op.ST):
-            a.li(rs, DATA + rng.randrange(4) * 256)
+            a.li(rs, rng.randrange(4) * 256)
             a.emit(kind, rd, rng.randrange(256), rs)
         elif kind in (Op.LDA, Op.STA):
-            a.emit(kind, rd, DATA + rng.randrange(1024))
+            a.emit(kind, rd, rng.randrange(DATA))
         elif kind == Op.IN:
             a.read(rd, rng.choice(list(Read)))
         elif kind == Op.OUT:
@@ -115,11 +115,10 @@ def _program(rng) -> list[int]:
     for register in range(16):
         a.write(0, register)
     a.write(max(Write))
-    image = a.image()
-    return image + [rng.randrange(1 << 16) for _ in range((1 << 12) - len(image))]
+    return Image(a.image().code, [rng.randrange(1 << 16) for _ in range(DATA)])
 
 
-def _run(image: list[int], holds: dict[int, int], limit: int) -> list[tuple[int, int, int]]:
+def _run(image: Image, holds: dict[int, int], limit: int) -> list[tuple[int, int, int]]:
     design, written = Processor(image, SHIFT), []
 
     async def bench(ctx):
@@ -171,5 +170,5 @@ def test_refusals():
     with pytest.raises(TridentError, match="here: labels and data of one name"):
         a.image()
     a.block("much", 1 << 12)
-    with pytest.raises(TridentError, match="with jobs of 9 the controller needs 4097 words of memory, it has 4096"):
+    with pytest.raises(TridentError, match="with jobs of 9 the controller needs 4097 words of data, it has 4096"):
         a.image()

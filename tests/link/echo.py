@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hw.config import CoreConfig
 from hw.generate import emit
 from hw.link.endpoint import Endpoint
+from hw.link.layouts import BUFFER
 from hw.noc.config import MeshConfig
 from hw.noc.flits import flit_layout
 from sim.line import CLOCK, SimulatedLine
@@ -18,8 +19,8 @@ from sim.line import CLOCK, SimulatedLine
 class EchoChip(wiring.Component):
     """As :class:`hw.link.linked_chip.LinkedChip`, with a queue of flits in place of the chip."""
 
-    def __init__(self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int):
-        self.mesh, self.endpoint = mesh, Endpoint(cfg, mesh, clock_hz, baud)
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int, buffer: int):
+        self.mesh, self.endpoint = mesh, Endpoint(cfg, mesh, clock_hz, baud, buffer)
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)})
 
     def elaborate(self, platform):
@@ -36,13 +37,16 @@ class EchoChip(wiring.Component):
 
 
 @cache
-def _verilog(cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int) -> str:
-    return emit(EchoChip(cfg, mesh, clock_hz, baud), "echo")
+def _verilog(cfg: CoreConfig, mesh: MeshConfig, clock_hz: int, baud: int, buffer: int) -> str:
+    return emit(EchoChip(cfg, mesh, clock_hz, baud, buffer), "echo")
 
 
-def echo_line(cfg: CoreConfig, mesh: MeshConfig, clock_hz: int = CLOCK, baud: int = 3_000_000, skew: float = 1.0):
+def echo_line(
+    cfg: CoreConfig, mesh: MeshConfig, clock_hz: int = CLOCK, baud: int = 3_000_000, skew: float = 1.0,
+    buffer: int = BUFFER,
+):  # fmt: skip
     """An :class:`EchoChip` on a simulated line whose host is faster by the factor ``skew``."""
-    return SimulatedLine(_verilog(cfg, mesh, clock_hz, baud), "echo", clock_hz, baud * skew)
+    return SimulatedLine(_verilog(cfg, mesh, clock_hz, baud, buffer), "echo", clock_hz, baud * skew)
 
 
 def random_packets(rng: np.random.Generator, mesh: MeshConfig, count: int, sizes=None) -> np.ndarray:

@@ -22,8 +22,8 @@ LIMIT = 1 << 22  # cycles without anything: more than any fault costs
 OVER = 2.0  # seconds in which a dead link must have been reported
 
 
-def _connect(seed: int, every: float, kinds=KINDS, skew: float = 1.0) -> tuple[FaultyLine, SerialLink]:
-    line = FaultyLine(echo_line(CFG, MESH, skew=skew), seed, every, kinds)
+def _connect(seed: int, every: float, kinds=KINDS, **line) -> tuple[FaultyLine, SerialLink]:
+    line = FaultyLine(echo_line(CFG, MESH, **line), seed, every, kinds)
     return line, SerialLink(line, CFG, MESH)
 
 
@@ -63,11 +63,12 @@ def test_all_arrives_under_each_kind_of_fault(kind):
     link.close()
 
 
-def test_a_buffer_that_is_full_to_the_last_byte_loses_nothing():
+@pytest.mark.parametrize("buffer", [BUFFER, 512])
+def test_a_buffer_that_is_full_to_the_last_byte_loses_nothing(buffer):
     """The host takes no payload for a while; the records until then fill the chip's buffer exactly."""
-    line, link = _connect(9, 1)
-    sizes = [8] * 48 + [7] * 16
-    assert sum(1 + 4 * size for size in sizes) == BUFFER
+    line, link = _connect(9, 1, buffer=buffer)
+    sizes = ([8] * 3 + [7]) * (buffer // 128)
+    assert sum(1 + 4 * size for size in sizes) == buffer
     read, decoder, began = line.line.read, Decoder(), line.now()
 
     def without_payload(seconds: float) -> bytes:
@@ -78,6 +79,16 @@ def test_a_buffer_that_is_full_to_the_last_byte_loses_nothing():
 
     line.line.read = without_payload
     _echo(link, random_packets(np.random.default_rng(8), MESH, 0, sizes + [5] * 60))
+    link.close()
+
+
+def test_all_arrives_in_small_buffers_under_faults():
+    line, link = _connect(12, 300, buffer=512)
+    line.start()
+    rng = np.random.default_rng(12)
+    while line.injected.total() < 60:
+        _echo(link, random_packets(rng, MESH, int(rng.integers(1, 200))))
+    assert link.endpoint.retries
     link.close()
 
 

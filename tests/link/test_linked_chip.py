@@ -22,7 +22,7 @@ from hw.config import CoreConfig
 from hw.counters import MAGIC
 from hw.errors import TridentError
 from hw.layouts import Command, Space
-from hw.link.layouts import HEAD, Record, link_digest
+from hw.link.layouts import BUFFER, HEAD, Record, link_digest
 from hw.link.outbox import check_room
 from hw.noc.config import MeshConfig
 from sim.faults import FaultyLine
@@ -209,8 +209,10 @@ def test_nothing_answers():
 
 def test_packets_that_are_too_long_for_the_link_are_refused():
     with pytest.raises(TridentError, match="takes 4097 bytes, more than the link's buffer of 2048 has room for"):
-        check_room(MeshConfig(width=1, height=1, flit=512, packet=64, buffers=64))
-    check_room(mesh_for(CoreConfig.preset("WIDE")))
+        check_room(MeshConfig(width=1, height=1, flit=512, packet=64, buffers=64), BUFFER)
+    check_room(mesh_for(CoreConfig.preset("WIDE")), BUFFER)
+    with pytest.raises(TridentError, match="must hold 256, 512, .* or 16384 bytes, not 1000"):
+        check_room(mesh_for(CFG), 1000)
 
 
 @pytest.mark.parametrize("given, match", [

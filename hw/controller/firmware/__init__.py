@@ -5,7 +5,7 @@ cores do, so packets are always taken.
 """
 
 from hw.config import CoreConfig
-from hw.controller.assembler import Assembler
+from hw.controller.assembler import Assembler, Image
 from hw.controller.firmware import answers, elements, errors, jobs, packets, queues, rows, send, tasks, threads, updates
 from hw.controller.firmware.data import declare
 from hw.noc.config import MeshConfig
@@ -13,8 +13,8 @@ from hw.noc.config import MeshConfig
 PARTS = (tasks, packets, elements, answers, threads, queues, jobs, rows, errors, send, updates)
 
 
-def image(cfg: CoreConfig, mesh: MeshConfig) -> list[int]:
-    """The words of the controller's memory. Raises TridentError for a configuration that it has no room for."""
+def image(cfg: CoreConfig, mesh: MeshConfig) -> Image:
+    """The words of the controller's memories. Raises TridentError for a configuration that it has no room for."""
     a = Assembler(f"with jobs of {cfg.jobs} and program_words of {cfg.program_words}")
     declare(a, cfg, mesh)
     for part in PARTS:

@@ -23,7 +23,7 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.var("queue_bits", *(1 << queue for queue in QUEUES))
     a.var("queue_faults", *(sum(1 << fault for fault in FAULTS[queue]) for queue in QUEUES))
     _queues(a)
-    _try(a)
+    _try(a, cfg)
     _finish(a)
     _list(a)
 
@@ -106,10 +106,10 @@ def _queues(a: Assembler):
     a.ret()
 
 
-def _try(a: Assembler):
+def _try(a: Assembler, cfg: CoreConfig):
     """Start the job of the queue at hand, or prepare it, if nothing is in its way and all of its tokens are there."""
     a.label("try")
-    a.li(R2, 1 << Task.NEXT | 1 << Task.UPDATE)
+    a.li(R2, 1 << (Task.NEXT if cfg.prefetch_jobs else Task.ENGINE) | 1 << Task.UPDATE)
     a.cmpi(NUMBER, Opcode.UPDATE)
     a.bf(Flag.C, "try_engine")
     a.bf(Flag.Z, "try_tokens")
