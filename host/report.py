@@ -28,6 +28,7 @@ ACTIVITIES = {
     "searching": "#CC79A7",
     "idle": "#D3D8DE",
 }
+PLAIN = {"running": ACTIVITIES["busy"], "idle": ACTIVITIES["idle"]}  # of a core that counts no more
 INK = "#1B2733"
 STYLE = {
     "svg.hashsalt": "trident",
@@ -86,7 +87,8 @@ class RunRecord:
         Per layer its ``name``, ``firing_rate`` and ``gradient_sparsity``, both within 0 to 1.
     engines
         Cycles by engine and activity: "busy" (operations start), "draining" (finished sums leave), "stalled" (an
-        operation waits), "searching" (a job is under way, but nothing of this), and "idle" (no job).
+        operation waits), "searching" (a job is under way, but nothing of this), and "idle" (no job); or, from a core
+        that counts no more, "running" (a job is under way) and "idle".
     verdict
         How the run ended.
     chip
@@ -111,8 +113,15 @@ class RunRecord:
         if unknown := set(self.series) - set(SERIES):
             raise TridentError(f"a series of a report is named {', '.join(SERIES)}, not {', '.join(sorted(unknown))}")
         for engine, cycles in self.engines.items():
-            if set(cycles) != set(ACTIVITIES):
-                raise TridentError(f"engine {engine} must have cycles {', '.join(ACTIVITIES)}, not {', '.join(cycles)}")
+            if set(cycles) != set(self.activities):
+                raise TridentError(
+                    f"engine {engine} must have cycles {', '.join(self.activities)}, not {', '.join(cycles)}"
+                )
+
+    @property
+    def activities(self) -> dict[str, str]:
+        """What the engines' cycles are told apart by, with its colour."""
+        return PLAIN if any("running" in cycles for cycles in self.engines.values()) else ACTIVITIES
 
     def to_json(self) -> str:
         """The record as a JSON object that :meth:`from_json` reads back."""
@@ -157,9 +166,8 @@ def write_report(path: str | Path, run: RunRecord):
     page = environment.get_template("report.html.j2").render(
         run=run,
         plots=plots,
-        activities=list(ACTIVITIES),
         running={name: _running(cycles) for name, cycles in run.engines.items()},
-        busy={name: _busy(cycles) for name, cycles in run.engines.items()},
+        busy={name: _busy(cycles) for name, cycles in run.engines.items() if "busy" in cycles},
     )
     try:
         Path(path).write_text(page, encoding="utf-8")
@@ -215,13 +223,14 @@ def _cycles(run: RunRecord) -> str | None:
         return None
     figure, axes = _plot((9.6, 0.9 + 0.45 * len(run.engines)))
     left = dict.fromkeys(run.engines, 0)
-    for activity, colour in ACTIVITIES.items():
+    for activity, colour in run.activities.items():
         counts = [cycles[activity] for cycles in run.engines.values()]
         axes.barh(list(run.engines), counts, 0.62, left=list(left.values()), color=colour, label=activity)
         left = {name: left[name] + count for name, count in zip(left, counts)}
     for name, cycles in run.engines.items():
+        busy = f",\nbusy {100 * _busy(cycles):.0f} % of that" if "busy" in cycles else ""
         axes.annotate(
-            f"running {100 * _running(cycles):.0f} % of the time,\nbusy {100 * _busy(cycles):.0f} % of that",
+            f"running {100 * _running(cycles):.0f} % of the time{busy}",
             (left[name], name),
             (5, 0),
             textcoords="offset points",

@@ -12,9 +12,14 @@ ENGINES = ("forward", "backward", "weight_grad")
 
 def engine_cycles(counters: dict[str, int]) -> dict[str, dict[str, int]]:
     """Cycles by engine and by what it did: additions started (busy), accumulators drained, stalls, search for work
-    within a job, and no job (idle)."""
+    within a job, and no job (idle); of cores that count no more, with a job (running) and without."""
     cycles = counters["cycles"]
     engines = {}
+    if "forward.useful" not in counters:
+        for name in ENGINES:
+            running = counters[f"{name}.running"]
+            engines[name] = {"running": running, "idle": max(cycles - running, 0)}
+        return engines
     for name in ENGINES:
         stalled, running = counters.get(f"{name}.stalled", 0), counters[f"{name}.running"]
         # A core with few counters has one column per engine as a rule: then every addition that starts is a useful one
@@ -40,11 +45,14 @@ def record(spec: RunSpec, trainer: Trainer, wall_seconds: float) -> RunRecord:
     rates = zip(labels, progress.firing_rate, progress.gradient_sparsity, strict=True)
     batches = max(progress.activity_batches, 1)
     operations = {
-        "additions (forward, weight_grad)": lanes * (counters["forward.useful"] + counters["weight_grad.useful"]),
-        "multiply-adds (backward)": lanes * counters["backward.useful"],
         "minibatches skipped for overflow": progress.scaler["skipped"],
         "loss scale at the end": progress.scaler["scale"],
     }
+    if "forward.useful" in counters:
+        operations |= {
+            "additions (forward, weight_grad)": lanes * (counters["forward.useful"] + counters["weight_grad.useful"]),
+            "multiply-adds (backward)": lanes * counters["backward.useful"],
+        }
     last = progress.history["RTL"][-1]
     return RunRecord(
         title=f"{spec.network_text} on {spec.dataset.name}, trained on the RTL of "

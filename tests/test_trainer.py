@@ -147,6 +147,19 @@ def test_command_from_start_to_report(spec, tmp_path):
         train(other, tmp_path / "out", Console(file=text), resume=True)
 
 
+@pytest.mark.parametrize("preset", ["FPGA", "COMPACT"])
+def test_cores_that_count_little_have_a_report(data, tmp_path, preset):
+    """A run to its end on a core that counts useful additions, and on one that only counts for how long it runs."""
+    spec = RunSpec.make(str(data), train=TRAIN | {"epochs": 1}, net=OPTIONS["net"], preset=preset)
+    train(spec, tmp_path, Console(file=StringIO()))
+    record = RunRecord.from_json((tmp_path / "run.json").read_text())
+    assert record.verdict.weights_differing == 0
+    cycles = [sum(engine.values()) for engine in record.engines.values()]
+    assert cycles == [record.counters["cycles"]] * 3 and all(engine["idle"] for engine in record.engines.values())
+    page = (tmp_path / "report.html").read_text()
+    assert ("busy of that" in page) == (preset == "FPGA") and "share running" in page
+
+
 def test_ctrl_c_leaves_a_checkpoint(spec, tmp_path, monkeypatch):
     monkeypatch.setattr("host.run.Plain", lambda _: Pressing(3))
     handler = signal.getsignal(signal.SIGINT)
