@@ -34,6 +34,8 @@ def mesh_for(cfg: CoreConfig, mesh: MeshConfig | None = None) -> MeshConfig:
 def check_pair(cfg: CoreConfig, mesh: MeshConfig):
     """Raise :class:`TridentError` unless the longest packet holds an element of each of the core's memories, and a
     controller has what it needs."""
+    if cfg.alone and mesh.cores > 1:
+        raise TridentError(f"a core with alone is the only one of its chip, not one of {mesh.cores}")
     if cfg.shared_engine:
         if (mesh.flit, mesh.link_bits, cfg.width) != (32, PHIT, PHIT):
             raise TridentError(

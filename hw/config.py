@@ -59,6 +59,7 @@ class CoreConfig:
     short_paths: registers in an engine's pipeline that allow a faster clock, for a cycle between column vectors.
     shared_engine: forward, backward and weight_grad take turns on a small engine (:mod:`hw.skeleton.shared_engine`),
         and a controller with firmware does what other cores have units for (:mod:`hw.controller`).
+    alone: the core is the only one of its chip, so it sends and takes no rows; for a shared engine.
     forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.registry`.
     """
 
@@ -85,6 +86,7 @@ class CoreConfig:
     counters: str = "all"
     short_paths: bool = False
     shared_engine: bool = False
+    alone: bool = False
     forward_engine: str = "gated_add"
     backward_engine: str = "transposed"
     weight_grad_engine: str = "outer_product"
@@ -99,7 +101,7 @@ class CoreConfig:
                 f"a float of {self.exp} exponent and {self.frac} fraction bits has {self.width} bits with its sign, "
                 f"more than the {NUMBER_BITS} that a job's constants have"
             )
-        for name in ("prefetch_jobs", "short_paths", "shared_engine"):
+        for name in ("prefetch_jobs", "short_paths", "shared_engine", "alone"):
             if not isinstance(getattr(self, name), bool):
                 raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
@@ -122,6 +124,8 @@ class CoreConfig:
             raise TridentError(f"weight_rows of {self.weight_rows} must be a multiple of lanes, which is {self.lanes}")
         if self.shared_engine:
             self._check_shared()
+        elif self.alone:
+            raise TridentError("alone takes a shared_engine: other cores are the same alone and with others")
         needed = max(
             self.timesteps // self.forward_cols,
             self.timesteps // self.backward_cols,

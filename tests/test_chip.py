@@ -232,3 +232,10 @@ def test_too_short_packets_are_refused():
     with pytest.raises(TridentError, match=r"has \d+ bits: a packet needs \d+ flits of 32 bits, packet is 2"):
         check_pair(cfg, MeshConfig(packet=2))
     assert mesh_for(cfg, MeshConfig(packet=2)).packet > 2
+
+
+def test_a_core_for_a_chip_by_itself_is_refused_on_a_mesh():
+    cfg = CoreConfig.preset("COMPACT", alone=True)
+    check_pair(cfg, mesh_for(cfg))
+    with pytest.raises(TridentError, match="a core with alone is the only one of its chip, not one of 2"):
+        check_pair(cfg, _mesh(cfg, 2, 1))

@@ -45,6 +45,7 @@ def test_every_preset_elaborates(name):
         ({"shared_engine": True}, "with shared_engine, lanes must be 1, not 8"),
         (SHARED | {"timesteps": 6}, "with shared_engine, timesteps must be 2, 4 or 8, not 6"),
         (SHARED | {"counters": "all"}, "with shared_engine, counters must be running, not all"),
+        ({"alone": True}, "alone takes a shared_engine"),
         ({"lane": 8}, "unknown parameter 'lane': choose one of accumulators, "),
     ],
 )

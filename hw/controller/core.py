@@ -176,7 +176,7 @@ class ControlledCore(wiring.Component):
         ``leaves``: rows leave the core, and ``row_ready`` takes them; ``partials``: what it adds to. :meth:`_network`
         has their other ends.
         """
-        alone = self.mesh.cores == 1  # then no rows come or leave
+        alone = self.cfg.alone  # then no rows come or leave
         mode = Const(0, len(Mode)) if alone else self._kept(m, Write.MODE, len(Mode))
         longest = Packing(self.mesh, self.cfg.row_bits).per_packet
         depth = 0 if alone else 2 << (longest - 1).bit_length()  # two packets
