@@ -96,8 +96,8 @@ def yosys_models(kinds: set[str], family: str) -> str:
         raise TridentError("the models of cells come with yosys: take pip install '.[fpga]'")
     folder = Path(found.origin).parent / "share" / family
     library = "\n".join((folder / name).read_text() for name in YOSYS_CELLS[family])
-    # A macro is defined twice where a condition chooses: the first one is what holds without it
     texts, wanted = {}, sorted(kinds)
+    # A macro is defined twice where a condition chooses: the first one is what holds without it
     macros = {line.split()[1]: line for line in reversed(_DEFINE.findall(library))}
     while wanted:
         kind = wanted.pop()

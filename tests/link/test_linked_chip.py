@@ -10,6 +10,7 @@ from host.compiler import Plan, unicast
 from host.constants import UpdateConstants
 from host.driver import CoreStuck
 from host.link.endpoint import Endpoint, LinkDown
+from host.link.frames import Frame
 from host.link.link import SerialLink
 from host.link.serial_port import SerialPort
 from host.link.target import Target
@@ -22,7 +23,7 @@ from hw.config import CoreConfig
 from hw.counters import MAGIC
 from hw.errors import TridentError
 from hw.layouts import Command, Space
-from hw.link.layouts import BUFFER, HEAD, Record, link_digest
+from hw.link.layouts import BUFFER, HEAD, LINK_MAGIC, PAGE, VERSION, Kind, Record, link_digest
 from hw.link.outbox import check_room
 from hw.noc.config import MeshConfig
 from sim.faults import FaultyLine
@@ -186,25 +187,39 @@ def test_a_stuck_core_is_told_from_a_dead_line():
     link.close()
 
 
+class Says(SimulatedLine):
+    """A line from which some bytes come for a while, whatever is sent."""
+
+    def __init__(self, octets: bytes):
+        self.name, self._time, self._octets = "nowhere", 0.0, octets
+
+    def now(self):
+        return self._time
+
+    def write(self, octets):
+        pass
+
+    def read(self, seconds):
+        self._time += seconds
+        return self._octets if self._time < 0.1 else b""
+
+
 def test_nothing_answers():
-    class Silence(SimulatedLine):
-        def __init__(self):
-            self.name, self._time = "nowhere", 0.0
-
-        def now(self):
-            return self._time
-
-        def write(self, octets):
-            pass
-
-        def read(self, seconds):
-            self._time += seconds
-            return b"\xff" if self._time < 0.1 else b""
-
-    line = Silence()
+    line = Says(b"\xff")
     with pytest.raises(LinkDown, match="nothing answers PAGE at nowhere for 1 s: is the board on"):
         Endpoint(line).connect()
     assert line.now() < 2
+
+
+@pytest.mark.parametrize(("fields", "words"), [
+    ({"magic": 1}, "what answers at nowhere is no Trident chip: it says 0x00000001"),
+    ({"version": 9}, f"the chip at nowhere speaks version 9 of the link, this host version {VERSION}: build and load"),
+])  # fmt: skip
+def test_who_answers_with_another_page_is_refused(fields, words):
+    page = PAGE.pack(**{"magic": LINK_MAGIC, "version": VERSION, "buffer": 11} | fields)
+    octets = b"".join(word.to_bytes(4, "little") for word in page)
+    with pytest.raises(LinkDown, match=words):
+        Endpoint(Says(Frame(Kind.PAGE, payload=octets).encode())).connect()
 
 
 def test_packets_that_are_too_long_for_the_link_are_refused():
