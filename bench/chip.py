@@ -5,18 +5,19 @@ from time import perf_counter
 
 import numpy as np
 
-from bench.figure import Figure
-from host.chip_choice import ChipChoice
-from host.constants import UpdateConstants
-from host.driver import Driver
-from host.encoding import encode as encode_samples
-from host.session import ChipSession
-from host.spec import RunSpec
-from hw.chip import emit_chip
-from hw.layouts import Space
-from sim.golden.format import encode
-from sim.golden.trainer import GoldenTrainer
-from sim.verilated import VerilatedChip
+from trident.host.driver.driver import Driver
+from trident.host.driver.session import ChipSession
+from trident.host.mapping.chip_choice import ChipChoice
+from trident.host.report.figure import Figure
+from trident.host.train.spec import RunSpec
+from trident.host.train.tune import WORKLOAD
+from trident.hw.chip import emit_chip
+from trident.hw.isa.spaces import Space
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import encode
+from trident.sim.golden.trainer import GoldenTrainer
+from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.encoding import encode as encode_samples
 
 MESH = "5x4"
 SPEEDUP_BOUND, SPEED_BOUND, BALANCE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND = 14, 60_000, 1.25, 0.80, 0.15
@@ -29,7 +30,7 @@ class Minibatch:
 
     def __init__(self, spec: RunSpec):
         self.spec = spec
-        self.link = VerilatedChip(spec.cfg, spec.mesh, tuned=spec.many)
+        self.link = VerilatedChip(spec.cfg, spec.mesh, workload=WORKLOAD if spec.many else None)
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)
         self.session = ChipSession(Driver(self.link, spec.cfg, spec.mesh), spec.plan, self.golden.constants)
         fmt = self.golden.fmt

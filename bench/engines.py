@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from bench.figure import Figure
-from bench.single import ENGINES, SingleEngine
-from host.network import Network
-from hw.config import CoreConfig
+from trident.bench.single import ENGINES, SingleEngine
+from trident.host.report.figure import Figure
+from trident.hw.isa.config import CoreConfig
+from trident.snn.network import Network
 
 NETWORKS = {"linear": "128-128-128", "conv": "8x8x16-16c3-16c3-10"}
 SPIKES = 0.2

@@ -10,13 +10,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from rich.console import Console
 
-from bench.figure import Figure
-from host.federated.chip_learner import ChipLearner, connect
-from host.federated.crew import InProcess
-from host.federated.references import central
-from host.federated.server import Round, Server
-from host.federated.spec import FederatedSpec
-from host.federated.worker import Worker
+from trident.host.federated.chip_learner import ChipLearner, connect
+from trident.host.federated.crew import InProcess
+from trident.host.federated.references import central
+from trident.host.federated.server import Round, Server
+from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.worker import Worker
+from trident.host.report.figure import Figure
 
 # Most that the accuracy may be below that of central training, by split
 BOUNDS = {"iid": 0.02, "dirichlet:0.3": 0.05}
@@ -61,7 +61,7 @@ def _flower() -> Iterator[Figure]:
     none where Flower is not installed."""
     if find_spec("flwr") is None:
         return
-    from host.federated.flower.run import federate_with_flower
+    from trident.host.federated.flower.run import federate_with_flower
 
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)

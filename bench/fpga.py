@@ -10,22 +10,22 @@ from time import perf_counter
 
 import click
 
-from bench.chip import simulate
-from bench.figure import Figure
-from bench.link import LABEL, upload_fraction
-from boards import plan_of
-from boards.plan import Plan
-from boards.report import Report
-from boards.results import committed, figures
-from host.chip_choice import ChipChoice
-from host.data import load
-from host.encoding import encode
-from host.mapping import DEEP
-from host.network import Layer, Network
-from host.settings import NeuronSettings
-from host.spec import RunSpec
-from hw.config import CoreConfig
-from hw.link.uart import BYTE_BITS
+from trident.bench.chip import simulate
+from trident.bench.link import LABEL, upload_fraction
+from trident.boards.devices import plan_of
+from trident.boards.devices.design import Plan
+from trident.boards.report.report import Report
+from trident.boards.report.results import committed, figures
+from trident.host.mapping.chip_choice import ChipChoice
+from trident.host.report.figure import Figure
+from trident.host.train.spec import RunSpec
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.line import BYTE_BITS
+from trident.snn.data import load
+from trident.snn.defaults import DEEP
+from trident.snn.encoding import encode
+from trident.snn.network import Layer, Network
+from trident.snn.settings import NeuronSettings
 
 BOARD = "ulx3s-85f"
 SETUP = "mesh20"
@@ -34,7 +34,7 @@ WARM, ROUNDS, SECONDS = 3, 5, 1.0  # minibatches that do not count; rounds of wh
 
 @dataclass(frozen=True)
 class Work:
-    """What is trained: a network, fields of :class:`host.settings.NeuronSettings`, samples of a minibatch."""
+    """What is trained: a network, fields of :class:`NeuronSettings`, samples of a minibatch."""
 
     net: str
     batch: int
@@ -164,7 +164,7 @@ def measure_fpga(only: str = "") -> Iterator[Figure]:
             else:
                 click.echo(f"{name} is left out: pip install '.[oracle]' installs SpikingJelly", err=True)
     if report is None:
-        click.echo(f"fpga.*.samples_per_second is left out: no mesh on {BOARD} has a report under docs/fpga", err=True)
+        click.echo(f"fpga.*.samples_per_second is left out: no mesh on {BOARD} has a report", err=True)
 
 
 def _wanted(name: str, only: str) -> bool:

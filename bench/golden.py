@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from time import perf_counter
 
-from bench.figure import Figure
-from host.constants import UpdateConstants
-from host.encoding import encode
-from host.spec import RunSpec
-from sim.golden.trainer import GoldenTrainer
+from trident.host.report.figure import Figure
+from trident.host.train.spec import RunSpec
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.trainer import GoldenTrainer
+from trident.snn.encoding import encode
 
 EPOCH_BOUND = 15.0
 

@@ -7,20 +7,21 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from bench.figure import Figure
-from host.compiler import Plan
-from host.encoding import encode
-from host.link.link import SerialLink
-from host.packets import Packets
-from host.packing import pack_spikes
-from host.spec import RunSpec
-from hw.config import CoreConfig
-from hw.generate import emit
-from hw.layouts import Command, Token
-from hw.link.endpoint import Endpoint
-from hw.link.uart import BYTE_BITS
-from hw.noc.config import MeshConfig
-from sim.line import CLOCK, SimulatedLine
+from trident.host.compile.chip_plan import Plan
+from trident.host.compile.packing import pack_spikes
+from trident.host.driver.packets import Packets
+from trident.host.driver.serial_link import SerialLink
+from trident.host.report.figure import Figure
+from trident.host.train.spec import RunSpec
+from trident.hw.generate import emit
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.line import BYTE_BITS
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import Command
+from trident.hw.isa.tokens import Token
+from trident.hw.link.endpoint import Endpoint
+from trident.sim.rtl.line import CLOCK, SimulatedLine
+from trident.snn.encoding import encode
 
 BAUD = 3_000_000
 UPLOAD_BOUND = 0.85

@@ -1,4 +1,4 @@
-"""``python -m bench.noc``: how much the network on chip carries and how soon, and what a router costs.
+"""``python -m trident.bench.noc``: how much the network on chip carries and how soon, and what a router costs.
 
 Prints a table of traffic patterns and writes docs/noc.svg: latency against offered load.
 """
@@ -16,13 +16,13 @@ from amaranth.lib import data, wiring
 from rich.console import Console
 from rich.table import Table
 
-from bench.figure import Figure
-from hw.errors import TridentError
-from hw.generate import emit
-from hw.noc.config import MeshConfig
-from hw.noc.mesh import emit_mesh, mesh_signature
-from hw.noc.router import Router
-from sim.build import library
+from trident.host.report.figure import Figure
+from trident.hw.errors import TridentError
+from trident.hw.generate import emit
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.noc.mesh import emit_mesh, mesh_signature
+from trident.hw.noc.router import Router
+from trident.sim.rtl.build import library
 
 PATTERNS = ("uniform", "transpose", "hotspot", "bursty")
 LENGTHS = (1, 4)

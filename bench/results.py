@@ -1,4 +1,4 @@
-"""``python -m bench.results``: the measured figures of build/bench.json, written into README.md and pages under docs.
+"""Write the measured figures of build/bench.json into README.md and pages under docs.
 
 What stands between ``<!-- results:NAME -->`` and ``<!-- end results:NAME -->`` is replaced; nothing else is touched.
 """
@@ -14,28 +14,22 @@ from pathlib import Path
 
 import click
 
-from bench.chip import (
-    BALANCE_BOUND,
-    GENERATE_BOUND,
-    PLACEMENT_BOUND,
-    PREDICTION_BOUND,
-    SPEEDUP_BOUND,
-)
-from bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
-from bench.engines import BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
-from bench.federated import BOUNDS as FEDERATED_BOUNDS
-from bench.federated import WORKERS as FLOWER_WORKERS
-from bench.figure import Figure
-from bench.fpga import BOARD, WORK
-from bench.golden import EPOCH_BOUND
-from bench.link import UPLOAD_BOUND
-from bench.noc import BOUNDS as SATURATION_BOUNDS
-from bench.noc import HOP_BOUND
-from bench.single import ENGINES
-from bench.training import ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND
-from boards.results import committed, table
-from host.spec import RunSpec
-from hw.errors import TridentError
+from trident.bench.chip import BALANCE_BOUND, GENERATE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND, SPEEDUP_BOUND
+from trident.bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
+from trident.bench.engines import BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
+from trident.bench.federated import BOUNDS as FEDERATED_BOUNDS
+from trident.bench.federated import WORKERS as FLOWER_WORKERS
+from trident.bench.fpga import BOARD, WORK
+from trident.bench.golden import EPOCH_BOUND
+from trident.bench.link import UPLOAD_BOUND
+from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
+from trident.bench.noc import HOP_BOUND
+from trident.bench.single import ENGINES
+from trident.bench.training import ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND
+from trident.boards.report.results import committed, table
+from trident.host.report.figure import Figure
+from trident.host.train.spec import RunSpec
+from trident.hw.errors import TridentError
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "build" / "bench.json"
@@ -100,7 +94,7 @@ TITLES = {
 def read_figures(path: Path) -> dict[str, Figure]:
     """The figures of a bench.json by name, with their bounds; none where the file is not there.
 
-    Raises :class:`hw.errors.TridentError` for a file that is not a list of figures.
+    Raises :class:`TridentError` for a file that is not a list of figures.
     """
     if not path.exists():
         return {}

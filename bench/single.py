@@ -4,18 +4,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from host.compiler import Plan, unicast
-from host.constants import NeuronConstants, UpdateConstants
-from host.driver import Driver
-from host.network import Network
-from host.packing import pack_spikes, rows_to_words
-from host.program import Program
-from host.settings import NeuronSettings
-from hw.config import CoreConfig
-from hw.layouts import Opcode, Space
-from hw.sequencer import JOB_INDEX_BITS
-from sim.golden.format import encode
-from sim.verilated import VerilatedChip
+from trident.host.compile.chip_plan import Plan, unicast
+from trident.host.compile.packing import pack_spikes, rows_to_words
+from trident.host.compile.program import Program
+from trident.host.driver.driver import Driver
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB_INDEX_BITS
+from trident.hw.isa.operations import Opcode
+from trident.hw.isa.spaces import Space
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.sim.golden.format import encode
+from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.network import Network
+from trident.snn.settings import NeuronSettings
 
 ENGINES = ("forward", "backward", "weight_grad")
 LIMIT = 10_000_000  # cycles of one job
@@ -74,7 +75,7 @@ class SingleEngine:
     def run(self, engine: str) -> Run:
         """Run the engine's job alone and read its counters.
 
-        Raises :class:`host.driver.CoreStuck` when it does not end within :data:`LIMIT` cycles.
+        Raises :class:`CoreStuck` when it does not end within :data:`LIMIT` cycles.
         """
         number = self.stage.job(engine, 1)
         program = Program(1, 1, 1)

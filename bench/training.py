@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from bench.figure import Figure
-from host.progress import Plain
-from host.spec import RunSpec
-from host.trainer import Trainer
-from sim.verilated import VerilatedChip
+from trident.host.report.figure import Figure
+from trident.host.report.progress import Plain
+from trident.host.train.spec import RunSpec
+from trident.host.train.trainer import Trainer
+from trident.sim.rtl.verilated import VerilatedChip
 
 ENGINES = ("forward", "backward", "weight_grad")
 ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND = 0.97, 1.15, 400_000

@@ -2,12 +2,13 @@
 
 import re
 
-from host.compiler import Plan
-from host.network import Network
-from host.program import Program
-from host.stage_plan import KINDS, StagePlan
-from hw.config import CoreConfig
-from hw.layouts import QUEUE_OF, QUEUES, Token
+from trident.host.compile.chip_plan import Plan
+from trident.host.compile.core_plan import KINDS, StagePlan
+from trident.host.compile.program import Program
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.operations import QUEUE_OF, QUEUES
+from trident.hw.isa.tokens import Token
+from trident.snn.network import Network
 
 NETWORK = "64-128-10"
 

@@ -4,37 +4,9 @@ from collections.abc import Iterator
 from itertools import groupby
 from textwrap import wrap
 
-from hw.config import PRESETS, CoreConfig
-from hw.counters import COUNTED, MAGIC, STATE, counted
-from hw.layouts import (
-    ANSWER,
-    COMMAND,
-    ERROR_SLOTS,
-    FAN,
-    GRADIENT_FAULTS,
-    HEADER,
-    INSTRUCTION,
-    JOB,
-    NO_TOKEN,
-    PUT,
-    QUEUE_OF,
-    QUEUES,
-    ROWS,
-    SETUP,
-    SLOT_BITS,
-    TOKEN,
-    TOKEN_BITS,
-    WORD,
-    Command,
-    Fault,
-    Opcode,
-    Packet,
-    Rows,
-    Space,
-    Token,
-    WordLayout,
-)
-from hw.link.layouts import (
+from trident.hw.isa.config import PRESETS, CoreConfig
+from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.frames import (
     BEATS,
     BUFFER,
     CHECK_BYTES,
@@ -51,10 +23,15 @@ from hw.link.layouts import (
     Kind,
     Record,
 )
-from hw.noc.flits import ROUTE_LAYOUT, Mode
-from hw.noc.rows import CREDITS
-from hw.sequencer import QUEUE_STATE
-from hw.spaces import space_bits
+from trident.hw.isa.job import ERROR_SLOTS, FAN, JOB, SLOT_BITS
+from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
+from trident.hw.isa.packets import ANSWER, COMMAND, HEADER, PUT, ROUTE_LAYOUT, ROWS, TOKEN, Command, Mode, Packet, Rows
+from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
+from trident.hw.isa.registers import COUNTED, MAGIC, STATE, counted
+from trident.hw.isa.spaces import Space, space_bits
+from trident.hw.isa.tokens import NO_TOKEN, TOKEN_BITS, Token
+from trident.hw.isa.words import WORD, WordLayout
+from trident.hw.noc.rows import CREDITS
 
 _MODES = {
     Mode.UNICAST: "the core at (x, y)",
@@ -241,7 +218,7 @@ def _link() -> list[str]:
         "the next slot",
         "follows. A value v of VALUES spikes at step t where ⌊((t + 1) · v + phase) ÷ full⌋ > ⌊(t · v +",
         "phase) ÷ full⌋,",
-        "as the encoding `rate` does for the intensity v ÷ full. The host (`host/link/upload.py`) finds",
+        "as the encoding `rate` does for the intensity v ÷ full. The host (`host/driver/upload.py`) finds",
         "samples among the",
         "packets of a session, and uses VALUES where that is shorter.",
         "",
@@ -261,8 +238,8 @@ def protocol() -> str:
     lines = [
         "# Packets, programs and jobs",
         "",
-        "Written by `make docs` from `hw/layouts.py`, `hw/link/layouts.py`, `hw/noc/flits.py`, `hw/spaces.py` and",
-        "`hw/counters.py`; a test compares it with them.",
+        "Written by `make docs` from `hw/isa/words.py`, `hw/isa/frames.py`, `hw/noc/flits.py`, `hw/isa/spaces.py` and",
+        "`hw/core/counters.py`; a test compares it with them.",
         "",
         "A chip has two streams for its host (valid, ready), one each way. They carry flits: `data`, a power of two of",
         f"{WORD} bits or more, and `last`. The packets between cores are the same. How they travel is in",

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from host.progress import Plain
-from host.spec import RunSpec
-from host.trainer import Trainer
-from hw.layouts import QUEUES, Opcode
-from sim.verilated import VerilatedChip
+from trident.host.report.progress import Plain
+from trident.host.train.spec import RunSpec
+from trident.host.train.trainer import Trainer
+from trident.hw.isa.operations import QUEUES, Opcode
+from trident.sim.rtl.verilated import VerilatedChip
 
 PICTURE = Path(__file__).with_name("timeline.svg")
 SAMPLES = 6

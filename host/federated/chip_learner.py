@@ -4,17 +4,18 @@ from typing import Protocol
 
 import numpy as np
 
-from host.constants import NeuronConstants, UpdateConstants
-from host.driver import Driver, Link
-from host.federated.message import Weights
-from host.link.target import Target
-from host.lockstep import NumericFault
-from host.session import ChipSession
-from host.spec import RunSpec
-from hw.layouts import GRADIENT_FAULTS, Space
-from sim.golden.format import raw_dtype
-from sim.golden.loss import loss_table
-from sim.verilated import VerilatedChip
+from trident.host.driver.driver import Driver, Link
+from trident.host.driver.session import ChipSession
+from trident.host.driver.target import Target
+from trident.host.federated.message import Weights
+from trident.host.train.lockstep import NumericFault
+from trident.host.train.spec import RunSpec
+from trident.hw.isa.faults import GRADIENT_FAULTS
+from trident.hw.isa.spaces import Space
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.sim.golden.format import raw_dtype
+from trident.sim.golden.loss import loss_table
+from trident.sim.rtl.verilated import VerilatedChip
 
 
 class ClosableLink(Link, Protocol):
@@ -26,7 +27,7 @@ class ClosableLink(Link, Protocol):
 def connect(spec: RunSpec, target: Target) -> ClosableLink:
     """The chip that ``target`` says. A simulated one takes one thread, because other workers run beside it.
 
-    Raises what :meth:`Target.connect` raises, and :class:`sim.build.BuildError`.
+    Raises what :meth:`Target.connect` raises, and :class:`BuildError`.
     """
     if target.kind == "rtl":
         return VerilatedChip(spec.cfg, spec.mesh, threads=1)
@@ -34,9 +35,9 @@ def connect(spec: RunSpec, target: Target) -> ClosableLink:
 
 
 class ChipLearner:
-    """A :class:`host.federated.worker.Learner` on the chip behind ``link``.
+    """A :class:`Learner` on the chip behind ``link``.
 
-    Raises :class:`host.driver.CoreStuck` and :class:`host.link.endpoint.LinkDown` when the chip does not go on, and
+    Raises :class:`CoreStuck` and :class:`LinkDown` when the chip does not go on, and
     :class:`NumericFault` for an infinity or a NaN that a smaller loss scale cannot mend.
     """
 

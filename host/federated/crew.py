@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from host.federated.golden_learner import GoldenLearner
-from host.federated.message import Task, Update
-from host.federated.spec import FederatedSpec
-from host.federated.worker import Worker
-from hw.errors import TridentError
+from trident.host.federated.golden_learner import GoldenLearner
+from trident.host.federated.message import Task, Update
+from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.worker import Worker
+from trident.hw.errors import TridentError
 
 # What is told of a worker: its number, what it does, how many minibatches of how many it has done
 Tell = Callable[[int, str, int, int], None]

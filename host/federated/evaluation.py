@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from host.encoding import encode
-from host.federated.golden_learner import GoldenLearner
-from host.federated.message import Weights
-from host.federated.spec import FederatedSpec
-from host.lockstep import Tally
+from trident.host.federated.golden_learner import GoldenLearner
+from trident.host.federated.message import Weights
+from trident.host.federated.spec import FederatedSpec
+from trident.host.train.lockstep import Tally
+from trident.snn.encoding import encode
 
 
 class Evaluation:

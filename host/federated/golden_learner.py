@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from host.constants import UpdateConstants
-from host.federated.message import Weights
-from host.spec import RunSpec
-from hw.layouts import GRADIENT_FAULTS
-from sim.golden.format import decode, encode
-from sim.golden.trainer import GoldenTrainer
+from trident.host.federated.message import Weights
+from trident.host.train.spec import RunSpec
+from trident.hw.isa.faults import GRADIENT_FAULTS
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import decode, encode
+from trident.sim.golden.trainer import GoldenTrainer
 
 
 class GoldenLearner:
-    """A :class:`host.federated.worker.Learner` without a chip, bit for bit as :class:`ChipLearner`; no counters."""
+    """A :class:`Learner` without a chip, bit for bit as :class:`ChipLearner`; no counters."""
 
     def __init__(self, spec: RunSpec):
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)

@@ -8,7 +8,7 @@ from typing import get_origin
 
 import numpy as np
 
-from hw.errors import TridentError
+from trident.hw.errors import TridentError
 
 # Per layer raw bits of weights (taps, in, out) and of biases (out,)
 Weights = list[tuple[np.ndarray, np.ndarray]]
@@ -22,7 +22,7 @@ _LARGEST = 1 << 28  # values of one message
 class Task:
     """What a worker is to do: train in ``round`` (from 1) from ``weights``, beginning with this loss ``scale``.
 
-    run: digest of everything that decides the result, see :attr:`host.federated.spec.FederatedSpec.digest`.
+    run: digest of everything that decides the result, see :attr:`FederatedSpec.digest`.
     """
 
     run: str

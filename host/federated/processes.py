@@ -9,13 +9,13 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
 
-from host.federated.crew import Reply, Tell
-from host.federated.marks import ANSWER, END, FAULT, READY, STAGE
-from host.federated.message import Task, Update, from_bytes, to_bytes
-from host.federated.serve import run_worker
-from host.federated.spec import FederatedSpec
-from hw.errors import TridentError
-from sim.verilated import VerilatedChip
+from trident.host.federated.crew import Reply, Tell
+from trident.host.federated.marks import ANSWER, END, FAULT, READY, STAGE
+from trident.host.federated.message import Task, Update, from_bytes, to_bytes
+from trident.host.federated.serve import run_worker
+from trident.host.federated.spec import FederatedSpec
+from trident.hw.errors import TridentError
+from trident.sim.rtl.verilated import VerilatedChip
 
 START = 300.0  # seconds that a worker may take until its chip is there
 LARGEST = 1 << 28  # bytes of what a worker sends at once
@@ -28,7 +28,7 @@ class Member:
     def __init__(self, number: int, options: dict, target: Callable, inbox: SimpleQueue):
         # The server of forks has loaded the modules: a new process needs no time for that
         context = get_context("forkserver")
-        context.set_forkserver_preload(["host.federated.serve"])
+        context.set_forkserver_preload(["trident.host.federated.serve"])
         self.number, self.inbox = number, inbox
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=target, args=(options, number, theirs), daemon=True)
@@ -76,11 +76,11 @@ class Member:
 
 
 class Processes:
-    """A :class:`host.federated.crew.Crew` of processes, which are all there when the constructor returns.
+    """A :class:`Crew` of processes, which are all there when the constructor returns.
 
     A process that has ended, or has not been heard of for half the time limit when a round ends, is replaced in the
     next round in which it takes part. target: what a process runs, by default :func:`run_worker`. Raises
-    :class:`TridentError` when a worker cannot start, and :class:`sim.build.BuildError`.
+    :class:`TridentError` when a worker cannot start, and :class:`BuildError`.
     """
 
     def __init__(self, spec: FederatedSpec, target: Callable = run_worker,
@@ -122,7 +122,7 @@ class Processes:
             yield member, octets
 
     def work(self, tasks: dict[int, Task], timeout: float, tell: Tell) -> Iterator[Reply]:
-        """As of :class:`host.federated.crew.Crew`. What a worker still sends of an earlier round is not passed on."""
+        """As of :class:`Crew`. What a worker still sends of an earlier round is not passed on."""
         until, pending, replied = monotonic() + timeout, set(tasks), set()
         for number in tasks:
             member = self._members[number]

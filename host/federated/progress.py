@@ -5,8 +5,8 @@ from rich.live import Live as RichLive
 from rich.table import Table
 from rich.text import Text
 
-from host.federated.server import Round
-from host.progress import percent
+from trident.host.federated.server import Round
+from trident.host.report.progress import percent
 
 _COLOURS = {"left out": "bold red", "training": "cyan", "answered": "green", "starting": "yellow"}
 
@@ -22,7 +22,7 @@ def round_line(done: Round, rounds: int) -> str:
 
 
 class Live:
-    """A :class:`host.federated.server.Display` with a row per worker that changes; use it as a context."""
+    """A :class:`Display` with a row per worker that changes; use it as a context."""
 
     def __init__(self, console: Console, workers: int, rounds: int, done: int = 0):
         self._console, self._rounds, self._number = console, rounds, done + 1
@@ -37,7 +37,7 @@ class Live:
         self._live.stop()
 
     def worker(self, number: int, stage: str, done: int, of: int):
-        """A worker has come to a stage of a round, see :data:`host.federated.worker.STAGES`."""
+        """A worker has come to a stage of a round, see :data:`STAGES`."""
         row = self._rows[number]
         row["state"] = f"{stage} {done}/{of}" if stage == "training" else stage
         row["round"] = str(self._number) if stage not in ("starting", "ready") else row["round"]
@@ -67,7 +67,7 @@ class Live:
 
 
 class Plain:
-    """A :class:`host.federated.server.Display` for logs: a line per round."""
+    """A :class:`Display` for logs: a line per round."""
 
     def __init__(self, console: Console, workers: int, rounds: int, done: int = 0):
         self._console, self._rounds = console, rounds

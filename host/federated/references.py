@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from host.federated.evaluation import Evaluation
-from host.federated.golden_learner import GoldenLearner
-from host.federated.message import Task
-from host.federated.spec import FederatedSpec
-from host.federated.weights import initial
-from host.federated.worker import Worker
+from trident.host.federated.evaluation import Evaluation
+from trident.host.federated.golden_learner import GoldenLearner
+from trident.host.federated.message import Task
+from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.weights import initial
+from trident.host.federated.worker import Worker
 
 
 def alone(spec: FederatedSpec, worker: int) -> list[float]:

@@ -11,15 +11,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from host.federated.server import Round
-from host.report import INK, STYLE
-from hw.errors import TridentError
+from trident.host.federated.server import Round
+from trident.host.report.report import INK, STYLE
+from trident.hw.errors import TridentError
 
 # Okabe and Ito's colours, told apart by colour-blind readers
 GLOBAL = dict(color="#0072B2", lw=2.4, marker="o", ms=4, zorder=4)
 CENTRAL = dict(color=INK, ls="--", lw=1.6, marker="s", ms=3.5, zorder=3)
 ALONE = dict(color="#E69F00", lw=1.1, alpha=0.75)
-_TEMPLATES = Path(__file__).parents[1] / "templates"
+_TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
 
 
 @dataclass(frozen=True)

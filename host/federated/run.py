@@ -9,15 +9,15 @@ from time import perf_counter
 import numpy as np
 from rich.console import Console
 
-from host.checkpoint import Checkpoint
-from host.federated.processes import Processes
-from host.federated.progress import Live, Plain
-from host.federated.references import alone, central
-from host.federated.report import FederatedRecord, write_report
-from host.federated.server import Progress, Server
-from host.federated.spec import FederatedSpec
-from host.progress import count, percent
-from hw.errors import TridentError
+from trident.host.federated.processes import Processes
+from trident.host.federated.progress import Live, Plain
+from trident.host.federated.references import alone, central
+from trident.host.federated.report import FederatedRecord, write_report
+from trident.host.federated.server import Progress, Server
+from trident.host.federated.spec import FederatedSpec
+from trident.host.report.progress import count, percent
+from trident.host.train.checkpoint import Checkpoint
+from trident.hw.errors import TridentError
 
 Curves = tuple[list[list[float]], list[float]]  # of each worker alone, and central
 
@@ -26,7 +26,7 @@ def federate(spec: FederatedSpec, folder: Path, console: Console, resume: bool =
     """Train with workers in processes of their own; checkpoint, record (JSON) and report go to ``folder``.
 
     Raises :class:`TridentError` for what the user can put right,
-    :class:`host.federated.server.TooFewWorkers`, and :class:`host.lockstep.Divergence` when RTL and golden differ.
+    :class:`TooFewWorkers`, and :class:`Divergence` when RTL and golden differ.
     """
     began, path = perf_counter(), folder / "checkpoint.npz"
     state = Checkpoint.load(path) if resume else None

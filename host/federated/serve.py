@@ -10,16 +10,16 @@ from functools import partial
 from multiprocessing import AuthenticationError, parent_process
 from multiprocessing.connection import Connection, Listener, wait
 
-from host.driver import CoreStuck
-from host.federated.chip_learner import ChipLearner, connect
-from host.federated.marks import ANSWER, END, FAULT, READY, STAGE
-from host.federated.message import Update, from_bytes, to_bytes
-from host.federated.spec import FederatedSpec
-from host.federated.worker import Worker
-from host.link.endpoint import LinkDown
-from host.lockstep import NumericFault
-from hw.errors import TridentError
-from sim.build import BuildError
+from trident.host.driver.driver import CoreStuck
+from trident.host.driver.endpoint import LinkDown
+from trident.host.federated.chip_learner import ChipLearner, connect
+from trident.host.federated.marks import ANSWER, END, FAULT, READY, STAGE
+from trident.host.federated.message import Update, from_bytes, to_bytes
+from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.worker import Worker
+from trident.host.train.lockstep import NumericFault
+from trident.hw.errors import TridentError
+from trident.sim.rtl.build import BuildError
 
 # After these the chip is in an unknown state: the process ends, and the next one begins with a chip that is reset
 FATAL = (CoreStuck, LinkDown, NumericFault, BuildError)
@@ -68,7 +68,7 @@ class Service:
         self.connection.send_bytes(ANSWER + to_bytes(update))
 
     def tell(self, stage: str, done: int, of: int):
-        """Say where the work is, see :data:`host.federated.worker.STAGES`."""
+        """Say where the work is, see :data:`STAGES`."""
         self.told(stage, done, of)
         self.connection.send_bytes(_stage(stage, done, of))
 

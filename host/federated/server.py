@@ -5,17 +5,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
-from host.checkpoint import Checkpoint
-from host.federated.crew import Crew, InProcess, Reply
-from host.federated.evaluation import Evaluation
-from host.federated.message import Task, Update, describe, to_bytes
-from host.federated.spec import FederatedSpec
-from host.federated.weights import average, check, differing, initial
-from host.lockstep import Divergence
-from hw.errors import TridentError
+from trident.host.federated.crew import Crew, InProcess, Reply
+from trident.host.federated.evaluation import Evaluation
+from trident.host.federated.message import Task, Update, describe, to_bytes
+from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.weights import average, check, differing, initial
+from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.lockstep import Divergence
+from trident.hw.errors import Failure, TridentError
 
 
-class TooFewWorkers(RuntimeError):
+class TooFewWorkers(Failure):
     """A round had fewer good answers than it needs; the message says what became of the others."""
 
 
@@ -87,7 +87,7 @@ class Server:
     def run(self):
         """Go on to the last round.
 
-        Raises :class:`TooFewWorkers`, and :class:`host.lockstep.Divergence` when a worker's
+        Raises :class:`TooFewWorkers`, and :class:`Divergence` when a worker's
         answer is not golden's.
         """
         rounds = self.spec.settings.rounds

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-from hw.errors import TridentError
+from trident.hw.errors import TridentError
 
 SPLITS = "iid, dirichlet:ALPHA (as in dirichlet:0.3) or by-class"
 STRATEGIES = "fedavg or fedprox:MU (as in fedprox:0.01)"
@@ -16,7 +16,7 @@ class FederatedSettings:
 
     workers: chips, each with its own part of the training samples. rounds: of local training and averaging.
     local_epochs: passes over its own part that a worker makes in a round. split: see
-    :func:`host.federated.split.split`. strategy: ``fedavg``, or ``fedprox:MU``, which adds MU / 2 times the squared
+    :func:`split`. strategy: ``fedavg``, or ``fedprox:MU``, which adds MU / 2 times the squared
     distance from the round's global weights to the loss of every sample. fraction: share of the workers that take part
     in a round, drawn with the run's seed.
     min_workers: a round with fewer good answers ends the run; by default 2, or as many as take part.

@@ -7,13 +7,13 @@ from functools import cached_property
 
 import numpy as np
 
-from host.chip_choice import ChipChoice
-from host.federated.settings import FederatedSettings
-from host.federated.split import split
-from host.link.target import Target
-from host.spec import RunSpec
-from hw.arith.format import FloatFormat
-from hw.errors import TridentError
+from trident.host.driver.target import Target
+from trident.host.federated.settings import FederatedSettings
+from trident.host.federated.split import split
+from trident.host.mapping.chip_choice import ChipChoice
+from trident.host.train.spec import RunSpec
+from trident.hw.errors import TridentError
+from trident.hw.isa.format import FloatFormat
 
 _DRAW = 0xD0A7  # apart from the streams of order, encoding and split
 # Small enough to train for ten rounds within minutes, five at a time on two processor cores
@@ -40,7 +40,7 @@ class FederatedSpec:
         """``options`` are plain values, so that another process or machine can make the same from their JSON; those
         that are missing or None have their default:
 
-        ``data, net, preset, encoding, mesh, partition``: as of :meth:`host.spec.RunSpec.make`, by default
+        ``data, net, preset, encoding, mesh, partition``: as of :meth:`RunSpec.make`, by default
         :data:`NET` on digits, on a :data:`MESH` of :data:`PRESET`; ``train, neuron, core``: mappings of fields of their
         settings; ``federated``: of :class:`FederatedSettings`; ``target, ports, baud, board, setup``: with the target
         ``serial`` the first workers are the boards at ``ports``, a list, and the others simulated chips; with

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from host.federated.settings import parse_split
-from hw.errors import TridentError
+from trident.host.federated.settings import parse_split
+from trident.hw.errors import TridentError
 
 _STREAM = 0x5EED  # apart from the streams of order and encoding
 _DRAWS = 1000

@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from host.federated.message import Weights
-from host.network import Network
-from hw.arith.format import FloatFormat
-from hw.errors import TridentError
-from sim.golden.format import decode, encode, raw_dtype
+from trident.host.federated.message import Weights
+from trident.hw.errors import TridentError
+from trident.hw.isa.format import FloatFormat
+from trident.sim.golden.format import decode, encode, raw_dtype
+from trident.snn.network import Network
 
 NAMES = ("weights", "biases")
 
 
 def initial(network: Network, seed: int, fmt: FloatFormat) -> Weights:
-    """The weights that a run starts with, as :class:`sim.golden.trainer.GoldenTrainer` has them."""
+    """The weights that a run starts with, as :class:`GoldenTrainer` has them."""
     return [tuple(encode(part, fmt) for part in pair) for pair in network.initial_weights(seed)]
 
 

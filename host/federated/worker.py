@@ -6,24 +6,24 @@ from typing import Protocol
 
 import numpy as np
 
-from host.constants import UpdateConstants
-from host.data import batches
-from host.encoding import encode
-from host.federated.message import Task, Update, Weights
-from host.federated.spec import FederatedSpec
-from host.federated.weights import check
-from host.lockstep import Tally
-from host.scaler import LossScaler
-from hw.errors import TridentError
-from sim.golden.format import decode
-from sim.golden.format import encode as to_bits
+from trident.host.federated.message import Task, Update, Weights
+from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.weights import check
+from trident.host.train.lockstep import Tally
+from trident.host.train.scaler import LossScaler
+from trident.hw.errors import TridentError
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import decode
+from trident.sim.golden.format import encode as to_bits
+from trident.snn.data import batches
+from trident.snn.encoding import encode
 
 # What a worker says of itself, in this order; "training" is said before every minibatch
 STAGES = ("received", "loaded", "training", "trained", "answered")
 
 
 class Learner(Protocol):
-    """A network that can be trained, see :class:`host.federated.golden_learner.GoldenLearner`."""
+    """A network that can be trained, see :class:`GoldenLearner`."""
 
     def load(self, weights: Weights): ...
 
@@ -45,7 +45,7 @@ class Worker:
     round begins with the global weights, momenta and gradients of zero, and the loss scale that the server keeps of it.
 
     Epoch e of round r is epoch ``(r - 1) * local_epochs + e`` of the run: order and encoding are those that
-    :class:`host.trainer.Trainer` has in that epoch, the encoding of the whole data set.
+    :class:`Trainer` has in that epoch, the encoding of the whole data set.
 
     learner: what trains. tell: told a name of :data:`STAGES`, and how many minibatches of the round are done, of how
     many. samples: by default those that the run's split gives this worker.

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.format import FloatFormat
-from hw.arith.pipeline import Pipeline, check_stages
+from trident.hw.arith.pipeline import Pipeline, check_stages
+from trident.hw.isa.format import FloatFormat
 
 # The places of the inner registers for each number of stages; an output register is always there.
 _CUTS = {

@@ -4,9 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.add import FloatAdd
-from hw.arith.mul import FloatMul
-from hw.config import CoreConfig
+from trident.hw.arith.add import FloatAdd
+from trident.hw.arith.mul import FloatMul
+from trident.hw.isa.config import CoreConfig
 
 SCALE_BITS = 8
 

@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.add import leading_zeros
-from hw.arith.format import FloatFormat
-from hw.arith.pipeline import Pipeline, check_stages
-from hw.errors import TridentError
+from trident.hw.arith.add import leading_zeros
+from trident.hw.arith.pipeline import Pipeline, check_stages
+from trident.hw.errors import TridentError
+from trident.hw.isa.format import FloatFormat
 
 # The places of the inner registers for each number of stages; an output register is always there. What follows the
 # product is longest with subnormals.

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Signal, Value
 
-from hw.errors import TridentError
+from trident.hw.errors import TridentError
 
 
 class Pipeline:

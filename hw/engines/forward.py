@@ -4,12 +4,12 @@ from amaranth.hdl import Module
 from amaranth.lib import stream
 from amaranth.lib.wiring import Out
 
-from hw.config import CoreConfig
-from hw.skeleton.drains import TimeDrain
-from hw.skeleton.engine import Engine
-from hw.skeleton.payloads import Payloads
-from hw.skeleton.queue import neuron_item, queue_drain
-from hw.skeleton.walker import TapWalker
+from trident.hw.engines.skeleton.drains import TimeDrain
+from trident.hw.engines.skeleton.engine import Engine
+from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.engines.skeleton.queue import neuron_item, queue_drain
+from trident.hw.engines.skeleton.walker import TapWalker
+from trident.hw.isa.config import CoreConfig
 
 
 class ForwardEngine(Engine):

@@ -4,14 +4,14 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from hw.config import CoreConfig
-from hw.skeleton.drains import DirtyDrain, SweepDrain
-from hw.skeleton.engine import Engine
-from hw.skeleton.fetch import Fetch
-from hw.skeleton.payloads import Payloads
-from hw.skeleton.queue import DrainQueue, neuron_item
-from hw.skeleton.walker import BlockWalker
-from hw.streams import link
+from trident.hw.engines.skeleton.drains import DirtyDrain, SweepDrain
+from trident.hw.engines.skeleton.engine import Engine
+from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.engines.skeleton.queue import DrainQueue, neuron_item
+from trident.hw.engines.skeleton.walker import BlockWalker
+from trident.hw.isa.config import CoreConfig
+from trident.hw.lib.fetch import Fetch
+from trident.hw.lib.streams import link
 
 
 class WeightGradEngine(Engine):

@@ -4,13 +4,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import CoreConfig
-from hw.noc.config import MeshConfig
-from hw.noc.packing import Packing
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import Packing
 
 
 class Encoder(wiring.Component):
-    """Bytes of values to bytes of spikes, as :func:`host.encoding.rate` makes them of ``value / full``.
+    """Bytes of values to bytes of spikes, as :func:`rate` makes them of ``value / full``.
 
     A value spikes at step t where ``floor(((t + 1) * value + phase) / full) > floor((t * value + phase) / full)``
     (Bresenham's line). Spikes of consecutive values lie side by side as in the payload flits of a SPIKES packet, with

@@ -4,17 +4,19 @@ from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import CoreConfig
-from hw.layouts import ANSWER, GRADIENT_FAULTS, Packet
-from hw.link.framer import Framer
-from hw.link.inbox import Inbox
-from hw.link.layouts import BUFFER, LINK_MAGIC, PAYLOAD, VERSION, Kind, link_digest
-from hw.link.outbox import Outbox
-from hw.link.uart import BYTE_BITS, UartReceiver, UartSender
-from hw.link.upload import Upload
-from hw.noc.config import MeshConfig
-from hw.noc.flits import flit_layout
-from hw.streams import link
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.faults import GRADIENT_FAULTS
+from trident.hw.isa.frames import BUFFER, LINK_MAGIC, PAYLOAD, VERSION, Kind, link_digest
+from trident.hw.isa.line import BYTE_BITS
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import ANSWER, Packet
+from trident.hw.lib.streams import link
+from trident.hw.link.framer import Framer
+from trident.hw.link.inbox import Inbox
+from trident.hw.link.outbox import Outbox
+from trident.hw.link.uart import UartReceiver, UartSender
+from trident.hw.link.upload import Upload
+from trident.hw.noc.flits import flit_layout
 
 RESET_CYCLES = 32
 
@@ -27,7 +29,7 @@ def beat_bits(clock_hz: int, baud: int) -> int:
 class Endpoint(wiring.Component):
     """Frames over a serial line, and what the chip says of itself.
 
-    ``buffer``: bytes that each of its two buffers holds. Raises what :func:`hw.link.outbox.check_room` raises.
+    ``buffer``: bytes that each of its two buffers holds. Raises what :func:`check_room` raises.
 
     Members
     -------

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.link.checksum import Checksum
-from hw.link.layouts import CHECK_BYTES, ESCAPE, FLAG, FLIP
+from trident.hw.isa.frames import CHECK_BYTES, ESCAPE, FLAG, FLIP
+from trident.hw.link.checksum import Checksum
 
 BODY = data.StructLayout({"byte": 8, "last": 1})
 

@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.link.checksum import Checksum
-from hw.link.layouts import CHECK_BYTES, COUNT_BITS, ESCAPE, FLAG, FLIP, FRAME, Kind
+from trident.hw.isa.frames import CHECK_BYTES, COUNT_BITS, ESCAPE, FLAG, FLIP, FRAME, Kind
+from trident.hw.link.checksum import Checksum
 
 HEADER_BYTES = 4 * FRAME.words
 
@@ -19,7 +19,7 @@ class Inbox(wiring.Component):
 
     Members
     -------
-    valid, data, broken : In, bytes as :class:`hw.link.uart.UartReceiver` gives them
+    valid, data, broken : In, bytes as :class:`UartReceiver` gives them
     session : In(8), the one under way
     frame : Out(1), a pulse: a frame whose checksum is right; header : Out, its header, until the next one begins
     again : Out(1), a pulse: bytes have been lost; answer : Out(1), a pulse: the frame asks for an acknowledgement

@@ -5,17 +5,17 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from hw.chip import Chip, check_pair, chip_signature, emit_chip
-from hw.config import CoreConfig
-from hw.generate import emit, ports
-from hw.link.endpoint import Endpoint
-from hw.link.layouts import BUFFER
-from hw.noc.config import MeshConfig
-from hw.streams import link
+from trident.hw.chip import Chip, check_pair, chip_signature, emit_chip
+from trident.hw.generate import emit, ports
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.frames import BUFFER
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.lib.streams import link
+from trident.hw.link.endpoint import Endpoint
 
 
 class LinkedChip(wiring.Component):
-    """A :class:`hw.chip.Chip` and its end of the host link.
+    """A :class:`Chip` and its end of the host link.
 
     ``instances``: refer to the chip's module, which is emitted by itself (:func:`emit_linked_chip`).
 

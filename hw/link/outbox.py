@@ -4,11 +4,11 @@ from amaranth.hdl import Array, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.errors import TridentError
-from hw.link.framer import BODY
-from hw.link.layouts import BEATS, COUNT_BITS, FRAME, PAGE, PAYLOAD, Kind
-from hw.noc.config import MeshConfig
-from hw.noc.flits import flit_layout
+from trident.hw.errors import TridentError
+from trident.hw.isa.frames import BEATS, COUNT_BITS, FRAME, PAGE, PAYLOAD, Kind
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.link.framer import BODY
+from trident.hw.noc.flits import flit_layout
 
 BUFFERS = tuple(PAYLOAD << n for n in range(7))  # a payload at least; at most a quarter of what a number counts to
 
@@ -30,12 +30,12 @@ class Outbox(wiring.Component):
     """Keep packets as records until the host has acknowledged them (go-back-N), and answer what it asks.
 
     A packet's bytes are written behind a free place, which gets the number of its flits when its last one is there;
-    only then the record counts. ``page`` are the fields of :data:`hw.link.layouts.PAGE` that never change.
+    only then the record counts. ``page`` are the fields of :data:`PAGE` that never change.
 
     Members
     -------
     i : stream of flits, whole packets; a flit is taken with its last byte
-    o : stream of the bytes of frames, see :class:`hw.link.framer.Framer`
+    o : stream of the bytes of frames, see :class:`Framer`
     status : In, the fields of a frame's header that are not the outbox's own; worker : In(8), for the page
     begun : Out(1), a pulse: the flags of ``status`` are being sent in a DATA frame
     answer : In(1), a pulse: an acknowledgement is wanted; beat : In(1), a pulse: a frame is wanted in any case

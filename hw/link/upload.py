@@ -4,19 +4,19 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import CoreConfig
-from hw.layouts import COMMAND, PUT, TOKEN, Command, Packet, Token
-from hw.link.encoder import Encoder
-from hw.link.layouts import HEAD, UPLOAD, Record
-from hw.noc.config import MeshConfig
-from hw.noc.flits import ROUTE_LAYOUT, Mode, flit_layout
-from hw.noc.packing import Packing
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.frames import HEAD, UPLOAD, Record
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import COMMAND, PUT, ROUTE_LAYOUT, TOKEN, Command, Mode, Packet, Packing
+from trident.hw.isa.tokens import Token
+from trident.hw.link.encoder import Encoder
+from trident.hw.noc.flits import flit_layout
 
 ROUTES = 256  # places for routes
 
 
 class Upload(wiring.Component):
-    """Make packets of records, see :class:`hw.link.layouts.Record`.
+    """Make packets of records, see :class:`Record`.
 
     For every sample of a SPIKES or VALUES record come: a WAIT for each core whose route stands before that of the
     replica, SPIKES packets with the sample, cut and addressed as the host would, and the token INPUT_READY0 with its

@@ -7,12 +7,12 @@ one branch at a time and holds only the places of its own input, so its edges ar
 
 from collections.abc import Callable, Collection, Iterable
 
-from hw.errors import TridentError
-from hw.noc.config import MeshConfig
-from hw.noc.flits import Mode
-from hw.noc.inject import channel_of
-from hw.noc.routing import multicast_table, ports, walk
-from hw.noc.topology import HOST, Port, neighbour
+from trident.hw.errors import TridentError
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import Mode
+from trident.hw.noc.inject import channel_of
+from trident.hw.noc.routing import multicast_table, ports, walk
+from trident.hw.noc.topology import HOST, Port, neighbour
 
 Node = tuple[str, int, Port | None, int]
 Graph = dict[Node, set[Node]]
@@ -24,7 +24,7 @@ def dependencies(
     """Which link's packets wait for which: all pairs of cores, host to cores and back, broadcast, and ``groups``.
 
     groups: source and destinations of each multicast group, numbered in order; route: see
-    :func:`hw.noc.routing.ports`. A core's link to its router and back have one node for all channels, as its
+    :func:`ports`. A core's link to its router and back have one node for all channels, as its
     interface serves packets in their order.
     """
     groups = list(groups)

@@ -4,14 +4,15 @@ from amaranth.hdl import Array, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import CoreConfig
-from hw.layouts import ANSWER, HEADER, PUT, ROWS, TOKEN, WORD, Packet, Rows, Space
-from hw.noc.config import MeshConfig
-from hw.noc.flits import Mode, flit_layout, link_signature
-from hw.noc.inbox import Inbox
-from hw.noc.packing import Packing, Unpack
-from hw.skeleton.fetch import Fetch
-from hw.spaces import space_bits
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import ANSWER, HEADER, PUT, ROWS, TOKEN, Mode, Packet, Packing, Rows
+from trident.hw.isa.spaces import Space, space_bits
+from trident.hw.isa.words import WORD
+from trident.hw.lib.fetch import Fetch
+from trident.hw.noc.flits import flit_layout, link_signature
+from trident.hw.noc.inbox import Inbox
+from trident.hw.noc.packing import Unpack
 
 ADDRESS_BITS = 17
 
@@ -30,7 +31,7 @@ class Ejector(wiring.Component):
     select : Out, one bit per space that is read or written; write : Out(1); address, wdata : Out; rdata : In, per
         space, one cycle after the address, that of REGISTERS two
     word_address, word_en, word : Out, spikes from other cores; word_ready : In(1), their memory takes them
-    rows : streams of rows from other cores, by :class:`hw.layouts.Rows`, with the end of their packet
+    rows : streams of rows from other cores, by :class:`Rows`, with the end of their packet
     token, value, token_en : Out, a token
     credit : Out(1), a packet of rows has been taken
     arm, start, samples : Out, for the sequencer; arming : In(1), a start must wait

@@ -1,24 +1,9 @@
-"""What travels between routers: flits, the header of a packet, and the link with its credits."""
-
-from enum import IntEnum
+"""What travels between routers: flits, and the link with its credits."""
 
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.layouts import ROUTE, WordLayout
-from hw.noc.config import MeshConfig
-
-
-class Mode(IntEnum):
-    """Who gets a packet."""
-
-    UNICAST = 0  # the core at (x, y)
-    MULTICAST = 1  # the cores of group x + 8 * y, whose output ports every router on the way has in its table
-    HOST = 2  # the host; (x, y) is the sender
-    BROADCAST = 3  # every core; only the host sends it
-
-
-ROUTE_LAYOUT = WordLayout("route", [list(ROUTE)])
+from trident.hw.isa.mesh import MeshConfig
 
 
 def flit_layout(mesh: MeshConfig) -> data.StructLayout:

@@ -4,12 +4,14 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.layouts import COMMAND, HEADER, TOKEN, WORD, Command, Packet, Token
-from hw.noc.config import MeshConfig
-from hw.noc.flits import Mode, flit_layout, link_signature
-from hw.noc.inbox import Inbox
-from hw.noc.inject import Injector
-from hw.streams import Buffer
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import COMMAND, HEADER, TOKEN, Command, Mode, Packet
+from trident.hw.isa.tokens import Token
+from trident.hw.isa.words import WORD
+from trident.hw.lib.streams import Buffer
+from trident.hw.noc.flits import flit_layout, link_signature
+from trident.hw.noc.inbox import Inbox
+from trident.hw.noc.inject import Injector
 
 ROOM_BITS = 4
 X_BITS = 3

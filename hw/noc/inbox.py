@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.noc.config import MeshConfig
-from hw.noc.flits import flit_layout, link_signature, phit_layout
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.noc.flits import flit_layout, link_signature, phit_layout
 
 
 class Inbox(wiring.Component):

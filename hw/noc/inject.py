@@ -7,10 +7,11 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.noc.config import MeshConfig
-from hw.noc.flits import ROUTE_LAYOUT, flit_layout, link_signature, phit_layout
-from hw.skeleton.onehot import lowest_bit
-from hw.streams import link
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import ROUTE_LAYOUT
+from trident.hw.lib.onehot import lowest_bit
+from trident.hw.lib.streams import link
+from trident.hw.noc.flits import flit_layout, link_signature, phit_layout
 
 
 def channel_of(mesh: MeshConfig, x: int, y: int) -> int:

@@ -4,11 +4,11 @@ from amaranth.hdl import Instance, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.generate import emit_all, ports
-from hw.noc.config import MeshConfig
-from hw.noc.flits import link_signature
-from hw.noc.router import Router, router_signature, table_ports
-from hw.noc.topology import HOST_IN, HOST_OUT, Port, neighbour, opposite
+from trident.hw.generate import emit_all, ports
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.noc.flits import link_signature
+from trident.hw.noc.router import Router, router_signature, table_ports
+from trident.hw.noc.topology import HOST_IN, HOST_OUT, Port, neighbour, opposite
 
 
 def mesh_signature(mesh: MeshConfig) -> wiring.Signature:
@@ -29,7 +29,7 @@ class Mesh(wiring.Component):
     Members, n the number of a core
     -------
     i{n} : In, link from the core; o{n} : Out, link to the core
-    table_en{n}, table_address{n}, table_data{n} : In, see :class:`hw.noc.router.Router`
+    table_en{n}, table_address{n}, table_data{n} : In, see :class:`Router`
     host_i : In, link from the host; host_o : Out, link to the host
     """
 

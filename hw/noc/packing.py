@@ -1,32 +1,11 @@
 """Narrow items side by side in flits, wide items over several flits."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.noc.config import MeshConfig
-from hw.noc.flits import flit_layout
-
-REST_BITS = 5  # of a header's field that counts the items of the last flit
-
-
-class Packing:
-    """How items of ``bits`` bits travel in the flits of ``mesh``.
-
-    per_flit: items of one flit, a power of two; pieces: flits of one item; one of them is 1.
-    per_packet: items of the longest packet.
-    """
-
-    def __init__(self, mesh: MeshConfig, bits: int):
-        self.mesh, self.bits = mesh, bits
-        fit = min(mesh.flit // bits, 1 << REST_BITS)
-        self.per_flit = 1 << (fit.bit_length() - 1) if fit else 1
-        self.pieces = -(-bits // mesh.flit)
-        self.per_packet = (mesh.packet - 1) // self.pieces * self.per_flit
-
-    def item_layout(self) -> data.StructLayout:
-        """An item and whether it is its packet's last."""
-        return data.StructLayout({"item": self.bits, "last": 1})
+from trident.hw.isa.packets import REST_BITS, Packing
+from trident.hw.noc.flits import flit_layout
 
 
 class Unpack(wiring.Component):

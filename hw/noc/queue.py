@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.noc.config import MeshConfig
-from hw.noc.flits import phit_layout
-from hw.noc.ring import following
-from hw.skeleton.onehot import lowest_bit
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.lib.onehot import lowest_bit
+from trident.hw.noc.flits import phit_layout
+from trident.hw.noc.ring import following
 
 
 class Queue(wiring.Component):

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.noc.config import MeshConfig
+from trident.hw.isa.mesh import MeshConfig
 
 # Bits of a shift register of each length whose sum goes round through all values but 0: primitive polynomials
 _TAPS = {2: (1, 0), 3: (2, 1), 4: (3, 2), 5: (4, 2), 6: (5, 4), 7: (6, 5)}

@@ -8,14 +8,15 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.noc.arbiter import Arbiter
-from hw.noc.config import MeshConfig
-from hw.noc.flits import ROUTE_LAYOUT, Mode, link_signature
-from hw.noc.queue import Queue
-from hw.noc.ring import Room
-from hw.noc.routing import TURNS
-from hw.noc.topology import Port, opposite
-from hw.skeleton.onehot import bit_number
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import ROUTE_LAYOUT, Mode
+from trident.hw.lib.onehot import bit_number
+from trident.hw.noc.arbiter import Arbiter
+from trident.hw.noc.flits import link_signature
+from trident.hw.noc.queue import Queue
+from trident.hw.noc.ring import Room
+from trident.hw.noc.routing import TURNS
+from trident.hw.noc.topology import Port, opposite
 
 _FROM_X = (Port.EAST, Port.WEST, Port.LOCAL)  # inputs
 _INTO_Y = (Port.NORTH, Port.SOUTH, Port.LOCAL)  # outputs
@@ -60,7 +61,7 @@ def _select(grant: Value, values: list[Value]) -> Value:
 
 
 class Router(wiring.Component):
-    """Pass packets on as :func:`hw.noc.routing.ports` says; virtual cut-through, credits, fair arbitration.
+    """Pass packets on as :func:`ports` says; virtual cut-through, credits, fair arbitration.
 
     Latency 2 cycles from link to link: into the queue, out of the queue. One flit per cycle and output; with one
     channel the inputs EAST, WEST and LOCAL share one way to the outputs NORTH, SOUTH and LOCAL.

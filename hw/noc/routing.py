@@ -5,10 +5,10 @@ Every path goes along x first, then along y, then out: into the core, or, for th
 
 from collections.abc import Callable, Iterable, Mapping
 
-from hw.errors import TridentError
-from hw.noc.config import MeshConfig
-from hw.noc.flits import Mode
-from hw.noc.topology import HOST, HOST_IN, HOST_OUT, Port, check_core, neighbour, opposite
+from trident.hw.errors import TridentError
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import Mode
+from trident.hw.noc.topology import HOST, HOST_IN, HOST_OUT, Port, check_core, neighbour, opposite
 
 TURNS = {
     Port.NORTH: (Port.SOUTH, Port.LOCAL),

@@ -4,12 +4,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.config import CoreConfig
-from hw.layouts import HEADER, JOB, ROWS, Packet, Space
-from hw.noc.config import MeshConfig
-from hw.noc.flits import flit_layout
-from hw.noc.packing import Packing
-from hw.streams import Buffer
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.packets import HEADER, ROWS, Packet, Packing
+from trident.hw.isa.spaces import Space
+from trident.hw.lib.streams import Buffer
+from trident.hw.noc.flits import flit_layout
 
 PATIENCE = 7  # cycles without a row after which a packet is sent as it is
 CREDITS = 2  # packets that a queue of rows holds

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from enum import IntEnum
 
-from hw.errors import TridentError
-from hw.noc.config import MeshConfig
+from trident.hw.errors import TridentError
+from trident.hw.isa.mesh import MeshConfig
 
 
 class Port(IntEnum):

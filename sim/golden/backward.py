@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from sim.golden.add import add_value
-from sim.golden.mul import mul_value
+from trident.sim.golden.add import add_value
+from trident.sim.golden.mul import mul_value
 
 
 @njit(cache=True, nogil=True)

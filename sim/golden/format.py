@@ -11,7 +11,7 @@ from numba import njit
 from numba.core import types
 from numba.extending import overload
 
-from hw.arith.format import FloatFormat
+from trident.hw.isa.format import FloatFormat
 
 _NARROW_FRAC = 10
 _NARROW_EXP = 6

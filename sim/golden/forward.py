@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from sim.golden.add import add_value
+from trident.sim.golden.add import add_value
 
 
 @njit(cache=True, nogil=True)

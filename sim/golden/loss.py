@@ -1,9 +1,9 @@
-"""Golden loss: the twin of hw/engines/loss.py, and the table that both take their errors from."""
+"""Golden loss: the twin of hw/units/loss.py, and the table that both take their errors from."""
 
 import numpy as np
 
-from hw.arith.format import FloatFormat
-from sim.golden.format import encode
+from trident.hw.isa.format import FloatFormat
+from trident.sim.golden.format import encode
 
 
 def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat) -> np.ndarray:

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import njit
 
-from hw.arith.format import FloatFormat
-from sim.golden.format import decode, encode, from_bits, round_to
+from trident.hw.isa.format import FloatFormat
+from trident.sim.golden.format import decode, encode, from_bits, round_to
 
 _SCALE_LIMIT = 1022
 

@@ -1,10 +1,10 @@
-"""Golden neuron: the twin of hw/engines/neuron.py."""
+"""Golden neuron: the twin of hw/units/neuron.py."""
 
 import numpy as np
 from numba import njit
 
-from sim.golden.add import add_value
-from sim.golden.mul import mul_value
+from trident.sim.golden.add import add_value
+from trident.sim.golden.mul import mul_value
 
 
 @njit(cache=True, nogil=True)

@@ -1,8 +1,8 @@
-"""Golden sums of several cores: the twin of hw/engines/reduce.py, and of what backward takes from the core before."""
+"""Golden sums of several cores: the twin of hw/units/reduce.py, and of what backward takes from the core before."""
 
 from numba import njit
 
-from sim.golden.add import add_value
+from trident.sim.golden.add import add_value
 
 
 @njit(cache=True, nogil=True)

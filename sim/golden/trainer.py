@@ -4,24 +4,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from host.constants import NeuronConstants, UpdateConstants
-from host.network import Network
-from host.partition import Partition
-from host.settings import NeuronSettings
-from hw.config import CoreConfig
-from hw.layouts import GRADIENT_FAULTS, Fault
-from hw.registry import load
-from sim.golden.format import decode, encode, fmt_parameters, value_dtype
-from sim.golden.loss import loss_errors, loss_table
-from sim.golden.neuron import neuron
-from sim.golden.neuron_grad import neuron_grad
-from sim.golden.reduce import reduce
-from sim.golden.update import update
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.registry import load
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.sim.golden.format import decode, encode, fmt_parameters, value_dtype
+from trident.sim.golden.loss import loss_errors, loss_table
+from trident.sim.golden.neuron import neuron
+from trident.sim.golden.neuron_grad import neuron_grad
+from trident.sim.golden.reduce import reduce
+from trident.sim.golden.update import update
+from trident.snn.network import Network
+from trident.snn.partition import Partition
+from trident.snn.settings import NeuronSettings
 
 
 @dataclass
 class LayerState:
-    """One layer's values: floats of the format held in a wider NumPy type; shapes as of :class:`host.network.Layer`.
+    """One layer's values: floats of the format held in a wider NumPy type; shapes as of :class:`Layer`.
 
     gradients, bias_gradients: one array per replica.
     """
@@ -48,7 +48,7 @@ class Trace:
 class GoldenTrainer:
     """Bit-exact model of the cores that train ``network``; without a partition, of one core.
 
-    ``layers`` holds the state, ``faults`` per logical core the bits of :class:`hw.layouts.Fault` raised since the last
+    ``layers`` holds the state, ``faults`` per logical core the bits of :class:`Fault` raised since the last
     :meth:`start_batch`. Spikes are uint8 (T, y, x, channel). Every replica has the same weights; sums of several cores
     are made in their order.
     """

@@ -1,10 +1,10 @@
-"""Golden update: the twin of hw/engines/update.py."""
+"""Golden update: the twin of hw/units/update.py."""
 
 import numpy as np
 from numba import njit
 
-from sim.golden.add import add_value
-from sim.golden.mul import mul_value
+from trident.sim.golden.add import add_value
+from trident.sim.golden.mul import mul_value
 
 
 @njit(cache=True, nogil=True)

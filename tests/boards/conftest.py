@@ -6,8 +6,8 @@ from shutil import copytree
 
 import pytest
 
-from boards import plan_of
-from boards.flow import Flow
+from trident.boards.devices import plan_of
+from trident.boards.flow.flow import Flow
 
 
 @pytest.fixture

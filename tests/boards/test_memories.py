@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from boards.families import FAMILIES
-from boards.memories import check_memories, configured_bits, read_memories
-from hw.config import CoreConfig
-from hw.errors import TridentError
+from trident.boards.devices.families import FAMILIES
+from trident.boards.flow.memories import check_memories, configured_bits, read_memories
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
 
 DATA = Path(__file__).with_name("data")
 ECP5 = FAMILIES["ecp5"]

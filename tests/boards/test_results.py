@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from boards.figures import Clock, Use
-from boards.report import Report, read_report
-from boards.results import EMPTY, PAGE, committed, figures, fill, summary, table, take_over
-from boards.stages import Stage
-from hw.errors import TridentError
+from trident.boards.flow.figures import Clock, Use
+from trident.boards.flow.stages import Stage
+from trident.boards.report.report import Report, read_report
+from trident.boards.report.results import EMPTY, PAGE, committed, figures, fill, summary, table, take_over
+from trident.hw.errors import TridentError
 
 REPORT = Report(
     board="ulx3s-85f", setup="core", part="LFE5U-85F-6BG381C", cores=1, lanes=1, clock_hz=80_000_000, baud=3_000_000,

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-import bench.fpga
-from bench.figure import Figure
-from bench.fpga import WORK, Work, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
-from bench.results import training_speed
-from boards import plan_of
-from boards.figures import Clock
+import trident.bench.fpga
 from tests.boards.test_results import REPORT
+from trident.bench.fpga import WORK, Work, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
+from trident.bench.results import training_speed
+from trident.boards.devices import plan_of
+from trident.boards.flow.figures import Clock
+from trident.host.report.figure import Figure
 
 PLACED = replace(REPORT, board="ulx3s-85f", clocks=[Clock("clk", 60, 50)])
 
@@ -40,12 +40,12 @@ def test_cycles_of_a_sample_are_counted_on_the_chip(monkeypatch):
 def test_spikingjelly_trains_the_same_networks(monkeypatch):
     pytest.importorskip("torch", reason="the extra oracle is not installed")
     pytest.importorskip("spikingjelly", reason="the extra oracle is not installed")
-    monkeypatch.setattr(bench.fpga, "SECONDS", 0.01)
+    monkeypatch.setattr(trident.bench.fpga, "SECONDS", 0.01)
     assert all(spikingjelly_rate(data, 2) > 0 for data in WORK)
 
 
 def test_figures_are_left_out_with_a_reason(monkeypatch, capsys):
-    monkeypatch.setattr(bench.fpga, "committed", dict)
+    monkeypatch.setattr(trident.bench.fpga, "committed", dict)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert list(measure_fpga("")) == []
     said = capsys.readouterr().err

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from boards.flow import ROOT
-from boards.stages import StageError, Stages, only_one
-from boards.tools import Tool
-from hw.errors import TridentError
+import trident
+from trident.boards.flow.stages import StageError, Stages, only_one
+from trident.boards.flow.tools import Tool
+from trident.hw.errors import TridentError
 
 PYTHON = Tool("python", (sys.executable, "-c"), "3", True)
 COPY = "import sys; open('out', 'w').write(open('in').read() + sys.argv[1])"
+
+ROOT = Path(trident.__file__).parents[1]
 
 
 def run(folder: Path, tool=PYTHON, word="x", code=COPY):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from boards.tools import SOURCES, find
+from trident.boards.flow.tools import SOURCES, find
 
 
 def put(folder, name: str, says: str):

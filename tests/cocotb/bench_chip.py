@@ -4,19 +4,19 @@ import cocotb
 import numpy as np
 from cocotb.task import bridge, resume
 
-from host.constants import UpdateConstants
-from host.network import Network
-from host.partition import Partition
-from host.settings import NeuronSettings
-from hw.config import CoreConfig
-from hw.noc.config import MeshConfig
-from sim.bench import StepBench
 from tests.cocotb.clocked import Clocked
 from tests.cocotb.simulate import load_case, report
+from trident.host.train.step_bench import StepBench
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
+from trident.sim.golden.constants import UpdateConstants
+from trident.snn.network import Network
+from trident.snn.partition import Partition
+from trident.snn.settings import NeuronSettings
 
 
 class CocotbLink(Clocked):
-    """A link as of :class:`host.driver.Link` over the chip's two streams.
+    """A link as of :class:`Link` over the chip's two streams.
 
     In a random share ``flow`` of the cycles a flit is offered and taken. To be called from a bridged thread.
     """

@@ -5,9 +5,9 @@ from random import Random
 
 import cocotb
 
-from hw.noc.config import MeshConfig
 from tests.cocotb.clocked import Clocked
 from tests.cocotb.simulate import load_case, report
+from trident.hw.isa.mesh import MeshConfig
 
 LIMIT = 3000  # cycles in which nothing arrives though something is under way
 NUMBER = 8  # lowest bit of a packet's number in its flits; a first flit has its route below, the others their place

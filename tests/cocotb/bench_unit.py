@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import cocotb
 import numpy as np
 
-from hw.config import CoreConfig
-from hw.layouts import Space
 from tests.cocotb.cases import Case, Maker
 from tests.cocotb.clocked import Clocked
 from tests.cocotb.simulate import load_case, report
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.spaces import Space
 
 LIMIT = 60_000  # cycles of one run
 # Memories whose writes the harness shows

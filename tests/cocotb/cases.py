@@ -2,22 +2,21 @@
 
 import numpy as np
 
-from host.compiler import Plan
-from host.network import Layer, Network
-from hw.engines.loss import table_address
-from hw.layouts import Space
-from hw.skeleton.payloads import Payloads
-from hw.skeleton.queue import neuron_item
-from sim.golden.backward import backward
-from sim.golden.format import decode
-from sim.golden.forward import forward
-from sim.golden.loss import loss_errors
-from sim.golden.neuron import neuron
-from sim.golden.neuron_grad import neuron_grad
-from sim.golden.reduce import reduce
-from sim.golden.update import update
-from sim.golden.weight_grad import weight_grad
 from tests.cocotb.placing import Case, Placing, payload_of, rows_of
+from trident.host.compile.chip_plan import Plan
+from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.isa.spaces import Space, table_address
+from trident.sim.golden.backward import backward
+from trident.sim.golden.format import decode
+from trident.sim.golden.forward import forward
+from trident.sim.golden.loss import loss_errors
+from trident.sim.golden.neuron import neuron
+from trident.sim.golden.neuron_grad import neuron_grad
+from trident.sim.golden.reduce import reduce
+from trident.sim.golden.update import update
+from trident.sim.golden.weight_grad import weight_grad
+from trident.snn.network import Layer, Network
 
 
 class Maker(Placing):

@@ -6,12 +6,13 @@ from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.arith.mac import SharedMac
-from hw.config import CoreConfig
-from hw.layouts import JOB, WORD, Space
-from hw.memory import SharedMemory
-from hw.spaces import space_bits
-from hw.streams import link
+from trident.hw.arith.mac import SharedMac
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB
+from trident.hw.isa.spaces import Space, space_bits
+from trident.hw.isa.words import WORD
+from trident.hw.lib.memory import SharedMemory
+from trident.hw.lib.streams import link
 
 
 class Harness(wiring.Component):

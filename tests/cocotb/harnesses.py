@@ -2,21 +2,22 @@
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
-from hw.arith.compare import sort_key
-from hw.config import CoreConfig
-from hw.engines.backward import BackwardEngine
-from hw.engines.forward import ForwardEngine
-from hw.engines.loss import LossUnit
-from hw.engines.neuron import KEYS, NeuronUnit
-from hw.engines.neuron_grad import NeuronGradUnit
-from hw.engines.receive import ReceiveUnit
-from hw.engines.reduce import ReduceUnit
-from hw.engines.update import UpdateUnit
-from hw.engines.weight_grad import WeightGradEngine
-from hw.layouts import JOB, Space
-from hw.memory import SharedMemory, WeightMemory
-from hw.streams import link
 from tests.cocotb.harness import Harness
+from trident.hw.arith.compare import sort_key
+from trident.hw.engines.backward import BackwardEngine
+from trident.hw.engines.forward import ForwardEngine
+from trident.hw.engines.weight_grad import WeightGradEngine
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB
+from trident.hw.isa.spaces import Space
+from trident.hw.lib.memory import SharedMemory, WeightMemory
+from trident.hw.lib.streams import link
+from trident.hw.units.loss import LossUnit
+from trident.hw.units.neuron import KEYS, NeuronUnit
+from trident.hw.units.neuron_grad import NeuronGradUnit
+from trident.hw.units.receive import ReceiveUnit
+from trident.hw.units.reduce import ReduceUnit
+from trident.hw.units.update import UpdateUnit
 
 
 def _read(m: Module, memory: SharedMemory, reader: int, address, en):

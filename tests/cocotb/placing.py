@@ -4,19 +4,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from host.compiler import Plan
-from host.constants import NeuronConstants, UpdateConstants
-from host.network import Layer, Network
-from host.packing import pack_spikes, rows_to_words
-from host.partition import Partition, Stage, even_cuts
-from host.settings import NeuronSettings
-from host.stage_plan import StagePlan
-from hw.config import CoreConfig
-from hw.errors import TridentError
-from hw.layouts import FAN, JOB, WORD, Space
-from hw.skeleton.payloads import Payloads
-from hw.skeleton.queue import neuron_item
-from sim.golden.format import decode, encode, fmt_parameters, value_dtype
+from trident.host.compile.chip_plan import Plan
+from trident.host.compile.core_plan import StagePlan
+from trident.host.compile.packing import pack_spikes, rows_to_words
+from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import FAN, JOB
+from trident.hw.isa.spaces import Space
+from trident.hw.isa.words import WORD
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.sim.golden.format import decode, encode, fmt_parameters, value_dtype
+from trident.snn.network import Layer, Network
+from trident.snn.partition import Partition, Stage, even_cuts
+from trident.snn.settings import NeuronSettings
 
 
 @dataclass

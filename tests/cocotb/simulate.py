@@ -15,8 +15,8 @@ from amaranth.lib import wiring
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from hw.generate import emit
-from hw.streams import random_stalls
+from trident.hw.generate import emit
+from trident.hw.lib.streams import random_stalls
 
 _BUILD = Path(__file__).resolve().parents[2] / "build" / "cocotb"
 _TOP = "bench"

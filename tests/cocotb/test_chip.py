@@ -4,10 +4,10 @@ from dataclasses import asdict
 
 import pytest
 
-from hw.chip import chip_signature, emit_chip, mesh_for
-from hw.config import CoreConfig
-from hw.noc.config import MeshConfig
 from tests.cocotb.simulate import run
+from trident.hw.chip import chip_signature, emit_chip
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig, mesh_for
 
 # (width, height, seed of stalls on every connection or None, share of cycles of the host, networks with partitions)
 BENCHES = [

@@ -4,9 +4,10 @@ from dataclasses import asdict
 
 import pytest
 
-from hw.chip import Chip, mesh_for
-from hw.config import CoreConfig
 from tests.cocotb.simulate import run
+from trident.hw.chip import Chip
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import mesh_for
 
 NETWORKS = {
     "TINY": ["5-4-3", "4x4x1-3c3s2-3"],

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from hw.config import CoreConfig
 from tests.cocotb.harnesses import HARNESSES
 from tests.cocotb.simulate import run
+from trident.hw.isa.config import CoreConfig
 
 _SIZES = {"weight_rows": 2048, "spike_words": 2048, "error_words": 2048}
 # Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, both resets and surrogates, both formats, all latencies

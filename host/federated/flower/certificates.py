@@ -1,6 +1,6 @@
 """Self-made certificates for Flower: an authority, and a server that it vouches for.
 
-``python -m host.federated.flower.certificates FOLDER HOST..`` writes them.
+``python -m trident.host.federated.flower.certificates FOLDER HOST..`` writes them.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hw.errors import TridentError
+from trident.hw.errors import TridentError
 
 LOCAL = ("localhost", "127.0.0.1")
 _DAYS = 30

@@ -6,11 +6,11 @@ from time import monotonic, sleep
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from host.federated.crew import Reply, Tell
-from host.federated.flower.records import fault_of, from_record, to_record, worker_of
-from host.federated.message import Task, Update
-from host.federated.spec import FederatedSpec
-from hw.errors import TridentError
+from trident.host.federated.crew import Reply, Tell
+from trident.host.federated.flower.records import fault_of, from_record, to_record, worker_of
+from trident.host.federated.message import Task, Update
+from trident.host.federated.spec import FederatedSpec
+from trident.hw.errors import TridentError
 
 START = 300.0  # seconds in which all workers must have come
 ASK = 60.0  # seconds in which a node must say which worker it has
@@ -18,7 +18,7 @@ POLL = 0.1  # seconds
 
 
 class FlowerCrew:
-    """A :class:`host.federated.crew.Crew` behind Flower's grid. Each node has one worker, and says so when it is asked;
+    """A :class:`Crew` behind Flower's grid. Each node has one worker, and says so when it is asked;
     a node that comes later, or comes back with another number, is asked at the next round.
 
     Raises :class:`TridentError` when a worker has not come within :data:`START` seconds.
@@ -46,7 +46,7 @@ class FlowerCrew:
                 self._nodes[worker] = reply.metadata.src_node_id
 
     def work(self, tasks: dict[int, Task], timeout: float, tell: Tell) -> Iterator[Reply]:
-        """As of :class:`host.federated.crew.Crew`."""
+        """As of :class:`Crew`."""
         self._meet()
         until = monotonic() + timeout
         asked: dict[str, int] = {}

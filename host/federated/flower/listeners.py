@@ -8,14 +8,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
 
-from host.federated.crew import Tell
-from host.federated.flower.worker import key_of
-from host.federated.marks import FAULT, STAGE
-from host.federated.serve import run_listener
-from host.federated.server import Round
-from host.federated.spec import FederatedSpec
-from hw.errors import TridentError
-from sim.verilated import VerilatedChip
+from trident.host.federated.crew import Tell
+from trident.host.federated.flower.worker import key_of
+from trident.host.federated.marks import FAULT, STAGE
+from trident.host.federated.serve import run_listener
+from trident.host.federated.server import Round
+from trident.host.federated.spec import FederatedSpec
+from trident.hw.errors import TridentError
+from trident.sim.rtl.verilated import VerilatedChip
 
 START = 300.0  # seconds that a worker may take until its chip is there
 
@@ -25,7 +25,7 @@ class Listeners:
     returns; they end with it and with this process.
 
     target: what a process runs, by default :func:`run_listener`. nodes: per worker, what its Flower node must know.
-    Raises :class:`TridentError` when a worker cannot start, and :class:`sim.build.BuildError`.
+    Raises :class:`TridentError` when a worker cannot start, and :class:`BuildError`.
     """
 
     def __init__(self, spec: FederatedSpec, folder: Path, target: Callable = run_listener):
@@ -61,7 +61,7 @@ class Listeners:
     def _start(self, number: int):
         # The server of forks has loaded the modules: a new process needs no time for that
         context = get_context("forkserver")
-        context.set_forkserver_preload(["host.federated.serve"])
+        context.set_forkserver_preload(["trident.host.federated.serve"])
         ours, theirs = context.Pipe()
         address = self._address(number)
         address.unlink(missing_ok=True)  # of one that was killed

@@ -14,11 +14,12 @@ from pathlib import Path
 from shutil import rmtree
 from time import monotonic, sleep
 
-from host.federated.flower.certificates import make_certificates
-from hw.errors import TridentError
+import trident
+from trident.host.federated.flower.certificates import make_certificates
+from trident.hw.errors import TridentError
 
 APP = Path(__file__).parent / "app"
-ROOT = Path(__file__).parents[3]
+ROOT = Path(trident.__file__).parents[1]
 LOOPBACK = "127.0.0.1"
 START = 60.0  # seconds until Flower's server must be there
 END = 10.0  # seconds that processes may take to go once they are killed

@@ -2,8 +2,8 @@
 
 from flwr.app import ArrayRecord, ConfigRecord, RecordDict
 
-from host.federated.message import Task, Update, from_parts, to_parts
-from hw.errors import TridentError
+from trident.host.federated.message import Task, Update, from_parts, to_parts
+from trident.hw.errors import TridentError
 
 
 def to_record(message: Task | Update) -> RecordDict:

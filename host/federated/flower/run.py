@@ -8,22 +8,22 @@ from time import monotonic, perf_counter, sleep
 
 from rich.console import Console
 
-from host.checkpoint import Checkpoint
-from host.federated.flower.listeners import Listeners
-from host.federated.flower.network import Network, is_running
-from host.federated.flower.server_app import FAILURES, OUTCOME
-from host.federated.progress import Live, Plain
-from host.federated.run import conclude, introduce, make_folder, reference_pool, references, say
-from host.federated.server import Progress, Round
-from host.federated.spec import FederatedSpec
-from hw.errors import TridentError
+from trident.host.federated.flower.listeners import Listeners
+from trident.host.federated.flower.network import Network, is_running
+from trident.host.federated.flower.server_app import FAILURES, OUTCOME
+from trident.host.federated.progress import Live, Plain
+from trident.host.federated.run import conclude, introduce, make_folder, reference_pool, references, say
+from trident.host.federated.server import Progress, Round
+from trident.host.federated.spec import FederatedSpec
+from trident.host.train.checkpoint import Checkpoint
+from trident.hw.errors import TridentError
 
 START = 120.0  # seconds until the run that was submitted must have begun
 POLL = 0.3  # seconds
 
 
 def federate_with_flower(spec: FederatedSpec, folder: Path, console: Console, resume: bool = False, tls: bool = False):
-    """As :func:`host.federated.run.federate`, with Flower as the engine. Everything listens on loopback only; with
+    """As :func:`federate`, with Flower as the engine. Everything listens on loopback only; with
     ``tls``, what goes over it is encrypted, with certificates made for this run."""
     began, folder = perf_counter(), folder.resolve()
     state = Checkpoint.load(folder / "checkpoint.npz") if resume else None

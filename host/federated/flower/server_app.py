@@ -8,14 +8,14 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from rich.console import Console
 
-from host.checkpoint import Checkpoint
-from host.federated.flower.crew import FlowerCrew
-from host.federated.progress import Plain
-from host.federated.run import make_folder
-from host.federated.server import Server, TooFewWorkers
-from host.federated.spec import FederatedSpec
-from host.lockstep import Divergence
-from hw.errors import TridentError
+from trident.host.federated.flower.crew import FlowerCrew
+from trident.host.federated.progress import Plain
+from trident.host.federated.run import make_folder
+from trident.host.federated.server import Server, TooFewWorkers
+from trident.host.federated.spec import FederatedSpec
+from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.lockstep import Divergence
+from trident.hw.errors import TridentError
 
 OUTCOME = "flower.json"
 FAILURES = {failure.__name__: failure for failure in (TooFewWorkers, Divergence, TridentError)}

@@ -1,7 +1,7 @@
-"""``python -m host.federated.flower.worker NUMBER FOLDER OPTIONS``: a worker for a Flower node of this computer.
+"""``python -m trident.host.federated.flower.worker NUMBER FOLDER OPTIONS``: a worker for a Flower node here.
 
 It listens at the Unix socket ``FOLDER/workerNUMBER``, with the key in ``FOLDER/key``, which is made if it is not there,
-until it is ended. OPTIONS: the run's, as JSON, see :meth:`host.federated.spec.FederatedSpec.make`.
+until it is ended. OPTIONS: the run's, as JSON, see :meth:`FederatedSpec.make`.
 """
 
 import json
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import click
 
-from host.federated.serve import FATAL, listen
-from hw.errors import TridentError
+from trident.host.federated.serve import FATAL, listen
+from trident.hw.errors import TridentError
 
 
 def key_of(folder: Path) -> Path:

@@ -1,5 +1,5 @@
 """What Flower runs for every message to a worker."""
 
-from host.federated.flower.client_app import app
+from trident.host.federated.flower.client_app import app
 
 __all__ = ["app"]

@@ -1,5 +1,5 @@
 """What Flower runs on the server."""
 
-from host.federated.flower.server_app import app
+from trident.host.federated.flower.server_app import app
 
 __all__ = ["app"]

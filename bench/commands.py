@@ -1,0 +1,68 @@
+"""The command ``bench``: measure, print a table, write build/bench.json."""
+
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from trident.bench.chip import measure_deep, measure_speedup
+from trident.bench.engines import measure_engines
+from trident.bench.federated import measure_federated
+from trident.bench.fpga import measure_fpga
+from trident.bench.golden import measure_golden
+from trident.bench.link import measure_link
+from trident.bench.noc import measure_noc
+from trident.bench.training import measure_digits, measure_overlap
+from trident.host.report.figure import Figure, selected
+from trident.hw.errors import TridentError
+from trident.hw.folders import OUT
+
+RESULT = OUT / "bench.json"
+
+# Each group of figures is measured together
+GROUPS = {
+    "core.forward": measure_engines,
+    "core.backward": measure_engines,
+    "core.weight_grad": measure_engines,
+    "core.step": measure_overlap,
+    "golden": measure_golden,
+    "train.digits": measure_digits,
+    "sim.core8": measure_digits,
+    "chip.speedup20": measure_speedup,
+    "chip.one_core": measure_speedup,
+    "chip.twenty_cores": measure_speedup,
+    "chip.deep": measure_deep,
+    "chip.generate": measure_deep,
+    "map": measure_deep,
+    "sim.chip20": measure_deep,
+    "noc": measure_noc,
+    "link": measure_link,
+    "federated": measure_federated,
+    "fpga": measure_fpga,
+    "cpu.spikingjelly": measure_fpga,
+}
+
+
+@click.command("bench")
+@click.option("--only", default="", help="measure the figures whose names begin so, as in core.forward")
+def bench_command(only: str):
+    """Measure what the core reaches; every figure comes from the RTL or from a run in this call."""
+    console = Console()
+    names = selected(list(GROUPS), only) if only else list(GROUPS)
+    figures: list[Figure] = []
+    for measure in dict.fromkeys(GROUPS[name] for name in names):
+        with console.status(f"Measuring {', '.join(name for name in names if GROUPS[name] is measure)} ..."):
+            figures += [figure for figure in measure(only) if figure.name.startswith(only)]
+    if not figures:
+        raise TridentError(f"no figure's name begins with {only!r}")
+    table = Table("figure", "value", "unit", "better", "bound", box=None, header_style="bold")
+    for figure in figures:
+        reached = {None: "", True: "reached", False: "MISSED"}[figure.reached]
+        bound = "" if figure.bound is None else f"{figure.bound:g} {reached}"
+        table.add_row(figure.name, f"{figure.value:,.6g}", figure.unit, figure.better, bound)
+    console.print(table)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps([figure.record() for figure in figures], indent=1) + "\n")
+    click.echo(f"Written to {RESULT}")
+

@@ -1,0 +1,169 @@
+"""The commands ``bitstream``, ``estimate``, ``netlist``, ``program`` and ``boards``."""
+
+import os
+from collections.abc import Callable
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from trident.boards.devices import BOARDS, every_setup, plan_of
+from trident.boards.devices.board import RESOURCES
+from trident.boards.devices.design import Plan
+from trident.boards.devices.families import FAMILIES
+from trident.boards.flow.flow import STAGES, Flow
+from trident.boards.flow.netlist import TRANSLATE, check, netlist_line, netlist_verilog
+from trident.boards.flow.program import program
+from trident.boards.flow.stages import StageError
+from trident.boards.report.progress import watch
+from trident.boards.report.report import Report, show
+from trident.boards.report.results import committed, summary
+from trident.host.train.lockstep import Divergence
+from trident.hw.errors import Interrupted, TridentError
+from trident.hw.folders import OUT
+
+_BOARD = click.option("--board", default="", help="see boards")
+_SETUP = click.option("--setup", default="core", help="core, mesh20, federated or a mesh as in 3x2", show_default=True)
+_LANES = click.option("--lanes", type=int, help="output channels that a core computes at once  [the preset's]")
+_FLAT = click.option(
+    "--flat/--hierarchical", default=None, help="synthesise all cores, or one for all  [the set-up's]"
+)
+
+
+@contextmanager
+def _stages_kept():
+    """Say what an interrupted flow leaves behind."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("stages that were done are kept") from None
+
+
+def _build(plan: Plan, seed: int | None, flat: bool | None, work: Callable[[Flow], Report]) -> Report:
+    """Run one flow with its progress, then show its report."""
+    if flat is not None:
+        plan = replace(plan, setup=replace(plan.setup, hierarchical=not flat))
+    console = Console()
+    cores = f"{plan.mesh.width}x{plan.mesh.height} cores" if plan.mesh.cores > 1 else "one core"
+    console.print(
+        f"{plan.board.title}, set-up {plan.name}: {cores} of {plan.cfg.lanes} lane{'s' * (plan.cfg.lanes > 1)}, "
+        f"{plan.clock_hz / 1e6:g} MHz", highlight=False,
+    )  # fmt: skip
+    with _stages_kept(), watch(console, STAGES) as (started, ended):
+        flow = Flow(plan, plan.setup.seed if seed is None else seed, started=started, ended=ended)
+        report = work(flow)
+    if all(stage.cached for stage in report.stages):
+        console.print(f"Nothing to do: built before, on {report.date}.", highlight=False)
+    show(report, console)
+    if plan.board.note:
+        console.print(f"Note: {plan.board.note}.", highlight=False, soft_wrap=True)
+    return report
+
+
+@click.command("bitstream")
+@_BOARD
+@_SETUP
+@_LANES
+@_FLAT
+@click.option("--seed", type=int, help="of the placement  [the set-up's]")
+@click.option("--allow-timing-fail", is_flag=True, help="make the file even if a clock is too fast for the design")
+def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
+    """Build a bitstream for a board."""
+    report = _build(plan_of(board, setup, lanes), seed, flat, lambda flow: flow.bitstream(allow_timing_fail))
+    if not report.timing_met:
+        missed = ", ".join(
+            f"{clock.name} reaches {clock.fmax_mhz:.2f} of {clock.target_mhz:.2f} MHz"
+            for clock in report.clocks if not clock.met
+        )  # fmt: skip
+        if not allow_timing_fail:
+            advice = "try another SEED, or take the file with ALLOW_TIMING_FAIL=1"
+            raise StageError(f"timing is missed: {missed}; {advice}")
+        click.echo(f"warning: timing is missed: {missed}", err=True)
+
+
+@click.command("estimate")
+@_BOARD
+@_SETUP
+@_LANES
+@_FLAT
+def estimate_command(board, setup, lanes, flat):
+    """Synthesise and count cells, without placing them; board "all" goes through every board and set-up."""
+    if board.lower() != "all":
+        _estimate(plan_of(board, setup, lanes), flat)
+        return
+    for name, setup_name in every_setup():
+        try:
+            _estimate(plan_of(name, setup_name), flat)
+        except TridentError as refused:
+            click.echo(f"{refused}\n")
+
+
+def _estimate(plan: Plan, flat: bool | None):
+    """Estimate one plan, and say how many such cores its board takes."""
+    fits = []
+
+    def work(flow: Flow) -> Report:
+        report, size = flow.estimate()
+        fits.append(size)
+        return report
+
+    _build(plan, None, flat, work)
+    if plan.mesh.cores > 1:
+        click.echo("The largest mesh of such cores that fits is SETUP={}x{}.".format(*fits[0]))
+
+
+@click.command("netlist")
+@_BOARD
+@_SETUP
+@_LANES
+def netlist_command(board, setup, lanes):
+    """Train on the synthesised netlist, simulated, and on golden, and compare every bit."""
+    plan = plan_of(board, setup, lanes)
+    with _stages_kept(), watch(Console(), STAGES | {TRANSLATE: "Write the netlist as Verilog"}) as (started, ended):
+        verilog, cells = netlist_verilog(Flow(plan, started=started, ended=ended))
+    click.echo(f"Building the simulation of {cells:,} cells: a few minutes, the first time ...")
+    with closing(netlist_line(plan, verilog)) as line:
+        found = check(plan, line)
+    if found.mismatch:
+        raise Divergence(f"the netlist differs from golden: {found.mismatch}")
+    click.echo(
+        f"Trained {found.network} with {found.samples} samples on the netlist: spikes, errors, {found.values} "
+        f"gradients, momenta and weights equal golden's, bit for bit; {found.cycles:,} cycles in {found.seconds:.0f} s."
+    )
+
+
+@click.command("program")
+@_BOARD
+@_SETUP
+@_LANES
+def program_command(board, setup, lanes):
+    """Load the bitstream that was built for a board and a set-up."""
+    plan = plan_of(board, setup, lanes)
+    name = f"{plan.folder}{FAMILIES[plan.board.family].bitstream}"
+    program(plan, Path(os.path.relpath(OUT / "fpga" / plan.folder / name)))
+
+
+@click.command("boards")
+def boards_command():
+    """List boards and set-ups, with what was built of them."""
+    console = Console()
+    built = committed()
+    boards = Table("board", "part", "LUT", "FF", "BRAM", "DSP", box=None, header_style="bold")
+    table = Table("board", "set-up", "cores", "lanes", "clock", "result", box=None, header_style="bold")
+    for board in BOARDS.values():
+        boards.add_row(board.name, board.part, *(f"{board.limits[name]:,}" for name in RESOURCES))
+    for name, setup in every_setup():
+        plan = plan_of(name, setup)
+        result = summary(built[plan.folder]) if plan.folder in built else "not built yet"
+        clock = f"{plan.clock_hz / 1e6:g} MHz"
+        table.add_row(name, setup, str(plan.mesh.cores), str(plan.cfg.lanes), clock, result)
+    console.print(boards)
+    console.print()
+    console.print(table)
+    console.print("\nBeside these, SETUP=WxH builds any mesh of up to 8x8 cores, and LANES= changes their lanes.")
+    for board in BOARDS.values():
+        if board.note:
+            console.print(f"{board.name}: {board.note}.", highlight=False)

@@ -1,5 +1,0 @@
-"""``python -m host``: the command line."""
-
-from host.cli import main
-
-main()

@@ -1,0 +1,113 @@
+"""The commands ``train``, ``verilog`` and ``presets``."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from trident.host.cli.run import train
+from trident.host.cli.verilog import write_verilog
+from trident.host.compile.sizing import configure, parse_changes
+from trident.host.driver.target import TARGETS, Target
+from trident.host.mapping.chip_choice import ChipChoice
+from trident.host.mapping.placement import PLACERS
+from trident.host.train.spec import RunSpec
+from trident.hw.errors import TridentError
+from trident.hw.folders import OUT
+from trident.hw.isa.config import PRESETS, CoreConfig
+from trident.snn.defaults import DEEP
+
+
+def _core_options(command):
+    """Options that choose and change a core."""
+    for option in reversed([
+        click.option("--preset", help="core to start from, see presets  [SMALL; on several cores FPGA]"),
+        click.option("--timesteps", "-T", type=int, help="timesteps of a sample  [the preset's]"),
+        click.option("--lanes", type=int, help="output channels at once  [the preset's]"),
+        click.option("--cols", type=int, help="columns of all three engines  [the preset's]"),
+        click.option("--reset", help="hard or soft  [hard]"),
+        click.option("--surrogate", help="rectangle or triangle  [rectangle]"),
+        click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core"),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command("train")
+@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10  [one hidden layer of 128; on several "
+              "cores a deep network]")
+@click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
+@click.option("--encoding", default="dither", help="rate, dither or bernoulli", show_default=True)
+@click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
+@click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
+@click.option("--partition", help="replicas, stages and slices, as in 4x1-2,3/2,4  [the fastest that is found]")
+@click.option("--placer", default="anneal", help=", ".join(PLACERS), show_default=True)
+@click.option("--placement", help="mesh core of every logical core, as in 3,1,0,2  [the placer's]")
+@click.option("--epochs", type=int, help="passes over the training samples  [10; mnist 2]")
+@click.option("--batch", type=int, help=f"samples of a minibatch  [16; deep network {DEEP.train['batch']}]")
+@click.option("--lr", "learning_rate", type=float, help="learning rate  [0.5; mnist 0.25; deep network "
+              f"{DEEP.train['learning_rate']}]")
+@click.option("--momentum", type=float, help="momentum  [0.9]")
+@click.option("--halve-every", type=int, help="epochs after which the learning rate halves, 0 for never  [3; mnist 1]")
+@click.option("--loss-scale", type=float, help="power of two that the loss is multiplied by  [256]")
+@click.option("--seed", type=int, help="of weights, order and encoding  [0]")
+@click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
+@click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
+@click.option("--window", type=float, help="half width of the surrogate  [1.5]")
+@_core_options
+@click.option("--target", default="rtl", show_default=True, help=f"{', '.join(TARGETS)}: the simulated chip, the same "
+              "behind a simulated serial line, a board")
+@click.option("--port", help="of a board, as in /dev/ttyUSB0")
+@click.option("--baud", type=int, help="of the serial line  [the board's, or 3000000]")
+@click.option("--board", help="take core and mesh from a set-up of this board")
+@click.option("--setup", help="of the board  [core]")
+@click.option("--out", type=Path, help="folder of checkpoint, report and waves  [build/train/NAME OF THE DATA]")
+@click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
+@click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
+def train_command(net, data, encoding, preset, changes, out, resume, waves, leak, threshold, window, reset, surrogate,
+                  timesteps, lanes, cols, size, cores, partition, placer, placement, target, port, baud, board, setup,
+                  **training):  # fmt: skip
+    """Train a network on the RTL of a chip, in lockstep with the golden model."""
+    if waves < 0:
+        raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
+    if waves and resume:
+        raise TridentError("waves are recorded from the start of a run: give waves or resume, not both")
+    target = Target(target, port, baud, board, setup)
+    if waves and target.kind != "rtl":
+        raise TridentError(f"waves are recorded of the target rtl only, not of {target.kind}")
+    core = parse_changes(changes)
+    neuron = {"leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate}
+    for name in ("reset", "surrogate", "timesteps", "lanes"):
+        if name in core:
+            raise TridentError(f"{name} has an option of its own: give --{name} instead of --set {name}=")
+    training["timesteps"] = timesteps
+    core |= {"lanes": lanes, "cols": cols}
+    chip = ChipChoice(size, cores, partition, placer, placement)
+    spec = RunSpec.make(data, net, preset, encoding, neuron, training, core, chip, target.chip())
+    name = Path(data).stem + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
+    train(spec, out or OUT / "train" / name, Console(), resume, waves, target)
+
+
+@click.command("verilog")
+@_core_options
+@click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
+@click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
+@click.option("--out", type=Path, help="folder that is written to  [build/verilog/PRESET]")
+def verilog_command(preset, changes, out, size, cores, **core):
+    """Write the Verilog of a core or a chip, and a table of its parameters and of its modules' ports."""
+    mesh = ChipChoice(size, cores).mesh()
+    preset = preset or (DEEP.preset if mesh and mesh.cores > 1 else "SMALL")
+    cfg = configure(preset, **{**parse_changes(changes), **{k: v for k, v in core.items() if v is not None}})
+    design, table, units = write_verilog(out or OUT / "verilog" / preset.lower(), preset.upper(), cfg, mesh)
+    click.echo(f"Verilog: {design} ({units} modules, {design.stat().st_size / 1000:.0f} kB)\nPorts:   {table}")
+
+
+@click.command("presets")
+def presets_command():
+    """List the presets and their parameters."""
+    table = Table("parameter", *PRESETS, box=None, header_style="bold")
+    for field in fields(CoreConfig):
+        table.add_row(field.name, *(str(getattr(cfg, field.name)) for cfg in PRESETS.values()))
+    Console().print(table)

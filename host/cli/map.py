@@ -1,0 +1,134 @@
+"""The command ``map``: partition, placement and predicted cycles of a network on a mesh, without simulating."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from trident.host.compile.chip_plan import Plan
+from trident.host.compile.sizing import configure, fit_sequencer, parse_changes
+from trident.host.mapping.activity import measure_data
+from trident.host.mapping.cost import CostModel
+from trident.host.mapping.mapper import RANDOM, SAMPLES, Map, make_map
+from trident.host.mapping.placement import PLACERS
+from trident.host.mapping.search import mesh_of
+from trident.host.report.floorplan import core_label, floorplan_png, floorplan_svg
+from trident.hw.errors import TridentError
+from trident.hw.folders import OUT
+from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.snn.data import check_fits
+from trident.snn.data import load as load_data
+from trident.snn.defaults import DEEP
+from trident.snn.network import Network
+from trident.snn.settings import NeuronSettings, TrainSettings
+
+WIDTH = 150  # columns of what is not a terminal
+
+
+def write_drawings(result: Map, folder: Path) -> list[Path]:
+    """Write ``floorplan.svg`` and ``floorplan.png``. Raises :class:`TridentError` where that is not possible."""
+    what = (result.network, result.mapping.partition, result.mesh, result.placement, result.load)
+    paths = [folder / "floorplan.svg", folder / "floorplan.png"]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths[0].write_text(floorplan_svg(*what), encoding="utf-8")
+        paths[1].write_bytes(floorplan_png(*what))
+    except OSError as fault:
+        raise TridentError(f"the floor plan cannot be written to {folder}: {fault.strerror}") from None
+    return paths
+
+
+def show(result: Map, console: Console):
+    """Print the tables of cores and of placements, and the figures of the whole."""
+    partition, prediction, cfg = result.mapping.partition, result.mapping.prediction, result.cfg
+    table = Table("layers", "channels", "mesh cores", "weight rows", "spike words", "error words", "adds",
+                  "multiply-adds", "forward", "backward", "weight_grad", box=None, header_style="bold",
+                  title=f"partition {partition}: one replica of {partition.replicas}; cycles and operations per sample",
+                  title_justify="left")  # fmt: skip
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for member, core in enumerate(prediction.members):
+        _, layers, channels = core_label(result.network, partition, member)
+        places = [result.placement[r * partition.members + member] for r in range(partition.replicas)]
+        table.add_row(
+            layers, channels or "all", " ".join(map(str, places)),
+            f"{core.weight_rows}/{cfg.weight_rows}",
+            f"{core.spike_words}/{cfg.spike_words} ({core.slots})", f"{core.error_words}/{cfg.error_words} "
+            f"({core.error_slots})", f"{core.operations.adds:,.0f}", f"{core.operations.multiply_adds:,.0f}",
+            f"{core.cycles.forward:,.0f}", f"{core.cycles.backward:,.0f}", f"{core.cycles.weight_grad:,.0f}",
+        )  # fmt: skip
+    console.print(table)
+    console.print("(n) behind words: samples whose spikes or errors the core holds at once\n", highlight=False)
+    table = Table("placement", "flits x hops", "of random", "hottest link", box=None, header_style="bold",
+                  title="placements of the same traffic, flits per sample", title_justify="left")  # fmt: skip
+    for column in table.columns[1:]:
+        column.justify = "right"
+    hops, peak = result.random
+    for name, its in {**result.compared, "chosen": result.load}.items():
+        table.add_row(name, f"{its.flit_hops:,.0f}", f"{its.flit_hops / hops if hops else 1:.3f}", f"{its.peak:,.0f}")
+    table.add_row(f"mean of {RANDOM} random", f"{hops:,.0f}", "1.000", f"{peak:,.0f}")
+    console.print(table)
+    per_sample = result.per_sample
+    for name, value in {
+        "cores in use": f"{partition.cores} of {result.mesh.cores}",
+        "balance of computation": f"{prediction.balance:.2f} (largest core / mean of those in use)",
+        "balance of storage": f"{prediction.storage_balance:.2f}",
+        "predicted cycles per sample": f"{per_sample:,.0f} at a batch of {prediction.batch}",
+        "cycles of a minibatch": f"{prediction.cycles:,.0f}: pipeline {prediction.fill:,.0f}, then "
+        f"{prediction.period:,.0f} per sample of a replica, gradients {prediction.reduction:,.0f}, update "
+        f"{prediction.update:,.0f}",
+        "hottest link in use": f"{100 * result.load.peak / per_sample:.1f} % of the time",
+    }.items():
+        console.print(f"{name:28} {value}", highlight=False, soft_wrap=True)
+
+
+@click.command("map")
+@click.option("--net", help=f"layers  [{DEEP.net}]")
+@click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
+@click.option("--encoding", default="dither", help="rate, dither or bernoulli", show_default=True)
+@click.option("--mesh", "mesh_text", metavar="WxH", help="columns and rows of cores  [5x4]")
+@click.option("--cores", type=int, help="use so many cores; without --mesh the squarest mesh of as many")
+@click.option("--batch", type=int, help=f"samples of a minibatch  [{DEEP.train['batch']}]")
+@click.option("--partition", help="replicas, stages and slices, as in 4x1-2,3/2,4  [the fastest that is found]")
+@click.option("--placer", default="anneal", help=", ".join(PLACERS), show_default=True)
+@click.option("--placement", help="mesh core of every logical core, as in 3,1,0,2  [the placer's]")
+@click.option("--seed", type=int, default=0, help="of weights, encoding and placement", show_default=True)
+@click.option("--leak", type=float, help=f"what a neuron keeps from step to step  [{DEEP.neuron['leak']}]")
+@click.option("--threshold", type=float, help=f"potential at which a neuron fires  [{DEEP.neuron['threshold']}]")
+@click.option("--window", type=float, help=f"half width of the surrogate  [{DEEP.neuron['window']}]")
+@click.option("--preset", default=DEEP.preset, help="core to start from, see presets", show_default=True)
+@click.option("--timesteps", "-T", type=int, help="timesteps of a sample  [the preset's]")
+@click.option("--lanes", type=int, help="output channels at once  [the preset's]")
+@click.option("--cols", type=int, help="columns of all three engines  [the preset's]")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core")
+@click.option("--out", type=Path, help="folder of the floor plan  [build/map]")
+def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer, placement, seed, leak, threshold,
+                window, preset, timesteps, lanes, cols, changes, out):  # fmt: skip
+    """Show how a network is spread over a mesh of cores, and how fast that will be, without simulating it."""
+    neuron = DEEP.neuron | {
+        name: value
+        for name, value in {"leak": leak, "threshold": threshold, "window": window}.items()
+        if value is not None
+    }
+    core = parse_changes(changes) | {"timesteps": timesteps, "lanes": lanes, "cols": cols}
+    settings = NeuronSettings(**neuron)
+    if preset.upper() == DEEP.preset:
+        core = DEEP.core | core
+    cfg = configure(preset, **core)
+    batch = DEEP.train["batch"] if batch is None else batch
+    train = TrainSettings(timesteps=cfg.timesteps, batch=batch, seed=seed)
+    mesh = mesh_for(cfg, mesh_of(mesh_text, cores, MeshConfig()))
+    network = Network.parse(net or DEEP.net)
+    dataset = load_data(data)
+    check_fits(dataset, network, train)
+    activity = measure_data(network, cfg, settings, dataset, SAMPLES, encoding, seed)
+    cost = CostModel(network, cfg, activity, mesh)
+    result = make_map(cost, mesh, batch, cores, partition, placer, placement, seed)
+    found = result.mapping.partition
+    Plan(network, fit_sequencer(found, cfg, frozenset(core)), mesh, found, result.placement)  # what cannot be compiled
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    show(result, console)
+    for path in write_drawings(result, out or OUT / "map"):
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -1,0 +1,310 @@
+"""What one core does: its slices of layers, where they lie in its memories, and its jobs."""
+
+from dataclasses import dataclass, replace
+from math import prod
+
+from trident.host.compile.packing import WeightMap, blocks
+from trident.host.compile.regions import Allocator, Region
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import ERROR_SLOTS, SLOT_BITS
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.snn.network import Layer, Network
+from trident.snn.partition import Partition
+
+KINDS = ("forward", "backward", "weight_grad", "update", "update_bias")  # jobs of a layer
+SINGLE = ("send", "errors", "free", "ready", "reduce", "reduced", "vote")  # jobs of a core
+
+
+def sequencer_needs(layers: int, owners: int = 0) -> dict[str, int]:
+    """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others."""
+    jobs = len(KINDS) * layers + len(SINGLE) + owners
+    return {"jobs": jobs, "program_words": 5 * layers + owners + 40}
+
+
+@dataclass(frozen=True)
+class PlacedLayer:
+    """One layer, or a slice of its output channels, with the places of its weights (tiles), its input and output
+    spikes and its errors (words).
+
+    number: of the layer in the network; first: the slice's first channel.
+    """
+
+    number: int
+    first: int
+    layer: Layer
+    image: tuple[int, int, int]  # what it reads, before flattening
+    weights: WeightMap
+    tile: int
+    inputs: Region
+    spikes: Region
+    errors: Region
+
+
+class StagePlan:
+    """One core's share of a network: the layers of a stage, or a slice of one.
+
+    wanted: samples whose spikes it would best hold at once; it holds as many as fit.
+    Raises :class:`TridentError` when they do not fit; the sentence says how many words are missing.
+    """
+
+    def __init__(self, network: Network, partition: Partition, stage: int, slice_: int, cfg: CoreConfig, wanted: int):
+        self.network, self.partition, self.cfg = network, partition, cfg
+        self.stage, self.slice = stage, slice_
+        self.stages = partition.stages
+        part = self.stages[stage]
+        self.firsts, layers = [], []
+        for number in part.layers:
+            layer = network.layers[number]
+            first, end = (part.cuts[slice_], part.cuts[slice_ + 1]) if part.cores > 1 else (0, layer.out_channels)
+            self.firsts.append(first)
+            layers.append(replace(layer, out_channels=end - first))
+        tiles = Allocator("weight_rows", cfg.weight_tiles, cfg.lanes)
+        # As many samples under way as there is memory for
+        for self.spike_slots in range(min(wanted, (1 << SLOT_BITS) - 1), 0, -1):
+            spikes = Allocator("spike_words", cfg.spike_words)
+            self.input, places = self._place(spikes, layers)
+            if spikes.used <= spikes.capacity:
+                break
+        spikes.check("the spikes of one sample")
+        places = [(*place[:5], tiles.take(place[4].tiles).base, *place[5:]) for place in places]
+        tiles.check("the rows of weights")
+        self.rows = tiles.used * cfg.lanes
+        sizes = [place[7].size for place in places]
+        self.error_slots = ERROR_SLOTS if sum(sizes) * ERROR_SLOTS <= cfg.error_words else 1
+        errors = Allocator("error_words", cfg.error_words)
+        self.layers = [
+            PlacedLayer(*place, errors.take(size, self.error_slots))
+            for place, size in zip(places, sizes, strict=True)
+        ]
+        errors.check("the errors of one sample")
+        self._number_jobs()
+        self._check_limits()
+
+    def _place(self, spikes: Allocator, layers: list[Layer]) -> tuple[Region, list[tuple]]:
+        """Regions for the input's and every layer's spikes."""
+        lanes, slots = self.cfg.lanes, self.spike_slots
+        part = self.stages[self.stage]
+        y, x, channels = image = self.network.layers[part.first - 1].out_shape if part.first else self.network.in_shape
+        first = inputs = spikes.take(y * x * blocks(channels, lanes), slots)
+        places = []
+        for number, start, layer in zip(part.layers, self.firsts, layers, strict=True):
+            weights = WeightMap(layer, self.cfg, image)
+            out_y, out_x, _ = image_out = layer.out_shape
+            outputs = spikes.take(out_y * out_x * weights.groups, slots)
+            places.append((number, start, layer, image, weights, inputs, outputs))
+            inputs, image = outputs, image_out
+        return first, places
+
+    def _number_jobs(self):
+        names = [(name, 0) for name in SINGLE]
+        names += [("owner", k) for k in range(self.owners)]
+        names += [(kind, n) for n in range(len(self.layers)) for kind in KINDS]
+        self.numbers = {name: number for number, name in enumerate(names)}
+
+    @property
+    def owners(self) -> int:
+        """Cores that this core's errors go to: those of the stage before."""
+        return self.stages[self.stage - 1].cores if self.stage else 0
+
+    @property
+    def is_last(self) -> bool:
+        """It has the network's outputs, or some of them."""
+        return self.stage == len(self.stages) - 1
+
+    def _check_limits(self):
+        for parameter, needed in sequencer_needs(len(self.layers), self.owners).items():
+            if needed > getattr(self.cfg, parameter):
+                raise TridentError(
+                    f"{len(self.layers)} layers need {parameter} of at least {needed}, the core has "
+                    f"{getattr(self.cfg, parameter)}"
+                )
+        y, x, _ = max((layer.image for layer in self.layers), key=lambda image: max(image[:2]))
+        if max(y, x) > 255:
+            raise TridentError(f"an image of {y}x{x} pixels is larger than 255 in one direction")
+        for owner in range(self.owners):
+            self._walk_to_owner(self.layers[0].layer, self.layers[0].image, self.stages[self.stage - 1], owner)
+
+    def describe(self) -> list[dict]:
+        """Per layer: what it is and the words it takes, for tables."""
+        return [
+            {
+                "layer": str(placed.layer),
+                "weights": prod(placed.layer.weight_shape) + placed.layer.bias * placed.layer.out_channels,
+                "rows": placed.weights.rows,
+                "spike words": placed.spikes.size,
+                "error words": placed.errors.size,
+            }
+            for placed in self.layers
+        ]
+
+    # Jobs
+    def job(self, kind: str, layer: int = 0) -> int:
+        """The number of a job: one of :data:`SINGLE`, one of :data:`KINDS` per layer of this core, or ``owner`` per
+        core of the stage before."""
+        return self.numbers[kind, layer]
+
+    def describe_job(self, number: int) -> str:
+        """For messages: which engine and layer a job belongs to."""
+        kind, n = next((name for name, other in self.numbers.items() if other == number), ("unknown job", 0))
+        if kind in KINDS:
+            placed = self.layers[n]
+            return f"{kind.replace('_bias', '')} of layer {placed.number + 1} ({placed.layer})"
+        placed = self.layers[0 if kind in ("owner", "free") else -1]
+        what = {
+            "send": "send of the spikes", "errors": "loss" if self.is_last else "receive of the errors",
+            "free": "notify of free room", "ready": "notify of the replica before",
+            "reduce": "reduce of the gradients", "reduced": "notify of reduced gradients",
+            "vote": "notify of complete gradients", "owner": f"backward to core {n} of the stage before",
+        }.get(kind, kind)  # fmt: skip
+        return f"{what} of layer {placed.number + 1} ({placed.layer})"
+
+    def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
+        """The fields of every job, without those that say who else takes part and without tokens."""
+        result = {self.job("send"): self._send(), self.job("errors"): self._errors(neuron)}
+        for name in ("free", "ready", "reduced", "vote"):
+            result[self.job(name)] = {}
+        result[self.job("reduce")] = {"tile": 0, "count": self.rows, "away": 1}
+        for k in range(self.owners):
+            result[self.job("owner", k)] = self._backward(0, neuron, k)
+        for n, placed in enumerate(self.layers):
+            result[self.job("forward", n)] = self._forward(placed, neuron)
+            if n:
+                result[self.job("backward", n)] = self._backward(n, neuron)
+            result[self.job("weight_grad", n)] = self._weight_grad(placed)
+        return result | self.update_jobs(updates)
+
+    def update_jobs(self, updates: UpdateConstants) -> dict[int, dict]:
+        """The jobs that change with the learning rate or the loss scale."""
+        result = {}
+        for n, placed in enumerate(self.layers):
+            constants = {"leak": updates.momentum, "threshold": updates.minus_rate, "scale": updates.scale & 0xFF}
+            weights = placed.weights
+            bias_tiles = weights.groups if placed.layer.bias else 0
+            rows = weights.rows - bias_tiles * self.cfg.lanes
+            result[self.job("update", n)] = {"tile": placed.tile, "count": rows, "group_step": 1, **constants}
+            # One row of each of the biases' tiles is in use
+            result[self.job("update_bias", n)] = {
+                "tile": placed.tile + weights.tiles - bias_tiles, "count": bias_tiles, "group_step": self.cfg.lanes,
+                **constants,
+            }  # fmt: skip
+        return result
+
+    def _window(self, layer: Layer) -> dict:
+        return {"kernel": layer.kernel, "padding": layer.padding, "stride2": int(layer.stride == 2)}
+
+    def _passes(self, engine: str, width: int, groups: int) -> dict:
+        """How many positions and groups share the accumulators."""
+        per_word = self.cfg.entries_per_word(engine)
+        words = min(self.cfg.words, width, self.cfg.accumulators // per_word)
+        entries = words * per_word
+        return {
+            "words": words,
+            "group_entries": entries,
+            "groups": groups,
+            "pass_groups": min(groups, self.cfg.accumulators // entries, 255),
+        }
+
+    def _send(self) -> dict:
+        """To the next stage's input image, of which this core has a slice of every pixel, or to the host."""
+        placed = self.layers[-1]
+        job = {"src": placed.spikes.base, "src_slot": placed.spikes.step}
+        if self.is_last or self.stages[self.stage].cores == 1:
+            return job | {"count": 1, "groups": placed.spikes.size, "blocks": 0}
+        channels = self.network.layers[placed.number].out_channels
+        y, x, _ = placed.layer.out_shape
+        return job | {
+            "dst": placed.first // self.cfg.lanes, "count": y * x, "groups": placed.weights.groups,
+            "blocks": blocks(channels, self.cfg.lanes),
+        }  # fmt: skip
+
+    def _forward(self, placed: PlacedLayer, neuron: NeuronConstants) -> dict:
+        layer, weights = placed.layer, placed.weights
+        out_y, out_x, _ = layer.out_shape
+        in_y, in_x, _ = layer.in_shape
+        passes = self._passes("forward", out_x, weights.groups)
+        return dict(
+            src=placed.inputs.base, src_slot=placed.inputs.step,
+            dst=placed.spikes.base, dst_slot=placed.spikes.step,
+            tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
+            pass_step=passes["pass_groups"], group_step=1, **passes, **self._window(layer),
+            src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
+            leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high, slope=neuron.slope,
+            bias=int(layer.bias),
+        )  # fmt: skip
+
+    def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None) -> dict:
+        """Errors of layer n to errors of the layer below: on this core, or its part on an ``owner``."""
+        placed = self.layers[n]
+        layer, weights = placed.layer, placed.weights
+        out_y, out_x, _ = layer.out_shape
+        in_y, in_x, _ = layer.in_shape
+        job = dict(
+            src=placed.errors.base, src_slot=placed.errors.step, block_step=1,
+            tap_step=(weights.blocks - 1) * weights.groups + 1, group_step=weights.groups, **self._window(layer),
+            src_y=out_y, src_x=out_x, blocks=weights.groups, dst_y=in_y, dst_x=in_x,
+        )  # fmt: skip
+        if owner is None:
+            below = self.layers[n - 1]
+            passes = self._passes("backward", in_x, weights.blocks)
+            return job | passes | dict(
+                aux=below.spikes.base, aux_slot=below.spikes.step, dst=below.errors.base, dst_slot=below.errors.step,
+                tile=placed.tile, pass_step=passes["pass_groups"] * weights.groups,
+                leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
+            )  # fmt: skip
+        walk = self._walk_to_owner(layer, placed.image, self.stages[self.stage - 1], owner)
+        first, step = walk.pop("first"), walk.pop("step")
+        tile = placed.tile + first * weights.groups
+        return job | walk | {"tile": tile, "pass_step": step * weights.groups, "away": 1}
+
+    def _walk_to_owner(self, layer: Layer, image: tuple[int, int, int], stage, owner: int) -> dict:
+        """How backward of ``layer``, which reads ``image``, walks the channels of core ``owner`` of the stage before;
+        beside the job's fields ``first`` is their first block and ``step`` the blocks from pass to pass."""
+        lanes, per_pixel = self.cfg.lanes, blocks(image[2], self.cfg.lanes)
+        first, end = 0, per_pixel
+        if stage.cores > 1:
+            first, end = stage.cuts[owner] // lanes, blocks(stage.cuts[owner + 1], lanes)
+        y, x, _ = layer.in_shape
+        result = {"dst_y": y, "dst_x": x, "first": first}
+        if layer.kind == "conv" or end - first == per_pixel or image[0] * image[1] == 1:
+            groups = end - first if layer.kind == "conv" else image[0] * image[1] * (end - first)
+            passes = self._passes("backward", x, groups)
+            return result | passes | {"step": passes["pass_groups"]}
+        # A pass for each pixel of the flattened image
+        passes = self._passes("backward", x, image[0] * image[1] * (end - first))
+        if passes["pass_groups"] < end - first:
+            needed = passes["group_entries"] * (end - first)
+            raise TridentError(
+                f"a slice of {end - first} groups of lanes below {layer} needs {needed} accumulators, the core has "
+                f"{self.cfg.accumulators}"
+            )
+        return result | passes | {"pass_groups": end - first, "step": per_pixel}
+
+    def _errors(self, neuron: NeuronConstants) -> dict:
+        """The loss on the last stage; elsewhere, errors from the next stage."""
+        placed = self.layers[-1]
+        job = dict(
+            aux=placed.spikes.base, aux_slot=placed.spikes.step, dst=placed.errors.base, dst_slot=placed.errors.step,
+            leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
+        )  # fmt: skip
+        if self.is_last:
+            return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.network.classes}
+        above = self.network.layers[placed.number + 1]
+        image = self.network.layers[placed.number].out_shape
+        walk = self._walk_to_owner(above, image, self.stages[self.stage], self.slice)
+        return job | {name: value for name, value in walk.items() if name not in ("first", "step")}
+
+    def _weight_grad(self, placed: PlacedLayer) -> dict:
+        layer, weights = placed.layer, placed.weights
+        out_y, out_x, _ = layer.out_shape
+        in_y, in_x, _ = layer.in_shape
+        entries = self.cfg.words * self.cfg.entries_per_word("weight_grad")
+        return dict(
+            src=placed.inputs.base, src_slot=placed.inputs.step,
+            aux=placed.errors.base, aux_slot=placed.errors.step,
+            tile=placed.tile, group_step=1, groups=weights.groups,
+            pass_groups=min(weights.groups, self.cfg.accumulators // entries, 255), group_entries=entries,
+            words=self.cfg.words, **self._window(layer),
+            src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
+            count=weights.all_blocks, bias=int(layer.bias),
+        )  # fmt: skip

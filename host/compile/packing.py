@@ -1,0 +1,101 @@
+"""Between arrays as people think of them and words as the core's memories hold them."""
+
+import numpy as np
+
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.words import WORD, elements_to_words
+from trident.snn.network import Layer
+
+
+def blocks(channels: int, lanes: int) -> int:
+    """Groups of lanes that hold the channels."""
+    return -(-channels // lanes)
+
+
+def pack_spikes(spikes: np.ndarray, cfg: CoreConfig) -> np.ndarray:
+    """Spike words of samples: (N, T, y, x, c) of 0 and 1 to uint32 (N, words, 32-bit pieces).
+
+    Word ``(y * width + x) * blocks + block``, bit ``lane * T + t``.
+    """
+    n, steps, y, x, channels = spikes.shape
+    padded = np.zeros((n, y, x, blocks(channels, cfg.lanes) * cfg.lanes, steps), np.uint8)
+    padded[..., :channels, :] = spikes.transpose(0, 2, 3, 4, 1)
+    bits = padded.reshape(n, -1, cfg.spike_bits)
+    pieces = elements_to_words(cfg.spike_bits)
+    full = np.zeros((*bits.shape[:2], pieces * WORD), np.uint8)
+    full[..., : cfg.spike_bits] = bits
+    return np.packbits(full, axis=-1, bitorder="little").view("<u4").astype(np.uint32)
+
+
+def unpack_spikes(words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfig) -> np.ndarray:
+    """The inverse for one sample: uint32 (words, pieces) to uint8 (y, x, T, c)."""
+    y, x, channels = shape
+    octets = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
+    bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : cfg.spike_bits]
+    lanes = bits.reshape(y, x, -1, cfg.timesteps)[:, :, :channels]
+    return np.ascontiguousarray(lanes.transpose(0, 1, 3, 2))
+
+
+def rows_to_words(rows: np.ndarray, cfg: CoreConfig) -> np.ndarray:
+    """Rows of raw bits (n, lanes) to uint32 (n, 32-bit pieces)."""
+    bits = (rows[..., None].astype(np.uint32) >> np.arange(cfg.width)) & 1
+    flat = bits.reshape(len(rows), cfg.row_bits).astype(np.uint8)
+    full = np.zeros((len(rows), elements_to_words(cfg.row_bits) * WORD), np.uint8)
+    full[:, : cfg.row_bits] = flat
+    return np.packbits(full, axis=-1, bitorder="little").view("<u4").astype(np.uint32)
+
+
+def words_to_rows(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:
+    """The inverse: uint32 (n, pieces) to raw bits (n, lanes)."""
+    octets = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
+    bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : cfg.row_bits]
+    lanes = bits.reshape(len(words), cfg.lanes, cfg.width).astype(np.uint32)
+    return (lanes << np.arange(cfg.width, dtype=np.uint32)).sum(axis=-1, dtype=np.uint32)
+
+
+class WeightMap:
+    """Where a layer's weights lie in weight memory: row ``((tap * blocks + block) * groups + group) * lanes + input
+    lane``, one value per output lane; the biases follow as one more block with a single row in use per group.
+
+    in_channels: the hardware's input channels of each channel of the layer (a flattened image has padding between
+    pixels).
+    """
+
+    def __init__(self, layer: Layer, cfg: CoreConfig, image: tuple[int, int, int]):
+        self.layer, self.cfg = layer, cfg
+        y, x, channels = image
+        if layer.kind == "linear":
+            per_pixel = blocks(channels, cfg.lanes)
+            pixel, channel = np.divmod(np.arange(y * x * channels), channels)
+            self.in_channels = pixel * per_pixel * cfg.lanes + channel
+            self.blocks = y * x * per_pixel
+        else:
+            self.in_channels = np.arange(channels)
+            self.blocks = blocks(channels, cfg.lanes)
+        self.groups = blocks(layer.out_channels, cfg.lanes)
+        self.all_blocks = layer.taps * self.blocks + layer.bias
+        self.tiles = self.all_blocks * self.groups
+        self.rows = self.tiles * cfg.lanes
+
+    def pack(self, weights: np.ndarray, biases: np.ndarray) -> np.ndarray:
+        """Raw bits (taps, in, out) and (out,) to rows (rows, lanes)."""
+        lanes, taps = self.cfg.lanes, self.layer.taps
+        full = np.zeros((self.all_blocks * lanes, self.groups * lanes), np.uint32)
+        outputs = self.layer.out_channels
+        for tap in range(taps):
+            full[tap * self.blocks * lanes + self.in_channels, :outputs] = weights[tap]
+        if self.layer.bias:
+            full[taps * self.blocks * lanes, :outputs] = biases
+        return full.reshape(self.all_blocks, lanes, self.groups, lanes).transpose(0, 2, 1, 3).reshape(-1, lanes)
+
+    def unpack(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The inverse of :meth:`pack`."""
+        lanes, taps = self.cfg.lanes, self.layer.taps
+        full = rows.reshape(self.all_blocks, self.groups, lanes, lanes).transpose(0, 2, 1, 3)
+        full = full.reshape(self.all_blocks * lanes, self.groups * lanes)
+        outputs = self.layer.out_channels
+        weights = np.stack(
+            [full[tap * self.blocks * lanes + self.in_channels, :outputs] for tap in range(taps)]
+        )
+        biases = full[taps * self.blocks * lanes, :outputs] if self.layer.bias else np.zeros(outputs, np.uint32)
+        return weights, biases

@@ -1,0 +1,155 @@
+"""The programs of a core: what its queues run for every sample and after a minibatch, and which tokens order that."""
+
+from trident.host.compile.core_plan import StagePlan
+from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
+from trident.hw.isa.program import INSTRUCTION, SETUP
+from trident.hw.isa.tokens import Token
+
+
+class Program:
+    """One program: its words, and the tokens of every job that it runs.
+
+    Every queue has its own instructions, as pairs of opcode and job: ``loop``, those of every sample, then ``after``.
+    """
+
+    def __init__(self, slots: int, error_slots: int, remote_slots: int):
+        self.slots, self.error_slots, self.remote_slots = slots, error_slots, remote_slots
+        self.first = dict.fromkeys(Token, 0)
+        self.tokens: dict[int, tuple[tuple[Token, ...], tuple[Token, ...]]] = {}
+        self.loop: dict[Opcode, list[tuple[Opcode, int]]] = {queue: [] for queue in QUEUES}
+        self.after: dict[Opcode, list[tuple[Opcode, int]]] = {queue: [] for queue in QUEUES}
+        self._part = self.loop
+
+    def run(self, opcode: Opcode, job: int, wait: tuple = (), post: tuple = ()):
+        """Append an instruction to its queue; a job has the same tokens wherever it is run."""
+        self.tokens[job] = tuple(tuple(sorted(set(tokens))) for tokens in (wait, post))
+        self._part[QUEUES[QUEUE_OF[opcode][0]]].append((opcode, job))
+
+    def end_loop(self):
+        """What follows runs once, after the last sample."""
+        self._part = self.after
+
+    def together(self, opcode: Opcode):
+        """A BARRIER or HALT, which every queue comes to."""
+        for queue in QUEUES:
+            self._part[queue].append((opcode, 0))
+
+    @property
+    def words(self) -> list[int]:
+        counts = {f"token{token.value}": count for token, count in self.first.items()}
+        slots = {"slots": self.slots, "error_slots": self.error_slots, "remote_slots": self.remote_slots}
+        setup = SETUP.pack(**counts, **slots)
+        jumps, instructions = [], []
+        for queue in QUEUES:
+            begin = len(setup) + len(QUEUES) + len(instructions)
+            jumps.append((Opcode.JUMP, begin))
+            if loop := self.loop[queue]:
+                loop = [(Opcode.ENTER, begin + len(loop) + 2), *loop, (Opcode.LOOP, begin + 1)]
+            instructions += loop + self.after[queue]
+        return setup + [INSTRUCTION.pack(opcode=opcode, job=job)[0] for opcode, job in jumps + instructions]
+
+
+def inputs_ready(count: int) -> tuple[Token, ...]:
+    """What forward waits for: a token from each core of the stage before, or from the host."""
+    return tuple(Token[f"INPUT_READY{n}"] for n in range(count))
+
+
+def next_free(count: int) -> tuple[Token, ...]:
+    """What send waits for: a token from each core of the next stage."""
+    return tuple(Token[f"NEXT_FREE{n}"] for n in range(count))
+
+
+def _begin(plan: StagePlan, remote_slots: int) -> Program:
+    following = 0 if plan.is_last else plan.stages[plan.stage + 1].cores
+    program = Program(plan.spike_slots, plan.error_slots, remote_slots if following else 1)
+    program.first[Token.SLOT_FREE] = program.first[Token.SENT] = plan.spike_slots
+    for token in next_free(following):
+        program.first[token] = remote_slots
+    return program
+
+
+def _forward(program: Program, plan: StagePlan, done: tuple, read: tuple, sent: tuple):
+    """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` after its first layer."""
+    count = len(plan.layers)
+    senders = plan.stages[plan.stage - 1].cores if plan.stage else 1
+    for n in range(count):
+        wait = (*inputs_ready(senders), Token.SLOT_FREE, Token.SENT) if n == 0 else ()
+        post = (done if n == count - 1 else ()) + (read if n == 0 else ())
+        program.run(Opcode.FORWARD, plan.job("forward", n), wait, post)
+    following = 0 if plan.is_last else plan.stages[plan.stage + 1].cores
+    program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(following)), sent)
+
+
+def inference(plan: StagePlan, remote_slots: int) -> Program:
+    """Forward only; ``remote_slots``: samples that a core of the next stage has room for."""
+    program = _begin(plan, remote_slots)
+    _forward(program, plan, (Token.OUTPUT_READY,), (Token.INPUT_FREE,), (Token.SENT, Token.SLOT_FREE))
+    program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
+    program.end_loop()
+    program.together(Opcode.HALT)
+    return program
+
+
+def training(plan: StagePlan, remote_slots: int, replica: int, update: bool = True) -> Program:
+    """One minibatch: forward, loss or errors from the next stage, backward, weight_grad for every sample; then the
+    gradients of all replicas are summed, and the weights updated.
+
+    Without ``update`` the gradients stay in their memory, and the next run adds to them.
+    """
+    program = _begin(plan, remote_slots)
+    count, several = len(plan.layers), len(plan.layers) > 1
+    unit = (Token.UNIT_FREE,) if several else ()
+    backs = (Token.BACKWARD_DONE,) if plan.owners else ()
+    program.first[Token.ERRORS_FREE] = plan.error_slots
+    for token in unit:
+        program.first[token] = 1
+    for token in backs:
+        program.first[token] = plan.error_slots
+    done = (Token.OUTPUT_READY, Token.LOSS_READY) if plan.is_last else (Token.OUTPUT_READY,)
+    _forward(program, plan, done, (), (Token.SENT,))
+    backward = [("backward", n) for n in reversed(range(1, count))] + [("owner", k) for k in range(plan.owners)]
+    program.run(
+        Opcode.LOSS if plan.is_last else Opcode.RECEIVE, plan.job("errors"),
+        (Token.ERRORS_FREE, *unit, *backs, *((Token.LOSS_READY,) if plan.is_last else ())),
+        (Token.ERRORS_READY, *unit, *((Token.TOP_READY,) if backward else ())),
+    )  # fmt: skip
+    for n, (kind, number) in enumerate(backward):
+        local = kind == "backward"
+        wait = ((Token.TOP_READY,) if n == 0 else ()) + (unit if local else ())
+        post = (Token.LOWER_READY, *unit) if local else ()
+        post += backs if n == len(backward) - 1 else ()
+        program.run(Opcode.BACKWARD, plan.job(kind, number), wait, post)
+    for n in reversed(range(count)):
+        post = () if n else (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE)
+        ready = Token.ERRORS_READY if n == count - 1 else Token.LOWER_READY
+        program.run(Opcode.WEIGHT_GRAD, plan.job("weight_grad", n), (ready,), post)
+    program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
+    program.end_loop()
+    program.together(Opcode.BARRIER)
+    if update:
+        _update(program, plan, replica)
+    program.together(Opcode.HALT)
+    return program
+
+
+def _update(program: Program, plan: StagePlan, replica: int):
+    replicas, cores = plan.partition.replicas, plan.partition.cores
+    wait = ()
+    if replicas > 1:
+        # The queue that the gradients come to is the one that partial sums have come to until now
+        if replica:
+            program.run(Opcode.NOTIFY, plan.job("ready"))
+        program.run(Opcode.REDUCE, plan.job("reduce"), (Token.TWIN_READY,) if replica < replicas - 1 else ())
+        if replica == replicas - 1:
+            program.run(Opcode.NOTIFY, plan.job("reduced"))
+        else:
+            wait = (Token.REDUCED,)
+    if cores > 1:
+        program.run(Opcode.NOTIFY, plan.job("vote"))
+        wait += (Token.GO,)
+    for n, placed in enumerate(plan.layers):
+        program.run(Opcode.UPDATE, plan.job("update", n), wait if n == 0 else ())
+        if placed.layer.bias:
+            program.run(Opcode.UPDATE, plan.job("update_bias", n))
+
+

@@ -1,0 +1,44 @@
+"""Areas of a core's memories."""
+
+from dataclasses import dataclass
+
+from trident.hw.errors import TridentError
+
+
+@dataclass(frozen=True)
+class Region:
+    """``slots`` areas of ``size`` words from ``base``."""
+
+    base: int
+    size: int
+    slots: int
+
+    @property
+    def step(self) -> int:
+        """Words from one sample's area to the next one's."""
+        return self.size if self.slots > 1 else 0
+
+    def at(self, sample: int) -> int:
+        """First word of a sample, counted from the start of its minibatch."""
+        return self.base + self.size * (sample % self.slots)
+
+
+class Allocator:
+    """Hand out consecutive regions of one memory."""
+
+    def __init__(self, parameter: str, capacity: int, unit: int = 1):
+        """``unit``: words of the parameter that one word here stands for."""
+        self.parameter, self.capacity, self.unit, self.used = parameter, capacity, unit, 0
+
+    def take(self, size: int, slots: int = 1) -> Region:
+        region = Region(self.used, size, slots)
+        self.used += size * slots
+        return region
+
+    def check(self, what: str):
+        """Raise TridentError, with the number of words that are missing, if more was taken than there is."""
+        if self.used > self.capacity:
+            used, capacity = self.used * self.unit, self.capacity * self.unit
+            raise TridentError(
+                f"{what} need {used} words, {used - capacity} more than {self.parameter} of {capacity}"
+            )

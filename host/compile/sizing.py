@@ -1,0 +1,103 @@
+"""The configuration of a core from what a user asks for, with memories that the network fits into."""
+
+from dataclasses import replace
+
+from trident.host.compile.chip_plan import wanted_slots
+from trident.host.compile.core_plan import StagePlan, sequencer_needs
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.snn.network import Network
+from trident.snn.partition import Partition
+
+# The largest that CoreConfig takes: the plan in such a core says what the network needs
+_LARGEST = {
+    "weight_rows": 1 << 16,
+    "spike_words": 1 << 15,
+    "error_words": 1 << 15,
+    "jobs": 256,
+    "program_words": 1024,
+}
+
+
+def configure(preset: str, **changes: int | str | None) -> CoreConfig:
+    """A preset with what the user changed; ``None`` leaves a parameter as the preset has it.
+
+    ``cols`` stands for the columns of all three engines. Accumulators grow with what is changed, unless they are given.
+    Raises :class:`TridentError` for an unknown preset or parameter and for a value that is not allowed.
+    """
+    changes = {name: value for name, value in changes.items() if value is not None}
+    cols = changes.pop("cols", None)
+    for engine in ("forward", "backward", "weight_grad") if cols is not None else ():
+        changes.setdefault(f"{engine}_cols", cols)
+    if "accumulators" in changes:
+        return CoreConfig.preset(preset, **changes)
+    # Enough for any combination that the other limits allow, so that those are reported and not this
+    roomy = CoreConfig.preset(preset, **changes, accumulators=1024)
+    needed = max(
+        roomy.timesteps // roomy.forward_cols,
+        roomy.timesteps // roomy.backward_cols,
+        roomy.words * roomy.lanes // roomy.weight_grad_cols,
+    )
+    return replace(roomy, accumulators=max(CoreConfig.preset(preset).accumulators, needed))
+
+
+def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
+    """``cfg`` with the memories and tables that ``network`` needs: those too small grow to the next power of two.
+
+    What ``fixed`` names stays as it is. Raises :class:`TridentError`, with the number of words that are missing, when
+    the network does not fit a core whose other memories are as large as they can be.
+    """
+    largest = {name: size for name, size in _LARGEST.items() if name not in fixed}
+    room = _LARGEST["weight_rows"] * cfg.lanes
+    if network.weights > room:  # a plan of it might not fit this computer
+        raise TridentError(
+            f"the network has {network.weights} weights, {network.weights - room} more than the largest weight memory "
+            f"of {cfg.lanes} lanes holds, {room}"
+        )
+    partition = Partition.single(network)
+    partition.check(network, cfg.lanes)
+    plan = StagePlan(network, partition, 0, 0, replace(cfg, **largest), wanted_slots(partition, 0))
+    needed = {
+        "weight_rows": plan.rows,
+        "spike_words": sum(r.size * r.slots for r in (plan.input, *(placed.spikes for placed in plan.layers))),
+        "error_words": sum(placed.errors.size * placed.errors.slots for placed in plan.layers),
+        **sequencer_needs(len(plan.layers)),
+    }
+    return _grow(cfg, needed, largest)
+
+
+def fit_sequencer(partition: Partition, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
+    """``cfg`` with the tables that the cores of ``partition`` need; memories stay as they are."""
+    needed: dict[str, int] = {}
+    for n, stage in enumerate(partition.stages):
+        owners = partition.stages[n - 1].cores if n else 0
+        own = sequencer_needs(len(stage.layers), owners)
+        needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
+    largest = {name: size for name, size in _LARGEST.items() if name in needed and name not in fixed}
+    return _grow(cfg, needed, largest)
+
+
+def _grow(cfg: CoreConfig, needed: dict[str, int], largest: dict[str, int]) -> CoreConfig:
+    """Parameters that are smaller than needed grow to the next power of two, or to the largest."""
+    return replace(cfg, **{
+        name: min(1 << (needed[name] - 1).bit_length(), size)
+        for name, size in largest.items() if needed[name] > getattr(cfg, name)
+    })  # fmt: skip
+
+
+def parse_changes(pairs: tuple[str, ...]) -> dict[str, int | str]:
+    """``name=value`` texts as a dictionary; whole numbers become int, true and false bool.
+
+    Raises :class:`TridentError` for a text without ``=`` and for a name that is given twice.
+    """
+    changes = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip() or not text.strip():
+            raise TridentError(f"a core parameter is given as name=value, not {pair!r}")
+        name, text = name.strip(), text.strip()
+        if name in changes:
+            raise TridentError(f"core parameter {name} is given twice")
+        words = {"true": True, "false": False}
+        changes[name] = words[text] if text in words else int(text) if text.lstrip("-").isdigit() else text
+    return changes

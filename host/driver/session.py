@@ -1,0 +1,274 @@
+"""A network on a chip: load it, run minibatches, read it back."""
+
+import numpy as np
+
+from trident.host.compile.chip_plan import Plan, unicast
+from trident.host.compile.packing import pack_spikes, rows_to_words, unpack_spikes, words_to_rows
+from trident.host.compile.program import Program
+from trident.host.driver.driver import QUIET, BatchResult, CoreStuck, Driver
+from trident.host.driver.packets import received, unpack_bits
+from trident.hw.isa.job import JOB_INDEX_BITS
+from trident.hw.isa.packets import Command, Packet, Packing
+from trident.hw.isa.spaces import Space, table_address
+from trident.hw.isa.tokens import Token
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+
+LIMIT_UNIT = 1024  # cycles of the host tile's limit
+
+
+class ChipSession:
+    """The cores of a chip that hold a network, and the host tile.
+
+    Weights, momenta and gradients are per layer raw bits (taps, in, out) and (out,); those of several replicas are
+    equal and written to all of them. Raises :class:`CoreStuck` when the chip does not go on.
+    """
+
+    def __init__(self, driver: Driver, plan: Plan, neuron: NeuronConstants):
+        self.driver, self.plan, self.neuron = driver, plan, neuron
+        self.cfg, self.mesh = plan.cfg, plan.mesh
+        self.routes = [unicast(self.mesh, place) for place in plan.placement]
+        self._mode = None
+        self._programs: list[Program] = []
+        self._updates = UpdateConstants(0, 0, 0)
+        self.quiet = QUIET + 2 * plan.longest_job
+        packets = driver.packets
+        parts = [packets.command(Command.LIMIT, min(self.quiet // LIMIT_UNIT + 1, 0xFFFF))]
+        for core, entries in plan.tables().items():
+            for number, mask in entries.items():
+                parts.append(packets.write(unicast(self.mesh, core), Space.ROUTES, number, np.array([[mask]])))
+        driver.exchange(parts, 0)
+        for space in (Space.GRADIENTS, Space.MOMENTUM):
+            self.load_rows(space, [
+                (np.zeros(layer.weight_shape, np.uint32), np.zeros(layer.out_channels, np.uint32))
+                for layer in plan.network.layers
+            ])  # fmt: skip
+
+    # Programs
+    def _jobs(self, jobs: list[dict[int, list[int]]]) -> list[np.ndarray]:
+        packets, space = self.driver.packets, Space.JOBS
+        return [
+            packets.write(route, space, number << JOB_INDEX_BITS, np.array(words, np.uint32)[:, None])
+            for route, own in zip(self.routes, jobs, strict=True) for number, words in own.items()
+        ]  # fmt: skip
+
+    def _set_mode(self, train: bool, update: bool):
+        """Give every core its program, unless it has it."""
+        if self._mode == (train, update):
+            return
+        plan, packets = self.plan, self.driver.packets
+        self._programs = plan.programs(train, update)
+        parts = self._jobs([
+            plan.jobs(core, program, self.neuron, self._updates) for core, program in enumerate(self._programs)
+        ])  # fmt: skip
+        for route, program in zip(self.routes, self._programs, strict=True):
+            words = np.array(program.words, np.uint32)[:, None]
+            parts += [packets.write(route, Space.PROGRAM, 0, words), packets.arm(route)]
+        voters = plan.partition.cores if train and update and plan.partition.cores > 1 else 0
+        parts.append(packets.command(Command.VOTERS, voters))
+        for replica in range(plan.partition.replicas):
+            for core in self._first_stage(replica):
+                parts.append(packets.command(Command.FREE, plan.plans[core].spike_slots, plan.placement[core]))
+        self.driver.exchange(parts, 0)
+        for place in plan.placement:  # before any core starts, all are ready for what others send
+            self.driver.identify(place)
+        self._mode = train, update
+
+    def _first_stage(self, replica: int) -> range:
+        first = self.plan.partition.core(replica, 0)
+        return range(first, first + self.plan.partition.stages[0].cores)
+
+    def set_constants(self, updates: UpdateConstants, table: np.ndarray):
+        """Learning rate, momentum and the loss table (raw bits (2, T + 1)) of the next minibatches."""
+        parts = []
+        if updates != self._updates:
+            self._updates = updates
+            if self._mode and self._mode[0]:
+                parts += self._jobs([
+                    self.plan.update_jobs(core, program, updates) for core, program in enumerate(self._programs)
+                ])  # fmt: skip
+        for core, plan in enumerate(self.plan.plans):
+            for target, row in enumerate(table if plan.is_last else ()):
+                first = table_address(self.cfg, count=0, target=bool(target))
+                values = row.astype(np.uint32)[:, None]
+                parts.append(self.driver.packets.write(self.routes[core], Space.LOSS_TABLE, first, values))
+        self.driver.exchange(parts, 0)
+
+    # Memories
+    def load_rows(self, space: Space, layers: list[tuple[np.ndarray, np.ndarray]]):
+        """Write weights, momenta or gradients to every core that has a slice of them."""
+        parts = []
+        for core, plan in enumerate(self.plan.plans):
+            for placed in plan.layers:
+                weights, biases = layers[placed.number]
+                end = placed.first + placed.layer.out_channels
+                rows = placed.weights.pack(
+                    weights[..., placed.first : end].astype(np.uint32), biases[placed.first : end].astype(np.uint32)
+                )
+                words = rows_to_words(rows, self.cfg)
+                parts.append(self.driver.packets.write(self.routes[core], space, placed.tile * self.cfg.lanes, words))
+        self.driver.exchange(parts, 0)
+
+    def read_rows(self, space: Space, replica: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Read weights, momenta or gradients of one replica."""
+        slices: dict[int, list] = {}
+        for core, placed in self._placed(replica):
+            words = self.driver.read(
+                self.plan.placement[core], space, placed.tile * self.cfg.lanes, placed.weights.rows
+            )
+            slices.setdefault(placed.number, []).append(placed.weights.unpack(words_to_rows(words, self.cfg)))
+        return [
+            tuple(np.concatenate([part[n] for part in slices[number]], axis=-1) for n in range(2))
+            for number in sorted(slices)
+        ]
+
+    def _placed(self, replica: int, layer: int | None = None):
+        """Logical cores of a replica with what they have of the layers, or of one."""
+        members = self.plan.partition.members
+        for core in range(replica * members, (replica + 1) * members):
+            for placed in self.plan.plans[core].layers:
+                if layer is None or placed.number == layer:
+                    yield core, placed
+
+    def _where(self, sample: int) -> tuple[int, int]:
+        """The replica that has a sample, and its number there."""
+        replicas = self.plan.partition.replicas
+        return sample % replicas, sample // replicas
+
+    def read_spikes(self, space: Space, layer: int, sample: int) -> np.ndarray:
+        """Spikes, masks or error masks of a layer, uint8 (y, x, T, c).
+
+        ``sample`` counts within the minibatch; the last few samples of every replica are still there.
+        """
+        replica, number = self._where(sample)
+        parts = []
+        for core, placed in self._placed(replica, layer):
+            region = placed.errors if space == Space.ERROR_MASKS else placed.spikes
+            words = self.driver.read(self.plan.placement[core], space, region.at(number), region.size)
+            parts.append(unpack_spikes(words, placed.layer.out_shape, self.cfg))
+        return np.concatenate(parts, axis=-1)
+
+    def read_errors(self, layer: int, sample: int) -> np.ndarray:
+        """Errors of a layer as raw bits (y, x, T, c)."""
+        return self._read_steps(Space.ERRORS, layer, sample)
+
+    def read_potentials(self, layer: int, sample: int) -> np.ndarray:
+        """Stored potentials of a layer as raw bits (y, x, T, c)."""
+        return self._read_steps(Space.POTENTIALS, layer, sample)
+
+    def _read_steps(self, space: Space, layer: int, sample: int) -> np.ndarray:
+        bits, steps = self.cfg.step_bits, self.cfg.timesteps
+        replica, number = self._where(sample)
+        parts = []
+        for core, placed in self._placed(replica, layer):
+            base = (placed.errors if space == Space.ERRORS else placed.spikes).at(number)
+            y, x, channels = placed.layer.out_shape
+            words = self.driver.read(self.plan.placement[core], space, base << bits, placed.spikes.size << bits)
+            rows = words_to_rows(words, self.cfg).reshape(y, x, placed.weights.groups, 1 << bits, self.cfg.lanes)
+            lanes = rows[:, :, :, :steps].transpose(0, 1, 3, 2, 4).reshape(y, x, steps, -1)
+            parts.append(lanes[..., :channels])
+        return np.concatenate(parts, axis=-1)
+
+    def held(self, count: int, layer: int, errors: bool = False) -> list[int]:
+        """Samples of a minibatch of ``count`` whose spikes (or errors) of a layer are still in memory."""
+        plan = self.plan.plans[next(self._placed(0, layer))[0]]
+        slots = plan.error_slots if errors else plan.spike_slots
+        replicas = self.plan.partition.replicas
+        result = []
+        for sample in range(count):
+            own = self.plan.partition.samples(count, sample % replicas)
+            if sample // replicas >= own - slots:
+                result.append(sample)
+        return result
+
+    # Running
+    def run(self, spikes: np.ndarray, labels: np.ndarray, train: bool, update: bool = True) -> BatchResult:
+        """Run samples uint8 (N, T, y, x, c) through the chip; with ``train`` they are one minibatch with its update,
+        or, without ``update``, their gradients are added to those in memory."""
+        self._set_mode(train, update)
+        plan, packets, partition = self.plan, self.driver.packets, self.plan.partition
+        words = pack_spikes(spikes, self.cfg)
+        count = len(words)
+        parts = []
+        for core, route in enumerate(self.routes):
+            parts.append(packets.start(route, partition.samples(count, partition.locate(core)[0])))
+        for n, (sample, label) in enumerate(zip(words, labels, strict=True)):
+            replica, number = self._where(n)
+            first = self._first_stage(replica)
+            parts += [packets.command(Command.WAIT, 0, plan.placement[core]) for core in first]
+            route = plan.inputs[replica]
+            parts.append(packets.put(route, plan.plans[first[0]].input.at(number), sample))
+            parts.append(packets.token(route, Token.INPUT_READY0, int(label)))
+        answers, flits = self._answers(count)
+        try:
+            out = self.driver.exchange(parts, answers, flits + 64, self.quiet)
+        except CoreStuck as fault:
+            self._mode = None
+            raise CoreStuck(f"{fault}; {self._why()}") from None
+        return self._result(received(out, self.mesh), count)
+
+    def _answers(self, count: int) -> tuple[int, int]:
+        """Packets and flits that come back of a run."""
+        packing = Packing(self.mesh, self.cfg.spike_bits)
+        packets = flits = 0
+        for core, plan in enumerate(self.plan.plans):
+            if plan.is_last:
+                size = plan.layers[-1].spikes.size
+                samples = self.plan.partition.samples(count, self.plan.partition.locate(core)[0])
+                each = -(-size // packing.per_packet)
+                packets += samples * each
+                flits += samples * (each + -(-size // packing.per_flit) * packing.pieces)
+        return packets + len(self.plan.plans), flits + 2 * len(self.plan.plans)
+
+    def _result(self, packets: list, count: int) -> BatchResult:
+        """Put together what the cores sent: spikes of the last layer, slice by slice, and their status."""
+        plan, packing = self.plan, Packing(self.mesh, self.cfg.spike_bits)
+        logical = {place: core for core, place in enumerate(plan.placement)}
+        spikes: dict[int, list[np.ndarray]] = {}
+        status = {}
+        for place, packet, kind, payload in packets:
+            core = logical[place]
+            if packet == Packet.SPIKES:
+                spikes.setdefault(core, []).append(payload)
+            elif packet == Packet.ANSWER and kind == 1:
+                status[core] = int(payload[0, 0])
+        counts = np.zeros((count, plan.network.classes), np.int64)
+        for core, own in enumerate(plan.plans):
+            if not own.is_last:
+                continue
+            placed = own.layers[-1]
+            replica = plan.partition.locate(core)[0]
+            samples = plan.partition.samples(count, replica)
+            if not samples:
+                continue
+            size = placed.spikes.size
+            rows = np.concatenate(spikes[core]).reshape(samples, -1)
+            end = placed.first + placed.layer.out_channels
+            for n, row in enumerate(rows):
+                row = row.reshape(-1, self.driver.packets.words)
+                words = (
+                    unpack_bits(row, packing.bits, packing.per_flit, size)
+                    if packing.pieces == 1 else row.reshape(size, -1)
+                )
+                found = unpack_spikes(words, placed.layer.out_shape, self.cfg).sum(axis=2, dtype=np.int64)
+                counts[replica + n * plan.partition.replicas, placed.first : end] = found.reshape(-1)
+        faults = tuple(status[core] & 0xFF for core in range(len(plan.plans)))
+        return BatchResult(counts, faults, tuple(status[core] >> 8 & 0xFF for core in range(len(plan.plans))))
+
+    def _why(self) -> str:
+        """What the cores wait for, as far as they still answer."""
+        reasons = []
+        for core, place in enumerate(self.plan.placement):
+            try:
+                waits, counts = self.driver.waits(place)
+                running = self.driver.running(place)
+            except CoreStuck:
+                reasons.append(f"core {place} does not answer")
+                continue
+            for queue, job in waits:
+                what = self.plan.plans[core].describe_job(job)
+                wanted = self._programs[core].tokens[job][0]
+                tokens = [token.name for token in wanted if not counts[token]]
+                reasons.append(f"core {place}: {queue}, instruction {job} ({what}), waits for {' and '.join(tokens)}")
+            if running:
+                reasons.append(f"core {place}: running {', '.join(running)}")
+        return "; ".join(reasons) or "no core waits for anything"

@@ -1,0 +1,111 @@
+"""What a network does on data: the exact spikes and errors of a few samples, for statistics and the cost model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.sim.golden.format import encode as to_bits
+from trident.sim.golden.loss import loss_table
+from trident.sim.golden.trainer import GoldenTrainer
+from trident.snn.data import Dataset
+from trident.snn.encoding import encode
+from trident.snn.network import Network
+from trident.snn.settings import NeuronSettings
+
+LOSS_SCALE = 256
+
+
+@dataclass(frozen=True)
+class LayerActivity:
+    """What one layer read and made of some samples.
+
+    inputs : uint8 (N, y, x, T, c), the spikes that it reads (linear: flattened, y = x = 1)
+    spikes : uint8 (N, y, x, T, c), the spikes that it fires
+    errors : uint8 (N, y, x, T, c), 1 where the error at a neuron's potential is not zero
+    """
+
+    inputs: np.ndarray
+    spikes: np.ndarray
+    errors: np.ndarray
+
+    @property
+    def firing_rate(self) -> float:
+        """Spikes per neuron and timestep."""
+        return float(self.spikes.mean())
+
+    @property
+    def error_rate(self) -> float:
+        """Share of the errors that are not zero."""
+        return float(self.errors.mean())
+
+    @property
+    def channel_rates(self) -> np.ndarray:
+        """Spikes per neuron and timestep of every channel, float64 (c,)."""
+        return self.spikes.mean(axis=(0, 1, 2, 3))
+
+    @property
+    def channel_error_rates(self) -> np.ndarray:
+        """Share of the errors that are not zero, of every channel, float64 (c,)."""
+        return self.errors.mean(axis=(0, 1, 2, 3))
+
+
+@dataclass(frozen=True)
+class Activity:
+    """The activity of every layer of a network on the same ``samples`` samples."""
+
+    samples: int
+    layers: tuple[LayerActivity, ...]
+
+
+def measure(
+    network: Network,
+    cfg: CoreConfig,
+    neuron: NeuronSettings,
+    spikes: np.ndarray,
+    labels: np.ndarray,
+    seed: int = 0,
+    weights: list[tuple[np.ndarray, np.ndarray]] | None = None,
+) -> Activity:
+    """Run samples forward and backward in the golden model, without an update, and keep what the engines would see.
+
+    ``spikes`` uint8 (N, T, y, x, c), ``labels`` (N,); ``weights`` float (taps, in, out) and (out,) per layer, otherwise
+    the network's initial ones of ``seed``. Nothing is summed over samples.
+
+    Raises :class:`TridentError` without samples.
+    """
+    if not len(spikes):
+        raise TridentError("the activity of a network needs at least 1 sample, not 0")
+    golden = GoldenTrainer(network, neuron, cfg, seed)
+    for state, pair in zip(golden.layers, weights or (), strict=bool(weights)):
+        state.weights, state.biases = (golden._values(to_bits(values, cfg.format)) for values in pair)
+    table = loss_table(cfg.timesteps, network.classes, LOSS_SCALE, cfg.format)
+    traces = [golden.train_sample(sample, int(label), table) for sample, label in zip(spikes, labels, strict=True)]
+    return Activity(
+        len(traces),
+        tuple(
+            LayerActivity(
+                np.stack([trace.inputs[n] for trace in traces]),
+                np.stack([trace.spikes[n] for trace in traces]),
+                np.stack([trace.errors[n] != 0 for trace in traces]).astype(np.uint8),
+            )
+            for n in range(len(network.layers))
+        ),
+    )
+
+
+def measure_data(
+    network: Network,
+    cfg: CoreConfig,
+    neuron: NeuronSettings,
+    dataset: Dataset,
+    count: int = 4,
+    encoding: str = "dither",
+    seed: int = 0,
+    weights: list[tuple[np.ndarray, np.ndarray]] | None = None,
+) -> Activity:
+    """:func:`measure` of ``count`` training samples of ``dataset``, spread evenly over it and encoded with ``seed``."""
+    chosen = np.linspace(0, len(dataset.train) - 1, min(count, len(dataset.train))).astype(int)
+    spikes, _ = encode(dataset, network, cfg.timesteps, encoding, seed)
+    return measure(network, cfg, neuron, spikes[chosen], dataset.train_labels[chosen], seed, weights)

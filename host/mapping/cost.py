@@ -1,0 +1,283 @@
+"""What a slice of a layer costs a core: cycles of every engine per sample, operations, and words of memory."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+
+from trident.host.compile.packing import WeightMap, blocks
+from trident.host.mapping import compact_cycles as shared_pipeline
+from trident.host.mapping import firmware_cycles as controller_cost
+from trident.host.mapping.activity import Activity
+from trident.host.mapping.engine_cycles import Timing, walk_blocks, walk_taps
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB
+from trident.hw.isa.mesh import MeshConfig
+from trident.snn.network import Layer, Network
+
+UPDATE_CYCLES = 2  # per row of weights
+CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Words of a core's memories: weight rows, and per sample under way the spike words that it reads, those that it
+    writes, and its error words."""
+
+    weight_rows: int
+    input_words: int
+    spike_words: int
+    error_words: int
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Additions (forward, weight_grad) and multiply-adds (backward) per sample, over all lanes."""
+
+    adds: float
+    multiply_adds: float
+
+    @property
+    def total(self) -> float:
+        return self.adds + self.multiply_adds
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles per sample of a core's engines, with the start of their jobs: forward with the neuron unit, backward with
+    loss and neuron_grad, weight_grad."""
+
+    forward: float = 0
+    backward: float = 0
+    weight_grad: float = 0
+
+    def __add__(self, other: "Cycles") -> "Cycles":
+        return Cycles(
+            self.forward + other.forward, self.backward + other.backward, self.weight_grad + other.weight_grad
+        )
+
+    @property
+    def longest(self) -> float:
+        return max(self.forward, self.backward, self.weight_grad)
+
+    @property
+    def total(self) -> float:
+        return self.forward + self.backward + self.weight_grad
+
+
+class CostModel:
+    """Costs of slices ``(layer, first channel, end channel)`` on a core ``cfg`` of a ``mesh``, layers counted from 0.
+
+    Cycles are means over the samples of ``activity``, from a walk over the very spikes and errors of those samples
+    (:mod:`host.mapping.engine_cycles`). Every answer is kept, so that a search may ask again.
+    """
+
+    def __init__(self, network: Network, cfg: CoreConfig, activity: Activity, mesh: MeshConfig | None = None):
+        self.network, self.cfg, self.activity, self.mesh = network, cfg, activity, mesh or MeshConfig()
+        for name in ("forward", "backward", "backward_away", "weight_grad", "operations", "_maps"):
+            setattr(self, name, cache(getattr(self, name)))
+
+    @cached_property
+    def job_start(self) -> int:
+        """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
+        return 8 if self.cfg.prefetch_jobs and not self.cfg.shared_engine else JOB.words + 14
+
+    def _walk_taps(self, bits, out_y, out_x, layer, transposed: bool, bias: bool, groups, limit, timing) -> float:
+        """Cycles of forward or backward over one sample; ``limit``: groups that a pass may have."""
+        cfg, window = self.cfg, (layer.kernel, layer.stride, layer.padding)
+        engine = "backward" if transposed else "forward"
+        words, pass_groups = _passes(cfg, engine, out_x, groups)
+        pass_groups = min(pass_groups, limit)
+        if cfg.shared_engine:
+            return shared_pipeline.walk_taps(
+                bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, cfg.accumulators, timing
+            )[0]
+        return walk_taps(
+            bits, out_y, out_x, *window, transposed, bias, groups, words, pass_groups, cfg.lanes,
+            getattr(cfg, f"{engine}_cols"), cfg.accumulators, timing,
+        )[0]  # fmt: skip
+
+    @cached_property
+    def recurrence(self) -> int:
+        """Cycles from a neuron's timestep to its next one in neuron and neuron_grad."""
+        return self.cfg.mac_stages + 1
+
+    def _maps(self, n: int) -> tuple[WeightMap, list[np.ndarray]]:
+        """Where the weights of a layer lie, and per sample its input as the hardware has it: (y, x, channels, T)."""
+        layer, cfg = self.network.layers[n], self.cfg
+        image = self.network.layers[n - 1].out_shape if n else self.network.in_shape
+        weights = WeightMap(layer, cfg, image)
+        y, x, _ = layer.in_shape
+        inputs = []
+        for spikes in self.activity.layers[n].inputs:
+            padded = np.zeros((y, x, weights.blocks * cfg.lanes, cfg.timesteps), np.uint8)
+            padded[:, :, weights.in_channels] = spikes.transpose(0, 1, 3, 2)
+            inputs.append(padded)
+        return weights, inputs
+
+    def _errors(self, n: int, first: int, end: int) -> list[np.ndarray]:
+        """Per sample which errors of a slice are not zero: (y, x, channels, T), channels padded to whole lanes."""
+        lanes = self.cfg.lanes
+        errors = self.activity.layers[n].errors[..., first:end].transpose(0, 1, 2, 4, 3)
+        padding = blocks(end - first, lanes) * lanes - (end - first)
+        return list(np.pad(errors, ((0, 0), (0, 0), (0, 0), (0, padding), (0, 0))))
+
+    def _timing(self, engine: str) -> Timing:
+        cfg = self.cfg
+        latency = cfg.mul_stages + cfg.add_stages if engine == "backward" else cfg.add_stages
+        if cfg.shared_engine:
+            latency = 2 + cfg.mul_stages + cfg.add_stages
+        twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
+        turns = (2 if engine == "forward" else 4) if twice else 1
+        queue = 0 if engine == "weight_grad" else latency + 4
+        held = engine != "forward" or (cfg.short_paths and not cfg.shared_engine)
+        return Timing(
+            held, cfg.add_stages, latency, queue, held and engine != "weight_grad", self.recurrence, turns,
+            gap=int(cfg.short_paths), lead=2 * cfg.short_paths, sweep=cfg.lanes * cfg.words == 1,
+        )  # fmt: skip
+
+    def _sending(self) -> Timing:
+        """Of backward when its rows go to another core."""
+        flit, gap, packet = self.row_packets
+        flits = -(-packet // flit) * gap if flit == 1 else packet // flit
+        return self._timing("backward")._replace(
+            fetch=False, recurrence=0, passes=1, flit=flit, flit_gap=gap, packet=packet, packet_gap=flits + 2
+        )
+
+    @cached_property
+    def row_packets(self) -> tuple[int, int, int]:
+        """Rows that go into a flit (1 where a row takes several), cycles without a row after them, rows of a packet."""
+        room = self.mesh.packet - 1
+        if self.cfg.row_bits <= self.mesh.flit:
+            per_flit = self.mesh.flit // self.cfg.row_bits
+            return per_flit, 1, room * per_flit
+        pieces = -(-self.cfg.row_bits // self.mesh.flit)
+        return 1, pieces, max(room // pieces, 1)
+
+    @cached_property
+    def reduce_row(self) -> float:
+        """Cycles per row in which the last replica sends summed gradients, each in flits of its own."""
+        if self.cfg.shared_engine:
+            return controller_cost.REDUCE_ROW
+        room, (_, gap, _) = self.mesh.packet - 1, self.row_packets
+        return gap + 1 + (gap * (room // gap) + 2) / (room // gap)
+
+    def forward(self, n: int, first: int, end: int) -> float:
+        """Cycles of forward and the neuron unit per sample."""
+        layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
+        out_y, out_x, _ = layer.out_shape
+        timing = self._timing("forward")
+        cycles = [
+            self._walk_taps(inputs, out_y, out_x, layer, False, layer.bias, groups, groups, timing)
+            for inputs in self._maps(n)[1]
+        ]
+        return float(np.mean(cycles)) + timing.passes * self.recurrence + self.job_start
+
+    def backward(self, n: int, first: int, end: int) -> float:
+        """Cycles of backward per sample when the layer below is on the same core; 0 for the first layer.
+
+        The time until neuron_grad has taken the last row is included.
+        """
+        if n == 0:
+            return 0.0
+        tail = self._timing("backward").passes * self.recurrence
+        return self._walk_back(n, first, end, self._maps(n)[0].blocks, self._timing("backward")) + tail
+
+    def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
+        """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
+        on another core."""
+        y, x, channels = self.network.layers[n - 1].out_shape
+        per_pixel, owned = blocks(channels, self.cfg.lanes), blocks(high - low, self.cfg.lanes)
+        flattened = self.network.layers[n].kind == "linear"
+        groups = y * x * owned if flattened else owned
+        # A slice of a flattened image has a pass for each pixel
+        limit = owned if flattened and owned < per_pixel else groups
+        return self._walk_back(n, first, end, groups, self._sending(), limit) + CREDIT_CYCLES
+
+    def _walk_back(self, n: int, first: int, end: int, groups: int, timing: Timing, limit: int | None = None) -> float:
+        layer = self.network.layers[n]
+        in_y, in_x, _ = layer.in_shape
+        cycles = [
+            self._walk_taps(errors, in_y, in_x, layer, True, False, groups, limit or groups, timing)
+            for errors in self._errors(n, first, end)
+        ]
+        return float(np.mean(cycles)) + self.job_start
+
+    def weight_grad(self, n: int, first: int, end: int) -> float:
+        """Cycles of weight_grad per sample."""
+        cfg, layer, groups = self.cfg, self.network.layers[n], blocks(end - first, self.cfg.lanes)
+        pass_groups = min(groups, cfg.accumulators // (cfg.words * cfg.entries_per_word("weight_grad")), 255)
+        cycles = []
+        for inputs, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
+            y, x, _, steps = errors.shape
+            if cfg.shared_engine:
+                cycles.append(shared_pipeline.walk_blocks(
+                    inputs, y, x, layer.kernel, layer.stride, layer.padding, layer.bias, groups, pass_groups,
+                    self._timing("weight_grad"),
+                )[0])  # fmt: skip
+                continue
+            rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2)
+            cycles.append(
+                walk_blocks(
+                    inputs, rows.astype(np.uint8), layer.kernel, layer.stride, layer.padding, layer.bias, cfg.words,
+                    pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators, self._timing("weight_grad"),
+                )[0]
+            )  # fmt: skip
+        return float(np.mean(cycles)) + self.job_start
+
+    def loss(self, classes: int) -> float:
+        """Cycles of loss and neuron_grad per sample for so many classes."""
+        turns, lanes, steps = self._timing("backward").passes, self.cfg.lanes, self.cfg.timesteps
+        return blocks(classes, lanes) * (lanes + 3 + steps * turns * self.recurrence) + self.job_start
+
+    def update(self, n: int, first: int, end: int) -> float:
+        """Cycles of the update of a slice, per minibatch."""
+        cycles = controller_cost.UPDATE_ROW if self.cfg.shared_engine else UPDATE_CYCLES
+        return cycles * self.storage(n, first, end).weight_rows
+
+    def operations(self, n: int, first: int, end: int) -> Operations:
+        """Additions and multiply-adds of a slice per sample, those with a zero left out."""
+        layer, channels, samples = self.network.layers[n], end - first, self.activity.samples
+        activity = self.activity.layers[n]
+        spikes = activity.inputs.sum(axis=4, dtype=np.int64)  # (N, y, x, T)
+        errors = activity.errors[..., first:end].sum(axis=4, dtype=np.int64)
+        y, x, _ = layer.out_shape
+        forward = samples * y * x * self.cfg.timesteps * channels * layer.bias
+        gradient = errors.sum() * layer.bias
+        backward = 0
+        for tap in range(layer.taps):
+            outputs, inputs = _window(layer, tap)
+            here, there = errors[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
+            forward += there.sum() * channels
+            gradient += (there * here).sum()
+            backward += here.sum() * layer.in_shape[2] if n else 0
+        return Operations(float(forward + gradient) / samples, float(backward) / samples)
+
+    def storage(self, n: int, first: int, end: int) -> Storage:
+        """Words that a slice takes; ``input_words`` are counted once per core and stage."""
+        layer, cfg = self.network.layers[n], self.cfg
+        image = self.network.layers[n - 1].out_shape if n else self.network.in_shape
+        groups = blocks(end - first, cfg.lanes)
+        y, x, _ = layer.out_shape
+        words = y * x * groups
+        inputs = image[0] * image[1] * blocks(image[2], cfg.lanes)
+        return Storage(WeightMap(layer, cfg, image).all_blocks * groups * cfg.lanes, inputs, words, words)
+
+
+def _passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> tuple[int, int]:
+    """Positions and groups of lanes that share the accumulators of forward or backward."""
+    per_word = cfg.entries_per_word(engine)
+    words = min(cfg.words, width, cfg.accumulators // per_word)
+    return words, min(groups, cfg.accumulators // (words * per_word), 255)
+
+
+def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Rows and columns of output positions whose tap is inside the image, and of the pixels that they read."""
+    here, there = [], []
+    for size, inside, offset in zip(layer.out_shape[:2], layer.in_shape[:2], divmod(tap, layer.kernel), strict=True):
+        positions = np.arange(size)
+        pixels = positions * layer.stride + offset - layer.padding
+        kept = (pixels >= 0) & (pixels < inside)
+        here.append(positions[kept])
+        there.append(pixels[kept])
+    return tuple(here), tuple(there)

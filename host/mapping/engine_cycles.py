@@ -1,0 +1,269 @@
+"""Cycles of one job of an engine, from what it reads: a model of the stages of :mod:`hw.units`.
+
+Every stage is a register that hands its item on when the next one is free. So the cycle at which an item leaves a stage
+follows from that of the item before it, and one walk over the items gives the cycles of the job, without a simulation
+of every signal. The numbers of cycles between stages are those of :mod:`hw.units`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+# Cycle at which the last item left a stage, by the stage's place in the array of state
+WALK, REQUEST, WORD, MATRIX, VECTOR, ROW, BEAT, OP, FIRE, POP, TAKEN, DRAINS, USEFUL = range(13)
+STATES = 13
+
+
+class Timing(NamedTuple):
+    """What the stages need to know of a core and of one engine in it.
+
+    operand: whether a register holds operations, as for a second operand; latency: cycles from an operation to its
+    drained value; queue: rows that wait for the neuron unit (0: no such unit); fetch: whether a register holds rows in
+    front of it, as for what it reads from memory; recurrence: cycles after which a neuron may take its next timestep;
+    passes: how often a row visits the multiplier.
+
+    Rows that leave the core (:class:`RowSender`; packet of 0: they do not) wait ``flit_gap`` cycles after
+    every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows. gap: cycles from a column vector
+    that is taken to the next one; lead: registers in front of a word's address; sweep: whether a drain passes
+    accumulators that hold nothing, a cycle each.
+    """
+
+    operand: bool
+    add_stages: int
+    latency: int
+    queue: int
+    fetch: bool
+    recurrence: int
+    passes: int
+    flit: int = 1
+    flit_gap: int = 0
+    packet: int = 0
+    packet_gap: int = 0
+    gap: int = 0
+    lead: int = 0
+    sweep: bool = False
+
+
+@njit(cache=True, inline="always")
+def _request(s, last, lead):
+    """A word request goes through walker and gather; returns the cycle in which a completed matrix is there."""
+    s[WALK] = max(s[WALK] + 1, s[REQUEST] - lead)
+    s[REQUEST] = max(s[WALK] + 1 + lead, s[WORD])
+    s[WORD] = max(s[REQUEST] + 1, s[MATRIX] if last else 0)
+    return s[WORD] + 1
+
+
+@njit(cache=True, inline="always")
+def _fire(s, earliest, operand):
+    """An operation leaves the beat loop in cycle ``BEAT`` and starts in the array, not before ``earliest``."""
+    if operand:
+        s[OP] = max(s[BEAT] + 1, s[FIRE])
+        s[FIRE] = max(s[OP] + 1, earliest)
+    else:
+        s[FIRE] = max(s[BEAT] + 1, earliest)
+        s[OP] = s[FIRE]
+
+
+@njit(cache=True)
+def _drain(s, written, touched, words, groups, group_entries, chunks, steps, cols, descending, pops, free, timing):
+    """All accumulators of a tile leave, timestep by timestep, through the queue to the neuron unit."""
+    items = words * groups
+    for time in range(steps):
+        step = steps - 1 - time if descending else time
+        for group in range(groups):
+            for word in range(words):
+                entry = group * group_entries + word * chunks + step // cols
+                s[BEAT] = max(s[BEAT] + 1, s[OP])
+                earliest = written[entry] + timing.add_stages + 1 if touched[entry] else 0
+                count, item = s[DRAINS], group * words + word
+                slot = count % timing.queue
+                _fire(s, max(earliest, pops[slot] + 1), timing.operand)
+                there = s[FIRE] + timing.latency + 1
+                if timing.fetch:
+                    pop = max(there, s[POP] + 1, s[TAKEN])
+                    taken = max(pop + 1, free[item])
+                else:
+                    pop = taken = max(there, s[POP] + 1, free[item])
+                s[POP], s[TAKEN] = pop, taken
+                pops[slot] = pop
+                free[item] = taken + timing.passes * max(timing.recurrence, items if timing.passes > 1 else 0)
+                s[DRAINS] = count = count + 1
+                if timing.packet:
+                    s[POP] += timing.flit_gap * (count % timing.flit == 0)
+                    s[POP] += timing.packet_gap * (count % timing.packet == 0)
+    touched[:] = 0
+
+
+@njit(cache=True)
+def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, groups, words, pass_groups, lanes, cols,
+              accumulators, timing):  # fmt: skip
+    """Cycles of a job of forward or (``transposed``) backward, and the additions it makes per lane.
+
+    bits : uint8 (y, x, channels, T), what is read: spikes or error masks, channels padded to whole ``lanes``
+    out_y, out_x, groups : the image that is walked, and its groups of lanes
+    words, pass_groups : positions and groups that share the accumulators, as in the job
+    """
+    in_y, in_x, channels, steps = bits.shape
+    chunks = steps // cols
+    group_entries = words * chunks
+    s = np.zeros(STATES, np.int64)
+    written, touched = np.zeros(accumulators, np.int64), np.zeros(accumulators, np.uint8)
+    pops = np.full(timing.queue, -1, np.int64)
+    free = np.zeros(accumulators, np.int64)
+    beats = np.zeros(words * chunks, np.int64)
+    for y in range(out_y):
+        for x in range(0, out_x, words):
+            here = min(words, out_x - x)
+            for group in range(0, groups, pass_groups):
+                pass_ = min(pass_groups, groups - group)
+                for tap in range(kernel * kernel + bias):
+                    is_bias = tap == kernel * kernel
+                    ky, kx = divmod(tap, kernel)
+                    for block in range(1 if is_bias else channels // lanes):
+                        last_matrix = is_bias or (
+                            not bias and tap == kernel * kernel - 1 and block == channels // lanes - 1
+                        )
+                        there = 0
+                        for word in range(here):
+                            there = _request(s, word == here - 1, timing.lead)
+                        emitted = there - 1
+                        found = False
+                        for lane in range(lanes):
+                            count = useful = 0
+                            for word in range(here):
+                                if is_bias:
+                                    if lane:
+                                        continue
+                                    py = px = 0
+                                elif transposed:
+                                    py, px = y + padding - ky, x + word + padding - kx
+                                    if py % stride or px % stride:
+                                        continue
+                                    py, px = py // stride, px // stride
+                                else:
+                                    py, px = y * stride + ky - padding, (x + word) * stride + kx - padding
+                                if py < 0 or px < 0 or py >= in_y or px >= in_x:
+                                    continue
+                                for chunk in range(chunks):
+                                    ones = 0
+                                    for col in range(cols):
+                                        if is_bias or bits[py, px, block * lanes + lane, chunk * cols + col]:
+                                            ones += 1
+                                    if ones:
+                                        beats[count] = word * chunks + chunk
+                                        count += 1
+                                        useful += ones
+                            if not count:
+                                continue
+                            found = True
+                            emitted = max(emitted + 1, s[VECTOR] + timing.gap)
+                            for number in range(pass_):
+                                s[VECTOR] = max(emitted + 1, s[ROW])
+                                row = s[VECTOR] + 1
+                                for n in range(count):
+                                    entry = number * group_entries + beats[n]
+                                    s[BEAT] = max(row, s[BEAT] + 1, s[OP])
+                                    earliest = written[entry] + timing.add_stages + 1 if touched[entry] else 0
+                                    _fire(s, earliest, timing.operand)
+                                    written[entry] = s[FIRE]
+                                    touched[entry] = 1
+                                s[ROW] = s[BEAT]
+                            s[USEFUL] += useful * pass_
+                        if not found:
+                            emitted = max(there, s[VECTOR] + timing.gap)
+                            if last_matrix:  # a null vector carries the end on
+                                s[VECTOR] = max(emitted + 1, s[ROW])
+                                s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])
+                        s[MATRIX] = emitted
+                _drain(s, written, touched, here, pass_, group_entries, chunks, steps, cols, transposed, pops, free,
+                       timing)  # fmt: skip
+    return max(s[FIRE] + timing.latency + 1, s[POP] + 1), s[USEFUL]
+
+
+@njit(cache=True)
+def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, lanes, cols, accumulators, timing):
+    """Cycles of a job of weight_grad, and the additions it makes per lane.
+
+    bits : uint8 (y, x, channels, T), the input spikes, channels padded to whole ``lanes``
+    rows : uint8 (y, x, T, groups), whether a row of errors holds anything but zeros
+    words, pass_groups : input blocks and groups that share the accumulators, as in the job
+    """
+    in_y, in_x, channels, steps = bits.shape
+    out_y, out_x, _, groups = rows.shape
+    blocks = channels // lanes
+    taps = kernel * kernel * blocks
+    per_word = lanes // cols
+    group_entries = words * per_word
+    s = np.zeros(STATES, np.int64)
+    written, touched = np.zeros(accumulators, np.int64), np.zeros(accumulators, np.uint8)
+    matrix = np.zeros((words * lanes, steps), np.uint8)
+    for first in range(0, taps + bias, words):
+        here = min(words, taps + bias - first)
+        for group in range(0, groups, pass_groups):
+            pass_ = min(pass_groups, groups - group)
+            for position in range(out_y * out_x):
+                y, x = divmod(position, out_x)
+                final = position == out_y * out_x - 1
+                there = 0
+                for word in range(here):
+                    there = _request(s, word == here - 1, timing.lead)
+                    tap, block = divmod(first + word, blocks)
+                    py, px = y * stride + tap // kernel - padding, x * stride + tap % kernel - padding
+                    if first + word == taps:
+                        matrix[word * lanes : (word + 1) * lanes] = 0
+                        matrix[word * lanes] = 1
+                    elif 0 <= py < in_y and 0 <= px < in_x:
+                        matrix[word * lanes : (word + 1) * lanes] = bits[py, px, block * lanes : (block + 1) * lanes]
+                    else:
+                        matrix[word * lanes : (word + 1) * lanes] = 0
+                emitted = there - 1
+                found = False
+                for t in range(steps):
+                    some = False
+                    for n in range(here * lanes):
+                        some |= matrix[n, t] != 0
+                    if not some:
+                        continue
+                    found = True
+                    emitted = max(emitted + 1, s[VECTOR] + timing.gap)
+                    for number in range(pass_):
+                        s[VECTOR] = max(emitted + 1, s[ROW])
+                        row = s[VECTOR] + 1
+                        if not rows[y, x, t, group + number]:  # dropped
+                            s[BEAT] = s[ROW] = max(row, s[BEAT] + 1, s[OP])
+                            continue
+                        for beat in range(here * per_word):
+                            ones = later = 0
+                            for n in range(beat * cols, (beat + 1) * cols):
+                                ones += matrix[n, t]
+                                for after in range(t + 1, steps):
+                                    later += matrix[n, after]
+                            if not ones:
+                                continue
+                            entry = number * group_entries + beat
+                            leaves = final and later == 0
+                            s[BEAT] = max(row, s[BEAT] + 1, s[OP])
+                            _fire(s, written[entry] + timing.add_stages + 1 if touched[entry] else 0, timing.operand)
+                            if not leaves:
+                                written[entry] = s[FIRE]
+                            touched[entry] = not leaves
+                            s[USEFUL] += ones
+                        s[ROW] = s[BEAT]
+                if not found:
+                    emitted = max(there, s[VECTOR] + timing.gap)
+                    if final:
+                        s[VECTOR] = max(emitted + 1, s[ROW])
+                        s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])
+                s[MATRIX] = emitted
+            left = 0
+            for entry in range(accumulators):
+                left += touched[entry]
+            for entry in range(accumulators):
+                if touched[entry] or (timing.sweep and left):
+                    s[BEAT] = max(s[BEAT] + 1, s[OP])
+                if touched[entry]:
+                    left -= 1
+                    _fire(s, written[entry] + timing.add_stages + 1, timing.operand)
+                    touched[entry] = 0
+    return max(s[FIRE] + timing.latency, s[BEAT]) + 1, s[USEFUL]

@@ -1,0 +1,218 @@
+"""How long a partition takes for a minibatch: cycles of every core's engines, the pipeline of stages, the update."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from trident.host.compile.chip_plan import wanted_slots
+from trident.host.mapping.cost import CostModel, Cycles, Operations
+from trident.host.mapping.firmware_cycles import APART, IN_TURN, JOB, LATENCY, controller_cycles, jobs
+from trident.hw.errors import TridentError
+from trident.hw.isa.job import ERROR_SLOTS
+from trident.snn.partition import Partition, Stage
+
+HOP_CYCLES = 32  # from the first gradient that a replica sends to the first that the next one sends
+
+
+@dataclass(frozen=True)
+class CoreCost:
+    """What one core of a replica holds and does per sample.
+
+    local: cycles of backward between its own layers, in which neuron_grad takes no errors from outside; last_gradient:
+    cycles of weight_grad for the first layer alone, whose errors come last; sending: least cycles until its spikes have
+    left; weight_rows, spike_words, error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors;
+    shared: its three engines are one; controller: cycles of its controller, which starts so many
+    jobs; slices: cores of its stage.
+    """
+
+    stage: int
+    layers: int
+    cycles: Cycles
+    local: float
+    last_gradient: float
+    sending: float
+    operations: Operations
+    update: float
+    weight_rows: int
+    sample_words: int
+    error_words: int
+    slots: int
+    error_slots: int
+    shared: bool = False
+    controller: float = 0
+    jobs: int = 0
+    slices: int = 1
+
+    @property
+    def work(self) -> float:
+        """Cycles per sample of the longest engine, or of the one that the core has with its controller."""
+        if self.shared:
+            starts = JOB * self.jobs
+            busy = max(self.cycles.total + starts + APART * (self.controller - starts), self.controller)
+            return busy * (1 + IN_TURN * (self.slices + 1) * (self.slices > 1))
+        return self.cycles.longest
+
+    @property
+    def spike_words(self) -> int:
+        return self.slots * self.sample_words
+
+    @property
+    def backward_latency(self) -> float:
+        """Cycles from a sample's complete errors at the core's outputs to the end of its last gradient."""
+        if self.shared:
+            return self.cycles.backward + self.cycles.weight_grad
+        gradients = self.local + self.last_gradient if self.layers > 1 else 0.0
+        return max(self.cycles.backward, self.cycles.weight_grad, gradients)
+
+    def period(self, receive: float) -> float:
+        """Least cycles from sample to sample when the errors of one take ``receive`` cycles to come in: those of the
+        longest engine; of neuron_grad, which serves the outside and the own layers in turn; of a slot of errors."""
+        unit = receive + self.local if self.layers > 1 else receive
+        return max(self.work, unit, (receive + self.backward_latency) / self.error_slots)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted cycles of a minibatch of ``batch`` samples.
+
+    members: the cores of one replica (all replicas are equal); period: cycles between two samples of a replica;
+    fill: from the first sample's start to its last gradient; reduction and update: after the last sample.
+    """
+
+    batch: int
+    members: tuple[CoreCost, ...]
+    period: float
+    fill: float
+    reduction: float
+    update: float
+    per_replica: int
+
+    @property
+    def cycles(self) -> float:
+        """Of the whole minibatch."""
+        return self.fill + (self.per_replica - 1) * self.period + self.reduction + self.update
+
+    @property
+    def per_sample(self) -> float:
+        return self.cycles / self.batch
+
+    @property
+    def balance(self) -> float:
+        """The largest core's cycles per sample (those of its longest engine) over their mean."""
+        return _balance([core.work for core in self.members])
+
+    @property
+    def storage_balance(self) -> float:
+        """The largest core's weight rows over their mean."""
+        return _balance([core.weight_rows for core in self.members])
+
+
+def _balance(work: list[float]) -> float:
+    return max(work) * len(work) / sum(work)
+
+
+def slices(stage: Stage) -> Iterator[tuple[int, int]]:
+    """First and end channel of every core's share of a stage's last layer."""
+    return pairwise(stage.cuts)
+
+
+def core_cost(
+    cost: CostModel, stage: Stage, share: tuple[int, int], below: tuple[int, ...], number: int, wanted: int
+) -> CoreCost | str:
+    """A core of stage ``number`` with the channels ``share`` of its last layer, or why it does not fit.
+
+    below: where the layer below is cut, () for none; wanted: samples whose spikes it holds where there is room.
+    """
+    cfg, layers = cost.cfg, cost.network.layers
+    cycles, operations, local = Cycles(), Operations(0, 0), 0.0
+    rows = errors = 0
+    spikes = cost.storage(stage.first, 0, layers[stage.first].out_channels).input_words
+    shares = [(n, *(share if n == stage.last else (0, layers[n].out_channels))) for n in stage.layers]
+    for part in shares:
+        storage = cost.storage(*part)
+        rows, spikes, errors = rows + storage.weight_rows, spikes + storage.spike_words, errors + storage.error_words
+    for what, used, limit in (
+        ("weight_rows", rows, cfg.weight_rows), ("spike_words", spikes, cfg.spike_words),
+        ("error_words", errors, cfg.error_words),
+    ):  # fmt: skip
+        if used > limit:
+            return f"{used} words of {what}, a core has {limit}"
+    for part in shares:
+        cycles += Cycles(cost.forward(*part), 0.0, cost.weight_grad(*part))
+        local += cost.backward(*part) if part is not shares[0] else 0.0
+        done = cost.operations(*part)
+        operations = Operations(operations.adds + done.adds, operations.multiply_adds + done.multiply_adds)
+    away = sum(cost.backward_away(*shares[0], low, high) for low, high in pairwise(below))
+    return CoreCost(
+        stage=number,
+        layers=len(shares),
+        cycles=replace(cycles, backward=local + away),
+        local=local,
+        last_gradient=cost.weight_grad(*shares[0]),
+        sending=cost.storage(*shares[-1]).spike_words,
+        operations=operations,
+        update=sum(cost.update(*part) for part in shares),
+        weight_rows=rows,
+        sample_words=spikes,
+        error_words=errors * min(ERROR_SLOTS, cfg.error_words // errors),
+        slots=min(wanted, cfg.spike_words // spikes),
+        error_slots=min(ERROR_SLOTS, cfg.error_words // errors),
+        shared=cfg.shared_engine,
+        jobs=jobs(stage, below),
+        slices=stage.cores,
+        controller=controller_cycles(cost.network, cfg, cost.mesh, stage, share, below) if cfg.shared_engine else 0.0,
+    )
+
+
+def receiving(cost: CostModel, stage: Stage, above: Stage | None) -> list[float]:
+    """Per core of a stage the cycles in which a sample's errors come in: those that the cores of the stage ``above``
+    take for them together, or the loss."""
+    if above is None:
+        return [cost.loss(end - first) for first, end in slices(stage)]
+    return [
+        max(cost.backward_away(above.first, *_first_share(cost, above, share), low, high) for share in slices(above))
+        for low, high in slices(stage)
+    ]
+
+
+def _first_share(cost: CostModel, stage: Stage, share: tuple[int, int]) -> tuple[int, int]:
+    """The channels of a stage's first layer that the core with channels ``share`` of its last layer has."""
+    return share if stage.first == stage.last else (0, cost.network.layers[stage.first].out_channels)
+
+
+def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
+    """Predict a minibatch. Raises :class:`TridentError`, with the numbers, if a core cannot hold its share."""
+    stages = partition.stages
+    costs: list[list[CoreCost]] = []
+    for number, stage in enumerate(stages):
+        below = stages[number - 1].cuts if number else ()
+        cores = [
+            core_cost(cost, stage, share, below, number, wanted_slots(partition, number)) for share in slices(stage)
+        ]
+        if fault := next((core for core in cores if isinstance(core, str)), None):
+            raise TridentError(f"partition {partition}: a core of stage {number + 1} needs {fault}")
+        least = min(core.slots for core in cores)
+        costs.append([replace(core, slots=least) for core in cores])
+
+    # How long a sample's spikes stay in a stage, from the last stage on
+    period = stay = 0.0
+    for number in reversed(range(len(stages))):
+        cores, last = costs[number], number == len(stages) - 1
+        receive = receiving(cost, stages[number], None if last else stages[number + 1])
+        period = max(period, *(core.period(its) for core, its in zip(cores, receive, strict=True)))
+        stay += max(core.cycles.forward + core.sending for core in cores) + (max(receive) if last else 0.0)
+        stay += LATENCY * max(core.controller for core in cores)
+        ends = max(core.backward_latency for core in cores)
+        period = max(period, (stay + ends) / cores[0].slots)
+        stay += max(core.cycles.backward for core in cores) if number else ends
+    members = tuple(core for cores in costs for core in cores)
+    rows = max(core.weight_rows for core in members)
+    return Prediction(
+        batch=batch,
+        members=members,
+        period=period,
+        fill=stay,
+        reduction=rows * cost.reduce_row + HOP_CYCLES * partition.replicas if partition.replicas > 1 else 0.0,
+        update=max(core.update for core in members),
+        per_replica=-(-batch // partition.replicas),
+    )

@@ -1,0 +1,180 @@
+"""Who sends how much to whom: the flows of a partition, and the load that they put on the links of a mesh."""
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+
+from trident.host.compile.packing import WeightMap, blocks
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.noc.routing import path
+from trident.hw.noc.topology import HOST, HOST_OUT, Port, neighbour
+from trident.snn.network import Network
+from trident.snn.partition import Partition
+
+
+@dataclass(frozen=True)
+class Flow:
+    """``flits`` per sample of the minibatch from logical core ``source`` to each of ``destinations`` (or HOST).
+
+    kind: spikes, errors, gradients or tokens (credits and barriers included).
+    """
+
+    source: int
+    destinations: frozenset[int]
+    flits: float
+    kind: str
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The flows of a partition of ``cores`` logical cores."""
+
+    cores: int
+    flows: tuple[Flow, ...]
+
+    @property
+    def flits(self) -> float:
+        """Flits that are sent per sample, each counted once."""
+        return sum(flow.flits for flow in self.flows)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a placement makes of the traffic, per sample.
+
+    flit_hops: flits x links that they travel; links: flits on every link (from, to), mesh cores or HOST.
+    """
+
+    flit_hops: float
+    links: dict[tuple[int, int], float]
+
+    @property
+    def hottest(self) -> tuple[int, int] | None:
+        """The link with the most flits, the lowest numbers winning a tie; None without traffic between routers."""
+        return max(sorted(self.links), key=self.links.__getitem__, default=None)
+
+    @property
+    def peak(self) -> float:
+        """Flits on the hottest link."""
+        return max(self.links.values(), default=0.0)
+
+
+def packet_flits(items: int, bits: int, mesh: MeshConfig) -> tuple[int, int]:
+    """Flits, headers included, and packets that carry one run of ``items`` words of ``bits`` bits.
+
+    A flit holds whole words, a packet whole words. Raises :class:`TridentError` for a word that no packet holds.
+    """
+    room = mesh.packet - 1
+    if bits <= mesh.flit:
+        flits = -(-items // (mesh.flit // bits))
+        packets = -(-flits // room)
+        return flits + packets, packets
+    per_word = -(-bits // mesh.flit)
+    if per_word > room:
+        raise TridentError(
+            f"a word of {bits} bits takes {per_word} flits of {mesh.flit} bits, a packet of {mesh.packet} flits has "
+            f"room for {room}: make packets longer or flits wider"
+        )
+    packets = -(-items // (room // per_word))
+    return items * per_word + packets, packets
+
+
+def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshConfig, batch: int) -> Traffic:
+    """The flows of minibatches of ``batch`` samples, equal ones joined, in ascending order of their cores.
+
+    Per sample: spike words to the next stage and a token with them, a token back from each receiver; partial errors
+    along the next stage's cores and on to their owner, a credit back per packet; per minibatch the gradients along the
+    replicas and back, and the barrier's tokens. Raises :class:`TridentError` as :func:`packet_flits` does.
+    """
+    flows: dict[tuple[int, frozenset[int], str], float] = {}
+
+    def add(source, destinations, flits, kind):
+        key = source, frozenset(destinations), kind
+        if flits and key[1]:
+            flows[key] = flows.get(key, 0.0) + flits
+
+    stages = partition.stages
+    for replica in range(partition.replicas):
+        share = partition.samples(batch, replica) / batch
+        cores = [
+            [partition.core(replica, n, slice_) for slice_ in range(stage.cores)] for n, stage in enumerate(stages)
+        ]
+        y, x, channels = network.in_shape
+        senders = [(HOST, 1, y * x * blocks(channels, cfg.lanes))]
+        for n in range(len(stages) + 1):
+            receivers = cores[n] if n < len(stages) else [HOST]
+            for sender, runs, words in senders:
+                flits, _ = packet_flits(words, cfg.spike_bits, mesh)
+                add(sender, receivers, share * runs * flits, "spikes")
+                add(sender, receivers, share, "tokens")
+                for receiver in receivers:
+                    add(receiver, [sender], share, "tokens")
+            if n < len(stages):
+                senders = [(core, runs, words) for core, (runs, words) in zip(cores[n], _runs(network, stages[n], cfg))]
+        for n, stage in enumerate(stages[:-1]):
+            for owner, (runs, words) in zip(cores[n], _runs(network, stage, cfg)):
+                flits, packets = packet_flits(runs * words * cfg.timesteps, cfg.row_bits, mesh)
+                for source, target in zip(cores[n + 1], [*cores[n + 1][1:], owner]):
+                    add(source, [target], share * flits, "errors")
+                    add(target, [source], share * packets, "tokens")
+    _add_gradients(network, partition, cfg, mesh, batch, add)
+    for core in range(partition.cores):
+        add(core, [HOST], 1 / batch, "tokens")
+    add(HOST, range(partition.cores), 1 / batch, "tokens")
+    ordered = sorted(flows, key=lambda key: (key[0], sorted(key[1]), key[2]))
+    return Traffic(partition.cores, tuple(Flow(*key[:2], flows[key], key[2]) for key in ordered))
+
+
+def _runs(network: Network, stage, cfg: CoreConfig) -> list[tuple[int, int]]:
+    """Per core of a stage: runs of consecutive spike words that it sends of a sample, and words of one."""
+    y, x, channels = network.layers[stage.last].out_shape
+    if stage.cores == 1:
+        return [(1, y * x * blocks(channels, cfg.lanes))]
+    return [(y * x, blocks(b - a, cfg.lanes)) for a, b in zip(stage.cuts, stage.cuts[1:], strict=False)]
+
+
+def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshConfig, batch: int, add):
+    if partition.replicas == 1:
+        return
+    rows = [0] * partition.members
+    for n, layer in enumerate(network.layers):
+        image = network.layers[n - 1].out_shape if n else network.in_shape
+        per_group = WeightMap(layer, cfg, image).all_blocks * cfg.lanes
+        for member, first, end in partition.slices(n, network):
+            rows[member] += per_group * blocks(end - first, cfg.lanes)
+    last = partition.replicas - 1
+    for member, count in enumerate(rows):
+        flits, _ = packet_flits(count, cfg.row_bits, mesh)
+        chain = [replica * partition.members + member for replica in range(partition.replicas)]
+        for source, target in pairwise(chain):
+            add(source, [target], flits / batch, "gradients")
+        add(chain[last], chain[:last], flits / batch, "gradients")
+
+
+@cache
+def links_between(mesh: MeshConfig, source: int, destination: int) -> tuple[tuple[int, int], ...]:
+    """Links (from, to) that a packet takes between two mesh cores, or from or to HOST."""
+    links = [(HOST, 0)] if source == HOST else []
+    for core, port in path(mesh, source, destination):
+        if core == 0 and destination == HOST and port == HOST_OUT:
+            links.append((0, HOST))
+        elif port != Port.LOCAL:
+            links.append((core, neighbour(mesh, core, port)))
+    return tuple(links)
+
+
+def load(traffic_: Traffic, mesh: MeshConfig, placement: tuple[int, ...]) -> Load:
+    """The load of every link when logical core n sits on mesh core ``placement[n]``."""
+    places = np.append(np.asarray(placement, int), HOST)  # index -1 is the host
+    links: dict[tuple[int, int], float] = {}
+    for flow in traffic_.flows:
+        source = int(places[flow.source])
+        # The tree of a multicast is the union of the paths to its targets
+        for link in {link for core in flow.destinations for link in links_between(mesh, source, int(places[core]))}:
+            links[link] = links.get(link, 0.0) + flow.flits
+    links = dict(sorted(links.items()))  # so that sums do not depend on the order of a set
+    return Load(sum(links.values()), links)

@@ -1,0 +1,226 @@
+"""What a training run is made of, put together and checked as a whole before anything is built or written."""
+
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from math import frexp
+
+from trident.host.compile.chip_plan import Plan
+from trident.host.compile.sizing import configure, fit, fit_sequencer
+from trident.host.mapping.activity import measure_data
+from trident.host.mapping.chip_choice import ChipChoice
+from trident.host.mapping.cost import CostModel
+from trident.host.mapping.mapper import SAMPLES, make_map
+from trident.host.mapping.prediction import predict
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.snn.data import Dataset, check_fits, load
+from trident.snn.defaults import DEEP
+from trident.snn.encoding import METHODS
+from trident.snn.network import Network
+from trident.snn.partition import Partition
+from trident.snn.settings import NeuronSettings, TrainSettings
+
+LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
+HIDDEN = 128  # neurons of the default network's hidden layer
+MEMORIES = frozenset({"weight_rows", "spike_words", "error_words", "jobs", "program_words"})
+# A sample of mnist takes 4 times the cycles of one of digits, and there are 3 times as many
+DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is predicted of a chip: cycles per sample, those of one core with memories that hold the network, the
+    balance of the cores' work (largest over mean), and its placement's flits x hops over those of the mean of random
+    placements and over those of the zigzag."""
+
+    per_sample: float
+    one_core: float
+    balance: float
+    placement_ratio: float
+    zigzag_ratio: float
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A network, how it is trained, on which data and on which chip; see :meth:`make`.
+
+    forecast: None for one core.
+    """
+
+    network_text: str
+    network: Network
+    neuron: NeuronSettings
+    train: TrainSettings
+    cfg: CoreConfig
+    dataset: Dataset
+    encoding: str
+    plan: Plan
+    forecast: Forecast | None = None
+
+    @property
+    def mesh(self) -> MeshConfig:
+        return self.plan.mesh
+
+    @property
+    def many(self) -> bool:
+        """The chip has more than one core."""
+        return self.mesh.cores > 1
+
+    @property
+    def chip_text(self) -> str:
+        """The chip in words."""
+        cfg, partition = self.cfg, self.plan.partition
+        core = f"{cfg.lanes} lane{'s' * (cfg.lanes > 1)}, {cfg.timesteps} timesteps"
+        if not self.many:
+            return f"Core: {core}"
+        return (
+            f"Chip: {partition.cores} of {self.mesh.cores} cores of a {self.mesh.width}x{self.mesh.height} mesh, "
+            f"{core}; partition {partition}"
+        )
+
+    @classmethod
+    def make(
+        cls,
+        data: str = "digits",
+        net: str | None = None,
+        preset: str | None = None,
+        encoding: str = "dither",
+        neuron: dict | None = None,
+        train: dict | None = None,
+        core: dict | None = None,
+        chip: ChipChoice | None = None,
+        built: tuple[CoreConfig, MeshConfig] | None = None,
+    ) -> "RunSpec":
+        """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
+        :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
+
+        Without ``net`` one hidden layer of 128 between the samples and the classes, or, on several cores,
+        :data:`DEEP`; without ``timesteps`` as many as stored spikes have, otherwise the preset's; without
+        ``batch`` 16, or fewer when there are fewer samples. The memories of a single core that ``core`` does not name
+        grow to what the network needs. ``built``: core and mesh of a chip that exists: nothing of it is changed, and
+        options that ask for something else are refused.
+        Raises :class:`TridentError` for whatever does not fit together.
+        """
+        neuron, train, core = (
+            {name: value for name, value in (given or {}).items() if value is not None}
+            for given in (neuron, train, core)
+        )
+        chip = chip or ChipChoice()
+        mesh = chip.mesh()
+        if built:
+            mesh = _built_mesh(built[1], mesh, preset)
+            neuron = {"reset": built[0].reset, "surrogate": built[0].surrogate} | neuron
+        many = mesh is not None and mesh.cores > 1
+        if many:  # the network that is made for many cores, and what it learns with
+            preset = preset or DEEP.preset
+            if net is None and data == "digits":
+                net, neuron, train = DEEP.net, DEEP.neuron | neuron, DEEP.train | train
+            if preset.upper() == DEEP.preset and not built:
+                core = DEEP.core | core
+        preset = preset or "SMALL"
+        if encoding not in METHODS:
+            raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
+        neuron_settings = NeuronSettings(**neuron)
+        for name in ("reset", "surrogate"):
+            core[name] = getattr(neuron_settings, name)
+        steps = train.pop("timesteps", None)
+        asked = core | {"timesteps": steps}
+        cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
+        TrainSettings(timesteps=cfg.timesteps, **train)  # so that a wrong value is told before the data are read
+        network = Network.parse(net) if net else None
+        dataset = load(data)
+        if dataset.holds_spikes and steps is None and not built:
+            cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
+        y, x, channels = dataset.shape
+        text = net or f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
+        network = network or Network.parse(text)
+        train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
+        settings = TrainSettings(timesteps=cfg.timesteps, **train)
+        check_fits(dataset, network, settings)
+        _check_rate(settings)
+        fixed = MEMORIES if built else MEMORIES & set(core)
+        forecast = None
+        if many:
+            cfg, plan, forecast = _spread(network, cfg, neuron_settings, settings, dataset, encoding, chip, mesh, fixed)
+        else:
+            chip.check_single()
+            cfg = fit(network, cfg, fixed)
+            plan = Plan(network, cfg, mesh if built else None)
+        constants = NeuronConstants.of(neuron_settings, cfg.format)
+        for number, program in enumerate(plan.programs(train=True)):  # refuses what the instructions cannot say
+            plan.jobs(number, program, constants, UpdateConstants(0, 0, 0))
+        return cls(text, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
+
+    def settings(self) -> dict:
+        """All that decides the result, as plain values for a table; the number of epochs is not among it, because a
+        longer run only goes on."""
+        values = {"network": self.network_text, "data": self.dataset.name, "encoding": self.encoding}
+        values |= asdict(self.train) | asdict(self.neuron) | {f"core.{k}": v for k, v in asdict(self.cfg).items()}
+        del values["epochs"]
+        if self.many:
+            values |= {f"mesh.{k}": v for k, v in asdict(self.mesh).items()}
+            values["partition"] = str(self.plan.partition)
+            values["placement"] = ",".join(map(str, self.plan.placement))
+        digest = sha256()
+        for part in (self.dataset.train, self.dataset.train_labels, self.dataset.test, self.dataset.test_labels):
+            digest.update(part.tobytes())
+        values["data digest"] = digest.hexdigest()[:16]
+        return values
+
+
+def _spread(
+    network: Network, cfg: CoreConfig, neuron: NeuronSettings, train: TrainSettings, dataset: Dataset, encoding: str,
+    chip: ChipChoice, mesh: MeshConfig, fixed: frozenset[str],
+) -> tuple[CoreConfig, Plan, Forecast]:  # fmt: skip
+    """Partition and placement of a network on a mesh; memories stay as the preset says, queues grow."""
+    mesh = mesh_for(cfg, mesh)
+    activity = measure_data(network, cfg, neuron, dataset, SAMPLES, encoding, train.seed)
+    chosen = make_map(
+        CostModel(network, cfg, activity, mesh), mesh, train.batch, None, chip.partition, chip.placer, chip.placement,
+        train.seed,
+    )  # fmt: skip
+    partition = chosen.mapping.partition
+    cfg = fit_sequencer(partition, cfg, fixed)
+    roomy = fit(network, cfg)
+    one = predict(CostModel(network, roomy, activity), Partition.single(network), train.batch)
+    zigzag = chosen.compared["zigzag"].flit_hops
+    forecast = Forecast(
+        chosen.per_sample, one.per_sample, chosen.mapping.prediction.balance, chosen.placement_ratio,
+        chosen.load.flit_hops / zigzag if zigzag else 1.0,
+    )  # fmt: skip
+    return cfg, Plan(network, cfg, mesh, partition, chosen.placement), forecast
+
+
+def _built_core(cfg: CoreConfig, asked: dict) -> CoreConfig:
+    """``cfg``; refuses parameters, ``cols`` among them, that are not as it has them."""
+    columns = {"forward_cols", "backward_cols", "weight_grad_cols"}
+    for name, value in asked.items():
+        for own in columns if name == "cols" else {name}:
+            if value is not None and getattr(cfg, own, value) != value:
+                raise TridentError(f"the chip has been built with {own} of {getattr(cfg, own)}, not {value}")
+    return cfg
+
+
+def _built_mesh(mesh: MeshConfig, asked: MeshConfig | None, preset: str | None) -> MeshConfig:
+    """``mesh``; refuses another size, and a preset, as the chip has its core."""
+    if preset:
+        raise TridentError(f"the chip has been built already: its core is not chosen by a preset, as {preset!r} is")
+    if asked and (asked.width, asked.height) != (mesh.width, mesh.height):
+        raise TridentError(
+            f"the chip has been built with {mesh.width}x{mesh.height} cores, not {asked.width}x{asked.height}"
+        )
+    return mesh
+
+
+def _check_rate(train: TrainSettings):
+    """Refuse a learning rate whose power of two, at any loss scale and in any epoch, does not fit the 8 bits it has."""
+    halvings = (train.epochs - 1) // train.halve_every if train.halve_every else 0
+    largest = frexp(train.learning_rate / train.batch)[1] + LOSS_HALVINGS
+    smallest = frexp(train.learning_rate / (train.loss_scale * train.batch))[1] - 1 - halvings
+    if largest > 127 or smallest < -128:
+        raise TridentError(
+            f"a learning rate of {train.learning_rate}, halved {halvings} times, is outside what the update unit can "
+            f"multiply by: choose one nearer to 1, or fewer halvings"
+        )

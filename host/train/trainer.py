@@ -1,0 +1,213 @@
+"""A training run: epochs of minibatches in lockstep with golden, tested, kept in a checkpoint, told to a display."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+
+from trident.host.driver.driver import Link
+from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.lockstep import STATE, BatchStep, Lockstep, Tally
+from trident.host.train.scaler import LossScaler
+from trident.host.train.spec import RunSpec
+from trident.hw.errors import Interrupted
+from trident.snn.data import batches
+from trident.snn.encoding import encode
+
+SERIES = ("RTL", "golden", "float32")
+
+
+@dataclass
+class Progress:
+    """Where a run is, and everything that it counts; plain values, so that a checkpoint holds it as JSON.
+
+    epoch, minibatch: how many are done, of the run and of the epoch under way; tallies: of the epoch under way, by
+    series; history: loss, train_accuracy and test_accuracy of every epoch, by series; firing_rate, gradient_sparsity:
+    sums per layer over the minibatches of the last epoch; counters: of every logical core, beyond their 32 bits;
+    cycles, seconds: simulated, and taken by training and testing.
+    """
+
+    epoch: int = 0
+    minibatch: int = 0
+    scaler: dict = field(default_factory=dict)
+    tallies: dict[str, dict] = field(default_factory=dict)
+    history: dict[str, list[dict]] = field(default_factory=lambda: {name: [] for name in SERIES})
+    firing_rate: list[float] = field(default_factory=list)
+    gradient_sparsity: list[float] = field(default_factory=list)
+    activity_batches: int = 0
+    counters: list[dict[str, int]] = field(default_factory=list)
+    cycles: int = 0
+    seconds: float = 0.0
+
+
+class Display(Protocol):
+    """What is told how a run goes."""
+
+    def start(self, epochs: int, minibatches: int, progress: Progress): ...
+
+    def step(self, progress: Progress, tally: Tally): ...
+
+    def epoch(self, progress: Progress): ...
+
+
+class Trainer:
+    """One run of ``spec`` on the chip behind ``link``, with a checkpoint at ``path`` after every epoch.
+
+    With ``resume`` it goes on from that checkpoint and ends with the weights that an unbroken run has.
+    Raises :class:`TridentError` when the checkpoint is of another run.
+    """
+
+    def __init__(self, spec: RunSpec, link: Link, path: Path, resume: Checkpoint | None = None):
+        self.spec, self.link, self.path = spec, link, path
+        self.progress = Progress(**resume.progress) if resume else Progress()
+        self.scaler = LossScaler(**self.progress.scaler) if resume else LossScaler(float(spec.train.loss_scale))
+        self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, link)
+        if resume:
+            self._restore(resume.arrays)
+        # Of the first minibatch: when the cores' queues ran, and the counters
+        self.intervals: list[tuple[int, str, int, int]] = []
+        self.first_counters: list[dict[str, int]] = []
+        self.tallies = {name: Tally(**self.progress.tallies.get(name, {})) for name in SERIES}
+        self._counted = self._read_counters()
+        self.minibatches = len(spec.dataset.train) // spec.train.batch
+
+    def run(self, display: Display, stop: Callable[[], bool] = lambda: False, limit: int | None = None):
+        """Train up to the last epoch; ``stop`` is asked before every minibatch, ``limit`` ends the run after so many.
+
+        Raises :class:`Interrupted` after a stop, and what :class:`Lockstep` raises.
+        """
+        spec, now = self.spec, self.progress
+        display.start(spec.train.epochs, self.minibatches, now)
+        done = 0
+        self._clock = perf_counter(), self.link.cycles
+        while now.epoch < spec.train.epochs:
+            train, test = encode(
+                spec.dataset, spec.network, spec.train.timesteps, spec.encoding, spec.train.seed, now.epoch
+            )
+            order = batches(len(train), spec.train.batch, spec.train.seed, now.epoch)
+            for number, index in enumerate(order):
+                if number < now.minibatch:
+                    continue
+                if stop():
+                    self._interrupt()
+                if first := not done:
+                    self.link.record()
+                self._minibatch(train[index], spec.dataset.train_labels[index])
+                if first:
+                    self.intervals = self.link.intervals()
+                    self.first_counters = [dict(core) for core in self.progress.counters]
+                    self.link.record(0)
+                display.step(now, self.tallies["RTL"])
+                done += 1
+                if done == limit:
+                    self.lockstep.compare_state(self.where)
+                    return
+            self.lockstep.compare_state(self.where)
+            tested = self.lockstep.test(test, spec.dataset.test_labels, f"test after epoch {now.epoch + 1}", stop)
+            if tested is None:
+                self._interrupt()
+            self._end_epoch(tested)
+            display.epoch(now)
+            self._save()
+
+    def close(self):
+        """End the helper thread; the link stays open."""
+        self.lockstep.close()
+
+    @property
+    def where(self) -> str:
+        """The last minibatch, for messages."""
+        return f"epoch {self.progress.epoch + 1}, minibatch {self.progress.minibatch}"
+
+    def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
+        train, now = self.spec.train, self.progress
+        now.minibatch += 1
+        halvings = now.epoch // train.halve_every if train.halve_every else 0
+        constants = self.scaler.constants(
+            train, train.learning_rate / 2**halvings, train.batch, self.spec.cfg.format
+        )
+        step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, now.epoch, self.where)
+        self.scaler.after(step.skipped)
+        self._count(step, labels)
+
+    def _count(self, step: BatchStep, labels: np.ndarray):
+        now, steps = self.progress, self.spec.train.timesteps
+        for name in ("RTL", "golden"):  # their counts have been compared
+            self.tallies[name].add(step.counts, labels, steps)
+        twin = self.tallies["float32"]
+        twin.samples += len(labels)
+        twin.loss += step.twin["loss"] * len(labels)
+        twin.correct += step.twin["correct"]
+        if now.minibatch == 1:
+            now.firing_rate = now.gradient_sparsity = [0.0] * len(self.spec.network.layers)
+            now.activity_batches = 0
+        now.firing_rate = [a + float(b) for a, b in zip(now.firing_rate, step.firing_rate, strict=True)]
+        now.gradient_sparsity = [
+            a + float(b) for a, b in zip(now.gradient_sparsity, step.gradient_sparsity, strict=True)
+        ]
+        now.activity_batches += 1
+        self._tick()
+
+    def _tick(self):
+        """Bring counters, cycles and seconds up to date; a core's counters wrap around at 32 bits."""
+        now, counted = self.progress, self._read_counters()
+        if not now.counters:
+            now.counters = [{} for _ in counted]
+        for total, new, old in zip(now.counters, counted, self._counted, strict=True):
+            for name, value in new.items():
+                total[name] = total.get(name, 0) + (value - old[name]) % 2**32
+        self._counted = counted
+        seconds, cycles = perf_counter(), self.link.cycles
+        now.seconds += seconds - self._clock[0]
+        now.cycles += cycles - self._clock[1]
+        self._clock = seconds, cycles
+
+    def _read_counters(self) -> list[dict[str, int]]:
+        """Of every logical core."""
+        return [self.lockstep.driver.counters(place) for place in self.spec.plan.placement]
+
+    def _end_epoch(self, tested: dict[str, Tally]):
+        self._tick()
+        now = self.progress
+        for name, tally in self.tallies.items():
+            now.history[name].append({
+                "loss": tally.mean_loss, "train_accuracy": tally.accuracy, "test_accuracy": tested[name].accuracy,
+            })  # fmt: skip
+        self.tallies = {name: Tally() for name in SERIES}
+        now.epoch += 1
+        now.minibatch = 0
+
+    def _interrupt(self):
+        self.lockstep.compare_state(self.where)
+        self._save()
+        now = self.progress
+        raise Interrupted(
+            f"stopped in epoch {now.epoch + 1} after minibatch {now.minibatch} of {self.minibatches}; "
+            "--resume (make train RESUME=1) goes on from there"
+        )
+
+    # Checkpoint
+    def _save(self):
+        self._tick()
+        self.progress.scaler = asdict(self.scaler)
+        self.progress.tallies = {name: asdict(tally) for name, tally in self.tallies.items()}
+        arrays = {}
+        for name, layers in self.lockstep.golden_state().items():
+            for n, pair in enumerate(layers):
+                arrays |= {f"{name}.{n}": pair[0], f"{name}.{n}.bias": pair[1]}
+        for name, layers in self.lockstep.twin.state().items():
+            for n, pair in enumerate(layers):
+                arrays |= {f"float32.{name}.{n}": pair[0], f"float32.{name}.{n}.bias": pair[1]}
+        Checkpoint(self.spec.settings(), asdict(self.progress), arrays).save(self.path)
+
+    def _restore(self, arrays: dict[str, np.ndarray]):
+        count = len(self.spec.network.layers)
+
+        def layers(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
+            return [(arrays[f"{name}.{n}"], arrays[f"{name}.{n}.bias"]) for n in range(count)]
+
+        self.lockstep.load_state({name: layers(name) for name in STATE})
+        self.lockstep.twin.load_state({name: layers(f"float32.{name}") for name in STATE})

@@ -1,0 +1,57 @@
+"""``python -m trident.host.train.tune CORE MESH LIBRARY``: train briefly, so that the compiler learns what to optimise.
+
+CORE and MESH are the fields of a :class:`CoreConfig` and a :class:`MeshConfig` as JSON.
+"""
+
+import ctypes
+import json
+import sys
+
+import numpy as np
+
+from trident.host.compile.chip_plan import Plan
+from trident.host.driver.driver import Driver
+from trident.host.driver.session import ChipSession
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.spaces import Space
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import encode
+from trident.sim.golden.trainer import GoldenTrainer
+from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.network import Network
+from trident.snn.settings import NeuronSettings
+
+# The first that fits the core is trained
+NETWORKS = ("8x8x1-6c3s2-8c3-10", "4x4x1-4c3s2-8", "8-4")
+WORKLOAD = "trident.host.train.tune"  # this module, for VerilatedChip
+SAMPLES, DENSITY = 8, 0.3
+
+
+def exercise(cfg: CoreConfig, mesh: MeshConfig, core: ctypes.CDLL):
+    """Train one minibatch of random samples on a chip of one core."""
+    for text in NETWORKS:
+        network = Network.parse(text)
+        try:
+            plan = Plan(network, cfg, mesh)
+            break
+        except TridentError:
+            continue
+    else:
+        return  # a core so small that there is nothing to learn
+    golden = GoldenTrainer(network, NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg)
+    chip = VerilatedChip(cfg, mesh, threads=1, core=core)
+    session = ChipSession(Driver(chip, cfg, mesh), plan, golden.constants)
+    session.load_rows(Space.WEIGHTS, [
+        (encode(layer.weights, golden.fmt), encode(layer.biases, golden.fmt)) for layer in golden.layers
+    ])  # fmt: skip
+    session.set_constants(UpdateConstants.of(0.9, 0.5 / 256 / SAMPLES, cfg.format), golden.table(256))
+    rng = np.random.default_rng(0)
+    spikes = (rng.random((SAMPLES, cfg.timesteps, *network.in_shape)) < DENSITY).astype(np.uint8)
+    session.run(spikes, rng.integers(0, network.classes, SAMPLES), train=True)
+    chip.close()
+
+
+if __name__ == "__main__":
+    exercise(CoreConfig(**json.loads(sys.argv[1])), MeshConfig(**json.loads(sys.argv[2])), ctypes.CDLL(sys.argv[3]))

@@ -1,0 +1,307 @@
+"""One core: three engines, the units between them, their memories, the sequencer and the ends of the network."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from trident.hw.arith.compare import sort_key
+from trident.hw.arith.mac import SharedMac
+from trident.hw.core.counters import Counters
+from trident.hw.core.faults import Faults
+from trident.hw.core.sequencer import Sequencer
+from trident.hw.core.storage import Storage
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.job import SLOT_BITS
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.operations import QUEUES, Opcode
+from trident.hw.isa.packets import Rows
+from trident.hw.isa.registers import COUNTED, ENGINE_COUNTERS, counted
+from trident.hw.isa.registry import load
+from trident.hw.isa.spaces import PORTS, Space
+from trident.hw.isa.tokens import Token
+from trident.hw.lib.streams import link
+from trident.hw.noc.eject import Ejector
+from trident.hw.noc.flits import link_signature
+from trident.hw.noc.inject import Injector
+from trident.hw.noc.rows import RowQueue, RowSender
+from trident.hw.units.loss import LossUnit
+from trident.hw.units.neuron import KEYS, NeuronUnit
+from trident.hw.units.neuron_grad import NeuronGradUnit
+from trident.hw.units.receive import ReceiveUnit
+from trident.hw.units.reduce import ReduceUnit
+from trident.hw.units.transfer import NotifyUnit, SendUnit
+from trident.hw.units.update import UpdateUnit
+
+
+def join(m: Module, sink, *sources):
+    """Connect one of several sources of a stream: pairs of a condition and a source, at most one of which holds."""
+    for n, (chosen, source) in enumerate(sources):
+        with m.If(chosen) if n == 0 else m.Elif(chosen):
+            m.d.comb += sink.payload.eq(source.payload)
+    m.d.comb += [
+        sink.valid.eq(Cat(source.valid & chosen for chosen, source in sources).any()),
+        *(source.ready.eq(sink.ready & chosen) for chosen, source in sources),
+    ]
+
+
+def core_signature(mesh: MeshConfig) -> wiring.Signature:
+    """The ports of :class:`Core`."""
+    return wiring.Signature({
+        "i": In(link_signature(mesh)),
+        "o": Out(link_signature(mesh)),
+        "x": In(3),
+        "y": In(3),
+        "table_en": Out(1),
+        "table_address": Out(range(max(mesh.groups, 2))),
+        "table_data": Out(PORTS),
+        "active": Out(len(QUEUES)),
+    })  # fmt: skip
+
+
+class Core(wiring.Component):
+    """A core that trains its part of a network.
+
+    ::
+
+        spikes --> FORWARD --> neuron --> spikes, masks --> send --> next stage
+                     | rows
+                  weights
+                     | columns
+        errors <-- neuron_grad <-- BACKWARD <-- errors     receive, loss --> neuron_grad
+                                      |            |
+                        stage before <+            |
+        gradients <-- WEIGHT_GRAD <-- spikes, errors
+            +--> reduce --> next replica
+            +--> update --> weights
+
+    Members
+    -------
+    i, o : links from and to the core's router; all their outputs are registers
+    x, y : In, the router's position
+    table_en, table_address, table_data : Out, write port of the router's multicast table
+    active : Out, one bit per queue of the sequencer: its engine runs
+    """
+
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
+        self.cfg, self.mesh = cfg, mesh
+        super().__init__(core_signature(mesh))
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, mesh = self.cfg, self.mesh
+        m.submodules.ejector = ejector = Ejector(cfg, mesh)
+        m.submodules.sequencer = sequencer = Sequencer(cfg)
+        m.submodules.neuron = neuron = NeuronUnit(cfg)
+        m.submodules.loss = loss = LossUnit(cfg)
+        m.submodules.neuron_grad = neuron_grad = NeuronGradUnit(cfg)
+        m.submodules.update = update = UpdateUnit(cfg)
+        clients = neuron_grad, neuron, update
+        m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
+        m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
+        m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
+        m.submodules.mac = mac = SharedMac(cfg, [unit.tag.size for unit in clients])
+        m.submodules.send = send = SendUnit(cfg, mesh)
+        m.submodules.receive = receive = ReceiveUnit(cfg)
+        m.submodules.reduce = reduce = ReduceUnit(cfg)
+        m.submodules.notify = notify = NotifyUnit(mesh)
+        m.submodules.row_sender = rows = RowSender(cfg, mesh)
+        m.submodules.errors_queue = errors_queue = RowQueue(cfg, mesh)
+        m.submodules.partials_queue = partials = RowQueue(cfg, mesh)
+        m.submodules.faults = faults = Faults()
+        storage = Storage(m, cfg)
+        storage.spaces[Space.LOSS_TABLE] = loss
+        self._share_mac(m, mac, clients)
+        job = {queue: sequencer.job[queue] for queue in QUEUES}
+        reducing = Signal()  # what the update queue runs; ``kind`` is there before its job starts
+
+        # The ends of the network
+        m.submodules.injector = injector = Injector(mesh, 6)
+        sources = (errors_queue.credits, partials.credits, notify.o, rows.o, send.o, ejector.answer)
+        for source, sink in zip(sources, injector.i, strict=True):
+            link(m, source, sink)
+        wiring.connect(m, wiring.flipped(self.i), ejector.i)
+        wiring.connect(m, injector.o, wiring.flipped(self.o))
+        link(m, ejector.rows[Rows.ERRORS], errors_queue.i)
+        link(m, ejector.rows[Rows.PARTIALS], partials.i)
+        m.d.comb += [
+            ejector.x.eq(self.x),
+            ejector.y.eq(self.y),
+            ejector.halted.eq(sequencer.halted),
+            ejector.status.eq(faults.status),
+            rows.credit.eq(ejector.credit),
+            sequencer.arm.eq(ejector.arm),
+            sequencer.start.eq(ejector.start),
+            ejector.arming.eq(sequencer.arming),
+            sequencer.samples.eq(ejector.samples),
+            sequencer.given.eq(ejector.token),
+            sequencer.given_en.eq(ejector.token_en),
+            self.active.eq(sequencer.active),
+        ]
+        m.d.sync += [
+            self.table_en.eq(ejector.select[Space.ROUTES] & ejector.write),
+            self.table_address.eq(ejector.address),
+            self.table_data.eq(ejector.wdata),
+        ]
+
+        # A sample's label comes with its first spikes and is kept as long as those
+        m.submodules.labels = labels = memory.Memory(shape=16, depth=1 << SLOT_BITS, init=[])
+        arrived = Signal(SLOT_BITS)
+        store = labels.write_port()
+        for_loss, for_send = labels.read_port(domain="comb"), labels.read_port(domain="comb")
+        came = ejector.token_en & (ejector.token == Token.INPUT_READY0)
+        m.d.comb += [
+            store.addr.eq(arrived),
+            store.data.eq(ejector.value),
+            store.en.eq(came),
+            for_loss.addr.eq(sequencer.slot[Opcode.RECEIVE]),
+            for_send.addr.eq(sequencer.slot[Opcode.SEND]),
+            send.label.eq(for_send.data),
+        ]
+        m.d.sync += loss.label.eq(for_loss.data)  # long before it is needed
+        with m.If(ejector.arm | sequencer.halted):
+            m.d.sync += arrived.eq(0)
+        with m.Elif(came):
+            m.d.sync += arrived.eq(Mux(arrived + 1 == sequencer.slots, 0, arrived + 1))
+
+        # What each queue runs
+        go, kind, busy = sequencer.go, sequencer.kind, sequencer.busy
+        receiving = sequencer.active[Opcode.RECEIVE]
+        here = Signal()  # the neuron-gradient unit takes the backward engine's errors
+        away = job[Opcode.BACKWARD].away
+        starts = {
+            forward: (Opcode.FORWARD, None), backward: (Opcode.BACKWARD, None), weight_grad: (Opcode.WEIGHT_GRAD, None),
+            update: (Opcode.UPDATE, 0), reduce: (Opcode.UPDATE, 1), notify: (Opcode.UPDATE, 2),
+            receive: (Opcode.RECEIVE, 0), loss: (Opcode.RECEIVE, 1), send: (Opcode.SEND, None),
+        }  # fmt: skip
+        for unit, (queue, wanted) in starts.items():
+            chosen = 1 if wanted is None else kind[queue] == wanted
+            m.d.comb += [unit.job.eq(job[queue]), unit.start.eq(go[queue] & chosen)]
+        m.d.sync += [
+            reducing.eq(kind[Opcode.UPDATE] == 1),
+            here.eq(~receiving & ~away),
+            neuron_grad.job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
+        ]
+        m.d.comb += [
+            neuron.job.eq(job[Opcode.FORWARD]),
+            *(neuron.keys[name].eq(sort_key(job[Opcode.FORWARD][name][: cfg.width])) for name in KEYS),
+            busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),
+            busy[Opcode.BACKWARD].eq(
+                backward.busy | Mux(away, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
+            ),
+            busy[Opcode.WEIGHT_GRAD].eq(weight_grad.busy),
+            busy[Opcode.UPDATE].eq(
+                Mux(reducing, reduce.busy | weight_grad.held | rows.busy | partials.busy, update.busy | notify.busy)
+            ),
+            busy[Opcode.RECEIVE].eq(receive.busy | loss.busy | neuron_grad.busy | errors_queue.busy),
+            busy[Opcode.SEND].eq(send.busy),
+            notify.faults.eq(faults.flags & GRADIENT_FAULTS),
+            update.skip.eq(faults.skip),
+            rows.job.eq(Mux(reducing, job[Opcode.UPDATE], job[Opcode.BACKWARD])),
+            rows.start.eq(reduce.start),
+            rows.ending.eq(Mux(reducing, ~reduce.busy & ~weight_grad.held, ~backward.busy)),
+            weight_grad.reducing.eq(reducing),
+            backward.take.eq(job[Opcode.BACKWARD].take),
+            errors_queue.source.eq(job[Opcode.RECEIVE].source),
+            partials.source.eq(Mux(reducing, job[Opcode.UPDATE].source, job[Opcode.BACKWARD].source)),
+        ]
+
+        # From engine to engine, and to and from other cores
+        link(m, forward.o, neuron.i)
+        link(m, errors_queue.o, receive.i)
+        join(m, neuron_grad.i, (receive.busy, receive.o), (loss.busy, loss.o), (here, backward.o))
+        link(m, reduce.o, weight_grad.reduce)
+        with m.If(reducing):
+            m.d.comb += [
+                rows.i.payload.eq(weight_grad.reduced.payload.row),
+                rows.i.valid.eq(weight_grad.reduced.valid),
+                weight_grad.reduced.ready.eq(rows.i.ready),
+            ]
+        with m.Elif(away):
+            m.d.comb += [
+                rows.i.payload.eq(backward.o.payload.row),
+                rows.i.valid.eq(backward.o.valid),
+                backward.o.ready.eq(rows.i.ready),
+            ]
+        with m.If(reducing):
+            m.d.comb += [
+                reduce.i.payload.eq(partials.o.payload),
+                reduce.i.valid.eq(partials.o.valid),
+                partials.o.ready.eq(reduce.i.ready),
+            ]
+        with m.Else():
+            link(m, partials.o, backward.partials)
+
+        storage.connect_host(ejector)
+        storage.connect_weights(forward, backward, update)
+        storage.connect_gradients(weight_grad, update)
+        storage.read_errors(backward, weight_grad)
+        storage.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector)
+        storage.connect_errors(neuron_grad)
+        m.d.comb += [
+            sequencer.program_write.eq(ejector.select[Space.PROGRAM] & ejector.write),
+            sequencer.program_address.eq(ejector.address),
+            sequencer.jobs_write.eq(ejector.select[Space.JOBS] & ejector.write),
+            sequencer.jobs_address.eq(ejector.address),
+            sequencer.host_wdata.eq(ejector.wdata),
+        ]
+
+        engines = {"forward": forward, "backward": backward, "weight_grad": weight_grad}
+        raised = {fault: getattr(engines.get(fault.name.lower()), "nonfinite", 0) for fault in Fault}
+        for n, fault in enumerate((Fault.NEURON_GRAD, Fault.NEURON, Fault.UPDATE)):
+            raised[fault] = mac.nonfinite & mac.o_valid[n]
+        queues = {Fault.FORWARD: Opcode.FORWARD, Fault.NEURON: Opcode.FORWARD, Fault.BACKWARD: Opcode.BACKWARD,
+                  Fault.WEIGHT_GRAD: Opcode.WEIGHT_GRAD, Fault.UPDATE: Opcode.UPDATE}  # fmt: skip
+        number = sequencer.number
+        m.d.comb += [
+            *(faults.raised[fault].eq(value) for fault, value in raised.items()),
+            *(faults.number[fault].eq(number[queue]) for fault, queue in queues.items()),
+            faults.number[Fault.NEURON_GRAD].eq(Mux(receiving, number[Opcode.RECEIVE], number[Opcode.BACKWARD])),
+            faults.start.eq(sequencer.start),
+            faults.others.eq(ejector.token_en & (ejector.token == Token.GO) & ejector.value.any()),
+        ]
+        self._count(m, engines, storage, sequencer, ejector, faults, {
+            "update.running": update.busy,
+            "receive.running": receive.busy,
+            "send.running": send.busy,
+            "reduce.running": reduce.busy,
+            "mac.neuron": neuron.request.valid & neuron.request.ready,
+            "mac.neuron_grad": neuron_grad.request.valid & neuron_grad.request.ready,
+            "mac.update": update.request.valid & update.request.ready,
+            "noc.flits_in": self.i.valid,
+            "noc.flits_out": self.o.valid,
+        })  # fmt: skip
+        return m
+
+    def _share_mac(self, m: Module, mac, clients):
+        """One multiply-adder per lane for the units that compute little."""
+        for n, unit in enumerate(clients):
+            m.d.comb += [
+                mac.i[n].valid.eq(unit.request.valid),
+                mac.i[n].payload.eq(unit.request.payload),
+                unit.request.ready.eq(mac.i[n].ready),
+                unit.result.eq(mac.o),
+                unit.result_tag.eq(mac.o_tag),
+                unit.result_valid.eq(mac.o_valid[n]),
+            ]
+
+    def _count(self, m: Module, engines, storage, sequencer, ejector, faults, increments: dict):
+        """Connect the registers and counters that the host reads."""
+        m.submodules.counters = counters = Counters(self.cfg, self.mesh)
+        increments = increments | storage.counted() | {
+            f"{name}.{counter}": getattr(engine.activity, field)
+            for name, engine in engines.items() for counter, field in ENGINE_COUNTERS.items()
+        }  # fmt: skip
+        increments["cycles"] = sequencer.running
+        if set(increments) != {"cycles", *COUNTED}:
+            raise ValueError(f"counters and increments differ in {set(increments) ^ set(COUNTED)}")
+        m.d.comb += [counters.counted[name].eq(increments[name]) for name in counted(self.cfg)]
+        state = [faults.status, *(Cat(sequencer.state[n : n + 3]) for n in range(0, len(QUEUES), 3))]
+        m.d.comb += [register.eq(value) for register, value in zip(counters.state, state, strict=True)]
+        m.d.comb += [
+            sequencer.asked.eq(counters.asked),
+            counters.told.eq(sequencer.told),
+            counters.read.eq(ejector.select[Space.REGISTERS]),
+            counters.address.eq(ejector.address),
+            ejector.rdata[Space.REGISTERS].eq(counters.rdata),
+        ]

@@ -1,0 +1,92 @@
+"""The words of a job, on their way from the memory to the units that they are for."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB, SLOT_BITS
+from trident.hw.isa.operations import QUEUES, Opcode
+from trident.hw.isa.words import WORD
+
+SLOTS = data.StructLayout({"spikes": SLOT_BITS, "errors": 1, "remote": SLOT_BITS})
+FIELDS = JOB.words - 2  # words that units see; the last two say which tokens the job waits for and gives
+ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
+
+# Which slot the pointers of a job (src, aux, dst) belong to, where it is not that of the spikes
+_POINTERS = {
+    (Opcode.BACKWARD, 0): "errors",
+    (Opcode.WEIGHT_GRAD, 1): "errors",
+    (Opcode.BACKWARD, 2): "errors",
+    (Opcode.RECEIVE, 2): "errors",
+    (Opcode.SEND, 2): "remote",
+}
+
+
+class JobLoader(wiring.Component):
+    """Puts the words that are read into the job of a queue, pointers moved to the sample's slots.
+
+    A pointer (src, aux, dst) becomes itself plus the slot times the step beside it. A word is in the job two cycles
+    after it is read; without ``prefetch_jobs``, where ``word`` comes a cycle later and is written to the job that the
+    units see, three. With ``prefetch_jobs`` the units see the job from the cycle after ``take`` on.
+
+    Members
+    -------
+    word : In(32), what is read; index : In, which word that is, a cycle before it is there; loading : In(1), with the
+        word (as the memory gives it), it is one for the job
+    slots : In, of the sample; here : In, the queue, one bit of each; all three hold while a job is loaded
+    take : In(1), the job that has been loaded begins, with ``prefetch_jobs``
+    job, slot : Out, per queue the job that runs and its sample's slot of spikes
+    """
+
+    def __init__(self, cfg: CoreConfig):
+        self.cfg = cfg
+        queues = len(QUEUES)
+        super().__init__({
+            "word": In(WORD),
+            "index": In(range(JOB.words + 2)),
+            "loading": In(1),
+            "slots": In(SLOTS),
+            "here": In(queues),
+            "take": In(1),
+            "job": Out(JOB.shape()).array(queues),
+            "slot": Out(SLOT_BITS).array(queues),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        late = not self.cfg.prefetch_jobs  # ``word`` is what the memory gave a cycle ago
+        word, slots, here = self.word, self.slots, self.here
+        number = Signal(range(JOB.words))  # of what the memory gives
+        slot, slot_next = Signal(SLOT_BITS), Signal(SLOT_BITS)
+        product, base = Signal(ADDRESS), Signal(WORD)
+        place = [Signal(range(JOB.words), name=f"place{n}") for n in range(2)]
+        loads = [Signal(name=f"loads{n}") for n in range(2)]
+        m.d.comb += slot_next.eq(slots.spikes)
+        for (queue, pointer), kind in _POINTERS.items():
+            with m.If(here[queue] & (number == pointer)):
+                m.d.comb += slot_next.eq(slots[kind])
+        m.d.sync += [
+            number.eq(self.index), slot.eq(slot_next), place[0].eq(number), loads[0].eq(self.loading),
+            base.eq(word), product.eq(word[ADDRESS:] * (slot if late else slot_next)), place[1].eq(place[0]),
+            loads[1].eq(loads[0]),
+        ]  # fmt: skip
+        at, load = (place[1], loads[1]) if late else (place[0], loads[0])
+        moved = Signal(WORD)
+        m.d.comb += moved.eq(base)
+        with m.If(at < 3):
+            m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
+        for n in range(len(QUEUES)):
+            job = self.job[n].as_value()
+            if self.cfg.prefetch_jobs:
+                loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(SLOT_BITS, name=f"slot{n}")
+                with m.If(self.take & here[n]):
+                    m.d.sync += [job[: FIELDS * WORD].eq(loaded), self.slot[n].eq(loaded_slot)]
+            else:
+                loaded, loaded_slot = job, self.slot[n]
+            with m.If(load & here[n]):
+                m.d.sync += loaded_slot.eq(slots.spikes)
+                for k in range(FIELDS):
+                    with m.If(at == k):
+                        m.d.sync += loaded[k * WORD : (k + 1) * WORD].eq(moved)
+        return m

@@ -1,0 +1,234 @@
+"""The memories of a core and who reads and writes them."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.spaces import Space
+from trident.hw.lib.memory import SharedMemory, WeightMemory
+
+
+class Storage:
+    """A core's memories: made with the core's module, then connected to its units.
+
+    spaces: the memories by the space that packets name them by.
+    """
+
+    def __init__(self, m: Module, cfg: CoreConfig):
+        self.m, self.cfg = m, cfg
+        rows, width = cfg.weight_rows, cfg.row_bits
+        grad_cols, error_cols = cfg.weight_grad_cols, cfg.backward_cols
+        m.submodules.weights = self.weights = WeightMemory(cfg)
+        m.submodules.gradients = self.gradients = SharedMemory(width, rows // grad_cols, 1, granules=grad_cols)
+        m.submodules.momentum = self.momentum = SharedMemory(width, rows, 1)
+        m.submodules.spikes = self.spikes = SharedMemory(cfg.spike_bits, cfg.spike_words, 3)
+        m.submodules.masks = self.masks = SharedMemory(cfg.spike_bits, cfg.spike_words, 1)
+        m.submodules.errors = self.errors = SharedMemory(width, cfg.error_rows // error_cols, 2, granules=error_cols)
+        m.submodules.error_masks = self.error_masks = SharedMemory(cfg.spike_bits, cfg.error_words, 1)
+        self.spaces = {
+            Space.WEIGHTS: self.weights,
+            Space.GRADIENTS: self.gradients,
+            Space.MOMENTUM: self.momentum,
+            Space.SPIKES: self.spikes,
+            Space.MASKS: self.masks,
+            Space.ERRORS: self.errors,
+            Space.ERROR_MASKS: self.error_masks,
+        }
+        if cfg.surrogate == "triangle":
+            m.submodules.potentials = potentials = SharedMemory(width, cfg.spike_words << cfg.step_bits, 1)
+            self.spaces[Space.POTENTIALS] = potentials
+
+    def connect_host(self, host):
+        """Packets that read and write memories; ``host`` is the :class:`Ejector`."""
+        for space, memory in self.spaces.items():
+            self.m.d.comb += [
+                memory.host_select.eq(host.select[space]),
+                memory.host_write.eq(host.select[space] & host.write),
+                memory.host_address.eq(host.address),
+                memory.host_wdata.eq(host.wdata),
+                host.rdata[space].eq(memory.host_rdata),
+            ]
+
+    def connect_weights(self, forward, backward, update):
+        """Rows for forward, columns for backward; both ports are the update's while those are idle."""
+        m, weights = self.m, self.weights
+        m.d.comb += [
+            weights.row_tile.eq(forward.row_tile),
+            weights.row_number.eq(forward.row_number),
+            weights.row_en.eq(forward.row_en),
+            forward.row_data.eq(weights.row_data),
+            weights.col_tile.eq(backward.row_tile),
+            weights.col_number.eq(backward.row_number),
+            weights.col_en.eq(backward.row_en),
+            backward.row_data.eq(weights.col_data),
+            weights.update_address.eq(update.weight_address),
+            weights.update_read.eq(update.weight_read),
+            update.weights.eq(weights.row_data),
+            weights.update_write_address.eq(update.weight_write_address),
+            weights.update_write.eq(update.weight_write),
+            weights.update_data.eq(update.weight_data),
+        ]
+
+    def connect_gradients(self, weight_grad, update):
+        """Gradients and momenta."""
+        m, cfg, gradients, momentum = self.m, self.cfg, self.gradients, self.momentum
+        grad_cols, width = cfg.weight_grad_cols, cfg.row_bits
+        grad_bits = (grad_cols - 1).bit_length()
+        beat_bits = cfg.lane_bits - grad_bits
+        sub = Signal(max(grad_bits, 1))
+        with m.If(update.gradient_read):
+            m.d.sync += sub.eq(update.gradient_address[:grad_bits])
+        m.d.comb += [
+            gradients.read_address[0].eq(
+                Mux(
+                    update.busy,
+                    update.gradient_address >> grad_bits,
+                    Cat(weight_grad.read_beat[:beat_bits], weight_grad.read_tile),
+                )
+            ),
+            gradients.read_en[0].eq(weight_grad.read_en | update.gradient_read),
+            weight_grad.read_data.eq(gradients.read_data[0]),
+            update.gradients.eq(
+                Array(gradients.read_data[0][n * width : (n + 1) * width] for n in range(grad_cols))[sub]
+            ),
+            momentum.read_address[0].eq(update.momentum_address),
+            momentum.read_en[0].eq(update.momentum_read),
+            update.momenta.eq(momentum.read_data[0]),
+            momentum.write_address.eq(update.momentum_write_address),
+            momentum.write_en.eq(update.momentum_write),
+            momentum.write_data.eq(update.momentum_data),
+        ]
+        with m.If(update.gradient_clear):
+            m.d.comb += [
+                gradients.write_address.eq(update.gradient_clear_address >> grad_bits),
+                gradients.write_en.eq(1 << update.gradient_clear_address[:grad_bits]),
+            ]
+        with m.Else():
+            m.d.comb += [
+                gradients.write_address.eq(Cat(weight_grad.write_beat[:beat_bits], weight_grad.write_tile)),
+                gradients.write_en.eq(weight_grad.write_en),
+                gradients.write_data.eq(weight_grad.write_data),
+            ]
+
+    def connect_spikes(self, engines, neuron, neuron_grad, loss, send, ejector):
+        """Spikes and masks: a reader per engine, and one for neuron_grad, loss and send; the neuron writes before other
+        cores' spikes."""
+        m, spikes, masks = self.m, self.spikes, self.masks
+        for n, engine in enumerate(engines):
+            m.d.comb += [
+                spikes.read_address[n].eq(engine.word_address),
+                spikes.read_en[n].eq(engine.word_en),
+                engine.word_data.eq(spikes.read_data[n]),
+            ]
+        last = len(engines)
+        m.d.comb += [
+            neuron_grad.spikes.eq(spikes.read_data[last]),
+            loss.spikes.eq(spikes.read_data[last]),
+            send.spikes.eq(spikes.read_data[last]),
+            masks.read_address[0].eq(neuron_grad.spike_address),
+            masks.read_en[0].eq(neuron_grad.spike_en),
+            neuron_grad.masks.eq(masks.read_data[0]),
+            masks.write_address.eq(neuron.word_address),
+            masks.write_en.eq(neuron.word_en),
+            masks.write_data.eq(neuron.masks),
+        ]
+        with m.If(neuron_grad.i.valid | neuron_grad.spike_hold):  # it reads, or must not lose what it has read
+            m.d.comb += [
+                spikes.read_address[last].eq(neuron_grad.spike_address),
+                spikes.read_en[last].eq(neuron_grad.spike_en),
+            ]
+        with m.Elif(loss.spike_request):
+            m.d.comb += [
+                loss.spike_grant.eq(1),
+                spikes.read_address[last].eq(loss.spike_address),
+                spikes.read_en[last].eq(1),
+            ]
+        with m.Elif(send.spike_request):
+            m.d.comb += [
+                send.spike_grant.eq(1),
+                spikes.read_address[last].eq(send.spike_address),
+                spikes.read_en[last].eq(1),
+            ]
+        m.d.comb += ejector.word_ready.eq(~neuron.word_en)
+        with m.If(neuron.word_en):
+            m.d.comb += [
+                spikes.write_address.eq(neuron.word_address),
+                spikes.write_en.eq(1),
+                spikes.write_data.eq(neuron.spikes),
+            ]
+        with m.Else():
+            m.d.comb += [
+                spikes.write_address.eq(ejector.word_address),
+                spikes.write_en.eq(ejector.word_en),
+                spikes.write_data.eq(ejector.word),
+            ]
+
+        if Space.POTENTIALS in self.spaces:
+            potentials = self.spaces[Space.POTENTIALS]
+            m.d.comb += [
+                potentials.write_address.eq(neuron.row_address),
+                potentials.write_en.eq(neuron.row_en),
+                potentials.write_data.eq(neuron.potentials),
+                potentials.read_address[0].eq(neuron_grad.potential_address),
+                potentials.read_en[0].eq(neuron_grad.potential_en),
+                neuron_grad.potentials.eq(potentials.read_data[0]),
+            ]
+
+    def connect_errors(self, neuron_grad):
+        """What the neuron-gradient unit writes: errors and their masks."""
+        errors, error_masks = self.errors, self.error_masks
+        cols = self.cfg.backward_cols
+        error_bits = (cols - 1).bit_length()
+        # A mask is much logic, and its memory far: it is written a cycle later, long before a job needs it
+        self.m.d.sync += [
+            error_masks.write_address.eq(neuron_grad.mask_address),
+            error_masks.write_en.eq(neuron_grad.mask_en),
+            error_masks.write_data.eq(neuron_grad.mask),
+        ]
+        self.m.d.comb += [
+            errors.write_address.eq(neuron_grad.error_address >> error_bits),
+            errors.write_en.eq(neuron_grad.error_en << neuron_grad.error_address[:error_bits]),
+            errors.write_data.eq(neuron_grad.errors.replicate(cols)),
+        ]
+
+    def read_errors(self, backward, weight_grad):
+        """Reader 0 gives rows to weight_grad, reader 1 operands to backward."""
+        m, cfg, errors, error_masks = self.m, self.cfg, self.errors, self.error_masks
+        error_cols, width = cfg.backward_cols, cfg.row_bits
+        error_bits = (error_cols - 1).bit_length()
+        chunk_bits = cfg.step_bits - error_bits
+        chosen = Signal(max(error_bits, 1))
+        with m.If(weight_grad.row_en):
+            m.d.sync += chosen.eq(weight_grad.row_number[:error_bits])
+        m.d.comb += [
+            errors.read_address[0].eq(Cat(weight_grad.row_number[error_bits : cfg.step_bits], weight_grad.row_tile)),
+            errors.read_en[0].eq(weight_grad.row_en),
+            weight_grad.row_data.eq(
+                Array(errors.read_data[0][n * width : (n + 1) * width] for n in range(error_cols))[chosen]
+            ),
+            errors.read_address[1].eq(Cat(backward.error_beat[:chunk_bits], backward.error_word)),
+            errors.read_en[1].eq(backward.error_en),
+            backward.error_data.eq(errors.read_data[1]),
+            error_masks.read_address[0].eq(backward.word_address),
+            error_masks.read_en[0].eq(backward.word_en),
+            backward.word_data.eq(error_masks.read_data[0]),
+        ]
+
+    def counted(self) -> dict:
+        """Accesses of this cycle, by the name of their counter."""
+        spikes, masks, errors, weights = self.spikes, self.masks, self.errors, self.weights
+        return {
+            "spikes.reads": sum(spikes.read_en),
+            "spikes.writes": spikes.write_en,
+            "masks.reads": masks.read_en[0],
+            "masks.writes": masks.write_en,
+            "errors.reads": sum(errors.read_en),
+            "errors.writes": errors.write_en.any(),
+            "error_masks.reads": self.error_masks.read_en[0],
+            "error_masks.writes": self.error_masks.write_en,
+            "gradients.reads": self.gradients.read_en[0],
+            "gradients.writes": self.gradients.write_en.any(),
+            "momentum.reads": self.momentum.read_en[0],
+            "momentum.writes": self.momentum.write_en,
+            "weights.reads": weights.row_en + weights.col_en + weights.update_read,
+            "weights.writes": weights.update_write,
+        }

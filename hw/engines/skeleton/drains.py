@@ -1,0 +1,156 @@
+"""Drains: in which order the accumulators of a finished tile leave."""
+
+from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.lib.onehot import bit_number, lowest_bit
+
+
+def _ports(payloads: Payloads) -> dict:
+    cfg = payloads.cfg
+    return {
+        "meta": In(payloads.meta),
+        "groups": In(cfg.address_bits),
+        "group_entries": In(cfg.entry_bits + 1),
+        "step": In(1),
+        "tag": Out(payloads.tag),
+        "last": Out(1),
+        "clear": Out(1, init=1),
+    }
+
+
+class TimeDrain(wiring.Component):
+    """Every position and group at the first timestep, then all at the next one: the order of the neuron units.
+
+    Consecutive drains belong to different neurons, so that a neuron's recurrence over time has its latency hidden.
+
+    Members
+    -------
+    meta : In, the tile that is drained
+    groups : In, words per pixel of the image that is written
+    group_entries : In, accumulator entries of one group
+    step : In(1), the drain in ``tag`` is taken
+    tag : Out, what is drained now
+    last : Out(1), it is the tile's last; clear : Out(1), nothing else is drained from its entry
+    """
+
+    def __init__(self, payloads: Payloads, descending: bool):
+        self.payloads, self.descending = payloads, descending
+        super().__init__(_ports(payloads))
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, cols = self.payloads.cfg, self.payloads.cols
+        chunks = cfg.timesteps // cols
+        time = Signal(range(max(cfg.timesteps, 2)))
+        many = cfg.words > 1
+        group = Signal.like(self.meta.last_group)
+        chunk = Signal(range(max(chunks, 2)))
+        col = Signal(range(max(cols, 2)))
+        if many:
+            word = Signal(4)
+            item = Signal(cfg.entry_bits)
+            base = Signal(cfg.entry_bits)  # entry of this group's first beat
+            entry = Signal(cfg.entry_bits)  # base + word * chunks
+            address = Signal(cfg.address_bits)  # relative to meta.dst
+            last_word = word + 1 == self.meta.words
+        else:  # a group has one word
+            item, address, entry, last_word = group, group, group * chunks, Const(1)
+
+        last_group = group == self.meta.last_group
+        m.d.comb += [
+            self.tag.address.eq(self.meta.dst + address),
+            self.tag.entry.eq(entry + Mux(self.descending, chunks - 1 - chunk, chunk)),
+            self.tag.item.eq(item),
+            self.tag.step.eq(Mux(self.descending, cfg.timesteps - 1 - time, time)),
+            self.tag.col.eq(Mux(self.descending, cols - 1 - col, col)),
+            self.clear.eq(col == cols - 1),
+            self.last.eq(last_word & last_group & (time == cfg.timesteps - 1)),
+        ]
+        with m.If(self.step):
+            with m.If(~last_word):
+                if many:
+                    m.d.sync += [
+                        word.eq(word + 1),
+                        item.eq(item + 1),
+                        entry.eq(entry + chunks),
+                        address.eq(address + self.groups),
+                    ]
+            with m.Elif(~last_group):
+                m.d.sync += group.eq(group + 1)
+                if many:
+                    m.d.sync += [
+                        word.eq(0),
+                        item.eq(item + 1),
+                        base.eq(base + self.group_entries),
+                        entry.eq(base + self.group_entries),
+                        address.eq(group + 1),
+                    ]
+            with m.Else():
+                m.d.sync += [group.eq(0), col.eq(col + 1), time.eq(time + 1)]
+                if many:
+                    m.d.sync += [s.eq(0) for s in (word, item, base, entry, address)]
+                with m.If(col == cols - 1):
+                    m.d.sync += [col.eq(0), chunk.eq(chunk + 1)]
+                with m.If(time == cfg.timesteps - 1):
+                    m.d.sync += [time.eq(0), chunk.eq(0), col.eq(0)]
+        return m
+
+
+class DirtyDrain(wiring.Component):
+    """The entries that hold a sum and have not left with their last addition, in ascending order.
+
+    Members as in :class:`TimeDrain`, and
+    touched : In, a bit for each entry that holds a sum
+    """
+
+    def __init__(self, payloads: Payloads):
+        self.payloads = payloads
+        super().__init__(_ports(payloads) | {"touched": In(payloads.cfg.accumulators)})
+
+    def elaborate(self, platform):
+        m = Module()
+        lowest = Signal(self.payloads.cfg.accumulators)
+        m.d.comb += [
+            lowest.eq(lowest_bit(self.touched)),
+            self.last.eq(self.touched == lowest),
+            self.tag.entry.eq(bit_number(lowest)),
+        ]
+        address, lane = block_position(self.payloads, self.meta, self.tag.entry, self.groups)
+        m.d.comb += [self.tag.address.eq(address), self.tag.step.eq(lane)]
+        return m
+
+
+class SweepDrain(wiring.Component):
+    """All entries one after another, whether or not they hold a sum: what a small core has instead of DirtyDrain.
+
+    Members as in :class:`TimeDrain`, and
+    ending : In(1), the entry in ``tag`` is the last that holds a sum
+    """
+
+    def __init__(self, payloads: Payloads):
+        self.payloads = payloads
+        super().__init__(_ports(payloads) | {"ending": In(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        entry = Signal(self.payloads.cfg.entry_bits)
+        m.d.comb += [
+            self.last.eq(self.ending),
+            self.tag.entry.eq(entry),
+            self.tag.address.eq(self.meta.dst + entry),
+        ]
+        with m.If(self.step):
+            m.d.sync += entry.eq(Mux(self.last, 0, entry + 1))
+        return m
+
+
+def block_position(payloads: Payloads, meta, entry, groups):
+    """Tile and first lane that weight_grad's accumulator ``entry`` = (group, word, beat) belongs to."""
+    beat_bits = (payloads.elements // payloads.cols - 1).bit_length()
+    word_bits = (payloads.cfg.words - 1).bit_length()
+    word = entry[beat_bits : beat_bits + word_bits]
+    group = entry[beat_bits + word_bits :]
+    return meta.dst + word * groups + group, entry[:beat_bits] * payloads.cols

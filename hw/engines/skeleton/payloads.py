@@ -1,0 +1,91 @@
+"""What the three engines share: the payloads that flow from walker to array to drain.
+
+::
+
+    WordRequest -> Gather -> Matrix -> Scan -> Vector -> RowLoop -> Row -> BeatLoop -> Op -> Array -> Drained
+      (walker)                                                                (drain)
+"""
+
+from amaranth.lib import data
+
+from trident.hw.isa.config import CoreConfig
+
+
+class Payloads:
+    """Layouts of one engine's streams, derived from the configuration.
+
+    cols: columns of processing elements; vectors: column vectors per spike word (lanes, or timesteps);
+    elements: bits that one gathered word adds to a vector (timesteps, or lanes).
+    """
+
+    def __init__(self, cfg: CoreConfig, engine: str):
+        self.cfg, self.engine = cfg, engine
+        self.cols = getattr(cfg, f"{engine}_cols")
+        by_time = engine == "weight_grad"
+        self.vectors = cfg.timesteps if by_time else cfg.lanes
+        self.elements = cfg.lanes if by_time else cfg.timesteps
+        self.beats = cfg.words * self.elements // self.cols
+        address = cfg.address_bits
+        groups = range(max(cfg.accumulators // cfg.entries_per_word(engine), 2))  # as many find place in a pass
+        self.meta = data.StructLayout({
+            "tile": address,  # row memory: tile (or error word) of the first group
+            "dst": address,  # drain: word (or tile) of the first position and group
+            "last_group": groups,  # number of the last group of this pass
+            "words": 4,  # gathered words that are in use
+            "final": 1,  # last matrix of its accumulator tile at the last position
+            "end": 1,  # last matrix of its accumulator tile
+        })  # fmt: skip
+        self.request = data.StructLayout({
+            "y": 8,  # pixel of the image that is read
+            "x": 8,
+            "start": address,  # of the word in the first pixel
+            "fetch": 1,  # read the word; otherwise it is zero padding
+            "ones": 1,  # the bias word: channel 0 spikes at every timestep
+            "last": 1,  # last word of its matrix
+            "meta": self.meta,
+        })  # fmt: skip
+        self.matrix = data.StructLayout({
+            "words": data.ArrayLayout(cfg.spike_bits, cfg.words),
+            "addresses": data.ArrayLayout(address if engine == "backward" else 0, cfg.words),
+            "meta": self.meta,
+        })  # fmt: skip
+        bits = cfg.words * self.elements
+        self.vector = data.StructLayout({
+            "number": cfg.vector_bits,  # lane (or timestep) that the vector belongs to
+            "bits": bits,  # element `word * elements + n`
+            "later": bits if by_time else 0,  # elements that have another vector to come in this matrix
+            "addresses": self.matrix["addresses"].shape,
+            "null": 1,  # nothing to add, only the end of a tile
+            "meta": self.meta,
+        })  # fmt: skip
+        self.row = data.StructLayout({
+            "vector": self.vector,
+            "entry": cfg.entry_bits,  # accumulator entry of the group's first beat
+            "last": 1,  # last row of its accumulator tile
+        })  # fmt: skip
+        self.tag = data.StructLayout({
+            "address": address,  # word that a drained position and group goes to (or tile)
+            "entry": cfg.entry_bits,
+            "item": cfg.entry_bits,  # number of the position and group within the tile
+            "step": cfg.vector_bits,  # timestep (or first lane of the beat)
+            "col": range(max(self.cols, 2)),  # column that is drained
+        })  # fmt: skip
+        self.place = data.StructLayout({  # what of it is needed behind the drain
+            "address": address, "item": groups, "step": cfg.vector_bits,
+        })  # fmt: skip
+        self.op = data.StructLayout({
+            "row": cfg.row_bits,
+            "mask": self.cols,  # columns that add
+            "entry": cfg.entry_bits,
+            "first": 1,  # the accumulator starts afresh
+            "drain": 1,  # the result leaves
+            "number": cfg.vector_bits,
+            "source": address if engine == "backward" else 0,  # error word whose lane `number` multiplies
+            "beat": range(max(self.elements // self.cols, 2)),  # beat within its word
+            "tag": self.tag,
+        })  # fmt: skip
+        self.operand = data.ArrayLayout(cfg.width, self.cols)  # what multiplies the row, one per column
+        self.drained = data.StructLayout({
+            "values": data.ArrayLayout(cfg.row_bits, self.cols),
+            "tag": self.tag,
+        })  # fmt: skip

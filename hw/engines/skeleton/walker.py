@@ -1,0 +1,242 @@
+"""Walkers: the loops that turn a job into requests for spike words and rows."""
+
+from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from trident.hw.engines.skeleton.loops import Loop, Passes
+from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.isa.job import JOB
+
+COORDINATE = signed(10)  # of a pixel, with the padding around the image
+
+
+def walker_ports(payloads: Payloads) -> dict:
+    """The ports of every walker.
+
+    job : In, what to walk
+    start : In(1), a pulse; busy : Out(1), requests are still to come
+    o : stream of word requests
+    """
+    return {
+        "job": In(JOB.shape()),
+        "start": In(1),
+        "busy": Out(1),
+        "o": Out(stream.Signature(payloads.request)),
+    }
+
+
+def request_pixel(m: Module, request, job, y, x, block):
+    """Ask for word ``block`` of pixel (y, x) of the image that is read; returns whether the pixel is inside."""
+    inside = Signal()
+    m.d.comb += [
+        inside.eq((y.as_unsigned() < job.src_y) & (x.as_unsigned() < job.src_x)),
+        request.y.eq(y),
+        request.x.eq(x),
+        request.start.eq(job.src + block),
+    ]
+    return inside
+
+
+class TapWalker(wiring.Component):
+    """Walk the positions of an image and, for each, the taps and blocks of channels that reach it.
+
+    For every row y, every ``words`` neighbouring positions x, every pass over the groups: taps in ascending order,
+    within a tap blocks in ascending order, then the bias. Forward walks the output image and reads input pixel
+    ``position * stride + tap - padding``; transposed (backward) walks the input image and reads output pixel
+    ``(position + padding - tap) / stride`` where that is whole. One request per cycle, 1 cycle latency.
+    """
+
+    def __init__(self, payloads: Payloads, transposed: bool):
+        self.payloads, self.transposed = payloads, transposed
+        super().__init__(walker_ports(payloads))
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, job = self.payloads.cfg, self.job
+        address_bits, many = cfg.address_bits, cfg.words > 1
+        rows, columns = Loop(m, "y", 8, job.dst_y), Loop(m, "x", 8, job.dst_x)
+        taps_y, taps_x = Loop(m, "ky", 4, job.kernel), Loop(m, "kx", 4, job.kernel)
+        blocks = Loop(m, "block", address_bits, job.blocks)
+        x, ky, kx, block = columns.value, taps_y.value, taps_x.value, blocks.value
+        bias = Signal()
+        word = Signal(4) if many else Const(0, 4)
+        tile, pass_tile = Signal(address_bits), Signal(address_bits)
+        dst, first = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
+        passes = Passes(m, cfg, job, self.start)
+
+        # Where this request reads; (at_y, at_x) is what tap (0, 0) reads, before a transposed stride is divided by
+        at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)
+        py, px = Signal(COORDINATE), Signal(COORDINATE)
+        exact = Signal(init=1)
+        if self.transposed:
+            fy, fx = Signal(COORDINATE), Signal(COORDINATE)
+            m.d.comb += [
+                fy.eq(at_y - ky),
+                fx.eq(at_x + word - kx),
+                py.eq(Mux(job.stride2, fy >> 1, fy)),
+                px.eq(Mux(job.stride2, fx >> 1, fx)),
+                exact.eq(~(job.stride2 & (fy[0] | fx[0]))),
+            ]
+            origin, step = job.padding, 1
+        else:
+            m.d.comb += [py.eq(at_y + ky), px.eq(at_x + Mux(job.stride2, word << 1, word) + kx)]
+            origin, step = -job.padding, 1 + job.stride2
+
+        # How far the loops go, innermost first
+        words = Const(1, 4)
+        if many:
+            words = Signal(4)
+            m.d.comb += words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words))
+        last_word = word + 1 == words
+        last_tap = blocks.last & taps_x.last & taps_y.last
+        last_of_tile = Mux(job.bias, bias, last_tap)
+        last_x = x + words == job.dst_x if many else columns.last
+
+        request = Signal(self.payloads.request)
+        advance = Signal()
+        inside = request_pixel(m, request, job, py, px, block)
+        m.d.comb += [
+            advance.eq(self.o.ready),
+            request.fetch.eq(inside & exact & ~bias),
+            request.ones.eq(bias),
+            request.last.eq(last_word),
+            request.meta.tile.eq(tile),
+            request.meta.dst.eq(dst),
+            request.meta.last_group.eq(passes.last_group),
+            request.meta.words.eq(words),
+            request.meta.end.eq(last_of_tile),
+        ]
+        along = words if self.transposed else Mux(job.stride2, words << 1, words)
+        next_row = [at_x.eq(origin), columns.restart]
+        next_tile = [loop.restart for loop in (taps_y, taps_x, blocks)]
+        next_dst = first + words * job.groups if many else dst + passes.groups
+        with m.If(advance):
+            m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
+        with m.If(self.start):
+            m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.following, *next_row]
+            m.d.sync += [s.eq(0) for s in (bias, dst, first, *([word] if many else []))]
+            m.d.sync += [at_y.eq(origin), rows.restart, next_tile]
+        with m.Elif(advance & self.busy):
+            if many:
+                m.d.sync += word.eq(word + 1)
+            with m.If(last_word):
+                if many:
+                    m.d.sync += word.eq(0)
+                m.d.sync += [blocks.step, tile.eq(tile + Mux(blocks.last, job.tap_step, job.block_step))]
+                with m.If(blocks.last):
+                    m.d.sync += [blocks.restart, taps_x.step]
+                    with m.If(taps_x.last):
+                        m.d.sync += [taps_x.restart, taps_y.step]
+                        with m.If(taps_y.last):
+                            m.d.sync += bias.eq(1)
+                with m.If(last_of_tile):
+                    m.d.sync += [passes.following, next_tile, bias.eq(0)]
+                    with m.If(~passes.last):
+                        after = (pass_tile + job.pass_step)[:address_bits]
+                        m.d.sync += [dst.eq(dst + passes.groups), tile.eq(after), pass_tile.eq(after)]
+                    with m.Else():
+                        m.d.sync += [dst.eq(next_dst), first.eq(next_dst)]
+                        m.d.sync += [tile.eq(job.tile), pass_tile.eq(job.tile)]
+                        m.d.sync += [x.eq(x + words) if many else columns.step, at_x.eq(at_x + along)]
+                        with m.If(last_x):
+                            m.d.sync += [*next_row, rows.step, at_y.eq(at_y + step)]
+                            with m.If(rows.last):
+                                m.d.sync += self.busy.eq(0)
+        return m
+
+
+class BlockWalker(wiring.Component):
+    """Walk blocks of weights and, for each, every position of the output image: the walker of weight_grad.
+
+    For every ``words`` consecutive input blocks (ascending tap, block, then the bias), every pass over the groups,
+    every output position in raster order: one matrix. One request per cycle, 1 cycle latency.
+    """
+
+    def __init__(self, payloads: Payloads):
+        self.payloads = payloads
+        super().__init__(walker_ports(payloads))
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, job = self.payloads.cfg, self.job
+        address_bits, many = cfg.address_bits, cfg.words > 1
+        rows, columns = Loop(m, "y", 8, job.dst_y), Loop(m, "x", 8, job.dst_x)
+        errors, pass_errors = Signal(address_bits), Signal(address_bits)  # of this position, and of the first one
+        dst, tile = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
+        word = Signal(4) if many else Const(0, 4)
+        passes = Passes(m, cfg, job, self.start)
+        # Input block of this word, and that of the first word
+        taps_y, taps_x = Loop(m, "ky", 4, job.kernel), Loop(m, "kx", 4, job.kernel)
+        blocks, bias = Loop(m, "block", address_bits, job.blocks), Signal()
+        loops = blocks, taps_x, taps_y
+        here = [*(s for loop in loops for s in loop.state), bias]
+        first = [Signal.like(s, name=f"first_{s.name}") for s in here] if many else here
+
+        # at_y, at_x: what tap (0, 0) reads
+        at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)
+        py, px = Signal(COORDINATE), Signal(COORDINATE)
+        m.d.comb += [py.eq(at_y + taps_y.value), px.eq(at_x + taps_x.value)]
+
+        last_tap = blocks.last & taps_x.last & taps_y.last
+        last_here = Mux(job.bias, bias, last_tap)  # the last block of all
+        last_word = last_here | (word + 1 == job.words) if many else Const(1)
+        last_position = columns.last & rows.last
+
+        request = Signal(self.payloads.request)
+        advance = Signal()
+        inside = request_pixel(m, request, job, py, px, blocks.value)
+        m.d.comb += [
+            advance.eq(self.o.ready),
+            request.fetch.eq(inside & ~bias),
+            request.ones.eq(bias),
+            request.last.eq(last_word),
+            request.meta.tile.eq(errors),
+            request.meta.dst.eq(dst),
+            request.meta.last_group.eq(passes.last_group),
+            request.meta.words.eq(word + 1),
+            request.meta.final.eq(last_position),
+            request.meta.end.eq(last_position),
+        ]
+        following, inner = [], Const(1)  # the next block; whether all loops within one end
+        for loop in loops:
+            stepped = (Mux(loop.last, *ends) for ends in zip(loop.begun, loop.after, strict=True))
+            following += [Mux(inner, to, now) for now, to in zip(loop.state, stepped, strict=True)]
+            inner = inner & loop.last
+        following.append(last_tap)
+
+        step = 1 + job.stride2
+        next_row = [columns.restart, at_x.eq(-job.padding)]
+        next_image = [rows.restart, at_y.eq(-job.padding)]
+        next_tile = tile + (word + 1) * job.groups if many else dst + passes.groups
+        with m.If(advance):
+            m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
+        with m.If(self.start):
+            m.d.sync += [self.busy.eq(1), passes.following, *next_row, *next_image]
+            m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux), dst.eq(job.tile), tile.eq(job.tile)]
+            begun = [*(value for loop in loops for value in loop.begun), 0]
+            m.d.sync += [s.eq(v) for s, v in zip(here, begun, strict=True)]
+            if many:
+                m.d.sync += [word.eq(0), *(s.eq(v) for s, v in zip(first, begun, strict=True))]
+        with m.Elif(advance & self.busy):
+            if many:
+                m.d.sync += [word.eq(word + 1), *(s.eq(n) for s, n in zip(here, following, strict=True))]
+            with m.If(last_word):
+                if many:
+                    m.d.sync += [word.eq(0), *(s.eq(f) for s, f in zip(here, first, strict=True))]
+                m.d.sync += [columns.step, at_x.eq(at_x + step), errors.eq(errors + job.groups)]
+                with m.If(columns.last):
+                    m.d.sync += [*next_row, rows.step, at_y.eq(at_y + step)]
+                    with m.If(rows.last):
+                        after = (pass_errors + passes.groups)[:address_bits]
+                        m.d.sync += [*next_image, passes.following, dst.eq(dst + passes.groups)]
+                        m.d.sync += [errors.eq(after), pass_errors.eq(after)]
+                        with m.If(passes.last):
+                            m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux)]
+                            m.d.sync += [dst.eq(next_tile), tile.eq(next_tile)]
+                            m.d.sync += [s.eq(n) for s, n in zip(here, following, strict=True)]
+                            if many:
+                                m.d.sync += [s.eq(n) for s, n in zip(first, following, strict=True)]
+                            with m.If(last_here):
+                                m.d.sync += self.busy.eq(0)
+        return m

@@ -1,0 +1,252 @@
+"""The one configuration that every unit of a core is built from."""
+
+from dataclasses import dataclass, fields, replace
+
+from trident.hw.errors import TridentError
+from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.registry import EngineEntry, entry
+
+RESETS = ("hard", "soft")
+SURROGATES = ("rectangle", "triangle")
+COUNTERS = ("all", "few", "running")
+
+NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
+
+_LIMITS = {
+    "lanes": (1, 32),
+    "forward_cols": (1, 32),
+    "backward_cols": (1, 32),
+    "weight_grad_cols": (1, 32),
+    "timesteps": (1, 32),
+    "words": (1, 8),
+    "accumulators": (1, 1024),
+    "exp": (4, 8),
+    "frac": (2, 15),
+    "add_stages": (1, 7),
+    "mul_stages": (1, 4),
+    "weight_rows": (1, 1 << 16),
+    "spike_words": (4, 1 << 15),
+    "error_words": (2, 1 << 15),
+    "jobs": (4, 256),
+    "program_words": (8, 1024),
+}
+
+
+def _power_of_two(value: int) -> bool:
+    return value & (value - 1) == 0
+
+
+@dataclass(frozen=True)
+class CoreConfig:
+    """Sizes and choices of one core, checked when it is made: :class:`TridentError` names the parameter and the limit.
+
+    lanes: output channels that one row of weights holds, and processing elements per column (a power of two).
+    forward_cols, backward_cols: timesteps that an engine adds at once (they divide timesteps).
+    weight_grad_cols: input channels that weight_grad adds at once (they divide lanes).
+    timesteps: T, the steps of one sample.
+    words: spike words that a walker gathers before it scans them; positions (forward, backward) or input blocks
+        (weight_grad) that share one row.
+    accumulators: entries per processing element; more of them hide the adder's latency.
+    exp, frac: the number format; multiplier_subnormals: whether multipliers keep subnormals or flush them to zero.
+    add_stages, mul_stages: pipeline registers of an adder and a multiplier, in cycles.
+    reset, surrogate: what the neuron does at a spike, and which derivative stands for the spike's.
+    weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
+    spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
+    error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
+    jobs, program_words: descriptors, and instructions of all queues.
+    prefetch_jobs: load an engine's next descriptor while it runs (with shared_engine, prepare it); costs registers.
+    counters: which counters there are: all, few, or only for how long the engines run.
+    short_paths: registers in an engine's pipeline that allow a faster clock, for a cycle between column vectors.
+    shared_engine: forward, backward and weight_grad take turns on a small engine (:mod:`hw.compact.engine`),
+        and a controller with firmware does what other cores have units for (:mod:`hw.compact`).
+    alone: the core is the only one of its chip, so it sends and takes no rows; for a shared engine.
+    forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.isa.registry`.
+    """
+
+    lanes: int = 8
+    forward_cols: int = 1
+    backward_cols: int = 1
+    weight_grad_cols: int = 1
+    timesteps: int = 8
+    words: int = 4
+    accumulators: int = 64
+    exp: int = 5
+    frac: int = 10
+    multiplier_subnormals: bool = False
+    add_stages: int = 3
+    mul_stages: int = 2
+    reset: str = "hard"
+    surrogate: str = "rectangle"
+    weight_rows: int = 4096
+    spike_words: int = 1024
+    error_words: int = 512
+    jobs: int = 64
+    program_words: int = 64
+    prefetch_jobs: bool = True
+    counters: str = "all"
+    short_paths: bool = False
+    shared_engine: bool = False
+    alone: bool = False
+    forward_engine: str = "gated_add"
+    backward_engine: str = "transposed"
+    weight_grad_engine: str = "outer_product"
+
+    def __post_init__(self):
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+                raise TridentError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+        if self.width > NUMBER_BITS:
+            raise TridentError(
+                f"a float of {self.exp} exponent and {self.frac} fraction bits has {self.width} bits with its sign, "
+                f"more than the {NUMBER_BITS} that a job's constants have"
+            )
+        for name in ("prefetch_jobs", "short_paths", "shared_engine", "alone"):
+            if not isinstance(getattr(self, name), bool):
+                raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
+        for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
+            if not _power_of_two(getattr(self, name)):
+                raise TridentError(f"{name} must be a power of two, not {getattr(self, name)}")
+        for name in ("forward_cols", "backward_cols"):
+            if self.timesteps % getattr(self, name):
+                raise TridentError(f"{name} of {getattr(self, name)} must divide timesteps, which is {self.timesteps}")
+        if self.lanes % self.weight_grad_cols:
+            raise TridentError(f"weight_grad_cols of {self.weight_grad_cols} must divide lanes, which is {self.lanes}")
+        for place in ("forward", "backward", "weight_grad"):
+            entry(place, getattr(self, f"{place}_engine"))
+        if self.reset not in RESETS:
+            raise TridentError(f"reset must be one of {', '.join(RESETS)}, not {self.reset!r}")
+        if self.surrogate not in SURROGATES:
+            raise TridentError(f"surrogate must be one of {', '.join(SURROGATES)}, not {self.surrogate!r}")
+        if self.counters not in COUNTERS:
+            raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {self.counters!r}")
+        if self.weight_rows % self.lanes:
+            raise TridentError(f"weight_rows of {self.weight_rows} must be a multiple of lanes, which is {self.lanes}")
+        if self.shared_engine:
+            self._check_shared()
+        elif self.alone:
+            raise TridentError("alone takes a shared_engine: other cores are the same alone and with others")
+        needed = max(
+            self.timesteps // self.forward_cols,
+            self.timesteps // self.backward_cols,
+            self.words * self.lanes // self.weight_grad_cols,
+        )
+        if self.accumulators < needed:
+            raise TridentError(
+                f"accumulators of {self.accumulators} must be at least {needed} for {self.lanes} lanes, "
+                f"{self.timesteps} timesteps and {self.words} words"
+            )
+
+    def _check_shared(self):
+        """Raise TridentError for what a shared engine cannot be built with."""
+        for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
+            if getattr(self, name) != 1:
+                raise TridentError(f"with shared_engine, {name} must be 1, not {getattr(self, name)}")
+        if self.timesteps not in (2, 4, 8):
+            raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {self.timesteps}")
+        if self.counters != "running":
+            raise TridentError(f"with shared_engine, counters must be running, not {self.counters}")
+
+    def engine(self, place: str) -> EngineEntry:
+        """The engine that sits in ``place``: forward, backward or weight_grad."""
+        return entry(place, getattr(self, f"{place}_engine"))
+
+    @property
+    def format(self) -> FloatFormat:
+        return FloatFormat(self.exp, self.frac)
+
+    @property
+    def width(self) -> int:
+        """Bits of one number."""
+        return self.format.width
+
+    @property
+    def row_bits(self) -> int:
+        """Bits of a row: ``lanes`` numbers."""
+        return self.lanes * self.width
+
+    @property
+    def spike_bits(self) -> int:
+        """Bits of a spike word; bit ``lane * timesteps + t`` is the spike of that lane at t."""
+        return self.lanes * self.timesteps
+
+    @property
+    def lane_bits(self) -> int:
+        return (self.lanes - 1).bit_length()
+
+    @property
+    def step_bits(self) -> int:
+        """Address bits that select a timestep within an error word."""
+        return (self.timesteps - 1).bit_length()
+
+    @property
+    def vector_bits(self) -> int:
+        """Bits that name one column vector of a spike word: a lane or a timestep."""
+        return max(self.lane_bits, self.step_bits, 1)
+
+    @property
+    def weight_tiles(self) -> int:
+        """Square tiles of ``lanes`` rows; a tile is what both a row and a column of weights are read from."""
+        return self.weight_rows // self.lanes
+
+    @property
+    def error_rows(self) -> int:
+        """Rows of ``lanes`` errors; each error word has a power of two of them, one per timestep."""
+        return self.error_words << self.step_bits
+
+    @property
+    def address_bits(self) -> int:
+        """Bits that address any word or tile."""
+        return max(self.weight_tiles, self.spike_words, self.error_words).bit_length()
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits that address an accumulator entry."""
+        return max((self.accumulators - 1).bit_length(), 1)
+
+    @property
+    def mac_stages(self) -> int:
+        """Latency of the shared multiply-adder, in cycles."""
+        return self.mul_stages + self.add_stages + (3 if self.shared_engine else self.short_paths)
+
+    def entries_per_word(self, engine: str) -> int:
+        """Accumulator entries that one gathered word takes per group of lanes."""
+        if engine == "weight_grad":
+            return self.lanes // self.weight_grad_cols
+        return self.timesteps // getattr(self, f"{engine}_cols")
+
+    @classmethod
+    def preset(cls, name: str, **changes) -> "CoreConfig":
+        """A named configuration with some parameters changed. Raises TridentError for a name or key it does not
+        know.
+        """
+        if name.upper() not in PRESETS:
+            raise TridentError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+        known = {field.name for field in fields(cls)}
+        for key in changes:
+            if key not in known:
+                raise TridentError(f"unknown parameter {key!r}: choose one of {', '.join(sorted(known))}")
+        return replace(PRESETS[name.upper()], **changes)
+
+
+PRESETS = {
+    "TINY": CoreConfig(
+        lanes=2, timesteps=4, words=2, accumulators=16, add_stages=2, mul_stages=1,
+        weight_rows=512, spike_words=128, error_words=64,
+    ),
+    "SMALL": CoreConfig(),
+    "FPGA": CoreConfig(
+        lanes=1, timesteps=4, words=1, accumulators=32, add_stages=6, mul_stages=3,
+        weight_rows=2048, spike_words=1024, error_words=256, jobs=28, prefetch_jobs=False,
+        counters="few", short_paths=True,
+    ),
+    "COMPACT": CoreConfig(
+        lanes=1, timesteps=4, words=1, accumulators=32, add_stages=4, mul_stages=3,
+        weight_rows=1024, spike_words=1792, error_words=256, jobs=32,
+        counters="running", short_paths=True, shared_engine=True,
+    ),
+    "WIDE": CoreConfig(
+        lanes=16, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=4, accumulators=64,
+        weight_rows=8192, spike_words=2048, error_words=512,
+    ),
+}  # fmt: skip

@@ -1,0 +1,53 @@
+"""A *job*: one pass of one engine over one layer, or what another unit does for it."""
+
+from trident.hw.isa.words import Field, WordLayout
+
+JOB = WordLayout("job", [
+    [Field("src", 16, "first word that is read: spikes (forward, weight_grad, send) or errors (backward)"),
+     Field("src_slot", 16, "words between the slots of consecutive samples")],
+    [Field("aux", 16, "second operand: errors (weight_grad) or the layer's own spikes (backward, loss)"),
+     Field("aux_slot", 16, "as src_slot")],
+    [Field("dst", 16, "first word that is written: spikes (forward, receive) or errors (backward, loss)"),
+     Field("dst_slot", 16, "as src_slot")],
+    [Field("tile", 16, "first tile of the layer's weights"),
+     Field("block_step", 16, "tiles from one block of channels to the next")],
+    [Field("tap_step", 16, "tiles from the last block of a tap to the first of the next tap"),
+     Field("pass_step", 16, "tiles from one pass over the groups to the next")],
+    [Field("group_step", 16, "tiles from one group to the next"),
+     Field("groups", 16, "groups of lanes that the job computes")],
+    [Field("pass_groups", 8, "groups per pass, bounded by the accumulators"),
+     Field("group_entries", 12, "accumulator entries of one group"),
+     Field("words", 4, "spike words gathered at once"),
+     Field("kernel", 4, "kernel width"),
+     Field("padding", 3, "zero pixels around the image"),
+     Field("stride2", 1, "stride of 2")],
+    [Field("src_y", 8, "height of the image that is read"),
+     Field("src_x", 8, "width of the image that is read"),
+     Field("blocks", 16, "spike words per pixel of the image that is read")],
+    [Field("dst_y", 8, "height of the image that is walked"),
+     Field("dst_x", 8, "width of the image that is walked"),
+     Field("count", 16, "rows (update), words (send, receive), classes (loss), input blocks in all (weight_grad)")],
+    [Field("leak", 16, "leak (neurons) or momentum (update), as a float"),
+     Field("threshold", 16, "firing threshold, or the negated learning rate's significand (update)")],
+    [Field("low", 16, "surrogate is 1 above this potential (rectangle)"),
+     Field("high", 16, "surrogate is 1 below this potential (rectangle)")],
+    [Field("slope", 16, "-1 / window (triangle)"),
+     Field("scale", 8, "power of two that scales the learning rate, two's complement"),
+     Field("bias", 1, "a last row of weights that every timestep adds")],
+    [Field("target", 8, "who gets what the job sends, as the route of its packets"),
+     Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
+     Field("take", 1, "rows that come in are added: backward, reduce"),
+     Field("away", 1, "rows leave the core: backward, reduce"),
+     Field("token", 5, "token that send and notify give at the end; 31: none"),
+     Field("source", 8, "who sends the rows that the job takes, as the route of the credits"),
+     Field("final", 1, "the reduced rows go into the targets' gradient memories")],
+    [Field("wait", 31, "tokens taken before the start, see pack_tokens")],
+    [Field("post", 31, "tokens given at the end")],
+])  # fmt: skip
+
+JOB_INDEX_BITS = (JOB.words - 1).bit_length()
+
+SAMPLE_BITS = 16  # samples of one run, at most 65,535
+SLOT_BITS = 4  # samples whose spikes are in memory at once, at most 15
+ERROR_SLOTS = 2
+FAN = 4  # cores that one stage may have: each has a token of its own

@@ -1,0 +1,67 @@
+"""Registers that the host reads: who the core is, what it waits for, what it has done."""
+
+from dataclasses import replace
+from zlib import crc32
+
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.tokens import Token
+
+MAGIC = 0x54524944  # "TRID"
+
+# Counters that every engine has, and the field of its activity that each counts
+ENGINE_COUNTERS = {
+    "running": "running",
+    "issued": "issued",
+    "useful": "useful",
+    "drained": "drained",
+    "stalled": "stalled",
+    "rows": "row",
+    "words": "word",
+    "skipped": "skipped",
+}
+
+# What is counted while the core runs or not, but for cycles
+COUNTED = (
+    *(f"{engine}.{name}" for engine in ("forward", "backward", "weight_grad") for name in ENGINE_COUNTERS),
+    "update.running",
+    "receive.running",
+    "send.running",
+    "reduce.running",
+    "mac.neuron",
+    "mac.neuron_grad",
+    "mac.update",
+    *(f"{memory}.{access}"
+      for memory in ("spikes", "masks", "errors", "error_masks", "gradients", "momentum", "weights")
+      for access in ("reads", "writes")),
+    "noc.flits_in",
+    "noc.flits_out",
+)  # fmt: skip
+
+# With counters = "few"
+_FEW = (
+    *(f"{engine}.{name}" for engine in ("forward", "backward", "weight_grad") for name in ("running", "useful")),
+    "noc.flits_out",
+)  # fmt: skip
+
+# With counters = "running"; the controller of a small core keeps them
+RUNNING = tuple(f"{engine}.running" for engine in ("forward", "backward", "weight_grad"))
+
+# queues: the states of three queues in a word, see trident.hw.isa.program.QUEUE_STATE
+STATE = ("magic", "config", "status", "queues0", "queues1")
+TOKEN_COUNTS = tuple(f"token.{token.name.lower()}" for token in Token)
+
+
+def counted(cfg: CoreConfig) -> tuple[str, ...]:
+    """The counters that a core of this configuration has, ``cycles`` first."""
+    return "cycles", *{"all": COUNTED, "few": _FEW, "running": RUNNING}[cfg.counters]
+
+
+def registers(cfg: CoreConfig) -> tuple[str, ...]:
+    """The registers of a core by index: its state, the counts of its tokens, its counters."""
+    return *STATE, *TOKEN_COUNTS, *counted(cfg)
+
+
+def config_digest(cfg: CoreConfig, mesh: MeshConfig) -> int:
+    """32 bits that tell one configuration of a core from another; cores of meshes of all sizes are the same."""
+    return crc32(repr((cfg, replace(mesh, width=1, height=1))).encode())

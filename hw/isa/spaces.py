@@ -1,0 +1,51 @@
+"""The memories that the host reads and writes, and how many bits an element of each has."""
+
+from enum import IntEnum
+
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.words import WORD
+
+PORTS = 5  # of a router: what an entry of its multicast table has a bit for
+
+
+class Space(IntEnum):
+    """Memories that the host can read and write, and how many bits one element has (see ``space_bits``)."""
+
+    PROGRAM = 0
+    JOBS = 1
+    WEIGHTS = 2
+    MOMENTUM = 3
+    GRADIENTS = 4
+    SPIKES = 5
+    MASKS = 6
+    ERRORS = 7
+    ERROR_MASKS = 8
+    POTENTIALS = 9
+    LOSS_TABLE = 10
+    REGISTERS = 11
+    ROUTES = 12
+
+
+def space_bits(cfg: CoreConfig) -> dict[Space, int]:
+    """Bits of one element of each memory; an element travels as whole flits, lowest bits first."""
+    row, word = cfg.row_bits, cfg.spike_bits
+    return {
+        Space.PROGRAM: WORD,
+        Space.JOBS: WORD,
+        Space.WEIGHTS: row,
+        Space.MOMENTUM: row,
+        Space.GRADIENTS: row,
+        Space.SPIKES: word,
+        Space.MASKS: word,
+        Space.ERRORS: row,
+        Space.ERROR_MASKS: word,
+        Space.POTENTIALS: row,
+        Space.LOSS_TABLE: cfg.width,
+        Space.REGISTERS: WORD,
+        Space.ROUTES: PORTS,
+    }
+
+
+def table_address(cfg: CoreConfig, count: int, target: bool) -> int:
+    """Where the host puts the error of a neuron that fired ``count`` times and is (not) the target."""
+    return count | target << cfg.timesteps.bit_length()

@@ -1,0 +1,112 @@
+"""The loss unit: from the spike counts of the last layer to the errors at its spikes."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB
+
+
+class LossUnit(wiring.Component):
+    """``e = table[spikes fired, is it the label's neuron]``, the same at every timestep.
+
+    The host fills the table with ``2 * (count / T - target) / (classes * T) * loss scale`` for the mean squared error
+    of the rate; any loss that depends on a neuron's count and target alone fits. One group takes ``lanes + timesteps``
+    cycles and the waits of the neuron-gradient unit. Lanes beyond the classes get +0.
+
+    Members
+    -------
+    job : In: ``aux`` is the first spike word of the layer, ``src`` the number of its first class; label : In
+    start : In(1), a pulse; busy : Out(1)
+    spike_address, spike_request : Out, asks for a spike word; spike_grant : In(1), its data follow in the next cycle
+    spikes : In, the word
+    o : stream of rows of e, last timestep first, one group after another
+    host_select, host_write, host_address, host_wdata, host_rdata : the table
+    """
+
+    def __init__(self, cfg: CoreConfig):
+        self.cfg = cfg
+        self.payloads = Payloads(cfg, "backward")
+        table_bits = cfg.timesteps.bit_length() + 1
+        super().__init__({
+            "job": In(JOB.shape()),
+            "label": In(16),
+            "start": In(1),
+            "busy": Out(1),
+            "spike_address": Out(cfg.address_bits),
+            "spike_request": Out(1),
+            "spike_grant": In(1),
+            "spikes": In(cfg.spike_bits),
+            "o": Out(stream.Signature(neuron_item(self.payloads))),
+            "host_select": In(1),
+            "host_write": In(1),
+            "host_address": In(table_bits),
+            "host_wdata": In(cfg.width),
+            "host_rdata": Out(cfg.width),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, job, steps, width = self.cfg, self.job, self.cfg.timesteps, self.cfg.width
+        m.submodules.table = table = memory.Memory(shape=width, depth=1 << len(self.host_address), init=[])
+        read, write = table.read_port(domain="comb"), table.write_port()
+        m.d.comb += [
+            write.addr.eq(self.host_address),
+            write.data.eq(self.host_wdata),
+            write.en.eq(self.host_write),
+        ]
+        m.d.sync += self.host_rdata.eq(read.data)
+
+        group = Signal(cfg.address_bits)
+        number = Signal(cfg.address_bits)  # of the class
+        lane = Signal(range(max(cfg.lanes, 2)))
+        step = Signal(range(max(steps, 2)))
+        word = Signal(cfg.spike_bits)
+        row = Signal(cfg.row_bits)
+        fired = Signal(steps.bit_length())
+        m.d.comb += [
+            fired.eq(sum(word[t] for t in range(steps))),
+            read.addr.eq(Mux(self.host_select, self.host_address, Cat(fired, number == self.label))),
+            self.spike_address.eq(job.aux + group),
+            self.o.payload.row.eq(row),
+            self.o.payload.tag.address.eq(group),
+            self.o.payload.tag.step.eq(step),
+        ]
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.d.sync += [group.eq(0), number.eq(job.src), self.busy.eq(1)]
+                    m.next = "ASK"
+            with m.State("ASK"):
+                m.d.comb += self.spike_request.eq(1)
+                with m.If(self.spike_grant):
+                    m.next = "TAKE"
+            with m.State("TAKE"):
+                m.d.sync += [word.eq(self.spikes), lane.eq(0)]
+                m.next = "COUNT"
+            with m.State("COUNT"):
+                error = Mux(number < job.count[: cfg.address_bits], read.data, 0)
+                m.d.sync += [
+                    word.eq(word >> steps),
+                    row.eq(Cat(row[width:], error[:width]) if cfg.lanes > 1 else error),
+                    lane.eq(lane + 1),
+                    number.eq(number + 1),
+                ]
+                with m.If(lane == cfg.lanes - 1):
+                    m.d.sync += step.eq(steps - 1)
+                    m.next = "EMIT"
+            with m.State("EMIT"):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
+                    m.d.sync += step.eq(step - 1)
+                    with m.If(step == 0):
+                        m.d.sync += group.eq(group + 1)
+                        with m.If(group + 1 == job.groups[: cfg.address_bits]):
+                            m.d.sync += self.busy.eq(0)
+                            m.next = "IDLE"
+                        with m.Else():
+                            m.next = "ASK"
+        return m

@@ -1,0 +1,62 @@
+"""The numbers that a core is given, rounded to its format once, for hardware and golden alike."""
+
+from dataclasses import dataclass
+from math import frexp
+
+from trident.hw.errors import TridentError
+from trident.hw.isa.format import FloatFormat
+from trident.sim.golden.format import encode
+from trident.snn.settings import NeuronSettings
+
+
+def _bits(value: float, fmt: FloatFormat) -> int:
+    return int(encode(value, fmt))
+
+
+@dataclass(frozen=True)
+class NeuronConstants:
+    """Constants of the neuron units as raw bits."""
+
+    leak: int
+    threshold: int
+    low: int
+    high: int
+    slope: int
+
+    @classmethod
+    def of(cls, neuron: NeuronSettings, fmt: FloatFormat) -> "NeuronConstants":
+        """Round the settings. Raises TridentError for a threshold that rounds to zero or infinity."""
+        constants = cls(
+            leak=_bits(neuron.leak, fmt),
+            threshold=_bits(neuron.threshold, fmt),
+            low=_bits(neuron.threshold - neuron.window, fmt),
+            high=_bits(neuron.threshold + neuron.window, fmt),
+            slope=_bits(-1 / neuron.window, fmt),
+        )
+        if not 0 < constants.threshold < fmt.inf or constants.high >= fmt.inf:
+            raise TridentError(
+                f"threshold {neuron.threshold} with window {neuron.window} is outside what a float of "
+                f"{fmt.exp} exponent and {fmt.frac} fraction bits holds"
+            )
+        return constants
+
+
+@dataclass(frozen=True)
+class UpdateConstants:
+    """Constants of one update: momentum and negated rate as raw bits, and the rate's power of two."""
+
+    momentum: int
+    minus_rate: int
+    scale: int
+
+    @classmethod
+    def of(cls, momentum: float, rate: float, fmt: FloatFormat) -> "UpdateConstants":
+        """``rate`` is what multiplies the scaled, summed gradient: learning rate / (loss scale * batch).
+
+        It is split into a significand in [1, 2) and a power of two, so that it is never subnormal. Raises TridentError
+        if the power does not fit the 8 bits it has.
+        """
+        significand, exponent = frexp(rate)
+        if not -128 <= exponent - 1 <= 127:
+            raise TridentError(f"a rate of {rate} is outside what the update unit can multiply by, 2**-128 to 2**127")
+        return cls(_bits(momentum, fmt), _bits(-2 * significand, fmt), exponent - 1)

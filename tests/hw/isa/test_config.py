@@ -1,0 +1,85 @@
+"""The configuration: every preset elaborates, every bad value is refused with the parameter and the limit."""
+
+from dataclasses import replace
+
+import pytest
+from amaranth.hdl import Fragment
+
+from trident.hw.cores import make_core
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import PRESETS, CoreConfig
+from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.hw.isa.registers import config_digest
+
+SHARED = {"shared_engine": True, "lanes": 1, "words": 1, "counters": "running"}
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_elaborates(name):
+    cfg = CoreConfig.preset(name.lower(), weight_rows=PRESETS[name].lanes * 4, spike_words=16, error_words=8)
+    assert len(Fragment.get(make_core(cfg, mesh_for(cfg)), None).subfragments) > 11
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"lanes": 3}, "lanes must be a power of two, not 3"),
+        ({"lanes": 64}, "lanes must be a whole number from 1 to 32, not 64"),
+        ({"lanes": True}, "lanes must be a whole number"),
+        ({"lanes": "8"}, "lanes must be a whole number"),
+        ({"timesteps": 0}, "timesteps must be a whole number from 1 to 32, not 0"),
+        ({"timesteps": 33}, "not 33"),
+        ({"words": 3}, "words must be a power of two, not 3"),
+        ({"forward_cols": 3}, "forward_cols must be a power of two, not 3"),
+        ({"forward_cols": 16}, "forward_cols of 16 must divide timesteps, which is 8"),
+        ({"backward_cols": 4, "timesteps": 6}, "backward_cols of 4 must divide timesteps, which is 6"),
+        ({"weight_grad_cols": 16}, "weight_grad_cols of 16 must divide lanes, which is 8"),
+        ({"reset": "never"}, "reset must be one of hard, soft, not 'never'"),
+        ({"surrogate": "sigmoid"}, "surrogate must be one of rectangle, triangle, not 'sigmoid'"),
+        ({"weight_rows": 4095}, "weight_rows of 4095 must be a multiple of lanes, which is 8"),
+        ({"accumulators": 16}, "accumulators of 16 must be at least 32"),
+        ({"exp": 9}, "exp must be a whole number from 4 to 8, not 9"),
+        ({"add_stages": 8}, "add_stages must be a whole number from 1 to 7, not 8"),
+        ({"prefetch_jobs": 1}, "prefetch_jobs must be true or false, not 1"),
+        ({"shared_engine": True}, "with shared_engine, lanes must be 1, not 8"),
+        (SHARED | {"timesteps": 6}, "with shared_engine, timesteps must be 2, 4 or 8, not 6"),
+        (SHARED | {"counters": "all"}, "with shared_engine, counters must be running, not all"),
+        ({"alone": True}, "alone takes a shared_engine"),
+        ({"lane": 8}, "unknown parameter 'lane': choose one of accumulators, "),
+    ],
+)
+def test_bad_values_are_refused(changes, words):
+    with pytest.raises(TridentError) as caught:
+        CoreConfig.preset("SMALL", **changes)
+    assert words in str(caught.value)
+
+
+def test_unknown_preset_is_refused():
+    with pytest.raises(TridentError, match="unknown preset 'HUGE': choose one of TINY, SMALL, FPGA, COMPACT, WIDE"):
+        CoreConfig.preset("HUGE")
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_derived_sizes(name):
+    cfg = PRESETS[name]
+    assert cfg.row_bits == cfg.lanes * (1 + cfg.exp + cfg.frac)
+    assert cfg.spike_bits == cfg.lanes * cfg.timesteps
+    assert 1 << cfg.lane_bits == cfg.lanes
+    assert cfg.timesteps <= 1 << cfg.step_bits < 2 * cfg.timesteps
+    assert cfg.error_rows == cfg.error_words * (1 << cfg.step_bits)
+    assert max(cfg.weight_tiles, cfg.spike_words, cfg.error_words) < 1 << cfg.address_bits
+    assert cfg.accumulators <= 1 << cfg.entry_bits
+    for engine in ("forward", "backward", "weight_grad"):
+        assert cfg.entries_per_word(engine) * cfg.words <= cfg.accumulators or engine != "weight_grad"
+
+
+def test_digest_tells_configurations_apart():
+    """Also cores of another network, but not those of a mesh of another size."""
+    mesh = MeshConfig()
+    digests = {config_digest(cfg, mesh) for cfg in PRESETS.values()}
+    for key in ("timesteps", "words", "add_stages"):
+        digests.add(config_digest(CoreConfig.preset("TINY", **{key: 1}), mesh))
+    tiny = CoreConfig.preset("TINY")
+    digests |= {config_digest(tiny, replace(mesh, buffers=32)), config_digest(tiny, replace(mesh, groups=8))}
+    assert len(digests) == len(PRESETS) + 5
+    assert config_digest(tiny, mesh) == config_digest(tiny, replace(mesh, width=2, height=8))

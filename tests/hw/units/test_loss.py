@@ -1,0 +1,37 @@
+"""The loss unit: its RTL against golden output by output, the table against the derivative of the loss."""
+
+import numpy as np
+import pytest
+
+from tests.cocotb.units import BENCHES, check_unit
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.format import FP16
+from trident.hw.isa.spaces import table_address
+from trident.sim.golden.format import decode
+from trident.sim.golden.loss import loss_table, mean_squared_error
+
+
+@pytest.mark.parametrize("config, stalls", BENCHES)
+def test_against_golden(config, stalls):
+    assert check_unit("loss", config, stalls) > 0
+
+
+@pytest.mark.parametrize("steps, classes", [(1, 2), (4, 3), (8, 10)])
+def test_table_is_the_derivative(steps, classes):
+    """One more spike of a neuron changes the loss by the table's mean over that spike, within FP16's rounding."""
+    table = decode(loss_table(steps, classes, 1.0, FP16), FP16)
+    counts = np.arange(classes) % (steps + 1)
+    for label, neuron in ((0, 0), (0, 1), (1, 0)):
+        for fired in range(steps):
+            less, more = counts.copy(), counts.copy()
+            less[neuron], more[neuron] = fired, fired + 1
+            change = mean_squared_error(more, label, steps) - mean_squared_error(less, label, steps)
+            row = table[int(neuron == label)]
+            assert (row[fired] + row[fired + 1]) / 2 == pytest.approx(change, rel=2**-9, abs=2**-12)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 8])
+def test_table_addresses_differ(steps):
+    cfg = CoreConfig(timesteps=steps)
+    addresses = {table_address(cfg, count, target) for count in range(steps + 1) for target in (False, True)}
+    assert len(addresses) == 2 * (steps + 1)

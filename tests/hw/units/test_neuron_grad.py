@@ -1,0 +1,40 @@
+"""The neuron-gradient unit: its RTL against golden on errors and their masks, golden against numbers by hand."""
+
+import numpy as np
+import pytest
+
+from tests.cocotb.units import BENCHES, check_unit
+from trident.hw.isa.format import FP16
+from trident.sim.golden.format import fmt_parameters
+from trident.sim.golden.neuron_grad import neuron_grad
+
+
+@pytest.mark.parametrize("config, stalls", BENCHES)
+def test_against_golden(config, stalls):
+    assert check_unit("neuron_grad", config, stalls) > 0
+
+
+@pytest.mark.parametrize("soft, expected", [(False, [1.0, 2.0, 0.5, 1.0]), (True, [2.125, 2.25, 0.5, 1.0])])
+def test_golden_by_hand(soft, expected):
+    """leak 1/2: d = [m0 e0 + d1 / 2, m1 e1 + d2 / 2, 0 + d3 / 2, e3]; a hard reset cuts where a neuron fired."""
+    e = np.array([1.0, 2.0, 4.0, 1.0], np.float32).reshape(1, 4, 1)
+    spikes = np.array([1, 1, 0, 0], np.uint8).reshape(1, 4, 1)
+    masks = np.array([1, 1, 0, 1], np.uint8).reshape(1, 4, 1)
+    d, one = np.empty_like(e), np.float32(1)
+    fault = neuron_grad(
+        e, spikes, masks, np.zeros_like(e), one / 2, one, -one, False, soft, False, d, fmt_parameters(FP16)
+    )
+    assert d.ravel().tolist() == expected
+    assert not fault
+
+
+def test_golden_triangle_by_hand():
+    """threshold 1, window 2: h = 1 - |u - 1| / 2, never below 0."""
+    potentials = np.array([1.0, 0.0, 3.5, -1.0, 2.0], np.float32).reshape(1, 1, 5)
+    d, one = np.empty_like(potentials), np.float32(1)
+    nothing = np.zeros(potentials.shape, np.uint8)
+    neuron_grad(
+        np.full_like(potentials, 8), nothing, nothing, potentials, one / 2, one, -one / 2, True, False, False, d,
+        fmt_parameters(FP16),
+    )  # fmt: skip
+    assert d.ravel().tolist() == [8.0, 4.0, 0.0, 0.0, 4.0]

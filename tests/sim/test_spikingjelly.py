@@ -1,0 +1,168 @@
+"""Gradients and spikes of the fast twin and of the golden trainer against SpikingJelly's automatic differentiation.
+
+SpikingJelly's LIFNode with ``decay_input=False`` computes ``v = v - (v - v_reset) / tau + x``: leak = 1 - 1/tau. It
+fires at ``v >= v_threshold``; ``v_reset=None`` is the soft reset.
+"""
+
+from itertools import product
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.format import FloatFormat
+from trident.sim.golden.trainer import GoldenTrainer
+from trident.sim.twin import FastTrainer
+from trident.snn.network import Network
+from trident.snn.settings import NeuronSettings, TrainSettings
+
+torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'torch==2.13.0' spikingjelly")
+pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'torch==2.13.0' spikingjelly")
+
+from spikingjelly.activation_based import neuron as sj_neuron  # noqa: E402
+
+NETWORKS = ("12-16-5", "12-9-8-4", "6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "6x6x1-4c5s2p2-6c1p0-3")
+CASES = [
+    (text, reset, surrogate, timesteps, leak)
+    for text, reset, surrogate in product(NETWORKS, ("hard", "soft"), ("rectangle", "triangle"))
+    for timesteps, leak in ((1, 0.5), (5, 0.75), (8, 0.5))
+]
+
+
+class Surrogate(torch.autograd.Function):
+    """Heaviside step forward; backward the rectangle or the triangle around zero."""
+
+    @staticmethod
+    def forward(ctx, x, window, kind):
+        ctx.save_for_backward(x)
+        ctx.window, ctx.kind = window, kind
+        return (x >= 0).to(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        distance = ctx.saved_tensors[0].abs()
+        if ctx.kind == "rectangle":
+            slope = (distance < ctx.window).to(grad)
+        else:
+            slope = torch.clamp(1 - distance / ctx.window, min=0)
+        return grad * slope, None, None
+
+
+class Oracle(torch.nn.Module):
+    """The network of torch and SpikingJelly parts, with the weights of a :class:`FastTrainer`."""
+
+    def __init__(self, trainer: FastTrainer):
+        super().__init__()
+        self.network, self.loss_scale = trainer.network, trainer.settings.loss_scale
+        settings = trainer.neuron
+        self.synapses, self.neurons = torch.nn.ModuleList(), torch.nn.ModuleList()
+        for layer, (weights, bias) in zip(trainer.network.layers, trainer.weights):
+            _, c_in, c_out = weights.shape
+            if layer.kind == "linear":
+                synapse, values = torch.nn.Linear(c_in, c_out), weights[0].T
+            else:
+                synapse = torch.nn.Conv2d(c_in, c_out, layer.kernel, layer.stride, layer.padding)
+                values = weights.reshape(layer.kernel, layer.kernel, c_in, c_out).transpose(3, 2, 0, 1)
+            synapse.weight = torch.nn.Parameter(torch.tensor(values.copy()))
+            synapse.bias = torch.nn.Parameter(torch.tensor(bias.copy()))
+            self.synapses.append(synapse)
+            self.neurons.append(
+                sj_neuron.LIFNode(
+                    tau=1 / (1 - settings.leak),
+                    decay_input=False,
+                    v_threshold=settings.threshold,
+                    v_reset=0.0 if settings.reset == "hard" else None,
+                    surrogate_function=lambda x: Surrogate.apply(x, settings.window, settings.surrogate),
+                    detach_reset=True,
+                )
+            )
+
+    def forward(self, spikes: np.ndarray) -> list[torch.Tensor]:
+        """Spikes (T, B, Y, X, C) of every layer for input ``spikes`` (B, T, Y, X, C)."""
+        fired = [[] for _ in self.synapses]
+        for t in range(spikes.shape[1]):
+            flow = torch.tensor(spikes[:, t].astype(np.float64))
+            for i, (layer, synapse) in enumerate(zip(self.network.layers, self.synapses)):
+                if layer.kind == "linear":
+                    current = synapse(flow.flatten(1))[:, None, None]
+                else:
+                    current = synapse(flow.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+                flow = self.neurons[i](current)
+                fired[i].append(flow)
+        return [torch.stack(steps) for steps in fired]
+
+    def differentiate(self, spikes: np.ndarray, labels: np.ndarray) -> list[torch.Tensor]:
+        """Spikes as of :meth:`forward`; then backward from the scaled mean squared error of the rates."""
+        fired = self(spikes)
+        rates = fired[-1].sum(0).flatten(1) / spikes.shape[1]
+        onehot = torch.nn.functional.one_hot(torch.tensor(labels), self.network.classes)
+        (self.loss_scale * ((rates - onehot) ** 2).mean(1).sum()).backward()
+        return fired
+
+    def gradients(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Weight and bias gradients in the layout of the trainer."""
+        pairs = []
+        for layer, synapse in zip(self.network.layers, self.synapses):
+            weight = synapse.weight.grad.numpy()
+            if layer.kind == "linear":
+                weight = weight.T
+            else:
+                weight = weight.transpose(2, 3, 1, 0)
+            pairs.append((weight.reshape(layer.weight_shape), synapse.bias.grad.numpy()))
+        return pairs
+
+
+@pytest.mark.parametrize("text, reset, surrogate, timesteps, leak", CASES)
+def test_spikes_and_gradients_equal_autograd(text, reset, surrogate, timesteps, leak):
+    network = Network.parse(text)
+    neuron = NeuronSettings(leak, threshold=0.125, window=0.3, reset=reset, surrogate=surrogate)
+    trainer = FastTrainer(network, neuron, TrainSettings(timesteps=timesteps, seed=3), np.float64)
+    rng = np.random.default_rng(7)
+    spikes = (rng.random((6, timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
+    labels = rng.integers(0, network.classes, 6)
+
+    oracle = Oracle(trainer)
+    fired = oracle.differentiate(spikes, labels)
+
+    traces = trainer.forward(spikes)
+    for trace, expected in zip(traces, fired):
+        np.testing.assert_array_equal(trace.spikes, expected.detach().numpy())
+    assert 0 < traces[0].spikes.mean() < 1
+    for got, expected in zip(trainer.gradients(spikes, labels), oracle.gradients()):
+        for ours, theirs in zip(got, expected):
+            assert np.abs(theirs).max() > 0
+            assert np.linalg.norm(ours - theirs) <= 1e-6 * np.linalg.norm(theirs)
+
+
+@pytest.mark.parametrize("text, reset, surrogate, timesteps, leak", CASES)
+def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
+    """The ordered trainer, in a format of 24 significant bits so that rounding does not hide a wrong formula."""
+    network = Network.parse(text)
+    neuron = NeuronSettings(leak, threshold=0.125, window=0.3125, reset=reset, surrogate=surrogate)
+    settings = TrainSettings(timesteps=timesteps, seed=3)
+    # What the trainer reads of a configuration; a core's own is held to 16 bits
+    cfg = SimpleNamespace(
+        format=FloatFormat(8, 23), timesteps=timesteps, reset=reset, surrogate=surrogate,
+        multiplier_subnormals=True, engine=CoreConfig().engine,
+    )  # fmt: skip
+    golden = GoldenTrainer(network, neuron, cfg, settings.seed)
+    trainer = FastTrainer(network, neuron, settings, np.float64)
+    for (weights, biases), layer in zip(trainer.weights, golden.layers):
+        weights[:], biases[:] = layer.weights, layer.biases
+    rng = np.random.default_rng(11)
+    spikes = (rng.random((4, timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
+    labels = rng.integers(0, network.classes, 4)
+
+    oracle = Oracle(trainer)
+    fired = oracle.differentiate(spikes, labels)
+
+    table = golden.table(settings.loss_scale)
+    for n, (sample, label) in enumerate(zip(spikes, labels)):
+        trace = golden.train_sample(sample, int(label), table)
+        for ours, theirs in zip(trace.spikes, fired):
+            np.testing.assert_array_equal(ours.transpose(2, 0, 1, 3), theirs[:, n].detach().numpy())
+    for layer, theirs in zip(golden.layers, oracle.gradients()):
+        for got, expected in zip((layer.gradients, layer.bias_gradients), theirs):
+            assert np.abs(expected).max() > 0
+            assert np.linalg.norm(got - expected) <= 1e-5 * np.linalg.norm(expected)

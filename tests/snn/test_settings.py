@@ -1,0 +1,83 @@
+"""Settings refuse every bad value in one sentence that names it."""
+
+from math import frexp
+
+import pytest
+
+from trident.hw.errors import TridentError
+from trident.snn.settings import NeuronSettings, TrainSettings
+
+
+@pytest.mark.parametrize(
+    "field, value, sentence",
+    [
+        ("leak", -0.1, "leak must be within 0 to 1, not -0.1"),
+        ("leak", 1.5, "leak must be within 0 to 1, not 1.5"),
+        ("leak", float("nan"), "leak must be a finite number, not nan"),
+        ("leak", "half", "leak must be a finite number, not 'half'"),
+        ("threshold", 0, "threshold must be above 0, not 0"),
+        ("threshold", float("inf"), "threshold must be a finite number, not inf"),
+        ("window", -1.0, "window must be above 0, not -1.0"),
+        ("window", None, "window must be a finite number, not None"),
+        ("reset", "none", "reset must be hard or soft, not 'none'"),
+        ("surrogate", "sigmoid", "surrogate must be rectangle or triangle, not 'sigmoid'"),
+        ("surrogate", ["rectangle"], "surrogate must be rectangle or triangle, not ['rectangle']"),
+    ],
+)
+def test_neuron_refuses(field, value, sentence):
+    with pytest.raises(TridentError) as refused:
+        NeuronSettings(**{field: value})
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "field, value, sentence",
+    [
+        ("timesteps", 0, "timesteps must be a whole number within 1 to 32, not 0"),
+        ("timesteps", 33, "timesteps must be a whole number within 1 to 32, not 33"),
+        ("timesteps", 8.0, "timesteps must be a whole number within 1 to 32, not 8.0"),
+        ("timesteps", True, "timesteps must be a whole number within 1 to 32, not True"),
+        ("epochs", 0, "epochs must be a whole number of at least 1, not 0"),
+        ("batch", 0, "batch must be a whole number of at least 1, not 0"),
+        ("batch", -16, "batch must be a whole number of at least 1, not -16"),
+        ("learning_rate", 0.0, "learning rate must be above 0, not 0.0"),
+        ("learning_rate", float("nan"), "learning rate must be a finite number, not nan"),
+        ("learning_rate", float("inf"), "learning rate must be a finite number, not inf"),
+        ("learning_rate", "1", "learning rate must be a finite number, not '1'"),
+        ("momentum", 1.0, "momentum must be at least 0 and below 1, not 1.0"),
+        ("momentum", -0.5, "momentum must be at least 0 and below 1, not -0.5"),
+        ("loss_scale", 0, "loss scale must be a power of two within 1 to 32768, not 0"),
+        ("loss_scale", 255, "loss scale must be a power of two within 1 to 32768, not 255"),
+        ("loss_scale", 0.5, "loss scale must be a power of two within 1 to 32768, not 0.5"),
+        ("loss_scale", 65536, "loss scale must be a power of two within 1 to 32768, not 65536"),
+        ("halve_every", -1, "halve_every must be a whole number of at least 0, not -1"),
+        ("seed", -1, "seed must be a whole number within 0 to 4294967295, not -1"),
+    ],
+)
+def test_train_refuses(field, value, sentence):
+    with pytest.raises(TridentError) as refused:
+        TrainSettings(**{field: value})
+    assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize("timesteps", [1, 32])
+@pytest.mark.parametrize("scale", [1, 256, 32768])
+def test_limits_are_allowed(timesteps, scale):
+    settings = TrainSettings(timesteps=timesteps, loss_scale=scale, batch=1, epochs=1, momentum=0)
+    assert settings.step() == settings.learning_rate / scale
+
+
+def test_step_is_halved():
+    settings = TrainSettings(learning_rate=1.0, loss_scale=256, batch=16, halve_every=3)
+    assert [settings.step(epoch) * 4096 for epoch in range(8)] == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]
+    assert TrainSettings(learning_rate=1.0, loss_scale=1, batch=1, halve_every=0).step(100) == 1.0
+
+
+def test_default_steps_are_powers_of_two():
+    settings = TrainSettings()
+    assert all(frexp(settings.step(epoch))[0] == 0.5 for epoch in range(settings.epochs))
+
+
+def test_an_integer_beyond_every_float_is_refused():
+    with pytest.raises(TridentError, match="learning rate must be a finite number"):
+        TrainSettings(learning_rate=10**400)

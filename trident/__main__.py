@@ -1,0 +1,5 @@
+"""``python -m trident``: the command line."""
+
+from trident.cli import main
+
+main()
