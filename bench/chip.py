@@ -5,16 +5,15 @@ from time import perf_counter
 
 import numpy as np
 
-from trident.host.driver.driver import Driver
-from trident.host.driver.session import ChipSession
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.report.figure import Figure
+from trident.host.train.chip_learner import ChipLearner
+from trident.host.train.compare import Comparator, Divergence
 from trident.host.train.spec import RunSpec
 from trident.host.train.tune import WORKLOAD
 from trident.hw.chip import emit_chip
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.format import encode
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.encoding import encode as encode_samples
@@ -32,29 +31,26 @@ class Minibatch:
         self.spec = spec
         self.link = VerilatedChip(spec.cfg, spec.mesh, workload=WORKLOAD if spec.many else None)
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)
-        self.session = ChipSession(Driver(self.link, spec.cfg, spec.mesh), spec.plan, self.golden.constants)
-        fmt = self.golden.fmt
-        self.session.load_rows(Space.WEIGHTS, [
-            (encode(layer.weights, fmt), encode(layer.biases, fmt)) for layer in self.golden.layers
-        ])  # fmt: skip
+        self.chip = ChipLearner(spec.plan, self.golden.constants, self.link)
+        self.chip.load(self.golden.bits(Space.WEIGHTS))
+        self.compare = Comparator(self.golden, self.chip.session)
 
     def run(self) -> tuple[float, float]:
         """Cycles per sample, from the first core's start to the last core's end, and cycles simulated per second.
 
-        Raises RuntimeError when a spike count or a weight differs from golden's.
+        Raises :class:`Divergence` when a spike count or a weight differs from golden's.
         """
-        spec, golden = self.spec, self.golden
+        spec = self.spec
         train, count = spec.train, spec.train.batch
         spikes, _ = encode_samples(spec.dataset, spec.network, train.timesteps, spec.encoding, train.seed, 0)
         labels = spec.dataset.train_labels[:count]
         updates = UpdateConstants.of(train.momentum, train.step(), spec.cfg.format)
-        self.session.set_constants(updates, golden.table(train.loss_scale))
         places = spec.plan.placement
-        before = [self.session.driver.counters(place)["cycles"] for place in places]
+        before = [self.chip.driver.counters(place)["cycles"] for place in places]
         first, began = self.link.cycles, perf_counter()
-        found = self.session.run(spikes[:count], labels, train=True)
+        found = self.chip.run(spikes[:count], labels, updates, train.loss_scale)
         speed = (self.link.cycles - first) / (perf_counter() - began)
-        after = [self.session.driver.counters(place)["cycles"] for place in places]
+        after = [self.chip.driver.counters(place)["cycles"] for place in places]
         self._compare(found, spikes[:count], labels, updates)
         cycles = max((b - a) % 2**32 for a, b in zip(before, after, strict=True))
         return cycles / count, speed
@@ -67,11 +63,9 @@ class Minibatch:
             for n, (sample, label) in enumerate(zip(spikes, labels, strict=True))
         ]
         golden.update(updates)
-        weights = self.session.read_rows(Space.WEIGHTS, replicas - 1)
-        wanted = [encode(layer.weights, golden.fmt) for layer in golden.layers]
-        same = all((a == b).all() for (a, _), b in zip(weights, wanted, strict=True))
-        if not same or (found.counts != np.stack(counts)).any():
-            raise RuntimeError(f"RTL and golden differ on {self.spec.chip_text}")
+        mismatch = self.compare.answers(np.stack(counts), golden.faults, found)
+        if mismatch := mismatch or self.compare.state((Space.MOMENTUM, Space.WEIGHTS))[1]:
+            raise Divergence(f"RTL and golden differ on {self.spec.chip_text}: {mismatch}")
 
     def close(self):
         """End the simulation."""

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from rich.console import Console
 
-from trident.host.federated.chip_learner import ChipLearner, connect
 from trident.host.federated.crew import InProcess
 from trident.host.federated.references import central
+from trident.host.federated.serve import chip_learner
 from trident.host.federated.server import Round, Server
 from trident.host.federated.spec import FederatedSpec
 from trident.host.federated.worker import Worker
@@ -72,7 +72,7 @@ def _flower() -> Iterator[Figure]:
             "data": str(folder / "data.npz"), "net": "6-5-3", "preset": "TINY", "mesh": "1x1", "train": {"batch": 4},
             "federated": {"workers": WORKERS, "rounds": ROUNDS, "local_epochs": 1},
         })  # fmt: skip
-        learner = ChipLearner(spec.run, connect(spec.run, spec.targets[0]))
+        learner = chip_learner(spec, 0)
         crew = InProcess(spec, {number: Worker(spec, number, learner) for number in range(WORKERS)})
         server = Server(spec, crew, Silent(), folder / "checkpoint.npz")
         server.run()

@@ -24,7 +24,8 @@ from trident.hw.isa.line import BYTE_BITS
 from trident.snn.data import load
 from trident.snn.defaults import DEEP
 from trident.snn.encoding import encode
-from trident.snn.network import Layer, Network
+from trident.snn.layers import Layer
+from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
 
 BOARD = "ulx3s-85f"
@@ -128,8 +129,8 @@ def _spikingjelly_step(network: Network, neuron: NeuronSettings) -> Callable:
         return layer.Conv2d(part.in_shape[2], part.out_channels, part.kernel, part.stride, part.padding)
 
     parts = []
-    for n, part in enumerate(network.layers):
-        if part.kind == "linear" and n and network.layers[n - 1].kind != "linear":
+    for part in network.layers:
+        if part.kind == "linear" and part.image[:2] != (1, 1):
             parts.append(layer.Flatten())
         lif = LIFNode(
             tau=1 / (1 - neuron.leak), decay_input=False, v_threshold=neuron.threshold, v_reset=0.0, detach_reset=True,

@@ -21,7 +21,7 @@ from trident.boards.flow.stages import StageError
 from trident.boards.report.progress import watch
 from trident.boards.report.report import Report, show
 from trident.boards.report.results import committed, summary
-from trident.host.train.lockstep import Divergence
+from trident.host.train.compare import Divergence
 from trident.hw.errors import Interrupted, TridentError
 from trident.hw.folders import OUT
 

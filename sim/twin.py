@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from trident.hw.errors import TridentError
-from trident.snn.network import Layer, Network
+from trident.snn.layers import Layer
+from trident.snn.network import Network, Tensors
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 
@@ -48,8 +49,8 @@ class FastTrainer:
 
     Attributes
     ----------
-    weights : list of (ndarray [taps, C_in, C_out], ndarray [C_out])
-        Weights and biases per layer.
+    weights, momentum : dict of ndarray
+        The network's parameters and their momenta by name.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class FastTrainer:
         self.dtype, self.storage = np.dtype(dtype), np.dtype(storage or dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TridentError(f"the fast model computes in float32 or float64, not {self.dtype}")
-        self.weights = [tuple(map(self._stored, pair)) for pair in network.initial_weights(settings.seed)]
-        self._momentum = [tuple(map(np.zeros_like, pair)) for pair in self.weights]
+        self.weights: Tensors = {
+            name: self._stored(value) for name, value in network.initial_weights(settings.seed).items()
+        }
+        self.momentum: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
 
     def train_batch(self, spikes: np.ndarray, labels: np.ndarray, epoch: int = 0) -> dict:
         """Train on one minibatch: ``spikes`` (B, T, Y, X, C) of 0 and 1, ``labels`` (B,); ``epoch`` sets the step.
@@ -72,12 +75,10 @@ class FastTrainer:
         traces = self.forward(spikes)
         gradients, sparsity = self._backward(traces, labels)
         step = self.settings.step(epoch)
-        for i, pair in enumerate(gradients):
-            gradient = tuple(map(self._stored, pair))
-            self._momentum[i] = tuple(
-                self._stored(self.settings.momentum * v + g) for v, g in zip(self._momentum[i], gradient)
-            )
-            self.weights[i] = tuple(self._stored(w - step * v) for w, v in zip(self.weights[i], self._momentum[i]))
+        for name, gradient in gradients.items():
+            momentum = self._stored(self.settings.momentum * self.momentum[name] + self._stored(gradient))
+            self.momentum[name] = momentum
+            self.weights[name] = self._stored(self.weights[name] - step * momentum)
         counts = self._counts(traces)
         return {
             "loss": float(np.square(counts / self.settings.timesteps - self._onehot(labels)).mean()),
@@ -85,14 +86,6 @@ class FastTrainer:
             "firing_rate": [float(trace.spikes.mean()) for trace in traces],
             "gradient_sparsity": sparsity,
         }
-
-    def state(self) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-        """Weights and momenta, per layer (taps, in, out) and (out,), as :meth:`load_state` takes them."""
-        return {"weights": list(self.weights), "momentum": list(self._momentum)}
-
-    def load_state(self, state: dict[str, list[tuple[np.ndarray, np.ndarray]]]):
-        """Go on from weights and momenta that :meth:`state` gave."""
-        self.weights, self._momentum = (list(state[name]) for name in ("weights", "momentum"))
 
     def infer(self, spikes: np.ndarray) -> np.ndarray:
         """Output spike counts (B, N), int64, of ``spikes`` (B, T, Y, X, C)."""
@@ -103,8 +96,8 @@ class FastTrainer:
         parts = [self.infer(spikes[i : i + chunk]).argmax(1) for i in range(0, len(spikes), chunk)]
         return float((np.concatenate(parts) == labels).mean())
 
-    def gradients(self, spikes: np.ndarray, labels: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Weight and bias gradients per layer, summed over the batch and times the loss scale; trains nothing."""
+    def gradients(self, spikes: np.ndarray, labels: np.ndarray) -> Tensors:
+        """The gradients of all parameters, summed over the batch and times the loss scale; trains nothing."""
         return self._backward(self.forward(spikes), labels)[0]
 
     def forward(self, spikes: np.ndarray) -> list[Trace]:
@@ -112,12 +105,15 @@ class FastTrainer:
         batch, timesteps = spikes.shape[:2]
         if timesteps != self.settings.timesteps:
             raise TridentError(f"the spikes have {timesteps} timesteps, the training has {self.settings.timesteps}")
-        traces, flow = [], np.swapaxes(spikes, 0, 1).astype(self.dtype)
-        for layer, (weights, bias) in zip(self.network.layers, self.weights):
-            columns = _im2col(flow.reshape(-1, *layer.in_shape), layer)
-            x = columns @ weights.reshape(layer.fan_in, -1) + bias
-            flow, surrogate = self._neurons(x.reshape(timesteps, batch, *layer.out_shape))
-            traces.append(Trace(columns, flow, surrogate))
+        traces: list[Trace] = []
+        samples = np.swapaxes(spikes, 0, 1).astype(self.dtype)
+        for layer in self.network.layers:
+            read = samples if layer.source is None else traces[layer.source].spikes
+            columns = _im2col(read.reshape(-1, *layer.in_shape), layer)
+            x = columns @ self.weights[layer.weight].reshape(layer.fan_in, -1)
+            if layer.bias:
+                x = x + self.weights[layer.bias_name]
+            traces.append(Trace(columns, *self._neurons(x.reshape(timesteps, batch, *layer.out_shape))))
         return traces
 
     def _neurons(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,25 +132,30 @@ class FastTrainer:
             return spikes, inside.astype(self.dtype)
         return spikes, np.maximum(0, 1 - np.abs(potential - n.threshold) / n.window)
 
-    def _backward(self, traces: list[Trace], labels: np.ndarray) -> tuple[list, list[float]]:
-        """Gradients (weights, biases) and the share of zero errors d, both per layer."""
+    def _backward(self, traces: list[Trace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
+        """The gradients of all parameters, and per layer the share of errors d that are zero."""
         timesteps, outputs = self.settings.timesteps, self.network.classes
         off = self._counts(traces) / timesteps - self._onehot(labels)
         top = off * (2 * self.settings.loss_scale / (outputs * timesteps))
-        errors = np.broadcast_to(top, (timesteps, *top.shape))
-        gradients, sparsity = [], []
-        for layer, (weights, _), trace in reversed(list(zip(self.network.layers, self.weights, traces))):
-            d = trace.surrogate * errors.reshape(trace.spikes.shape)
+        layers = self.network.layers
+        errors = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}  # by layer, at its spikes
+        gradients: Tensors = {}
+        sparsity = [0.0] * len(layers)
+        for layer in reversed(layers):
+            trace = traces[layer.number]
+            d = trace.surrogate * errors.pop(layer.number).reshape(trace.spikes.shape)
             passed = self.neuron.leak * (1 - trace.spikes if self.neuron.reset == "hard" else np.ones_like(d))
             for t in reversed(range(timesteps - 1)):
                 d[t] += passed[t] * d[t + 1]
             rows = d.reshape(-1, layer.out_channels)
             gradient = trace.columns.reshape(-1, layer.fan_in).T @ rows
-            gradients.append((gradient.reshape(layer.weight_shape), rows.sum(0) * layer.bias))
-            sparsity.append(float((d == 0).mean()))
-            if trace is not traces[0]:
-                errors = _col2im(d.reshape(-1, *layer.out_shape), weights, layer)
-        return gradients[::-1], sparsity[::-1]
+            gradients[layer.weight] = gradient.reshape(layer.weight_shape)
+            if layer.bias:
+                gradients[layer.bias_name] = rows.sum(0)
+            sparsity[layer.number] = float((d == 0).mean())
+            if layer.source is not None:
+                errors[layer.source] = _col2im(d.reshape(-1, *layer.out_shape), self.weights[layer.weight], layer)
+        return gradients, sparsity
 
     def _counts(self, traces: list[Trace]) -> np.ndarray:
         spikes = traces[-1].spikes

@@ -83,6 +83,9 @@ def check_fits(dataset: Dataset, network: Network, settings: TrainSettings | Non
             f"{dataset.name} has samples of {_size(have)} = {prod(have)} values, the network takes "
             f"{_size(want)} = {prod(want)}"
         )
+    if network.layers[-1].kind != "linear":
+        last = network.layers[-1].node
+        raise TridentError(f"the network must end with a linear node, one output per class, not with {last!r}")
     if dataset.classes > network.classes:
         raise TridentError(f"{dataset.name} has {dataset.classes} classes, the network only {network.classes} outputs")
     if settings and settings.batch > len(dataset.train):

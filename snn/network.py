@@ -1,147 +1,157 @@
-"""A spiking network as the user writes it: ``64-128-10`` or ``8x8x1-16c3-32c3s2-10``."""
+"""A spiking network: a directed graph of named nodes with named parameters."""
 
-import re
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.snn.layers import Layer, fuse
+from trident.snn.nodes import INPUT, Edge, Node, Shape
 
-MAX_KERNEL = 7
-
-_CONV = re.compile(r"(\d+)c(\d+)(?:s(\d+))?(?:p(\d+))?")
-_IMAGE = re.compile(r"(\d+)x(\d+)x(\d+)")
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One trainable layer: a square convolution over (y, x, channel); linear is the 1x1 convolution of a 1x1 image.
-
-    Weights are an array ``[kernel * kernel, in_channels, out_channels]``, biases ``[out_channels]``.
-    """
-
-    kind: str
-    in_shape: tuple[int, int, int]
-    out_channels: int
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
-    bias: bool = True
-
-    @property
-    def out_shape(self) -> tuple[int, int, int]:
-        """(y, x, channel) of the spikes that the layer fires."""
-        y, x, _ = self.in_shape
-        return (
-            (y + 2 * self.padding - self.kernel) // self.stride + 1,
-            (x + 2 * self.padding - self.kernel) // self.stride + 1,
-            self.out_channels,
-        )
-
-    @property
-    def taps(self) -> int:
-        return self.kernel * self.kernel
-
-    @property
-    def weight_shape(self) -> tuple[int, int, int]:
-        return (self.taps, self.in_shape[2], self.out_channels)
-
-    @property
-    def fan_in(self) -> int:
-        return self.taps * self.in_shape[2]
-
-    def __str__(self) -> str:
-        if self.kind == "linear":
-            return f"linear {self.in_shape[2]}→{self.out_channels}"
-        y, x, c = self.in_shape
-        return (
-            f"conv {y}x{x}x{c}→{self.out_channels}, kernel {self.kernel}, stride {self.stride}, "
-            f"padding {self.padding}"
-        )
+Tensors = dict[str, np.ndarray]
+"""Parameters, or their momenta or gradients, by name: ``conv1.weight`` is the tensor ``weight`` of node ``conv1``."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A chain of layers over an input of shape (y, x, channel).
+    """A network over samples of shape (y, x, channel), checked when it is made.
 
-    A linear layer behind an image takes it flattened in (y, x, channel) order.
+    nodes: in any order; each names what it reads. output: the node whose output is the network's, by default the last.
+    Raises :class:`TridentError`, in one sentence that names the node, for names that are missing or given twice, shapes
+    that do not meet, a circle without a delay, and an output that nobody reads.
+
+    >>> Network.parse("8x8x1-16c3-10").tensors["conv1.weight"]
+    (9, 1, 16)
     """
 
-    in_shape: tuple[int, int, int]
-    layers: tuple[Layer, ...]
+    in_shape: Shape
+    nodes: tuple[Node, ...]
+    output: str = ""
 
-    @property
-    def classes(self) -> int:
-        return prod(self.layers[-1].out_shape)
+    def __post_init__(self):
+        if len(self.in_shape) != 3 or any(not isinstance(n, int) or n < 1 for n in self.in_shape):
+            raise TridentError(f"a network takes samples of a shape (y, x, channels), not {self.in_shape!r}")
+        if not self.nodes:
+            raise TridentError("a network needs at least one node")
+        if not self.output:
+            object.__setattr__(self, "output", self.nodes[-1].name)
+        names = [node.name for node in self.nodes]
+        for name in names:
+            if names.count(name) > 1:
+                raise TridentError(f"two nodes are called {name!r}: every node needs a name of its own")
+        for node in self.nodes:
+            for edge in node.inputs:
+                if edge.node not in (INPUT, *names):
+                    raise TridentError(f"{node} reads {edge.node!r}, which is no node of the network")
+        if self.output not in names:
+            raise TridentError(f"the network's output is to be {self.output!r}, which is no node of it")
+        read = {edge.node for node in self.nodes for edge in node.inputs}
+        if unread := [node for node in self.nodes if node.name not in read and node.name != self.output]:
+            raise TridentError(f"nobody reads {unread[0]}: connect it, or make it the network's output")
+        if INPUT not in read:
+            raise TridentError("no node reads the network's input")
+        object.__setattr__(self, "nodes", self._ordered())
+        self._check_shapes()
+
+    def _ordered(self) -> tuple[Node, ...]:
+        """The nodes, each after those that it reads without a delay; otherwise in the order given."""
+        left, done, ordered = list(self.nodes), {INPUT}, []
+        while left:
+            ready = next((n for n in left if all(edge.delay or edge.node in done for edge in n.inputs)), None)
+            if ready is None:
+                circle = ", ".join(node.name for node in left)
+                raise TridentError(
+                    f"the nodes {circle} wait for each other: a circle needs a delay, as in {left[0].name}[t-1]"
+                )
+            left.remove(ready)
+            done.add(ready.name)
+            ordered.append(ready)
+        return tuple(ordered)
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of every node's output, and of the input, by name."""
+        found: dict[str, Shape] = {INPUT: self.in_shape}
+        left = list(self.nodes)
+        while left:  # a delayed input may come from a node further on
+            ready = [n for n in left if all(edge.node in found for edge in n.inputs)]
+            late = [n for n in left if any(edge.node in found for edge in n.inputs)]
+            for node in ready[:1] or late[:1]:
+                found[node.name] = node.out_shape(*(found[e.node] for e in node.inputs if e.node in found))
+                left.remove(node)
+        return found
+
+    def _check_shapes(self):
+        for node in self.nodes:
+            node.out_shape(*(self.shapes[edge.node] for edge in node.inputs))
+
+    def node(self, name: str) -> Node:
+        """The node called ``name``. Raises :class:`KeyError` for a name that there is not."""
+        return next(node for node in self.nodes if node.name == name)
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[Node, ...]]:
+        """By name, the nodes that read a node's output, or the input, in the order of computation."""
+        return {
+            name: tuple(node for node in self.nodes if any(edge.node == name for edge in node.inputs))
+            for name in self.shapes
+        }
+
+    @cached_property
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter, by its name."""
+        return {
+            f"{node.name}.{tensor}": shape
+            for node in self.nodes
+            for tensor, shape in node.tensors(self.shapes[node.inputs[0].node]).items()
+        }
 
     @property
     def weights(self) -> int:
-        """Trainable values: weights and biases."""
-        return sum(prod(layer.weight_shape) + layer.bias * layer.out_channels for layer in self.layers)
+        """Trainable values."""
+        return sum(prod(shape) for shape in self.tensors.values())
 
-    def initial_weights(self, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Weights and biases of every layer, uniform in ±1/sqrt(fan_in), as float64; the same for the same seed."""
+    @property
+    def classes(self) -> int:
+        """Values of the output."""
+        return prod(self.shapes[self.output])
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The network as the hardware computes it, see :class:`Layer`, in the order of computation.
+
+        Raises :class:`TridentError`, naming the node, for what no core computes.
+        """
+        return fuse(self)
+
+    def initial_weights(self, seed: int) -> Tensors:
+        """Every parameter, uniform in ±1/sqrt(fan_in), as float64; the same for the same seed."""
         rng = np.random.default_rng(seed)
-        values = []
-        for layer in self.layers:
-            bound = 1 / np.sqrt(layer.fan_in)
-            weights = rng.uniform(-bound, bound, layer.weight_shape)
-            biases = rng.uniform(-bound, bound, layer.out_channels) if layer.bias else np.zeros(layer.out_channels)
-            values.append((weights, biases))
+        values = {}
+        for node in self.nodes:
+            shape = self.shapes[node.inputs[0].node]
+            bound = 1 / np.sqrt(node.fan_in(shape))
+            for tensor, size in node.tensors(shape).items():
+                values[f"{node.name}.{tensor}"] = rng.uniform(-bound, bound, size)
         return values
 
     @classmethod
     def parse(cls, text: str, bias: bool = True) -> "Network":
-        """Read ``INPUT-LAYER-...``: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is ``128`` (linear) or
-        ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding kernel // 2).
+        """The network that ``text`` describes: a shorthand (:mod:`snn.shorthand`), as in ``64-128-10``, or the path of
+        a network file (:mod:`snn.files`) that ends in .toml or .json.
 
-        Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
+        Raises :class:`TridentError` for what it cannot read, and what a network raises.
         """
-        first, *rest = text.strip().split("-")
-        if not rest:
-            raise TridentError(f"network {text!r} has no layer: write an input and at least one layer, as in 64-128-10")
-        if image := _IMAGE.fullmatch(first):
-            in_shape = tuple(int(n) for n in image.groups())
-        elif first.isdigit():
-            in_shape = (1, 1, int(first))
-        else:
-            raise TridentError(f"network {text!r}: input {first!r} is neither a number (64) nor an image (8x8x1)")
-        if min(in_shape) < 1:
-            raise TridentError(f"network {text!r}: input {first!r} has a size of 0")
-        layers, shape = [], in_shape
-        for part in rest:
-            layers.append(_parse_layer(text, part, shape, bias))
-            shape = layers[-1].out_shape
-        if layers[-1].kind != "linear":
-            raise TridentError(f"network {text!r} must end with a linear layer, one output per class, not {rest[-1]!r}")
-        return cls(in_shape, tuple(layers))
+        from trident.snn.files import SUFFIXES, load
+        from trident.snn.shorthand import read
+
+        if text.strip().lower().endswith(SUFFIXES):
+            return load(text.strip())
+        return read(text, bias)
 
 
-def _parse_layer(text: str, part: str, shape: tuple[int, int, int], bias: bool) -> Layer:
-    if part.isdigit():
-        if int(part) < 1:
-            raise TridentError(f"network {text!r}: a layer needs at least 1 output, not {part}")
-        return Layer("linear", (1, 1, prod(shape)), int(part), bias=bias)
-    conv = _CONV.fullmatch(part)
-    if not conv:
-        raise TridentError(
-            f"network {text!r}: layer {part!r} is neither a number of outputs (128) nor a convolution (16c3s2p1)"
-        )
-    channels, kernel, stride, padding = (int(n) if n else None for n in conv.groups())
-    stride = 1 if stride is None else stride
-    padding = kernel // 2 if padding is None else padding
-    if channels < 1:
-        raise TridentError(f"network {text!r}: layer {part!r} needs at least 1 channel")
-    if not 1 <= kernel <= MAX_KERNEL:
-        raise TridentError(f"network {text!r}: kernel {kernel} of {part!r} is not within 1 to {MAX_KERNEL}")
-    if stride not in (1, 2):
-        raise TridentError(f"network {text!r}: stride {stride} of {part!r} is neither 1 nor 2")
-    if padding >= kernel:
-        raise TridentError(f"network {text!r}: padding {padding} of {part!r} must be below its kernel of {kernel}")
-    if min(shape[:2]) + 2 * padding < kernel:
-        raise TridentError(
-            f"network {text!r}: layer {part!r} with kernel {kernel} and padding {padding} does not fit "
-            f"an input of {shape[0]}x{shape[1]} pixels"
-        )
-    return Layer("conv", shape, channels, kernel, stride, padding, bias)
+def edges(*names: str) -> tuple[Edge, ...]:
+    """The inputs of a node by name, as in ``edges("conv1", "neuron1[t-1]")``."""
+    return tuple(map(Edge.parse, names))

@@ -76,6 +76,16 @@ class Partition:
     def stage_of(self, layer: int) -> int:
         return next(n for n, stage in enumerate(self.stages) if layer in stage.layers)
 
+    def before(self, stage: int, network: Network) -> int | None:
+        """The stage whose spikes a stage reads; None: it reads the samples."""
+        source = network.layers[self.stages[stage].first].source
+        return None if source is None else self.stage_of(source)
+
+    def after(self, stage: int, network: Network) -> int | None:
+        """The stage that reads a stage's spikes; None: they are the network's output."""
+        last = self.stages[stage].last
+        return next((self.stage_of(layer.number) for layer in network.layers if layer.source == last), None)
+
     def slices(self, layer: int, network: Network) -> list[tuple[int, int, int]]:
         """Core within the replica, first channel and end, of every slice of a layer, in ascending order."""
         number = self.stage_of(layer)

@@ -15,6 +15,7 @@ from trident.host.mapping.mapper import RANDOM, SAMPLES, Map, make_map
 from trident.host.mapping.placement import PLACERS
 from trident.host.mapping.search import mesh_of
 from trident.host.report.floorplan import core_label, floorplan_png, floorplan_svg
+from trident.host.report.graph import COLUMNS, graph_png, graph_rows, graph_svg
 from trident.hw.errors import TridentError
 from trident.hw.folders import OUT
 from trident.hw.isa.mesh import MeshConfig, mesh_for
@@ -28,16 +29,32 @@ WIDTH = 150  # columns of what is not a terminal
 
 
 def write_drawings(result: Map, folder: Path) -> list[Path]:
-    """Write ``floorplan.svg`` and ``floorplan.png``. Raises :class:`TridentError` where that is not possible."""
-    what = (result.network, result.mapping.partition, result.mesh, result.placement, result.load)
-    paths = [folder / "floorplan.svg", folder / "floorplan.png"]
+    """Write the floor plan and the graph of the network, as SVG and as PNG. Raises :class:`TridentError` where that is
+    not possible."""
+    network, partition, placement = result.network, result.mapping.partition, result.placement
+    files: dict[str, bytes] = {}
+    for name, (svg, png), what in (
+        ("floorplan", (floorplan_svg, floorplan_png), (network, partition, result.mesh, placement, result.load)),
+        ("graph", (graph_svg, graph_png), (network, partition, placement)),
+    ):
+        files |= {f"{name}.svg": svg(*what).encode(), f"{name}.png": png(*what)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        paths[0].write_text(floorplan_svg(*what), encoding="utf-8")
-        paths[1].write_bytes(floorplan_png(*what))
+        for name, octets in files.items():
+            (folder / name).write_bytes(octets)
     except OSError as fault:
-        raise TridentError(f"the floor plan cannot be written to {folder}: {fault.strerror}") from None
-    return paths
+        raise TridentError(f"the drawings cannot be written to {folder}: {fault.strerror}") from None
+    return [folder / name for name in files]
+
+
+def show_graph(result: Map, console: Console):
+    """Print the nodes of the network and where they run."""
+    table = Table(*COLUMNS, box=None, header_style="bold", title="the network", title_justify="left")
+    table.columns[3].justify = "right"
+    for row in graph_rows(result.network, result.mapping.partition, result.placement):
+        table.add_row(row.node, row.what, row.output, row.parameters, row.where)
+    console.print(table)
+    console.print()
 
 
 def show(result: Map, console: Console):
@@ -127,8 +144,10 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
     cost = CostModel(network, cfg, activity, mesh)
     result = make_map(cost, mesh, batch, cores, partition, placer, placement, seed)
     found = result.mapping.partition
-    Plan(network, fit_sequencer(found, cfg, frozenset(core)), mesh, found, result.placement)  # what cannot be compiled
+    cfg = fit_sequencer(network, found, cfg, frozenset(core))
+    Plan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    show_graph(result, console)
     show(result, console)
     for path in write_drawings(result, out or OUT / "map"):
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -22,7 +22,6 @@ from trident.host.train.tune import WORKLOAD
 from trident.hw.errors import TridentError
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.sim.rtl.verilated import VerilatedChip
 from trident.sim.rtl.waves import convert
 
 
@@ -95,10 +94,7 @@ def _build(spec: RunSpec, vcd: Path | None, target: Target) -> Link:
     """The chip; the golden model's kernels are compiled at the same time."""
     with ThreadPoolExecutor(1) as pool:
         warm = pool.submit(_warm, spec)
-        if target.kind == "rtl":
-            link = VerilatedChip(spec.cfg, spec.mesh, vcd, workload=WORKLOAD if spec.many else None)
-        else:
-            link = target.connect(spec.cfg, spec.mesh)
+        link = target.connect(spec.cfg, spec.mesh, vcd, workload=WORKLOAD if spec.many else None)
         warm.result()
     return link
 

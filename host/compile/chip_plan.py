@@ -95,6 +95,7 @@ class Plan:
         """Per job of a core, the fields that say who else takes part."""
         plan, partition = self.plans[core], self.partition
         replica, stage, number = partition.locate(core)
+        stage_before, stage_after = partition.before(stage, self.network), partition.after(stage, self.network)
         own = self._stage_cores(replica, stage)
         here = self.placement[core]
 
@@ -104,16 +105,16 @@ class Plan:
             return self._route(here, cores)
 
         fields = {plan.job("vote"): {"target": host, "token": Token.GO}}
-        if plan.is_last:
+        if stage_after is None:
             fields[plan.job("send")] = {"target": host, "token": NO_TOKEN}
         else:
-            after = self._stage_cores(replica, stage + 1)
+            after = self._stage_cores(replica, stage_after)
             fields[plan.job("send")] = {"target": to(after), "token": Token.INPUT_READY0 + number}
             fields[plan.job("errors")] = {"source": to(after[-1:])}
-        if stage == 0:
+        if stage_before is None:
             fields[plan.job("free")] = {"target": host, "token": Token.INPUT_FREE}
         else:
-            before = self._stage_cores(replica, stage - 1)
+            before = self._stage_cores(replica, stage_before)
             fields[plan.job("free")] = {"target": to(before), "token": Token.NEXT_FREE0 + number}
             for k, owner in enumerate(before):
                 chain = {"take": int(number > 0), "source": to(own[number - 1 : number]) if number else 0}
@@ -123,16 +124,16 @@ class Plan:
                     chain |= {"target": to((owner,)), "channel": Rows.ERRORS}
                 fields[plan.job("owner", k)] = chain
         if partition.replicas > 1:
-            twins = [partition.core(r, stage, number) for r in range(partition.replicas)]
-            chain = {"take": int(replica > 0), "source": to((twins[replica - 1],)) if replica else 0}
-            if core == twins[-1]:
-                chain |= {"target": to(tuple(twins[:-1])), "final": 1}
-                fields[plan.job("reduced")] = {"target": to(tuple(twins[:-1])), "token": Token.REDUCED}
+            peers = [partition.core(r, stage, number) for r in range(partition.replicas)]
+            chain = {"take": int(replica > 0), "source": to((peers[replica - 1],)) if replica else 0}
+            if core == peers[-1]:
+                chain |= {"target": to(tuple(peers[:-1])), "final": 1}
+                fields[plan.job("reduced")] = {"target": to(tuple(peers[:-1])), "token": Token.REDUCED}
             else:
-                chain |= {"target": to((twins[replica + 1],)), "channel": Rows.PARTIALS}
+                chain |= {"target": to((peers[replica + 1],)), "channel": Rows.PARTIALS}
             fields[plan.job("reduce")] = chain
             if replica:
-                fields[plan.job("ready")] = {"target": to((twins[replica - 1],)), "token": Token.TWIN_READY}
+                fields[plan.job("ready")] = {"target": to((peers[replica - 1],)), "token": Token.TWIN_READY}
         return fields
 
     def tables(self) -> dict[int, dict[int, int]]:
@@ -146,9 +147,10 @@ class Plan:
     def _remote(self, core: int) -> tuple[int, dict]:
         """Slots of the next stage's cores, and where send's words go there."""
         replica, stage, _ = self.partition.locate(core)
-        if self.plans[core].is_last:
+        following = self.partition.after(stage, self.network)
+        if following is None:
             return 1, {}
-        after = self.plans[self.partition.core(replica, stage + 1)]
+        after = self.plans[self.partition.core(replica, following)]
         return after.spike_slots, {"base": after.input.base, "dst_slot": after.input.step}
 
     # What cores hold and run

@@ -1,7 +1,6 @@
 """What one core does: its slices of layers, where they lie in its memories, and its jobs."""
 
 from dataclasses import dataclass, replace
-from math import prod
 
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
@@ -9,8 +8,9 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import ERROR_SLOTS, SLOT_BITS
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.snn.network import Layer, Network
-from trident.snn.partition import Partition
+from trident.snn.layers import Layer
+from trident.snn.network import Network
+from trident.snn.partition import Partition, Stage
 
 KINDS = ("forward", "backward", "weight_grad", "update", "update_bias")  # jobs of a layer
 SINGLE = ("send", "errors", "free", "ready", "reduce", "reduced", "vote")  # jobs of a core
@@ -27,13 +27,11 @@ class PlacedLayer:
     """One layer, or a slice of its output channels, with the places of its weights (tiles), its input and output
     spikes and its errors (words).
 
-    number: of the layer in the network; first: the slice's first channel.
+    layer: with the slice's channels alone; first: the first of them.
     """
 
-    number: int
     first: int
     layer: Layer
-    image: tuple[int, int, int]  # what it reads, before flattening
     weights: WeightMap
     tile: int
     inputs: Region
@@ -51,14 +49,16 @@ class StagePlan:
     def __init__(self, network: Network, partition: Partition, stage: int, slice_: int, cfg: CoreConfig, wanted: int):
         self.network, self.partition, self.cfg = network, partition, cfg
         self.stage, self.slice = stage, slice_
-        self.stages = partition.stages
-        part = self.stages[stage]
-        self.firsts, layers = [], []
+        part = partition.stages[stage]
+        before, after = partition.before(stage, network), partition.after(stage, network)
+        # The stages whose spikes it reads and that read its own; None: the samples, and the network's output
+        self.before = None if before is None else partition.stages[before]
+        self.after = None if after is None else partition.stages[after]
+        layers = []
         for number in part.layers:
             layer = network.layers[number]
             first, end = (part.cuts[slice_], part.cuts[slice_ + 1]) if part.cores > 1 else (0, layer.out_channels)
-            self.firsts.append(first)
-            layers.append(replace(layer, out_channels=end - first))
+            layers.append((first, replace(layer, out_channels=end - first)))
         tiles = Allocator("weight_rows", cfg.weight_tiles, cfg.lanes)
         # As many samples under way as there is memory for
         for self.spike_slots in range(min(wanted, (1 << SLOT_BITS) - 1), 0, -1):
@@ -67,10 +67,10 @@ class StagePlan:
             if spikes.used <= spikes.capacity:
                 break
         spikes.check("the spikes of one sample")
-        places = [(*place[:5], tiles.take(place[4].tiles).base, *place[5:]) for place in places]
+        places = [(*place[:3], tiles.take(place[2].tiles).base, *place[3:]) for place in places]
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
-        sizes = [place[7].size for place in places]
+        sizes = [place[5].size for place in places]
         self.error_slots = ERROR_SLOTS if sum(sizes) * ERROR_SLOTS <= cfg.error_words else 1
         errors = Allocator("error_words", cfg.error_words)
         self.layers = [
@@ -81,20 +81,29 @@ class StagePlan:
         self._number_jobs()
         self._check_limits()
 
-    def _place(self, spikes: Allocator, layers: list[Layer]) -> tuple[Region, list[tuple]]:
+    def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[tuple]]:
         """Regions for the input's and every layer's spikes."""
-        lanes, slots = self.cfg.lanes, self.spike_slots
-        part = self.stages[self.stage]
-        y, x, channels = image = self.network.layers[part.first - 1].out_shape if part.first else self.network.in_shape
-        first = inputs = spikes.take(y * x * blocks(channels, lanes), slots)
+        slots, first = self.spike_slots, layers[0][1]
+        y, x, channels = first.image
+        # By the number of the layer that fires them
+        regions = {first.source: spikes.take(y * x * blocks(channels, self.cfg.lanes), slots)}
         places = []
-        for number, start, layer in zip(part.layers, self.firsts, layers, strict=True):
-            weights = WeightMap(layer, self.cfg, image)
-            out_y, out_x, _ = image_out = layer.out_shape
-            outputs = spikes.take(out_y * out_x * weights.groups, slots)
-            places.append((number, start, layer, image, weights, inputs, outputs))
-            inputs, image = outputs, image_out
-        return first, places
+        for start, layer in layers:
+            weights = WeightMap(layer, self.cfg)
+            out_y, out_x, _ = layer.out_shape
+            regions[layer.number] = spikes.take(out_y * out_x * weights.groups, slots)
+            places.append((start, layer, weights, regions[layer.source], regions[layer.number]))
+        return regions[first.source], places
+
+    @property
+    def inner(self) -> list[int]:
+        """Which of its layers read another of its layers, whose errors backward makes on this core."""
+        own = {placed.layer.number for placed in self.layers}
+        return [n for n, placed in enumerate(self.layers) if placed.layer.source in own]
+
+    def _source(self, placed: PlacedLayer) -> PlacedLayer:
+        """The layer of this core whose spikes ``placed`` reads."""
+        return next(other for other in self.layers if other.layer.number == placed.layer.source)
 
     def _number_jobs(self):
         names = [(name, 0) for name in SINGLE]
@@ -105,12 +114,22 @@ class StagePlan:
     @property
     def owners(self) -> int:
         """Cores that this core's errors go to: those of the stage before."""
-        return self.stages[self.stage - 1].cores if self.stage else 0
+        return self.before.cores if self.before else 0
+
+    @property
+    def senders(self) -> int:
+        """Those that a sample's spikes come from: the cores of the stage before, or the host."""
+        return self.owners or 1
+
+    @property
+    def receivers(self) -> int:
+        """Cores that its spikes go to; 0 for the network's output, which goes to the host."""
+        return self.after.cores if self.after else 0
 
     @property
     def is_last(self) -> bool:
         """It has the network's outputs, or some of them."""
-        return self.stage == len(self.stages) - 1
+        return self.after is None
 
     def _check_limits(self):
         for parameter, needed in sequencer_needs(len(self.layers), self.owners).items():
@@ -119,18 +138,18 @@ class StagePlan:
                     f"{len(self.layers)} layers need {parameter} of at least {needed}, the core has "
                     f"{getattr(self.cfg, parameter)}"
                 )
-        y, x, _ = max((layer.image for layer in self.layers), key=lambda image: max(image[:2]))
+        y, x, _ = max((placed.layer.image for placed in self.layers), key=lambda image: max(image[:2]))
         if max(y, x) > 255:
             raise TridentError(f"an image of {y}x{x} pixels is larger than 255 in one direction")
         for owner in range(self.owners):
-            self._walk_to_owner(self.layers[0].layer, self.layers[0].image, self.stages[self.stage - 1], owner)
+            self._walk_to_owner(self.layers[0].layer, self.before, owner)
 
     def describe(self) -> list[dict]:
         """Per layer: what it is and the words it takes, for tables."""
         return [
             {
                 "layer": str(placed.layer),
-                "weights": prod(placed.layer.weight_shape) + placed.layer.bias * placed.layer.out_channels,
+                "weights": placed.layer.weights,
                 "rows": placed.weights.rows,
                 "spike words": placed.spikes.size,
                 "error words": placed.errors.size,
@@ -149,7 +168,7 @@ class StagePlan:
         kind, n = next((name for name, other in self.numbers.items() if other == number), ("unknown job", 0))
         if kind in KINDS:
             placed = self.layers[n]
-            return f"{kind.replace('_bias', '')} of layer {placed.number + 1} ({placed.layer})"
+            return f"{kind.replace('_bias', '')} of layer {placed.layer.number + 1} ({placed.layer})"
         placed = self.layers[0 if kind in ("owner", "free") else -1]
         what = {
             "send": "send of the spikes", "errors": "loss" if self.is_last else "receive of the errors",
@@ -157,7 +176,7 @@ class StagePlan:
             "reduce": "reduce of the gradients", "reduced": "notify of reduced gradients",
             "vote": "notify of complete gradients", "owner": f"backward to core {n} of the stage before",
         }.get(kind, kind)  # fmt: skip
-        return f"{what} of layer {placed.number + 1} ({placed.layer})"
+        return f"{what} of layer {placed.layer.number + 1} ({placed.layer})"
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""
@@ -169,7 +188,7 @@ class StagePlan:
             result[self.job("owner", k)] = self._backward(0, neuron, k)
         for n, placed in enumerate(self.layers):
             result[self.job("forward", n)] = self._forward(placed, neuron)
-            if n:
+            if n in self.inner:
                 result[self.job("backward", n)] = self._backward(n, neuron)
             result[self.job("weight_grad", n)] = self._weight_grad(placed)
         return result | self.update_jobs(updates)
@@ -209,9 +228,9 @@ class StagePlan:
         """To the next stage's input image, of which this core has a slice of every pixel, or to the host."""
         placed = self.layers[-1]
         job = {"src": placed.spikes.base, "src_slot": placed.spikes.step}
-        if self.is_last or self.stages[self.stage].cores == 1:
+        if self.is_last or self.partition.stages[self.stage].cores == 1:
             return job | {"count": 1, "groups": placed.spikes.size, "blocks": 0}
-        channels = self.network.layers[placed.number].out_channels
+        channels = self.network.layers[placed.layer.number].out_channels
         y, x, _ = placed.layer.out_shape
         return job | {
             "dst": placed.first // self.cfg.lanes, "count": y * x, "groups": placed.weights.groups,
@@ -245,22 +264,23 @@ class StagePlan:
             src_y=out_y, src_x=out_x, blocks=weights.groups, dst_y=in_y, dst_x=in_x,
         )  # fmt: skip
         if owner is None:
-            below = self.layers[n - 1]
+            below = self._source(placed)
             passes = self._passes("backward", in_x, weights.blocks)
             return job | passes | dict(
                 aux=below.spikes.base, aux_slot=below.spikes.step, dst=below.errors.base, dst_slot=below.errors.step,
                 tile=placed.tile, pass_step=passes["pass_groups"] * weights.groups,
                 leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
             )  # fmt: skip
-        walk = self._walk_to_owner(layer, placed.image, self.stages[self.stage - 1], owner)
+        walk = self._walk_to_owner(layer, self.before, owner)
         first, step = walk.pop("first"), walk.pop("step")
         tile = placed.tile + first * weights.groups
         return job | walk | {"tile": tile, "pass_step": step * weights.groups, "away": 1}
 
-    def _walk_to_owner(self, layer: Layer, image: tuple[int, int, int], stage, owner: int) -> dict:
-        """How backward of ``layer``, which reads ``image``, walks the channels of core ``owner`` of the stage before;
-        beside the job's fields ``first`` is their first block and ``step`` the blocks from pass to pass."""
-        lanes, per_pixel = self.cfg.lanes, blocks(image[2], self.cfg.lanes)
+    def _walk_to_owner(self, layer: Layer, stage: Stage, owner: int) -> dict:
+        """How backward of ``layer`` walks the channels of core ``owner`` of the stage before, ``stage``; beside the
+        job's fields ``first`` is their first block and ``step`` the blocks from pass to pass."""
+        image, lanes = layer.image, self.cfg.lanes
+        per_pixel = blocks(image[2], lanes)
         first, end = 0, per_pixel
         if stage.cores > 1:
             first, end = stage.cuts[owner] // lanes, blocks(stage.cuts[owner + 1], lanes)
@@ -289,9 +309,8 @@ class StagePlan:
         )  # fmt: skip
         if self.is_last:
             return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.network.classes}
-        above = self.network.layers[placed.number + 1]
-        image = self.network.layers[placed.number].out_shape
-        walk = self._walk_to_owner(above, image, self.stages[self.stage], self.slice)
+        above = self.network.layers[self.after.first]
+        walk = self._walk_to_owner(above, self.partition.stages[self.stage], self.slice)
         return job | {name: value for name, value in walk.items() if name not in ("first", "step")}
 
     def _weight_grad(self, placed: PlacedLayer) -> dict:

@@ -4,7 +4,7 @@ import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.words import WORD, elements_to_words
-from trident.snn.network import Layer
+from trident.snn.layers import Layer
 
 
 def blocks(channels: int, lanes: int) -> int:
@@ -61,9 +61,9 @@ class WeightMap:
     pixels).
     """
 
-    def __init__(self, layer: Layer, cfg: CoreConfig, image: tuple[int, int, int]):
+    def __init__(self, layer: Layer, cfg: CoreConfig):
         self.layer, self.cfg = layer, cfg
-        y, x, channels = image
+        y, x, channels = layer.image
         if layer.kind == "linear":
             per_pixel = blocks(channels, cfg.lanes)
             pixel, channel = np.divmod(np.arange(y * x * channels), channels)
@@ -77,18 +77,18 @@ class WeightMap:
         self.tiles = self.all_blocks * self.groups
         self.rows = self.tiles * cfg.lanes
 
-    def pack(self, weights: np.ndarray, biases: np.ndarray) -> np.ndarray:
-        """Raw bits (taps, in, out) and (out,) to rows (rows, lanes)."""
+    def pack(self, weights: np.ndarray, biases: np.ndarray | None) -> np.ndarray:
+        """Raw bits (taps, in, out) and, for a layer with biases, (out,) to rows (rows, lanes)."""
         lanes, taps = self.cfg.lanes, self.layer.taps
         full = np.zeros((self.all_blocks * lanes, self.groups * lanes), np.uint32)
         outputs = self.layer.out_channels
         for tap in range(taps):
             full[tap * self.blocks * lanes + self.in_channels, :outputs] = weights[tap]
-        if self.layer.bias:
+        if self.layer.bias and biases is not None:
             full[taps * self.blocks * lanes, :outputs] = biases
         return full.reshape(self.all_blocks, lanes, self.groups, lanes).transpose(0, 2, 1, 3).reshape(-1, lanes)
 
-    def unpack(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def unpack(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """The inverse of :meth:`pack`."""
         lanes, taps = self.cfg.lanes, self.layer.taps
         full = rows.reshape(self.all_blocks, self.groups, lanes, lanes).transpose(0, 2, 1, 3)
@@ -97,5 +97,5 @@ class WeightMap:
         weights = np.stack(
             [full[tap * self.blocks * lanes + self.in_channels, :outputs] for tap in range(taps)]
         )
-        biases = full[taps * self.blocks * lanes, :outputs] if self.layer.bias else np.zeros(outputs, np.uint32)
+        biases = full[taps * self.blocks * lanes, :outputs] if self.layer.bias else None
         return weights, biases

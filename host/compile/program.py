@@ -60,10 +60,9 @@ def next_free(count: int) -> tuple[Token, ...]:
 
 
 def _begin(plan: StagePlan, remote_slots: int) -> Program:
-    following = 0 if plan.is_last else plan.stages[plan.stage + 1].cores
-    program = Program(plan.spike_slots, plan.error_slots, remote_slots if following else 1)
+    program = Program(plan.spike_slots, plan.error_slots, remote_slots if plan.receivers else 1)
     program.first[Token.SLOT_FREE] = program.first[Token.SENT] = plan.spike_slots
-    for token in next_free(following):
+    for token in next_free(plan.receivers):
         program.first[token] = remote_slots
     return program
 
@@ -71,13 +70,11 @@ def _begin(plan: StagePlan, remote_slots: int) -> Program:
 def _forward(program: Program, plan: StagePlan, done: tuple, read: tuple, sent: tuple):
     """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` after its first layer."""
     count = len(plan.layers)
-    senders = plan.stages[plan.stage - 1].cores if plan.stage else 1
     for n in range(count):
-        wait = (*inputs_ready(senders), Token.SLOT_FREE, Token.SENT) if n == 0 else ()
+        wait = (*inputs_ready(plan.senders), Token.SLOT_FREE, Token.SENT) if n == 0 else ()
         post = (done if n == count - 1 else ()) + (read if n == 0 else ())
         program.run(Opcode.FORWARD, plan.job("forward", n), wait, post)
-    following = 0 if plan.is_last else plan.stages[plan.stage + 1].cores
-    program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(following)), sent)
+    program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(plan.receivers)), sent)
 
 
 def inference(plan: StagePlan, remote_slots: int) -> Program:
@@ -107,7 +104,7 @@ def training(plan: StagePlan, remote_slots: int, replica: int, update: bool = Tr
         program.first[token] = plan.error_slots
     done = (Token.OUTPUT_READY, Token.LOSS_READY) if plan.is_last else (Token.OUTPUT_READY,)
     _forward(program, plan, done, (), (Token.SENT,))
-    backward = [("backward", n) for n in reversed(range(1, count))] + [("owner", k) for k in range(plan.owners)]
+    backward = [("backward", n) for n in reversed(plan.inner)] + [("owner", k) for k in range(plan.owners)]
     program.run(
         Opcode.LOSS if plan.is_last else Opcode.RECEIVE, plan.job("errors"),
         (Token.ERRORS_FREE, *unit, *backs, *((Token.LOSS_READY,) if plan.is_last else ())),

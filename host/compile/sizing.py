@@ -66,12 +66,14 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
     return _grow(cfg, needed, largest)
 
 
-def fit_sequencer(partition: Partition, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
+def fit_sequencer(
+    network: Network, partition: Partition, cfg: CoreConfig, fixed: frozenset[str] = frozenset()
+) -> CoreConfig:
     """``cfg`` with the tables that the cores of ``partition`` need; memories stay as they are."""
     needed: dict[str, int] = {}
     for n, stage in enumerate(partition.stages):
-        owners = partition.stages[n - 1].cores if n else 0
-        own = sequencer_needs(len(stage.layers), owners)
+        before = partition.before(n, network)
+        own = sequencer_needs(len(stage.layers), 0 if before is None else partition.stages[before].cores)
         needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
     largest = {name: size for name, size in _LARGEST.items() if name in needed and name not in fixed}
     return _grow(cfg, needed, largest)

@@ -9,7 +9,7 @@ from trident.host.compile.chip_plan import Plan, unicast
 from trident.host.driver.packets import Packets, received
 from trident.hw.errors import Failure, TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.faults import Fault
+from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.operations import QUEUES
 from trident.hw.isa.program import QUEUE_STATE
@@ -45,6 +45,11 @@ class BatchResult:
     def all_faults(self) -> int:
         """Faults of any core."""
         return int(np.bitwise_or.reduce(self.faults))
+
+    @property
+    def skipped(self) -> bool:
+        """A gradient has overflowed: no core has updated its weights."""
+        return bool(self.all_faults & GRADIENT_FAULTS)
 
     def describe(self, plan: Plan) -> str:
         """The faults in words, with core and layer."""

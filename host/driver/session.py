@@ -12,6 +12,7 @@ from trident.hw.isa.packets import Command, Packet, Packing
 from trident.hw.isa.spaces import Space, table_address
 from trident.hw.isa.tokens import Token
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.snn.network import Tensors
 
 LIMIT_UNIT = 1024  # cycles of the host tile's limit
 
@@ -19,7 +20,7 @@ LIMIT_UNIT = 1024  # cycles of the host tile's limit
 class ChipSession:
     """The cores of a chip that hold a network, and the host tile.
 
-    Weights, momenta and gradients are per layer raw bits (taps, in, out) and (out,); those of several replicas are
+    Weights, momenta and gradients are raw bits by the names of the network's parameters; those of several replicas are
     equal and written to all of them. Raises :class:`CoreStuck` when the chip does not go on.
     """
 
@@ -38,10 +39,7 @@ class ChipSession:
                 parts.append(packets.write(unicast(self.mesh, core), Space.ROUTES, number, np.array([[mask]])))
         driver.exchange(parts, 0)
         for space in (Space.GRADIENTS, Space.MOMENTUM):
-            self.load_rows(space, [
-                (np.zeros(layer.weight_shape, np.uint32), np.zeros(layer.out_channels, np.uint32))
-                for layer in plan.network.layers
-            ])  # fmt: skip
+            self.load(space, {name: np.zeros(shape, np.uint32) for name, shape in plan.network.tensors.items()})
 
     # Programs
     def _jobs(self, jobs: list[dict[int, list[int]]]) -> list[np.ndarray]:
@@ -94,39 +92,39 @@ class ChipSession:
         self.driver.exchange(parts, 0)
 
     # Memories
-    def load_rows(self, space: Space, layers: list[tuple[np.ndarray, np.ndarray]]):
+    def load(self, space: Space, tensors: Tensors):
         """Write weights, momenta or gradients to every core that has a slice of them."""
         parts = []
         for core, plan in enumerate(self.plan.plans):
             for placed in plan.layers:
-                weights, biases = layers[placed.number]
                 end = placed.first + placed.layer.out_channels
-                rows = placed.weights.pack(
-                    weights[..., placed.first : end].astype(np.uint32), biases[placed.first : end].astype(np.uint32)
-                )
-                words = rows_to_words(rows, self.cfg)
+                own = [
+                    tensors[name][..., placed.first : end].astype(np.uint32) if name in tensors else None
+                    for name in (placed.layer.weight, placed.layer.bias_name)
+                ]
+                words = rows_to_words(placed.weights.pack(*own), self.cfg)
                 parts.append(self.driver.packets.write(self.routes[core], space, placed.tile * self.cfg.lanes, words))
         self.driver.exchange(parts, 0)
 
-    def read_rows(self, space: Space, replica: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    def read(self, space: Space, replica: int = 0) -> Tensors:
         """Read weights, momenta or gradients of one replica."""
-        slices: dict[int, list] = {}
+        slices: dict[str, list[np.ndarray]] = {name: [] for name in self.plan.network.tensors}
         for core, placed in self._placed(replica):
             words = self.driver.read(
                 self.plan.placement[core], space, placed.tile * self.cfg.lanes, placed.weights.rows
             )
-            slices.setdefault(placed.number, []).append(placed.weights.unpack(words_to_rows(words, self.cfg)))
-        return [
-            tuple(np.concatenate([part[n] for part in slices[number]], axis=-1) for n in range(2))
-            for number in sorted(slices)
-        ]
+            weights, biases = placed.weights.unpack(words_to_rows(words, self.cfg))
+            slices[placed.layer.weight].append(weights)
+            if placed.layer.bias:
+                slices[placed.layer.bias_name].append(biases)
+        return {name: np.concatenate(parts, axis=-1) for name, parts in slices.items()}
 
     def _placed(self, replica: int, layer: int | None = None):
         """Logical cores of a replica with what they have of the layers, or of one."""
         members = self.plan.partition.members
         for core in range(replica * members, (replica + 1) * members):
             for placed in self.plan.plans[core].layers:
-                if layer is None or placed.number == layer:
+                if layer is None or placed.layer.number == layer:
                     yield core, placed
 
     def _where(self, sample: int) -> tuple[int, int]:

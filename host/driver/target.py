@@ -1,6 +1,7 @@
 """What a network is trained on: the simulated chip itself, or one behind a serial line, simulated or real."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from trident.boards.devices import board_of, setup_of
 from trident.host.driver.serial_link import SerialLink
@@ -10,6 +11,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.line import divider
 from trident.hw.isa.mesh import MeshConfig
 from trident.sim.rtl.line import CLOCK, simulated_chip
+from trident.sim.rtl.verilated import VerilatedChip
 
 TARGETS = ("rtl", "sim-link", "serial")
 BAUD = 3_000_000
@@ -57,12 +59,17 @@ class Target:
         """Core and mesh of the board's set-up; None where no board is named."""
         return setup_of(self.board, self.setup or "core")[:2] if self.board else None
 
-    def connect(self, cfg: CoreConfig, mesh: MeshConfig) -> SerialLink:
-        """The chip at the other end of a serial line. Raises what :class:`SerialLink` and :class:`SerialPort` raise."""
-        if self.kind == "serial":
-            line = SerialPort(self.port, self.line_baud)
-        else:
-            line = simulated_chip(cfg, mesh, self.line_baud)
+    def connect(
+        self, cfg: CoreConfig, mesh: MeshConfig, waves: Path | None = None, threads: int | None = None,
+        workload: str | None = None,
+    ) -> VerilatedChip | SerialLink:  # fmt: skip
+        """The chip. ``waves``, ``threads`` and ``workload`` are for a simulated one, see :class:`VerilatedChip`.
+
+        Raises what :class:`VerilatedChip`, :class:`SerialLink` and :class:`SerialPort` raise.
+        """
+        if self.kind == "rtl":
+            return VerilatedChip(cfg, mesh, waves, threads=threads, workload=workload)
+        line = SerialPort(self.port, self.line_baud) if self.port else simulated_chip(cfg, mesh, self.line_baud)
         try:
             return SerialLink(line, cfg, mesh)
         except TridentError:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from trident.host.federated.golden_learner import GoldenLearner
-from trident.host.federated.message import Weights
 from trident.host.federated.spec import FederatedSpec
-from trident.host.train.lockstep import Tally
+from trident.host.train.tally import Tally
 from trident.snn.encoding import encode
+from trident.snn.network import Tensors
 
 
 class Evaluation:
@@ -17,7 +17,7 @@ class Evaluation:
         self.learner, self.labels, self.steps = GoldenLearner(run), run.dataset.test_labels, run.train.timesteps
         self.spikes = encode(run.dataset, run.network, self.steps, run.encoding, run.train.seed)[1]
 
-    def tally(self, weights: Weights) -> Tally:
+    def tally(self, weights: Tensors) -> Tally:
         """Loss and accuracy of ``weights`` over all test samples."""
         self.learner.load(weights)
         golden, tally = self.learner.golden, Tally()

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from trident.host.federated.message import Weights
 from trident.host.train.spec import RunSpec
-from trident.hw.isa.faults import GRADIENT_FAULTS
+from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.format import decode, encode
 from trident.sim.golden.trainer import GoldenTrainer
+from trident.snn.network import Tensors
 
 
 class GoldenLearner:
@@ -17,21 +16,16 @@ class GoldenLearner:
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)
         self.replicas = spec.plan.partition.replicas
 
-    def load(self, weights: Weights):
+    def load(self, weights: Tensors):
         """Weights of the next minibatch, raw bits; momenta and gradients become zero. Between minibatches only."""
-        golden = self.golden
-        for layer, (own, biases) in zip(golden.layers, weights, strict=True):
-            layer.weights[:], layer.biases[:] = decode(own, golden.fmt), decode(biases, golden.fmt)
-            layer.momenta[:] = layer.bias_momenta[:] = 0
-        self.load_gradients([tuple(np.zeros_like(part) for part in pair) for pair in weights])
+        zeros = {name: np.zeros_like(bits) for name, bits in weights.items()}
+        self.golden.load(Space.WEIGHTS, weights)
+        self.golden.load(Space.MOMENTUM, zeros)
+        self.golden.load(Space.GRADIENTS, zeros)
 
-    def load_gradients(self, gradients: Weights):
+    def load_gradients(self, gradients: Tensors):
         """What the gradients of every replica begin with in the next minibatch, raw bits."""
-        fmt = self.golden.fmt
-        for layer, (own, biases) in zip(self.golden.layers, gradients, strict=True):
-            for replica in range(self.replicas):
-                layer.gradients[replica][:] = decode(own, fmt)
-                layer.bias_gradients[replica][:] = decode(biases, fmt)
+        self.golden.load(Space.GRADIENTS, gradients)
 
     def train(
         self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float
@@ -43,12 +37,11 @@ class GoldenLearner:
             trace = golden.train_sample(sample, int(label), table, n % self.replicas)
             counts.append(golden.counts(trace))
         golden.update(constants)
-        return np.stack(counts), bool((golden.faults & GRADIENT_FAULTS).any())
+        return np.stack(counts), golden.overflowed
 
-    def read(self) -> Weights:
+    def read(self) -> Tensors:
         """The weights as they are now."""
-        fmt = self.golden.fmt
-        return [(encode(layer.weights, fmt), encode(layer.biases, fmt)) for layer in self.golden.layers]
+        return self.golden.bits(Space.WEIGHTS)
 
     def counters(self) -> dict[str, int]:
         """None: there is no chip."""

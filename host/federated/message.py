@@ -9,9 +9,7 @@ from typing import get_origin
 import numpy as np
 
 from trident.hw.errors import TridentError
-
-# Per layer raw bits of weights (taps, in, out) and of biases (out,)
-Weights = list[tuple[np.ndarray, np.ndarray]]
+from trident.snn.network import Tensors
 
 _LENGTH = 4  # bytes that say how long the header is
 _DTYPES = ("uint16", "uint32")
@@ -29,7 +27,7 @@ class Task:
     round: int
     worker: int
     scale: float
-    weights: Weights = field(compare=False)
+    weights: Tensors = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -48,20 +46,20 @@ class Update:
     accuracy: float
     seconds: float
     counters: dict[str, int]
-    weights: Weights = field(compare=False)
+    weights: Tensors = field(compare=False)
 
 
 _KINDS = {"task": Task, "update": Update}
 
 
 def to_parts(message: Task | Update) -> tuple[str, list[np.ndarray]]:
-    """A message as header and arrays, weights and biases of each layer in turn."""
-    arrays = [np.ascontiguousarray(part) for pair in message.weights for part in pair]
+    """A message as header and arrays, one for each of its weights by name."""
+    arrays = [np.ascontiguousarray(values) for values in message.weights.values()]
     values = {f.name: getattr(message, f.name) for f in fields(message) if f.name != "weights"}
     header = {
         "kind": type(message).__name__.lower(),
         "values": values,
-        "arrays": [[str(array.dtype), list(array.shape)] for array in arrays],
+        "arrays": [[name, str(array.dtype), list(array.shape)] for name, array in zip(message.weights, arrays)],
     }
     header["checksum"] = _checksum(header, arrays)
     return json.dumps(header), arrays
@@ -77,7 +75,10 @@ def from_parts(header: str, arrays: list[np.ndarray]) -> Task | Update:
         raise TridentError("the message has no header that can be read") from None
     if checksum != _checksum(words, arrays):
         raise TridentError("the message's checksum is wrong: it was damaged on its way")
-    if shapes != [[str(array.dtype), list(array.shape)] for array in arrays] or len(arrays) % 2:
+    names = [shape[0] for shape in shapes]
+    if len(set(names)) < len(names) or shapes != [
+        [name, str(array.dtype), list(array.shape)] for name, array in zip(names, arrays, strict=False)
+    ] or len(names) != len(arrays):
         raise TridentError("the message's arrays are not what its header says")
     expected = {f.name: f.type for f in fields(kind) if f.name != "weights"}
     if not isinstance(values, dict) or set(values) != set(expected):
@@ -85,7 +86,7 @@ def from_parts(header: str, arrays: list[np.ndarray]) -> Task | Update:
     for name, type_ in expected.items():
         if type(values[name]) is not (get_origin(type_) or type_) or not isfinite(_number(values[name])):
             raise TridentError(f"the message's {name} is {values[name]!r}")
-    return kind(**values, weights=list(zip(arrays[::2], arrays[1::2], strict=True)))
+    return kind(**values, weights=dict(zip(names, arrays, strict=True)))
 
 
 def to_bytes(message: Task | Update) -> bytes:
@@ -101,7 +102,7 @@ def from_bytes(octets: bytes) -> Task | Update:
     head, rest = octets[_LENGTH : _LENGTH + size], octets[_LENGTH + size :]
     arrays = []
     try:
-        for dtype, shape in json.loads(head)["arrays"]:
+        for _, dtype, shape in json.loads(head)["arrays"]:
             if dtype not in _DTYPES or not all(isinstance(n, int) and 0 < n <= _LARGEST for n in shape):
                 raise ValueError
             kind = np.dtype(dtype).newbyteorder("<")

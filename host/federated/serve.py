@@ -12,13 +12,13 @@ from multiprocessing.connection import Connection, Listener, wait
 
 from trident.host.driver.driver import CoreStuck
 from trident.host.driver.endpoint import LinkDown
-from trident.host.federated.chip_learner import ChipLearner, connect
 from trident.host.federated.marks import ANSWER, END, FAULT, READY, STAGE
 from trident.host.federated.message import Update, from_bytes, to_bytes
 from trident.host.federated.spec import FederatedSpec
 from trident.host.federated.worker import Worker
-from trident.host.train.lockstep import NumericFault
+from trident.host.train.chip_learner import ChipLearner, NumericFault
 from trident.hw.errors import TridentError
+from trident.sim.golden.constants import NeuronConstants
 from trident.sim.rtl.build import BuildError
 
 # After these the chip is in an unknown state: the process ends, and the next one begins with a chip that is reset
@@ -77,11 +77,21 @@ def _stage(stage: str, done: int, of: int) -> bytes:
     return STAGE + json.dumps([stage, done, of]).encode()
 
 
+def chip_learner(spec: FederatedSpec, number: int) -> ChipLearner:
+    """The chip of a worker. A simulated one takes one thread, because other workers run beside it.
+
+    Raises what :meth:`Target.connect` raises.
+    """
+    run = spec.run
+    chip = spec.targets[number].connect(run.cfg, run.mesh, threads=1)
+    return ChipLearner(run.plan, NeuronConstants.of(run.neuron, run.cfg.format), chip)
+
+
 def make_worker(options: dict, number: int) -> Worker:
-    """A worker on its chip. Raises what :meth:`FederatedSpec.make` and :func:`connect` raise."""
+    """A worker on its chip. Raises what :meth:`FederatedSpec.make` and :func:`chip_learner` raise."""
     spec = FederatedSpec.make(options)
     spec.check_worker(number)
-    return Worker(spec, number, ChipLearner(spec.run, connect(spec.run, spec.targets[number])))
+    return Worker(spec, number, chip_learner(spec, number))
 
 
 def run_worker(options: dict, number: int, connection: Connection, service: type[Service] = Service):

@@ -10,8 +10,8 @@ from trident.host.federated.evaluation import Evaluation
 from trident.host.federated.message import Task, Update, describe, to_bytes
 from trident.host.federated.spec import FederatedSpec
 from trident.host.federated.weights import average, check, differing, initial
-from trident.host.train.checkpoint import Checkpoint
-from trident.host.train.lockstep import Divergence
+from trident.host.train.checkpoint import Checkpoint, named
+from trident.host.train.compare import Divergence
 from trident.hw.errors import Failure, TridentError
 
 
@@ -77,10 +77,9 @@ class Server:
                     f"{spec.settings.rounds}"
                 )
             self.progress = Progress(resume.progress["scales"], rounds)
-            layers = range(len(run.network.layers))
-            self.weights = [(resume.arrays[f"weights.{n}"], resume.arrays[f"biases.{n}"]) for n in layers]
+            self.weights = resume.tensors("weights")
             check(self.weights, run.network, spec.format)
-        self._twins = InProcess(spec) if golden else None
+        self._golden = InProcess(spec) if golden else None
         self.compared = 0
         self._test = Evaluation(spec)
 
@@ -108,7 +107,7 @@ class Server:
                 f"round {now.number} has {len(updates)} good answers of {len(tasks)} workers, fewer than the "
                 f"{spec.settings.min_workers} it needs: {reasons or 'no worker answered'}"
             )
-        if self._twins:
+        if self._golden:
             self._compare(updates, tasks)
         self.weights = average([(n, update.samples, update.weights) for n, update in updates.items()], spec.format)
         for number, update in updates.items():
@@ -157,7 +156,7 @@ class Server:
         return "it answered twice" if reply.worker in updates else ""
 
     def _compare(self, updates: dict[int, Update], tasks: dict[int, Task]):
-        for reply in self._twins.work({n: tasks[n] for n in updates}, 0, lambda *_: None):
+        for reply in self._golden.work({n: tasks[n] for n in updates}, 0, lambda *_: None):
             found, where = updates[reply.worker], f"worker {reply.worker} in round {tasks[reply.worker].round}"
             if not reply.answer:
                 raise Divergence(f"{where} answered where golden says: {reply.fault}")
@@ -168,10 +167,8 @@ class Server:
                 ours, golden = getattr(found, name), getattr(reply.answer, name)
                 if ours != golden:
                     raise Divergence(f"{where} differs from golden in {name}: {ours}, expected {golden}")
-            self.compared += sum(part.size for pair in found.weights for part in pair)
+            self.compared += sum(values.size for values in found.weights.values())
 
     def _save(self):
-        arrays = {}
-        for n, (weights, biases) in enumerate(self.weights):
-            arrays |= {f"weights.{n}": weights, f"biases.{n}": biases}
+        arrays = named("weights", self.weights)
         Checkpoint(self.spec.settings_values(), asdict(self.progress), arrays).save(self.path)

@@ -6,17 +6,18 @@ from typing import Protocol
 
 import numpy as np
 
-from trident.host.federated.message import Task, Update, Weights
+from trident.host.federated.message import Task, Update
 from trident.host.federated.spec import FederatedSpec
 from trident.host.federated.weights import check
-from trident.host.train.lockstep import Tally
 from trident.host.train.scaler import LossScaler
+from trident.host.train.tally import Tally
 from trident.hw.errors import TridentError
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import decode
 from trident.sim.golden.format import encode as to_bits
 from trident.snn.data import batches
 from trident.snn.encoding import encode
+from trident.snn.network import Tensors
 
 # What a worker says of itself, in this order; "training" is said before every minibatch
 STAGES = ("received", "loaded", "training", "trained", "answered")
@@ -25,15 +26,15 @@ STAGES = ("received", "loaded", "training", "trained", "answered")
 class Learner(Protocol):
     """A network that can be trained, see :class:`GoldenLearner`."""
 
-    def load(self, weights: Weights): ...
+    def load(self, weights: Tensors): ...
 
-    def load_gradients(self, gradients: Weights): ...
+    def load_gradients(self, gradients: Tensors): ...
 
     def train(
         self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float
     ) -> tuple[np.ndarray, bool]: ...
 
-    def read(self) -> Weights: ...
+    def read(self) -> Tensors: ...
 
     def counters(self) -> dict[str, int]: ...
 
@@ -105,7 +106,7 @@ class Worker:
             raise TridentError(f"worker {self.number} has been given the task of worker {task.worker}")
         check(task.weights, self.spec.run.network, self.spec.format)
 
-    def _proximal(self, weights: Weights, anchor: Weights, scale: float) -> Weights:
+    def _proximal(self, weights: Tensors, anchor: Tensors, scale: float) -> Tensors:
         """What the gradients begin with: that of mu / 2 * |weights - anchor|^2 (Li et al. 2020), for every sample of a
         minibatch, times the loss scale; each replica begins with an equal share of it. In float64, rounded once, and
         at most the largest finite number."""
@@ -116,7 +117,4 @@ class Worker:
         def term(own: np.ndarray, start: np.ndarray) -> np.ndarray:
             return to_bits(np.clip(factor * (decode(own, fmt) - decode(start, fmt)), -largest, largest), fmt)
 
-        return [
-            tuple(term(*both) for both in zip(own, start, strict=True))
-            for own, start in zip(weights, anchor, strict=True)
-        ]
+        return {name: term(own, anchor[name]) for name, own in weights.items()}

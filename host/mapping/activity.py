@@ -6,12 +6,13 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import encode as to_bits
 from trident.sim.golden.loss import loss_table
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data import Dataset
 from trident.snn.encoding import encode
-from trident.snn.network import Network
+from trident.snn.network import Network, Tensors
 from trident.snn.settings import NeuronSettings
 
 LOSS_SCALE = 256
@@ -66,20 +67,20 @@ def measure(
     spikes: np.ndarray,
     labels: np.ndarray,
     seed: int = 0,
-    weights: list[tuple[np.ndarray, np.ndarray]] | None = None,
+    weights: Tensors | None = None,
 ) -> Activity:
     """Run samples forward and backward in the golden model, without an update, and keep what the engines would see.
 
-    ``spikes`` uint8 (N, T, y, x, c), ``labels`` (N,); ``weights`` float (taps, in, out) and (out,) per layer, otherwise
-    the network's initial ones of ``seed``. Nothing is summed over samples.
+    ``spikes`` uint8 (N, T, y, x, c), ``labels`` (N,); ``weights`` as floats, otherwise the network's initial
+    ones of ``seed``. Nothing is summed over samples.
 
     Raises :class:`TridentError` without samples.
     """
     if not len(spikes):
         raise TridentError("the activity of a network needs at least 1 sample, not 0")
     golden = GoldenTrainer(network, neuron, cfg, seed)
-    for state, pair in zip(golden.layers, weights or (), strict=bool(weights)):
-        state.weights, state.biases = (golden._values(to_bits(values, cfg.format)) for values in pair)
+    if weights:
+        golden.load(Space.WEIGHTS, {name: to_bits(values, cfg.format) for name, values in weights.items()})
     table = loss_table(cfg.timesteps, network.classes, LOSS_SCALE, cfg.format)
     traces = [golden.train_sample(sample, int(label), table) for sample, label in zip(spikes, labels, strict=True)]
     return Activity(
@@ -103,7 +104,7 @@ def measure_data(
     count: int = 4,
     encoding: str = "dither",
     seed: int = 0,
-    weights: list[tuple[np.ndarray, np.ndarray]] | None = None,
+    weights: Tensors | None = None,
 ) -> Activity:
     """:func:`measure` of ``count`` training samples of ``dataset``, spread evenly over it and encoded with ``seed``."""
     chosen = np.linspace(0, len(dataset.train) - 1, min(count, len(dataset.train))).astype(int)

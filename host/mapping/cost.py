@@ -13,7 +13,8 @@ from trident.host.mapping.engine_cycles import Timing, walk_blocks, walk_taps
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
-from trident.snn.network import Layer, Network
+from trident.snn.layers import Layer
+from trident.snn.network import Network
 
 UPDATE_CYCLES = 2  # per row of weights
 CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
@@ -105,8 +106,7 @@ class CostModel:
     def _maps(self, n: int) -> tuple[WeightMap, list[np.ndarray]]:
         """Where the weights of a layer lie, and per sample its input as the hardware has it: (y, x, channels, T)."""
         layer, cfg = self.network.layers[n], self.cfg
-        image = self.network.layers[n - 1].out_shape if n else self.network.in_shape
-        weights = WeightMap(layer, cfg, image)
+        weights = WeightMap(layer, cfg)
         y, x, _ = layer.in_shape
         inputs = []
         for spikes in self.activity.layers[n].inputs:
@@ -174,11 +174,11 @@ class CostModel:
         return float(np.mean(cycles)) + timing.passes * self.recurrence + self.job_start
 
     def backward(self, n: int, first: int, end: int) -> float:
-        """Cycles of backward per sample when the layer below is on the same core; 0 for the first layer.
+        """Cycles of backward per sample when the layer below is on the same core; 0 for a layer that reads the samples.
 
         The time until neuron_grad has taken the last row is included.
         """
-        if n == 0:
+        if self.network.layers[n].source is None:
             return 0.0
         tail = self._timing("backward").passes * self.recurrence
         return self._walk_back(n, first, end, self._maps(n)[0].blocks, self._timing("backward")) + tail
@@ -186,7 +186,7 @@ class CostModel:
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
         on another core."""
-        y, x, channels = self.network.layers[n - 1].out_shape
+        y, x, channels = self.network.layers[n].image
         per_pixel, owned = blocks(channels, self.cfg.lanes), blocks(high - low, self.cfg.lanes)
         flattened = self.network.layers[n].kind == "linear"
         groups = y * x * owned if flattened else owned
@@ -250,18 +250,17 @@ class CostModel:
             here, there = errors[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
             forward += there.sum() * channels
             gradient += (there * here).sum()
-            backward += here.sum() * layer.in_shape[2] if n else 0
+            backward += here.sum() * layer.in_shape[2] if layer.source is not None else 0
         return Operations(float(forward + gradient) / samples, float(backward) / samples)
 
     def storage(self, n: int, first: int, end: int) -> Storage:
         """Words that a slice takes; ``input_words`` are counted once per core and stage."""
         layer, cfg = self.network.layers[n], self.cfg
-        image = self.network.layers[n - 1].out_shape if n else self.network.in_shape
         groups = blocks(end - first, cfg.lanes)
         y, x, _ = layer.out_shape
         words = y * x * groups
-        inputs = image[0] * image[1] * blocks(image[2], cfg.lanes)
-        return Storage(WeightMap(layer, cfg, image).all_blocks * groups * cfg.lanes, inputs, words, words)
+        inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes)
+        return Storage(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, words)
 
 
 def _passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> tuple[int, int]:

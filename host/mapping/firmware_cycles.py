@@ -45,7 +45,7 @@ def controller_cycles(
     """Of a core of ``stage`` with the channels ``share`` of its last layer; ``below``: where the layer below is cut."""
     layer, lanes = network.layers[stage.last], cfg.lanes
     y, x, channels = layer.out_shape
-    groups, last = blocks(share[1] - share[0], lanes), stage.last == len(network.layers) - 1
+    groups, last = blocks(share[1] - share[0], lanes), layer is network.layers[-1]
     total = JOB * jobs(stage, below)
     if last:
         total += CLASS * groups * lanes
@@ -54,7 +54,7 @@ def controller_cycles(
     whole = share == (0, channels)
     words = Packing(mesh, cfg.spike_bits).per_packet
     total += RUN * (-(-y * x * groups // words) if whole else y * x)
-    in_y, in_x, in_channels = network.layers[stage.first - 1].out_shape if stage.first else network.in_shape
+    in_y, in_x, in_channels = network.layers[stage.first].image
     cuts = list(pairwise(below))
     for low, high in cuts or [(0, in_channels)]:
         own = blocks(high - low, lanes)

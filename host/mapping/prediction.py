@@ -139,7 +139,7 @@ def core_cost(
             return f"{used} words of {what}, a core has {limit}"
     for part in shares:
         cycles += Cycles(cost.forward(*part), 0.0, cost.weight_grad(*part))
-        local += cost.backward(*part) if part is not shares[0] else 0.0
+        local += cost.backward(*part) if layers[part[0]].source in stage.layers else 0.0
         done = cost.operations(*part)
         operations = Operations(operations.adds + done.adds, operations.multiply_adds + done.multiply_adds)
     away = sum(cost.backward_away(*shares[0], low, high) for low, high in pairwise(below))
@@ -185,7 +185,8 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
     stages = partition.stages
     costs: list[list[CoreCost]] = []
     for number, stage in enumerate(stages):
-        below = stages[number - 1].cuts if number else ()
+        before = partition.before(number, cost.network)
+        below = () if before is None else stages[before].cuts
         cores = [
             core_cost(cost, stage, share, below, number, wanted_slots(partition, number)) for share in slices(stage)
         ]
@@ -197,14 +198,15 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
     # How long a sample's spikes stay in a stage, from the last stage on
     period = stay = 0.0
     for number in reversed(range(len(stages))):
-        cores, last = costs[number], number == len(stages) - 1
-        receive = receiving(cost, stages[number], None if last else stages[number + 1])
+        cores, after = costs[number], partition.after(number, cost.network)
+        receive = receiving(cost, stages[number], None if after is None else stages[after])
         period = max(period, *(core.period(its) for core, its in zip(cores, receive, strict=True)))
-        stay += max(core.cycles.forward + core.sending for core in cores) + (max(receive) if last else 0.0)
+        stay += max(core.cycles.forward + core.sending for core in cores) + (max(receive) if after is None else 0.0)
         stay += LATENCY * max(core.controller for core in cores)
         ends = max(core.backward_latency for core in cores)
         period = max(period, (stay + ends) / cores[0].slots)
-        stay += max(core.cycles.backward for core in cores) if number else ends
+        inner = partition.before(number, cost.network) is not None
+        stay += max(core.cycles.backward for core in cores) if inner else ends
     members = tuple(core for cores in costs for core in cores)
     rows = max(core.weight_rows for core in members)
     return Prediction(

@@ -11,7 +11,7 @@ from trident.host.mapping.prediction import Prediction, core_cost, predict, rece
 from trident.hw.errors import TridentError
 from trident.hw.isa.job import FAN
 from trident.hw.isa.mesh import MeshConfig
-from trident.snn.network import Layer
+from trident.snn.layers import Layer
 from trident.snn.partition import Partition, Stage, even_cuts
 
 
@@ -38,12 +38,13 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
 
     @cache
     def best(layer: int, cores: int, stages: int, below: int) -> tuple[float, tuple[Stage, ...]] | None:
-        """The fastest way to put the layers from ``layer`` on so many cores in so many stages, if the layer below is
-        on ``below`` cores."""
+        """The fastest way to put the layers from ``layer`` on so many cores in so many stages, if the layer that the
+        first of them reads is on ``below`` cores."""
         if layer == len(layers):
             return (0.0, ()) if cores == stages == 0 else None
         found = None
-        cuts = tuple(even_cuts(layers[layer - 1].out_channels, below, lanes)) if below else ()
+        source = layers[layer].source
+        cuts = () if source is None else tuple(even_cuts(layers[source].out_channels, below, lanes))
         for stage in _stages_from(layers, layer, cores, lanes) if 0 < stages <= cores else ():
             rest = best(stage.last + 1, cores - stage.cores, stages - 1, stage.cores)
             if rest is None or (found and rest[0] >= found[0]):
@@ -71,7 +72,8 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
 
 
 def multicast_groups(partition: Partition) -> int:
-    """Sets of several cores that one core, or the host, sends to: the next stage's, and the other replicas' twins."""
+    """Sets of several cores that one core, or the host, sends to: the next stage's, and the other
+    replicas' peers."""
     sizes = [1, *(stage.cores for stage in partition.stages)]
     per_replica = sum(before for before, after in pairwise(sizes) if after > 1)
     return partition.replicas * per_replica + partition.members * (partition.replicas > 2)

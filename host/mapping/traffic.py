@@ -104,21 +104,25 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
             [partition.core(replica, n, slice_) for slice_ in range(stage.cores)] for n, stage in enumerate(stages)
         ]
         y, x, channels = network.in_shape
-        senders = [(HOST, 1, y * x * blocks(channels, cfg.lanes))]
-        for n in range(len(stages) + 1):
-            receivers = cores[n] if n < len(stages) else [HOST]
-            for sender, runs, words in senders:
-                flits, _ = packet_flits(words, cfg.spike_bits, mesh)
-                add(sender, receivers, share * runs * flits, "spikes")
-                add(sender, receivers, share, "tokens")
-                for receiver in receivers:
-                    add(receiver, [sender], share, "tokens")
-            if n < len(stages):
-                senders = [(core, runs, words) for core, (runs, words) in zip(cores[n], _runs(network, stages[n], cfg))]
-        for n, stage in enumerate(stages[:-1]):
-            for owner, (runs, words) in zip(cores[n], _runs(network, stage, cfg)):
+        samples = (HOST, 1, y * x * blocks(channels, cfg.lanes))
+        sent = [(samples, cores[n]) for n in range(len(stages)) if partition.before(n, network) is None]
+        for n, stage in enumerate(stages):
+            after = partition.after(n, network)
+            receivers = [HOST] if after is None else cores[after]
+            sent += [
+                ((core, runs, words), receivers) for core, (runs, words) in zip(cores[n], _runs(network, stage, cfg))
+            ]
+        for (sender, runs, words), receivers in sent:
+            flits, _ = packet_flits(words, cfg.spike_bits, mesh)
+            add(sender, receivers, share * runs * flits, "spikes")
+            add(sender, receivers, share, "tokens")
+            for receiver in receivers:
+                add(receiver, [sender], share, "tokens")
+        for n, stage in enumerate(stages):
+            after = partition.after(n, network)
+            for owner, (runs, words) in zip(cores[n], _runs(network, stage, cfg)) if after is not None else ():
                 flits, packets = packet_flits(runs * words * cfg.timesteps, cfg.row_bits, mesh)
-                for source, target in zip(cores[n + 1], [*cores[n + 1][1:], owner]):
+                for source, target in zip(cores[after], [*cores[after][1:], owner]):
                     add(source, [target], share * flits, "errors")
                     add(target, [source], share * packets, "tokens")
     _add_gradients(network, partition, cfg, mesh, batch, add)
@@ -142,8 +146,7 @@ def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh
         return
     rows = [0] * partition.members
     for n, layer in enumerate(network.layers):
-        image = network.layers[n - 1].out_shape if n else network.in_shape
-        per_group = WeightMap(layer, cfg, image).all_blocks * cfg.lanes
+        per_group = WeightMap(layer, cfg).all_blocks * cfg.lanes
         for member, first, end in partition.slices(n, network):
             rows[member] += per_group * blocks(end - first, cfg.lanes)
     last = partition.replicas - 1

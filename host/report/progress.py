@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from trident.host.train.lockstep import Tally
+from trident.host.train.tally import Tally
 from trident.host.train.trainer import Progress as Run
 
 PLAIN_SECONDS = 30  # between two lines within an epoch

@@ -81,6 +81,8 @@ class RunRecord:
         Names and values of the two tables, in the order given.
     network
         One mapping per layer, all with the same keys (the columns of the table).
+    graph
+        An SVG element: the network's nodes, and where they run.
     series
         Epochs by series; the names are among "RTL", "golden" and "float32".
     layers
@@ -106,6 +108,7 @@ class RunRecord:
     engines: dict[str, dict[str, int]] = field(default_factory=dict)
     counters: dict[str, int | float] = field(default_factory=dict)
     chip: dict[str, str | int | float] = field(default_factory=dict)
+    graph: str | None = None
     floorplan: str | None = None
     timeline: str | None = None
 

@@ -2,6 +2,7 @@
 
 from trident.host.mapping.traffic import load, traffic
 from trident.host.report.floorplan import core_label, floorplan_svg
+from trident.host.report.graph import graph_svg
 from trident.host.report.report import Epoch, RunRecord, Verdict
 from trident.host.report.timeline import Interval, timeline_svg
 from trident.host.train.spec import RunSpec
@@ -59,6 +60,7 @@ def record(spec: RunSpec, trainer: Trainer, wall_seconds: float) -> RunRecord:
         + (f"{spec.plan.partition.cores} cores" if spec.many else "one core"),
         settings={"epochs": spec.train.epochs} | spec.settings(),
         network=spec.plan.describe(),
+        graph=graph_svg(spec.network, spec.plan.partition, spec.plan.placement),
         series={name: [Epoch(**epoch) for epoch in epochs] for name, epochs in progress.history.items()},
         verdict=Verdict(
             weights_compared=spec.network.weights,

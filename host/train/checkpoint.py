@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.snn.network import Tensors
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass
@@ -25,7 +26,8 @@ class Checkpoint:
     progress
         Everything that the trainer counts, as plain values.
     arrays
-        Weights and momenta by name: raw bits of core and golden (which are equal), floats of the float32 twin.
+        Weights and momenta, named as in ``momentum/conv1.weight``: raw bits of core and golden (which are equal), and
+        under ``float32`` the floats of the float32 twin.
     """
 
     settings: dict
@@ -65,9 +67,18 @@ class Checkpoint:
             raise TridentError(f"{path} is a checkpoint of version {version}, this program reads version {VERSION}")
         return cls(settings, progress, arrays)
 
+    def tensors(self, prefix: str) -> Tensors:
+        """The parameters that :func:`named` put under ``prefix``."""
+        return {name[len(prefix) + 1 :]: array for name, array in self.arrays.items() if name.startswith(f"{prefix}/")}
+
     def check(self, settings: dict, path: Path):
         """Raise :class:`TridentError`, naming the first setting that differs, unless this run may go on from here."""
         for name in {**self.settings, **settings}:
             had, wanted = self.settings.get(name), settings.get(name)
             if had != wanted:
                 raise TridentError(f"the run in {path} has {name} {had}, not {wanted}: resume it with what it had")
+
+
+def named(prefix: str, tensors: Tensors) -> dict[str, np.ndarray]:
+    """Parameters as arrays of a checkpoint, under ``prefix``."""
+    return {f"{prefix}/{name}": values for name, values in tensors.items()}

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from math import frexp
+from pathlib import Path
 
 from trident.host.compile.chip_plan import Plan
 from trident.host.compile.sizing import configure, fit, fit_sequencer
@@ -18,6 +19,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
 from trident.snn.encoding import METHODS
+from trident.snn.files import SUFFIXES, dumps
 from trident.snn.network import Network
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings, TrainSettings
@@ -84,7 +86,7 @@ class RunSpec:
     def make(
         cls,
         data: str = "digits",
-        net: str | None = None,
+        net: str | Network | None = None,
         preset: str | None = None,
         encoding: str = "dither",
         neuron: dict | None = None,
@@ -129,13 +131,14 @@ class RunSpec:
         asked = core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.timesteps, **train)  # so that a wrong value is told before the data are read
-        network = Network.parse(net) if net else None
+        network = net if isinstance(net, Network) else Network.parse(net) if net else None
         dataset = load(data)
         if dataset.holds_spikes and steps is None and not built:
             cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
         y, x, channels = dataset.shape
-        text = net or f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
-        network = network or Network.parse(text)
+        if network is None:
+            net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
+            network = Network.parse(net)
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.timesteps, **train)
         check_fits(dataset, network, settings)
@@ -151,7 +154,7 @@ class RunSpec:
         constants = NeuronConstants.of(neuron_settings, cfg.format)
         for number, program in enumerate(plan.programs(train=True)):  # refuses what the instructions cannot say
             plan.jobs(number, program, constants, UpdateConstants(0, 0, 0))
-        return cls(text, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
+        return cls(_title(net, network), network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     def settings(self) -> dict:
         """All that decides the result, as plain values for a table; the number of epochs is not among it, because a
@@ -170,6 +173,14 @@ class RunSpec:
         return values
 
 
+def _title(net: str | Network, network: Network) -> str:
+    """What a network is called: its shorthand, or the name of its file with a digest of what is in it."""
+    if isinstance(net, str) and not net.strip().lower().endswith(SUFFIXES):
+        return net
+    digest = sha256(dumps(network, ".json").encode()).hexdigest()[:8]
+    return f"graph {digest}" if isinstance(net, Network) else f"{Path(net).stem} (graph {digest})"
+
+
 def _spread(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, train: TrainSettings, dataset: Dataset, encoding: str,
     chip: ChipChoice, mesh: MeshConfig, fixed: frozenset[str],
@@ -182,7 +193,7 @@ def _spread(
         train.seed,
     )  # fmt: skip
     partition = chosen.mapping.partition
-    cfg = fit_sequencer(partition, cfg, fixed)
+    cfg = fit_sequencer(network, partition, cfg, fixed)
     roomy = fit(network, cfg)
     one = predict(CostModel(network, roomy, activity), Partition.single(network), train.batch)
     zigzag = chosen.compared["zigzag"].flit_hops

@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from trident.host.driver.driver import Link
-from trident.host.train.checkpoint import Checkpoint
-from trident.host.train.lockstep import STATE, BatchStep, Lockstep, Tally
+from trident.host.train.checkpoint import Checkpoint, named
+from trident.host.train.lockstep import STATE, BatchStep, Lockstep
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
+from trident.host.train.tally import Tally
 from trident.hw.errors import Interrupted
 from trident.snn.data import batches
 from trident.snn.encoding import encode
@@ -66,7 +67,7 @@ class Trainer:
         self.scaler = LossScaler(**self.progress.scaler) if resume else LossScaler(float(spec.train.loss_scale))
         self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, link)
         if resume:
-            self._restore(resume.arrays)
+            self._restore(resume)
         # Of the first minibatch: when the cores' queues ran, and the counters
         self.intervals: list[tuple[int, str, int, int]] = []
         self.first_counters: list[dict[str, int]] = []
@@ -167,7 +168,7 @@ class Trainer:
 
     def _read_counters(self) -> list[dict[str, int]]:
         """Of every logical core."""
-        return [self.lockstep.driver.counters(place) for place in self.spec.plan.placement]
+        return [self.lockstep.chip.driver.counters(place) for place in self.spec.plan.placement]
 
     def _end_epoch(self, tested: dict[str, Tally]):
         self._tick()
@@ -195,19 +196,11 @@ class Trainer:
         self.progress.scaler = asdict(self.scaler)
         self.progress.tallies = {name: asdict(tally) for name, tally in self.tallies.items()}
         arrays = {}
-        for name, layers in self.lockstep.golden_state().items():
-            for n, pair in enumerate(layers):
-                arrays |= {f"{name}.{n}": pair[0], f"{name}.{n}.bias": pair[1]}
-        for name, layers in self.lockstep.twin.state().items():
-            for n, pair in enumerate(layers):
-                arrays |= {f"float32.{name}.{n}": pair[0], f"float32.{name}.{n}.bias": pair[1]}
+        for name, tensors in self.lockstep.golden_state().items():
+            arrays |= named(name, tensors) | named(f"float32/{name}", getattr(self.lockstep.twin, name))
         Checkpoint(self.spec.settings(), asdict(self.progress), arrays).save(self.path)
 
-    def _restore(self, arrays: dict[str, np.ndarray]):
-        count = len(self.spec.network.layers)
-
-        def layers(name: str) -> list[tuple[np.ndarray, np.ndarray]]:
-            return [(arrays[f"{name}.{n}"], arrays[f"{name}.{n}.bias"]) for n in range(count)]
-
-        self.lockstep.load_state({name: layers(name) for name in STATE})
-        self.lockstep.twin.load_state({name: layers(f"float32.{name}") for name in STATE})
+    def _restore(self, checkpoint: Checkpoint):
+        self.lockstep.load_state({name: checkpoint.tensors(name) for name in STATE})
+        for name in STATE:
+            setattr(self.lockstep.twin, name, checkpoint.tensors(f"float32/{name}"))

@@ -10,14 +10,12 @@ import sys
 import numpy as np
 
 from trident.host.compile.chip_plan import Plan
-from trident.host.driver.driver import Driver
-from trident.host.driver.session import ChipSession
+from trident.host.train.chip_learner import ChipLearner
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.format import encode
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network import Network
@@ -42,15 +40,13 @@ def exercise(cfg: CoreConfig, mesh: MeshConfig, core: ctypes.CDLL):
         return  # a core so small that there is nothing to learn
     golden = GoldenTrainer(network, NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg)
     chip = VerilatedChip(cfg, mesh, threads=1, core=core)
-    session = ChipSession(Driver(chip, cfg, mesh), plan, golden.constants)
-    session.load_rows(Space.WEIGHTS, [
-        (encode(layer.weights, golden.fmt), encode(layer.biases, golden.fmt)) for layer in golden.layers
-    ])  # fmt: skip
-    session.set_constants(UpdateConstants.of(0.9, 0.5 / 256 / SAMPLES, cfg.format), golden.table(256))
+    learner = ChipLearner(plan, golden.constants, chip)
+    learner.load(golden.bits(Space.WEIGHTS))
+    constants = UpdateConstants.of(0.9, 0.5 / 256 / SAMPLES, cfg.format)
     rng = np.random.default_rng(0)
     spikes = (rng.random((SAMPLES, cfg.timesteps, *network.in_shape)) < DENSITY).astype(np.uint8)
-    session.run(spikes, rng.integers(0, network.classes, SAMPLES), train=True)
-    chip.close()
+    learner.run(spikes, rng.integers(0, network.classes, SAMPLES), constants, 256)
+    learner.close()
 
 
 if __name__ == "__main__":

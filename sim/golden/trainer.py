@@ -6,7 +6,8 @@ import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
-from trident.hw.isa.registry import load
+from trident.hw.isa.registry import load as load_kernel
+from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import decode, encode, fmt_parameters, value_dtype
 from trident.sim.golden.loss import loss_errors, loss_table
@@ -14,29 +15,15 @@ from trident.sim.golden.neuron import neuron
 from trident.sim.golden.neuron_grad import neuron_grad
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.update import update
-from trident.snn.network import Network
+from trident.snn.layers import Layer
+from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 
 @dataclass
-class LayerState:
-    """One layer's values: floats of the format held in a wider NumPy type; shapes as of :class:`Layer`.
-
-    gradients, bias_gradients: one array per replica.
-    """
-
-    weights: np.ndarray
-    biases: np.ndarray
-    gradients: list[np.ndarray]
-    bias_gradients: list[np.ndarray]
-    momenta: np.ndarray
-    bias_momenta: np.ndarray
-
-
-@dataclass
 class Trace:
-    """What one sample left in each layer, for the backward pass and for comparison: arrays (y, x, T, channel)."""
+    """What one sample left in each layer, by its number, for backward and for comparison: arrays (y, x, T, channel)."""
 
     inputs: list[np.ndarray]
     spikes: list[np.ndarray]
@@ -48,7 +35,8 @@ class Trace:
 class GoldenTrainer:
     """Bit-exact model of the cores that train ``network``; without a partition, of one core.
 
-    ``layers`` holds the state, ``faults`` per logical core the bits of :class:`Fault` raised since the last
+    ``weights``, ``momentum`` and, per replica, ``gradients`` hold the network's parameters by name: values of the
+    format in a wider NumPy type. ``faults`` has per logical core the bits of :class:`Fault` raised since the last
     :meth:`start_batch`. Spikes are uint8 (T, y, x, channel). Every replica has the same weights; sums of several cores
     are made in their order.
     """
@@ -59,7 +47,7 @@ class GoldenTrainer:
     ):  # fmt: skip
         self.network, self.cfg = network, cfg
         self.partition = partition or Partition.single(network)
-        self.slices = [self.partition.slices(n, network) for n in range(len(network.layers))]
+        self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format
         self.parameters = fmt_parameters(self.fmt)
         self.dtype = value_dtype(self.fmt)
@@ -67,15 +55,17 @@ class GoldenTrainer:
         self.soft = cfg.reset == "soft"
         self.triangle = cfg.surrogate == "triangle"
         self._forward, self._backward, self._weight_grad = (
-            load(cfg.engine(place).golden) for place in ("forward", "backward", "weight_grad")
+            load_kernel(cfg.engine(place).golden) for place in ("forward", "backward", "weight_grad")
         )
         self.faults = np.zeros(self.partition.cores, np.int64)
-        self.layers = []
-        for weights, biases in network.initial_weights(seed):
-            weights, biases = self._values(encode(weights, self.fmt)), self._values(encode(biases, self.fmt))
-            gradients = [[np.zeros_like(a) for _ in range(self.partition.replicas)] for a in (weights, biases)]
-            momenta = [np.zeros_like(array) for array in (weights, biases)]
-            self.layers.append(LayerState(weights, biases, *gradients, *momenta))
+        initial = network.initial_weights(seed)
+        self.weights: Tensors = {name: self._values(encode(value, self.fmt)) for name, value in initial.items()}
+        self.momentum: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
+        self.gradients: list[Tensors] = [
+            {name: np.zeros_like(value) for name, value in self.weights.items()}
+            for _ in range(self.partition.replicas)
+        ]
+        self._no_bias = {layer.bias_name: np.zeros(layer.out_channels, self.dtype) for layer in network.layers}
         self._columns: dict[tuple[int, int], np.ndarray] = {}
 
     def _values(self, bits):
@@ -83,6 +73,23 @@ class GoldenTrainer:
 
     def _constant(self, name):
         return self.dtype(decode(getattr(self.constants, name), self.fmt))
+
+    # Parameters as raw bits
+    def bits(self, space: Space, replica: int = 0) -> Tensors:
+        """Weights, momenta, or the gradients of a replica, as raw bits."""
+        return {name: encode(values, self.fmt) for name, values in self._tensors(space, replica).items()}
+
+    def load(self, space: Space, bits: Tensors):
+        """Take weights, momenta, or the gradients of every replica, from raw bits; between minibatches."""
+        for replica in range(self.partition.replicas if space == Space.GRADIENTS else 1):
+            for name, values in self._tensors(space, replica).items():
+                values[:] = decode(bits[name], self.fmt)
+        self._columns = {}
+
+    def _tensors(self, space: Space, replica: int) -> Tensors:
+        if space == Space.GRADIENTS:
+            return self.gradients[replica]
+        return {Space.WEIGHTS: self.weights, Space.MOMENTUM: self.momentum}[space]
 
     def start_batch(self):
         """Forget the faults of the last minibatch."""
@@ -111,9 +118,10 @@ class GoldenTrainer:
     def infer(self, spikes: np.ndarray, replica: int = 0) -> Trace:
         """Forward pass of one sample; the trace has no errors yet."""
         trace = Trace([], [], [], [], [])
-        current = np.ascontiguousarray(spikes.transpose(1, 2, 0, 3))
+        samples = np.ascontiguousarray(spikes.transpose(1, 2, 0, 3))
         steps = self.cfg.timesteps
-        for n, (layer, state) in enumerate(zip(self.network.layers, self.layers, strict=True)):
+        for n, layer in enumerate(self.network.layers):
+            current = samples if layer.source is None else trace.spikes[layer.source]
             if layer.kind == "linear":  # (y, x, T, c) flattened in (y, x, c) order
                 current = np.ascontiguousarray(current.transpose(2, 0, 1, 3).reshape(1, 1, steps, -1))
             y, x, channels = layer.out_shape
@@ -121,8 +129,8 @@ class GoldenTrainer:
             sums, potentials = np.empty(shape, self.dtype), np.empty(shape, self.dtype)
             fired, masks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
             self._forward(
-                current, state.weights, state.biases, layer.bias, layer.kernel, layer.stride, layer.padding, sums,
-                self.parameters,
+                current, self.weights[layer.weight], self._bias(self.weights, layer), layer.bias, layer.kernel,
+                layer.stride, layer.padding, sums, self.parameters,
             )  # fmt: skip
             self._flag(Fault.FORWARD, replica, n, sums)
             arrays = [array.reshape(y * x, steps, channels) for array in (sums, fired, masks, potentials)]
@@ -138,8 +146,11 @@ class GoldenTrainer:
             trace.spikes.append(fired)
             trace.masks.append(masks)
             trace.potentials.append(potentials)
-            current = fired
         return trace
+
+    def _bias(self, tensors: Tensors, layer: Layer) -> np.ndarray:
+        """A layer's biases; zeros, which are not used, where it has none."""
+        return tensors.get(layer.bias_name, self._no_bias[layer.bias_name])
 
     def counts(self, trace: Trace) -> np.ndarray:
         """Spikes that each class fired."""
@@ -148,23 +159,27 @@ class GoldenTrainer:
     def train_sample(self, spikes: np.ndarray, label: int, table: np.ndarray, replica: int = 0) -> Trace:
         """Forward, loss, backward and weight gradients of one sample; ``table`` as of :func:`loss_table`."""
         trace = self.infer(spikes, replica)
+        layers = self.network.layers
         top = trace.spikes[-1].reshape(1, self.cfg.timesteps, -1)
-        error = self._values(loss_errors(top, label, table)).reshape(trace.spikes[-1].shape)
-        for n in reversed(range(len(self.layers))):
-            trace.errors.insert(0, self._neuron_grad(trace, n, error, replica))
-            if n:
-                error = self._error_below(trace, n, replica)
-            self._add_gradients(trace, n, replica)
+        # By layer, the error at its spikes
+        errors = {layers[-1].number: self._values(loss_errors(top, label, table)).reshape(trace.spikes[-1].shape)}
+        trace.errors = [np.empty(0)] * len(layers)
+        for layer in reversed(layers):
+            n = layer.number
+            trace.errors[n] = self._neuron_grad(trace, n, errors[n], replica)
+            if layer.source is not None:
+                errors[layer.source] = self._error_below(trace, layer, replica)
+            self._add_gradients(trace, layer, replica)
         return trace
 
-    def _error_below(self, trace: Trace, n: int, replica: int) -> np.ndarray:
-        """Errors of layer n through its weights: partial sums of its slices, added in ascending order."""
-        layer, total = self.network.layers[n], None
+    def _error_below(self, trace: Trace, layer: Layer, replica: int) -> np.ndarray:
+        """Errors of a layer through its weights: partial sums of its slices, added in ascending order."""
+        n, total = layer.number, None
         for member, first, end in self.slices[n]:
             partial = np.empty(trace.inputs[n].shape, self.dtype)
             self._backward(
-                np.ascontiguousarray(trace.errors[0][..., first:end]), self._transposed(n, first, end), layer.kernel,
-                layer.stride, layer.padding, partial, self.cfg.multiplier_subnormals, self.parameters,
+                np.ascontiguousarray(trace.errors[n][..., first:end]), self._transposed(layer, first, end),
+                layer.kernel, layer.stride, layer.padding, partial, self.cfg.multiplier_subnormals, self.parameters,
             )  # fmt: skip
             if total is not None:
                 reduce(partial.reshape(-1), total.reshape(-1), self.parameters)
@@ -172,15 +187,15 @@ class GoldenTrainer:
             if not np.isfinite(total).all():
                 self.faults[replica * self.partition.members + member] |= 1 << Fault.BACKWARD
         if layer.kind == "linear":  # back to the image that was flattened
-            y, x, steps, channels = trace.spikes[n - 1].shape
-            total = total.reshape(steps, y, x, channels).transpose(1, 2, 0, 3)
+            y, x, channels = layer.image
+            total = total.reshape(-1, y, x, channels).transpose(1, 2, 0, 3)
         return total
 
-    def _add_gradients(self, trace: Trace, n: int, replica: int):
-        layer, state = self.network.layers[n], self.layers[n]
-        gradients, bias_gradients = state.gradients[replica], state.bias_gradients[replica]
+    def _add_gradients(self, trace: Trace, layer: Layer, replica: int):
+        n, own = layer.number, self.gradients[replica]
+        gradients, bias_gradients = own[layer.weight], self._bias(own, layer)
         self._weight_grad(
-            trace.inputs[n], trace.errors[0], gradients, bias_gradients, layer.bias, layer.kernel, layer.stride,
+            trace.inputs[n], trace.errors[n], gradients, bias_gradients, layer.bias, layer.kernel, layer.stride,
             layer.padding, self.parameters,
         )  # fmt: skip
         self._flag(Fault.WEIGHT_GRAD, replica, n, gradients)
@@ -203,42 +218,48 @@ class GoldenTrainer:
         self._run(Fault.NEURON_GRAD, replica, n, grad, arrays)
         return errors
 
-    def _transposed(self, n: int, first: int, end: int) -> np.ndarray:
+    def _transposed(self, layer: Layer, first: int, end: int) -> np.ndarray:
         """Columns of a slice of a layer's weights; they change only with an update."""
-        if (n, first) not in self._columns:
-            weights = self.layers[n].weights[..., first:end]
-            self._columns[n, first] = np.ascontiguousarray(weights.transpose(0, 2, 1))
-        return self._columns[n, first]
+        key = layer.number, first
+        if key not in self._columns:
+            weights = self.weights[layer.weight][..., first:end]
+            self._columns[key] = np.ascontiguousarray(weights.transpose(0, 2, 1))
+        return self._columns[key]
 
     def reduce(self):
         """Sum the gradients of all replicas, in ascending order; every replica then has the sum."""
-        for n, state in enumerate(self.layers):
-            for parts in (state.gradients, state.bias_gradients):
-                for replica in range(1, len(parts)):
-                    reduce(parts[replica].reshape(-1), parts[replica - 1].reshape(-1), self.parameters)
-                    self._flag(Fault.WEIGHT_GRAD, replica, n, parts[replica])
-                for part in parts[:-1]:
-                    part[:] = parts[-1]
+        for layer, name in self._each_tensor():
+            parts = [own[name] for own in self.gradients]
+            for replica in range(1, len(parts)):
+                reduce(parts[replica].reshape(-1), parts[replica - 1].reshape(-1), self.parameters)
+                self._flag(Fault.WEIGHT_GRAD, replica, layer.number, parts[replica])
+            for part in parts[:-1]:
+                part[:] = parts[-1]
+
+    def _each_tensor(self) -> list[tuple[Layer, str]]:
+        """The names of all parameters, with their layers."""
+        return [
+            (layer, name)
+            for layer in self.network.layers for name in (layer.weight, layer.bias_name) if name in self.weights
+        ]  # fmt: skip
 
     def update(self, constants: UpdateConstants):
         """Sum the gradients of the replicas, apply them and clear them; after an overflow only clear them."""
         self.reduce()
         skip = self.overflowed
         momentum, minus_rate = self._values([constants.momentum, constants.minus_rate])
-        for n, state in enumerate(self.layers):
-            groups = [(state.weights, state.momenta, state.gradients)]
-            groups.append((state.biases, state.bias_momenta, state.bias_gradients))
-            for weights, momenta, gradients in groups:
-                if not skip:
-                    update(
-                        weights.reshape(-1), momenta.reshape(-1), gradients[-1].reshape(-1), momentum, minus_rate,
-                        constants.scale, self.cfg.multiplier_subnormals, self.parameters,
-                    )  # fmt: skip
-                    for replica in range(self.partition.replicas):
-                        self._flag(Fault.UPDATE, replica, n, momenta)
-                        self._flag(Fault.UPDATE, replica, n, weights)
-                for part in gradients:
-                    part[:] = 0
+        for layer, name in self._each_tensor():
+            weights, momenta = self.weights[name], self.momentum[name]
+            if not skip:
+                update(
+                    weights.reshape(-1), momenta.reshape(-1), self.gradients[-1][name].reshape(-1), momentum,
+                    minus_rate, constants.scale, self.cfg.multiplier_subnormals, self.parameters,
+                )  # fmt: skip
+                for replica in range(self.partition.replicas):
+                    self._flag(Fault.UPDATE, replica, layer.number, momenta)
+                    self._flag(Fault.UPDATE, replica, layer.number, weights)
+            for own in self.gradients:
+                own[name][:] = 0
         self._columns = {}
 
     def table(self, loss_scale: float) -> np.ndarray:

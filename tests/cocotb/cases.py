@@ -16,7 +16,7 @@ from trident.sim.golden.neuron_grad import neuron_grad
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.update import update
 from trident.sim.golden.weight_grad import weight_grad
-from trident.snn.network import Layer, Network
+from trident.snn.network import Network
 
 
 class Maker(Placing):
@@ -38,7 +38,7 @@ class Maker(Placing):
 
     def _spread(self, base: int, spikes: np.ndarray) -> dict[int, int]:
         """Spikes of the layer's input: a flattened image lies in memory as the image."""
-        image = (*self.placed.image[:2], self.cfg.timesteps, self.placed.image[2])
+        image = (*self.layer.image[:2], self.cfg.timesteps, self.layer.image[2])
         if self.layer.kind == "linear":
             y, x, steps, channels = image
             spikes = spikes.reshape(steps, y, x, channels).transpose(1, 2, 0, 3)
@@ -187,7 +187,7 @@ class Maker(Placing):
 
     def loss(self) -> Case:
         steps, classes = self.cfg.timesteps, int(self.rng.integers(1, 3 * self.cfg.lanes + 2))
-        self.network = Network((1, 1, 2), (Layer("linear", (1, 1, 2), 3), Layer("linear", (1, 1, 3), classes)))
+        self.network = Network.parse(f"2-3-{classes}")
         self.plan = Plan(self.network, self.cfg).plans[0]
         self.below, self.placed = self.plan.layers
         self.layer = self.placed.layer

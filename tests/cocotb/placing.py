@@ -16,7 +16,8 @@ from trident.hw.isa.spaces import Space
 from trident.hw.isa.words import WORD
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import decode, encode, fmt_parameters, value_dtype
-from trident.snn.network import Layer, Network
+from trident.snn.builder import Builder
+from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage, even_cuts
 from trident.snn.settings import NeuronSettings
 
@@ -45,18 +46,23 @@ def random_network(rng, cfg: CoreConfig, kind: str | None = None) -> Network:
     kind = kind or rng.choice(["linear", "flat", "conv"])
     channels = [int(rng.integers(1, 2 * cfg.lanes + 2)) for _ in range(3)]
     if kind == "linear":
-        image = (1, 1, channels[0])
-        return Network(image, (Layer("linear", image, channels[1]), Layer("linear", (1, 1, channels[1]), channels[2])))
+        return Network.parse("-".join(map(str, channels)))
     y, x = (int(n) for n in rng.integers(2, 5, 2))
-    first = Layer("conv", (y, x, channels[0]), min(channels[1], 5), 1, 1, 0)
+    build = Builder((y, x, channels[0]))
+    build.add("conv", channels=min(channels[1], 5), kernel=1)
+    build.add("neuron")
     if kind == "flat":
-        return Network(first.in_shape, (first, Layer("linear", (1, 1, y * x * first.out_channels), channels[2])))
+        build.add("flatten")
+        build.add("linear", outputs=channels[2])
+        build.add("neuron")
+        return build.network()
     kernel = int(rng.integers(1, 8))
     least = max(0, -((min(y, x) - kernel) // 2))
     padding = int(rng.integers(least, min(kernel, least + 3)))
-    second = Layer("conv", first.out_shape, min(channels[2], 5), kernel, int(rng.integers(1, 3)), padding,
-                   bool(rng.integers(0, 4)))  # fmt: skip
-    return Network(first.in_shape, (first, second))
+    build.add("conv", channels=min(channels[2], 5), kernel=kernel, stride=int(rng.integers(1, 3)), padding=padding,
+              bias=bool(rng.integers(0, 4)))  # fmt: skip
+    build.add("neuron")
+    return build.network()
 
 
 class Placing:
@@ -180,7 +186,7 @@ class Placing:
         if owner is not None:
             first = self.owner.layers[0].first
             end = first + -(-self.owner.layers[0].layer.out_channels // lanes) * lanes
-            pixels = np.prod(self.placed.image[:2]) if mapped else 1
+            pixels = np.prod(self.layer.image[:2]) if mapped else 1
             parts = bits.reshape(*bits.shape[:3], pixels, -1)[..., first:end]
             bits = parts.reshape(*bits.shape[:3], -1)
         height, width, _, channels = bits.shape

@@ -160,20 +160,20 @@ def test_overflow_on_one_core_skips_the_update_on_all(partition):
     mismatch, found = _train(bench, rng, 6)
     assert mismatch is None and not found.all_faults
     spaces = (Space.WEIGHTS, Space.MOMENTUM)
-    before = {space: bench.session.read_rows(space) for space in spaces}
+    before = {space: bench.session.read(space) for space in spaces}
     seen = set()
     for scale in (2**15, 2**17, 2**20):
         mismatch, found = _train(bench, rng, 6, 0.9, scale)
         assert mismatch is None, mismatch
         seen |= {bool(faults & GRADIENT_FAULTS) for faults in found.faults}
         if not found.all_faults & GRADIENT_FAULTS:
-            before = {space: bench.session.read_rows(space) for space in spaces}
+            before = {space: bench.session.read(space) for space in spaces}
             continue
         for replica in range(bench.replicas):
-            for space, layers in before.items():
-                for old, new in zip(layers, bench.session.read_rows(space, replica), strict=True):
-                    assert all((a == b).all() for a, b in zip(old, new, strict=True))
-            assert not any(part.any() for layer in bench.session.read_rows(Space.GRADIENTS, replica) for part in layer)
+            for space, tensors in before.items():
+                after = bench.session.read(space, replica)
+                assert all((after[name] == values).all() for name, values in tensors.items())
+            assert not any(values.any() for values in bench.session.read(Space.GRADIENTS, replica).values())
     assert True in seen
     mismatch, found = _train(bench, rng, 6)
     assert mismatch is None and not found.all_faults, "the next minibatch is whole again"

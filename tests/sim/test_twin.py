@@ -24,7 +24,8 @@ def stimulus(network, timesteps=4, batch=3, seed=1):
 def loops(trainer, spikes, labels):
     """Counts and gradients by section-by-section loops over sample, step, position, tap and channel."""
     neuron, steps = trainer.neuron, trainer.settings.timesteps
-    layers, weights = trainer.network.layers, trainer.weights
+    layers = trainer.network.layers
+    weights = [(trainer.weights[layer.weight], trainer.weights[layer.bias_name]) for layer in layers]
     sums = [(np.zeros_like(w), np.zeros_like(b)) for w, b in weights]
     counts = np.zeros((len(spikes), trainer.network.classes))
     for n, label in enumerate(labels):
@@ -88,15 +89,16 @@ def test_counts_and_gradients_equal_plain_loops(text, reset, surrogate):
     spikes, labels = stimulus(network)
     counts, expected = loops(trainer, spikes, labels)
     np.testing.assert_array_equal(trainer.infer(spikes), counts)
-    for got, want in zip(trainer.gradients(spikes, labels), expected):
-        for ours, theirs in zip(got, want):
+    gradients = trainer.gradients(spikes, labels)
+    for layer, want in zip(network.layers, expected, strict=True):
+        for name, theirs in zip((layer.weight, layer.bias_name), want, strict=True):
             assert theirs.any()
-            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(gradients[name], theirs, rtol=1e-12, atol=1e-12)
 
 
 def test_a_potential_at_the_threshold_fires_and_at_the_edge_of_the_window_has_no_slope():
     trainer = FastTrainer(Network.parse("1-3"), NeuronSettings(0.5, 1.0, 0.5), TrainSettings(timesteps=1), np.float64)
-    trainer.weights = [(np.array([[[1.0, 0.5, 1.5]]]), np.zeros(3))]
+    trainer.weights = {"linear1.weight": np.array([[[1.0, 0.5, 1.5]]]), "linear1.bias": np.zeros(3)}
     (trace,) = trainer.forward(np.ones((1, 1, 1, 1, 1), np.uint8))
     assert trace.spikes.ravel().tolist() == [1, 0, 1]
     assert trace.surrogate.ravel().tolist() == [1, 0, 0]
@@ -107,14 +109,13 @@ def test_update_is_momentum_then_scaled_step():
     settings = TrainSettings(timesteps=4, batch=3, learning_rate=0.5, momentum=0.75, halve_every=2)
     trainer = FastTrainer(network, NeuronSettings(0.5, 0.25, 0.5), settings, np.float64)
     spikes, labels = stimulus(network)
-    momentum = [(0.0, 0.0), (0.0, 0.0)]
+    momentum = dict.fromkeys(network.tensors, 0.0)
     for epoch, rate in enumerate((0.5, 0.5, 0.25)):
         before, gradients = trainer.weights.copy(), trainer.gradients(spikes, labels)
-        momentum = [tuple(0.75 * v + g for v, g in zip(*pairs)) for pairs in zip(momentum, gradients)]
+        momentum = {name: 0.75 * momentum[name] + gradient for name, gradient in gradients.items()}
         trainer.train_batch(spikes, labels, epoch)
-        for pairs in zip(before, momentum, trainer.weights):
-            for w, v, after in zip(*pairs):
-                np.testing.assert_allclose(after, w - rate / (256 * 3) * v, rtol=1e-13)
+        for name, after in trainer.weights.items():
+            np.testing.assert_allclose(after, before[name] - rate / (256 * 3) * momentum[name], rtol=1e-13)
 
 
 def test_report_of_a_batch():
@@ -133,7 +134,7 @@ def test_layers_without_bias_keep_none():
     network = Network.parse("6-5-3", bias=False)
     trainer = FastTrainer(network, NeuronSettings(0.5, 0.25, 0.5), TrainSettings(timesteps=4))
     trainer.train_batch(*stimulus(network))
-    assert all(not bias.any() for _, bias in trainer.weights)
+    assert list(trainer.weights) == ["linear1.weight", "linear2.weight"]
 
 
 def test_float32_follows_float64():
@@ -141,9 +142,10 @@ def test_float32_follows_float64():
     neuron, settings = NeuronSettings(0.5, 0.3, 0.5), TrainSettings(timesteps=4)
     single, double = (FastTrainer(network, neuron, settings, dtype) for dtype in (np.float32, np.float64))
     spikes, labels = stimulus(network, batch=16)
-    for ours, theirs in zip(single.gradients(spikes, labels), double.gradients(spikes, labels)):
-        assert ours[0].dtype == np.float32
-        np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-4, atol=1e-4)
+    theirs = double.gradients(spikes, labels)
+    for name, ours in single.gradients(spikes, labels).items():
+        assert ours.dtype == np.float32
+        np.testing.assert_allclose(ours, theirs[name], rtol=1e-4, atol=1e-4)
 
 
 def test_fp16_storage_holds_only_fp16_values():
@@ -152,7 +154,7 @@ def test_fp16_storage_holds_only_fp16_values():
     trainer = FastTrainer(network, NeuronSettings(0.5, 0.25, 0.5), settings, storage=np.float16)
     for seed in range(5):
         trainer.train_batch(*stimulus(network, batch=16, seed=seed))
-    for values in (array for pair in trainer.weights for array in pair):
+    for values in trainer.weights.values():
         np.testing.assert_array_equal(values, values.astype(np.float16))
 
 

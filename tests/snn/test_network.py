@@ -1,44 +1,55 @@
-"""The network notation: shapes, weights and refusals."""
+"""Networks: the graph and what it refuses, the shorthand, and the layers that a core computes."""
 
 import numpy as np
 import pytest
 
 from trident.hw.errors import TridentError
-from trident.snn.network import Layer, Network
+from trident.snn.builder import Builder
+from trident.snn.layers import Layer
+from trident.snn.network import Network, edges
+from trident.snn.nodes import INPUT, KINDS, Edge
 
 
 def test_linear_chain():
     network = Network.parse("64-128-10")
     assert network.in_shape == (1, 1, 64)
-    assert network.layers == (Layer("linear", (1, 1, 64), 128), Layer("linear", (1, 1, 128), 10))
+    assert network.layers == (
+        Layer(0, "linear1", "neuron1", None, "linear", (1, 1, 64), 128),
+        Layer(1, "linear2", "neuron2", 0, "linear", (1, 1, 128), 10),
+    )
     assert network.classes == 10
     assert network.weights == 64 * 128 + 128 + 128 * 10 + 10
+    assert list(network.tensors) == ["linear1.weight", "linear1.bias", "linear2.weight", "linear2.bias"]
+    assert network.readers[INPUT] == (network.node("linear1"),) and network.readers["neuron2"] == ()
 
 
 def test_convolutions_and_the_flattening_behind_them():
-    first, second, last = Network.parse("8x6x1-16c3-32c3s2p0-10").layers
+    network = Network.parse("8x6x1-16c3-32c3s2p0-10")
+    first, second, last = network.layers
     assert (first.kernel, first.stride, first.padding, first.out_shape) == (3, 1, 1, (8, 6, 16))
     assert (second.kernel, second.stride, second.padding, second.out_shape) == (3, 2, 0, (3, 2, 32))
-    assert second.weight_shape == (9, 16, 32)
+    assert second.weight_shape == (9, 16, 32) == network.tensors["conv2.weight"]
     assert second.fan_in == 144
-    assert last.in_shape == (1, 1, 3 * 2 * 32)
+    assert last.image == (3, 2, 32) and last.in_shape == (1, 1, 3 * 2 * 32)
+    assert [layer.source for layer in network.layers] == [None, 0, 1]
+    assert network.shapes["flatten3"] == (1, 1, 192)
 
 
 def test_without_bias():
     network = Network.parse("4x4x1-2c3-3", bias=False)
     assert network.weights == 9 * 2 + 32 * 3
-    assert all(not biases.any() for _, biases in network.initial_weights(0))
+    assert list(network.initial_weights(0)) == ["conv1.weight", "linear2.weight"]
 
 
 def test_initial_weights_are_seeded_and_bounded():
     network = Network.parse("8x8x1-4c3-10")
     first, again, other = (network.initial_weights(seed) for seed in (5, 5, 6))
-    for layer, (weights, biases), (same, _), (different, _) in zip(network.layers, first, again, other):
-        assert weights.shape == layer.weight_shape
-        assert biases.shape == (layer.out_channels,)
-        assert np.abs(weights).max() <= layer.fan_in**-0.5
-        np.testing.assert_array_equal(weights, same)
-        assert (weights != different).any()
+    for layer in network.layers:
+        for name in (layer.weight, layer.bias_name):
+            assert first[name].shape == network.tensors[name]
+            assert np.abs(first[name]).max() <= layer.fan_in**-0.5
+            np.testing.assert_array_equal(first[name], again[name])
+            assert (first[name] != other[name]).any()
 
 
 def test_layers_describe_themselves():
@@ -57,6 +68,8 @@ def test_layers_describe_themselves():
         ("8x0x1-10", "size of 0"),
         ("64-0", "at least 1 output, not 0"),
         ("64-ten", "'ten' is neither a number of outputs (128) nor a convolution (16c3s2p1)"),
+        ("64-²-10", "'²' is neither"),
+        ("٦٤-10", "neither a number (64)"),
         ("64--10", "'' is neither"),
         ("8x8x1-16c3", "must end with a linear layer"),
         ("8x8x1-0c3-10", "at least 1 channel"),
@@ -73,3 +86,105 @@ def test_refusals(text, words):
         Network.parse(text)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+# The graph
+def linear(name, *inputs, outputs=4):
+    return KINDS["linear"](name, edges(*inputs), outputs=outputs)
+
+
+def neuron(name, *inputs):
+    return KINDS["neuron"](name, edges(*inputs))
+
+
+def test_nodes_come_in_any_order_and_are_computed_after_what_they_read():
+    nodes = neuron("n2", "b"), linear("b", "n1"), neuron("n1", "a"), linear("a", INPUT, outputs=3)
+    network = Network((1, 1, 6), nodes, "n2")
+    assert [node.name for node in network.nodes] == ["a", "n1", "b", "n2"]
+    assert [layer.node for layer in network.layers] == ["a", "b"]
+    assert network == Network((1, 1, 6), nodes[::-1])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ((), "at least one node"),
+        ((linear("a", INPUT), neuron("a", "a")), "two nodes are called 'a'"),
+        ((linear("a", "b"),), "linear 'a' reads 'b', which is no node"),
+        ((linear("a", INPUT), neuron("n", "a"), neuron("m", "a")), "nobody reads neuron 'n'"),
+        ((linear("a", "n"), neuron("n", "a"), linear("b", INPUT)), "the nodes a, n wait for each other"),
+        ((linear("a", "n"), neuron("n", "a")), "no node reads the network's input"),
+        ((KINDS["add"]("s", edges(INPUT, "n")), linear("a", "s", outputs=6), neuron("n", "a")), "circle needs a delay"),
+        ((linear("a", INPUT), linear("b", INPUT, outputs=3), KINDS["add"]("s", edges("a", "b"))),
+         "add 's' adds inputs of different shapes: 1x1x4, 1x1x3"),
+    ],
+)  # fmt: skip
+def test_graphs_that_cannot_be(nodes, words):
+    with pytest.raises(TridentError) as refused:
+        Network((1, 1, 6), nodes)
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: linear("2x", INPUT), "'2x' is no name"),
+        (lambda: linear(INPUT, INPUT), "'input' is no name"),
+        (lambda: linear("a", INPUT, "b"), "takes one input, not 2"),
+        (lambda: KINDS["add"]("a", edges(INPUT)), "takes two inputs or more, not 1"),
+        (lambda: linear("a", INPUT, outputs=0), "linear 'a': outputs must be a whole number of at least 1, not 0"),
+        (lambda: KINDS["conv"]("c", edges(INPUT), channels=4, kernel=9), "kernel must be a whole number from 1 to 7"),
+        (lambda: KINDS["conv"]("c", edges(INPUT), channels=4, kernel=3, padding=3), "padding must be a whole number"),
+        (lambda: KINDS["pool"]("p", edges(INPUT), method="median"), "method must be max or average, not 'median'"),
+        (lambda: Edge.parse("n[t-x]"), "'n[t-x]' names no node"),
+    ],
+)
+def test_nodes_that_cannot_be(make, words):
+    with pytest.raises(TridentError) as refused:
+        make()
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_delay_makes_a_circle_possible():
+    nodes = (KINDS["add"]("s", edges(INPUT, "n[t-1]")), linear("a", "s", outputs=6), neuron("n", "a"))
+    network = Network((1, 1, 6), nodes)
+    assert network.shapes["s"] == (1, 1, 6) and str(network.node("s").inputs[1]) == "n[t-1]"
+    with pytest.raises(TridentError, match=r"add 's' reads n\[t-1\]: no core keeps spikes"):
+        assert network.layers
+    nodes = (KINDS["add"]("s", edges(INPUT, "n[t-1]")), linear("a", "s", outputs=5), neuron("n", "a"))
+    with pytest.raises(TridentError, match="add 's' adds inputs of different shapes"):
+        Network((1, 1, 6), nodes)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (("conv", "norm", "neuron", "flatten", "linear", "neuron"), "norm 'norm1' cannot be computed: it needs normal"),
+        (("conv", "neuron", "pool", "flatten", "linear", "neuron"), "it needs pooling"),
+        (("conv", "neuron", "flatten", "linear", "readout"), "it needs a neuron unit that does not fire"),
+        (("conv", "conv", "neuron"), "conv 'conv1' must be read by one neuron node alone, not by conv 'conv2'"),
+        (("neuron", "conv", "neuron"), "neuron 'neuron1' must take the sums of a conv or linear node, not input"),
+        (("conv", "neuron", "flatten"), "the network's output must be the neurons behind its last layer"),
+    ],
+)
+def test_what_no_core_computes_is_refused_by_name(kinds, words):
+    build = Builder((6, 6, 2))
+    fields = {"conv": {"channels": 3, "kernel": 3}, "linear": {"outputs": 4}}
+    for kind in kinds:
+        build.add(kind, **fields.get(kind, {}))
+    network = build.network()
+    with pytest.raises(TridentError) as refused:
+        assert network.layers
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_spikes_go_to_one_layer_only():
+    build = Builder((1, 1, 6))
+    build.add("linear", outputs=4)
+    first = build.add("neuron")
+    for _ in range(2):
+        build.add("linear", first, outputs=3)
+        build.add("neuron")
+    build.add("add", "neuron2", "neuron3")
+    with pytest.raises(TridentError, match="add 'add1' cannot be computed: it needs sums of several inputs"):
+        assert build.network().layers

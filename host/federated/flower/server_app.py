@@ -14,7 +14,7 @@ from trident.host.federated.run import make_folder
 from trident.host.federated.server import Server, TooFewWorkers
 from trident.host.federated.spec import FederatedSpec
 from trident.host.train.checkpoint import Checkpoint
-from trident.host.train.lockstep import Divergence
+from trident.host.train.compare import Divergence
 from trident.hw.errors import TridentError
 
 OUTCOME = "flower.json"

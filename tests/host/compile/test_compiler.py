@@ -226,9 +226,8 @@ def test_partitions_that_do_not_fit_the_mesh_are_refused():
 @pytest.mark.parametrize("lanes", [1, 2, 8])
 def test_weights_come_back_from_their_rows(network, lanes):
     cfg, rng = CoreConfig(lanes=lanes, weight_rows=8), np.random.default_rng(1)
-    image = Network.parse(network).in_shape
     for layer in Network.parse(network).layers:
-        layout = WeightMap(layer, cfg, image)
+        layout = WeightMap(layer, cfg)
         weights = rng.integers(1, 1 << 16, layer.weight_shape).astype(np.uint32)
         biases = rng.integers(1, 1 << 16, layer.out_channels).astype(np.uint32)
         rows = layout.pack(weights, biases)
@@ -236,7 +235,6 @@ def test_weights_come_back_from_their_rows(network, lanes):
         assert (rows != 0).sum() == weights.size + biases.size
         back = layout.unpack(words_to_rows(rows_to_words(rows, cfg), cfg))
         assert (back[0] == weights).all() and (back[1] == biases).all()
-        image = layer.out_shape
 
 
 @pytest.mark.parametrize("lanes, steps", [(1, 1), (2, 5), (8, 8), (16, 3)])

@@ -70,10 +70,9 @@ class Absent(InProcess):
 
 def same(ours, theirs) -> bool:
     """Whether two sets of weights are equal bit for bit."""
-    return all((a == b).all() for pair in zip(ours, theirs, strict=True) for a, b in zip(*pair, strict=True))
+    return list(ours) == list(theirs) and all((ours[name] == theirs[name]).all() for name in theirs)
 
 
 def weights_of(path):
     """The weights in a checkpoint."""
-    arrays = Checkpoint.load(path).arrays
-    return [(arrays[f"weights.{n}"], arrays[f"biases.{n}"]) for n in range(len(arrays) // 2)]
+    return Checkpoint.load(path).tensors("weights")

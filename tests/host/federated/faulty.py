@@ -4,10 +4,8 @@ import os
 import signal
 import struct
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-
-import numpy as np
 
 from trident.host.federated.marks import ANSWER
 from trident.host.federated.message import Task, Update, from_bytes, to_bytes
@@ -75,13 +73,13 @@ class FaultyService(Service):
 
 def wrong(task: Task, kind: str) -> bytes:
     """An answer that is wrong in itself; "twice" is a good one, which only comes in addition."""
-    weights = [tuple(part.copy() for part in pair) for pair in task.weights]
+    weights = {name: values.copy() for name, values in task.weights.items()}
     if kind == "shape":
-        weights[0] = (weights[0][0][:, :-1], weights[0][1])
+        weights["linear1.weight"] = weights["linear1.weight"][:, :-1]
     elif kind == "nan":
-        weights[1][0][0, 2, 1] = 0x7E00
+        weights["linear2.weight"][0, 2, 1] = 0x7E00
     answer = Update(task.run, task.round, task.worker, task.scale, 10, 0, 0.5, 0.5, 0.1, {}, weights)
-    octets = to_bytes(replace(answer, weights=[tuple(map(np.ascontiguousarray, pair)) for pair in weights]))
+    octets = to_bytes(answer)
     return octets[:-1] + bytes([octets[-1] ^ 1]) if kind == "damage" else octets
 
 

@@ -10,8 +10,10 @@ from tests.host.federated.case import same
 from trident.host.federated.message import Task, Update, describe, from_bytes, from_parts, to_bytes, to_parts
 from trident.hw.errors import TridentError
 
-WEIGHTS = [(np.arange(6, dtype=np.uint16).reshape(1, 2, 3), np.arange(3, dtype=np.uint16)),
-           (np.arange(12, dtype=np.uint16).reshape(4, 3, 1), np.array([7], np.uint16))]  # fmt: skip
+WEIGHTS = {
+    "linear1.weight": np.arange(6, dtype=np.uint16).reshape(1, 2, 3), "linear1.bias": np.arange(3, dtype=np.uint16),
+    "conv2.weight": np.arange(12, dtype=np.uint16).reshape(4, 3, 1), "conv2.bias": np.array([7], np.uint16),
+}  # fmt: skip
 TASK = Task("0123", 3, 1, 256.0, WEIGHTS)
 UPDATE = Update("0123", 3, 1, 128.0, 99, 2, 0.1, 0.25, 1.5, {"cycles": 12}, WEIGHTS)
 
@@ -20,7 +22,7 @@ UPDATE = Update("0123", 3, 1, 128.0, 99, 2, 0.1, 0.25, 1.5, {"cycles": 12}, WEIG
 def test_it_comes_back_as_it_was(message):
     for found in (from_bytes(to_bytes(message)), from_parts(*to_parts(message))):
         assert found == message and same(found.weights, message.weights)
-        assert all(part.dtype == np.uint16 for pair in found.weights for part in pair)
+        assert all(values.dtype == np.uint16 for values in found.weights.values())
     assert describe(UPDATE) == {"scale": 128.0, "samples": 99, "skipped": 2, "loss": 0.1, "accuracy": 0.25,
                                 "seconds": 1.5, "counters": {"cycles": 12}}  # fmt: skip
 
@@ -40,7 +42,7 @@ def test_any_flipped_bit_and_any_missing_byte_is_found():
 
 def test_huge_shapes_and_foreign_types_are_refused_before_memory_is_taken():
     for dtype, shape in (("uint16", [1 << 27, 1 << 27]), ("uint16", [-1]), ("object", [1]), ("float64", [1])):
-        head = json.dumps({"arrays": [[dtype, shape]]}).encode()
+        head = json.dumps({"arrays": [["w", dtype, shape]]}).encode()
         with pytest.raises(TridentError, match="not whole"):
             from_bytes(struct.pack("<I", len(head)) + head + b"\0" * 64)
 

@@ -5,16 +5,16 @@ import pytest
 
 from tests.host.federated.case import NET, Watch, same, spec_of
 from tests.host.train.test_trainer import Watch as TrainerWatch
-from trident.host.federated.chip_learner import ChipLearner, connect
 from trident.host.federated.crew import InProcess, Reply
 from trident.host.federated.golden_learner import GoldenLearner
 from trident.host.federated.message import Task
 from trident.host.federated.references import alone, central
+from trident.host.federated.serve import chip_learner
 from trident.host.federated.server import Server, TooFewWorkers
 from trident.host.federated.weights import initial
 from trident.host.federated.worker import STAGES, Worker
 from trident.host.train.checkpoint import Checkpoint
-from trident.host.train.lockstep import Divergence
+from trident.host.train.compare import Divergence
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Trainer
 from trident.hw.errors import TridentError
@@ -99,7 +99,7 @@ def test_one_worker_and_many_rounds_is_training_with_the_momentum_reset(data, tm
 def test_the_golden_and_the_rtl_run_agree_bit_for_bit(data, tmp_path):
     for changes in ({}, {"strategy": "fedprox:0.5", "split": "by-class"}, {"mesh": "2x1", "partition": "2x1-2"}):
         spec = spec_of(data, **changes)
-        learner = ChipLearner(spec.run, connect(spec.run, spec.targets[0]))
+        learner = chip_learner(spec, 0)
         rtl = run(spec, tmp_path, crew=InProcess(spec, {n: Worker(spec, n, learner) for n in range(3)}), golden=True)
         golden = run(spec, tmp_path)
         assert same(rtl.weights, golden.weights) and rtl.compared == 6 * spec.run.network.weights
@@ -113,11 +113,11 @@ def test_a_worker_that_differs_from_golden_stops_the_run(data, tmp_path):
     class Wrong(GoldenLearner):
         def read(self):
             weights = super().read()
-            weights[1][0][0, 2, 1] ^= 1
+            weights["linear2.weight"][0, 2, 1] ^= 1
             return weights
 
     workers = {n: Worker(spec, n, (Wrong if n == 2 else GoldenLearner)(spec.run)) for n in range(3)}
-    with pytest.raises(Divergence, match=r"worker 2 in round 1 differs from golden in 1 weights, .* layer 2 at \(0, 2"):
+    with pytest.raises(Divergence, match=r"worker 2 in round 1 differs .* in 1 weights, .* linear2.weight at \(0, 2"):
         run(spec, tmp_path, crew=InProcess(spec, workers), golden=True)
 
 
@@ -126,7 +126,7 @@ def test_fedprox_keeps_workers_near_the_global_weights(data):
         spec = spec_of(data, strategy=strategy, local_epochs=6, learning_rate=0.25, momentum=0.0)
         start = initial(spec.run.network, 3, spec.format)
         done = Worker(spec, 0, GoldenLearner(spec.run)).work(Task(spec.digest, 1, 0, 256.0, start))
-        bits = [(a, b) for pair in zip(done.weights, start, strict=True) for a, b in zip(*pair, strict=True)]
+        bits = [(done.weights[name], values) for name, values in start.items()]
         return sum(float(np.square(a.view(np.float16).astype(float) - b.view(np.float16)).sum()) for a, b in bits)
 
     far, near, nearest = (distance(s) for s in ("fedavg", "fedprox:0.05", "fedprox:0.5"))
@@ -136,7 +136,7 @@ def test_fedprox_keeps_workers_near_the_global_weights(data):
 def test_the_scale_of_a_worker_is_kept_by_the_server(data, tmp_path):
     spec = spec_of(data, loss_scale=2**15, neuron={"window": 1000.0})
     server = Server(spec, InProcess(spec), Watch(), tmp_path / "c.npz")
-    server.weights[-1][0][:] = 0x5640  # 100, whose product with an error of 5461 overflows
+    server.weights["linear2.weight"][:] = 0x5640  # 100, whose product with an error of 5461 overflows
     server.run()
     first, second = server.progress.rounds
     assert first.workers["0"]["skipped"] > 0

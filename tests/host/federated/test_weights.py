@@ -17,10 +17,9 @@ HALF, NETWORK = FloatFormat(5, 10), Network.parse("6-5-3")
 
 
 def random_weights(rng):
-    bits = [(rng.integers(0, 1 << 16, layer.weight_shape), rng.integers(0, 1 << 16, layer.out_channels))
-            for layer in NETWORK.layers]  # fmt: skip
+    bits = {name: rng.integers(0, 1 << 16, shape) for name, shape in NETWORK.tensors.items()}
     # No infinity and no NaN
-    return [tuple(np.where(b & 0x7C00 == 0x7C00, b & 0xBFFF, b).astype(np.uint16) for b in pair) for pair in bits]
+    return {name: np.where(b & 0x7C00 == 0x7C00, b & 0xBFFF, b).astype(np.uint16) for name, b in bits.items()}
 
 
 def nearest_half(value: Fraction) -> int:
@@ -36,12 +35,11 @@ def test_the_mean_is_the_exact_one_rounded_once():
     rng = np.random.default_rng(5)
     members = [(worker, int(rng.integers(16, 900)), random_weights(rng)) for worker in range(5)]
     mean, total = average(members, HALF), sum(samples for _, samples, _ in members)
-    for layer, pair in enumerate(mean):
-        for part, found in enumerate(pair):
-            for at in np.ndindex(found.shape):
-                exact = sum(samples * Fraction(float(decode(w[layer][part][at], HALF))) for _, samples, w in members)
-                assert int(found[at]) & 0x7FFF == nearest_half(abs(exact) / total)
-                assert not exact or (int(found[at]) >> 15) == (exact < 0)
+    for name, found in mean.items():
+        for at in np.ndindex(found.shape):
+            exact = sum(samples * Fraction(float(decode(w[name][at], HALF))) for _, samples, w in members)
+            assert int(found[at]) & 0x7FFF == nearest_half(abs(exact) / total)
+            assert not exact or (int(found[at]) >> 15) == (exact < 0)
 
 
 def test_the_order_of_arrival_does_not_matter():
@@ -53,17 +51,19 @@ def test_the_order_of_arrival_does_not_matter():
 
 def test_one_worker_gets_its_own_back_signed_zeros_too():
     own = random_weights(np.random.default_rng(7))
-    own[0][0][0, 0, :2] = 0x8000, 0x0000
+    own["linear1.weight"][0, 0, :2] = 0x8000, 0x0000
     assert same(average([(3, 17, own)], HALF), own)
 
 
 @pytest.mark.parametrize(("change", "sentence"), [
-    (lambda w: w.pop(), "weights of 1 layers, not of 2"),
-    (lambda w: w.__setitem__(0, (w[0][0][:, :-1], w[0][1])), r"weights of layer 1 have shape \(1, 5, 5\), not"),
-    (lambda w: w.__setitem__(1, (w[1][0], w[1][1][None])), "biases of layer 2 have shape"),
-    (lambda w: w.__setitem__(0, (w[0][0].astype(np.float32), w[0][1])), "layer 1 are float32, not uint16"),
-    (lambda w: w[1][0].__setitem__((0, 2, 1), 0x7E00), r"weights of layer 2 contain NaN, first at \(0, 2, 1\)"),
-    (lambda w: w[1][1].__setitem__(2, 0xFC00), r"biases of layer 2 contain infinity, first at \(2,\)"),
+    (lambda w: w.pop("linear2.bias"), "weights without linear2.bias"),
+    (lambda w: w.update(other=w["linear1.bias"]), "weights with other"),
+    (lambda w: w.update({"linear1.weight": w["linear1.weight"][:, :-1]}),
+     r"linear1.weight of shape \(1, 5, 5\), not \(1, 6, 5\)"),
+    (lambda w: w.update({"linear2.bias": w["linear2.bias"][None]}), "linear2.bias of shape"),
+    (lambda w: w.update({"linear1.weight": w["linear1.weight"].astype(np.float32)}), "of float32, not uint16"),
+    (lambda w: w["linear2.weight"].__setitem__((0, 2, 1), 0x7E00), r"linear2.weight with NaN, first at \(0, 2, 1\)"),
+    (lambda w: w["linear2.bias"].__setitem__(2, 0xFC00), r"linear2.bias with infinity, first at \(2,\)"),
 ])  # fmt: skip
 def test_wrong_weights_are_refused(change, sentence):
     weights = initial(NETWORK, 0, HALF)
@@ -76,6 +76,6 @@ def test_wrong_weights_are_refused(change, sentence):
 def test_the_first_difference_is_named():
     ours, theirs = initial(NETWORK, 0, HALF), initial(NETWORK, 0, HALF)
     assert differing(ours, theirs) == (0, "")
-    theirs[1][0][0, 2, 1] ^= 1
+    theirs["linear2.weight"][0, 2, 1] ^= 1
     count, first = differing(ours, theirs)
-    assert count == 1 and first.startswith("weights of layer 2 at (0, 2, 1): 0x")
+    assert count == 1 and first.startswith("linear2.weight at (0, 2, 1): 0x")

@@ -54,7 +54,7 @@ def test_errors_are_golden_s(digits):
 
 
 def test_weights_can_be_given(digits):
-    zeros = [(np.zeros(layer.weight_shape), np.zeros(layer.out_channels)) for layer in NETWORK.layers]
+    zeros = {name: np.zeros(shape) for name, shape in NETWORK.tensors.items()}
     activity = measure_data(NETWORK, CFG, NEURON, digits, count=1, weights=zeros)
     assert all(layer.firing_rate == 0 for layer in activity.layers)
 

@@ -13,7 +13,8 @@ from trident.hw.isa.job import JOB
 from trident.sim.golden.add import add
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.network import Layer, Network
+from trident.snn.layers import Layer
+from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
 
 seeds = st.integers(0, 2**32 - 1)
@@ -36,17 +37,17 @@ def test_spike_words_hold_the_spikes(cfg, shape, seed):
 @given(configs, shapes, st.integers(1, 9), st.sampled_from(("linear", 1, 3)), st.booleans(), seeds)
 def test_weight_rows_hold_the_weights(cfg, image, outputs, kind, bias, seed):
     if kind == "linear":
-        layer = Layer("linear", (1, 1, int(np.prod(image))), outputs, bias=bias)
+        layer = Layer(0, "linear1", "neuron1", None, "linear", image, outputs, bias=bias)
     else:
-        layer = Layer("conv", image, outputs, kernel=kind, padding=kind // 2, bias=bias)
+        layer = Layer(0, "conv1", "neuron1", None, "conv", image, outputs, kind, padding=kind // 2, bias=bias)
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 1 << 16, layer.weight_shape).astype(np.uint32)
-    biases = rng.integers(0, 1 << 16, outputs).astype(np.uint32) * bias
-    places = WeightMap(layer, cfg, image)
+    biases = rng.integers(0, 1 << 16, outputs).astype(np.uint32) if bias else None
+    places = WeightMap(layer, cfg)
     rows = places.pack(weights, biases)
     assert len(rows) == places.rows
     found = places.unpack(words_to_rows(rows_to_words(rows, cfg), cfg))
-    assert (found[0] == weights).all() and (found[1] == biases).all()
+    assert (found[0] == weights).all() and np.array_equal(found[1], biases)
 
 
 @given(st.data())

@@ -13,7 +13,7 @@ from rich.console import Console
 from trident.host.cli.run import train
 from trident.host.report.report import RunRecord
 from trident.host.train.checkpoint import Checkpoint
-from trident.host.train.lockstep import Divergence
+from trident.host.train.compare import Divergence
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Interrupted, Trainer
 from trident.hw.errors import TridentError
@@ -66,8 +66,8 @@ def session(spec, path, resume=None):
 
 def final(trainer):
     """Weights and momenta as the core has them."""
-    rows = [trainer.lockstep.session.read_rows(space) for space in (Space.WEIGHTS, Space.MOMENTUM)]
-    return [array for layers in rows for pair in layers for array in pair]
+    read = trainer.lockstep.chip.session.read
+    return [values for space in (Space.WEIGHTS, Space.MOMENTUM) for values in read(space).values()]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def unbroken(spec, tmp_path_factory):
 def test_rtl_and_golden_agree_in_every_epoch(unbroken):
     history = unbroken.progress.history
     assert history["RTL"] == history["golden"] and len(history["float32"]) == 2
-    assert unbroken.lockstep.difference() == (0, "")
+    assert unbroken.lockstep.compare.state((Space.WEIGHTS, Space.MOMENTUM)) == (0, None)
     assert unbroken.progress.cycles > unbroken.progress.counters[0]["cycles"] > 0
 
 
@@ -98,9 +98,9 @@ def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_af
     assert watch.minibatches == 2 * MINIBATCHES - stop_after
     for found, expected in zip(final(resumed), final(unbroken), strict=True):
         assert (found == expected).all()
-    for name, state in unbroken.lockstep.twin.state().items():
-        for ours, theirs in zip(resumed.lockstep.twin.state()[name], state, strict=True):
-            assert all((a == b).all() for a, b in zip(ours, theirs, strict=True))
+    for name in ("weights", "momentum"):
+        ours, theirs = (getattr(trainer.lockstep.twin, name) for trainer in (resumed, unbroken))
+        assert list(ours) == list(theirs) and all((ours[key] == theirs[key]).all() for key in theirs)
     assert resumed.progress.history == unbroken.progress.history
     done = [trainer.progress.counters[0]["forward.useful"] for trainer in (resumed, unbroken)]
     assert done[0] == done[1] > 0
@@ -108,12 +108,15 @@ def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_af
 
 def test_another_weight_in_the_core_stops_the_run(spec, tmp_path):
     trainer = session(spec, tmp_path / "checkpoint.npz")
-    rows = trainer.lockstep.session.read_rows(Space.WEIGHTS)
-    rows[1][0][0, 2, 1] ^= 1
-    trainer.lockstep.session.load_rows(Space.WEIGHTS, rows)
-    count, first = trainer.lockstep.difference()
-    assert count == 1 and first.startswith("layer 2 (linear 8→5), weights (0, 2, 1), expected 0x")
-    with pytest.raises(Divergence, match="layer 2 .* epoch 1, minibatch 1"):
+    session_ = trainer.lockstep.chip.session
+    weights = session_.read(Space.WEIGHTS)
+    weights["linear2.weight"][0, 2, 1] ^= 1
+    session_.load(Space.WEIGHTS, weights)
+    count, first = trainer.lockstep.compare.state((Space.WEIGHTS,))
+    assert count == 1 and str(first).startswith(
+        "update: weights of linear2.weight at layer 1, tap 0, in 2, out 1: expected 0x"
+    )
+    with pytest.raises(Divergence, match="linear2.weight .* epoch 1, minibatch 1"):
         trainer.run(Watch(), limit=1)
 
 

@@ -15,7 +15,6 @@ from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.hw.lib.streams import random_stalls
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.format import encode
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
@@ -116,9 +115,9 @@ def test_random_networks(changes, stalls):
 def test_corrupted_weight_is_found_where_it_first_acts():
     """A weight of a channel that spikes: the potential of its output, in the first sample and timestep."""
     bench, rng = _bench("6-5-3", spike_words=1024, error_words=512, **TRIANGLE), np.random.default_rng(3)
-    state = bench.session.read_rows(Space.WEIGHTS)
-    state[0][0][0, 4, 3] ^= 0x200
-    bench.session.load_rows(Space.WEIGHTS, state)
+    state = bench.session.read(Space.WEIGHTS)
+    state["linear1.weight"][0, 4, 3] ^= 0x200
+    bench.session.load(Space.WEIGHTS, state)
     spikes, labels = _batch(bench, rng, 4, 0.5)
     spikes[0, :2] = 0
     spikes[0, 2] = 1
@@ -134,24 +133,24 @@ def test_corrupted_weight_is_found_where_it_first_acts():
 
 def test_corrupted_weight_of_a_silent_channel_is_found_after_the_update():
     bench, rng = _bench("6-5-3", spike_words=1024, error_words=512), np.random.default_rng(4)
-    state = bench.session.read_rows(Space.WEIGHTS)
-    state[0][0][0, 4, 3] ^= 1
-    bench.session.load_rows(Space.WEIGHTS, state)
+    state = bench.session.read(Space.WEIGHTS)
+    state["linear1.weight"][0, 4, 3] ^= 1
+    bench.session.load(Space.WEIGHTS, state)
     spikes, labels = _batch(bench, rng, 4, 0.5)
     spikes[..., 4] = 0
     mismatch, _ = bench.step(spikes, labels, _constants(bench, 4), 256)
-    assert (mismatch.unit, mismatch.what, mismatch.layer) == ("update", "weights", 0)
+    assert (mismatch.unit, mismatch.what, mismatch.layer) == ("update", "weights of linear1.weight", 0)
     assert mismatch.index == (("tap", 0), ("in", 4), ("out", 3))
     assert mismatch.expected ^ mismatch.found == 1
 
 
 def test_corrupted_bias_momentum_is_found():
     bench, rng = _bench("6-5-3", spike_words=1024, error_words=512), np.random.default_rng(5)
-    state = bench.session.read_rows(Space.MOMENTUM)
-    state[1][1][2] = bench.cfg.format.one
-    bench.session.load_rows(Space.MOMENTUM, state)
+    state = bench.session.read(Space.MOMENTUM)
+    state["linear2.bias"][2] = bench.cfg.format.one
+    bench.session.load(Space.MOMENTUM, state)
     mismatch, _ = _train(bench, rng)
-    assert (mismatch.unit, mismatch.what, mismatch.layer) == ("update", "momentum of biases", 1)
+    assert (mismatch.unit, mismatch.what, mismatch.layer) == ("update", "momentum of linear2.bias", 1)
     assert mismatch.index == (("out", 2),)
 
 
@@ -165,15 +164,15 @@ def test_overflow_of_gradients_skips_the_update(network, loss_scale):
     bench, rng = _bench(network, spike_words=1024, error_words=512), np.random.default_rng(6)
     mismatch, found = _train(bench, rng)
     assert mismatch is None and not found.all_faults
-    before = {space: bench.session.read_rows(space) for space in (Space.WEIGHTS, Space.MOMENTUM)}
+    before = {space: bench.session.read(space) for space in (Space.WEIGHTS, Space.MOMENTUM)}
     spikes, labels = _batch(bench, rng, 6, 0.9)
     mismatch, found = bench.step(spikes, labels, _constants(bench, 6, loss_scale), loss_scale)
     assert mismatch is None, mismatch
     assert found.all_faults & GRADIENT_FAULTS
-    for space, layers in before.items():
-        for old, new in zip(layers, bench.session.read_rows(space), strict=True):
-            assert all((a == b).all() for a, b in zip(old, new, strict=True))
-    assert not any(part.any() for layer in bench.session.read_rows(Space.GRADIENTS) for part in layer)
+    for space, tensors in before.items():
+        after = bench.session.read(space)
+        assert all((after[name] == values).all() for name, values in tensors.items())
+    assert not any(values.any() for values in bench.session.read(Space.GRADIENTS).values())
     mismatch, found = _train(bench, rng)
     assert mismatch is None and not found.all_faults, "the next minibatch is whole again"
 
@@ -181,10 +180,9 @@ def test_overflow_of_gradients_skips_the_update(network, loss_scale):
 @pytest.mark.parametrize("layer", [0, 1])
 def test_overflow_of_the_forward_pass_names_its_job(layer):
     bench, rng = _bench("6-5-3", spike_words=1024, error_words=512), np.random.default_rng(7)
-    for n, state in enumerate(bench.golden.layers):
-        state.weights[:] = 60000 if n == layer else 0.25
-    bits = [tuple(encode(part, bench.golden.fmt) for part in (s.weights, s.biases)) for s in bench.golden.layers]
-    bench.session.load_rows(Space.WEIGHTS, bits)
+    for n in range(2):
+        bench.golden.weights[f"linear{n + 1}.weight"][:] = 60000 if n == layer else 0.25
+    bench.session.load(Space.WEIGHTS, bench.golden.bits(Space.WEIGHTS))
     mismatch, found = bench.infer(_batch(bench, rng, 3, 1.0)[0])
     assert mismatch is None, mismatch
     assert found.faults == (1 << Fault.FORWARD | 1 << Fault.NEURON,)

@@ -1,0 +1,157 @@
+"""Layers: the nodes that a core computes at once. The compiler's first pass joins nodes into them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trident.hw.errors import TridentError
+from trident.snn.nodes import INPUT, Conv, Flatten, Linear, Neuron, Node, Shape
+
+if TYPE_CHECKING:
+    from trident.snn.network import Network
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution, or a linear node and the flatten before it, with the neurons that take its sums.
+
+    number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
+    ``node``. source: the number of the layer whose spikes it reads; None: it reads the samples. image: (y, x, channels)
+    of what it reads. A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
+    """
+
+    number: int
+    node: str
+    neuron: str
+    source: int | None
+    kind: str
+    image: Shape
+    out_channels: int
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+    bias: bool = True
+
+    @property
+    def in_shape(self) -> Shape:
+        """(y, x, channels) of what it reads, flattened for a linear layer."""
+        y, x, channels = self.image
+        return self.image if self.kind == "conv" else (1, 1, y * x * channels)
+
+    @property
+    def out_shape(self) -> Shape:
+        """(y, x, channels) of the spikes that the layer fires."""
+        y, x, _ = self.in_shape
+        return (
+            (y + 2 * self.padding - self.kernel) // self.stride + 1,
+            (x + 2 * self.padding - self.kernel) // self.stride + 1,
+            self.out_channels,
+        )
+
+    @property
+    def taps(self) -> int:
+        return self.kernel * self.kernel
+
+    @property
+    def weight(self) -> str:
+        """The name of its weights."""
+        return f"{self.node}.weight"
+
+    @property
+    def bias_name(self) -> str:
+        """The name of its biases, whether it has them or not."""
+        return f"{self.node}.bias"
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int]:
+        return (self.taps, self.in_shape[2], self.out_channels)
+
+    @property
+    def fan_in(self) -> int:
+        return self.taps * self.in_shape[2]
+
+    @property
+    def weights(self) -> int:
+        """Trainable values."""
+        return self.fan_in * self.out_channels + self.bias * self.out_channels
+
+    def __str__(self) -> str:
+        if self.kind == "linear":
+            return f"linear {self.in_shape[2]}→{self.out_channels}"
+        y, x, c = self.in_shape
+        return (
+            f"conv {y}x{x}x{c}→{self.out_channels}, kernel {self.kernel}, stride {self.stride}, "
+            f"padding {self.padding}"
+        )
+
+
+# What each kind of node would need of a core
+_NEEDS = {
+    "norm": "normalisation in the neuron unit",
+    "pool": "pooling in the neuron unit",
+    "readout": "a neuron unit that does not fire",
+    "add": "sums of several inputs",
+}
+
+
+def fuse(network: "Network") -> tuple[Layer, ...]:
+    """The layers of a network, in the order of computation.
+
+    Raises :class:`TridentError` for a node that no core computes; the sentence says what it would need.
+    """
+    for node in network.nodes:
+        for edge in node.inputs:
+            if edge.delay:
+                raise TridentError(f"{node} reads {edge}: no core keeps spikes from one timestep to the next")
+        if node.kind in _NEEDS:
+            raise TridentError(f"{node} cannot be computed: it needs {_NEEDS[node.kind]}, which no core has")
+    layers: list[Layer] = []
+    fired: dict[str, int | None] = {INPUT: None}  # by node, the layer whose spikes its output is
+    for node in network.nodes:
+        if isinstance(node, Conv | Linear):
+            layers.append(_layer(network, node, len(layers), fired))
+            fired[layers[-1].neuron] = len(layers) - 1
+        elif isinstance(node, Neuron) and node.name not in fired:
+            raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
+    _check_chain(network, layers)
+    return tuple(layers)
+
+
+def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str, int | None]) -> Layer:
+    source = node.inputs[0].node
+    image = network.shapes[source]
+    if source != INPUT and isinstance(flatten := network.node(source), Flatten):
+        _only_reader(network, flatten, "linear")
+        source = flatten.inputs[0].node
+        image = network.shapes[source]
+    if source not in fired:
+        raise TridentError(f"{node} must read spikes, those of a neuron or of the samples, not {network.node(source)}")
+    neuron = _only_reader(network, node, "neuron")
+    if isinstance(node, Linear):
+        return Layer(number, node.name, neuron.name, fired[source], "linear", image, node.outputs, bias=node.bias)
+    return Layer(
+        number, node.name, neuron.name, fired[source], "conv", image, node.channels, node.kernel, node.stride,
+        node.padding, node.bias,
+    )  # fmt: skip
+
+
+def _only_reader(network: "Network", node: Node, kind: str) -> Node:
+    """The one node that reads ``node``, which must be of this kind."""
+    readers = network.readers[node.name]
+    if len(readers) != 1 or readers[0].kind != kind:
+        found = ", ".join(map(str, readers)) or "nobody"
+        raise TridentError(f"{node} must be read by one {kind} node alone, not by {found}")
+    return readers[0]
+
+
+def _check_chain(network: "Network", layers: list[Layer]):
+    """A core sends its spikes to one next layer, and the last layer's spikes are the output."""
+    for layer in layers:
+        readers = [other for other in layers if other.source == layer.number]
+        if len(readers) > 1:
+            names = ", ".join(other.node for other in readers)
+            raise TridentError(f"the spikes of {layer.neuron!r} go to {names}: a core sends them to one layer only")
+    if len([layer for layer in layers if layer.source is None]) > 1:
+        raise TridentError("the samples go to several nodes: a core takes them for one layer only")
+    last = layers[-1]
+    if network.output != last.neuron:
+        raise TridentError(f"the network's output must be the neurons behind its last layer, not {network.output!r}")

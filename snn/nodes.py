@@ -1,0 +1,243 @@
+"""The nodes that a network is made of: what each takes, gives and learns.
+
+A shape is (y, x, channels); a vector of n values is (1, 1, n). Every value is there at each of the T timesteps.
+"""
+
+import re
+from dataclasses import dataclass, field
+from math import prod
+from typing import ClassVar
+
+from trident.hw.errors import TridentError
+
+Shape = tuple[int, int, int]
+
+INPUT = "input"
+"""The name that nodes give the samples by."""
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_EDGE = re.compile(rf"({NAME.pattern})(?:\[t-(\d{{1,3}})\])?")
+MAX_KERNEL = 7
+HALF = -1  # as a padding: half the kernel
+POOLS = ("max", "average")
+NORMS = ("batch", "weight_standardisation")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What a node reads: the output of the node called ``node``, of so many timesteps ago."""
+
+    node: str
+    delay: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.node}[t-{self.delay}]" if self.delay else self.node
+
+    @classmethod
+    def parse(cls, text: str) -> "Edge":
+        """Read ``conv1`` or ``neuron1[t-1]``. Raises :class:`TridentError` for anything else."""
+        match = _EDGE.fullmatch(text) if isinstance(text, str) else None
+        if not match:
+            raise TridentError(f"{text!r} names no node: write a name, as in conv1, or neuron1[t-1] for a delay")
+        return cls(match.group(1), int(match.group(2) or 0))
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node of a network: its name, and what it reads.
+
+    Raises :class:`TridentError` for fields that no network can have; shapes are checked by :class:`Network`.
+    """
+
+    name: str
+    inputs: tuple[Edge, ...]
+
+    kind: ClassVar[str]
+    takes: ClassVar[str] = "one input"
+
+    def __post_init__(self):
+        if not NAME.fullmatch(self.name) or self.name == INPUT:
+            raise TridentError(f"{self.name!r} is no name for a node: letters, digits and _, beginning with a letter")
+        one = self.takes == "one input"
+        if (len(self.inputs) != 1) if one else (len(self.inputs) < 2):
+            raise TridentError(f"{self}: a node of this kind takes {self.takes}, not {len(self.inputs)}")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r}"
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        """The shape of the output, from those of the inputs. Raises :class:`TridentError` where they do not suit."""
+        return shapes[0]
+
+    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters by name, from that of the input."""
+        return {}
+
+    def fan_in(self, shape: Shape) -> int:
+        """Inputs that are summed for an output; initial weights are drawn within 1 / sqrt(fan_in)."""
+        return 1
+
+    def _whole(self, name: str, low: int, high: int | None = None):
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < low or (high is not None and value > high):
+            limits = f"from {low} to {high}" if high is not None else f"of at least {low}"
+            raise TridentError(f"{self}: {name} must be a whole number {limits}, not {value!r}")
+
+    def _choice(self, name: str, known: tuple[str, ...]):
+        if getattr(self, name) not in known:
+            raise TridentError(f"{self}: {name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class Linear(Node):
+    """A vector times a matrix: ``weight`` (1, inputs, outputs), ``bias`` (outputs,)."""
+
+    outputs: int = field(kw_only=True)
+    bias: bool = field(default=True, kw_only=True)
+    kind = "linear"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._whole("outputs", 1)
+        if not isinstance(self.bias, bool):
+            raise TridentError(f"{self}: bias must be true or false, not {self.bias!r}")
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        y, x, _ = shapes[0]
+        if (y, x) != (1, 1):
+            raise TridentError(f"{self} reads an image of {y}x{x} pixels: put a flatten before it")
+        return (1, 1, self.outputs)
+
+    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        weight = {"weight": (1, shape[2], self.outputs)}
+        return weight | ({"bias": (self.outputs,)} if self.bias else {})
+
+    def fan_in(self, shape: Shape) -> int:
+        return shape[2]
+
+
+@dataclass(frozen=True)
+class Conv(Node):
+    """A square convolution: ``weight`` (kernel * kernel, input channels, channels), ``bias`` (channels,).
+
+    padding: zero pixels around the image, by default half the kernel.
+    """
+
+    channels: int = field(kw_only=True)
+    kernel: int = field(kw_only=True)
+    stride: int = field(default=1, kw_only=True)
+    padding: int = field(default=HALF, kw_only=True)
+    bias: bool = field(default=True, kw_only=True)
+    kind = "conv"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.padding == HALF and isinstance(self.kernel, int):
+            object.__setattr__(self, "padding", self.kernel // 2)
+        self._whole("channels", 1)
+        self._whole("kernel", 1, MAX_KERNEL)
+        self._whole("stride", 1, 2)
+        self._whole("padding", 0, self.kernel - 1)
+        if not isinstance(self.bias, bool):
+            raise TridentError(f"{self}: bias must be true or false, not {self.bias!r}")
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        y, x, _ = shapes[0]
+        if min(y, x) + 2 * self.padding < self.kernel:
+            raise TridentError(
+                f"{self} with kernel {self.kernel} and padding {self.padding} does not fit an image of {y}x{x} pixels"
+            )
+        return (self._size(y), self._size(x), self.channels)
+
+    def _size(self, pixels: int) -> int:
+        return (pixels + 2 * self.padding - self.kernel) // self.stride + 1
+
+    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        weight = {"weight": (self.kernel * self.kernel, shape[2], self.channels)}
+        return weight | ({"bias": (self.channels,)} if self.bias else {})
+
+    def fan_in(self, shape: Shape) -> int:
+        return self.kernel * self.kernel * shape[2]
+
+
+@dataclass(frozen=True)
+class Norm(Node):
+    """Normalisation per channel: ``gain`` and ``offset`` (channels,)."""
+
+    method: str = field(default="batch", kw_only=True)
+    kind = "norm"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._choice("method", NORMS)
+
+    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        return {"gain": (shape[2],), "offset": (shape[2],)}
+
+
+@dataclass(frozen=True)
+class Pool(Node):
+    """The largest value, or the mean, of every window of ``size`` x ``size`` pixels."""
+
+    method: str = field(default="max", kw_only=True)
+    size: int = field(default=2, kw_only=True)
+    stride: int = field(default=0, kw_only=True)
+    kind = "pool"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._choice("method", POOLS)
+        self._whole("size", 1)
+        if self.stride == 0:
+            object.__setattr__(self, "stride", self.size)
+        self._whole("stride", 1)
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        y, x, channels = shapes[0]
+        if min(y, x) < self.size:
+            raise TridentError(f"{self} has a window of {self.size} pixels, its input is an image of {y}x{x}")
+        return ((y - self.size) // self.stride + 1, (x - self.size) // self.stride + 1, channels)
+
+
+@dataclass(frozen=True)
+class Neuron(Node):
+    """A spiking neuron per value: leak, threshold, reset and surrogate are those of :class:`NeuronSettings`."""
+
+    kind = "neuron"
+
+
+@dataclass(frozen=True)
+class Readout(Node):
+    """A neuron that adds up and leaks, and never fires: its potential is the output."""
+
+    kind = "readout"
+
+
+@dataclass(frozen=True)
+class Add(Node):
+    """The sum of all inputs, which have one shape."""
+
+    kind = "add"
+    takes = "two inputs or more"
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        if len(set(shapes)) > 1:
+            found = ", ".join("x".join(map(str, shape)) for shape in shapes)
+            raise TridentError(f"{self} adds inputs of different shapes: {found}")
+        return shapes[0]
+
+
+@dataclass(frozen=True)
+class Flatten(Node):
+    """An image as a vector, in (y, x, channel) order."""
+
+    kind = "flatten"
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        return (1, 1, prod(shapes[0]))
+
+
+KINDS: dict[str, type[Node]] = {
+    kind.kind: kind for kind in (Linear, Conv, Norm, Pool, Neuron, Readout, Add, Flatten)
+}
+"""Every kind of node by its name in a network file."""

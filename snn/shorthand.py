@@ -1,0 +1,81 @@
+"""The shorthand for a chain of layers: ``64-128-10`` or ``8x8x1-16c3s2p1-10``."""
+
+import re
+from math import prod
+
+from trident.hw.errors import TridentError
+from trident.snn.network import Network
+from trident.snn.nodes import INPUT, MAX_KERNEL, Conv, Edge, Flatten, Linear, Neuron, Node, Shape
+
+_CONV = re.compile(r"(\d+)c(\d+)(?:s(\d+))?(?:p(\d+))?", re.ASCII)
+_IMAGE = re.compile(r"(\d+)x(\d+)x(\d+)", re.ASCII)
+_NUMBER = re.compile(r"\d+", re.ASCII)
+
+
+def read(text: str, bias: bool = True) -> Network:
+    """Read ``INPUT-LAYER-...``: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is ``128`` (linear) or
+    ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding kernel // 2).
+
+    Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
+    reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
+    """
+    first, *rest = text.strip().split("-")
+    if not rest:
+        raise TridentError(f"network {text!r} has no layer: write an input and at least one layer, as in 64-128-10")
+    if image := _IMAGE.fullmatch(first):
+        y, x, channels = map(int, image.groups())
+        in_shape = (y, x, channels)
+    elif _NUMBER.fullmatch(first):
+        in_shape = (1, 1, int(first))
+    else:
+        raise TridentError(f"network {text!r}: input {first!r} is neither a number (64) nor an image (8x8x1)")
+    if min(in_shape) < 1:
+        raise TridentError(f"network {text!r}: input {first!r} has a size of 0")
+    nodes: list[Node] = []
+    shape, source = in_shape, INPUT
+    for number, part in enumerate(rest, 1):
+        layer = _layer(text, part, shape, source, number, bias)
+        nodes += layer
+        for node in layer:
+            shape = node.out_shape(shape)
+        source = layer[-1].name
+    if not _NUMBER.fullmatch(rest[-1]):
+        raise TridentError(f"network {text!r} must end with a linear layer, one output per class, not {rest[-1]!r}")
+    return Network(in_shape, tuple(nodes))
+
+
+def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: bool) -> list[Node]:
+    """The nodes of one layer that reads ``source``."""
+    read = (Edge(source),)
+    if _NUMBER.fullmatch(part):
+        if int(part) < 1:
+            raise TridentError(f"network {text!r}: a layer needs at least 1 output, not {part}")
+        before: list[Node] = []
+        if shape != (1, 1, prod(shape)):
+            before = [Flatten(f"flatten{number}", read)]
+            read = (Edge(before[0].name),)
+        linear = Linear(f"linear{number}", read, outputs=int(part), bias=bias)
+        return [*before, linear, Neuron(f"neuron{number}", (Edge(linear.name),))]
+    conv = _CONV.fullmatch(part)
+    if not conv:
+        raise TridentError(
+            f"network {text!r}: layer {part!r} is neither a number of outputs (128) nor a convolution (16c3s2p1)"
+        )
+    channels, kernel = int(conv.group(1)), int(conv.group(2))
+    stride = int(conv.group(3) or 1)
+    padding = kernel // 2 if conv.group(4) is None else int(conv.group(4))
+    if channels < 1:
+        raise TridentError(f"network {text!r}: layer {part!r} needs at least 1 channel")
+    if not 1 <= kernel <= MAX_KERNEL:
+        raise TridentError(f"network {text!r}: kernel {kernel} of {part!r} is not within 1 to {MAX_KERNEL}")
+    if stride not in (1, 2):
+        raise TridentError(f"network {text!r}: stride {stride} of {part!r} is neither 1 nor 2")
+    if padding >= kernel:
+        raise TridentError(f"network {text!r}: padding {padding} of {part!r} must be below its kernel of {kernel}")
+    if min(shape[:2]) + 2 * padding < kernel:
+        raise TridentError(
+            f"network {text!r}: layer {part!r} with kernel {kernel} and padding {padding} does not fit "
+            f"an input of {shape[0]}x{shape[1]} pixels"
+        )
+    node = Conv(f"conv{number}", read, channels=channels, kernel=kernel, stride=stride, padding=padding, bias=bias)
+    return [node, Neuron(f"neuron{number}", (Edge(node.name),))]

@@ -1,0 +1,33 @@
+"""The drawing of a network: every node and edge is in it, and the same network gives the same bytes."""
+
+from xml.etree import ElementTree
+
+from trident.host.report.graph import Row, graph_png, graph_rows, graph_svg
+from trident.snn.network import Network
+from trident.snn.partition import Partition
+
+NETWORK = Network.parse("8x8x1-4c3s2-8c3-10")
+PARTITION = Partition.parse("2x1,2/2,3", NETWORK, 1)
+PLACEMENT = (3, 0, 1, 2, 7, 6, 5, 4)
+
+
+def test_rows_say_what_each_node_is_and_where_it_runs():
+    rows = graph_rows(NETWORK, PARTITION, PLACEMENT)
+    assert rows[0] == Row("input", "samples", "8x8x1", "", "host")
+    assert rows[1] == Row("conv1", "conv kernel 3, stride 2, padding 1", "4x4x4", "40", "cores 3, 7")
+    assert rows[3].where == "cores 0, 1, 6, 5" and rows[4] == Row("neuron2", "neuron", "4x4x8", "", rows[3].where)
+    assert rows[5] == Row("flatten3", "flatten", "128", "", "") and rows[6].parameters == "1,290"
+    assert [row.node for row in rows[1:]] == [node.name for node in NETWORK.nodes]
+
+
+def test_without_bias_is_said():
+    network = Network.parse("6-5-3", bias=False)
+    rows = graph_rows(network, Partition.single(network), (0,))
+    assert rows[1] == Row("linear1", "linear no bias", "5", "30", "core 0")
+
+
+def test_the_drawing_is_well_formed_and_the_same_each_time():
+    svg = graph_svg(NETWORK, PARTITION, PLACEMENT)
+    assert svg == graph_svg(NETWORK, PARTITION, PLACEMENT)
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    assert graph_png(NETWORK, PARTITION, PLACEMENT).startswith(b"\x89PNG")
