@@ -189,5 +189,5 @@ lock: $(VENV)/ready $(VENV)/oracle $(VENV)/fpga $(VENV)/flower
 	@$(RUN) .ci/lock.py
 
 clean:
-	@rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
