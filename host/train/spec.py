@@ -84,7 +84,7 @@ class RunSpec:
     def make(
         cls,
         data: str = "digits",
-        net: str | None = None,
+        net: str | Network | None = None,
         preset: str | None = None,
         encoding: str = "dither",
         neuron: dict | None = None,
@@ -96,11 +96,11 @@ class RunSpec:
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
 
-        Without ``net`` one hidden layer of 128 between the samples and the classes, or, on several cores,
-        :data:`DEEP`; without ``timesteps`` as many as stored spikes have, otherwise the preset's; without
-        ``batch`` 16, or fewer when there are fewer samples. The memories of a single core that ``core`` does not name
-        grow to what the network needs. ``built``: core and mesh of a chip that exists: nothing of it is changed, and
-        options that ask for something else are refused.
+        ``net``: a text for :meth:`Network.parse`, or the network itself; without it one hidden layer of 128 between the
+        samples and the classes, or, on several cores, :data:`DEEP`; without ``timesteps`` as many as stored spikes
+        have, otherwise the preset's; without ``batch`` 16, or fewer when there are fewer samples. The memories of a
+        single core that ``core`` does not name grow to what the network needs. ``built``: core and mesh of a chip that
+        exists: nothing of it is changed, and options that ask for something else are refused.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
@@ -129,12 +129,12 @@ class RunSpec:
         asked = core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.timesteps, **train)  # so that a wrong value is told before the data are read
-        network = Network.parse(net) if net else None
+        network = Network.parse(net) if isinstance(net, str) else net
         dataset = load(data)
         if dataset.holds_spikes and steps is None and not built:
             cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
         y, x, channels = dataset.shape
-        text = net or f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
+        text = f"{y * x * channels}-{HIDDEN}-{dataset.classes}" if network is None else _name(net, network)
         network = network or Network.parse(text)
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.timesteps, **train)
@@ -168,6 +168,13 @@ class RunSpec:
             digest.update(part.tobytes())
         values["data digest"] = digest.hexdigest()[:16]
         return values
+
+
+def _name(net: str | Network, network: Network) -> str:
+    """What a network is called: the text that it was given as, else a digest of all that it is."""
+    if isinstance(net, str):
+        return net
+    return f"{len(network.layers)} layers ({sha256(repr(network).encode()).hexdigest()[:8]})"
 
 
 def _spread(
