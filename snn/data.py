@@ -202,9 +202,11 @@ def _scaled(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray
         low, high = min(0.0, float(train.min())), float(train.max())
     # Halves, because the difference of two large values overflows.
     span = (high / 2 - low / 2) or 1.0
-    return tuple(
-        np.clip((part.astype(np.float64) / 2 - low / 2) / span, 0, 1).astype(np.float32) for part in (train, test)
-    )
+
+    def scaled(part: np.ndarray) -> np.ndarray:
+        return np.clip((part.astype(np.float64) / 2 - low / 2) / span, 0, 1).astype(np.float32)
+
+    return scaled(train), scaled(test)
 
 
 def _same_length(name: str, samples: np.ndarray, labels: np.ndarray, key: str):

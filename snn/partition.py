@@ -168,7 +168,7 @@ class Partition:
             else:
                 cuts = even_cuts(outputs, sizes[0], lanes)
             stages.append(Stage(first, last, tuple(cuts)))
-        partition = cls(int(match.group(1) or 1), tuple(stages))
+        partition = cls(int((match and match.group(1)) or 1), tuple(stages))
         partition.check(network, lanes)
         return partition
 

@@ -84,8 +84,9 @@ class TrainSettings:
 
 
 def _number(name: str, value) -> float:
+    real = isinstance(value, Real) and not isinstance(value, bool)
     # Compared, not converted, because a Python integer may be beyond every float.
-    if isinstance(value, bool) or not isinstance(value, Real) or not -float_info.max <= value <= float_info.max:
+    if not real or not -float_info.max <= value <= float_info.max:
         raise TridentError(f"{name} must be a finite number, not {value!r}")
     return value
 
@@ -97,7 +98,8 @@ def _positive(name: str, value):
 
 def _whole(name: str, value, low: int, high: int | None = None):
     limits = f"of at least {low}" if high is None else f"within {low} to {high}"
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < low or (high is not None and value > high):
+    integral = isinstance(value, Integral) and not isinstance(value, bool)
+    if not integral or value < low or (high is not None and value > high):
         raise TridentError(f"{name} must be a whole number {limits}, not {value!r}")
 
 

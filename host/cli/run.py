@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import current_thread, main_thread
 from time import perf_counter
 
 import numpy as np
@@ -13,7 +14,7 @@ from rich.console import Console
 from trident.host.driver.driver import Link
 from trident.host.driver.target import Target
 from trident.host.report.progress import Live, Plain, count, counter_table, percent, speed
-from trident.host.report.report import write_report
+from trident.host.report.report import RunRecord, write_report
 from trident.host.report.summary import record
 from trident.host.train.checkpoint import Checkpoint
 from trident.host.train.spec import RunSpec
@@ -27,12 +28,12 @@ from trident.sim.rtl.waves import convert
 
 def train(
     spec: RunSpec, folder: Path, console: Console, resume: bool = False, waves: int = 0, target: Target | None = None
-):
+) -> RunRecord | None:
     """Train ``spec`` on the RTL, or on what ``target`` says; checkpoint, record (JSON) and report go to ``folder``.
 
-    ``waves`` records so many minibatches as an FST and stops there. Raises :class:`TridentError` for what the user can
-    put right, :class:`Interrupted` after Ctrl-C, :class:`Divergence` when RTL and golden
-    differ.
+    ``waves`` records so many minibatches as an FST and stops there. Returns the record, or None after waves. Raises
+    :class:`TridentError` for what the user can put right, :class:`Interrupted` after Ctrl-C, :class:`Divergence` when
+    RTL and golden differ.
     """
     began = perf_counter()
     checkpoint = folder / "checkpoint.npz"
@@ -71,8 +72,8 @@ def train(
             f"Recorded up to {trainer.where}, which ends the run; all {count(spec.network.weights)} weights equal the "
             f"golden trainer's.\nWaves: {folder / 'waves.fst'}",
         )
-        return
-    _conclude(spec, trainer, folder, console, perf_counter() - began)
+        return None
+    return _conclude(spec, trainer, folder, console, perf_counter() - began)
 
 
 def _say(console: Console, text: str):
@@ -108,7 +109,11 @@ def _warm(spec: RunSpec):
 
 @contextmanager
 def _stop_on_interrupt(console: Console):
-    """Give a function that says whether Ctrl-C was pressed; pressed twice it ends the program at once."""
+    """Give a function that says whether Ctrl-C was pressed; pressed twice it ends the program at once. Only the main
+    thread hears of it."""
+    if current_thread() is not main_thread():
+        yield lambda: False
+        return
     pressed = False
 
     def handler(*_):
@@ -126,7 +131,7 @@ def _stop_on_interrupt(console: Console):
             signal.signal(number, old)
 
 
-def _conclude(spec: RunSpec, trainer: Trainer, folder: Path, console: Console, wall_seconds: float):
+def _conclude(spec: RunSpec, trainer: Trainer, folder: Path, console: Console, wall_seconds: float) -> RunRecord:
     run = record(spec, trainer, wall_seconds)
     last, verdict = trainer.progress.history["RTL"][-1], run.verdict
     report = folder / "report.html"
@@ -140,3 +145,4 @@ def _conclude(spec: RunSpec, trainer: Trainer, folder: Path, console: Console, w
         f"{count(verdict.cycles)} cycles simulated, {count(speed(trainer.progress))} cycles per second, "
         f"{verdict.wall_seconds:.0f} s in all.\nReport: {report}",
     )
+    return run

@@ -39,6 +39,9 @@ class PlacedLayer:
     errors: Region
 
 
+_Place = tuple[int, Layer, WeightMap, Region, Region]
+
+
 class StagePlan:
     """One core's share of a network: the layers of a stage, or a slice of one.
 
@@ -67,22 +70,22 @@ class StagePlan:
             if spikes.used <= spikes.capacity:
                 break
         spikes.check("the spikes of one sample")
-        places = [(*place[:3], tiles.take(place[2].tiles).base, *place[3:]) for place in places]
+        bases = [tiles.take(weights.tiles).base for _, _, weights, *_ in places]
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
-        sizes = [place[5].size for place in places]
-        self.error_slots = ERROR_SLOTS if sum(sizes) * ERROR_SLOTS <= cfg.error_words else 1
+        words = sum(outputs.size for *_, outputs in places)
+        self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS <= cfg.error_words else 1
         errors = Allocator("error_words", cfg.error_words)
         self.layers = [
-            PlacedLayer(*place, errors.take(size, self.error_slots))
-            for place, size in zip(places, sizes, strict=True)
+            PlacedLayer(start, layer, weights, base, inputs, outputs, errors.take(outputs.size, self.error_slots))
+            for (start, layer, weights, inputs, outputs), base in zip(places, bases, strict=True)
         ]
         errors.check("the errors of one sample")
         self._number_jobs()
         self._check_limits()
 
-    def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[tuple]]:
-        """Regions for the input's and every layer's spikes."""
+    def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[_Place]]:
+        """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
         slots, first = self.spike_slots, layers[0][1]
         y, x, channels = first.image
         # By the number of the layer that fires them
@@ -271,6 +274,7 @@ class StagePlan:
                 tile=placed.tile, pass_step=passes["pass_groups"] * weights.groups,
                 leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
             )  # fmt: skip
+        assert self.before is not None  # the owner is a core of it
         walk = self._walk_to_owner(layer, self.before, owner)
         first, step = walk.pop("first"), walk.pop("step")
         tile = placed.tile + first * weights.groups
@@ -307,7 +311,7 @@ class StagePlan:
             aux=placed.spikes.base, aux_slot=placed.spikes.step, dst=placed.errors.base, dst_slot=placed.errors.step,
             leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
         )  # fmt: skip
-        if self.is_last:
+        if self.after is None:
             return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.network.classes}
         above = self.network.layers[self.after.first]
         walk = self._walk_to_owner(above, self.partition.stages[self.stage], self.slice)

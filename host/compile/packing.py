@@ -91,8 +91,8 @@ class WeightMap:
     def unpack(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """The inverse of :meth:`pack`."""
         lanes, taps = self.cfg.lanes, self.layer.taps
-        full = rows.reshape(self.all_blocks, self.groups, lanes, lanes).transpose(0, 2, 1, 3)
-        full = full.reshape(self.all_blocks * lanes, self.groups * lanes)
+        tiles = rows.reshape(self.all_blocks, self.groups, lanes, lanes).transpose(0, 2, 1, 3)
+        full = tiles.reshape(self.all_blocks * lanes, self.groups * lanes)
         outputs = self.layer.out_channels
         weights = np.stack(
             [full[tap * self.blocks * lanes + self.in_channels, :outputs] for tap in range(taps)]

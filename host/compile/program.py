@@ -22,7 +22,7 @@ class Program:
 
     def run(self, opcode: Opcode, job: int, wait: tuple = (), post: tuple = ()):
         """Append an instruction to its queue; a job has the same tokens wherever it is run."""
-        self.tokens[job] = tuple(tuple(sorted(set(tokens))) for tokens in (wait, post))
+        self.tokens[job] = tuple(sorted(set(wait))), tuple(sorted(set(post)))
         self._part[QUEUES[QUEUE_OF[opcode][0]]].append((opcode, job))
 
     def end_loop(self):
@@ -39,7 +39,8 @@ class Program:
         counts = {f"token{token.value}": count for token, count in self.first.items()}
         slots = {"slots": self.slots, "error_slots": self.error_slots, "remote_slots": self.remote_slots}
         setup = SETUP.pack(**counts, **slots)
-        jumps, instructions = [], []
+        jumps: list[tuple[Opcode, int]] = []
+        instructions: list[tuple[Opcode, int]] = []
         for queue in QUEUES:
             begin = len(setup) + len(QUEUES) + len(instructions)
             jumps.append((Opcode.JUMP, begin))
@@ -131,7 +132,7 @@ def training(plan: StagePlan, remote_slots: int, replica: int, update: bool = Tr
 
 def _update(program: Program, plan: StagePlan, replica: int):
     replicas, cores = plan.partition.replicas, plan.partition.cores
-    wait = ()
+    wait: tuple[Token, ...] = ()
     if replicas > 1:
         # The queue that the gradients come to is the one that partial sums have come to until now
         if replica:

@@ -1,6 +1,7 @@
 """The configuration of a core from what a user asks for, with memories that the network fits into."""
 
 from dataclasses import replace
+from typing import Any
 
 from trident.host.compile.chip_plan import wanted_slots
 from trident.host.compile.core_plan import StagePlan, sequencer_needs
@@ -47,7 +48,7 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
     What ``fixed`` names stays as it is. Raises :class:`TridentError`, with the number of words that are missing, when
     the network does not fit a core whose other memories are as large as they can be.
     """
-    largest = {name: size for name, size in _LARGEST.items() if name not in fixed}
+    largest: dict[str, Any] = {name: size for name, size in _LARGEST.items() if name not in fixed}
     room = _LARGEST["weight_rows"] * cfg.lanes
     if network.weights > room:  # a plan of it might not fit this computer
         raise TridentError(
@@ -81,10 +82,11 @@ def fit_sequencer(
 
 def _grow(cfg: CoreConfig, needed: dict[str, int], largest: dict[str, int]) -> CoreConfig:
     """Parameters that are smaller than needed grow to the next power of two, or to the largest."""
-    return replace(cfg, **{
+    grown: dict[str, Any] = {
         name: min(1 << (needed[name] - 1).bit_length(), size)
         for name, size in largest.items() if needed[name] > getattr(cfg, name)
-    })  # fmt: skip
+    }  # fmt: skip
+    return replace(cfg, **grown)
 
 
 def parse_changes(pairs: tuple[str, ...]) -> dict[str, int | str]:

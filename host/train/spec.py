@@ -98,11 +98,11 @@ class RunSpec:
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
 
-        Without ``net`` one hidden layer of 128 between the samples and the classes, or, on several cores,
-        :data:`DEEP`; without ``timesteps`` as many as stored spikes have, otherwise the preset's; without
-        ``batch`` 16, or fewer when there are fewer samples. The memories of a single core that ``core`` does not name
-        grow to what the network needs. ``built``: core and mesh of a chip that exists: nothing of it is changed, and
-        options that ask for something else are refused.
+        ``net``: a text for :meth:`Network.parse`, or the network itself; without it one hidden layer of 128 between the
+        samples and the classes, or, on several cores, :data:`DEEP`; without ``timesteps`` as many as stored spikes
+        have, otherwise the preset's; without ``batch`` 16, or fewer when there are fewer samples. The memories of a
+        single core that ``core`` does not name grow to what the network needs. ``built``: core and mesh of a chip that
+        exists: nothing of it is changed, and options that ask for something else are refused.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
@@ -131,7 +131,7 @@ class RunSpec:
         asked = core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.timesteps, **train)  # so that a wrong value is told before the data are read
-        network = net if isinstance(net, Network) else Network.parse(net) if net else None
+        network = Network.parse(net) if isinstance(net, str) else net
         dataset = load(data)
         if dataset.holds_spikes and steps is None and not built:
             cfg = configure(preset, timesteps=dataset.train.shape[1], **core)

@@ -48,7 +48,7 @@ def test_make_targets_exist():
 
 def test_readme_has_its_blocks():
     blocks_of_pages = (
-        ("headline", "summary", "origin"), ("origin", "summary", "sparsity"), ("noc",), ("training_speed", "fpga"),
+        ("headline", "chosen", "origin"), ("origin", "summary", "sparsity"), ("noc",), ("training_speed", "fpga"),
         ("federated", "origin"),
     )  # fmt: skip
     for page, names in zip(PAGES, blocks_of_pages, strict=True):
@@ -99,6 +99,7 @@ def test_results_from_figures(measured):
     assert "**96.0 % of" in made["headline"] and "19,220 weights and momenta, 0 differ" in made["headline"]
     assert "| 96.0 % | at least 97.0 %: **missed** |" in made["summary"]
     assert "| 90.0 % | at least 90.0 %: reached |" in made["summary"]
+    assert made["chosen"].count("\n") == 3 and "busy" not in made["chosen"]  # head, rule, and two that were measured
     assert "| forward, linear |  | 1,234 |" in made["sparsity"]
     assert all(f"`{figure.name}`" in made["everything"] for figure in FIGURES)
     assert made["origin"].startswith("Measured on 20")
@@ -106,7 +107,7 @@ def test_results_from_figures(measured):
 
 def test_results_without_figures(tmp_path):
     made = blocks(tmp_path / "bench.json")
-    assert all(made[name] == EMPTY for name in ("headline", "summary", "sparsity", "everything", "origin"))
+    assert all(made[name] == EMPTY for name in ("headline", "chosen", "summary", "sparsity", "everything", "origin"))
 
 
 def test_fill_replaces_blocks_and_nothing_else():

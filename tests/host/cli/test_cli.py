@@ -131,7 +131,7 @@ def test_exit_codes(capsys, monkeypatch, fault, code, words):
     def refuse(*_):
         raise fault
 
-    monkeypatch.setattr(cli, "train", refuse)
+    monkeypatch.setattr("trident.host.cli.commands.train", refuse)
     found, _, err = run(capsys, "train")
     assert found == code and words in err and "Traceback" not in err
 
