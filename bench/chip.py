@@ -29,11 +29,11 @@ class Minibatch:
 
     def __init__(self, spec: RunSpec):
         self.spec = spec
-        self.link = VerilatedChip(spec.cfg, spec.mesh, workload=WORKLOAD if spec.many else None)
+        self.chip = VerilatedChip(spec.cfg, spec.mesh, workload=WORKLOAD if spec.many else None)
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)
-        self.chip = ChipLearner(spec.plan, self.golden.constants, self.link)
-        self.chip.load(self.golden.bits(Space.WEIGHTS))
-        self.compare = Comparator(self.golden, self.chip.session)
+        self.learner = ChipLearner(spec.plan, self.golden.constants, self.chip)
+        self.learner.load(self.golden.bits(Space.WEIGHTS))
+        self.compare = Comparator(self.golden, self.learner.session)
 
     def run(self) -> tuple[float, float]:
         """Cycles per sample, from the first core's start to the last core's end, and cycles simulated per second.
@@ -46,11 +46,11 @@ class Minibatch:
         labels = spec.dataset.train_labels[:count]
         updates = UpdateConstants.of(train.momentum, train.step(), spec.cfg.format)
         places = spec.plan.placement
-        before = [self.chip.driver.counters(place)["cycles"] for place in places]
-        first, began = self.link.cycles, perf_counter()
-        found = self.chip.run(spikes[:count], labels, updates, train.loss_scale)
-        speed = (self.link.cycles - first) / (perf_counter() - began)
-        after = [self.chip.driver.counters(place)["cycles"] for place in places]
+        before = [self.learner.driver.counters(place)["cycles"] for place in places]
+        first, began = self.chip.cycles, perf_counter()
+        found = self.learner.run(spikes[:count], labels, updates, train.loss_scale)
+        speed = (self.chip.cycles - first) / (perf_counter() - began)
+        after = [self.learner.driver.counters(place)["cycles"] for place in places]
         self._compare(found, spikes[:count], labels, updates)
         cycles = max((b - a) % 2**32 for a, b in zip(before, after, strict=True))
         return cycles / count, speed
@@ -69,7 +69,7 @@ class Minibatch:
 
     def close(self):
         """End the simulation."""
-        self.link.close()
+        self.chip.close()
 
 
 def simulate(spec: RunSpec) -> tuple[float, float]:

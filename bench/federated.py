@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from rich.console import Console
 
-from trident.host.federated.crew import InProcess
+from trident.host.federated.pool import InProcess
 from trident.host.federated.references import central
 from trident.host.federated.serve import chip_learner
 from trident.host.federated.server import Round, Server
@@ -73,10 +73,10 @@ def _flower() -> Iterator[Figure]:
             "federated": {"workers": WORKERS, "rounds": ROUNDS, "local_epochs": 1},
         })  # fmt: skip
         learner = chip_learner(spec, 0)
-        crew = InProcess(spec, {number: Worker(spec, number, learner) for number in range(WORKERS)})
-        server = Server(spec, crew, Silent(), folder / "checkpoint.npz")
+        pool = InProcess(spec, {number: Worker(spec, number, learner) for number in range(WORKERS)})
+        server = Server(spec, pool, Silent(), folder / "checkpoint.npz")
         server.run()
-        crew.close()
+        pool.close()
         federate_with_flower(spec, folder / "flower", Console(file=StringIO()))
         rounds = json.loads((folder / "flower" / "run.json").read_text())["rounds"]
     alone = float(np.mean([done.seconds for done in server.progress.rounds[1:]]))

@@ -12,8 +12,8 @@ import click
 
 from trident.bench.chip import simulate
 from trident.bench.link import LABEL, upload_fraction
-from trident.boards.devices import plan_of
-from trident.boards.devices.design import Plan
+from trident.boards.devices import design_of
+from trident.boards.devices.design import ChipPlan
 from trident.boards.report.report import Report
 from trident.boards.report.results import committed, figures
 from trident.host.mapping.chip_choice import ChipChoice
@@ -55,7 +55,7 @@ def chosen(reports: dict[str, Report]) -> Report | None:
     return max(placed, key=lambda r: (r.setup == SETUP, r.cores), default=None)
 
 
-def cycles_per_sample(plan: Plan, data: str) -> float:
+def cycles_per_sample(plan: ChipPlan, data: str) -> float:
     """Cycles of a training sample, update included, as the cores of the simulated chip count them over a minibatch,
     with the partition that the cost model finds. Raises RuntimeError where the chip and golden differ."""
     work = WORK[data]
@@ -76,7 +76,7 @@ def chip_rate(cycles: float, clock_hz: float, sample_bytes: float, byte_rate: fl
 
 def predicted(report: Report, data: str) -> float:
     """Samples per second of the chip of a report at the clock that it reached, with the link as it was measured."""
-    plan = plan_of(report.board, report.setup, report.lanes)
+    plan = design_of(report.board, report.setup, report.lanes)
     network = Network.parse(WORK[data].net)
     sample_bytes = prod(network.in_shape) * plan.cfg.timesteps / 8 + LABEL
     byte_rate = upload_fraction(data) * report.baud / BYTE_BITS
@@ -155,7 +155,7 @@ def measure_fpga(only: str = "") -> Iterator[Figure]:
     reports = committed()
     yield from (figure for figure in figures(reports) if figure.name.startswith(only))
     report = chosen(reports)
-    cfg = plan_of(report.board, report.setup, report.lanes).cfg if report else CoreConfig.preset("FPGA")
+    cfg = design_of(report.board, report.setup, report.lanes).cfg if report else CoreConfig.preset("FPGA")
     for data in WORK:
         if report and _wanted(name := f"fpga.{report.setup}.samples_per_second.{data}", only):
             yield Figure(name, "samples/s", predicted(report, data), "higher")

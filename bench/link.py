@@ -7,7 +7,7 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.host.compile.chip_plan import Plan
+from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.packing import pack_spikes
 from trident.host.driver.packets import Packets
 from trident.host.driver.serial_link import SerialLink
@@ -46,7 +46,7 @@ class Sink(wiring.Component):
         return m
 
 
-def sample_packets(plan: Plan, spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def sample_packets(plan: ChipPlan, spikes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The flits with which a session sends samples, uint8 (N, T, y, x, c)."""
     packets, partition, parts = Packets(plan.cfg, plan.mesh), plan.partition, []
     for n, (sample, label) in enumerate(zip(pack_spikes(spikes, plan.cfg), labels, strict=True)):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from trident.host.compile.chip_plan import Plan, unicast
+from trident.host.compile.chip_plan import ChipPlan, unicast
 from trident.host.compile.packing import pack_spikes, rows_to_words
 from trident.host.compile.program import Program
 from trident.host.driver.driver import Driver
@@ -13,7 +13,7 @@ from trident.hw.isa.job import JOB_INDEX_BITS
 from trident.hw.isa.operations import Opcode
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.sim.golden.format import encode
+from trident.sim.golden.format import to_bits
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
@@ -43,14 +43,14 @@ class SingleEngine:
     def __init__(self, network: Network, cfg: CoreConfig):
         if not cfg.shared_engine:
             cfg = replace(cfg, counters="all")
-        self.cfg, self.plan = cfg, Plan(network, cfg)
+        self.cfg, self.plan = cfg, ChipPlan(network, cfg)
         (self.stage,) = self.plan.plans
         self.chip = VerilatedChip(cfg)
         self.driver = Driver(self.chip, cfg)
         self.neuron = NeuronConstants.of(NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg.format)
         rng = np.random.default_rng(0)
         placed = self.stage.layers[1]
-        weights = encode(rng.normal(size=placed.layer.weight_shape) / 16, cfg.format)
+        weights = to_bits(rng.normal(size=placed.layer.weight_shape) / 16, cfg.format)
         biases = np.zeros(placed.layer.out_channels, np.uint32)
         rows = placed.weights.pack(weights.astype(np.uint32), biases)
         self.driver.write(0, Space.WEIGHTS, placed.tile * cfg.lanes, rows_to_words(rows, cfg))
@@ -68,7 +68,7 @@ class SingleEngine:
         out_y, out_x, outputs = placed.layer.out_shape
         mask = (rng.random((1, cfg.timesteps, out_y, out_x, outputs)) < density).astype(np.uint8)
         self.driver.write(0, Space.ERROR_MASKS, placed.errors.base, pack_spikes(mask, cfg)[0])
-        errors = encode(rng.normal(size=(placed.errors.size << cfg.step_bits, cfg.lanes)), cfg.format)
+        errors = to_bits(rng.normal(size=(placed.errors.size << cfg.step_bits, cfg.lanes)), cfg.format)
         rows = rows_to_words(errors.astype(np.uint32), cfg)
         self.driver.write(0, Space.ERRORS, placed.errors.base << cfg.step_bits, rows)
 

@@ -10,9 +10,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from trident.boards.devices import BOARDS, every_setup, plan_of
+from trident.boards.devices import BOARDS, design_of, every_setup
 from trident.boards.devices.board import RESOURCES
-from trident.boards.devices.design import Plan
+from trident.boards.devices.design import Design
 from trident.boards.devices.families import FAMILIES
 from trident.boards.flow.flow import STAGES, Flow
 from trident.boards.flow.netlist import TRANSLATE, check, netlist_line, netlist_verilog
@@ -42,24 +42,25 @@ def _stages_kept():
         raise Interrupted("stages that were done are kept") from None
 
 
-def _build(plan: Plan, seed: int | None, flat: bool | None, work: Callable[[Flow], Report]) -> Report:
+def _build(design: Design, seed: int | None, flat: bool | None, work: Callable[[Flow], Report]) -> Report:
     """Run one flow with its progress, then show its report."""
     if flat is not None:
-        plan = replace(plan, setup=replace(plan.setup, hierarchical=not flat))
+        design = replace(design, setup=replace(design.setup, hierarchical=not flat))
     console = Console()
-    cores = f"{plan.mesh.width}x{plan.mesh.height} cores" if plan.mesh.cores > 1 else "one core"
+    cores = f"{design.mesh.width}x{design.mesh.height} cores" if design.mesh.cores > 1 else "one core"
     console.print(
-        f"{plan.board.title}, set-up {plan.name}: {cores} of {plan.cfg.lanes} lane{'s' * (plan.cfg.lanes > 1)}, "
-        f"{plan.clock_hz / 1e6:g} MHz", highlight=False,
+        f"{design.board.title}, set-up {design.name}: {cores} of {design.cfg.lanes} "
+        f"lane{'s' * (design.cfg.lanes > 1)}, "
+        f"{design.clock_hz / 1e6:g} MHz", highlight=False,
     )  # fmt: skip
     with _stages_kept(), watch(console, STAGES) as (started, ended):
-        flow = Flow(plan, plan.setup.seed if seed is None else seed, started=started, ended=ended)
+        flow = Flow(design, design.setup.seed if seed is None else seed, started=started, ended=ended)
         report = work(flow)
     if all(stage.cached for stage in report.stages):
         console.print(f"Nothing to do: built before, on {report.date}.", highlight=False)
     show(report, console)
-    if plan.board.note:
-        console.print(f"Note: {plan.board.note}.", highlight=False, soft_wrap=True)
+    if design.board.note:
+        console.print(f"Note: {design.board.note}.", highlight=False, soft_wrap=True)
     return report
 
 
@@ -72,7 +73,7 @@ def _build(plan: Plan, seed: int | None, flat: bool | None, work: Callable[[Flow
 @click.option("--allow-timing-fail", is_flag=True, help="make the file even if a clock is too fast for the design")
 def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
     """Build a bitstream for a board."""
-    report = _build(plan_of(board, setup, lanes), seed, flat, lambda flow: flow.bitstream(allow_timing_fail))
+    report = _build(design_of(board, setup, lanes), seed, flat, lambda flow: flow.bitstream(allow_timing_fail))
     if not report.timing_met:
         missed = ", ".join(
             f"{clock.name} reaches {clock.fmax_mhz:.2f} of {clock.target_mhz:.2f} MHz"
@@ -92,16 +93,16 @@ def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
 def estimate_command(board, setup, lanes, flat):
     """Synthesise and count cells, without placing them; board "all" goes through every board and set-up."""
     if board.lower() != "all":
-        _estimate(plan_of(board, setup, lanes), flat)
+        _estimate(design_of(board, setup, lanes), flat)
         return
     for name, setup_name in every_setup():
         try:
-            _estimate(plan_of(name, setup_name), flat)
+            _estimate(design_of(name, setup_name), flat)
         except TridentError as refused:
             click.echo(f"{refused}\n")
 
 
-def _estimate(plan: Plan, flat: bool | None):
+def _estimate(design: Design, flat: bool | None):
     """Estimate one plan, and say how many such cores its board takes."""
     fits = []
 
@@ -110,8 +111,8 @@ def _estimate(plan: Plan, flat: bool | None):
         fits.append(size)
         return report
 
-    _build(plan, None, flat, work)
-    if plan.mesh.cores > 1:
+    _build(design, None, flat, work)
+    if design.mesh.cores > 1:
         click.echo("The largest mesh of such cores that fits is SETUP={}x{}.".format(*fits[0]))
 
 
@@ -121,12 +122,12 @@ def _estimate(plan: Plan, flat: bool | None):
 @_LANES
 def netlist_command(board, setup, lanes):
     """Train on the synthesised netlist, simulated, and on golden, and compare every bit."""
-    plan = plan_of(board, setup, lanes)
+    design = design_of(board, setup, lanes)
     with _stages_kept(), watch(Console(), STAGES | {TRANSLATE: "Write the netlist as Verilog"}) as (started, ended):
-        verilog, cells = netlist_verilog(Flow(plan, started=started, ended=ended))
+        verilog, cells = netlist_verilog(Flow(design, started=started, ended=ended))
     click.echo(f"Building the simulation of {cells:,} cells: a few minutes, the first time ...")
-    with closing(netlist_line(plan, verilog)) as line:
-        found = check(plan, line)
+    with closing(netlist_line(design, verilog)) as line:
+        found = check(design, line)
     if found.mismatch:
         raise Divergence(f"the netlist differs from golden: {found.mismatch}")
     click.echo(
@@ -141,9 +142,9 @@ def netlist_command(board, setup, lanes):
 @_LANES
 def program_command(board, setup, lanes):
     """Load the bitstream that was built for a board and a set-up."""
-    plan = plan_of(board, setup, lanes)
-    name = f"{plan.folder}{FAMILIES[plan.board.family].bitstream}"
-    program(plan, Path(os.path.relpath(OUT / "fpga" / plan.folder / name)))
+    design = design_of(board, setup, lanes)
+    name = f"{design.folder}{FAMILIES[design.board.family].bitstream}"
+    program(design, Path(os.path.relpath(OUT / "fpga" / design.folder / name)))
 
 
 @click.command("boards")
@@ -156,10 +157,10 @@ def boards_command():
     for board in BOARDS.values():
         boards.add_row(board.name, board.part, *(f"{board.limits[name]:,}" for name in RESOURCES))
     for name, setup in every_setup():
-        plan = plan_of(name, setup)
-        result = summary(built[plan.folder]) if plan.folder in built else "not built yet"
-        clock = f"{plan.clock_hz / 1e6:g} MHz"
-        table.add_row(name, setup, str(plan.mesh.cores), str(plan.cfg.lanes), clock, result)
+        design = design_of(name, setup)
+        result = summary(built[design.folder]) if design.folder in built else "not built yet"
+        clock = f"{design.clock_hz / 1e6:g} MHz"
+        table.add_row(name, setup, str(design.mesh.cores), str(design.cfg.lanes), clock, result)
     console.print(boards)
     console.print()
     console.print(table)

@@ -2,8 +2,8 @@
 
 import re
 
-from trident.host.compile.chip_plan import Plan
-from trident.host.compile.core_plan import KINDS, StagePlan
+from trident.host.compile.chip_plan import ChipPlan
+from trident.host.compile.core_plan import KINDS, CorePlan
 from trident.host.compile.program import Program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.operations import QUEUE_OF, QUEUES
@@ -17,7 +17,7 @@ def _tokens(tokens: tuple[Token, ...]) -> str:
     return ", ".join(token.name for token in tokens)
 
 
-def _place(plan: StagePlan, job: int) -> str:
+def _place(plan: CorePlan, job: int) -> str:
     """The layer of a job, as far as it has one."""
     kind, layer = next(name for name, number in plan.numbers.items() if number == job)
     if kind not in KINDS:
@@ -25,7 +25,7 @@ def _place(plan: StagePlan, job: int) -> str:
     return f"layer {plan.layers[layer].number + 1}{', biases' if kind == 'update_bias' else ''}"
 
 
-def disassemble(plan: StagePlan, program: Program) -> str:
+def disassemble(plan: CorePlan, program: Program) -> str:
     """The setup, then per queue one line per instruction: opcode, job, tokens awaited, tokens given."""
     counts = ", ".join(f"{token.name} {count}" for token, count in program.first.items() if count)
     lines = [f"setup: {counts}; {program.slots} slots of spikes, {program.error_slots} of errors"]
@@ -47,7 +47,7 @@ def disassemble(plan: StagePlan, program: Program) -> str:
 
 def listing() -> str:
     """The training program of :data:`NETWORK` on one core of preset SMALL."""
-    plan = Plan(Network.parse(NETWORK), CoreConfig.preset("SMALL"))
+    plan = ChipPlan(Network.parse(NETWORK), CoreConfig.preset("SMALL"))
     return disassemble(plan.plans[0], plan.programs(train=True)[0])
 
 

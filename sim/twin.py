@@ -14,7 +14,7 @@ from trident.snn.settings import NeuronSettings, TrainSettings
 
 
 @dataclass(frozen=True)
-class Trace:
+class LayerTrace:
     """What one layer keeps of a forward pass, all in the trainer's dtype with T first.
 
     ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes`` and
@@ -26,7 +26,7 @@ class Trace:
     surrogate: np.ndarray
 
 
-class FastTrainer:
+class FloatTwin:
     """Backpropagation through time with surrogate gradients, reset detached, over a whole minibatch at once.
 
     Formulas of every layer, T timesteps: the neuron of :class:`NeuronSettings`; with errors e from above, its
@@ -100,12 +100,12 @@ class FastTrainer:
         """The gradients of all parameters, summed over the batch and times the loss scale; trains nothing."""
         return self._backward(self.forward(spikes), labels)[0]
 
-    def forward(self, spikes: np.ndarray) -> list[Trace]:
+    def forward(self, spikes: np.ndarray) -> list[LayerTrace]:
         """Run all layers over ``spikes`` (B, T, Y, X, C) and return what each keeps for the backward pass."""
         batch, timesteps = spikes.shape[:2]
         if timesteps != self.settings.timesteps:
             raise TridentError(f"the spikes have {timesteps} timesteps, the training has {self.settings.timesteps}")
-        traces: list[Trace] = []
+        traces: list[LayerTrace] = []
         samples = np.swapaxes(spikes, 0, 1).astype(self.dtype)
         for layer in self.network.layers:
             read = samples if layer.source is None else traces[layer.source].spikes
@@ -113,7 +113,7 @@ class FastTrainer:
             x = columns @ self.weights[layer.weight].reshape(layer.fan_in, -1)
             if layer.bias:
                 x = x + self.weights[layer.bias_name]
-            traces.append(Trace(columns, *self._neurons(x.reshape(timesteps, batch, *layer.out_shape))))
+            traces.append(LayerTrace(columns, *self._neurons(x.reshape(timesteps, batch, *layer.out_shape))))
         return traces
 
     def _neurons(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,7 +132,7 @@ class FastTrainer:
             return spikes, inside.astype(self.dtype)
         return spikes, np.maximum(0, 1 - np.abs(potential - n.threshold) / n.window)
 
-    def _backward(self, traces: list[Trace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
+    def _backward(self, traces: list[LayerTrace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
         """The gradients of all parameters, and per layer the share of errors d that are zero."""
         timesteps, outputs = self.settings.timesteps, self.network.classes
         off = self._counts(traces) / timesteps - self._onehot(labels)
@@ -157,7 +157,7 @@ class FastTrainer:
                 errors[layer.source] = _col2im(d.reshape(-1, *layer.out_shape), self.weights[layer.weight], layer)
         return gradients, sparsity
 
-    def _counts(self, traces: list[Trace]) -> np.ndarray:
+    def _counts(self, traces: list[LayerTrace]) -> np.ndarray:
         spikes = traces[-1].spikes
         return spikes.sum(0).reshape(spikes.shape[1], -1)
 

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from trident.host.cli import run
-from trident.host.compile.chip_plan import Plan
+from trident.host.compile.chip_plan import ChipPlan
 from trident.host.driver.driver import Driver
 from trident.host.driver.session import ChipSession
 from trident.host.mapping.activity import measure_data
@@ -194,9 +194,9 @@ class Chip:
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig | None = None):
         self.cfg = cfg
-        self.link = VerilatedChip(cfg, mesh)
-        self.mesh = self.link.mesh
-        self.driver = Driver(self.link, cfg, self.mesh)
+        self.chip = VerilatedChip(cfg, mesh)
+        self.mesh = self.chip.mesh
+        self.driver = Driver(self.chip, cfg, self.mesh)
 
     def __enter__(self) -> "Chip":
         return self
@@ -207,7 +207,7 @@ class Chip:
     @property
     def cycles(self) -> int:
         """Clock cycles simulated so far."""
-        return self.link.cycles
+        return self.chip.cycles
 
     def counters(self, core: int) -> dict[str, int]:
         """Cycles and events of a core of the mesh by name, each modulo 2**32."""
@@ -226,9 +226,9 @@ class Chip:
     ) -> ChipSession:
         """Give the chip a network, on one core or spread by ``partition``; the session then loads weights and runs
         minibatches. Raises :class:`TridentError` for a network that does not fit the memories."""
-        plan = Plan(network, self.cfg, self.mesh, partition)
+        plan = ChipPlan(network, self.cfg, self.mesh, partition)
         return ChipSession(self.driver, plan, NeuronConstants.of(neuron or NeuronSettings(), self.cfg.format))
 
     def close(self):
         """End the simulation."""
-        self.link.close()
+        self.chip.close()

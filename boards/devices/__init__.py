@@ -5,7 +5,7 @@ A board is declared in a file of its own; :data:`BOARDS` has them all by name.
 
 from trident.boards.devices import ecpix5, icebreaker, orangecrab, tang_nano_9k, ulx3s
 from trident.boards.devices.board import Board
-from trident.boards.devices.design import Plan, make_plan
+from trident.boards.devices.design import Design, make_design
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
@@ -24,12 +24,12 @@ def board_of(name: str) -> Board:
     return BOARDS[name.lower()]
 
 
-def plan_of(board: str, setup: str = "core", lanes: int | None = None) -> Plan:
+def design_of(board: str, setup: str = "core", lanes: int | None = None) -> Design:
     """What is built for a board and a set-up, both by name; ``lanes`` of each core, by default the preset's.
 
     Raises :class:`TridentError` for a board or set-up that there is not, and for lanes that a core cannot have.
     """
-    return make_plan(board_of(board), setup, lanes)
+    return make_design(board_of(board), setup, lanes)
 
 
 def every_setup() -> list[tuple[str, str]]:
@@ -38,6 +38,6 @@ def every_setup() -> list[tuple[str, str]]:
 
 
 def setup_of(board: str, setup: str = "core", lanes: int | None = None) -> tuple[CoreConfig, MeshConfig, int]:
-    """The core, the mesh and the clock in Hz of a board's set-up; arguments and errors as of :func:`plan_of`."""
-    plan = plan_of(board, setup, lanes)
-    return plan.cfg, plan.mesh, plan.clock_hz
+    """The core, the mesh and the clock in Hz of a board's set-up; arguments and errors as of :func:`design_of`."""
+    design = design_of(board, setup, lanes)
+    return design.cfg, design.mesh, design.clock_hz

@@ -12,7 +12,7 @@ _MESH = re.compile(r"([1-9]\d*)x([1-9]\d*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Plan:
+class Design:
     """One design, checked: a board, the name of the set-up and what stands behind it.
 
     cfg, mesh: of core and network; clock_hz: of all the logic.
@@ -36,7 +36,7 @@ class Plan:
         return f"{self.board.name}-{self.name}{lanes}"
 
 
-def make_plan(board: Board, setup: str, lanes: int | None = None) -> Plan:
+def make_design(board: Board, setup: str, lanes: int | None = None) -> Design:
     """The plan of a board and a set-up by name, or of ``WxH`` for any mesh of up to 8 by 8 cores.
 
     ``lanes``: of each core, by default the preset's. Raises :class:`TridentError` for a set-up that the board has not,
@@ -61,4 +61,4 @@ def make_plan(board: Board, setup: str, lanes: int | None = None) -> Plan:
             chosen = replace(chosen, preset=None)
     cfg = CoreConfig.preset(chosen.preset or board.preset, **changes)
     mesh = MeshConfig.preset("FPGA", width=chosen.width, height=chosen.height, **chosen.network)
-    return Plan(board, name, chosen, cfg, mesh_for(cfg, mesh))
+    return Design(board, name, chosen, cfg, mesh_for(cfg, mesh))

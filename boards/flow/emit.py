@@ -10,9 +10,9 @@ from pathlib import Path
 
 from amaranth.build import Attrs, Pins, Resource
 
-from trident.boards.devices import plan_of
+from trident.boards.devices import design_of
 from trident.boards.devices.board import Board
-from trident.boards.devices.design import Plan
+from trident.boards.devices.design import Design
 from trident.boards.devices.families import FAMILIES
 from trident.boards.flow.top import CHIP, BoardTop
 from trident.hw.link.linked_chip import emit_linked_chip
@@ -30,20 +30,20 @@ def platform_of(board: Board):
     return platform
 
 
-def top_files(plan: Plan) -> dict[str, str]:
+def top_files(design: Design) -> dict[str, str]:
     """RTLIL of the top and constraints of the pins, by file name."""
-    files = platform_of(plan.board).prepare(BoardTop(plan), "top", emit_src=False).files
-    return {name: files[name] for name in ("top.il", f"top{FAMILIES[plan.board.family].constraints}")}
+    files = platform_of(design.board).prepare(BoardTop(design), "top", emit_src=False).files
+    return {name: files[name] for name in ("top.il", f"top{FAMILIES[design.board.family].constraints}")}
 
 
 def main():
-    """Write the files; arguments as :func:`boards.plan_of` takes them."""
-    plan = plan_of(*sys.argv[1:3], *map(int, sys.argv[3:4]))
-    board = plan.board
-    for name, text in top_files(plan).items():
+    """Write the files; arguments as :func:`boards.design_of` takes them."""
+    design = design_of(*sys.argv[1:3], *map(int, sys.argv[3:4]))
+    board = design.board
+    for name, text in top_files(design).items():
         Path(name).write_text(text)
     Path("chip.v").write_text(
-        emit_linked_chip(plan.cfg, plan.mesh, plan.clock_hz, board.baud, top=CHIP, buffer=plan.setup.buffer)
+        emit_linked_chip(design.cfg, design.mesh, design.clock_hz, board.baud, top=CHIP, buffer=design.setup.buffer)
     )
 
 

@@ -1,6 +1,6 @@
 """Whether a design fits its part, and the largest mesh that would."""
 
-from trident.boards.devices.design import Plan
+from trident.boards.devices.design import Design
 from trident.boards.devices.families import FAMILIES
 from trident.boards.flow.figures import Use
 from trident.boards.flow.synthesis import APART, Netlist, amount
@@ -16,17 +16,17 @@ def too_big(use: dict[str, Use]) -> list[str]:
     ]  # fmt: skip
 
 
-def largest_mesh(plan: Plan, netlist: Netlist, use: dict[str, Use]) -> tuple[int, int] | None:
+def largest_mesh(design: Design, netlist: Netlist, use: dict[str, Use]) -> tuple[int, int] | None:
     """Columns and rows of the largest mesh of the plan's cores that fits its board, of those as square as can be; None
     if not even one core does.
 
     Reckoned from the cells of one core with its router, which a hierarchical netlist has apart; a lone core has no
     router, so no mesh can be reckoned from it: then the result is 1x1 or None.
     """
-    cores = plan.mesh.cores
+    cores = design.mesh.cores
     if cores == 1:
         return (1, 1) if not too_big(use) else None
-    family = FAMILIES[plan.board.family]
+    family = FAMILIES[design.board.family]
     within = {}
     for name in use:
         whole = amount(netlist, family, name)
@@ -39,11 +39,11 @@ def largest_mesh(plan: Plan, netlist: Netlist, use: dict[str, Use]) -> tuple[int
     return max(sizes, key=lambda size: (size[0] * size[1], size[1]), default=None)
 
 
-def sentence(plan: Plan, netlist: Netlist, use: dict[str, Use]) -> str:
+def sentence(design: Design, netlist: Netlist, use: dict[str, Use]) -> str:
     """What is too much and what would fit, for a design that is too big; empty for one that fits."""
     over = too_big(use)
     if not over:
         return ""
-    size = largest_mesh(plan, netlist, use)
+    size = largest_mesh(design, netlist, use)
     fits = f"the largest mesh of such cores that fits is SETUP={size[0]}x{size[1]}" if size else "no such core fits"
-    return f"set-up {plan.name} is too big for {plan.board.name}: it takes {' and '.join(over)}; {fits}"
+    return f"set-up {design.name} is too big for {design.board.name}: it takes {' and '.join(over)}; {fits}"

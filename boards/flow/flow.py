@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trident import hw
 from trident.boards import devices
-from trident.boards.devices.design import Plan
+from trident.boards.devices.design import Design
 from trident.boards.devices.families import FAMILIES
 from trident.boards.flow.figures import Use, read_clocks, read_use
 from trident.boards.flow.fits import largest_mesh, sentence
@@ -35,13 +35,13 @@ class Flow:
     """
 
     def __init__(
-        self, plan: Plan, seed: int = 1, folder: Path | None = None,
+        self, design: Design, seed: int = 1, folder: Path | None = None,
         started: Callable[[str, str], None] = lambda name, tool: None,
         ended: Callable[[Stage], None] = lambda stage: None,
     ):  # fmt: skip
-        self.plan, self.seed = plan, seed
-        self.family = FAMILIES[plan.board.family]
-        self.folder = folder or OUT.absolute() / "fpga" / plan.folder
+        self.design, self.seed = design, seed
+        self.family = FAMILIES[design.board.family]
+        self.folder = folder or OUT.absolute() / "fpga" / design.folder
         self.stages = Stages(self.folder, started, ended)
         self.tools = {name: find(name) for name in ("yosys", self.family.place, self.family.pack)}
         # WebAssembly is compiled at a tool's first start, and kept
@@ -58,7 +58,7 @@ class Flow:
             netlist, use = self._counted()
             report = self._report(use, "estimate.json")
             self._refuse(netlist, use)
-            return report, largest_mesh(self.plan, netlist, use)
+            return report, largest_mesh(self.design, netlist, use)
 
     def synthesised(self):
         """Stop after synthesis: netlist.json in the folder is what nextpnr would take. Whether it fits is not asked.
@@ -76,21 +76,21 @@ class Flow:
         with only_one(self.folder):
             netlist, use = self._counted()
             self._refuse(netlist, use)
-            board = self.plan.board
-            options = (*self.plan.setup.place, "--seed", str(self.seed), "--timing-allow-fail", *self.family.placed)
+            board = self.design.board
+            options = (*self.design.setup.place, "--seed", str(self.seed), "--timing-allow-fail", *self.family.placed)
             outputs = (self.family.placed_name, "placed.report")
             self._nextpnr("place", (*options, "--report", "placed.report"), outputs)
             clocks = read_clocks((self.folder / "placed.report").read_text())
             if not all(clock.met for clock in clocks) and not allow_timing_fail:
                 return self._report(use, "report.json", clocks)
-            packed = f"{self.plan.folder}{self.family.bitstream}"
+            packed = f"{self.design.folder}{self.family.bitstream}"
             names = {"ecp5": (self.family.placed_name, packed), "ice40": (self.family.placed_name, packed),
                      "gowin": ("-o", packed, self.family.placed_name)}[board.family]  # fmt: skip
             self._run("pack", self.family.pack, (*board.pack, *names), [self.family.placed_name], (packed,))
             return self._report(use, "report.json", clocks, packed)
 
     def _refuse(self, netlist: Netlist, use: dict[str, Use]):
-        if refused := sentence(self.plan, netlist, use):
+        if refused := sentence(self.design, netlist, use):
             raise TridentError(refused)
 
     def _counted(self) -> tuple[Netlist, dict[str, Use]]:
@@ -101,37 +101,38 @@ class Flow:
 
     def _synthesised(self) -> Netlist:
         """Everything up to the netlist, with the check of the memories."""
-        plan = self.plan
+        design = self.design
         self._emit(("chip.v", "top.il", f"top{self.family.constraints}"))
-        commands = script(plan, plan.setup.hierarchical)
+        commands = script(design, design.setup.hierarchical)
         write_whole(self.folder / "synthesise.ys", commands)
         write_whole(self.folder / HALF_CYCLE.name, HALF_CYCLE.read_text())
         inputs = ["synthesise.ys", "chip.v", "top.il", HALF_CYCLE.name]
         self._run("synthesise", "yosys", ("synthesise.ys",), inputs, OUTPUTS)
         texts = [(self.folder / name).read_text() for name in ("cells.json", "memories.il", "synthesise.log")]
-        return check_netlist(plan, *texts)
+        return check_netlist(design, *texts)
 
     def _emit(self, written: tuple[str, ...]):
         """Write the sources: the chip's Verilog, and its board's top and constraints."""
-        plan = self.plan
+        design = self.design
         folders = (HARDWARE, DEVICES, Path(__file__).parent)
         sources = [source for folder in folders for source in sorted(folder.rglob("*.py"))]
         python = Tool("amaranth", (sys.executable,), version("amaranth"), False)
         environment = {"PYTHONPATH": str(HARDWARE.parents[1]), "PYTHONHASHSEED": "0", "AMARANTH_USE_YOSYS": "builtin"}
-        arguments = ("-m", "trident.boards.flow.emit", plan.board.name, plan.name, str(plan.cfg.lanes))
+        arguments = ("-m", "trident.boards.flow.emit", design.board.name, design.name, str(design.cfg.lanes))
         self.stages.run("emit", python, arguments, sources, written, environment)
 
     def _use(self, netlist: Netlist) -> dict[str, Use]:
         """Cells by resource; what nextpnr does not count apart is taken from the netlist."""
         use = read_use((self.folder / "count.log").read_text(), self.family)
-        for resource, limit in self.plan.board.limits.items():
+        for resource, limit in self.design.board.limits.items():
             use.setdefault(resource, Use(amount(netlist, self.family, resource), limit))
         return use
 
     def _nextpnr(self, stage: str, options: tuple[str, ...], outputs: tuple[str, ...] = ()):
-        board = self.plan.board
+        board = self.design.board
         arguments = (
-            *board.nextpnr, *self.family.constrain, "--json", "netlist.json", "--freq", f"{self.plan.clock_hz / 1e6:g}",
+            *board.nextpnr, *self.family.constrain, "--json", "netlist.json",
+            "--freq", f"{self.design.clock_hz / 1e6:g}",
             *options,
         )  # fmt: skip
         self._run(stage, self.family.place, arguments, ["netlist.json", f"top{self.family.constraints}"], outputs)
@@ -142,7 +143,7 @@ class Flow:
 
     def _report(self, use: dict[str, Use], name: str, clocks=(), packed: str = "") -> Report:
         """The report of what was done; a report that is there already for the same stages stays as it is."""
-        plan, done = self.plan, self.stages.done
+        design, done = self.design, self.stages.done
         digest = hashlib.sha256("\0".join(stage.digest for stage in done).encode()).hexdigest()
         path = self.folder / name
         date, commit = datetime.now(UTC).strftime("%Y-%m-%d"), _commit()
@@ -150,8 +151,9 @@ class Flow:
             date, commit = before.date, before.commit
         file = self.folder / packed if packed else None
         report = Report(
-            board=plan.board.name, setup=plan.name, part=plan.board.part, cores=plan.mesh.cores, lanes=plan.cfg.lanes,
-            clock_hz=plan.clock_hz, baud=plan.board.baud, use=use, clocks=list(clocks), stages=list(done),
+            board=design.board.name, setup=design.name, part=design.board.part, cores=design.mesh.cores,
+            lanes=design.cfg.lanes,
+            clock_hz=design.clock_hz, baud=design.board.baud, use=use, clocks=list(clocks), stages=list(done),
             options=self._options(), seed=self.seed, date=date, commit=commit, digest=digest,
             file=os.path.relpath(file) if file else "", sha256=file_digest(file) if file else "",
         )  # fmt: skip
@@ -159,7 +161,7 @@ class Flow:
         return report
 
     def _options(self) -> str:
-        setup = self.plan.setup
+        setup = self.design.setup
         parts = [self.family.synthesis, *setup.synthesis, "hierarchical" if setup.hierarchical else "flat"]
         return f"{' '.join(parts)}; {' '.join((self.family.place, *setup.place))}"
 

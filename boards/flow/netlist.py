@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trident.boards.devices.design import Plan
+from trident.boards.devices.design import Design
 from trident.boards.flow.cells import KNOWN, PIN_INPUT, YOSYS_CELLS, check_cells, own_models, yosys_models
 from trident.boards.flow.emit import platform_of
 from trident.boards.flow.flow import Flow
@@ -118,7 +118,7 @@ def netlist_verilog(flow: Flow) -> tuple[str, int]:
     Raises what that raises and :meth:`Flow.synthesised`, and :class:`TridentError` for a family whose cells
     have no models here.
     """
-    board = flow.plan.board
+    board = flow.design.board
     if board.family not in YOSYS_CELLS:
         raise TridentError(
             f"the netlist check has models of the cells of {' and '.join(YOSYS_CELLS)}, {board.name} has those of "
@@ -129,7 +129,7 @@ def netlist_verilog(flow: Flow) -> tuple[str, int]:
         return translate(flow.stages, flow.tools["yosys"], flow.environment, board.family)
 
 
-def netlist_line(plan: Plan, verilog: str, flags: tuple[str, ...] = ("-O1",)) -> SimulatedLine:
+def netlist_line(design: Design, verilog: str, flags: tuple[str, ...] = ("-O1",)) -> SimulatedLine:
     """The pins of the host's line of a netlist, simulated; ``flags`` go to the compiler. Building takes a minute or
     two, the first time.
 
@@ -138,7 +138,7 @@ def netlist_line(plan: Plan, verilog: str, flags: tuple[str, ...] = ("-O1",)) ->
     header = re.search(r"^module top\((.*?)\);", verilog, re.MULTILINE | re.DOTALL)
     ports = [name.strip(" \n\\") for name in header[1].split(",")]
     inputs = [name for name in ports if re.search(rf"^ +input \\?{name} ?;", verilog, re.MULTILINE)]
-    board, platform = plan.board, platform_of(plan.board)
+    board, platform = design.board, platform_of(design.board)
     rx, tx = _port(board.rx), _port(board.tx)
     lamps = {name: _port(board.leds[name]) for name in ("busy", "error")}
     dark = {name: int(_inverted(platform, board.leds[name])) for name in lamps}  # what a lamp's pin is when it is off
@@ -151,7 +151,7 @@ def netlist_line(plan: Plan, verilog: str, flags: tuple[str, ...] = ("-O1",)) ->
         f"  assign busy = busy_pin ^ 1'b{dark['busy']}, error = error_pin ^ 1'b{dark['error']};\n"
         f"  top top({', '.join(f'.{pin}({name})' for pin, name in pins.items())});\nendmodule\n"
     )
-    return SimulatedLine(verilog + wrapper, "board", plan.clock_hz, board.baud, flags)
+    return SimulatedLine(verilog + wrapper, "board", design.clock_hz, board.baud, flags)
 
 
 def _port(path: str) -> str:
@@ -168,16 +168,16 @@ def _inverted(platform, path: str) -> bool:
     return ios.invert
 
 
-def check(plan: Plan, line: SimulatedLine, network: str = NETWORK, samples: int = SAMPLES) -> Checked:
+def check(design: Design, line: SimulatedLine, network: str = NETWORK, samples: int = SAMPLES) -> Checked:
     """Train one minibatch of random samples over the line and on golden, and compare every memory that holds a result.
 
     The samples run twice, see :meth:`StepBench.step`. Raises what the host's link raises when the design does
     not answer, or stops.
     """
-    began, cfg = time.monotonic(), plan.cfg
+    began, cfg = time.monotonic(), design.cfg
     net, rng = Network.parse(network), np.random.default_rng(1)
-    link = SerialLink(line, cfg, plan.mesh)
-    bench = StepBench(net, NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg, link, mesh=plan.mesh)
+    link = SerialLink(line, cfg, design.mesh)
+    bench = StepBench(net, NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg, link, mesh=design.mesh)
     spikes = (rng.random((samples, cfg.timesteps, *net.in_shape)) < 0.6).astype(np.uint8)
     constants = UpdateConstants.of(0.9, 0.5 / (LOSS_SCALE * samples), cfg.format)
     mismatch, _ = bench.step(spikes, rng.integers(0, net.classes, samples), constants, LOSS_SCALE)

@@ -4,20 +4,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from trident.boards.devices.design import Plan
+from trident.boards.devices.design import Design
 from trident.hw.errors import TridentError
 
 HELP = "https://trabucayre.github.io/openFPGALoader/guide/install.html"
 
 
-def program(plan: Plan, file: Path):
+def program(design: Design, file: Path):
     """Load ``file``, the bitstream of ``plan``, into its board, until its power goes.
 
     Raises :class:`TridentError` when the file or openFPGALoader is not there, or when it fails.
     """
-    board = plan.board
+    board = design.board
     if not file.exists():
-        raise TridentError(f"{file} is not there: make bitstream BOARD={board.name} SETUP={plan.name} builds it")
+        raise TridentError(f"{file} is not there: make bitstream BOARD={board.name} SETUP={design.name} builds it")
     loader = shutil.which("openFPGALoader")
     if loader is None:
         raise TridentError(

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from trident.boards.devices.design import Plan
+from trident.boards.devices.design import Design
 from trident.boards.devices.families import FAMILIES, Family
 from trident.boards.flow.memories import check_memories, read_memories
 
@@ -13,22 +13,22 @@ OUTPUTS = ("netlist.json", "cells.json", "memories.il")
 HALF_CYCLE = Path(__file__).with_name("half_cycle.v")
 
 
-def script(plan: Plan, hierarchical: bool) -> str:
+def script(design: Design, hierarchical: bool) -> str:
     """Commands for yosys: chip.v and top.il become netlist.json; cells.json counts cells, memories.il has the memories
     as they were before they were mapped.
 
     hierarchical: synthesise each of :data:`APART` once.
     """
-    options = " ".join(plan.setup.synthesis)
+    options = " ".join(design.setup.synthesis)
     # The engines never use what is read from a word in the cycle that writes it; to keep its old value would double
     # the block RAMs of a memory with two readers
-    family = FAMILIES[plan.board.family]
+    family = FAMILIES[design.board.family]
     command = f"{family.synthesis} -no-rw-check -top top {options}".rstrip()
     half_cycle = f"techmap -D LEAST={family.half_cycle} -map {HALF_CYCLE.name} t:$mem_v2 r:WR_PORTS=1 %i"
     lines = [
         "read_verilog chip.v",
         "read_rtlil top.il",
-        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in APART if hierarchical and plan.mesh.cores > 1),
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in APART if hierarchical and design.mesh.cores > 1),
         f"{command} -run begin:coarse",
         *family.coarse,
         f"{command} -run coarse:map_ram",
@@ -84,14 +84,14 @@ def amount(netlist: Netlist, family: Family, resource: str, modules: tuple[str, 
     )  # fmt: skip
 
 
-def check_netlist(plan: Plan, cells: str, dump: str, log: str) -> Netlist:
+def check_netlist(design: Design, cells: str, dump: str, log: str) -> Netlist:
     """Read what synthesis wrote and check the memories.
 
     cells, dump, log: texts of cells.json, memories.il and yosys' log. Raises :class:`TridentError`, see
     :func:`check_memories`.
     """
     netlist = read_netlist(cells)
-    family = FAMILIES[plan.board.family]
+    family = FAMILIES[design.board.family]
     blocks = amount(netlist, family, "bram")
-    check_memories(read_memories(dump, log), family, blocks, netlist.copies, plan.cfg, plan.mesh.cores)
+    check_memories(read_memories(dump, log), family, blocks, netlist.copies, design.cfg, design.mesh.cores)
     return netlist

@@ -4,7 +4,7 @@ from amaranth.hdl import ClockDomain, ClockSignal, Elaboratable, Instance, Modul
 from amaranth.lib import io
 from amaranth.lib.cdc import FFSynchronizer
 
-from trident.boards.devices.design import Plan
+from trident.boards.devices.design import Design
 from trident.boards.flow.pll import ecp5_pll
 from trident.hw.errors import TridentError
 
@@ -21,12 +21,12 @@ class BoardTop(Elaboratable):
     has locked, and after the board's reset button.
     """
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
+    def __init__(self, design: Design):
+        self.design = design
 
     def elaborate(self, platform):
         m = Module()
-        board, clock_hz = self.plan.board, self.plan.clock_hz
+        board, clock_hz = self.design.board, self.design.clock_hz
         m.domains.sync = ClockDomain()
         m.domains.start = ClockDomain(reset_less=True, local=True)
         steady = self._clock(m, platform)
@@ -73,7 +73,7 @@ class BoardTop(Elaboratable):
 
     def _clock(self, m: Module, platform) -> Signal:
         """Drive the clock; the result is high while it is steady and nobody presses reset."""
-        board, clock_hz = self.plan.board, self.plan.clock_hz
+        board, clock_hz = self.design.board, self.design.clock_hz
         m.submodules.crystal = crystal = io.Buffer("i", platform.request(platform.default_clk, dir="-"))
         steady, pressed = Signal(), Signal()
         if board.reset:

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from trident.host.compile.chip_plan import Plan
+from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.sizing import configure, fit_sequencer, parse_changes
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.cost import CostModel
@@ -145,7 +145,7 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
     result = make_map(cost, mesh, batch, cores, partition, placer, placement, seed)
     found = result.mapping.partition
     cfg = fit_sequencer(network, found, cfg, frozenset(core))
-    Plan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
+    ChipPlan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     show_graph(result, console)
     show(result, console)

@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 from rich.console import Console
 
-from trident.host.driver.driver import Link
+from trident.host.driver.driver import FlitPort
 from trident.host.driver.target import Target
 from trident.host.report.progress import Live, Plain, count, counter_table, percent, speed
 from trident.host.report.report import RunRecord, write_report
@@ -91,7 +91,7 @@ def _resumed(spec: RunSpec, path: Path) -> Checkpoint:
     return state
 
 
-def _build(spec: RunSpec, vcd: Path | None, target: Target) -> Link:
+def _build(spec: RunSpec, vcd: Path | None, target: Target) -> FlitPort:
     """The chip; the golden model's kernels are compiled at the same time."""
     with ThreadPoolExecutor(1) as pool:
         warm = pool.submit(_warm, spec)

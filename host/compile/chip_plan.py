@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from trident.host.compile.core_plan import StagePlan
+from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.placement import check_placement
 from trident.host.compile.program import Program, inference, training
 from trident.hw.chip import check_pair
@@ -18,7 +18,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.network import Network
 from trident.snn.partition import Partition
 
-UPDATE_CYCLES = 256  # that a controller takes for a row of weights at most
+FIRMWARE_ROW_CYCLES = 256  # that a controller takes for a row of weights at most
 
 
 def unicast(mesh: MeshConfig, core: int) -> int:
@@ -39,7 +39,7 @@ def wanted_slots(partition: Partition, stage: int) -> int:
     return min(2 * (len(partition.stages) - 1 - stage) + 3, (1 << SLOT_BITS) - 1)
 
 
-class Plan:
+class ChipPlan:
     """A network on the cores of a chip. Without a partition it is all on one core.
 
     placement: the mesh's core of every logical core. plans: per logical core.
@@ -64,7 +64,7 @@ class Plan:
         for n, stage in enumerate(self.partition.stages):
             wanted = wanted_slots(self.partition, n)
             for _ in range(2):  # all cores of a stage have as many slots as the one with the least room
-                plans = [StagePlan(network, self.partition, n, k, cfg, wanted) for k in range(stage.cores)]
+                plans = [CorePlan(network, self.partition, n, k, cfg, wanted) for k in range(stage.cores)]
                 wanted = min(plan.spike_slots for plan in plans)
             stages[n] = plans
         self.plans = [stages[s][k] for _, s, k in map(self.partition.locate, range(self.partition.cores))]
@@ -197,7 +197,7 @@ class Plan:
                 y, x, channels = placed.layer.out_shape
                 taps = placed.layer.taps * placed.layer.in_shape[2]
                 jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.timesteps * 2)
-            small = max(3 * sum(jobs), UPDATE_CYCLES * plan.rows)
+            small = max(3 * sum(jobs), FIRMWARE_ROW_CYCLES * plan.rows)
             most = max(most, small if self.cfg.shared_engine else max(jobs))
         return most
 

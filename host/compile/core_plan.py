@@ -42,7 +42,7 @@ class PlacedLayer:
 _Place = tuple[int, Layer, WeightMap, Region, Region]
 
 
-class StagePlan:
+class CorePlan:
     """One core's share of a network: the layers of a stage, or a slice of one.
 
     wanted: samples whose spikes it would best hold at once; it holds as many as fit.

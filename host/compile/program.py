@@ -1,6 +1,6 @@
 """The programs of a core: what its queues run for every sample and after a minibatch, and which tokens order that."""
 
-from trident.host.compile.core_plan import StagePlan
+from trident.host.compile.core_plan import CorePlan
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, SETUP
 from trident.hw.isa.tokens import Token
@@ -60,7 +60,7 @@ def next_free(count: int) -> tuple[Token, ...]:
     return tuple(Token[f"NEXT_FREE{n}"] for n in range(count))
 
 
-def _begin(plan: StagePlan, remote_slots: int) -> Program:
+def _begin(plan: CorePlan, remote_slots: int) -> Program:
     program = Program(plan.spike_slots, plan.error_slots, remote_slots if plan.receivers else 1)
     program.first[Token.SLOT_FREE] = program.first[Token.SENT] = plan.spike_slots
     for token in next_free(plan.receivers):
@@ -68,7 +68,7 @@ def _begin(plan: StagePlan, remote_slots: int) -> Program:
     return program
 
 
-def _forward(program: Program, plan: StagePlan, done: tuple, read: tuple, sent: tuple):
+def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: tuple):
     """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` after its first layer."""
     count = len(plan.layers)
     for n in range(count):
@@ -78,7 +78,7 @@ def _forward(program: Program, plan: StagePlan, done: tuple, read: tuple, sent: 
     program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(plan.receivers)), sent)
 
 
-def inference(plan: StagePlan, remote_slots: int) -> Program:
+def inference(plan: CorePlan, remote_slots: int) -> Program:
     """Forward only; ``remote_slots``: samples that a core of the next stage has room for."""
     program = _begin(plan, remote_slots)
     _forward(program, plan, (Token.OUTPUT_READY,), (Token.INPUT_FREE,), (Token.SENT, Token.SLOT_FREE))
@@ -88,7 +88,7 @@ def inference(plan: StagePlan, remote_slots: int) -> Program:
     return program
 
 
-def training(plan: StagePlan, remote_slots: int, replica: int, update: bool = True) -> Program:
+def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = True) -> Program:
     """One minibatch: forward, loss or errors from the next stage, backward, weight_grad for every sample; then the
     gradients of all replicas are summed, and the weights updated.
 
@@ -130,7 +130,7 @@ def training(plan: StagePlan, remote_slots: int, replica: int, update: bool = Tr
     return program
 
 
-def _update(program: Program, plan: StagePlan, replica: int):
+def _update(program: Program, plan: CorePlan, replica: int):
     replicas, cores = plan.partition.replicas, plan.partition.cores
     wait: tuple[Token, ...] = ()
     if replicas > 1:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from trident.host.compile.chip_plan import wanted_slots
-from trident.host.compile.core_plan import StagePlan, sequencer_needs
+from trident.host.compile.core_plan import CorePlan, sequencer_needs
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.snn.network import Network
@@ -57,7 +57,7 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
         )
     partition = Partition.single(network)
     partition.check(network, cfg.lanes)
-    plan = StagePlan(network, partition, 0, 0, replace(cfg, **largest), wanted_slots(partition, 0))
+    plan = CorePlan(network, partition, 0, 0, replace(cfg, **largest), wanted_slots(partition, 0))
     needed = {
         "weight_rows": plan.rows,
         "spike_words": sum(r.size * r.slots for r in (plan.input, *(placed.spikes for placed in plan.layers))),

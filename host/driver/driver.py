@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from trident.host.compile.chip_plan import Plan, unicast
+from trident.host.compile.chip_plan import ChipPlan, unicast
 from trident.host.driver.packets import Packets, received
 from trident.hw.errors import Failure, TridentError
 from trident.hw.isa.config import CoreConfig
@@ -25,7 +25,7 @@ class CoreStuck(Failure):
     """The chip does not go on; the message says which core waits for which token, in which instruction."""
 
 
-class Link(Protocol):
+class FlitPort(Protocol):
     """What carries flits to and from a chip; :class:`VerilatedChip` is one."""
 
     def exchange(self, flits: np.ndarray, wanted: int, limit: int, room: int | None = None) -> tuple[int, np.ndarray]:
@@ -51,7 +51,7 @@ class BatchResult:
         """A gradient has overflowed: no core has updated its weights."""
         return bool(self.all_faults & GRADIENT_FAULTS)
 
-    def describe(self, plan: Plan) -> str:
+    def describe(self, plan: ChipPlan) -> str:
         """The faults in words, with core and layer."""
         core = next(n for n, faults in enumerate(self.faults) if faults)
         names = [fault.name.lower() for fault in Fault if self.faults[core] >> fault & 1]
@@ -60,14 +60,14 @@ class BatchResult:
 
 
 class Driver:
-    """A chip behind a link. ``identify`` checks that its cores are those that were asked for.
+    """What a host does with the chip that takes and gives flits. ``identify`` checks that its cores are those that were asked for.
 
     Cores are those of the mesh. Raises :class:`TridentError` when a core is of another configuration,
     :class:`CoreStuck` when it does not answer.
     """
 
-    def __init__(self, link: Link, cfg: CoreConfig, mesh: MeshConfig | None = None):
-        self.link, self.cfg, self.mesh = link, cfg, mesh or mesh_for(cfg)
+    def __init__(self, chip: FlitPort, cfg: CoreConfig, mesh: MeshConfig | None = None):
+        self.chip, self.cfg, self.mesh = chip, cfg, mesh or mesh_for(cfg)
         self.bits = space_bits(cfg)
         self.packets = Packets(cfg, self.mesh)
         for core in range(self.mesh.cores):
@@ -88,7 +88,7 @@ class Driver:
         """Send packets and take what comes until ``wanted`` packets have; CoreStuck when the chip does nothing for
         ``quiet`` cycles before that."""
         flits = np.concatenate(parts)
-        given, out = self.link.exchange(flits, wanted, quiet, room)
+        given, out = self.chip.exchange(flits, wanted, quiet, room)
         if given < len(flits) or int(out[:, -1].sum()) < wanted:
             raise CoreStuck(
                 f"the chip took {given} of {len(flits)} flits and gave {int(out[:, -1].sum())} of {wanted} packets, "

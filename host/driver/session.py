@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trident.host.compile.chip_plan import Plan, unicast
+from trident.host.compile.chip_plan import ChipPlan, unicast
 from trident.host.compile.packing import pack_spikes, rows_to_words, unpack_spikes, words_to_rows
 from trident.host.compile.program import Program
 from trident.host.driver.driver import QUIET, BatchResult, CoreStuck, Driver
@@ -24,7 +24,7 @@ class ChipSession:
     equal and written to all of them. Raises :class:`CoreStuck` when the chip does not go on.
     """
 
-    def __init__(self, driver: Driver, plan: Plan, neuron: NeuronConstants):
+    def __init__(self, driver: Driver, plan: ChipPlan, neuron: NeuronConstants):
         self.driver, self.plan, self.neuron = driver, plan, neuron
         self.cfg, self.mesh = plan.cfg, plan.mesh
         self.routes = [unicast(self.mesh, place) for place in plan.placement]

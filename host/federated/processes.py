@@ -9,11 +9,11 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
 
-from trident.host.federated.crew import Reply, Tell
-from trident.host.federated.marks import ANSWER, END, FAULT, READY, STAGE
 from trident.host.federated.message import Task, Update, from_bytes, to_bytes
+from trident.host.federated.pool import OnStage, Reply
 from trident.host.federated.serve import run_worker
 from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.tags import ANSWER, END, FAULT, READY, STAGE
 from trident.hw.errors import TridentError
 from trident.sim.rtl.verilated import VerilatedChip
 
@@ -76,7 +76,7 @@ class Member:
 
 
 class Processes:
-    """A :class:`Crew` of processes, which are all there when the constructor returns.
+    """A :class:`WorkerPool` of processes, which are all there when the constructor returns.
 
     A process that has ended, or has not been heard of for half the time limit when a round ends, is replaced in the
     next round in which it takes part. target: what a process runs, by default :func:`run_worker`. Raises
@@ -84,7 +84,7 @@ class Processes:
     """
 
     def __init__(self, spec: FederatedSpec, target: Callable = run_worker,
-                 tell: Tell = lambda number, stage, done, of: None):  # fmt: skip
+                 on_stage: OnStage = lambda number, stage, done, of: None):  # fmt: skip
         self.spec, self.target, self._inbox = spec, target, SimpleQueue()
         self._members: dict[int, Member] = {}
         if any(chip.kind == "rtl" for chip in spec.targets):  # built once, and not by every worker at the same time
@@ -92,7 +92,7 @@ class Processes:
         try:
             missing = set(range(spec.settings.workers))
             for number in missing:
-                tell(number, "starting", 0, 0)
+                on_stage(number, "starting", 0, 0)
                 self._start(number)
             until = monotonic() + START
             while missing:
@@ -100,7 +100,7 @@ class Processes:
                     if octets is None or octets[:1] == FAULT:
                         raise TridentError(f"worker {member.number} cannot start: {_reason(member, octets)}")
                     member.ready = True
-                    tell(member.number, "ready", 0, 0)
+                    on_stage(member.number, "ready", 0, 0)
                     missing.discard(member.number)
                 if missing and monotonic() > until:
                     raise TridentError(f"worker {min(missing)} has not started within {START:.0f} s")
@@ -121,21 +121,21 @@ class Processes:
             member.heard = monotonic()
             yield member, octets
 
-    def work(self, tasks: dict[int, Task], timeout: float, tell: Tell) -> Iterator[Reply]:
-        """As of :class:`Crew`. What a worker still sends of an earlier round is not passed on."""
+    def work(self, tasks: dict[int, Task], timeout: float, on_stage: OnStage) -> Iterator[Reply]:
+        """As of :class:`WorkerPool`. What a worker still sends of an earlier round is not passed on."""
         until, pending, replied = monotonic() + timeout, set(tasks), set()
         for number in tasks:
             member = self._members[number]
             if member.ended or not member.process.is_alive():
                 member.kill()
-                tell(number, "starting", 0, 0)
+                on_stage(number, "starting", 0, 0)
                 self._start(number)
             elif member.busy is None:
                 member.send(tasks[number])
         while pending and monotonic() < until:
             for member, octets in self._next(until):
                 number = member.number
-                for reply in self._hear(member, octets, tasks.get(number), tell):
+                for reply in self._hear(member, octets, tasks.get(number), on_stage):
                     replied.add(number)
                     yield reply
                 if member.ended or (number in replied and member.busy is None):
@@ -143,7 +143,7 @@ class Processes:
         for number in sorted(pending):
             yield Reply(number, fault=self._late(self._members[number], timeout))
 
-    def _hear(self, member: Member, octets: bytes | None, task: Task | None, tell: Tell) -> Iterator[Reply]:
+    def _hear(self, member: Member, octets: bytes | None, task: Task | None, on_stage: OnStage) -> Iterator[Reply]:
         """Take what came; yields what counts for the round of ``task``."""
         number, kind, body = member.number, octets and octets[:1], octets and octets[1:]
         current = task is not None and member.busy == task.round
@@ -157,7 +157,7 @@ class Processes:
                 member.send(task)
         elif kind == STAGE and current:
             stage, done, of = json.loads(body)
-            tell(number, stage, done, of)
+            on_stage(number, stage, done, of)
         elif kind == FAULT and (current or not member.ready):
             yield Reply(number, fault=_reason(member, octets))
         elif kind == ANSWER and current:

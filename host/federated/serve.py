@@ -12,9 +12,9 @@ from multiprocessing.connection import Connection, Listener, wait
 
 from trident.host.driver.driver import CoreStuck
 from trident.host.driver.endpoint import LinkDown
-from trident.host.federated.marks import ANSWER, END, FAULT, READY, STAGE
 from trident.host.federated.message import Update, from_bytes, to_bytes
 from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.tags import ANSWER, END, FAULT, READY, STAGE
 from trident.host.federated.worker import Worker
 from trident.host.train.chip_learner import ChipLearner, NumericFault
 from trident.hw.errors import TridentError
@@ -27,12 +27,12 @@ FATAL = (CoreStuck, LinkDown, NumericFault, BuildError)
 
 class Service:
     """Answers the tasks that come over ``connection``. For each it sends stages, one answer or fault, and the end.
-    Someone else can be ``told`` the stages too."""
+    ``on_stage`` is called with the stages, too."""
 
     def __init__(self, worker: Worker, connection: Connection,
-                 told: Callable[[str, int, int], None] = lambda stage, done, of: None):  # fmt: skip
-        self.worker, self.connection, self.told = worker, connection, told
-        worker.tell = self.tell
+                 on_stage: Callable[[str, int, int], None] = lambda stage, done, of: None):  # fmt: skip
+        self.worker, self.connection, self.on_stage = worker, connection, on_stage
+        worker.on_stage = self.send_stage
 
     def run(self):
         """Answer until the other end is gone, or sends nothing in place of a task.
@@ -60,16 +60,16 @@ class Service:
             self.connection.send_bytes(FAULT + str(fault).encode())
         else:
             self.send(update)
-        self.tell("answered", 0, 0)
+        self.send_stage("answered", 0, 0)
         self.connection.send_bytes(END + str(number).encode())
 
     def send(self, update: Update):
         """Send an answer."""
         self.connection.send_bytes(ANSWER + to_bytes(update))
 
-    def tell(self, stage: str, done: int, of: int):
+    def send_stage(self, stage: str, done: int, of: int):
         """Say where the work is, see :data:`STAGES`."""
-        self.told(stage, done, of)
+        self.on_stage(stage, done, of)
         self.connection.send_bytes(_stage(stage, done, of))
 
 
@@ -119,11 +119,11 @@ def run_listener(
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def told(stage: str, done: int, of: int):
+    def on_stage(stage: str, done: int, of: int):
         parent.send_bytes(_stage(stage, done, of))
 
     try:
-        listen(options, number, address, key, lambda: parent.send_bytes(READY), partial(service, told=told))
+        listen(options, number, address, key, lambda: parent.send_bytes(READY), partial(service, on_stage=on_stage))
     except (TridentError, OSError, *FATAL) as fault:
         parent.send_bytes(FAULT + str(fault).encode())
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
-from trident.host.federated.crew import Crew, InProcess, Reply
 from trident.host.federated.evaluation import Evaluation
 from trident.host.federated.message import Task, Update, describe, to_bytes
+from trident.host.federated.pool import InProcess, Reply, WorkerPool
 from trident.host.federated.spec import FederatedSpec
 from trident.host.federated.weights import average, check, differing, initial
 from trident.host.train.checkpoint import Checkpoint, named
@@ -54,7 +54,7 @@ class Display(Protocol):
 
 
 class Server:
-    """One federated run of ``spec`` with the workers of ``crew``, with a checkpoint at ``path`` after every round.
+    """One federated run of ``spec`` with the workers of ``pool``, with a checkpoint at ``path`` after every round.
 
     The result depends on which answers count, not on when or in which order they come. golden: compare every answer
     that counts with what the golden model makes of the same task, bit for bit.
@@ -62,9 +62,11 @@ class Server:
     :class:`TridentError` when the checkpoint is of another run.
     """
 
-    def __init__(self, spec: FederatedSpec, crew: Crew, display: Display, path: Path, resume: Checkpoint | None = None,
-                 golden: bool = True):  # fmt: skip
-        self.spec, self.crew, self.display, self.path = spec, crew, display, path
+    def __init__(
+        self, spec: FederatedSpec, pool: WorkerPool, display: Display, path: Path, resume: Checkpoint | None = None,
+        golden: bool = True,
+    ):  # fmt: skip
+        self.spec, self.pool, self.display, self.path = spec, pool, display, path
         run = spec.run
         self.weights = initial(run.network, run.train.seed, spec.format)
         self.progress = Progress([float(run.train.loss_scale)] * spec.settings.workers)
@@ -123,7 +125,7 @@ class Server:
     def _gather(self, now: Round, tasks: dict[int, Task]) -> dict[int, Update]:
         """The answers that count, in ascending number of the worker."""
         updates: dict[int, Update] = {}
-        for reply in self.crew.work(tasks, self.spec.settings.timeout, self.display.worker):
+        for reply in self.pool.work(tasks, self.spec.settings.timeout, self.display.worker):
             now.received += reply.octets or (len(to_bytes(reply.answer)) if reply.answer else 0)
             fault = reply.fault or self._fault(reply, tasks, updates)
             if fault:

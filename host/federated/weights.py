@@ -4,13 +4,13 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import decode, encode, raw_dtype
+from trident.sim.golden.format import raw_dtype, to_bits, to_values
 from trident.snn.network import Network, Tensors
 
 
 def initial(network: Network, seed: int, fmt: FloatFormat) -> Tensors:
     """The weights that a run starts with, as :class:`GoldenTrainer` has them."""
-    return {name: encode(values, fmt) for name, values in network.initial_weights(seed).items()}
+    return {name: to_bits(values, fmt) for name, values in network.initial_weights(seed).items()}
 
 
 def check(weights: Tensors, network: Network, fmt: FloatFormat):
@@ -24,10 +24,10 @@ def check(weights: Tensors, network: Network, fmt: FloatFormat):
             raise TridentError(f"{name} of {values.dtype}, not {np.dtype(raw_dtype(fmt))}")
         if values.shape != shape:
             raise TridentError(f"{name} of shape {values.shape}, not {shape}")
-        wrong = np.argwhere(~np.isfinite(decode(values, fmt)))
+        wrong = np.argwhere(~np.isfinite(to_values(values, fmt)))
         if len(wrong):
             at = tuple(map(int, wrong[0]))
-            kind = "NaN" if np.isnan(decode(values[at], fmt)) else "infinity"
+            kind = "NaN" if np.isnan(to_values(values[at], fmt)) else "infinity"
             raise TridentError(f"{name} with {kind}, first at {at}")
 
 
@@ -42,11 +42,11 @@ def average(members: list[tuple[int, int, Tensors]], fmt: FloatFormat) -> Tensor
     total = float(sum(samples for _, samples, _ in members))
 
     def mean(name: str) -> np.ndarray:
-        terms = [float(samples) * decode(weights[name], fmt) for _, samples, weights in members]
+        terms = [float(samples) * to_values(weights[name], fmt) for _, samples, weights in members]
         value = terms[0]
         for term in terms[1:]:
             value = value + term
-        return encode(value / total, fmt)
+        return to_bits(value / total, fmt)
 
     return {name: mean(name) for name in members[0][2]}
 

@@ -13,8 +13,7 @@ from trident.host.train.scaler import LossScaler
 from trident.host.train.tally import Tally
 from trident.hw.errors import TridentError
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.format import decode
-from trident.sim.golden.format import encode as to_bits
+from trident.sim.golden.format import to_bits, to_values
 from trident.snn.data import batches
 from trident.snn.encoding import encode
 from trident.snn.network import Tensors
@@ -48,16 +47,16 @@ class Worker:
     Epoch e of round r is epoch ``(r - 1) * local_epochs + e`` of the run: order and encoding are those that
     :class:`Trainer` has in that epoch, the encoding of the whole data set.
 
-    learner: what trains. tell: told a name of :data:`STAGES`, and how many minibatches of the round are done, of how
-    many. samples: by default those that the run's split gives this worker.
+    learner: what trains. on_stage: called with a name of :data:`STAGES`, and how many minibatches of the round are
+    done, of how many. samples: by default those that the run's split gives this worker.
     """
 
     def __init__(
         self, spec: FederatedSpec, number: int, learner: Learner,
-        tell: Callable[[str, int, int], None] = lambda stage, done, of: None, samples: np.ndarray | None = None,
+        on_stage: Callable[[str, int, int], None] = lambda stage, done, of: None, samples: np.ndarray | None = None,
     ):  # fmt: skip
         spec.check_worker(number)
-        self.spec, self.number, self.learner, self.tell = spec, number, learner, tell
+        self.spec, self.number, self.learner, self.on_stage = spec, number, learner, on_stage
         self.samples = spec.parts[number] if samples is None else samples
 
     def work(self, task: Task) -> Update:
@@ -69,10 +68,10 @@ class Worker:
         run, settings = self.spec.run, self.spec.settings
         self._check(task)
         of = settings.local_epochs * (len(self.samples) // run.train.batch)
-        self.tell("received", 0, of)
+        self.on_stage("received", 0, of)
         began, before = perf_counter(), self.learner.counters()
         self.learner.load(task.weights)
-        self.tell("loaded", 0, of)
+        self.on_stage("loaded", 0, of)
         scaler, tally, done = LossScaler(task.scale), Tally(), 0
         labels = run.dataset.train_labels[self.samples]
         for epoch in range((task.round - 1) * settings.local_epochs, task.round * settings.local_epochs):
@@ -80,7 +79,7 @@ class Worker:
             spikes = spikes[self.samples]
             rate = run.train.learning_rate / 2 ** (epoch // run.train.halve_every if run.train.halve_every else 0)
             for index in batches(len(spikes), run.train.batch, run.train.seed, epoch):
-                self.tell("training", done, of)
+                self.on_stage("training", done, of)
                 if settings.mu:
                     self.learner.load_gradients(self._proximal(self.learner.read(), task.weights, scaler.scale))
                 constants = scaler.constants(run.train, rate, run.train.batch, run.cfg.format)
@@ -89,7 +88,7 @@ class Worker:
                 tally.add(counts, labels[index], run.train.timesteps)
                 done += 1
         weights, after = self.learner.read(), self.learner.counters()
-        self.tell("trained", done, of)
+        self.on_stage("trained", done, of)
         return Update(
             task.run, task.round, task.worker, scaler.scale, len(self.samples), scaler.skipped, tally.mean_loss,
             tally.accuracy, perf_counter() - began,
@@ -112,9 +111,9 @@ class Worker:
         at most the largest finite number."""
         fmt, plan = self.spec.format, self.spec.run.plan
         factor = self.spec.settings.mu * scale * self.spec.run.train.batch / plan.partition.replicas
-        largest = decode(fmt.max_finite, fmt)
+        largest = to_values(fmt.max_finite, fmt)
 
         def term(own: np.ndarray, start: np.ndarray) -> np.ndarray:
-            return to_bits(np.clip(factor * (decode(own, fmt) - decode(start, fmt)), -largest, largest), fmt)
+            return to_bits(np.clip(factor * (to_values(own, fmt) - to_values(start, fmt)), -largest, largest), fmt)
 
         return {name: term(own, anchor[name]) for name, own in weights.items()}

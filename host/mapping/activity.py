@@ -7,7 +7,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
-from trident.sim.golden.format import encode as to_bits
+from trident.sim.golden.format import to_bits
 from trident.sim.golden.loss import loss_table
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data import Dataset

@@ -78,12 +78,12 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 def _what(node: Node) -> str:
     """Its kind and what sets it apart."""
-    told = {
+    values = {
         field.name: getattr(node, field.name)
         for field in fields(node) if field.name not in ("name", "inputs", "channels", "outputs")
     }  # fmt: skip
     words = [name if value is True else f"no {name}" if value is False else f"{name} {value}"
-             for name, value in told.items() if (name, value) != ("bias", True)]  # fmt: skip
+             for name, value in values.items() if (name, value) != ("bias", True)]  # fmt: skip
     return " ".join([node.kind, ", ".join(words)]).strip()
 
 

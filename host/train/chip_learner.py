@@ -4,8 +4,8 @@ from typing import Protocol
 
 import numpy as np
 
-from trident.host.compile.chip_plan import Plan
-from trident.host.driver.driver import BatchResult, Driver, Link
+from trident.host.compile.chip_plan import ChipPlan
+from trident.host.driver.driver import BatchResult, Driver, FlitPort
 from trident.host.driver.session import ChipSession
 from trident.hw.errors import Failure
 from trident.hw.isa.faults import GRADIENT_FAULTS
@@ -20,22 +20,22 @@ class NumericFault(Failure):
     """An infinity or a NaN outside the gradients; the message names core, layer and engine."""
 
 
-class ClosableLink(Link, Protocol):
-    """A link that can be ended."""
+class ClosablePort(FlitPort, Protocol):
+    """A chip that one can let go of."""
 
     def close(self): ...
 
 
 class ChipLearner:
-    """A network on the chip behind ``link``. Weights, momenta and gradients are raw bits by the names of parameters.
+    """A network on a chip. Weights, momenta and gradients are raw bits by the names of parameters.
 
     Raises :class:`CoreStuck` and :class:`LinkDown` when the chip does not go on, and :class:`NumericFault` for an
     infinity or a NaN that a smaller loss scale cannot mend.
     """
 
-    def __init__(self, plan: Plan, neuron: NeuronConstants, link: ClosableLink):
-        self.plan, self.link, self.cfg = plan, link, plan.cfg
-        self.driver = Driver(link, plan.cfg, plan.mesh)
+    def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort):
+        self.plan, self.chip, self.cfg = plan, chip, plan.cfg
+        self.driver = Driver(chip, plan.cfg, plan.mesh)
         self.session = ChipSession(self.driver, plan, neuron)
         self._constants: tuple[UpdateConstants, float] | None = None  # that the chip has
 
@@ -87,5 +87,5 @@ class ChipLearner:
         return {name: sum(core[name] for core in cores) for name in cores[0]}
 
     def close(self):
-        """End the link."""
-        self.link.close()
+        """Let go of the chip."""
+        self.chip.close()

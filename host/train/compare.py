@@ -10,8 +10,8 @@ from trident.host.driver.session import ChipSession
 from trident.hw.errors import Failure
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.spaces import Space
-from trident.sim.golden.format import encode
-from trident.sim.golden.trainer import GoldenTrainer, Trace
+from trident.sim.golden.format import to_bits
+from trident.sim.golden.trainer import GoldenTrainer, SampleTrace
 from trident.snn.network import Tensors
 
 # The unit that writes each memory
@@ -69,7 +69,7 @@ class Comparator:
 
     @property
     def _cycle(self) -> int:
-        return self.session.driver.link.cycles
+        return self.session.driver.chip.cycles
 
     # What comes back of a run
     def answers(self, counts: np.ndarray, faults: Sequence[int], found: BatchResult) -> Mismatch | None:
@@ -129,11 +129,11 @@ class Comparator:
         return None
 
     # What the samples of a minibatch have left in memory
-    def samples(self, traces: list[Trace]) -> Mismatch | None:
+    def samples(self, traces: list[SampleTrace]) -> Mismatch | None:
         """Spikes, masks, potentials, errors and error masks of all layers, as far as they are still there."""
         return self.forward(traces) or self.backward(traces)
 
-    def forward(self, traces: list[Trace]) -> Mismatch | None:
+    def forward(self, traces: list[SampleTrace]) -> Mismatch | None:
         """What the forward pass has left, sample by sample."""
         session = self.session
         held = [session.held(len(traces), layer.number) for layer in self.network.layers]
@@ -141,7 +141,7 @@ class Comparator:
             for n in (layer.number for layer in self.network.layers if sample in held[layer.number]):
                 pairs = [(Space.SPIKES, trace.spikes[n], session.read_spikes(Space.SPIKES, n, sample))]
                 if self.cfg.surrogate == "triangle":
-                    potentials = encode(trace.potentials[n], self.golden.fmt)
+                    potentials = to_bits(trace.potentials[n], self.golden.fmt)
                     pairs.append((Space.POTENTIALS, potentials, session.read_potentials(n, sample)))
                 pairs.append((Space.MASKS, trace.masks[n], session.read_spikes(Space.MASKS, n, sample)))
                 for space, wanted, found in pairs:
@@ -149,13 +149,13 @@ class Comparator:
                         return mismatch
         return None
 
-    def backward(self, traces: list[Trace]) -> Mismatch | None:
+    def backward(self, traces: list[SampleTrace]) -> Mismatch | None:
         """What the backward pass has left, sample by sample."""
         session = self.session
         held = [session.held(len(traces), layer.number, errors=True) for layer in self.network.layers]
         for sample, trace in enumerate(traces):
             for n in (layer.number for layer in reversed(self.network.layers) if sample in held[layer.number]):
-                errors = encode(trace.errors[n], self.golden.fmt)
+                errors = to_bits(trace.errors[n], self.golden.fmt)
                 masks = (trace.errors[n] != 0).astype(np.uint8)
                 mismatch = self._image(Space.ERRORS, n, sample, errors, session.read_errors(n, sample))
                 mismatch = mismatch or self._image(

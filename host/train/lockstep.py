@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from trident.host.compile.chip_plan import Plan
-from trident.host.train.chip_learner import ChipLearner, ClosableLink
+from trident.host.compile.chip_plan import ChipPlan
+from trident.host.train.chip_learner import ChipLearner, ClosablePort
 from trident.host.train.compare import Comparator, Divergence, Mismatch
 from trident.host.train.tally import Tally
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.sim.twin import FastTrainer
+from trident.sim.twin import FloatTwin
 from trident.snn.network import Tensors
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -34,17 +34,17 @@ class BatchStep:
 
 
 class Lockstep:
-    """A network on the RTL of a chip behind ``link``, on the golden trainer and on the float32 twin.
+    """A network on the RTL of a chip, on the golden trainer and on the float32 twin.
 
     Golden and twin run in a thread of their own while the simulation runs. Every comparison is on bits.
     """
 
-    def __init__(self, plan: Plan, neuron: NeuronSettings, settings: TrainSettings, link: ClosableLink):
+    def __init__(self, plan: ChipPlan, neuron: NeuronSettings, settings: TrainSettings, chip: ClosablePort):
         self.plan, self.network, self.cfg = plan, plan.network, plan.cfg
         self.golden = GoldenTrainer(plan.network, neuron, plan.cfg, settings.seed, plan.partition)
-        self.twin = FastTrainer(plan.network, neuron, settings)
-        self.chip = ChipLearner(plan, self.golden.constants, link)
-        self.compare = Comparator(self.golden, self.chip.session)
+        self.twin = FloatTwin(plan.network, neuron, settings)
+        self.learner = ChipLearner(plan, self.golden.constants, chip)
+        self.compare = Comparator(self.golden, self.learner.session)
         self.load_state(self.golden_state())
         # Threads of BLAS would only take the processor from the simulation
         self._helper = ThreadPoolExecutor(1, "golden", initializer=threadpool_limits, initargs=(1,))
@@ -62,10 +62,10 @@ class Lockstep:
         loss scale cannot mend.
         """
         beside = self._helper.submit(self._train_beside, spikes, labels, self.golden.table(scale), constants, epoch)
-        found = self.chip.run(spikes, labels, constants, scale)
+        found = self.learner.run(spikes, labels, constants, scale)
         counts, activity, twin = beside.result()
         self._expect_none(self.compare.answers(counts, self.golden.faults, found), where, weights=True)
-        self.chip.check(found, where)
+        self.learner.check(found, where)
         return BatchStep(found.counts, twin, *activity, found.skipped)
 
     def _train_beside(self, spikes, labels, table, constants, epoch):
@@ -90,11 +90,11 @@ class Lockstep:
                 return None
             part, wanted = spikes[start : start + CHUNK], labels[start : start + CHUNK]
             beside = self._helper.submit(self._test_beside, part)
-            found = self.chip.infer(part)
+            found = self.learner.infer(part)
             counts, twin = beside.result()
             there = f"{where}, sample {start} and on"
             self._expect_none(self.compare.answers(counts, self.golden.faults, found), there)
-            self.chip.check(found, where, training=False)
+            self.learner.check(found, where, training=False)
             for name, values in (("RTL", found.counts), ("golden", counts), ("float32", twin)):
                 tallies[name].add(values, wanted, self.cfg.timesteps)
         return tallies
@@ -115,7 +115,7 @@ class Lockstep:
     def load_state(self, state: dict[str, Tensors]):
         """Give cores and golden weights and momenta, as :meth:`golden_state` has them; before any sample."""
         for name, space in STATE.items():
-            self.chip.session.load(space, state[name])
+            self.learner.session.load(space, state[name])
             self.golden.load(space, state[name])
 
     def compare_state(self, where: str):

@@ -5,7 +5,7 @@ from hashlib import sha256
 from math import frexp
 from pathlib import Path
 
-from trident.host.compile.chip_plan import Plan
+from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.sizing import configure, fit, fit_sequencer
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
@@ -58,7 +58,7 @@ class RunSpec:
     cfg: CoreConfig
     dataset: Dataset
     encoding: str
-    plan: Plan
+    plan: ChipPlan
     forecast: Forecast | None = None
 
     @property
@@ -150,7 +150,7 @@ class RunSpec:
         else:
             chip.check_single()
             cfg = fit(network, cfg, fixed)
-            plan = Plan(network, cfg, mesh if built else None)
+            plan = ChipPlan(network, cfg, mesh if built else None)
         constants = NeuronConstants.of(neuron_settings, cfg.format)
         for number, program in enumerate(plan.programs(train=True)):  # refuses what the instructions cannot say
             plan.jobs(number, program, constants, UpdateConstants(0, 0, 0))
@@ -184,7 +184,7 @@ def _title(net: str | Network, network: Network) -> str:
 def _spread(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, train: TrainSettings, dataset: Dataset, encoding: str,
     chip: ChipChoice, mesh: MeshConfig, fixed: frozenset[str],
-) -> tuple[CoreConfig, Plan, Forecast]:  # fmt: skip
+) -> tuple[CoreConfig, ChipPlan, Forecast]:  # fmt: skip
     """Partition and placement of a network on a mesh; memories stay as the preset says, queues grow."""
     mesh = mesh_for(cfg, mesh)
     activity = measure_data(network, cfg, neuron, dataset, SAMPLES, encoding, train.seed)
@@ -201,7 +201,7 @@ def _spread(
         chosen.per_sample, one.per_sample, chosen.mapping.prediction.balance, chosen.placement_ratio,
         chosen.load.flit_hops / zigzag if zigzag else 1.0,
     )  # fmt: skip
-    return cfg, Plan(network, cfg, mesh, partition, chosen.placement), forecast
+    return cfg, ChipPlan(network, cfg, mesh, partition, chosen.placement), forecast
 
 
 def _built_core(cfg: CoreConfig, asked: dict) -> CoreConfig:

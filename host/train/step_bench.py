@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trident.host.compile.chip_plan import Plan
-from trident.host.driver.driver import BatchResult, Driver, Link
+from trident.host.compile.chip_plan import ChipPlan
+from trident.host.driver.driver import BatchResult, Driver, FlitPort
 from trident.host.driver.session import ChipSession
 from trident.host.train.compare import Comparator, Mismatch
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.trainer import GoldenTrainer, Trace
+from trident.sim.golden.trainer import GoldenTrainer, SampleTrace
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
@@ -23,27 +23,27 @@ class Expected:
     """What golden says about one minibatch: per sample its trace, the faults so far and every replica's gradients so
     far."""
 
-    traces: list[Trace]
+    traces: list[SampleTrace]
     counts: np.ndarray
     faults: list[np.ndarray]
     gradients: list[list[Tensors]]
 
 
 class StepBench:
-    """A network on the RTL of a chip behind ``link`` and on the golden trainer, from the same weights.
+    """A network on the RTL of a chip and on the golden trainer, from the same weights.
 
-    Raises what :class:`Plan` and :class:`Driver` raise.
+    Raises what :class:`ChipPlan` and :class:`Driver` raise.
     """
 
     def __init__(
-        self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, link: Link, seed: int = 0,
+        self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, chip: FlitPort, seed: int = 0,
         mesh: MeshConfig | None = None, partition: Partition | None = None, placement: tuple[int, ...] | None = None,
     ):  # fmt: skip
-        self.network, self.cfg, self.link = network, cfg, link
+        self.network, self.cfg, self.chip = network, cfg, chip
         self.golden = GoldenTrainer(network, neuron, cfg, seed, partition)
-        plan = Plan(network, cfg, mesh, partition, placement)
+        plan = ChipPlan(network, cfg, mesh, partition, placement)
         self.replicas = plan.partition.replicas
-        self.session = ChipSession(Driver(link, cfg, mesh), plan, self.golden.constants)
+        self.session = ChipSession(Driver(chip, cfg, mesh), plan, self.golden.constants)
         self.session.load(Space.WEIGHTS, self.golden.bits(Space.WEIGHTS))
         self.compare = Comparator(self.golden, self.session)
 

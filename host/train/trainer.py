@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from trident.host.driver.driver import Link
+from trident.host.driver.driver import FlitPort
 from trident.host.train.checkpoint import Checkpoint, named
 from trident.host.train.lockstep import STATE, BatchStep, Lockstep
 from trident.host.train.scaler import LossScaler
@@ -55,17 +55,17 @@ class Display(Protocol):
 
 
 class Trainer:
-    """One run of ``spec`` on the chip behind ``link``, with a checkpoint at ``path`` after every epoch.
+    """One run of ``spec`` on a chip, with a checkpoint at ``path`` after every epoch.
 
     With ``resume`` it goes on from that checkpoint and ends with the weights that an unbroken run has.
     Raises :class:`TridentError` when the checkpoint is of another run.
     """
 
-    def __init__(self, spec: RunSpec, link: Link, path: Path, resume: Checkpoint | None = None):
-        self.spec, self.link, self.path = spec, link, path
+    def __init__(self, spec: RunSpec, chip: FlitPort, path: Path, resume: Checkpoint | None = None):
+        self.spec, self.chip, self.path = spec, chip, path
         self.progress = Progress(**resume.progress) if resume else Progress()
         self.scaler = LossScaler(**self.progress.scaler) if resume else LossScaler(float(spec.train.loss_scale))
-        self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, link)
+        self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, chip)
         if resume:
             self._restore(resume)
         # Of the first minibatch: when the cores' queues ran, and the counters
@@ -83,7 +83,7 @@ class Trainer:
         spec, now = self.spec, self.progress
         display.start(spec.train.epochs, self.minibatches, now)
         done = 0
-        self._clock = perf_counter(), self.link.cycles
+        self._clock = perf_counter(), self.chip.cycles
         while now.epoch < spec.train.epochs:
             train, test = encode(
                 spec.dataset, spec.network, spec.train.timesteps, spec.encoding, spec.train.seed, now.epoch
@@ -95,12 +95,12 @@ class Trainer:
                 if stop():
                     self._interrupt()
                 if first := not done:
-                    self.link.record()
+                    self.chip.record()
                 self._minibatch(train[index], spec.dataset.train_labels[index])
                 if first:
-                    self.intervals = self.link.intervals()
+                    self.intervals = self.chip.intervals()
                     self.first_counters = [dict(core) for core in self.progress.counters]
-                    self.link.record(0)
+                    self.chip.record(0)
                 display.step(now, self.tallies["RTL"])
                 done += 1
                 if done == limit:
@@ -115,7 +115,7 @@ class Trainer:
             self._save()
 
     def close(self):
-        """End the helper thread; the link stays open."""
+        """End the helper thread; the chip stays open."""
         self.lockstep.close()
 
     @property
@@ -161,14 +161,14 @@ class Trainer:
             for name, value in new.items():
                 total[name] = total.get(name, 0) + (value - old[name]) % 2**32
         self._counted = counted
-        seconds, cycles = perf_counter(), self.link.cycles
+        seconds, cycles = perf_counter(), self.chip.cycles
         now.seconds += seconds - self._clock[0]
         now.cycles += cycles - self._clock[1]
         self._clock = seconds, cycles
 
     def _read_counters(self) -> list[dict[str, int]]:
         """Of every logical core."""
-        return [self.lockstep.chip.driver.counters(place) for place in self.spec.plan.placement]
+        return [self.lockstep.learner.driver.counters(place) for place in self.spec.plan.placement]
 
     def _end_epoch(self, tested: dict[str, Tally]):
         self._tick()

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from trident.host.compile.chip_plan import Plan
+from trident.host.compile.chip_plan import ChipPlan
 from trident.host.train.chip_learner import ChipLearner
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
@@ -32,7 +32,7 @@ def exercise(cfg: CoreConfig, mesh: MeshConfig, core: ctypes.CDLL):
     for text in NETWORKS:
         network = Network.parse(text)
         try:
-            plan = Plan(network, cfg, mesh)
+            plan = ChipPlan(network, cfg, mesh)
             break
         except TridentError:
             continue

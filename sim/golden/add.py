@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import decode, encode, round_to
+from trident.sim.golden.format import round_to, to_bits, to_values
 
 
 def add(a, b, fmt: FloatFormat):
@@ -22,7 +22,7 @@ def add(a, b, fmt: FloatFormat):
     """
     # float64 holds the sum of two values exactly or rounds it innocuously: 53 >= 2 * 24 + 2 (Figueroa 1995).
     with np.errstate(invalid="ignore"):
-        return encode(decode(a, fmt) + decode(b, fmt), fmt)
+        return to_bits(to_values(a, fmt) + to_values(b, fmt), fmt)
 
 
 @njit(inline="always")

@@ -5,12 +5,12 @@ from math import frexp
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import encode
+from trident.sim.golden.format import to_bits
 from trident.snn.settings import NeuronSettings
 
 
 def _bits(value: float, fmt: FloatFormat) -> int:
-    return int(encode(value, fmt))
+    return int(to_bits(value, fmt))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Golden number format: raw bits to values and back, and the rounding that every golden kernel shares.
 
-Two faces that agree bit for bit. `encode` and `decode` work on NumPy arrays of raw bits. `round_value` and its kin are
-numba kernels for the inner loops of the golden trainer: they work on the values themselves, held in float32 or float64.
+Two faces that agree bit for bit. `to_bits` and `to_values` work on NumPy arrays of raw bits. `round_value` and its kin
+are numba kernels for the inner loops of the golden trainer: they work on the values themselves, held in float32
+or float64.
 """
 
 from typing import NamedTuple
@@ -33,7 +34,7 @@ def value_dtype(fmt: FloatFormat):
     return np.float32 if fmt.frac <= _NARROW_FRAC and fmt.exp <= _NARROW_EXP else np.float64
 
 
-def decode(bits, fmt: FloatFormat):
+def to_values(bits, fmt: FloatFormat):
     """The values of raw bits.
 
     Parameters
@@ -55,7 +56,7 @@ def decode(bits, fmt: FloatFormat):
     return np.where(bits & fmt.negative_zero, -value, value)
 
 
-def encode(values, fmt: FloatFormat, subnormals=True):
+def to_bits(values, fmt: FloatFormat, subnormals=True):
     """Raw bits of the nearest values of the format, ties to even: one rounding from float64.
 
     Parameters
@@ -116,7 +117,7 @@ def _round_parameters(fmt, floating):
     bits = {name: int(value.view(integer)) for name, value in (
         ("exponent_mask", floating(np.inf)), ("one", floating(1)), ("half", floating(0.5)), ("sign", floating(-0.0)))}
     step = bits["one"] - bits["half"]
-    max_finite = float(decode(fmt.max_finite, fmt))
+    max_finite = float(to_values(fmt.max_finite, fmt))
     return RoundParameters(
         sign_mask=integer(bits["sign"]), exponent_mask=integer(bits["exponent_mask"]),
         min_normal_bits=integer(floating(2.0 ** (1 - fmt.bias)).view(integer)),
@@ -132,26 +133,26 @@ def fmt_parameters(fmt: FloatFormat):
     return FormatParameters(_round_parameters(fmt, value_dtype(fmt)), _round_parameters(fmt, np.float64))
 
 
-def to_bits(x):
+def float_bits(x):
     """The bits of a float32 or float64 as an int32 or int64; for use in numba kernels."""
     return x.view(np.int32 if isinstance(x, np.float32) else np.int64)
 
 
-def from_bits(bits, like):
+def bits_float(bits, like):
     """The float of the type of `like` that the low bits of an integer stand for; for use in numba kernels."""
     narrow = isinstance(like, np.float32)
     return (np.int32 if narrow else np.int64)(bits).view(np.float32 if narrow else np.float64)
 
 
-@overload(to_bits, inline="always")
-def _to_bits(x):
+@overload(float_bits, inline="always")
+def _float_bits(x):
     if x == types.float32:
         return lambda x: np.float32(x).view(np.int32)
     return lambda x: np.float64(x).view(np.int64)
 
 
-@overload(from_bits, inline="always")
-def _from_bits(bits, like):
+@overload(bits_float, inline="always")
+def _bits_float(bits, like):
     if like == types.float32:
         return lambda bits, like: np.int32(bits).view(np.float32)
     return lambda bits, like: np.int64(bits).view(np.float64)
@@ -160,16 +161,16 @@ def _from_bits(bits, like):
 @njit(inline="always")
 def round_to(x, floor, c):
     """Round a float of the type of `c` to its format; `floor` is `c.min_normal_bits`, or 0 for no least exponent."""
-    bits = to_bits(x)
+    bits = float_bits(x)
     # A number whose last place is the one to round to: the addition rounds to nearest even, the subtraction is exact.
-    magic = from_bits(max(bits & c.exponent_mask, floor) + c.magic_offset, x)
+    magic = bits_float(max(bits & c.exponent_mask, floor) + c.magic_offset, x)
     rounded = (x + magic) - magic
     # A zero has lost its sign; anything else has it already.
-    rounded = from_bits(to_bits(rounded) | (bits & c.sign_mask), x)
+    rounded = bits_float(float_bits(rounded) | (bits & c.sign_mask), x)
     return np.copysign(type(x)(np.inf), x) if abs(x) >= c.overflow else rounded
 
 
 @njit(inline="always")
 def round_value(x, p):
-    """The value of the format nearest to any float64 (or float32), ties to even, as a float64; bits as `encode`."""
+    """The value of the format nearest to any float64 (or float32), ties to even, as a float64; bits as `to_bits`."""
     return round_to(np.float64(x), p.wide.min_normal_bits, p.wide)

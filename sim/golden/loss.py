@@ -3,7 +3,7 @@
 import numpy as np
 
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import encode
+from trident.sim.golden.format import to_bits
 
 
 def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat) -> np.ndarray:
@@ -14,7 +14,7 @@ def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat
     """
     count = np.arange(timesteps + 1)
     target = np.arange(2)[:, None]
-    return encode(2 * (count / timesteps - target) / (classes * timesteps) * loss_scale, fmt)
+    return to_bits(2 * (count / timesteps - target) / (classes * timesteps) * loss_scale, fmt)
 
 
 def loss_errors(spikes: np.ndarray, label: int, table: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import decode, encode, from_bits, round_to
+from trident.sim.golden.format import bits_float, round_to, to_bits, to_values
 
 _SCALE_LIMIT = 1022
 
@@ -27,9 +27,9 @@ def mul(a, b, fmt: FloatFormat, subnormals=True, scale=0):
     -------
     uint16 or uint32 array of raw bits.
     """
-    x, y = decode(a, fmt), decode(b, fmt)
+    x, y = to_values(a, fmt), to_values(b, fmt)
     if not subnormals:
-        least = decode(fmt.min_normal, fmt)
+        least = to_values(fmt.min_normal, fmt)
         x = np.where(np.abs(x) < least, np.copysign(0.0, x), x)
         y = np.where(np.abs(y) < least, np.copysign(0.0, y), y)
     # Exact: 2 * 24 bits fit in 53, and no product of the format comes near the exponent limits of float64.
@@ -38,7 +38,7 @@ def mul(a, b, fmt: FloatFormat, subnormals=True, scale=0):
     # Beyond the limit every product is far in overflow or underflow of the format.
     with np.errstate(over="ignore", under="ignore"):
         product = np.ldexp(product, np.clip(scale, -_SCALE_LIMIT, _SCALE_LIMIT).astype(np.int32))
-    return encode(product, fmt, subnormals)
+    return to_bits(product, fmt, subnormals)
 
 
 @njit(inline="always")
@@ -67,7 +67,7 @@ def mul_value(a, b, p, subnormals, scale):
         y = np.copysign(zero, y) if abs(y) < c.min_normal else y
     # The product is exact. The factor is a power of two; at its limits every product is far in overflow or underflow.
     exponent = min(max(scale, -c.scale_limit), c.scale_limit)
-    product = x * y * from_bits((exponent << c.fraction_bits) + c.one_bits, x)
+    product = x * y * bits_float((exponent << c.fraction_bits) + c.one_bits, x)
     if subnormals:
         return round_to(product, c.min_normal_bits, c)
     result = round_to(product, type(c.min_normal_bits)(0), c)

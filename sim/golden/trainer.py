@@ -9,7 +9,7 @@ from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.registry import load as load_kernel
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.sim.golden.format import decode, encode, fmt_parameters, value_dtype
+from trident.sim.golden.format import fmt_parameters, to_bits, to_values, value_dtype
 from trident.sim.golden.loss import loss_errors, loss_table
 from trident.sim.golden.neuron import neuron
 from trident.sim.golden.neuron_grad import neuron_grad
@@ -22,7 +22,7 @@ from trident.snn.settings import NeuronSettings
 
 
 @dataclass
-class Trace:
+class SampleTrace:
     """What one sample left in each layer, by its number, for backward and for comparison: arrays (y, x, T, channel)."""
 
     inputs: list[np.ndarray]
@@ -59,7 +59,7 @@ class GoldenTrainer:
         )
         self.faults = np.zeros(self.partition.cores, np.int64)
         initial = network.initial_weights(seed)
-        self.weights: Tensors = {name: self._values(encode(value, self.fmt)) for name, value in initial.items()}
+        self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
         self.momentum: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
         self.gradients: list[Tensors] = [
             {name: np.zeros_like(value) for name, value in self.weights.items()}
@@ -69,21 +69,21 @@ class GoldenTrainer:
         self._columns: dict[tuple[int, int], np.ndarray] = {}
 
     def _values(self, bits):
-        return decode(bits, self.fmt).astype(self.dtype)
+        return to_values(bits, self.fmt).astype(self.dtype)
 
     def _constant(self, name):
-        return self.dtype(decode(getattr(self.constants, name), self.fmt))
+        return self.dtype(to_values(getattr(self.constants, name), self.fmt))
 
     # Parameters as raw bits
     def bits(self, space: Space, replica: int = 0) -> Tensors:
         """Weights, momenta, or the gradients of a replica, as raw bits."""
-        return {name: encode(values, self.fmt) for name, values in self._tensors(space, replica).items()}
+        return {name: to_bits(values, self.fmt) for name, values in self._tensors(space, replica).items()}
 
     def load(self, space: Space, bits: Tensors):
         """Take weights, momenta, or the gradients of every replica, from raw bits; between minibatches."""
         for replica in range(self.partition.replicas if space == Space.GRADIENTS else 1):
             for name, values in self._tensors(space, replica).items():
-                values[:] = decode(bits[name], self.fmt)
+                values[:] = to_values(bits[name], self.fmt)
         self._columns = {}
 
     def _tensors(self, space: Space, replica: int) -> Tensors:
@@ -115,9 +115,9 @@ class GoldenTrainer:
                 if unit(*(np.ascontiguousarray(array[..., first:end]) for array in arrays)):
                     self.faults[replica * self.partition.members + member] |= 1 << fault
 
-    def infer(self, spikes: np.ndarray, replica: int = 0) -> Trace:
+    def infer(self, spikes: np.ndarray, replica: int = 0) -> SampleTrace:
         """Forward pass of one sample; the trace has no errors yet."""
-        trace = Trace([], [], [], [], [])
+        trace = SampleTrace([], [], [], [], [])
         samples = np.ascontiguousarray(spikes.transpose(1, 2, 0, 3))
         steps = self.cfg.timesteps
         for n, layer in enumerate(self.network.layers):
@@ -152,11 +152,11 @@ class GoldenTrainer:
         """A layer's biases; zeros, which are not used, where it has none."""
         return tensors.get(layer.bias_name, self._no_bias[layer.bias_name])
 
-    def counts(self, trace: Trace) -> np.ndarray:
+    def counts(self, trace: SampleTrace) -> np.ndarray:
         """Spikes that each class fired."""
         return trace.spikes[-1].sum(axis=2, dtype=np.int64).reshape(-1)
 
-    def train_sample(self, spikes: np.ndarray, label: int, table: np.ndarray, replica: int = 0) -> Trace:
+    def train_sample(self, spikes: np.ndarray, label: int, table: np.ndarray, replica: int = 0) -> SampleTrace:
         """Forward, loss, backward and weight gradients of one sample; ``table`` as of :func:`loss_table`."""
         trace = self.infer(spikes, replica)
         layers = self.network.layers
@@ -172,7 +172,7 @@ class GoldenTrainer:
             self._add_gradients(trace, layer, replica)
         return trace
 
-    def _error_below(self, trace: Trace, layer: Layer, replica: int) -> np.ndarray:
+    def _error_below(self, trace: SampleTrace, layer: Layer, replica: int) -> np.ndarray:
         """Errors of a layer through its weights: partial sums of its slices, added in ascending order."""
         n, total = layer.number, None
         for member, first, end in self.slices[n]:
@@ -191,7 +191,7 @@ class GoldenTrainer:
             total = total.reshape(-1, y, x, channels).transpose(1, 2, 0, 3)
         return total
 
-    def _add_gradients(self, trace: Trace, layer: Layer, replica: int):
+    def _add_gradients(self, trace: SampleTrace, layer: Layer, replica: int):
         n, own = layer.number, self.gradients[replica]
         gradients, bias_gradients = own[layer.weight], self._bias(own, layer)
         self._weight_grad(
@@ -201,7 +201,7 @@ class GoldenTrainer:
         self._flag(Fault.WEIGHT_GRAD, replica, n, gradients)
         self._flag(Fault.WEIGHT_GRAD, replica, n, bias_gradients)
 
-    def _neuron_grad(self, trace: Trace, n: int, error: np.ndarray, replica: int) -> np.ndarray:
+    def _neuron_grad(self, trace: SampleTrace, n: int, error: np.ndarray, replica: int) -> np.ndarray:
         y, x, steps, channels = trace.spikes[n].shape
         errors = np.empty((y, x, steps, channels), self.dtype)
         arrays = [

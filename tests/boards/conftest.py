@@ -6,7 +6,7 @@ from shutil import copytree
 
 import pytest
 
-from trident.boards.devices import plan_of
+from trident.boards.devices import design_of
 from trident.boards.flow.flow import Flow
 
 
@@ -17,5 +17,5 @@ def small_folder(tmp_path: Path, tmp_path_factory, worker_id: str) -> Path:
     root = base if worker_id == "master" else base.parent
     with (root / "small.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        Flow(plan_of("ulx3s-85f", "small"), folder=root / "small").synthesised()
+        Flow(design_of("ulx3s-85f", "small"), folder=root / "small").synthesised()
     return copytree(root / "small", tmp_path / "small")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from trident.boards.devices import plan_of
+from trident.boards.devices import design_of
 from trident.boards.flow.flow import Flow
 from trident.boards.flow.memories import configured_bits
 
@@ -34,8 +34,8 @@ class Echo(Flow):
     def _emit(self, written):
         from trident.boards.flow.emit import top_files
 
-        words = 1 << (configured_bits(self.plan.cfg) // 16).bit_length()
-        files = top_files(self.plan) | {"chip.v": ECHO.format(last=words - 1, top=words.bit_length() - 2)}
+        words = 1 << (configured_bits(self.design.cfg) // 16).bit_length()
+        files = top_files(self.design) | {"chip.v": ECHO.format(last=words - 1, top=words.bit_length() - 2)}
         for name in written:
             (self.folder / name).write_text(files[name])
 
@@ -51,10 +51,10 @@ class Echo(Flow):
 )
 def test_to_the_packed_file(tmp_path, board, module, preamble):
     pytest.importorskip(module, reason="the extra fpga is not installed")
-    plan = plan_of(board)
-    quick = replace(plan, setup=replace(plan.setup, place=()))
+    design = design_of(board)
+    quick = replace(design, setup=replace(design.setup, place=()))
     report = Echo(quick, folder=tmp_path).bitstream()
-    assert report.timing_met and report.clocks[0].target_mhz == pytest.approx(plan.clock_hz / 1e6, abs=0.01)
+    assert report.timing_met and report.clocks[0].target_mhz == pytest.approx(design.clock_hz / 1e6, abs=0.01)
     assert 0 < report.use["bram"].used <= report.use["bram"].available
     assert preamble in (tmp_path / report.file.rpartition("/")[2]).read_bytes()[:2000]
     assert report.use["ff"].used > 30

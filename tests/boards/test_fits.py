@@ -2,7 +2,7 @@
 
 import json
 
-from trident.boards.devices import plan_of
+from trident.boards.devices import design_of
 from trident.boards.devices.families import FAMILIES
 from trident.boards.flow.figures import Use
 from trident.boards.flow.fits import largest_mesh, sentence
@@ -34,19 +34,19 @@ def test_amounts_count_every_copy():
 
 
 def test_sentence_names_what_is_short():
-    plan = plan_of("ulx3s-25f", "3x2")
-    assert sentence(plan, netlist(6), use(24500, 62)) == (
+    design = design_of("ulx3s-25f", "3x2")
+    assert sentence(design, netlist(6), use(24500, 62)) == (
         "set-up 3x2 is too big for ulx3s-25f: it takes 24,500 lookup tables of 24,288 (1 % too many) and 62 block RAMs "
         "of 56 (11 % too many); the largest mesh of such cores that fits is SETUP=5x1"
     )
-    assert sentence(plan, netlist(6), use(24000, 56)) == ""
+    assert sentence(design, netlist(6), use(24000, 56)) == ""
 
 
 def test_largest_mesh():
-    plan = plan_of("ulx3s-25f", "3x2")
-    assert largest_mesh(plan, netlist(6), use(24500, 12)) == (5, 1)
-    assert largest_mesh(plan, netlist(6), use(2 * 24500, 12)) == (2, 1), "nextpnr's count is what counts"
-    assert largest_mesh(plan, netlist(6), use(7 * 24500, 12)) is None
-    one = plan_of("ulx3s-25f", "core")
+    design = design_of("ulx3s-25f", "3x2")
+    assert largest_mesh(design, netlist(6), use(24500, 12)) == (5, 1)
+    assert largest_mesh(design, netlist(6), use(2 * 24500, 12)) == (2, 1), "nextpnr's count is what counts"
+    assert largest_mesh(design, netlist(6), use(7 * 24500, 12)) is None
+    one = design_of("ulx3s-25f", "core")
     assert largest_mesh(one, netlist(1), use(30000, 12)) is None
     assert sentence(one, netlist(1), use(30000, 12)).endswith("(24 % too many); no such core fits")

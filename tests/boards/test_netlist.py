@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trident.boards.devices import plan_of
+from trident.boards.devices import design_of
 from trident.boards.flow.cells import check_cells, yosys_models
 from trident.boards.flow.flow import Flow
 from trident.boards.flow.netlist import check, netlist_line, netlist_verilog, read_cells, translate
@@ -114,7 +114,7 @@ def test_netlists_that_cannot_be_simulated_are_refused():
     with pytest.raises(TridentError, match="takes a flat netlist, this one has the modules core"):
         read_cells(json.dumps({"modules": parts}))
     with pytest.raises(TridentError, match="cells of ecp5 and ice40, tang-nano-9k has those of gowin"):
-        netlist_verilog(Flow(plan_of("tang-nano-9k")))
+        netlist_verilog(Flow(design_of("tang-nano-9k")))
 
 
 def _tables_of_sums(cells: dict) -> set[str]:
@@ -138,10 +138,10 @@ def _tables_of_sums(cells: dict) -> set[str]:
 @pytest.mark.slow
 def test_a_training_step_on_the_netlist_equals_golden(small_folder, tmp_path):
     """And one that is the same but for tables on the way to the gradients does not."""
-    flow = Flow(plan_of("ulx3s-85f", "small"), folder=small_folder)
+    flow = Flow(design_of("ulx3s-85f", "small"), folder=small_folder)
     verilog, _ = netlist_verilog(flow)
-    with closing(netlist_line(flow.plan, verilog, QUICK)) as line:
-        found = check(flow.plan, line)
+    with closing(netlist_line(flow.design, verilog, QUICK)) as line:
+        found = check(flow.design, line)
     assert found.mismatch is None and found.values == 38 and found.cycles > 10_000
 
     netlist = json.loads((flow.folder / "netlist.json").read_text())
@@ -152,9 +152,9 @@ def test_a_training_step_on_the_netlist_equals_golden(small_folder, tmp_path):
     (tmp_path / "netlist.json").write_text(json.dumps(netlist))
     stages = Stages(tmp_path, lambda *told: None, lambda told: None)
     verilog, _ = translate(stages, flow.tools["yosys"], flow.environment)
-    with closing(netlist_line(flow.plan, verilog, QUICK)) as line:
+    with closing(netlist_line(flow.design, verilog, QUICK)) as line:
         try:
-            seen = check(flow.plan, line).mismatch
+            seen = check(flow.design, line).mismatch
         except (TridentError, CoreStuck) as stopped:
             seen = stopped
     assert seen is not None
@@ -164,8 +164,8 @@ def test_a_training_step_on_the_netlist_equals_golden(small_folder, tmp_path):
 @pytest.mark.skipif(os.environ.get("TRIDENT_FULL") != "1", reason="takes many minutes: set TRIDENT_FULL=1")
 @pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker"])
 def test_a_training_step_on_the_netlist_of_a_whole_core_equals_golden(board):
-    plan = plan_of(board, "core")
-    flow = Flow(plan, folder=CACHE / "netlist" / plan.folder)
+    design = design_of(board, "core")
+    flow = Flow(design, folder=CACHE / "netlist" / design.folder)
     verilog, _ = netlist_verilog(flow)
-    with closing(netlist_line(flow.plan, verilog)) as line:
-        assert check(flow.plan, line).mismatch is None
+    with closing(netlist_line(flow.design, verilog)) as line:
+        assert check(flow.design, line).mismatch is None

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from trident.boards.devices import BOARDS, every_setup, plan_of, setup_of
+from trident.boards.devices import BOARDS, design_of, every_setup, setup_of
 from trident.boards.devices.board import RESOURCES
 from trident.boards.devices.families import FAMILIES
 from trident.hw.errors import TridentError
@@ -12,11 +12,11 @@ from trident.hw.errors import TridentError
 
 @pytest.mark.parametrize(("board", "setup"), every_setup())
 def test_every_setup_makes_a_plan(board, setup):
-    plan = plan_of(board, setup)
+    design = design_of(board, setup)
     declared = BOARDS[board].setups[setup]
-    assert plan.mesh.cores == declared.width * declared.height
-    assert plan.folder == f"{board}-{setup}"
-    assert setup_of(board, setup) == (plan.cfg, plan.mesh, declared.clock_hz)
+    assert design.mesh.cores == declared.width * declared.height
+    assert design.folder == f"{board}-{setup}"
+    assert setup_of(board, setup) == (design.cfg, design.mesh, declared.clock_hz)
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)
@@ -28,11 +28,11 @@ def test_boards_are_whole(board):
 
 
 def test_meshes_and_lanes_of_any_size():
-    plan = plan_of("ULX3S-85F", "3X2", lanes=2)
-    assert (plan.mesh.width, plan.mesh.height, plan.cfg.lanes) == (3, 2, 2)
-    assert plan.folder == "ulx3s-85f-3x2-lanes2"
-    assert plan_of("ulx3s-85f", "1x1").setup.clock_hz == plan_of("ulx3s-85f", "core").setup.clock_hz
-    assert plan_of("ulx3s-85f", lanes=1).folder == "ulx3s-85f-core"
+    design = design_of("ULX3S-85F", "3X2", lanes=2)
+    assert (design.mesh.width, design.mesh.height, design.cfg.lanes) == (3, 2, 2)
+    assert design.folder == "ulx3s-85f-3x2-lanes2"
+    assert design_of("ulx3s-85f", "1x1").setup.clock_hz == design_of("ulx3s-85f", "core").setup.clock_hz
+    assert design_of("ulx3s-85f", lanes=1).folder == "ulx3s-85f-core"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_meshes_and_lanes_of_any_size():
 )
 def test_refusals(arguments, said):
     with pytest.raises(TridentError) as refused:
-        plan_of(*arguments)
+        design_of(*arguments)
     assert re.fullmatch(said, str(refused.value))
 
 
@@ -58,13 +58,13 @@ def test_tops(board, setup):
     pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
     from trident.boards.flow.emit import top_files
 
-    plan = plan_of(board, setup)
-    files = top_files(plan)
+    design = design_of(board, setup)
+    files = top_files(design)
     (constraints,) = (text for name, text in files.items() if name != "top.il")
     for port in ("rx", "tx", "led"):
         assert port in constraints
-    pins = {"ecp5": "SITE", "ice40": "set_io", "gowin": "IO_LOC"}[plan.board.family]
-    assert constraints.count(pins) == 6 + bool(plan.board.reset)
-    assert ("EHXPLLL" in files["top.il"]) == (plan.clock_hz != plan.board.crystal_hz)
+    pins = {"ecp5": "SITE", "ice40": "set_io", "gowin": "IO_LOC"}[design.board.family]
+    assert constraints.count(pins) == 6 + bool(design.board.reset)
+    assert ("EHXPLLL" in files["top.il"]) == (design.clock_hz != design.board.crystal_hz)
     assert "linked_chip" in files["top.il"]
-    assert files == top_files(plan), "the same plan gives the same files"
+    assert files == top_files(design), "the same plan gives the same files"

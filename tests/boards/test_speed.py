@@ -8,7 +8,7 @@ import trident.bench.fpga
 from tests.boards.test_results import REPORT
 from trident.bench.fpga import WORK, Work, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
 from trident.bench.results import training_speed
-from trident.boards.devices import plan_of
+from trident.boards.devices import design_of
 from trident.boards.flow.figures import Clock
 from trident.host.report.figure import Figure
 
@@ -32,7 +32,7 @@ def test_the_slower_of_chip_and_line_counts():
 def test_cycles_of_a_sample_are_counted_on_the_chip(monkeypatch):
     """Golden is compared on the way; two passes over 36 and 10 neurons' weights are the least."""
     monkeypatch.setitem(WORK, "digits", Work("8x8x1-4c3s2-10", 4))
-    cycles = cycles_per_sample(plan_of("ulx3s-85f", "2x1"), "digits")
+    cycles = cycles_per_sample(design_of("ulx3s-85f", "2x1"), "digits")
     assert 2000 < cycles < 60_000
 
 

@@ -16,7 +16,7 @@ from trident.snn.settings import NeuronSettings
 
 
 class CocotbLink(Clocked):
-    """A link as of :class:`Link` over the chip's two streams.
+    """A :class:`FlitPort` over the chip's two streams.
 
     In a random share ``flow`` of the cycles a flit is offered and taken. To be called from a bridged thread.
     """

@@ -3,12 +3,12 @@
 import numpy as np
 
 from tests.cocotb.placing import Case, Placing, payload_of, rows_of
-from trident.host.compile.chip_plan import Plan
+from trident.host.compile.chip_plan import ChipPlan
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import neuron_item
 from trident.hw.isa.spaces import Space, table_address
 from trident.sim.golden.backward import backward
-from trident.sim.golden.format import decode
+from trident.sim.golden.format import to_values
 from trident.sim.golden.forward import forward
 from trident.sim.golden.loss import loss_errors
 from trident.sim.golden.neuron import neuron
@@ -188,7 +188,7 @@ class Maker(Placing):
     def loss(self) -> Case:
         steps, classes = self.cfg.timesteps, int(self.rng.integers(1, 3 * self.cfg.lanes + 2))
         self.network = Network.parse(f"2-3-{classes}")
-        self.plan = Plan(self.network, self.cfg).plans[0]
+        self.plan = ChipPlan(self.network, self.cfg).plans[0]
         self.below, self.placed = self.plan.layers
         self.layer = self.placed.layer
         label = int(self.rng.integers(0, classes))
@@ -203,7 +203,7 @@ class Maker(Placing):
                 for target in (False, True) for count in range(steps + 1)
             },
         }  # fmt: skip
-        errors = decode(loss_errors(spikes[0], label, table), self.fmt)[None]
+        errors = to_values(loss_errors(spikes[0], label, table), self.fmt)[None]
         rows = self._rows(0, errors)
         shape = neuron_item(Payloads(self.cfg, "backward"))
         for group in range(self.placed.weights.groups):
@@ -226,7 +226,7 @@ class Maker(Placing):
             case.runs += self._case(self._job("update_bias"), skip=skip).runs
         case.memories = {s: self._weights(*values) for s, values in zip(spaces, arrays, strict=True)}
         momentum, minus_rate = (
-            self.dtype(decode(value, self.fmt)) for value in (self.updates.momentum, self.updates.minus_rate)
+            self.dtype(to_values(value, self.fmt)) for value in (self.updates.momentum, self.updates.minus_rate)
         )
         for part in range(1 + layer.bias):
             weights, momenta, gradients = (values[part].reshape(-1) for values in arrays)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trident.host.compile.chip_plan import Plan
-from trident.host.compile.core_plan import StagePlan
+from trident.host.compile.chip_plan import ChipPlan
+from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.packing import pack_spikes, rows_to_words
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import neuron_item
@@ -15,7 +15,7 @@ from trident.hw.isa.job import FAN, JOB
 from trident.hw.isa.spaces import Space
 from trident.hw.isa.words import WORD
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.sim.golden.format import decode, encode, fmt_parameters, value_dtype
+from trident.sim.golden.format import fmt_parameters, to_bits, to_values, value_dtype
 from trident.snn.builder import Builder
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage, even_cuts
@@ -75,7 +75,7 @@ class Placing:
         self.constants = NeuronConstants.of(settings, self.fmt)
         self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), self.fmt)
         self.network = random_network(rng, cfg)
-        self.plan = Plan(self.network, cfg).plans[0]
+        self.plan = ChipPlan(self.network, cfg).plans[0]
         self.below, self.placed = self.plan.layers
         self.layer = self.placed.layer
         self.density = float(rng.choice([0.0, 0.05, 0.2, 0.5, 0.9, 1.0]))
@@ -86,16 +86,16 @@ class Placing:
         """Values of the format, a few of them zero or subnormal."""
         values = self.rng.normal(size=shape) * scale
         values *= self.rng.choice([1, 1, 1, 1, 0, 2.0 ** (1 - self.fmt.bias) / scale], size=shape)
-        return decode(encode(values, self.fmt), self.fmt).astype(self.dtype)
+        return to_values(to_bits(values, self.fmt), self.fmt).astype(self.dtype)
 
     def _spikes(self, shape) -> np.ndarray:
         return (self.rng.random(shape) < self.density).astype(np.uint8)
 
     def _bits(self, values) -> np.ndarray:
-        return encode(values, self.fmt)
+        return to_bits(values, self.fmt)
 
     def _constant(self, name: str):
-        return self.dtype(decode(getattr(self.constants, name), self.fmt))
+        return self.dtype(to_values(getattr(self.constants, name), self.fmt))
 
     # Where values lie
     def _job(self, kind: str, number: int = 1) -> dict[str, int]:
@@ -116,8 +116,8 @@ class Placing:
                 stages = Stage(0, 0, tuple(cuts)), Stage(1, 1, (0, self.layer.out_channels))
                 owner = int(self.rng.integers(0, cores))
                 partition = Partition(1, stages)
-                self.owner = StagePlan(self.network, partition, 0, owner, self.cfg, 1)
-                self.plan = StagePlan(self.network, partition, 1, 0, self.cfg, 1)
+                self.owner = CorePlan(self.network, partition, 0, owner, self.cfg, 1)
+                self.plan = CorePlan(self.network, partition, 1, 0, self.cfg, 1)
                 self.sample, (self.placed,) = 0, self.plan.layers
                 self._job("owner", owner)
                 return owner

@@ -13,7 +13,7 @@ import pytest
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.format import FloatFormat
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.sim.twin import FastTrainer
+from trident.sim.twin import FloatTwin
 from trident.snn.network import Network, Tensors
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -50,9 +50,9 @@ class Surrogate(torch.autograd.Function):
 
 
 class Oracle(torch.nn.Module):
-    """The network of torch and SpikingJelly parts, with the weights of a :class:`FastTrainer`."""
+    """The network of torch and SpikingJelly parts, with the weights of a :class:`FloatTwin`."""
 
-    def __init__(self, trainer: FastTrainer):
+    def __init__(self, trainer: FloatTwin):
         super().__init__()
         self.network, self.loss_scale = trainer.network, trainer.settings.loss_scale
         settings = trainer.neuron
@@ -119,7 +119,7 @@ class Oracle(torch.nn.Module):
 def test_spikes_and_gradients_equal_autograd(text, reset, surrogate, timesteps, leak):
     network = Network.parse(text)
     neuron = NeuronSettings(leak, threshold=0.125, window=0.3, reset=reset, surrogate=surrogate)
-    trainer = FastTrainer(network, neuron, TrainSettings(timesteps=timesteps, seed=3), np.float64)
+    trainer = FloatTwin(network, neuron, TrainSettings(timesteps=timesteps, seed=3), np.float64)
     rng = np.random.default_rng(7)
     spikes = (rng.random((6, timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
     labels = rng.integers(0, network.classes, 6)
@@ -149,7 +149,7 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
         multiplier_subnormals=True, engine=CoreConfig().engine,
     )  # fmt: skip
     golden = GoldenTrainer(network, neuron, cfg, settings.seed)
-    trainer = FastTrainer(network, neuron, settings, np.float64)
+    trainer = FloatTwin(network, neuron, settings, np.float64)
     for name, values in golden.weights.items():
         trainer.weights[name][:] = values
     rng = np.random.default_rng(11)

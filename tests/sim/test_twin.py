@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trident.hw.errors import TridentError
-from trident.sim.twin import FastTrainer
+from trident.sim.twin import FloatTwin
 from trident.snn.data import batches, load
 from trident.snn.encoding import encode
 from trident.snn.network import Network
@@ -85,7 +85,7 @@ def slope(neuron, u):
 def test_counts_and_gradients_equal_plain_loops(text, reset, surrogate):
     network = Network.parse(text)
     neuron = NeuronSettings(0.75, 0.25, 0.4, reset, surrogate)
-    trainer = FastTrainer(network, neuron, TrainSettings(timesteps=4, seed=2), np.float64)
+    trainer = FloatTwin(network, neuron, TrainSettings(timesteps=4, seed=2), np.float64)
     spikes, labels = stimulus(network)
     counts, expected = loops(trainer, spikes, labels)
     np.testing.assert_array_equal(trainer.infer(spikes), counts)
@@ -97,7 +97,7 @@ def test_counts_and_gradients_equal_plain_loops(text, reset, surrogate):
 
 
 def test_a_potential_at_the_threshold_fires_and_at_the_edge_of_the_window_has_no_slope():
-    trainer = FastTrainer(Network.parse("1-3"), NeuronSettings(0.5, 1.0, 0.5), TrainSettings(timesteps=1), np.float64)
+    trainer = FloatTwin(Network.parse("1-3"), NeuronSettings(0.5, 1.0, 0.5), TrainSettings(timesteps=1), np.float64)
     trainer.weights = {"linear1.weight": np.array([[[1.0, 0.5, 1.5]]]), "linear1.bias": np.zeros(3)}
     (trace,) = trainer.forward(np.ones((1, 1, 1, 1, 1), np.uint8))
     assert trace.spikes.ravel().tolist() == [1, 0, 1]
@@ -107,7 +107,7 @@ def test_a_potential_at_the_threshold_fires_and_at_the_edge_of_the_window_has_no
 def test_update_is_momentum_then_scaled_step():
     network = Network.parse("6-5-3")
     settings = TrainSettings(timesteps=4, batch=3, learning_rate=0.5, momentum=0.75, halve_every=2)
-    trainer = FastTrainer(network, NeuronSettings(0.5, 0.25, 0.5), settings, np.float64)
+    trainer = FloatTwin(network, NeuronSettings(0.5, 0.25, 0.5), settings, np.float64)
     spikes, labels = stimulus(network)
     momentum = dict.fromkeys(network.tensors, 0.0)
     for epoch, rate in enumerate((0.5, 0.5, 0.25)):
@@ -120,7 +120,7 @@ def test_update_is_momentum_then_scaled_step():
 
 def test_report_of_a_batch():
     network = Network.parse("6-5-3")
-    trainer = FastTrainer(network, NeuronSettings(0.5, 0.25, 0.5), TrainSettings(timesteps=4), np.float64)
+    trainer = FloatTwin(network, NeuronSettings(0.5, 0.25, 0.5), TrainSettings(timesteps=4), np.float64)
     spikes, labels = stimulus(network, batch=20)
     counts, fired = trainer.infer(spikes), trainer.forward(spikes)
     result = trainer.train_batch(spikes, labels)
@@ -132,7 +132,7 @@ def test_report_of_a_batch():
 
 def test_layers_without_bias_keep_none():
     network = Network.parse("6-5-3", bias=False)
-    trainer = FastTrainer(network, NeuronSettings(0.5, 0.25, 0.5), TrainSettings(timesteps=4))
+    trainer = FloatTwin(network, NeuronSettings(0.5, 0.25, 0.5), TrainSettings(timesteps=4))
     trainer.train_batch(*stimulus(network))
     assert list(trainer.weights) == ["linear1.weight", "linear2.weight"]
 
@@ -140,7 +140,7 @@ def test_layers_without_bias_keep_none():
 def test_float32_follows_float64():
     network = Network.parse("4x4x1-4c3-3")
     neuron, settings = NeuronSettings(0.5, 0.3, 0.5), TrainSettings(timesteps=4)
-    single, double = (FastTrainer(network, neuron, settings, dtype) for dtype in (np.float32, np.float64))
+    single, double = (FloatTwin(network, neuron, settings, dtype) for dtype in (np.float32, np.float64))
     spikes, labels = stimulus(network, batch=16)
     theirs = double.gradients(spikes, labels)
     for name, ours in single.gradients(spikes, labels).items():
@@ -151,7 +151,7 @@ def test_float32_follows_float64():
 def test_fp16_storage_holds_only_fp16_values():
     network = Network.parse("6-5-3")
     settings = TrainSettings(timesteps=4)
-    trainer = FastTrainer(network, NeuronSettings(0.5, 0.25, 0.5), settings, storage=np.float16)
+    trainer = FloatTwin(network, NeuronSettings(0.5, 0.25, 0.5), settings, storage=np.float16)
     for seed in range(5):
         trainer.train_batch(*stimulus(network, batch=16, seed=seed))
     for values in trainer.weights.values():
@@ -161,9 +161,9 @@ def test_fp16_storage_holds_only_fp16_values():
 def test_refusals():
     network = Network.parse("6-5-3")
     with pytest.raises(TridentError, match="float32 or float64, not float16"):
-        FastTrainer(network, NeuronSettings(), TrainSettings(), np.float16)
+        FloatTwin(network, NeuronSettings(), TrainSettings(), np.float16)
     with pytest.raises(TridentError, match="the spikes have 4 timesteps, the training has 8"):
-        FastTrainer(network, NeuronSettings(), TrainSettings()).infer(stimulus(network)[0])
+        FloatTwin(network, NeuronSettings(), TrainSettings()).infer(stimulus(network)[0])
 
 
 @pytest.mark.parametrize("storage", [None, np.float16])
@@ -172,7 +172,7 @@ def test_digits_with_the_default_settings(seed, storage):
     data, network, settings = load("digits"), Network.parse("64-128-10"), TrainSettings(seed=seed)
     train, test = encode(data, network, settings.timesteps)
     # In float64, so that no library's order of sums moves a rounding across a threshold.
-    trainer = FastTrainer(network, NeuronSettings(), settings, np.float64, storage)
+    trainer = FloatTwin(network, NeuronSettings(), settings, np.float64, storage)
     for epoch in range(settings.epochs):
         for part in batches(len(train), settings.batch, seed, epoch):
             trainer.train_batch(train[part], data.train_labels[part], epoch)

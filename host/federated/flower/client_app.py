@@ -16,8 +16,8 @@ from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
 from trident.host.federated.flower.records import fault_record, from_record, to_record, worker_record
-from trident.host.federated.marks import ANSWER, END, FAULT
 from trident.host.federated.message import Task, Update, from_bytes, to_bytes
+from trident.host.federated.tags import ANSWER, END, FAULT
 from trident.hw.errors import TridentError
 
 START = 20.0  # seconds in which a worker that has ended must be back

@@ -8,12 +8,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from time import monotonic
 
-from trident.host.federated.crew import Tell
 from trident.host.federated.flower.worker import key_of
-from trident.host.federated.marks import FAULT, STAGE
+from trident.host.federated.pool import OnStage
 from trident.host.federated.serve import run_listener
 from trident.host.federated.server import Round
 from trident.host.federated.spec import FederatedSpec
+from trident.host.federated.tags import FAULT, STAGE
 from trident.hw.errors import TridentError
 from trident.sim.rtl.verilated import VerilatedChip
 
@@ -73,7 +73,7 @@ class Listeners:
         theirs.close()
         self.processes[number], self._pipes[number], self._heard[number] = process, ours, monotonic()
 
-    def hear(self, tell: Tell):
+    def hear(self, on_stage: OnStage):
         """Pass on what the workers have said of their work; returns at once."""
         for number, pipe in self._pipes.items():
             try:
@@ -81,7 +81,7 @@ class Listeners:
                     octets = pipe.recv_bytes()
                     self._heard[number] = monotonic()
                     if octets[:1] == STAGE:
-                        tell(number, *json.loads(octets[1:]))
+                        on_stage(number, *json.loads(octets[1:]))
             except (EOFError, OSError):
                 continue  # it has ended, which the end of the round tells
 

@@ -39,19 +39,19 @@ def federate_with_flower(spec: FederatedSpec, folder: Path, console: Console, re
         network.submit({"options": json.dumps(spec.options), "folder": str(folder), "resume": resume})
         say(console, f"{spec.settings.workers} workers and Flower ready after {perf_counter() - began:.0f} s.")
         curves = stack.enter_context(reference_pool()).apply_async(references, (spec.options,))
-        told = len(state.progress["rounds"]) if state else 0
-        display = (Live if console.is_terminal else Plain)(console, spec.settings.workers, spec.settings.rounds, told)
+        shown = len(state.progress["rounds"]) if state else 0
+        display = (Live if console.is_terminal else Plain)(console, spec.settings.workers, spec.settings.rounds, shown)
         with display:
-            compared = follow(folder, workers, network, display, told)
+            compared = follow(folder, workers, network, display, shown)
         final = Checkpoint.load(folder / "checkpoint.npz").progress
         progress = Progress(final["scales"], [Round(**values) for values in final["rounds"]])
         conclude(spec, progress, compared, curves.get(), folder, console, "Flower, TLS" if tls else "Flower",
                  perf_counter() - began)  # fmt: skip
 
 
-def follow(folder: Path, workers: Listeners, network: Network, display: Live | Plain, told: int) -> int:
-    """Show how the run that was submitted goes, beginning behind the first ``told`` rounds, and look after the workers,
-    until it ends; returns the number of weights compared.
+def follow(folder: Path, workers: Listeners, network: Network, display: Live | Plain, shown: int) -> int:
+    """Show how the run that was submitted goes, behind the first ``shown`` rounds, and look after the workers, until it
+    ends; returns the number of weights compared.
 
     Raises what it ended with, and :class:`TridentError` when it does not begin or ends without a word.
     """
@@ -65,12 +65,12 @@ def follow(folder: Path, workers: Listeners, network: Network, display: Live | P
             outcome = json.loads((folder / OUTCOME).read_text())
         if (folder / "checkpoint.npz").exists():
             rounds = Checkpoint.load(folder / "checkpoint.npz").progress["rounds"]
-            for done in [Round(**values) for values in rounds[told:]]:
+            for done in [Round(**values) for values in rounds[shown:]]:
                 for number, fault in done.left_out.items():
                     display.left_out(int(number), fault)
                 display.round(done)
                 workers.mend(done)
-            told = max(told, len(rounds))
+            shown = max(shown, len(rounds))
         if gone and not outcome.keys() & {"compared", "failure"}:
             raise TridentError(f"Flower's server has ended the run: {network.tail()}")
         if not outcome and monotonic() > until:

@@ -8,7 +8,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from rich.console import Console
 
-from trident.host.federated.flower.crew import FlowerCrew
+from trident.host.federated.flower.pool import FlowerPool
 from trident.host.federated.progress import Plain
 from trident.host.federated.run import make_folder
 from trident.host.federated.server import Server, TooFewWorkers
@@ -39,7 +39,7 @@ def main(grid: Grid, context: Context):
         spec = FederatedSpec.make(json.loads(str(config["options"])))
         state = Checkpoint.load(path) if config["resume"] else None
         display = Plain(Console(), spec.settings.workers, spec.settings.rounds)
-        server = Server(spec, FlowerCrew(grid, spec), display, path, state)
+        server = Server(spec, FlowerPool(grid, spec), display, path, state)
         server.run()
     except BaseException as fault:
         _write(folder, {"failure": type(fault).__name__, "sentence": str(fault)})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trident import cli
-from trident.host.compile.chip_plan import Plan
+from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.sizing import configure, fit
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
@@ -167,7 +167,7 @@ def test_memories_grow_to_the_network_unless_they_are_given():
     small = configure("SMALL")
     grown = fit(network, small)
     assert grown.weight_rows == 16384 and replace(grown, weight_rows=small.weight_rows) == small
-    assert Plan(network, grown).plans[0].layers[0].weights.rows == 12672
+    assert ChipPlan(network, grown).plans[0].layers[0].weights.rows == 12672
     with pytest.raises(TridentError, match="more than"):
         fit(network, small, frozenset({"weight_rows"}))
     assert fit(Network.parse("64-128-10"), small) == small

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from trident.host.compile.chip_plan import Plan
-from trident.host.compile.core_plan import KINDS, SINGLE, StagePlan
+from trident.host.compile.chip_plan import ChipPlan
+from trident.host.compile.core_plan import KINDS, SINGLE, CorePlan
 from trident.host.compile.packing import WeightMap, pack_spikes, rows_to_words, unpack_spikes, words_to_rows
 from trident.host.compile.regions import Region
 from trident.hw.errors import TridentError
@@ -25,9 +25,9 @@ from trident.snn.settings import NeuronSettings
 NETWORKS = ["5-4-3", "64-128-10", "8x8x1-4c3-6c5s2p1-10", "4x3x5-3c7s2p3-7"]
 
 
-def _plan(network: str, preset: str = "SMALL", **changes) -> StagePlan:
+def _plan(network: str, preset: str = "SMALL", **changes) -> CorePlan:
     """What the only core of a chip holds."""
-    (plan,) = Plan(Network.parse(network), CoreConfig.preset(preset, **changes)).plans
+    (plan,) = ChipPlan(Network.parse(network), CoreConfig.preset(preset, **changes)).plans
     return plan
 
 
@@ -73,7 +73,7 @@ def test_slots_shrink_before_the_network_is_refused():
     assert _plan("64-128-10", spike_words=26).input.step == 0
 
 
-def _targets(plan: Plan, route: int) -> list[int | str]:
+def _targets(plan: ChipPlan, route: int) -> list[int | str]:
     """The logical cores that a route leads to, or the host."""
     fields = ROUTE_LAYOUT.unpack([route])
     if fields["mode"] == Mode.HOST:
@@ -85,7 +85,7 @@ def _targets(plan: Plan, route: int) -> list[int | str]:
     return [plan.placement.index(place) for place in places]
 
 
-def _balance(plan: Plan, train: bool, update: bool = True) -> tuple[Counter, Counter]:
+def _balance(plan: ChipPlan, train: bool, update: bool = True) -> tuple[Counter, Counter]:
     """Tokens that a sample's instructions take and give, and those after the last sample: by core (or the host), token,
     and whether it is after the loop."""
     taken, given = Counter(), Counter()
@@ -118,7 +118,8 @@ def test_programs_keep_the_tokens_in_balance(network, partition, train, update):
             "replicas": f"3x1,2-{last}"}[partition]  # fmt: skip
     cfg = CoreConfig.preset("TINY", weight_rows=65536, spike_words=8192, error_words=8192, program_words=128, jobs=64
                             )  # fmt: skip
-    plan = Plan(network, cfg, mesh_for(cfg, MeshConfig(width=4, height=3)), Partition.parse(text, network, cfg.lanes))
+    mesh = mesh_for(cfg, MeshConfig(width=4, height=3))
+    plan = ChipPlan(network, cfg, mesh, Partition.parse(text, network, cfg.lanes))
     cores = plan.partition.cores
     taken, given = _balance(plan, train, update)
     first = [core for core in range(cores) if plan.partition.locate(core)[1] == 0]
@@ -133,7 +134,7 @@ def test_programs_keep_the_tokens_in_balance(network, partition, train, update):
 
 
 def test_programs_have_what_their_mode_needs():
-    plan = Plan(Network.parse("4-3-2"), CoreConfig.preset("TINY"))
+    plan = ChipPlan(Network.parse("4-3-2"), CoreConfig.preset("TINY"))
     for mode in ((True, True), (True, False), (False, True)):
         (program,) = plan.programs(*mode)
         words = [INSTRUCTION.unpack([word]) for word in program.words[SETUP.words :]]
@@ -156,7 +157,7 @@ def test_programs_have_what_their_mode_needs():
 
 
 def test_job_numbers_and_names():
-    chip = Plan(Network.parse("8x8x1-4c3-10"), CoreConfig.preset("SMALL"))
+    chip = ChipPlan(Network.parse("8x8x1-4c3-10"), CoreConfig.preset("SMALL"))
     (plan,) = chip.plans
     numbers = {*map(plan.job, SINGLE), *(plan.job(kind, n) for kind in KINDS for n in (0, 1))}
     assert numbers == set(range(len(SINGLE) + 2 * len(KINDS)))
@@ -177,7 +178,7 @@ def test_slices_have_their_own_jobs():
     network = Network.parse("6-8-8-3")
     cfg = CoreConfig.preset("TINY", program_words=64, jobs=64)
     mesh = mesh_for(cfg, MeshConfig(width=2, height=2))
-    chip = Plan(network, cfg, mesh, Partition.parse("1,2/2,3", network, cfg.lanes), (3, 0, 1, 2))
+    chip = ChipPlan(network, cfg, mesh, Partition.parse("1,2/2,3", network, cfg.lanes), (3, 0, 1, 2))
     assert [plan.describe_job(plan.job("owner", 0)) for plan in chip.plans[1:]] == [
         f"backward to core 0 of the stage before of layer {n} ({layer})"
         for n, layer in ((2, chip.plans[1].layers[0].layer), (2, chip.plans[2].layers[0].layer),
@@ -212,14 +213,14 @@ def test_placements_that_make_no_sense_are_refused(placement, words):
     network, cfg = Network.parse("4-4-2"), CoreConfig.preset("TINY")
     mesh = mesh_for(cfg, MeshConfig(width=2, height=2))
     with pytest.raises(TridentError, match=words):
-        Plan(network, cfg, mesh, Partition.parse("1,2", network, cfg.lanes), placement)
+        ChipPlan(network, cfg, mesh, Partition.parse("1,2", network, cfg.lanes), placement)
 
 
 def test_partitions_that_do_not_fit_the_mesh_are_refused():
     network, cfg = Network.parse("4-4-2"), CoreConfig.preset("TINY")
     partition = Partition.parse("3x1,2", network, cfg.lanes)
     with pytest.raises(TridentError, match="partition 3x1,2 needs 6 cores, the mesh of 2x2 has 4"):
-        Plan(network, cfg, mesh_for(cfg, MeshConfig(width=2, height=2)), partition)
+        ChipPlan(network, cfg, mesh_for(cfg, MeshConfig(width=2, height=2)), partition)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -79,7 +79,7 @@ def test_registers_say_who_the_core_is(driver):
 
 def test_core_of_another_configuration_is_refused(driver):
     with pytest.raises(TridentError, match="core 0 has another configuration"):
-        Driver(driver.link, CoreConfig.preset("TINY"), driver.mesh)
+        Driver(driver.chip, CoreConfig.preset("TINY"), driver.mesh)
 
 
 def test_cores_of_meshes_of_all_sizes_are_the_same():

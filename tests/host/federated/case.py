@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trident.host.federated.crew import InProcess, Reply
+from trident.host.federated.pool import InProcess, Reply
 from trident.host.federated.spec import FederatedSpec
 from trident.host.train.checkpoint import Checkpoint
 
@@ -62,8 +62,8 @@ class Absent(InProcess):
         super().__init__(spec)
         self.worker, self.rounds = worker, rounds
 
-    def work(self, tasks, timeout, tell):
-        for reply in super().work(tasks, timeout, tell):
+    def work(self, tasks, timeout, on_stage):
+        for reply in super().work(tasks, timeout, on_stage):
             out = reply.worker == self.worker and tasks[self.worker].round in self.rounds
             yield Reply(self.worker, fault="left out") if out else reply
 

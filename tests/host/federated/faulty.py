@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from trident.host.federated.marks import ANSWER
 from trident.host.federated.message import Task, Update, from_bytes, to_bytes
 from trident.host.federated.serve import Service, run_listener, run_worker
+from trident.host.federated.tags import ANSWER
 
 KINDS = ("die", "hang", "late", "twice", "shape", "nan", "damage")
 # Those of a worker, and "sending": in the middle of the message that is the answer
@@ -38,8 +38,8 @@ class FaultyService(Service):
         self.fault, self.task = self.faults.get(task.round), task
         super().answer(octets)
 
-    def tell(self, stage, done, of):
-        super().tell(stage, done, of)
+    def send_stage(self, stage, done, of):
+        super().send_stage(stage, done, of)
         if self.fault and self.fault.stage == stage:
             fault, self.fault = self.fault, None
             self.strike(fault)
@@ -66,7 +66,7 @@ class FaultyService(Service):
             while time.monotonic() < until:
                 time.sleep(0.05)
                 if fault.stage != "sending":
-                    super().tell(fault.stage, 0, 0)
+                    super().send_stage(fault.stage, 0, 0)
         else:
             self.connection.send_bytes(ANSWER + wrong(self.task, fault.kind))
 

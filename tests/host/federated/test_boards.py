@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.host.federated.case import Watch, same, spec_of, weights_of
 from tests.hw.link.terminal import terminal
-from trident.host.federated.crew import InProcess
+from trident.host.federated.pool import InProcess
 from trident.host.federated.run import federate
 from trident.host.federated.server import Server
 from trident.sim.rtl.line import simulated_chip

@@ -8,7 +8,7 @@ import pytest
 
 from tests.host.federated.case import Absent, Watch, same, spec_of
 from tests.host.federated.faulty import KINDS, STAGES, Fault, run_faulty
-from trident.host.federated.crew import InProcess
+from trident.host.federated.pool import InProcess
 from trident.host.federated.processes import Processes
 from trident.host.federated.server import Server, TooFewWorkers
 from trident.host.train.checkpoint import Checkpoint
@@ -27,10 +27,10 @@ REASONS = {
 class Timed(Processes):
     """Processes with a short time limit in the rounds where that is waited for."""
 
-    def work(self, tasks, timeout, tell):
+    def work(self, tasks, timeout, on_stage):
         number = next(iter(tasks.values())).round
         fault = self.target.args[0][BAD].get(number)
-        return super().work(tasks, SHORT if fault and fault.kind in ("hang", "late") else LONG, tell)
+        return super().work(tasks, SHORT if fault and fault.kind in ("hang", "late") else LONG, on_stage)
 
 
 @pytest.mark.parametrize("kinds", [KINDS[:1], KINDS[1:2], KINDS[2:3], KINDS[3:]], ids="-".join)
@@ -42,12 +42,12 @@ def test_a_fault_at_every_stage(data, tmp_path, kinds):
     faults = {2 * n + 1: fault for n, fault in enumerate(every)}
     spec = spec_of(data, rounds=2 * len(faults))
     watch = Watch()
-    crew = Timed(spec, partial(run_faulty, {BAD: faults}))
+    pool = Timed(spec, partial(run_faulty, {BAD: faults}))
     try:
-        server = Server(spec, crew, watch, tmp_path / "c.npz")  # compares every answer that counts with golden's
+        server = Server(spec, pool, watch, tmp_path / "c.npz")  # compares every answer that counts with golden's
         server.run()
     finally:
-        crew.close()
+        pool.close()
     assert [number for number, _ in watch.faults] == [BAD] * len(faults)
     for done in server.progress.rounds:
         if done.number in faults:
@@ -66,12 +66,12 @@ def test_a_fault_at_every_stage(data, tmp_path, kinds):
 def test_too_many_faults_end_the_run_and_it_can_be_resumed(data, tmp_path):
     spec = spec_of(data, rounds=3)
     die = Fault("die", "training")
-    crew = Processes(spec, partial(run_faulty, {0: {2: die}, 2: {2: die}}))
+    pool = Processes(spec, partial(run_faulty, {0: {2: die}, 2: {2: die}}))
     with pytest.raises(TooFewWorkers, match="round 2 has 1 good answers of 3 workers.*worker 0: it died.*worker 2: it"):
         try:
-            Server(spec, crew, Watch(), tmp_path / "c.npz").run()
+            Server(spec, pool, Watch(), tmp_path / "c.npz").run()
         finally:
-            crew.close()
+            pool.close()
     whole = Server(spec, InProcess(spec), Watch(), tmp_path / "w.npz")
     whole.run()
     resumed = Server(spec, InProcess(spec), Watch(), tmp_path / "c.npz", Checkpoint.load(tmp_path / "c.npz"))

@@ -18,8 +18,8 @@ from rich.console import Console
 from tests.host.federated.case import Absent, Watch, same, spec_of, weights_of
 from tests.host.federated.faulty import Fault, run_faulty_listener
 from tests.host.federated.test_message import TASK, UPDATE
-from trident.host.federated.crew import InProcess
 from trident.host.federated.message import Task
+from trident.host.federated.pool import InProcess
 from trident.host.federated.server import Round, Server
 from trident.host.federated.weights import initial
 from trident.hw.errors import TridentError

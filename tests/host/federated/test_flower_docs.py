@@ -11,7 +11,7 @@ from time import monotonic, sleep
 import pytest
 
 from tests.host.federated.case import Watch, same, spec_of, weights_of
-from trident.host.federated.crew import InProcess
+from trident.host.federated.pool import InProcess
 from trident.host.federated.server import Server
 from trident.host.train.checkpoint import Checkpoint
 

@@ -5,9 +5,9 @@ import pytest
 
 from tests.host.federated.case import NET, Watch, same, spec_of
 from tests.host.train.test_trainer import Watch as TrainerWatch
-from trident.host.federated.crew import InProcess, Reply
 from trident.host.federated.golden_learner import GoldenLearner
 from trident.host.federated.message import Task
+from trident.host.federated.pool import InProcess, Reply
 from trident.host.federated.references import alone, central
 from trident.host.federated.serve import chip_learner
 from trident.host.federated.server import Server, TooFewWorkers
@@ -21,8 +21,8 @@ from trident.hw.errors import TridentError
 from trident.sim.rtl.verilated import VerilatedChip
 
 
-def run(spec, path, resume=None, crew=None, watch=None, golden=False):
-    server = Server(spec, crew or InProcess(spec), watch or Watch(), path / "c.npz", resume, golden)
+def run(spec, path, resume=None, pool=None, watch=None, golden=False):
+    server = Server(spec, pool or InProcess(spec), watch or Watch(), path / "c.npz", resume, golden)
     server.run()
     return server
 
@@ -30,14 +30,14 @@ def run(spec, path, resume=None, crew=None, watch=None, golden=False):
 class Shuffled(InProcess):
     """Workers whose answers come in another order every round."""
 
-    def work(self, tasks, timeout, tell):
-        replies = list(super().work(tasks, timeout, tell))
+    def work(self, tasks, timeout, on_stage):
+        replies = list(super().work(tasks, timeout, on_stage))
         yield from np.random.default_rng(len(replies)).permutation(np.array(replies, object)[::-1])
 
 
 def test_the_order_of_the_answers_does_not_matter(data, tmp_path):
     spec = spec_of(data, split="dirichlet:0.3")
-    plain, shuffled = run(spec, tmp_path), run(spec, tmp_path, crew=Shuffled(spec))
+    plain, shuffled = run(spec, tmp_path), run(spec, tmp_path, pool=Shuffled(spec))
     assert same(plain.weights, shuffled.weights)
     assert not same(plain.weights, initial(spec.run.network, 3, spec.format))
     assert [r.accuracy for r in plain.progress.rounds] == [r.accuracy for r in shuffled.progress.rounds]
@@ -100,7 +100,7 @@ def test_the_golden_and_the_rtl_run_agree_bit_for_bit(data, tmp_path):
     for changes in ({}, {"strategy": "fedprox:0.5", "split": "by-class"}, {"mesh": "2x1", "partition": "2x1-2"}):
         spec = spec_of(data, **changes)
         learner = chip_learner(spec, 0)
-        rtl = run(spec, tmp_path, crew=InProcess(spec, {n: Worker(spec, n, learner) for n in range(3)}), golden=True)
+        rtl = run(spec, tmp_path, pool=InProcess(spec, {n: Worker(spec, n, learner) for n in range(3)}), golden=True)
         golden = run(spec, tmp_path)
         assert same(rtl.weights, golden.weights) and rtl.compared == 6 * spec.run.network.weights
         assert all(worker["counters"]["forward.useful"] > 0 for worker in rtl.progress.rounds[1].workers.values())
@@ -118,7 +118,7 @@ def test_a_worker_that_differs_from_golden_stops_the_run(data, tmp_path):
 
     workers = {n: Worker(spec, n, (Wrong if n == 2 else GoldenLearner)(spec.run)) for n in range(3)}
     with pytest.raises(Divergence, match=r"worker 2 in round 1 differs .* in 1 weights, .* linear2.weight at \(0, 2"):
-        run(spec, tmp_path, crew=InProcess(spec, workers), golden=True)
+        run(spec, tmp_path, pool=InProcess(spec, workers), golden=True)
 
 
 def test_fedprox_keeps_workers_near_the_global_weights(data):
@@ -167,13 +167,13 @@ def test_too_few_answers_end_the_run_and_leave_the_last_checkpoint(data, tmp_pat
     spec = spec_of(data, rounds=2)
 
     class Failing(InProcess):
-        def work(self, tasks, timeout, tell):
-            for reply in super().work(tasks, timeout, tell):
+        def work(self, tasks, timeout, on_stage):
+            for reply in super().work(tasks, timeout, on_stage):
                 late = tasks[0].round == 2 and reply.worker < 2
                 yield Reply(reply.worker, fault="it is away") if late else reply
 
     with pytest.raises(TooFewWorkers, match="round 2 has 1 good answers of 3 workers, .* the 2 it needs: worker 0: it"):
-        run(spec, tmp_path, crew=Failing(spec))
+        run(spec, tmp_path, pool=Failing(spec))
     assert len(Checkpoint.load(tmp_path / "c.npz").progress["rounds"]) == 1
     resumed = run(spec, tmp_path, Checkpoint.load(tmp_path / "c.npz"))
     assert same(resumed.weights, run(spec, tmp_path).weights)

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from tests.host.federated.case import Watch, spec_of
-from trident.host.federated.crew import InProcess
+from trident.host.federated.pool import InProcess
 from trident.host.federated.progress import Live
 from trident.host.federated.report import FederatedRecord
 from trident.host.federated.run import federate

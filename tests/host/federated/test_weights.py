@@ -10,7 +10,7 @@ from tests.host.federated.case import same
 from trident.host.federated.weights import average, check, differing, initial
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import decode
+from trident.sim.golden.format import to_values
 from trident.snn.network import Network
 
 HALF, NETWORK = FloatFormat(5, 10), Network.parse("6-5-3")
@@ -25,7 +25,7 @@ def random_weights(rng):
 def nearest_half(value: Fraction) -> int:
     """The magnitude's raw bits, to nearest even, by search in exact arithmetic."""
     codes = np.arange(0x7C00)
-    values = decode(codes, HALF)
+    values = to_values(codes, HALF)
     at = int(np.searchsorted(values, float(value)))
     near = [code for code in range(max(at - 2, 0), min(at + 3, 0x7C00))]
     return min(near, key=lambda code: (abs(Fraction(float(values[code])) - value), code & 1))
@@ -37,7 +37,7 @@ def test_the_mean_is_the_exact_one_rounded_once():
     mean, total = average(members, HALF), sum(samples for _, samples, _ in members)
     for name, found in mean.items():
         for at in np.ndindex(found.shape):
-            exact = sum(samples * Fraction(float(decode(w[name][at], HALF))) for _, samples, w in members)
+            exact = sum(samples * Fraction(float(to_values(w[name][at], HALF))) for _, samples, w in members)
             assert int(found[at]) & 0x7FFF == nearest_half(abs(exact) / total)
             assert not exact or (int(found[at]) >> 15) == (exact < 0)
 

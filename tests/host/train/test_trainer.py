@@ -66,7 +66,7 @@ def session(spec, path, resume=None):
 
 def final(trainer):
     """Weights and momenta as the core has them."""
-    read = trainer.lockstep.chip.session.read
+    read = trainer.lockstep.learner.session.read
     return [values for space in (Space.WEIGHTS, Space.MOMENTUM) for values in read(space).values()]
 
 
@@ -108,7 +108,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_af
 
 def test_another_weight_in_the_core_stops_the_run(spec, tmp_path):
     trainer = session(spec, tmp_path / "checkpoint.npz")
-    session_ = trainer.lockstep.chip.session
+    session_ = trainer.lockstep.learner.session
     weights = session_.read(Space.WEIGHTS)
     weights["linear2.weight"][0, 2, 1] ^= 1
     session_.load(Space.WEIGHTS, weights)

@@ -10,7 +10,7 @@ from tests.hw.arith.cases import FULL, assert_same, assert_unit, boundary_pairs,
 from trident.hw.arith.add import FloatAdd
 from trident.hw.isa.format import BF16, FP16, FloatFormat
 from trident.sim.golden.add import add, add_value
-from trident.sim.golden.format import decode, encode, fmt_parameters, value_dtype
+from trident.sim.golden.format import fmt_parameters, to_bits, to_values, value_dtype
 
 FP32 = FloatFormat(8, 23)
 SMALL = [FloatFormat(4, 3), FloatFormat(5, 2), FloatFormat(2, 1), FloatFormat(3, 12), FloatFormat(6, 13)]
@@ -70,8 +70,8 @@ def test_value_kernel_is_golden(fmt, held):
     pairs = [boundary_pairs(fmt), *((a, b) for a, b, _ in random_chunks(fmt.width, 300_000))]
     for a, b in pairs:
         out = np.empty(a.size, value_dtype(fmt))
-        _add_all(decode(a, fmt).astype(held), decode(b, fmt).astype(held), out, p)
-        assert_same(encode(out, fmt), add(a, b, fmt), a, b)
+        _add_all(to_values(a, fmt).astype(held), to_values(b, fmt).astype(held), out, p)
+        assert_same(to_bits(out, fmt), add(a, b, fmt), a, b)
 
 
 @pytest.fixture(scope="module")

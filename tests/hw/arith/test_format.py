@@ -6,7 +6,7 @@ from numba import njit
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import BF16, FP16, FloatFormat
-from trident.sim.golden.format import decode, encode, fmt_parameters, round_value, value_dtype
+from trident.sim.golden.format import fmt_parameters, round_value, to_bits, to_values, value_dtype
 
 FORMATS = [FP16, BF16, FloatFormat(4, 3), FloatFormat(5, 2), FloatFormat(2, 1), FloatFormat(3, 12)]
 
@@ -34,7 +34,7 @@ def test_shape_has_the_fields_of_the_raw_bits(fmt):
 
 def test_decode_is_numpy_half():
     bits = np.arange(1 << 16, dtype=np.uint16)
-    got, expected = decode(bits, FP16), bits.view(np.float16).astype(np.float64)
+    got, expected = to_values(bits, FP16), bits.view(np.float16).astype(np.float64)
     number = ~np.isnan(expected)
     assert np.array_equal(got, expected, equal_nan=True)
     assert np.array_equal(np.signbit(got)[number], np.signbit(expected)[number])
@@ -44,12 +44,12 @@ def test_decode_is_numpy_half():
 def test_encode_inverts_decode(fmt):
     bits = np.arange(1 << fmt.width)
     expected = np.where((bits & fmt.magnitude_mask) > fmt.inf, fmt.nan, bits)
-    assert np.array_equal(encode(decode(bits, fmt), fmt), expected)
+    assert np.array_equal(to_bits(to_values(bits, fmt), fmt), expected)
 
 
 def _halfway(fmt):
     """All numbers of a format, the middles between neighbours, and the nearest float64 on both sides of those."""
-    values = decode(np.arange(fmt.inf), fmt)
+    values = to_values(np.arange(fmt.inf), fmt)
     middles = np.append((values[1:] + values[:-1]) / 2, values[-1] + (values[-1] - values[-2]) / 2)
     points = np.concatenate([values, middles, np.nextafter(middles, 0), np.nextafter(middles, np.inf),
                              [1e300, 5e-324, np.inf, np.nan]])
@@ -61,23 +61,23 @@ def test_encode_rounds_as_numpy_half():
     with np.errstate(over="ignore", under="ignore"):
         half = values.astype(np.float16)
     expected = np.where(np.isnan(half), FP16.nan, half.view(np.uint16))
-    assert np.array_equal(encode(values, FP16), expected)
+    assert np.array_equal(to_bits(values, FP16), expected)
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_encode_takes_the_nearest_and_ties_to_even(fmt):
     bits = np.arange(fmt.inf)
-    values = decode(bits, fmt)
+    values = to_values(bits, fmt)
     middles = (values[1:] + values[:-1]) / 2
-    assert np.array_equal(encode(middles, fmt), bits[:-1] + (bits[:-1] & 1))
-    assert np.array_equal(encode(np.nextafter(middles, 0), fmt), bits[:-1])
-    assert np.array_equal(encode(np.nextafter(middles, np.inf), fmt), bits[1:])
+    assert np.array_equal(to_bits(middles, fmt), bits[:-1] + (bits[:-1] & 1))
+    assert np.array_equal(to_bits(np.nextafter(middles, 0), fmt), bits[:-1])
+    assert np.array_equal(to_bits(np.nextafter(middles, np.inf), fmt), bits[1:])
 
 
 def test_encode_flushes_after_rounding():
-    least = float(decode(FP16.min_normal, FP16))
+    least = float(to_values(FP16.min_normal, FP16))
     values = np.array([least, least * (1 - 2.0 ** -12), least * (1 - 2.0 ** -11), -least / 2, -0.0])
-    assert encode(values, FP16, subnormals=False).tolist() == [0x400, 0x400, 0, 0x8000, 0x8000]
+    assert to_bits(values, FP16, subnormals=False).tolist() == [0x400, 0x400, 0, 0x8000, 0x8000]
 
 
 @njit
@@ -91,7 +91,7 @@ def test_round_value_is_encode(fmt):
     values = _halfway(fmt)
     out = np.empty_like(values)
     _round_all(values, out, fmt_parameters(fmt))
-    expected = decode(encode(values, fmt), fmt)
+    expected = to_values(to_bits(values, fmt), fmt)
     assert np.array_equal(out, expected, equal_nan=True)
     assert np.array_equal(np.signbit(out)[~np.isnan(out)], np.signbit(expected)[~np.isnan(out)])
 

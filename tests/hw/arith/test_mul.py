@@ -11,7 +11,7 @@ from tests.hw.arith.bulk import Bulk
 from tests.hw.arith.cases import FULL, assert_same, assert_unit, boundary_pairs, random_chunks, refusal
 from trident.hw.arith.mul import FloatMul
 from trident.hw.isa.format import BF16, FP16, FloatFormat
-from trident.sim.golden.format import decode, encode, fmt_parameters, value_dtype
+from trident.sim.golden.format import fmt_parameters, to_bits, to_values, value_dtype
 from trident.sim.golden.mul import mul, mul_value
 
 FP32 = FloatFormat(8, 23)
@@ -56,8 +56,8 @@ def _rounded(value, fmt, subnormals):
     value = round(value / unit) * unit
     if not subnormals and value < least * fmt.min_normal:
         return 0
-    biggest = Fraction(float(decode(fmt.max_finite, fmt)))
-    return fmt.inf if value > biggest else int(encode(float(value), fmt))
+    biggest = Fraction(float(to_values(fmt.max_finite, fmt)))
+    return fmt.inf if value > biggest else int(to_bits(float(value), fmt))
 
 
 @pytest.mark.parametrize("fmt", [FP16, BF16])
@@ -69,7 +69,7 @@ def test_golden_scale_is_one_rounding(fmt, subnormals):
     aimed = rng.choice([1 - fmt.bias - 3, 1 - fmt.bias, 0, fmt.bias], a.size) - exponent
     scale = np.clip(aimed + rng.integers(-3, 4, a.size), -512, 511)
     for x, y, k, got in zip(a, b, scale, mul(a, b, fmt, subnormals, scale), strict=True):
-        u, v = (Fraction(float(decode(z if subnormals or z >= fmt.min_normal else 0, fmt))) for z in (x, y))
+        u, v = (Fraction(float(to_values(z if subnormals or z >= fmt.min_normal else 0, fmt))) for z in (x, y))
         exact = u * v * Fraction(2) ** int(k)
         assert got == _rounded(exact, fmt, subnormals), (hex(x), hex(y), k)
 
@@ -98,9 +98,9 @@ def test_value_kernel_is_golden(fmt, subnormals):
     for a, b, scale in pairs:
         scale = np.broadcast_to(scale, a.shape).astype(np.int64)
         out = np.empty(a.size, value_dtype(fmt))
-        x, y = (decode(z, fmt).astype(value_dtype(fmt)) for z in (a, b))
+        x, y = (to_values(z, fmt).astype(value_dtype(fmt)) for z in (a, b))
         _mul_all(x, y, out, p, subnormals, scale)
-        assert_same(encode(out, fmt), mul(a, b, fmt, subnormals, scale), a, b, scale)
+        assert_same(to_bits(out, fmt), mul(a, b, fmt, subnormals, scale), a, b, scale)
 
 
 def _units(fmt, stages, scale_bits=0):

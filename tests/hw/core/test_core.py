@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from trident.boards.devices import plan_of
+from trident.boards.devices import design_of
 from trident.host.driver import driver, session
 from trident.host.train.step_bench import StepBench
 from trident.hw.isa.config import CoreConfig
@@ -80,7 +80,7 @@ def test_small_core(network):
 
 def test_core_of_the_smallest_board():
     """With queues for a packet and memories for a few words, as an iCE40UP5K has room for."""
-    plan, rng = plan_of("icebreaker", "core"), np.random.default_rng(6)
+    plan, rng = design_of("icebreaker", "core"), np.random.default_rng(6)
     chip = VerilatedChip(plan.cfg, plan.mesh)
     for network in ("12-8-4", "4x4x1-3c3s2-3"):
         bench = StepBench(Network.parse(network), NeuronSettings(), plan.cfg, chip, 0, plan.mesh)
@@ -126,7 +126,7 @@ def test_corrupted_weight_is_found_where_it_first_acts():
         "neuron", "potentials", 0, 0, 2,
     )  # fmt: skip
     assert mismatch.index == (("y", 0), ("x", 0), ("channel", 3))
-    assert mismatch.expected != mismatch.found and 0 < mismatch.cycle <= bench.link.cycles
+    assert mismatch.expected != mismatch.found and 0 < mismatch.cycle <= bench.chip.cycles
     where = "neuron: potentials at layer 0, sample 0, timestep 2, y 0, x 0, channel 3: expected 0x"
     assert str(mismatch).startswith(where)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.hw.link.echo import echo_line, random_packets
 from tests.hw.link.terminal import terminal
-from trident.host.compile.chip_plan import Plan, unicast
+from trident.host.compile.chip_plan import ChipPlan, unicast
 from trident.host.driver.driver import CoreStuck
 from trident.host.driver.endpoint import Endpoint, LinkDown
 from trident.host.driver.faulty_line import FaultyLine
@@ -47,7 +47,7 @@ def _lockstep(link: SerialLink, mesh: MeshConfig, partition: str | None = None) 
     """A small network on the chip and on golden, from the same weights."""
     network, settings = Network.parse("6-5-3"), TrainSettings(timesteps=CFG.timesteps, batch=SAMPLES)
     partition = Partition.parse(partition, network, CFG.lanes) if partition else None
-    return Lockstep(Plan(network, CFG, mesh, partition), NeuronSettings(), settings, link)
+    return Lockstep(ChipPlan(network, CFG, mesh, partition), NeuronSettings(), settings, link)
 
 
 def _train(lockstep: Lockstep, steps: int = 2):

@@ -5,7 +5,7 @@ import pytest
 from amaranth.sim import Simulator
 
 from trident.bench.link import sample_packets
-from trident.host.compile.chip_plan import Plan, unicast
+from trident.host.compile.chip_plan import ChipPlan, unicast
 from trident.host.driver.packets import Packets
 from trident.host.driver.upload import SCALES, Records, describe, encode_values, packets_of
 from trident.hw.isa.config import CoreConfig
@@ -37,7 +37,7 @@ def case_of(name: str, samples: int, images: bool = False):
     cfg, mesh, text, partition = CASES[name]
     mesh, network = mesh_for(cfg, mesh), Network.parse(text)
     partition = Partition.parse(partition, network, cfg.lanes) if partition else None
-    plan = Plan(network, cfg, mesh, partition)
+    plan = ChipPlan(network, cfg, mesh, partition)
     rng = np.random.default_rng(samples)
     shape = (samples, *network.in_shape)
     if images:
@@ -53,7 +53,7 @@ def case_of(name: str, samples: int, images: bool = False):
     return plan, np.concatenate([*before, flits, *after])
 
 
-def upload(plan: Plan, octets: bytes, pause=lambda: False) -> np.ndarray:
+def upload(plan: ChipPlan, octets: bytes, pause=lambda: False) -> np.ndarray:
     """What the unit makes of bytes."""
     unit, words, flits = Upload(plan.cfg, plan.mesh), plan.mesh.flit // 32, []
 

@@ -7,7 +7,7 @@ from tests.cocotb.units import BENCHES, check_unit
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.format import FP16
 from trident.hw.isa.spaces import table_address
-from trident.sim.golden.format import decode
+from trident.sim.golden.format import to_values
 from trident.sim.golden.loss import loss_table, mean_squared_error
 
 
@@ -19,7 +19,7 @@ def test_against_golden(config, stalls):
 @pytest.mark.parametrize("steps, classes", [(1, 2), (4, 3), (8, 10)])
 def test_table_is_the_derivative(steps, classes):
     """One more spike of a neuron changes the loss by the table's mean over that spike, within FP16's rounding."""
-    table = decode(loss_table(steps, classes, 1.0, FP16), FP16)
+    table = to_values(loss_table(steps, classes, 1.0, FP16), FP16)
     counts = np.arange(classes) % (steps + 1)
     for label, neuron in ((0, 0), (0, 1), (1, 0)):
         for fired in range(steps):

@@ -11,7 +11,7 @@ from trident.host.federated.worker import Worker
 from trident.hw.errors import TridentError
 
 # What is told of a worker: its number, what it does, how many minibatches of how many it has done
-Tell = Callable[[int, str, int, int], None]
+OnStage = Callable[[int, str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Reply:
     octets: int = 0
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """The workers of a run."""
 
-    def work(self, tasks: dict[int, Task], timeout: float, tell: Tell) -> Iterator[Reply]:
+    def work(self, tasks: dict[int, Task], timeout: float, on_stage: OnStage) -> Iterator[Reply]:
         """Give every worker its task and yield what comes, in any order, until all have answered or failed, or
         ``timeout`` seconds are over; then a reply with a fault for every one that is missing."""
         ...
@@ -50,17 +50,17 @@ class InProcess:
             learner = GoldenLearner(spec.run)
             self._workers = {n: Worker(spec, n, learner) for n in range(spec.settings.workers)}
 
-    def work(self, tasks: dict[int, Task], timeout: float, tell: Tell) -> Iterator[Reply]:
-        """As of :class:`Crew`; without a time limit."""
+    def work(self, tasks: dict[int, Task], timeout: float, on_stage: OnStage) -> Iterator[Reply]:
+        """As of :class:`WorkerPool`; without a time limit."""
         for number, task in tasks.items():
             worker = self._workers[number]
-            worker.tell = lambda stage, done, of, number=number: tell(number, stage, done, of)
+            worker.on_stage = lambda stage, done, of, number=number: on_stage(number, stage, done, of)
             try:
                 answer = worker.work(task)
             except TridentError as fault:
                 yield Reply(number, fault=str(fault))
             else:
-                tell(number, "answered", 0, 0)
+                on_stage(number, "answered", 0, 0)
                 yield Reply(number, answer)
 
     def close(self):

@@ -6,9 +6,9 @@ from time import monotonic, sleep
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
-from trident.host.federated.crew import Reply, Tell
 from trident.host.federated.flower.records import fault_of, from_record, to_record, worker_of
 from trident.host.federated.message import Task, Update
+from trident.host.federated.pool import OnStage, Reply
 from trident.host.federated.spec import FederatedSpec
 from trident.hw.errors import TridentError
 
@@ -17,8 +17,8 @@ ASK = 60.0  # seconds in which a node must say which worker it has
 POLL = 0.1  # seconds
 
 
-class FlowerCrew:
-    """A :class:`Crew` behind Flower's grid. Each node has one worker, and says so when it is asked;
+class FlowerPool:
+    """A :class:`WorkerPool` behind Flower's grid. Each node has one worker, and says so when it is asked;
     a node that comes later, or comes back with another number, is asked at the next round.
 
     Raises :class:`TridentError` when a worker has not come within :data:`START` seconds.
@@ -45,22 +45,22 @@ class FlowerCrew:
             if worker in range(self.spec.settings.workers):
                 self._nodes[worker] = reply.metadata.src_node_id
 
-    def work(self, tasks: dict[int, Task], timeout: float, tell: Tell) -> Iterator[Reply]:
-        """As of :class:`Crew`."""
+    def work(self, tasks: dict[int, Task], timeout: float, on_stage: OnStage) -> Iterator[Reply]:
+        """As of :class:`WorkerPool`."""
         self._meet()
         until = monotonic() + timeout
         asked: dict[str, int] = {}
         for number, task in tasks.items():
             if identity := self._push(number, task, timeout):
                 asked[identity] = number
-                tell(number, "training", 0, 0)
+                on_stage(number, "training", 0, 0)
             else:
                 yield Reply(number, fault="its Flower node is away")
         while asked and monotonic() < until:
             for reply in self.grid.pull_messages(list(asked)):
                 number = asked.pop(reply.metadata.reply_to_message_id, None)
                 if number is not None:
-                    tell(number, "answered", 0, 0)
+                    on_stage(number, "answered", 0, 0)
                     yield _reply(number, reply)
             sleep(POLL)
         for number in asked.values():
