@@ -13,7 +13,7 @@ import click
 from trident.bench.chip import simulate
 from trident.bench.link import LABEL, upload_fraction
 from trident.boards.devices import design_of
-from trident.boards.devices.design import ChipPlan
+from trident.boards.devices.design import Design
 from trident.boards.report.report import Report
 from trident.boards.report.results import committed, figures
 from trident.host.mapping.chip_choice import ChipChoice
@@ -55,13 +55,13 @@ def chosen(reports: dict[str, Report]) -> Report | None:
     return max(placed, key=lambda r: (r.setup == SETUP, r.cores), default=None)
 
 
-def cycles_per_sample(plan: ChipPlan, data: str) -> float:
+def cycles_per_sample(design: Design, data: str) -> float:
     """Cycles of a training sample, update included, as the cores of the simulated chip count them over a minibatch,
     with the partition that the cost model finds. Raises RuntimeError where the chip and golden differ."""
     work = WORK[data]
-    chip = ChipChoice(f"{plan.mesh.width}x{plan.mesh.height}")
+    chip = ChipChoice(f"{design.mesh.width}x{design.mesh.height}")
     spec = RunSpec.make(
-        data, work.net, neuron=work.neuron, train={"batch": work.batch}, chip=chip, built=(plan.cfg, plan.mesh)
+        data, work.net, neuron=work.neuron, train={"batch": work.batch}, chip=chip, built=(design.cfg, design.mesh)
     )
     return simulate(spec)[0]
 
@@ -76,11 +76,11 @@ def chip_rate(cycles: float, clock_hz: float, sample_bytes: float, byte_rate: fl
 
 def predicted(report: Report, data: str) -> float:
     """Samples per second of the chip of a report at the clock that it reached, with the link as it was measured."""
-    plan = design_of(report.board, report.setup, report.lanes)
+    design = design_of(report.board, report.setup, report.lanes)
     network = Network.parse(WORK[data].net)
-    sample_bytes = prod(network.in_shape) * plan.cfg.timesteps / 8 + LABEL
+    sample_bytes = prod(network.in_shape) * design.cfg.timesteps / 8 + LABEL
     byte_rate = upload_fraction(data) * report.baud / BYTE_BITS
-    return chip_rate(cycles_per_sample(plan, data), 1e6 * report.clocks[0].fmax_mhz, sample_bytes, byte_rate)
+    return chip_rate(cycles_per_sample(design, data), 1e6 * report.clocks[0].fmax_mhz, sample_bytes, byte_rate)
 
 
 def spikingjelly_rate(data: str, timesteps: int) -> float:

@@ -60,7 +60,7 @@ class BatchResult:
 
 
 class Driver:
-    """What a host does with the chip that takes and gives flits. ``identify`` checks that its cores are those that were asked for.
+    """What a host does with a chip. ``identify`` checks that its cores are those that were asked for.
 
     Cores are those of the mesh. Raises :class:`TridentError` when a core is of another configuration,
     :class:`CoreStuck` when it does not answer.
