@@ -21,8 +21,8 @@ def _place(plan: CorePlan, job: int) -> str:
     """The layer of a job, as far as it has one."""
     kind, layer = next(name for name, number in plan.numbers.items() if number == job)
     if kind not in KINDS:
-        return f"layer {plan.layers[-1].number + 1}" if kind in ("errors", "send") else ""
-    return f"layer {plan.layers[layer].number + 1}{', biases' if kind == 'update_bias' else ''}"
+        return f"layer {plan.layers[-1].layer.number + 1}" if kind in ("errors", "send") else ""
+    return f"layer {plan.layers[layer].layer.number + 1}{', biases' if kind == 'update_bias' else ''}"
 
 
 def disassemble(plan: CorePlan, program: Program) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,6 +15,9 @@ from trident.bench.results import EMPTY, PAGES, ROOT, blocks, fill, read_figures
 from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
 from trident.hw.isa.operations import QUEUES, Opcode
+from trident.snn.files import loads
+from trident.snn.network import Network
+from trident.snn.nodes import KINDS
 
 MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in MARKDOWN]
@@ -139,3 +143,20 @@ def test_timeline_from_waves(tmp_path):
     assert found[Opcode.FORWARD] == [(20, 30)] and found[Opcode.SEND] == [(50, 60)]
     assert found[Opcode.BACKWARD] == found[Opcode.WEIGHT_GRAD] == [(30, 40)]
     ElementTree.fromstring(draw({queue: spans * 6 for queue, spans in found.items()}))
+
+
+def test_the_networks_of_their_page_are_the_same():
+    page = (ROOT / "docs" / "network.md").read_text()
+    file, program = (re.search(rf"```{kind}\n(.*?)```", page, re.DOTALL).group(1) for kind in ("toml", "python"))
+    space: dict = {}
+    exec(compile(program, "network.md", "exec"), space)
+    described = loads(file)
+    assert described == Network.parse("8x8x1-4c3s2-10")
+    assert [layer.weight_shape for layer in space["network"].layers] == [(9, 1, 4), (1, 64, 10)]
+
+
+def test_every_kind_of_node_is_on_their_page():
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", (ROOT / "docs" / "network.md").read_text(), re.MULTILINE)
+    assert {kind for kind, *_ in rows} == set(KINDS)
+    for kind, named, _ in rows:
+        assert set(re.findall(r"`(\w+)`", named)) == {f.name for f in fields(KINDS[kind])} - {"name", "inputs"}
