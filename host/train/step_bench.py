@@ -10,6 +10,7 @@ from trident.host.driver.session import ChipSession
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.operations import writer
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import encode
@@ -23,17 +24,6 @@ STATE = {
     Space.GRADIENTS: ("gradients", "bias_gradients"),
     Space.MOMENTUM: ("momenta", "bias_momenta"),
     Space.WEIGHTS: ("weights", "biases"),
-}
-# The unit that writes each memory
-UNITS = {
-    Space.SPIKES: "neuron",
-    Space.MASKS: "neuron",
-    Space.POTENTIALS: "neuron",
-    Space.ERRORS: "neuron_grad",
-    Space.ERROR_MASKS: "neuron_grad",
-    Space.GRADIENTS: "weight_grad",
-    Space.MOMENTUM: "update",
-    Space.WEIGHTS: "update",
 }
 
 
@@ -231,7 +221,7 @@ class StepBench:
             return None
         step, y, x, channel = (len(wanted) - 1 - at[0] if last_first else at[0]), *at[1:]
         return Mismatch(
-            UNITS[space], space.name.lower(), int(wanted[step, y, x, channel]), int(found[step, y, x, channel]),
+            writer(space), space.name.lower(), int(wanted[step, y, x, channel]), int(found[step, y, x, channel]),
             self.link.cycles, layer, sample, step, (("y", y), ("x", x), ("channel", channel)),
         )  # fmt: skip
 
@@ -241,7 +231,7 @@ class StepBench:
             at = self._first(a, b)
             if at is not None:
                 return Mismatch(
-                    unit or UNITS[space], space.name.lower() + part, int(a[at]), int(b[at]), self.link.cycles, layer,
+                    unit or writer(space), space.name.lower() + part, int(a[at]), int(b[at]), self.link.cycles, layer,
                     sample, None, tuple(zip(names, at, strict=True)),
                 )  # fmt: skip
         return None
