@@ -181,9 +181,10 @@ def _operations() -> list[str]:
         "`hw/isa/operations.py` has a row for each; hardware, firmware, compiler and the forecast of cycles follow it.",
         "",
         *_table(
-            ("operation", "memories read", "memories written (by which unit)", "faults", "pointers in slots"),
+            ("operation", "memories read", "memories written (by which unit)", "faults", "pointers in slots", "needs"),
             [(f"`{row.opcode.name}`", names(row.reads), writes(row), names(row.faults),
-              ", ".join(f"`{name}`: {slots}" for name, slots in row.pointers.items())) for row in JOBS],
+              ", ".join(f"`{name}`: {slots}" for name, slots in row.pointers.items()),
+              ", ".join(capability.label for capability in row.needs)) for row in JOBS],
         ),
         *_table(("operation", "fields of the job, beside `wait` and `post`"),
                 [(f"`{row.opcode.name}`", fields(row)) for row in JOBS]),

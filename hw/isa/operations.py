@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.registry import first_engine
 from trident.hw.isa.spaces import Space
@@ -40,6 +41,7 @@ class Operation:
         the next stage).
     reads: memories; writes: memories, and the unit that puts each value there.
     faults: an infinity or a NaN of these is one of its jobs'.
+    needs: what a core must have for it.
     place: in which engines are exchanged by name, see :mod:`hw.isa.registry`.
     unit: the hardware that runs the job; golden: what computes the same, in order, where anything is computed. With a
         place, ``unit`` and the first of ``golden`` are those of its first engine.
@@ -56,6 +58,7 @@ class Operation:
     reads: tuple[Space, ...] = ()
     writes: dict[Space, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    needs: tuple[Capability, ...] = ()
     place: str | None = None
     unit: str | None = None
     golden: tuple[str, ...] = ()
@@ -123,7 +126,8 @@ OPERATIONS = (
         fields=(*_GRADIENT, "groups", "pass_groups", "words", "dst_y", "dst_x", "source"),
         pointers={"aux": "spikes", "dst": "errors"},
         reads=(Space.SPIKES, Space.MASKS, Space.POTENTIALS), writes=_ERRORS,
-        faults=(Fault.NEURON_GRAD,), unit="trident.hw.units.receive:ReceiveUnit", golden=(_NEURON_GRAD,),
+        faults=(Fault.NEURON_GRAD,), needs=(Capability.NEIGHBOURS,),
+        unit="trident.hw.units.receive:ReceiveUnit", golden=(_NEURON_GRAD,),
         firmware="begin_errors",
     ),
     Operation(
@@ -147,7 +151,7 @@ OPERATIONS = (
     Operation(
         Opcode.REDUCE, "gradients, plus those of the replica before, to the next replica", Opcode.UPDATE,
         fields=("tile", "count", *_ROWS),
-        reads=(Space.GRADIENTS,), writes={Space.GRADIENTS: "weight_grad"},
+        reads=(Space.GRADIENTS,), writes={Space.GRADIENTS: "weight_grad"}, needs=(Capability.NEIGHBOURS,),
         unit="trident.hw.units.reduce:ReduceUnit", golden=("trident.sim.golden.reduce:reduce",),
         firmware="begin_update",
         cycles=(f"{_MAPPING}.cost:reduce_cycles", f"{_MAPPING}.firmware_cycles:REDUCE_ROW"),
