@@ -24,7 +24,7 @@ from trident.hw.isa.frames import (
     Record,
 )
 from trident.hw.isa.job import ERROR_SLOTS, FAN, JOB, SLOT_BITS
-from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
+from trident.hw.isa.operations import JOBS, OPERATIONS, QUEUE_OF, QUEUES, Operation
 from trident.hw.isa.packets import ANSWER, COMMAND, HEADER, PUT, ROUTE_LAYOUT, ROWS, TOKEN, Command, Mode, Packet, Rows
 from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
 from trident.hw.isa.registers import COUNTED, MAGIC, STATE, counted
@@ -38,22 +38,6 @@ _MODES = {
     Mode.MULTICAST: "the cores of group x + 8 · y, by the routers' tables (space ROUTES)",
     Mode.HOST: "the host; from the host: the host tile itself; (x, y) is the sender, or the core that is meant",
     Mode.BROADCAST: "every core; only the host and its tile send it",
-}
-_OPCODES = {
-    Opcode.FORWARD: "a forward job: forward engine, neuron unit",
-    Opcode.BACKWARD: "a backward job: backward engine; neuron_grad unit, or rows to another core",
-    Opcode.WEIGHT_GRAD: "a weight_grad job",
-    Opcode.UPDATE: "an update job",
-    Opcode.RECEIVE: "a receive job: errors from the next stage, neuron_grad unit",
-    Opcode.SEND: "the last layer's spikes to the next stage or the host, then a token with the sample's label",
-    Opcode.LOSS: "a loss job: loss unit, neuron_grad unit",
-    Opcode.REDUCE: "gradients, plus those of the replica before, to the next replica",
-    Opcode.NOTIFY: "a token to other cores or the host tile; its value is the core's faults",
-    Opcode.LOOP: "next sample, next slots: back to word `job` of the program until all samples are dispatched",
-    Opcode.BARRIER: "wait until every queue has come here and every engine is idle",
-    Opcode.HALT: "wait as BARRIER does and until every token has its first count, then tell the host",
-    Opcode.JUMP: "go on at word `job` of the program",
-    Opcode.ENTER: "go on at word `job`, behind the loop, if there are no samples",
 }
 _TOKENS = {
     Token.INPUT_READY0: ("host, or send of core 0 of the stage before", "forward",
@@ -176,6 +160,43 @@ def _spaces(cfg: CoreConfig) -> list[tuple]:
     return _enum(Space, lambda space: (*_SPACES[space], bits[space], -(-bits[space] // WORD)))
 
 
+def _operations() -> list[str]:
+    """The section about what each operation touches."""
+
+    def names(members) -> str:
+        return ", ".join(member.name for member in members)
+
+    def code(paths) -> str:
+        return ", ".join(f"`{path.removeprefix('trident.')}`" for path in paths)
+
+    def writes(row: Operation) -> str:
+        return ", ".join(f"{space.name} ({unit})" for space, unit in row.writes.items())
+
+    def fields(row: Operation) -> str:
+        return ", ".join(f"`{name}`" for name in JOB.names if name in row.fields)
+
+    return [
+        "## Operations",
+        "",
+        "`hw/isa/operations.py` has a row for each; hardware, firmware, compiler and the forecast of cycles follow it.",
+        "",
+        *_table(
+            ("operation", "memories read", "memories written (by which unit)", "faults", "pointers in slots", "needs"),
+            [(f"`{row.opcode.name}`", names(row.reads), writes(row), names(row.faults),
+              ", ".join(f"`{name}`: {slots}" for name, slots in row.pointers.items()),
+              ", ".join(capability.label for capability in row.needs)) for row in JOBS],
+        ),
+        *_table(("operation", "fields of the job, beside `wait` and `post`"),
+                [(f"`{row.opcode.name}`", fields(row)) for row in JOBS]),
+        "The unit that runs it, the label of the firmware on a core with a shared engine, golden, and the forecast on",
+        "a core of three engines and on one with a shared engine:",
+        "",
+        *_table(("operation", "unit", "firmware", "golden", "cycles"),
+                [(f"`{row.opcode.name}`", code([row.unit]), f"`{row.firmware}`", code(row.golden),
+                  code(dict.fromkeys(row.cycles or ()))) for row in JOBS]),
+    ]  # fmt: skip
+
+
 def _link() -> list[str]:
     """The section about the serial line."""
     return [
@@ -292,7 +313,9 @@ def protocol() -> str:
         "takes one of each, runs the job, and gives one of each token in `post`. Every queue has the same BARRIERs and",
         "ends with HALT.",
         "",
-        *_table(("code", "opcode", "what it does"), _enum(Opcode, lambda code: (_OPCODES[code],))),
+        *_table(("code", "opcode", "what it does"),
+                [(int(row.opcode), f"`{row.opcode.name}`", row.meaning) for row in OPERATIONS]),
+        *_operations(),
         "## Tokens",
         "",
         f"Counting semaphores of {TOKEN_BITS} bits; a token of another core counts as one of its own. Each has one",

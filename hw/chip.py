@@ -11,6 +11,7 @@ from trident.hw.core.core import core_signature
 from trident.hw.cores import make_core
 from trident.hw.errors import TridentError
 from trident.hw.generate import emit_all, ports
+from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.operations import QUEUES
@@ -23,8 +24,8 @@ from trident.hw.noc.mesh import KEPT, Mesh, mesh_modules, mesh_signature
 def check_pair(cfg: CoreConfig, mesh: MeshConfig):
     """Raise :class:`TridentError` unless the longest packet holds an element of each of the core's memories, and a
     controller has what it needs."""
-    if cfg.alone and mesh.cores > 1:
-        raise TridentError(f"a core with alone is the only one of its chip, not one of {mesh.cores}")
+    if mesh.cores > 1:
+        require(cfg.capabilities, f"a mesh of {mesh.width}x{mesh.height}", (Capability.NEIGHBOURS,))
     if cfg.shared_engine:
         if (mesh.flit, mesh.link_bits, cfg.width) != (32, PHIT, PHIT):
             raise TridentError(

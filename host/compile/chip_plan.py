@@ -7,9 +7,11 @@ from trident.host.compile.placement import check_placement
 from trident.host.compile.program import Program, inference, training
 from trident.hw.chip import check_pair
 from trident.hw.errors import TridentError
+from trident.hw.isa.capabilities import require
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB, SLOT_BITS
 from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.hw.isa.operations import OPERATIONS
 from trident.hw.isa.packets import ROUTE_LAYOUT, Mode, Rows
 from trident.hw.isa.tokens import NO_TOKEN, Token, pack_tokens
 from trident.hw.noc.routing import multicast_table
@@ -68,6 +70,9 @@ class ChipPlan:
                 wanted = min(plan.spike_slots for plan in plans)
             stages[n] = plans
         self.plans = [stages[s][k] for _, s, k in map(self.partition.locate, range(self.partition.cores))]
+        for program in self.programs(train=True):
+            for opcode in program.opcodes:
+                require(cfg.capabilities, f"operation {opcode.name.lower()}", OPERATIONS[opcode].needs)
         self.groups: dict[tuple[int, tuple[int, ...]], int] = {}  # (source, destinations), both of the mesh, -> number
         self.routes = [self._routes(core) for core in range(self.partition.cores)]
         self.inputs = [self._route(HOST, self._stage_cores(r, 0)) for r in range(self.partition.replicas)]

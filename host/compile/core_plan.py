@@ -7,13 +7,25 @@ from trident.host.compile.regions import Allocator, Region
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import ERROR_SLOTS, SLOT_BITS
+from trident.hw.isa.operations import Opcode
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.layers import Layer
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage
 
-KINDS = ("forward", "backward", "weight_grad", "update", "update_bias")  # jobs of a layer
-SINGLE = ("send", "errors", "free", "ready", "reduce", "reduced", "vote")  # jobs of a core
+# Jobs of a layer, of a core, and for each core of the stage before: what they run, and what of, for messages
+_LAYER_JOBS = {
+    "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, ""),
+    "update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, ""),
+}  # fmt: skip
+_CORE_JOBS = {
+    "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
+    "free": (Opcode.NOTIFY, " of free room"), "ready": (Opcode.NOTIFY, " of the replica before"),
+    "reduce": (Opcode.REDUCE, " of the gradients"), "reduced": (Opcode.NOTIFY, " of reduced gradients"),
+    "vote": (Opcode.NOTIFY, " of complete gradients"),
+}  # fmt: skip
+_OWNER_JOBS = {"owner": (Opcode.BACKWARD, " to core {} of the stage before")}
+KINDS, SINGLE = tuple(_LAYER_JOBS), tuple(_CORE_JOBS)
 
 
 def sequencer_needs(layers: int, owners: int = 0) -> dict[str, int]:
@@ -169,17 +181,18 @@ class CorePlan:
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
         kind, n = next((name for name, other in self.numbers.items() if other == number), ("unknown job", 0))
-        if kind in KINDS:
-            placed = self.layers[n]
-            return f"{kind.replace('_bias', '')} of layer {placed.layer.number + 1} ({placed.layer})"
-        placed = self.layers[0 if kind in ("owner", "free") else -1]
-        what = {
-            "send": "send of the spikes", "errors": "loss" if self.is_last else "receive of the errors",
-            "free": "notify of free room", "ready": "notify of the replica before",
-            "reduce": "reduce of the gradients", "reduced": "notify of reduced gradients",
-            "vote": "notify of complete gradients", "owner": f"backward to core {n} of the stage before",
-        }.get(kind, kind)  # fmt: skip
+        placed = self.layers[n if kind in KINDS else 0 if kind in ("owner", "free") else -1]
+        what = kind
+        if kind != "unknown job":
+            opcode, of = self._runs(kind)
+            what = f"{opcode.name.lower()}{of.format(n)}"
         return f"{what} of layer {placed.layer.number + 1} ({placed.layer})"
+
+    def _runs(self, kind: str) -> tuple[Opcode, str]:
+        """What a job of this kind runs, and what of."""
+        if kind == "errors" and self.is_last:
+            return Opcode.LOSS, ""
+        return (_LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""
@@ -251,7 +264,7 @@ class CorePlan:
             tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
             pass_step=passes["pass_groups"], group_step=1, **passes, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
-            leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high, slope=neuron.slope,
+            leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high,
             bias=int(layer.bias),
         )  # fmt: skip
 
@@ -315,7 +328,7 @@ class CorePlan:
             return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.network.classes}
         above = self.network.layers[self.after.first]
         walk = self._walk_to_owner(above, self.partition.stages[self.stage], self.slice)
-        return job | {name: value for name, value in walk.items() if name not in ("first", "step")}
+        return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
 
     def _weight_grad(self, placed: PlacedLayer) -> dict:
         layer, weights = placed.layer, placed.weights
@@ -329,5 +342,5 @@ class CorePlan:
             pass_groups=min(weights.groups, self.cfg.accumulators // entries, 255), group_entries=entries,
             words=self.cfg.words, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
-            count=weights.all_blocks, bias=int(layer.bias),
+            bias=int(layer.bias),
         )  # fmt: skip

@@ -35,6 +35,11 @@ class Program:
             self._part[queue].append((opcode, 0))
 
     @property
+    def opcodes(self) -> set[Opcode]:
+        """All that the program runs."""
+        return {opcode for part in (self.loop, self.after) for queue in part.values() for opcode, _ in queue}
+
+    @property
     def words(self) -> list[int]:
         counts = {f"token{token.value}": count for token, count in self.first.items()}
         slots = {"slots": self.slots, "error_slots": self.error_slots, "remote_slots": self.remote_slots}

@@ -6,13 +6,13 @@ from functools import cache, cached_property
 import numpy as np
 
 from trident.host.compile.packing import WeightMap, blocks
-from trident.host.mapping import compact_cycles as shared_pipeline
-from trident.host.mapping import firmware_cycles as controller_cost
 from trident.host.mapping.activity import Activity
-from trident.host.mapping.engine_cycles import Timing, walk_blocks, walk_taps
+from trident.host.mapping.engine_cycles import Timing
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.operations import OPERATIONS, Opcode
+from trident.hw.isa.registry import load
 from trident.snn.layers import Layer
 from trident.snn.network import Network
 
@@ -83,20 +83,21 @@ class CostModel:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
         return 8 if self.cfg.prefetch_jobs and not self.cfg.shared_engine else JOB.words + 14
 
+    def _model(self, opcode: Opcode):
+        """How long a job of the operation takes on this core: a function, or cycles per row."""
+        return load(OPERATIONS[opcode].cycles[self.cfg.shared_engine])
+
     def _walk_taps(self, bits, out_y, out_x, layer, transposed: bool, bias: bool, groups, limit, timing) -> float:
         """Cycles of forward or backward over one sample; ``limit``: groups that a pass may have."""
         cfg, window = self.cfg, (layer.kernel, layer.stride, layer.padding)
         engine = "backward" if transposed else "forward"
         words, pass_groups = _passes(cfg, engine, out_x, groups)
         pass_groups = min(pass_groups, limit)
+        sizes = (words, pass_groups, cfg.lanes, getattr(cfg, f"{engine}_cols"))
         if cfg.shared_engine:
-            return shared_pipeline.walk_taps(
-                bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, cfg.accumulators, timing
-            )[0]
-        return walk_taps(
-            bits, out_y, out_x, *window, transposed, bias, groups, words, pass_groups, cfg.lanes,
-            getattr(cfg, f"{engine}_cols"), cfg.accumulators, timing,
-        )[0]  # fmt: skip
+            sizes = (pass_groups,)
+        walk = self._model(Opcode.BACKWARD if transposed else Opcode.FORWARD)
+        return walk(bits, out_y, out_x, *window, transposed, bias, groups, *sizes, cfg.accumulators, timing)[0]
 
     @cached_property
     def recurrence(self) -> int:
@@ -157,10 +158,8 @@ class CostModel:
     @cached_property
     def reduce_row(self) -> float:
         """Cycles per row in which the last replica sends summed gradients, each in flits of its own."""
-        if self.cfg.shared_engine:
-            return controller_cost.REDUCE_ROW
-        room, (_, gap, _) = self.mesh.packet - 1, self.row_packets
-        return gap + 1 + (gap * (room // gap) + 2) / (room // gap)
+        model = self._model(Opcode.REDUCE)
+        return model if self.cfg.shared_engine else model(self.mesh.packet - 1, self.row_packets[1])
 
     def forward(self, n: int, first: int, end: int) -> float:
         """Cycles of forward and the neuron unit per sample."""
@@ -207,33 +206,26 @@ class CostModel:
         """Cycles of weight_grad per sample."""
         cfg, layer, groups = self.cfg, self.network.layers[n], blocks(end - first, self.cfg.lanes)
         pass_groups = min(groups, cfg.accumulators // (cfg.words * cfg.entries_per_word("weight_grad")), 255)
-        cycles = []
+        window, timing = (layer.kernel, layer.stride, layer.padding, layer.bias), self._timing("weight_grad")
+        walk, cycles = self._model(Opcode.WEIGHT_GRAD), []
         for inputs, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
             y, x, _, steps = errors.shape
             if cfg.shared_engine:
-                cycles.append(shared_pipeline.walk_blocks(
-                    inputs, y, x, layer.kernel, layer.stride, layer.padding, layer.bias, groups, pass_groups,
-                    self._timing("weight_grad"),
-                )[0])  # fmt: skip
+                cycles.append(walk(inputs, y, x, *window, groups, pass_groups, timing)[0])
                 continue
-            rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2)
-            cycles.append(
-                walk_blocks(
-                    inputs, rows.astype(np.uint8), layer.kernel, layer.stride, layer.padding, layer.bias, cfg.words,
-                    pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators, self._timing("weight_grad"),
-                )[0]
-            )  # fmt: skip
+            rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
+            sizes = (cfg.words, pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators)
+            cycles.append(walk(inputs, rows, *window, *sizes, timing)[0])
         return float(np.mean(cycles)) + self.job_start
 
     def loss(self, classes: int) -> float:
         """Cycles of loss and neuron_grad per sample for so many classes."""
-        turns, lanes, steps = self._timing("backward").passes, self.cfg.lanes, self.cfg.timesteps
-        return blocks(classes, lanes) * (lanes + 3 + steps * turns * self.recurrence) + self.job_start
+        lanes, neuron = self.cfg.lanes, self._timing("backward").passes * self.recurrence
+        return self._model(Opcode.LOSS)(blocks(classes, lanes), lanes, self.cfg.timesteps, neuron) + self.job_start
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
-        cycles = controller_cost.UPDATE_ROW if self.cfg.shared_engine else UPDATE_CYCLES
-        return cycles * self.storage(n, first, end).weight_rows
+        return self._model(Opcode.UPDATE) * self.storage(n, first, end).weight_rows
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""
@@ -261,6 +253,16 @@ class CostModel:
         words = y * x * groups
         inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes)
         return Storage(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, words)
+
+
+def loss_cycles(groups: int, lanes: int, steps: int, neuron: int) -> int:
+    """Cycles of loss and neuron_grad; ``neuron``: those from a neuron's timestep to its next one."""
+    return groups * (lanes + 3 + steps * neuron)
+
+
+def reduce_cycles(room: int, gap: int) -> float:
+    """Cycles per row in which summed gradients leave; room: flits of a packet behind its header, gap: of a row."""
+    return gap + 1 + (gap * (room // gap) + 2) / (room // gap)
 
 
 def _passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> tuple[int, int]:

@@ -9,22 +9,12 @@ from trident.host.driver.driver import BatchResult
 from trident.host.driver.session import ChipSession
 from trident.hw.errors import Failure
 from trident.hw.isa.faults import Fault
+from trident.hw.isa.operations import writer
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits
 from trident.sim.golden.trainer import GoldenTrainer, SampleTrace
 from trident.snn.network import Tensors
 
-# The unit that writes each memory
-UNITS = {
-    Space.SPIKES: "neuron",
-    Space.MASKS: "neuron",
-    Space.POTENTIALS: "neuron",
-    Space.ERRORS: "neuron_grad",
-    Space.ERROR_MASKS: "neuron_grad",
-    Space.GRADIENTS: "weight_grad",
-    Space.MOMENTUM: "update",
-    Space.WEIGHTS: "update",
-}
 # Names of the dimensions of a parameter, by how many it has
 _DIMENSIONS = {1: ("out",), 3: ("tap", "in", "out")}
 
@@ -122,7 +112,7 @@ class Comparator:
                 if at is not None:
                     index = tuple(zip(_DIMENSIONS[len(at)], at, strict=True))
                     return Mismatch(
-                        unit or UNITS[space], f"{space.name.lower()} of {name}", int(wanted[name][at]),
+                        unit or writer(space), f"{space.name.lower()} of {name}", int(wanted[name][at]),
                         int(found[name][at]), self._cycle, layer.number, sample, None,
                         (("replica", replica), *index) if self.replicas > 1 else index,
                     )  # fmt: skip
@@ -175,7 +165,7 @@ class Comparator:
             return None
         step, y, x, channel = (len(wanted) - 1 - at[0] if last_first else at[0]), *at[1:]
         return Mismatch(
-            UNITS[space], space.name.lower(), int(wanted[step, y, x, channel]), int(found[step, y, x, channel]),
+            writer(space), space.name.lower(), int(wanted[step, y, x, channel]), int(found[step, y, x, channel]),
             self._cycle, layer, sample, step, (("y", y), ("x", x), ("channel", channel)),
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.operations import Opcode
 from trident.hw.isa.packets import Packing
 from trident.hw.noc.inbox import Inbox
 from trident.hw.noc.inject import Outbox
@@ -189,7 +190,7 @@ class ControlledCore(wiring.Component):
             m.d.sync += asked.eq(0)
         backward = Signal()
         with m.If(self.write[Write.START]):
-            m.d.sync += backward.eq(self.value[1])
+            m.d.sync += backward.eq(self.value[Opcode.BACKWARD])
         self.leaves, self.row_ready = leaves, row_ready = Signal(name="leaves"), Signal(name="row_ready")
         m.d.comb += [
             engine.start.eq(Mux(self.write[Write.START], self.value, 0)),
@@ -276,7 +277,7 @@ class ControlledCore(wiring.Component):
         """Which units have made an infinity or a NaN since the controller last cleared the flags."""
         faults, raised, by_block = Signal(len(Fault)), Signal(len(Fault)), Signal()
         with m.If(self.write[Write.START]):
-            m.d.sync += by_block.eq(self.value[2])
+            m.d.sync += by_block.eq(self.value[Opcode.WEIGHT_GRAD])
         array = engine.array
         m.d.comb += [raised[fault].eq(array.nonfinite & array.o_valid[n]) for n, fault in enumerate(MAC_CLIENTS)]
         m.d.comb += [

@@ -11,11 +11,12 @@ from trident.hw.compact.walker import SharedWalker, shared_job, shared_request
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import DrainQueue, neuron_item
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.operations import JOBS, Opcode
 from trident.hw.lib.fetch import Fetch
 from trident.hw.lib.onehot import bit_number, lowest_bit
 from trident.hw.lib.streams import link
 
-OPERATIONS = ("forward", "backward", "weight_grad")
+OPERATIONS = tuple(row.opcode for row in JOBS if row.place)
 
 
 class SharedEngine(wiring.Component):
@@ -27,8 +28,7 @@ class SharedEngine(wiring.Component):
 
     Members
     -------
-    job : In, see :func:`shared_job`; start : In(3), a pulse on the bit of one of OPERATIONS;
-        busy : Out(1)
+    job : In, see :func:`shared_job`; start : In(3), a pulse on the bit of one of OPERATIONS; busy : Out(1)
     take : In(1), backward adds to ``partials``, a stream of rows
     reducing : In(1), instead of an operation, ``reduce``: rows that are added to gradients
     o : stream of what leaves, with its tag; two : Out(1), two rows are there; nonfinite : Out(1), a sum is infinite or
@@ -82,7 +82,7 @@ class SharedEngine(wiring.Component):
         starting = self.start.any()
         m.d.sync += started.eq(starting)
         with m.If(starting):
-            m.d.sync += [backward.eq(self.start[1]), by_block.eq(self.start[2])]
+            m.d.sync += [backward.eq(self.start[Opcode.BACKWARD]), by_block.eq(self.start[Opcode.WEIGHT_GRAD])]
         reducing = self.reducing
 
         # Words: asked for, placed, read

@@ -14,7 +14,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.job import SLOT_BITS
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.operations import QUEUES, Opcode
+from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode, faults_of, of_queue
 from trident.hw.isa.packets import Rows
 from trident.hw.isa.registers import COUNTED, ENGINE_COUNTERS, counted
 from trident.hw.isa.registry import load
@@ -169,16 +169,13 @@ class Core(wiring.Component):
         receiving = sequencer.active[Opcode.RECEIVE]
         here = Signal()  # the neuron-gradient unit takes the backward engine's errors
         away = job[Opcode.BACKWARD].away
-        starts = {
-            forward: (Opcode.FORWARD, None), backward: (Opcode.BACKWARD, None), weight_grad: (Opcode.WEIGHT_GRAD, None),
-            update: (Opcode.UPDATE, 0), reduce: (Opcode.UPDATE, 1), notify: (Opcode.UPDATE, 2),
-            receive: (Opcode.RECEIVE, 0), loss: (Opcode.RECEIVE, 1), send: (Opcode.SEND, None),
-        }  # fmt: skip
-        for unit, (queue, wanted) in starts.items():
-            chosen = 1 if wanted is None else kind[queue] == wanted
-            m.d.comb += [unit.job.eq(job[queue]), unit.start.eq(go[queue] & chosen)]
+        for queue in QUEUES:
+            rows_of_queue = of_queue(queue)
+            for wanted, row in enumerate(rows_of_queue):
+                unit, chosen = getattr(m.submodules, row.name), kind[queue] == wanted if rows_of_queue[1:] else 1
+                m.d.comb += [unit.job.eq(job[queue]), unit.start.eq(go[queue] & chosen)]
         m.d.sync += [
-            reducing.eq(kind[Opcode.UPDATE] == 1),
+            reducing.eq(kind[Opcode.UPDATE] == QUEUE_OF[Opcode.REDUCE][1]),
             here.eq(~receiving & ~away),
             neuron_grad.job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
         ]
@@ -250,13 +247,14 @@ class Core(wiring.Component):
         raised = {fault: getattr(engines.get(fault.name.lower()), "nonfinite", 0) for fault in Fault}
         for n, fault in enumerate((Fault.NEURON_GRAD, Fault.NEURON, Fault.UPDATE)):
             raised[fault] = mac.nonfinite & mac.o_valid[n]
-        queues = {Fault.FORWARD: Opcode.FORWARD, Fault.NEURON: Opcode.FORWARD, Fault.BACKWARD: Opcode.BACKWARD,
-                  Fault.WEIGHT_GRAD: Opcode.WEIGHT_GRAD, Fault.UPDATE: Opcode.UPDATE}  # fmt: skip
-        number = sequencer.number
+        number = {}
+        for queue in QUEUES:
+            for fault in faults_of(queue):  # of two queues with the same unit, the one that has it now
+                job = sequencer.number[queue]
+                number[fault] = Mux(sequencer.active[queue], job, number.pop(fault)) if fault in number else job
         m.d.comb += [
             *(faults.raised[fault].eq(value) for fault, value in raised.items()),
-            *(faults.number[fault].eq(number[queue]) for fault, queue in queues.items()),
-            faults.number[Fault.NEURON_GRAD].eq(Mux(receiving, number[Opcode.RECEIVE], number[Opcode.BACKWARD])),
+            *(faults.number[fault].eq(job) for fault, job in number.items()),
             faults.start.eq(sequencer.start),
             faults.others.eq(ejector.token_en & (ejector.token == Token.GO) & ejector.value.any()),
         ]

@@ -5,22 +5,19 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB, SLOT_BITS
-from trident.hw.isa.operations import QUEUES, Opcode
+from trident.hw.isa.job import JOB, POINTERS, SLOT_BITS
+from trident.hw.isa.operations import JOBS, QUEUES
 from trident.hw.isa.words import WORD
 
 SLOTS = data.StructLayout({"spikes": SLOT_BITS, "errors": 1, "remote": SLOT_BITS})
 FIELDS = JOB.words - 2  # words that units see; the last two say which tokens the job waits for and gives
 ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
 
-# Which slot the pointers of a job (src, aux, dst) belong to, where it is not that of the spikes
+# Which slot the pointers of a queue's jobs belong to, where it is not that of the spikes
 _POINTERS = {
-    (Opcode.BACKWARD, 0): "errors",
-    (Opcode.WEIGHT_GRAD, 1): "errors",
-    (Opcode.BACKWARD, 2): "errors",
-    (Opcode.RECEIVE, 2): "errors",
-    (Opcode.SEND, 2): "remote",
-}
+    (row.queue, number): row.pointers[name]
+    for number, name in enumerate(POINTERS) for row in JOBS if row.pointers.get(name, "spikes") != "spikes"
+}  # fmt: skip
 
 
 class JobLoader(wiring.Component):

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, fields, replace
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.format import FloatFormat
-from trident.hw.isa.registry import EngineEntry, entry
+from trident.hw.isa.registry import PLACES, EngineEntry, entry, first_engine
 
 RESETS = ("hard", "soft")
 SURROGATES = ("rectangle", "triangle")
@@ -112,8 +113,10 @@ class CoreConfig:
                 raise TridentError(f"{name} of {getattr(self, name)} must divide timesteps, which is {self.timesteps}")
         if self.lanes % self.weight_grad_cols:
             raise TridentError(f"weight_grad_cols of {self.weight_grad_cols} must divide lanes, which is {self.lanes}")
-        for place in ("forward", "backward", "weight_grad"):
-            entry(place, getattr(self, f"{place}_engine"))
+        for place in PLACES:
+            if self.engine(place) != first_engine(place):
+                option = f"{place}_engine of {getattr(self, f'{place}_engine')!r}"
+                require(self.capabilities, option, (Capability.ENGINES,))
         if self.reset not in RESETS:
             raise TridentError(f"reset must be one of {', '.join(RESETS)}, not {self.reset!r}")
         if self.surrogate not in SURROGATES:
@@ -147,8 +150,17 @@ class CoreConfig:
         if self.counters != "running":
             raise TridentError(f"with shared_engine, counters must be running, not {self.counters}")
 
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the core has beside what all cores have."""
+        lacks = {Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.alone}
+        return frozenset(capability for capability, lacking in lacks.items() if not lacking)
+
     def engine(self, place: str) -> EngineEntry:
-        """The engine that sits in ``place``: forward, backward or weight_grad."""
+        """The engine that sits in ``place``: forward, backward or weight_grad; with shared_engine, what it works like.
+
+        Raises TridentError, naming those there are, if the configuration names an unknown one.
+        """
         return entry(place, getattr(self, f"{place}_engine"))
 
     @property

@@ -26,7 +26,7 @@ JOB = WordLayout("job", [
      Field("blocks", 16, "spike words per pixel of the image that is read")],
     [Field("dst_y", 8, "height of the image that is walked"),
      Field("dst_x", 8, "width of the image that is walked"),
-     Field("count", 16, "rows (update), words (send, receive), classes (loss), input blocks in all (weight_grad)")],
+     Field("count", 16, "rows (update, reduce), runs of words (send), classes (loss)")],
     [Field("leak", 16, "leak (neurons) or momentum (update), as a float"),
      Field("threshold", 16, "firing threshold, or the negated learning rate's significand (update)")],
     [Field("low", 16, "surrogate is 1 above this potential (rectangle)"),
@@ -45,6 +45,7 @@ JOB = WordLayout("job", [
     [Field("post", 31, "tokens given at the end")],
 ])  # fmt: skip
 
+POINTERS = ("src", "aux", "dst")  # the low halves of a job's first words, with the step from slot to slot above them
 JOB_INDEX_BITS = (JOB.words - 1).bit_length()
 
 SAMPLE_BITS = 16  # samples of one run, at most 65,535

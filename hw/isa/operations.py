@@ -1,6 +1,13 @@
-"""What a core can do: its operations, and the queues that they go to."""
+"""What a core can do: one row per operation, which sequencer, cores, compiler, cost model and documents derive from."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import IntEnum
+
+from trident.hw.isa.capabilities import Capability
+from trident.hw.isa.faults import Fault
+from trident.hw.isa.registry import first_engine
+from trident.hw.isa.spaces import Space
 
 
 class Opcode(IntEnum):
@@ -10,24 +17,196 @@ class Opcode(IntEnum):
     BACKWARD = 1
     WEIGHT_GRAD = 2
     UPDATE = 3
-    RECEIVE = 4  # errors from other cores
-    SEND = 5  # spikes to other cores or the host, then a token
-    LOSS = 6  # runs in receive's queue
-    REDUCE = 7  # gradients from replica to replica; runs in update's queue
-    NOTIFY = 8  # a token to other cores or the host; runs in update's queue
-    LOOP = 9  # next sample: back to word `job` of the program until all samples are dispatched
-    BARRIER = 10  # wait until every queue has come here and every engine is idle
-    HALT = 11  # wait as BARRIER does and until every token is back, then tell the host
-    JUMP = 12  # go on at word `job` of the program
-    ENTER = 13  # go on at word `job` if there are no samples
+    RECEIVE = 4
+    SEND = 5
+    LOSS = 6
+    REDUCE = 7
+    NOTIFY = 8
+    LOOP = 9
+    BARRIER = 10
+    HALT = 11
+    JUMP = 12
+    ENTER = 13
 
 
-QUEUES = (Opcode.FORWARD, Opcode.BACKWARD, Opcode.WEIGHT_GRAD, Opcode.UPDATE, Opcode.RECEIVE, Opcode.SEND)
+@dataclass(frozen=True)
+class Operation:
+    """One operation. What is named by ``module:name`` is loaded by whoever needs it; nothing here depends on it.
 
-# Operations that share a queue, with the number that tells them apart
-QUEUE_OF = {
-    **{opcode: (opcode, 0) for opcode in QUEUES},
-    Opcode.LOSS: (Opcode.RECEIVE, 1),
-    Opcode.REDUCE: (Opcode.UPDATE, 1),
-    Opcode.NOTIFY: (Opcode.UPDATE, 2),
-}
+    opcode, meaning: as in the documentation.
+    queue: the opcode that names the queue whose jobs it is one of; None for what the sequencer does itself, whose
+        operand is no job but a word of the program.
+    fields: of the job that it looks at, beside ``wait`` and ``post``.
+    pointers: those fields that move with the sample, and whose slot each is in: spikes, errors or remote (the spikes of
+        the next stage).
+    reads: memories; writes: memories, and the unit that puts each value there.
+    faults: an infinity or a NaN of these is one of its jobs'.
+    needs: what a core must have for it.
+    place: in which engines are exchanged by name, see :mod:`hw.isa.registry`.
+    unit: the hardware that runs the job; golden: what computes the same, in order, where anything is computed. With a
+        place, ``unit`` and the first of ``golden`` are those of its first engine.
+    firmware: where the controller of a core with a shared engine begins it.
+    cycles: how long a job takes, on a core of three engines and on one with a shared engine: a function of the mapper,
+        or cycles per row; None where that follows from what another core sends, or is short.
+    """
+
+    opcode: Opcode
+    meaning: str
+    queue: Opcode | None = None
+    fields: tuple[str, ...] = ()
+    pointers: dict[str, str] = field(default_factory=dict)
+    reads: tuple[Space, ...] = ()
+    writes: dict[Space, str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    needs: tuple[Capability, ...] = ()
+    place: str | None = None
+    unit: str | None = None
+    golden: tuple[str, ...] = ()
+    firmware: str | None = None
+    cycles: tuple[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """In lower case, as its unit is named in a core."""
+        return self.opcode.name.lower()
+
+
+_WALK = ("src", "tile", "groups", "pass_groups", "group_step", "group_entries", "words", "kernel", "padding", "stride2",
+         "src_y", "src_x", "blocks", "dst_y", "dst_x")  # fmt: skip
+_STEPS = ("block_step", "tap_step", "pass_step")
+_GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", "leak", "threshold", "slope")  # of the neuron-gradient unit
+_ROWS = ("target", "channel", "take", "away", "final", "source")  # that leave the core, and those added to them
+_FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "weight_grad"))
+_NEURON, _NEURON_GRAD = "trident.sim.golden.neuron:neuron", "trident.sim.golden.neuron_grad:neuron_grad"
+_ERRORS = {Space.ERRORS: "neuron_grad", Space.ERROR_MASKS: "neuron_grad"}
+_MAPPING = "trident.host.mapping"
+
+OPERATIONS = (
+    Operation(
+        Opcode.FORWARD, "a forward job: forward engine, neuron unit", Opcode.FORWARD,
+        fields=(*_WALK, *_STEPS, "src_slot", "dst", "dst_slot", "leak", "threshold", "low", "high", "bias"),
+        pointers={"src": "spikes", "dst": "spikes"},
+        reads=(Space.SPIKES, Space.WEIGHTS),
+        writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
+        faults=(Fault.FORWARD, Fault.NEURON), place="forward", unit=_FORWARD.rtl, golden=(_FORWARD.golden, _NEURON),
+        firmware="forward",
+        cycles=(f"{_MAPPING}.engine_cycles:walk_taps", f"{_MAPPING}.compact_cycles:walk_taps"),
+    ),
+    Operation(
+        Opcode.BACKWARD, "a backward job: backward engine; neuron_grad unit, or rows to another core", Opcode.BACKWARD,
+        fields=(*_WALK, *_STEPS, "src_slot", *_GRADIENT, *_ROWS),
+        pointers={"src": "errors", "aux": "spikes", "dst": "errors"},
+        reads=(Space.ERRORS, Space.ERROR_MASKS, Space.WEIGHTS, Space.SPIKES, Space.MASKS, Space.POTENTIALS),
+        writes=_ERRORS,
+        faults=(Fault.BACKWARD, Fault.NEURON_GRAD), place="backward", unit=_BACKWARD.rtl,
+        golden=(_BACKWARD.golden, _NEURON_GRAD),
+        firmware="backward",
+        cycles=(f"{_MAPPING}.engine_cycles:walk_taps", f"{_MAPPING}.compact_cycles:walk_taps"),
+    ),
+    Operation(
+        Opcode.WEIGHT_GRAD, "a weight_grad job", Opcode.WEIGHT_GRAD,
+        fields=(*_WALK, "src_slot", "aux", "aux_slot", "bias"),
+        pointers={"src": "spikes", "aux": "errors"},
+        reads=(Space.SPIKES, Space.ERRORS, Space.GRADIENTS), writes={Space.GRADIENTS: "weight_grad"},
+        faults=(Fault.WEIGHT_GRAD,), place="weight_grad", unit=_WEIGHT_GRAD.rtl, golden=(_WEIGHT_GRAD.golden,),
+        firmware="weight_grad",
+        cycles=(f"{_MAPPING}.engine_cycles:walk_blocks", f"{_MAPPING}.compact_cycles:walk_blocks"),
+    ),
+    Operation(
+        Opcode.UPDATE, "an update job", Opcode.UPDATE,
+        fields=("tile", "group_step", "count", "leak", "threshold", "scale"),
+        reads=(Space.GRADIENTS, Space.MOMENTUM, Space.WEIGHTS),
+        writes={Space.MOMENTUM: "update", Space.WEIGHTS: "update", Space.GRADIENTS: "update"},
+        faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit", golden=("trident.sim.golden.update:update",),
+        firmware="begin_update",
+        cycles=(f"{_MAPPING}.cost:UPDATE_CYCLES", f"{_MAPPING}.firmware_cycles:UPDATE_ROW"),
+    ),
+    Operation(
+        Opcode.RECEIVE, "a receive job: errors from the next stage, neuron_grad unit", Opcode.RECEIVE,
+        fields=(*_GRADIENT, "groups", "pass_groups", "words", "dst_y", "dst_x", "source"),
+        pointers={"aux": "spikes", "dst": "errors"},
+        reads=(Space.SPIKES, Space.MASKS, Space.POTENTIALS), writes=_ERRORS,
+        faults=(Fault.NEURON_GRAD,), needs=(Capability.NEIGHBOURS,),
+        unit="trident.hw.units.receive:ReceiveUnit", golden=(_NEURON_GRAD,),
+        firmware="begin_errors",
+    ),
+    Operation(
+        Opcode.SEND, "the last layer's spikes to the next stage or the host, then a token with the sample's label",
+        Opcode.SEND,
+        fields=("src", "src_slot", "dst", "dst_slot", "groups", "count", "blocks", "target", "token"),
+        pointers={"src": "spikes", "dst": "remote"},
+        reads=(Space.SPIKES,), unit="trident.hw.units.transfer:SendUnit", firmware="begin_send",
+    ),
+    Operation(
+        Opcode.LOSS, "a loss job: loss unit, neuron_grad unit", Opcode.RECEIVE,
+        fields=(*_GRADIENT, "src", "groups", "count"),
+        pointers={"aux": "spikes", "dst": "errors"},
+        reads=(Space.LOSS_TABLE, Space.SPIKES, Space.MASKS, Space.POTENTIALS), writes=_ERRORS,
+        faults=(Fault.NEURON_GRAD,), unit="trident.hw.units.loss:LossUnit",
+        golden=("trident.sim.golden.loss:loss_errors", _NEURON_GRAD),
+        firmware="begin_errors",
+        cycles=(f"{_MAPPING}.cost:loss_cycles",) * 2,
+    ),
+    # Its sums are made by the array of weight_grad, and so are their faults
+    Operation(
+        Opcode.REDUCE, "gradients, plus those of the replica before, to the next replica", Opcode.UPDATE,
+        fields=("tile", "count", *_ROWS),
+        reads=(Space.GRADIENTS,), writes={Space.GRADIENTS: "weight_grad"}, needs=(Capability.NEIGHBOURS,),
+        unit="trident.hw.units.reduce:ReduceUnit", golden=("trident.sim.golden.reduce:reduce",),
+        firmware="begin_update",
+        cycles=(f"{_MAPPING}.cost:reduce_cycles", f"{_MAPPING}.firmware_cycles:REDUCE_ROW"),
+    ),
+    Operation(
+        Opcode.NOTIFY, "a token to other cores or the host tile; its value is the core's faults", Opcode.UPDATE,
+        fields=("target", "token"), unit="trident.hw.units.transfer:NotifyUnit", firmware="begin_update",
+    ),
+    Operation(
+        Opcode.LOOP, "next sample, next slots: back to word `job` of the program until all samples are dispatched"
+    ),
+    Operation(Opcode.BARRIER, "wait until every queue has come here and every engine is idle"),
+    Operation(Opcode.HALT, "wait as BARRIER does and until every token has its first count, then tell the host"),
+    Operation(Opcode.JUMP, "go on at word `job` of the program"),
+    Operation(Opcode.ENTER, "go on at word `job`, behind the loop, if there are no samples"),
+)  # fmt: skip
+
+
+def check_rows(rows: Iterable[Operation]):
+    """Raise ValueError unless every opcode has one row, in ascending order, and every queue a row of its own."""
+    found = [row.opcode for row in rows]
+    if found != list(Opcode):
+        wrong = next(
+            (f"{code.name} has {found.count(code)} rows" for code in Opcode if found.count(code) != 1),
+            "they are not in the order of their opcodes",
+        )
+        raise ValueError(f"the rows of operations do not cover the opcodes: {wrong}")
+    if lost := {row.queue for row in rows if row.queue is not None} - {row.opcode for row in rows if owns_queue(row)}:
+        raise ValueError(f"the queues {', '.join(queue.name for queue in sorted(lost))} have no row of their own")
+
+
+def owns_queue(row: Operation) -> bool:
+    """Whether a queue is named after the operation."""
+    return row.queue == row.opcode
+
+
+check_rows(OPERATIONS)
+JOBS = tuple(row for row in OPERATIONS if row.queue is not None)  # those that run a job
+QUEUES = tuple(row.opcode for row in JOBS if owns_queue(row))
+
+
+def of_queue(queue: Opcode) -> tuple[Operation, ...]:
+    """The operations that share a queue."""
+    return tuple(row for row in JOBS if row.queue == queue)
+
+
+# The queue of each operation, with the number that tells those of a queue apart
+QUEUE_OF = {row.opcode: (row.queue, of_queue(row.queue).index(row)) for row in JOBS if row.queue is not None}
+
+
+def faults_of(queue: Opcode) -> tuple[Fault, ...]:
+    """The faults that a queue's jobs can have."""
+    return tuple(fault for fault in Fault if any(fault in row.faults for row in of_queue(queue)))
+
+
+def writer(space: Space) -> str:
+    """The unit that first writes a memory's values. Raises KeyError for a memory that only the host writes."""
+    return {space: unit for row in reversed(JOBS) for space, unit in row.writes.items()}[space]

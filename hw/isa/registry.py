@@ -53,6 +53,11 @@ def entry(place: str, name: str) -> EngineEntry:
     return PLACES[place][name]
 
 
+def first_engine(place: str) -> EngineEntry:
+    """The engine of a place that others of the place can take the place of: their interface is its."""
+    return next(iter(PLACES[place].values()))
+
+
 def load(path: str):
     """The object that ``module:name`` stands for."""
     module, _, name = path.partition(":")

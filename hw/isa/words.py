@@ -34,6 +34,11 @@ class WordLayout:
     def words(self) -> int:
         return len(self.rows)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all fields, in their order."""
+        return tuple(field.name for row in self.rows for field in row)
+
     def pack(self, **values: int) -> list[int]:
         """32-bit words for these field values; a field not given is 0.
 

@@ -7,7 +7,7 @@ from trident.hw.compact.instructions import Flag, Func, Mode, Read, Write
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.operations import Opcode
+from trident.hw.isa.operations import QUEUES, Opcode, of_queue
 from trident.hw.isa.packets import ROWS, Packet, Rows
 
 SRC, AUX, DST = half("src"), half("aux"), half("dst")
@@ -25,12 +25,11 @@ def bit(field: str) -> int:
 
 def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.label("begin")
-    for opcode, label in ((Opcode.FORWARD, "forward"), (Opcode.BACKWARD, "backward"),
-                          (Opcode.WEIGHT_GRAD, "weight_grad"), (Opcode.UPDATE, "begin_update"),
-                          (Opcode.RECEIVE, "begin_errors")):  # fmt: skip
-        a.cmpi(NUMBER, opcode)
-        a.bt(Flag.Z, label)
-    a.go("begin_send")
+    *others, last = QUEUES
+    for queue in others:
+        a.cmpi(NUMBER, queue)
+        a.bt(Flag.Z, of_queue(queue)[0].firmware)
+    a.go(of_queue(last)[0].firmware)
     _engine(a, cfg)
     _subroutines(a, cfg)
 

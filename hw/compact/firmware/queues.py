@@ -5,25 +5,14 @@ from trident.hw.compact.firmware.data import NOTIFY, RECORD, Record, State, Task
 from trident.hw.compact.firmware.registers import JOBP, LAST, MORE, NUMBER, QUEUE, R1, R2, R3, R4, R5, R6, TASKS
 from trident.hw.compact.instructions import Flag, Func, Read, Write
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.faults import Fault
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.operations import QUEUES, Opcode
+from trident.hw.isa.operations import QUEUES, Opcode, faults_of
 from trident.hw.isa.tokens import NO_TOKEN, TOKEN_LIST, TOKEN_NUMBER_BITS, Token
-
-# The faults that a queue's jobs can have
-FAULTS = {
-    Opcode.FORWARD: (Fault.FORWARD, Fault.NEURON),
-    Opcode.BACKWARD: (Fault.BACKWARD, Fault.NEURON_GRAD),
-    Opcode.WEIGHT_GRAD: (Fault.WEIGHT_GRAD,),
-    Opcode.UPDATE: (Fault.UPDATE,),
-    Opcode.RECEIVE: (Fault.NEURON_GRAD,),
-    Opcode.SEND: (),
-}
 
 
 def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.var("queue_bits", *(1 << queue for queue in QUEUES))
-    a.var("queue_faults", *(sum(1 << fault for fault in FAULTS[queue]) for queue in QUEUES))
+    a.var("queue_faults", *(sum(1 << fault for fault in faults_of(queue)) for queue in QUEUES))
     _queues(a)
     _try(a, cfg)
     _finish(a)

@@ -13,7 +13,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig, mesh_for
-from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
+from trident.hw.isa.operations import OPERATIONS, QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.packets import HEADER, ROUTE_LAYOUT, Mode, Packet, Rows
 from trident.hw.isa.program import INSTRUCTION, SETUP
 from trident.hw.isa.tokens import NO_TOKEN, Token, unpack_tokens
@@ -97,6 +97,8 @@ def _balance(plan: ChipPlan, train: bool, update: bool = True) -> tuple[Counter,
         for after, part in ((False, program.loop), (True, program.after)):
             for opcode, number in (pair for pairs in part.values() for pair in pairs if pair[0] in QUEUE_OF):
                 job = jobs[number]
+                given_fields = {name for name, value in job.items() if value} - {"wait", "post"}
+                assert given_fields <= set(OPERATIONS[opcode].fields), opcode.name
                 for token in unpack_tokens(job["wait"]):
                     taken[core, token, after] += 1
                 for token in unpack_tokens(job["post"]):

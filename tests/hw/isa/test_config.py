@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 from amaranth.hdl import Fragment
 
+from trident.hw.chip import check_pair
 from trident.hw.cores import make_core
 from trident.hw.errors import TridentError
+from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config import PRESETS, CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.registers import config_digest
+from trident.hw.isa.registry import PLACES, first_engine
 
 SHARED = {"shared_engine": True, "lanes": 1, "words": 1, "counters": "running"}
 
@@ -45,6 +48,7 @@ def test_every_preset_elaborates(name):
         (SHARED | {"timesteps": 6}, "with shared_engine, timesteps must be 2, 4 or 8, not 6"),
         (SHARED | {"counters": "all"}, "with shared_engine, counters must be running, not all"),
         ({"alone": True}, "alone takes a shared_engine"),
+        ({"backward_engine": "sine"}, "unknown backward_engine 'sine': choose one of transposed"),
         ({"lane": 8}, "unknown parameter 'lane': choose one of accumulators, "),
     ],
 )
@@ -52,6 +56,29 @@ def test_bad_values_are_refused(changes, words):
     with pytest.raises(TridentError) as caught:
         CoreConfig.preset("SMALL", **changes)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_shared_engine_takes_no_engine_of_ones_own(place, monkeypatch):
+    """It would do what the first engine of the place does, and golden what the other one does."""
+    other = replace(first_engine(place), golden="trident.sim.golden.reduce:reduce")
+    monkeypatch.setitem(PLACES, place, PLACES[place] | {"own": other})
+    assert CoreConfig.preset("TINY", **{f"{place}_engine": "own"}).engine(place) == other
+    with pytest.raises(TridentError) as caught:
+        CoreConfig.preset("COMPACT", **{f"{place}_engine": "own"})
+    wanted = f"{place}_engine of 'own' needs exchangeable engines, which a core with a shared_engine has not"
+    assert str(caught.value) == wanted
+
+
+def test_capabilities_follow_from_the_kind():
+    small = CoreConfig.preset("COMPACT")
+    assert CoreConfig().capabilities == set(Capability)
+    assert small.capabilities == {Capability.NEIGHBOURS}
+    alone = replace(small, alone=True)
+    assert alone.capabilities == frozenset()
+    with pytest.raises(TridentError, match="^a mesh of 2x1 needs neighbours, which a core that is alone has not$"):
+        check_pair(alone, mesh_for(alone, MeshConfig(width=2, height=1)))
+    check_pair(alone, mesh_for(alone, MeshConfig(width=1, height=1)))
 
 
 def test_unknown_preset_is_refused():

@@ -1,0 +1,28 @@
+"""What a core may have or lack by its kind, so that what needs it is refused before anything is built."""
+
+from collections.abc import Iterable
+from enum import Enum
+
+from trident.hw.errors import TridentError
+
+
+class Capability(Enum):
+    """What operations and options need: its name in messages, and which cores have it not."""
+
+    ENGINES = "exchangeable engines", "a core with a shared_engine"  # each place has an engine that is chosen by name
+    NEIGHBOURS = "neighbours", "a core that is alone"  # rows and tokens come from other cores and go there
+
+    @property
+    def label(self) -> str:
+        return self.value[0]
+
+    @property
+    def lacking(self) -> str:
+        return self.value[1]
+
+
+def require(has: frozenset[Capability], what: str, needs: Iterable[Capability]):
+    """Raise :class:`TridentError` if ``what``, an operation or an option, needs one that a core has not."""
+    for capability in needs:
+        if capability not in has:
+            raise TridentError(f"{what} needs {capability.label}, which {capability.lacking} has not")
