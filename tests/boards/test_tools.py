@@ -4,6 +4,8 @@ import pytest
 
 from trident.boards.flow.tools import SOURCES, find
 
+pytestmark = pytest.mark.fpga
+
 
 def put(folder, name: str, says: str):
     tool = folder / name

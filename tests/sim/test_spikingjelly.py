@@ -22,6 +22,8 @@ pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip i
 
 from spikingjelly.activation_based import neuron as sj_neuron  # noqa: E402
 
+pytestmark = pytest.mark.oracle
+
 NETWORKS = ("12-16-5", "12-9-8-4", "6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "6x6x1-4c5s2p2-6c1p0-3")
 CASES = [
     (text, reset, surrogate, timesteps, leak)

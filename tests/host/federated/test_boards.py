@@ -14,7 +14,7 @@ from trident.host.federated.server import Server
 from trident.sim.rtl.line import simulated_chip
 
 
-@pytest.mark.skipif(os.environ.get("TRIDENT_FULL") != "1", reason="TRIDENT_FULL=1 builds the chip with its link")
+@pytest.mark.skipif(os.environ.get("TRIDENT_EXHAUSTIVE") != "1", reason="the chip is built with its link")
 def test_a_board_and_two_simulated_chips(data, tmp_path):
     spec, text = spec_of(data), StringIO()
     golden = Server(spec, InProcess(spec), Watch(), tmp_path / "g.npz", golden=False)

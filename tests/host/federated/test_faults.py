@@ -14,7 +14,7 @@ from trident.host.federated.server import Server, TooFewWorkers
 from trident.host.train.checkpoint import Checkpoint
 from trident.hw.errors import TridentError
 
-FULL = os.environ.get("TRIDENT_FULL") == "1"  # waits for time limits at every stage
+FULL = os.environ.get("TRIDENT_EXHAUSTIVE") == "1"  # waits for time limits at every stage
 SHORT, LONG = 1.5, 60.0  # seconds: time limit of a round in which someone hangs or is late, and of the others
 BAD = 1  # the worker that goes wrong
 REASONS = {

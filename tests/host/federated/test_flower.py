@@ -1,4 +1,4 @@
-"""Flower as the engine: records, certificates, workers, and whole runs on loopback (more with TRIDENT_FULL=1)."""
+"""Flower as the engine: records, certificates, workers, and whole runs on loopback (more with TRIDENT_EXHAUSTIVE=1)."""
 
 import json
 import os
@@ -24,8 +24,10 @@ from trident.host.federated.server import Round, Server
 from trident.host.federated.weights import initial
 from trident.hw.errors import TridentError
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("flwr", reason="Flower is not installed: it is the extra flower")
-FULL = os.environ.get("TRIDENT_FULL") == "1"
+FULL = os.environ.get("TRIDENT_EXHAUSTIVE") == "1"
 LISTEN, LOOPBACK = "0A", "0100007F"  # in /proc/net/tcp
 BAD = 1  # the worker that goes wrong
 
@@ -184,7 +186,7 @@ def listening(numbers):
     return {line[1] for line in lines if line[3] == LISTEN and f"socket:[{line[9]}]" in own}
 
 
-@pytest.mark.skipif(not FULL, reason="TRIDENT_FULL=1 runs it")
+@pytest.mark.skipif(not FULL, reason="TRIDENT_EXHAUSTIVE=1 runs it")
 def test_the_command_with_flower_ends_as_one_in_this_process(data, tmp_path):
     from trident.host.federated.flower.run import federate_with_flower
 

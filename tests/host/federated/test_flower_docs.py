@@ -1,4 +1,4 @@
-"""The commands for several computers in docs/federated.md, run on this one (TRIDENT_FULL=1: a minute)."""
+"""The commands for several computers in docs/federated.md, run on this one (TRIDENT_EXHAUSTIVE=1: a minute)."""
 
 import json
 import os
@@ -14,6 +14,8 @@ from tests.host.federated.case import Watch, same, spec_of, weights_of
 from trident.host.federated.pool import InProcess
 from trident.host.federated.server import Server
 from trident.host.train.checkpoint import Checkpoint
+
+pytestmark = pytest.mark.slow
 
 pytest.importorskip("flwr", reason="Flower is not installed: it is the extra flower")
 ROOT = Path(__file__).parents[3]
@@ -36,7 +38,7 @@ def until(there, seconds=60):
         sleep(0.2)
 
 
-@pytest.mark.skipif(os.environ.get("TRIDENT_FULL") != "1", reason="TRIDENT_FULL=1 runs it")
+@pytest.mark.skipif(os.environ.get("TRIDENT_EXHAUSTIVE") != "1", reason="TRIDENT_EXHAUSTIVE=1 runs it")
 def test_the_documented_commands(data, tmp_path):
     from trident.host.federated.flower.network import answers, end, free_port
     from trident.host.federated.flower.server_app import OUTCOME

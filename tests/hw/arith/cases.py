@@ -7,7 +7,7 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 
-FULL = os.environ.get("TRIDENT_FULL") == "1"
+FULL = os.environ.get("TRIDENT_EXHAUSTIVE") == "1"
 
 PAIRS = 10_000_000 if FULL else 300_000
 """Random pairs per operation."""
