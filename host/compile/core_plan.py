@@ -6,7 +6,7 @@ from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import ERROR_SLOTS, SLOT_BITS
+from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
 from trident.hw.isa.operations import Opcode
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.layers import Layer
@@ -32,6 +32,14 @@ def sequencer_needs(layers: int, owners: int = 0) -> dict[str, int]:
     """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others."""
     jobs = len(KINDS) * layers + len(SINGLE) + owners
     return {"jobs": jobs, "program_words": 5 * layers + owners + 40}
+
+
+def signed_field(field: str, value: int) -> int:
+    """The bits of a field in two's complement. Raises TridentError for a value that it cannot hold."""
+    bits = JOB.shape()[field].width
+    if not -1 << bits - 1 <= value < 1 << bits - 1:
+        raise TridentError(f"{field} of {value} in a job is not within {-1 << bits - 1} to {(1 << bits - 1) - 1}")
+    return value % (1 << bits)
 
 
 @dataclass(frozen=True)
@@ -225,8 +233,15 @@ class CorePlan:
             }  # fmt: skip
         return result
 
-    def _window(self, layer: Layer) -> dict:
-        return {"kernel": layer.kernel, "padding": layer.padding, "stride2": int(layer.stride == 2)}
+    def _window(self, layer: Layer, back: bool = False) -> dict:
+        """How taps reach over the image that is read, and the bounds of the walk over the other one: that of the
+        outputs or, going ``back``, of the inputs."""
+        origin = layer.padding if back else -layer.padding
+        y, x, _ = layer.in_shape if back else layer.out_shape
+        step = 1 if back else layer.stride
+        bounds = {"origin": origin, "last_y": origin + (y - 1) * step, "last_x": origin + (x - 1) * step}
+        bounds = {name: signed_field(name, value) for name, value in bounds.items()}
+        return bounds | {"last_tap": layer.kernel - 1, "stride2": int(layer.stride == 2)}
 
     def _passes(self, engine: str, width: int, groups: int) -> dict:
         """How many positions and groups share the accumulators."""
@@ -255,7 +270,7 @@ class CorePlan:
 
     def _forward(self, placed: PlacedLayer, neuron: NeuronConstants) -> dict:
         layer, weights = placed.layer, placed.weights
-        out_y, out_x, _ = layer.out_shape
+        out_x = layer.out_shape[1]
         in_y, in_x, _ = layer.in_shape
         passes = self._passes("forward", out_x, weights.groups)
         return dict(
@@ -263,7 +278,7 @@ class CorePlan:
             dst=placed.spikes.base, dst_slot=placed.spikes.step,
             tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
             pass_step=passes["pass_groups"], group_step=1, **passes, **self._window(layer),
-            src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
+            src_y=in_y, src_x=in_x, blocks=weights.blocks,
             leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high,
             bias=int(layer.bias),
         )  # fmt: skip
@@ -273,15 +288,14 @@ class CorePlan:
         placed = self.layers[n]
         layer, weights = placed.layer, placed.weights
         out_y, out_x, _ = layer.out_shape
-        in_y, in_x, _ = layer.in_shape
         job = dict(
             src=placed.errors.base, src_slot=placed.errors.step, block_step=1,
-            tap_step=(weights.blocks - 1) * weights.groups + 1, group_step=weights.groups, **self._window(layer),
-            src_y=out_y, src_x=out_x, blocks=weights.groups, dst_y=in_y, dst_x=in_x,
+            tap_step=(weights.blocks - 1) * weights.groups + 1, group_step=weights.groups,
+            **self._window(layer, back=True), src_y=out_y, src_x=out_x, blocks=weights.groups,
         )  # fmt: skip
         if owner is None:
             below = self._source(placed)
-            passes = self._passes("backward", in_x, weights.blocks)
+            passes = self._passes("backward", layer.in_shape[1], weights.blocks)
             return job | passes | dict(
                 aux=below.spikes.base, aux_slot=below.spikes.step, dst=below.errors.base, dst_slot=below.errors.step,
                 tile=placed.tile, pass_step=passes["pass_groups"] * weights.groups,
@@ -301,8 +315,8 @@ class CorePlan:
         first, end = 0, per_pixel
         if stage.cores > 1:
             first, end = stage.cuts[owner] // lanes, blocks(stage.cuts[owner + 1], lanes)
-        y, x, _ = layer.in_shape
-        result = {"dst_y": y, "dst_x": x, "first": first}
+        x = layer.in_shape[1]
+        result = {"first": first}
         if layer.kind == "conv" or end - first == per_pixel or image[0] * image[1] == 1:
             groups = end - first if layer.kind == "conv" else image[0] * image[1] * (end - first)
             passes = self._passes("backward", x, groups)
@@ -328,19 +342,23 @@ class CorePlan:
             return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.network.classes}
         above = self.network.layers[self.after.first]
         walk = self._walk_to_owner(above, self.partition.stages[self.stage], self.slice)
+        y, x, _ = above.in_shape
+        job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x}
         return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
 
     def _weight_grad(self, placed: PlacedLayer) -> dict:
         layer, weights = placed.layer, placed.weights
-        out_y, out_x, _ = layer.out_shape
         in_y, in_x, _ = layer.in_shape
         entries = self.cfg.words * self.cfg.entries_per_word("weight_grad")
+        pass_groups = min(weights.groups, self.cfg.accumulators // entries, 255)
         return dict(
             src=placed.inputs.base, src_slot=placed.inputs.step,
             aux=placed.errors.base, aux_slot=placed.errors.step,
             tile=placed.tile, group_step=1, groups=weights.groups,
-            pass_groups=min(weights.groups, self.cfg.accumulators // entries, 255), group_entries=entries,
+            # Of errors: they lie pixel by pixel, all groups of one beside each other
+            block_step=weights.groups, tap_step=weights.groups, pass_step=pass_groups,
+            pass_groups=pass_groups, group_entries=entries,
             words=self.cfg.words, **self._window(layer),
-            src_y=in_y, src_x=in_x, blocks=weights.blocks, dst_y=out_y, dst_x=out_x,
+            src_y=in_y, src_x=in_x, blocks=weights.blocks,
             bias=int(layer.bias),
         )  # fmt: skip

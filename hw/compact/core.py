@@ -23,7 +23,8 @@ from trident.hw.units.neuron_grad import NeuronGradUnit
 
 MAC_CLIENTS = (Fault.NEURON_GRAD, Fault.NEURON, Fault.UPDATE)  # in the order in which they are served
 WIDE = {Write.IMAGE: ("src_y", "src_x")}  # ports that write two fields of eight bits
-OFFSETS = {Write.SHAPE: ("kernel", "stride2"), Write.BIAS: ("bias",)}  # and fields that lie where a job has them
+# And fields that lie where a job has them
+OFFSETS = {Write.SHAPE: ("last_x", "last_tap", "stride2", "bias"), Write.LAST_Y: ("last_y", "origin")}
 
 
 class ControlledCore(wiring.Component):
@@ -268,7 +269,7 @@ class ControlledCore(wiring.Component):
             mine.payload.a.eq(a),
             mine.payload.b.eq(self._kept(m, Write.B)),
             mine.payload.c.eq(self._kept(m, Write.C)),
-            mine.payload.scale.eq(self._kept(m, Write.SCALE)),
+            mine.payload.scale.eq(self._kept(m, Write.SCALE)[JOB.shape()["scale"].offset % BITS :]),
         ]
         self.data[Read.RESULT] = result
         self.flags[Flag.RESULT] = there

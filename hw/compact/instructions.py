@@ -100,7 +100,7 @@ class Write(IntEnum):
     A = 11  # of a multiply-add; also the leak of the neurons
     B = 12
     C = 13
-    SCALE = 14  # and go
+    SCALE = 14  # as a job has it, and go
     MODE = 15  # see Mode
     START = 16  # bit n: operation n of the engine
     PARTIAL = 17  # row for backward to add to
@@ -123,21 +123,18 @@ class Write(IntEnum):
     SRC = 34  # the engine's job from here on, see trident.hw.compact.walker.shared_job
     BLOCKS = 35
     IMAGE = 36  # src_y and src_x
-    SHAPE = 37  # kernel and stride2, as a job has them
-    ORIGIN = 38
-    LAST_Y = 39
-    LAST_X = 40
-    BIAS = 41  # as a job has it
-    TILE = 42
-    BLOCK_STEP = 43
-    TAP_STEP = 44
-    PASS_STEP = 45
-    GROUP_STEP = 46
-    GROUPS = 47
-    PASS_GROUPS = 48
-    DST = 49
-    GIVE = 50  # rows that leave the engine end the packet, two by two while they are there: so many pairs less one
-    PULL = 51  # the rest of the packet at hand is partial sums
+    SHAPE = 37  # last_x, last_tap, stride2 and bias, as a job has them
+    LAST_Y = 38  # and origin, likewise
+    TILE = 39
+    BLOCK_STEP = 40
+    TAP_STEP = 41
+    PASS_STEP = 42
+    GROUP_STEP = 43
+    GROUPS = 44
+    PASS_GROUPS = 45
+    DST = 46
+    GIVE = 47  # rows that leave the engine end the packet, two by two while they are there: so many pairs less one
+    PULL = 48  # the rest of the packet at hand is partial sums
 
 
 class Mode(IntEnum):

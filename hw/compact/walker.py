@@ -1,12 +1,12 @@
 """The walker of the shared engine: the loops of all three operations with one set of counters."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.engines.skeleton.loops import Passes
-from trident.hw.engines.skeleton.walker import COORDINATE
+from trident.hw.engines.skeleton.loops import COORDINATE, Passes
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB
 
 
 def shared_job(cfg: CoreConfig) -> data.StructLayout:
@@ -17,10 +17,10 @@ def shared_job(cfg: CoreConfig) -> data.StructLayout:
         "blocks": address,  # words per pixel of the image that is read
         "src_y": 8,
         "src_x": 8,
-        "kernel": 4,
+        "last_tap": 4,
         "stride2": 1,
-        "origin": COORDINATE,  # of the first position: what tap (0, 0) reads there, before a stride divides it
-        "last_y": COORDINATE,  # of the last one
+        "origin": signed(JOB.shape()["origin"].width),
+        "last_y": COORDINATE,
         "last_x": COORDINATE,
         "bias": 1,
         "tile": address,  # first row
@@ -79,19 +79,19 @@ class SharedWalker(wiring.Component):
         bits, job, by_block = self.cfg.address_bits, self.job, self.by_block
         ky, kx = Signal(4), Signal(4)
         at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)  # the position
-        block, bias = Signal(bits), Signal()
+        left, start, bias = Signal(bits), Signal(bits), Signal()  # blocks of the tap, and where the one at hand is
         tile, pass_tile = Signal(bits), Signal(bits)  # of this request, and of the pass's first one
         dst = Signal(bits)
         passes = Passes(m, self.cfg, job, self.start)
 
         # Which loops end with this request
-        last_block = block + 1 == job.blocks
-        last_kx = kx + 1 == job.kernel
+        last_block = left == 1
+        last_kx = kx == job.last_tap
         last_tap = Signal()
         channels_end, image_end, row_end = Signal(), Signal(), Signal()
         inner_end, outer_end = Signal(), Signal()
         m.d.comb += [
-            last_tap.eq(last_block & last_kx & (ky + 1 == job.kernel)),
+            last_tap.eq(last_block & last_kx & (ky == job.last_tap)),
             channels_end.eq(Mux(job.bias, bias, last_tap)),
             row_end.eq(at_x == job.last_x),
             image_end.eq(row_end & (at_y == job.last_y)),
@@ -112,7 +112,7 @@ class SharedWalker(wiring.Component):
         inside = (py.as_unsigned() < job.src_y) & (px.as_unsigned() < job.src_x)
         m.d.comb += [
             request.pixel.eq(py[:bits] * job.src_x + px),
-            request.start.eq(job.src + block),
+            request.start.eq(start),
             request.fetch.eq(inside & ~(halve & (fy[0] | fx[0])) & ~bias),
             request.ones.eq(bias),
             request.tile.eq(tile),
@@ -126,6 +126,8 @@ class SharedWalker(wiring.Component):
         moved = Signal(bits)
         m.d.comb += moved.eq(Mux(inner_end, pass_tile, tile) + Mux(inner_end, job.pass_step, along))
         stride = 1 + (job.stride2 & ~self.transposed)
+        first_block = [left.eq(job.blocks), start.eq(job.src)]
+        first_channel = [*first_block, *(s.eq(0) for s in (ky, kx, bias))]
         advance, channels_go, image_go = Signal(), Signal(), Signal()
         m.d.comb += [
             advance.eq(~self.o.valid | self.o.ready),
@@ -136,7 +138,7 @@ class SharedWalker(wiring.Component):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
             m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.following]
-            m.d.sync += [*(s.eq(0) for s in (ky, kx, block, bias)), dst.eq(job.dst)]
+            m.d.sync += [*first_channel, dst.eq(job.dst)]
             m.d.sync += [at_y.eq(job.origin), at_x.eq(job.origin)]
         with m.Elif(advance & self.busy):
             m.d.sync += tile.eq(moved)
@@ -147,13 +149,13 @@ class SharedWalker(wiring.Component):
                     with m.If(outer_end):
                         m.d.sync += self.busy.eq(0)
             with m.If(channels_go):
-                m.d.sync += [block.eq(block + 1), bias.eq(last_tap)]
+                m.d.sync += [left.eq(left - 1), start.eq(start + 1), bias.eq(last_tap)]
                 with m.If(last_block):
-                    m.d.sync += [block.eq(0), kx.eq(kx + 1)]
+                    m.d.sync += [*first_block, kx.eq(kx + 1)]
                     with m.If(last_kx):
                         m.d.sync += [kx.eq(0), ky.eq(ky + 1)]
                 with m.If(channels_end):
-                    m.d.sync += [s.eq(0) for s in (ky, kx, block, bias)]
+                    m.d.sync += first_channel
             with m.If(image_go):
                 m.d.sync += at_x.eq(at_x + stride)
                 with m.If(row_end):

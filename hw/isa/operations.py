@@ -71,8 +71,8 @@ class Operation:
         return self.opcode.name.lower()
 
 
-_WALK = ("src", "tile", "groups", "pass_groups", "group_step", "group_entries", "words", "kernel", "padding", "stride2",
-         "src_y", "src_x", "blocks", "dst_y", "dst_x")  # fmt: skip
+_WALK = ("src", "tile", "groups", "pass_groups", "group_step", "group_entries", "words", "src_y", "src_x", "blocks",
+         "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
 _STEPS = ("block_step", "tap_step", "pass_step")
 _GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", "leak", "threshold", "slope")  # of the neuron-gradient unit
 _ROWS = ("target", "channel", "take", "away", "final", "source")  # that leave the core, and those added to them
@@ -105,7 +105,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.WEIGHT_GRAD, "a weight_grad job", Opcode.WEIGHT_GRAD,
-        fields=(*_WALK, "src_slot", "aux", "aux_slot", "bias"),
+        fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "bias"),
         pointers={"src": "spikes", "aux": "errors"},
         reads=(Space.SPIKES, Space.ERRORS, Space.GRADIENTS), writes={Space.GRADIENTS: "weight_grad"},
         faults=(Fault.WEIGHT_GRAD,), place="weight_grad", unit=_WEIGHT_GRAD.rtl, golden=(_WEIGHT_GRAD.golden,),
@@ -123,7 +123,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.RECEIVE, "a receive job: errors from the next stage, neuron_grad unit", Opcode.RECEIVE,
-        fields=(*_GRADIENT, "groups", "pass_groups", "words", "dst_y", "dst_x", "source"),
+        fields=(*_GRADIENT, "groups", "pass_groups", "words", "last_x", "last_y", "count", "source"),
         pointers={"aux": "spikes", "dst": "errors"},
         reads=(Space.SPIKES, Space.MASKS, Space.POTENTIALS), writes=_ERRORS,
         faults=(Fault.NEURON_GRAD,), needs=(Capability.NEIGHBOURS,),

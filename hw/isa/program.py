@@ -7,7 +7,7 @@ from trident.hw.isa.tokens import TOKEN_BITS
 from trident.hw.isa.words import Field, WordLayout
 
 INSTRUCTION = WordLayout("instruction", [[
-    Field("opcode", 4, "what to do, see Opcode"),
+    Field("opcode", 5, "what to do, see Opcode"),
     Field("job", 10, "job number, or the target of LOOP, JUMP and ENTER"),
 ]])  # fmt: skip
 

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.engines.skeleton.drains import TimeDrain
-from trident.hw.engines.skeleton.loops import Loop, Passes
+from trident.hw.engines.skeleton.loops import Countdown, Loop, Passes
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import neuron_item
 from trident.hw.isa.config import CoreConfig
@@ -20,7 +20,8 @@ class ReceiveUnit(wiring.Component):
 
     Members
     -------
-    job : In, the image (``dst_y``, ``dst_x``), ``words``, ``groups`` and ``pass_groups`` as in the sender's job
+    job : In, the image (``count``, or, where words are gathered, ``last_y`` and ``last_x``), ``words``, ``groups`` and
+        ``pass_groups`` as in the sender's job
     start : In(1), a pulse; busy : Out(1)
     i : stream of rows
     o : stream of rows of e with their tags
@@ -42,14 +43,16 @@ class ReceiveUnit(wiring.Component):
         cfg, job = self.cfg, self.job
         m.submodules.drain = drain = TimeDrain(self.payloads, descending=True)
         many = cfg.words > 1
-        rows, columns = Loop(m, "y", 8, job.dst_y), Loop(m, "x", 8, job.dst_x)
-        x = columns.value
         pixel, dst = Signal(cfg.address_bits), Signal(cfg.address_bits)  # first words of the position and of the pass
         passes = Passes(m, cfg, job, self.start)
-        words = Const(1, 4)
         if many:
-            words = Signal(4)
-            m.d.comb += words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words))
+            rows, rest = Loop("y", len(job.last_y), job.last_y), Signal.like(job.last_x)  # behind the position at hand
+            words, last_x = Signal(4), rest < job.words
+            m.d.comb += words.eq(Mux(last_x, rest + 1, job.words))
+            begin, along, last = [rows.restart, rest.eq(job.last_x)], [rest.eq(rest - words)], last_x & rows.last
+        else:
+            positions = Countdown("positions", len(job.count), job.count)
+            words, begin, along, last = Const(1, 4), positions.restart, positions.step, positions.last
         m.d.comb += [
             drain.meta.dst.eq(dst),
             drain.meta.words.eq(words),
@@ -62,15 +65,13 @@ class ReceiveUnit(wiring.Component):
             self.i.ready.eq(self.busy & self.o.ready),
         ]
         following = pixel + words * job.groups if many else dst + passes.groups
-        last_x = x + words == job.dst_x if many else columns.last
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), passes.following, rows.restart, columns.restart, pixel.eq(0), dst.eq(0)]
+            m.d.sync += [self.busy.eq(1), passes.following, begin, pixel.eq(0), dst.eq(0)]
         with m.Elif(drain.step & drain.last):
             m.d.sync += [passes.following, dst.eq(dst + passes.groups)]
             with m.If(passes.last):
-                m.d.sync += [x.eq(x + words) if many else columns.step, dst.eq(following), pixel.eq(following)]
-                with m.If(last_x):
-                    m.d.sync += [columns.restart, rows.step]
-                    with m.If(rows.last):
-                        m.d.sync += self.busy.eq(0)
+                m.d.sync += [along, dst.eq(following), pixel.eq(following), self.busy.eq(~last)]
+                if many:
+                    with m.If(last_x):
+                        m.d.sync += [rest.eq(job.last_x), rows.step]
         return m

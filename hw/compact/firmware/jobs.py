@@ -12,9 +12,10 @@ from trident.hw.isa.packets import ROWS, Packet, Rows
 
 SRC, AUX, DST = half("src"), half("aux"), half("dst")
 # What all operations of the engine need beside their pointers, and where it goes
-WINDOW = {"blocks": Write.BLOCKS, "src_y": Write.IMAGE, "kernel": Write.SHAPE, "bias": Write.BIAS,
+WINDOW = {"blocks": Write.BLOCKS, "src_y": Write.IMAGE, "last_x": Write.SHAPE, "last_y": Write.LAST_Y,
           "group_step": Write.GROUP_STEP, "groups": Write.GROUPS, "pass_groups": Write.PASS_GROUPS}  # fmt: skip
-STEPS = {"tile": Write.TILE, "block_step": Write.BLOCK_STEP, "tap_step": Write.TAP_STEP, "pass_step": Write.PASS_STEP}
+STEPS = {"block_step": Write.BLOCK_STEP, "tap_step": Write.TAP_STEP, "pass_step": Write.PASS_STEP}
+WEIGHTS = STEPS | {"tile": Write.TILE}
 KEYS = {"threshold": Write.KEY_THRESHOLD, "low": Write.KEY_LOW, "high": Write.KEY_HIGH}
 
 
@@ -65,8 +66,8 @@ def _engine(a: Assembler, cfg: CoreConfig):
         a.ld(R1, JOBP, half(name))
         a.call("key")
         a.write(port, R1)
-    _copy(a, STEPS | {"leak": Write.A} | ({"threshold": Write.THRESHOLD} if cfg.reset == "soft" else {}))
-    a.call("outward")
+    _copy(a, WEIGHTS | {"leak": Write.A} | ({"threshold": Write.THRESHOLD} if cfg.reset == "soft" else {}))
+    a.call("window")
     _prepared(a, Opcode.FORWARD)
 
     a.label("weight_grad")
@@ -74,23 +75,16 @@ def _engine(a: Assembler, cfg: CoreConfig):
     a.write(Write.SRC, R1)
     _pointer(a, AUX, Record.ERRORS)
     a.write(Write.TILE, R1)
-    a.ld(R1, JOBP, half("tile"))
-    a.write(Write.DST, R1)
-    a.ld(R1, JOBP, half("groups"))  # errors lie pixel by pixel, all groups of one beside each other
-    a.write(Write.BLOCK_STEP, R1)
-    a.write(Write.TAP_STEP, R1)
-    a.ld(R1, JOBP, half("pass_groups"))
-    a.andi(R1, 0xFF)
-    a.write(Write.PASS_STEP, R1)
-    a.call("outward")
+    _copy(a, STEPS | {"tile": Write.DST})
+    a.call("window")
     _prepared(a, Opcode.WEIGHT_GRAD)
 
     a.label("backward")
     a.write(Write.DST, ZERO)
     _pointer(a, SRC, Record.ERRORS)
     a.write(Write.SRC, R1)
-    _copy(a, STEPS)
-    a.call("inward")
+    _copy(a, WEIGHTS)
+    a.call("window")
     a.ld(R3, JOBP, half("away"))
     a.li(R4, 1 << bit("away"))
     a.li(R2, 0)
@@ -141,41 +135,8 @@ def _engine(a: Assembler, cfg: CoreConfig):
 
 
 def _subroutines(a: Assembler, cfg: CoreConfig):
-    # The walk: R2 is the coordinate of the first position, R3 the step to the next
-    a.label("outward")
-    a.ld(R4, JOBP, half("padding"))
-    a.call("padding")
-    a.li(R2, 0)
-    a.sub(R2, R1)
-    a.li(R3, 1)
-    a.alu(Func.MOV, R1, R4)  # the stride is its highest bit
-    a.add(R1, R1)
-    a.bf(Flag.C, "window")
-    a.li(R3, 2)
-    a.go("window")
-    a.label("inward")
-    a.ld(R4, JOBP, half("padding"))
-    a.call("padding")
-    a.mov(R2, R1)
-    a.li(R3, 1)
     a.label("window")
-    a.write(Write.ORIGIN, R2)
-    a.ld(R4, JOBP, half("dst_y"))
-    a.shift(R5, R4, 8, R1)
-    a.andi(R4, 0xFF)
-    a.write(Write.FACTOR1, R3)
-    for register, port in ((R4, Write.LAST_Y), (R5, Write.LAST_X)):
-        a.addi(register, -1)
-        a.write(Write.FACTOR0, register)
-        a.read(R1, Read.PRODUCT)
-        a.add(R1, R2)
-        a.write(port, R1)
     _copy(a, WINDOW)
-    a.ret()
-
-    a.label("padding")  # R1: of halfword R4
-    a.shift(R1, R4, bit("padding"), R5)
-    a.andi(R1, 7)
     a.ret()
 
     a.label("key")  # of the number R1, see trident.hw.arith.compare.sort_key

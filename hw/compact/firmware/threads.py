@@ -7,7 +7,7 @@ from trident.hw.compact.instructions import Flag, Func, Write
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
-from trident.hw.isa.program import SETUP
+from trident.hw.isa.program import INSTRUCTION, SETUP
 from trident.hw.isa.tokens import TOKEN_BITS, Token
 
 
@@ -93,8 +93,8 @@ def _fetch(a: Assembler):
     a.li(R6, "program")
     a.add(R6, R1)
     a.ld(R4, R6)
-    a.shift(R5, R4, 4, R1)  # the operand
-    a.andi(R4, 15)
+    a.shift(R5, R4, INSTRUCTION.shape()["job"].offset, R1)  # the operand
+    a.andi(R4, (1 << INSTRUCTION.shape()["opcode"].width) - 1)
     a.cmpi(R4, Opcode.LOOP)
     a.bt(Flag.Z, "loop")
     a.cmpi(R4, Opcode.JUMP)

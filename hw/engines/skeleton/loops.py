@@ -1,6 +1,8 @@
 """What a walker counts: its loops, with their ends known before they come."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
+
+COORDINATE = signed(10)  # of a pixel, with the padding around the image
 
 
 class Passes:
@@ -26,20 +28,51 @@ class Passes:
         ]
 
 
-class Loop:
-    """A counter from 0 to ``count`` - 1.
+class _Loop:
+    """What a walker counts in one loop.
 
-    state: value, and last: it is at its end; restart, step: what to do; begun, after: the state that each leads to.
+    state: registers, the first of which is ``value``, the second ``last``: the loop is at its end; begun, after: the
+    state at the start, and the one that follows; restart, step: what to do for each.
     ``last`` is a register: nearly all of a walker's registers hang on the ends of its loops.
     """
 
-    def __init__(self, m: Module, name: str, bits: int, count):
-        self.value, self.last = Signal(bits, name=name), Signal(name=f"last_{name}")
-        before = Signal(bits, name=f"before_last_{name}")  # the value after which comes the last one
-        m.d.sync += before.eq(count - 2)
-        self.state, self.begun = (self.value, self.last), (0, count == 1)
-        self.after = self.value + 1, self.value == before
+    def __init__(self, state: tuple, begun: tuple, after: tuple):
+        self.state, self.begun, self.after = state, begun, after
+        self.value, self.last = state[:2]
         self.restart, self.step = (
-            [signal.eq(value) for signal, value in zip(self.state, values, strict=True)]
-            for values in (self.begun, self.after)
+            [signal.eq(value) for signal, value in zip(state, values, strict=True)] for values in (begun, after)
         )
+
+
+class Loop(_Loop):
+    """A counter from 0 to ``end``."""
+
+    def __init__(self, name: str, bits: int, end):
+        value, last = Signal(bits, name=name), Signal(name=f"last_{name}")
+        following = (value + 1)[:bits]
+        super().__init__((value, last), (0, end == 0), (following, following == end))
+
+
+class Positions(_Loop):
+    """What tap (0, 0) reads at each position along one side of an image: ``origin`` to ``end``, ``step`` apart."""
+
+    def __init__(self, name: str, origin, end, step):
+        value, last = Signal(COORDINATE, name=f"at_{name}"), Signal(name=f"last_{name}")
+        following = (value + step)[: len(value)]
+        super().__init__((value, last), (origin, origin == end.as_signed()), (following, following == end))
+
+
+class Countdown(_Loop):
+    """``count`` turns, at least one."""
+
+    def __init__(self, name: str, bits: int, count):
+        value, last = Signal(bits, name=f"left_{name}"), Signal(name=f"last_{name}")
+        super().__init__((value, last), (count, count == 1), (value - 1, value == 2))
+
+
+class Blocks(_Loop):
+    """The spike words of a pixel: ``start``, where each is in the first pixel, from ``src`` on."""
+
+    def __init__(self, bits: int, count, src):
+        turns, self.start = Countdown("block", bits, count), Signal(bits, name="start")
+        super().__init__((*turns.state, self.start), (*turns.begun, src), (*turns.after, self.start + 1))

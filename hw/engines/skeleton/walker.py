@@ -1,14 +1,12 @@
 """Walkers: the loops that turn a job into requests for spike words and rows."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.engines.skeleton.loops import Loop, Passes
+from trident.hw.engines.skeleton.loops import COORDINATE, Blocks, Loop, Passes, Positions
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.isa.job import JOB
-
-COORDINATE = signed(10)  # of a pixel, with the padding around the image
 
 
 def walker_ports(payloads: Payloads) -> dict:
@@ -26,14 +24,14 @@ def walker_ports(payloads: Payloads) -> dict:
     }
 
 
-def request_pixel(m: Module, request, job, y, x, block):
-    """Ask for word ``block`` of pixel (y, x) of the image that is read; returns whether the pixel is inside."""
+def request_pixel(m: Module, request, job, y, x, start):
+    """Ask for the word of pixel (y, x) that is at ``start`` in the first pixel; returns whether the pixel is inside."""
     inside = Signal()
     m.d.comb += [
         inside.eq((y.as_unsigned() < job.src_y) & (x.as_unsigned() < job.src_x)),
         request.y.eq(y),
         request.x.eq(x),
-        request.start.eq(job.src + block),
+        request.start.eq(start),
     ]
     return inside
 
@@ -55,18 +53,19 @@ class TapWalker(wiring.Component):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
         address_bits, many = cfg.address_bits, cfg.words > 1
-        rows, columns = Loop(m, "y", 8, job.dst_y), Loop(m, "x", 8, job.dst_x)
-        taps_y, taps_x = Loop(m, "ky", 4, job.kernel), Loop(m, "kx", 4, job.kernel)
-        blocks = Loop(m, "block", address_bits, job.blocks)
-        x, ky, kx, block = columns.value, taps_y.value, taps_x.value, blocks.value
+        # What tap (0, 0) reads, before a transposed stride divides it
+        origin, step = job.origin.as_signed(), 1 if self.transposed else 1 + job.stride2
+        rows, columns = (Positions(name, origin, job[f"last_{name}"], step) for name in "yx")
+        taps_y, taps_x = Loop("ky", 4, job.last_tap), Loop("kx", 4, job.last_tap)
+        blocks = Blocks(address_bits, job.blocks, job.src)
+        at_y, at_x, ky, kx = rows.value, columns.value, taps_y.value, taps_x.value
         bias = Signal()
         word = Signal(4) if many else Const(0, 4)
         tile, pass_tile = Signal(address_bits), Signal(address_bits)
         dst, first = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
         passes = Passes(m, cfg, job, self.start)
 
-        # Where this request reads; (at_y, at_x) is what tap (0, 0) reads, before a transposed stride is divided by
-        at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)
+        # Where this request reads
         py, px = Signal(COORDINATE), Signal(COORDINATE)
         exact = Signal(init=1)
         if self.transposed:
@@ -78,24 +77,26 @@ class TapWalker(wiring.Component):
                 px.eq(Mux(job.stride2, fx >> 1, fx)),
                 exact.eq(~(job.stride2 & (fy[0] | fx[0]))),
             ]
-            origin, step = job.padding, 1
         else:
             m.d.comb += [py.eq(at_y + ky), px.eq(at_x + Mux(job.stride2, word << 1, word) + kx)]
-            origin, step = -job.padding, 1 + job.stride2
 
         # How far the loops go, innermost first
-        words = Const(1, 4)
+        words, last_x, next_row, next_x = Const(1, 4), columns.last, columns.restart, columns.step
         if many:
-            words = Signal(4)
-            m.d.comb += words.eq(Mux(x + job.words > job.dst_x, job.dst_x - x, job.words))
+            words, rest = Signal(4), Signal(len(at_x) - 1)  # positions of this row that follow the one at hand
+            last_x = rest < job.words
+            m.d.comb += words.eq(Mux(last_x, rest + 1, job.words))
+            span = job.last_x.as_signed() - origin
+            doubled = 0 if self.transposed else job.stride2
+            next_row = [at_x.eq(origin), rest.eq(Mux(doubled, span >> 1, span))]
+            next_x = [at_x.eq(at_x + Mux(doubled, words << 1, words)), rest.eq(rest - words)]
         last_word = word + 1 == words
         last_tap = blocks.last & taps_x.last & taps_y.last
         last_of_tile = Mux(job.bias, bias, last_tap)
-        last_x = x + words == job.dst_x if many else columns.last
 
         request = Signal(self.payloads.request)
         advance = Signal()
-        inside = request_pixel(m, request, job, py, px, block)
+        inside = request_pixel(m, request, job, py, px, blocks.start)
         m.d.comb += [
             advance.eq(self.o.ready),
             request.fetch.eq(inside & exact & ~bias),
@@ -107,8 +108,6 @@ class TapWalker(wiring.Component):
             request.meta.words.eq(words),
             request.meta.end.eq(last_of_tile),
         ]
-        along = words if self.transposed else Mux(job.stride2, words << 1, words)
-        next_row = [at_x.eq(origin), columns.restart]
         next_tile = [loop.restart for loop in (taps_y, taps_x, blocks)]
         next_dst = first + words * job.groups if many else dst + passes.groups
         with m.If(advance):
@@ -116,7 +115,7 @@ class TapWalker(wiring.Component):
         with m.If(self.start):
             m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.following, *next_row]
             m.d.sync += [s.eq(0) for s in (bias, dst, first, *([word] if many else []))]
-            m.d.sync += [at_y.eq(origin), rows.restart, next_tile]
+            m.d.sync += [rows.restart, next_tile]
         with m.Elif(advance & self.busy):
             if many:
                 m.d.sync += word.eq(word + 1)
@@ -138,9 +137,9 @@ class TapWalker(wiring.Component):
                     with m.Else():
                         m.d.sync += [dst.eq(next_dst), first.eq(next_dst)]
                         m.d.sync += [tile.eq(job.tile), pass_tile.eq(job.tile)]
-                        m.d.sync += [x.eq(x + words) if many else columns.step, at_x.eq(at_x + along)]
+                        m.d.sync += next_x
                         with m.If(last_x):
-                            m.d.sync += [*next_row, rows.step, at_y.eq(at_y + step)]
+                            m.d.sync += [*next_row, rows.step]
                             with m.If(rows.last):
                                 m.d.sync += self.busy.eq(0)
         return m
@@ -161,22 +160,21 @@ class BlockWalker(wiring.Component):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
         address_bits, many = cfg.address_bits, cfg.words > 1
-        rows, columns = Loop(m, "y", 8, job.dst_y), Loop(m, "x", 8, job.dst_x)
+        # What tap (0, 0) reads
+        rows, columns = (Positions(n, job.origin.as_signed(), job[f"last_{n}"], 1 + job.stride2) for n in "yx")
         errors, pass_errors = Signal(address_bits), Signal(address_bits)  # of this position, and of the first one
         dst, tile = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
         word = Signal(4) if many else Const(0, 4)
         passes = Passes(m, cfg, job, self.start)
         # Input block of this word, and that of the first word
-        taps_y, taps_x = Loop(m, "ky", 4, job.kernel), Loop(m, "kx", 4, job.kernel)
-        blocks, bias = Loop(m, "block", address_bits, job.blocks), Signal()
+        taps_y, taps_x = Loop("ky", 4, job.last_tap), Loop("kx", 4, job.last_tap)
+        blocks, bias = Blocks(address_bits, job.blocks, job.src), Signal()
         loops = blocks, taps_x, taps_y
         here = [*(s for loop in loops for s in loop.state), bias]
         first = [Signal.like(s, name=f"first_{s.name}") for s in here] if many else here
 
-        # at_y, at_x: what tap (0, 0) reads
-        at_y, at_x = Signal(COORDINATE), Signal(COORDINATE)
         py, px = Signal(COORDINATE), Signal(COORDINATE)
-        m.d.comb += [py.eq(at_y + taps_y.value), px.eq(at_x + taps_x.value)]
+        m.d.comb += [py.eq(rows.value + taps_y.value), px.eq(columns.value + taps_x.value)]
 
         last_tap = blocks.last & taps_x.last & taps_y.last
         last_here = Mux(job.bias, bias, last_tap)  # the last block of all
@@ -185,7 +183,7 @@ class BlockWalker(wiring.Component):
 
         request = Signal(self.payloads.request)
         advance = Signal()
-        inside = request_pixel(m, request, job, py, px, blocks.value)
+        inside = request_pixel(m, request, job, py, px, blocks.start)
         m.d.comb += [
             advance.eq(self.o.ready),
             request.fetch.eq(inside & ~bias),
@@ -205,14 +203,11 @@ class BlockWalker(wiring.Component):
             inner = inner & loop.last
         following.append(last_tap)
 
-        step = 1 + job.stride2
-        next_row = [columns.restart, at_x.eq(-job.padding)]
-        next_image = [rows.restart, at_y.eq(-job.padding)]
         next_tile = tile + (word + 1) * job.groups if many else dst + passes.groups
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), passes.following, *next_row, *next_image]
+            m.d.sync += [self.busy.eq(1), passes.following, columns.restart, rows.restart]
             m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux), dst.eq(job.tile), tile.eq(job.tile)]
             begun = [*(value for loop in loops for value in loop.begun), 0]
             m.d.sync += [s.eq(v) for s, v in zip(here, begun, strict=True)]
@@ -224,12 +219,12 @@ class BlockWalker(wiring.Component):
             with m.If(last_word):
                 if many:
                     m.d.sync += [word.eq(0), *(s.eq(f) for s, f in zip(here, first, strict=True))]
-                m.d.sync += [columns.step, at_x.eq(at_x + step), errors.eq(errors + job.groups)]
+                m.d.sync += [columns.step, errors.eq(errors + job.groups)]
                 with m.If(columns.last):
-                    m.d.sync += [*next_row, rows.step, at_y.eq(at_y + step)]
+                    m.d.sync += [columns.restart, rows.step]
                     with m.If(rows.last):
                         after = (pass_errors + passes.groups)[:address_bits]
-                        m.d.sync += [*next_image, passes.following, dst.eq(dst + passes.groups)]
+                        m.d.sync += [rows.restart, passes.following, dst.eq(dst + passes.groups)]
                         m.d.sync += [errors.eq(after), pass_errors.eq(after)]
                         with m.If(passes.last):
                             m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.core_plan import KINDS, SINGLE, CorePlan
+from trident.host.compile.core_plan import KINDS, SINGLE, CorePlan, signed_field
 from trident.host.compile.packing import WeightMap, pack_spikes, rows_to_words, unpack_spikes, words_to_rows
 from trident.host.compile.regions import Region
 from trident.hw.errors import TridentError
@@ -85,12 +85,15 @@ def _targets(plan: ChipPlan, route: int) -> list[int | str]:
     return [plan.placement.index(place) for place in places]
 
 
+def _constants(fmt) -> tuple[NeuronConstants, UpdateConstants]:
+    return NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt)
+
+
 def _balance(plan: ChipPlan, train: bool, update: bool = True) -> tuple[Counter, Counter]:
     """Tokens that a sample's instructions take and give, and those after the last sample: by core (or the host), token,
     and whether it is after the loop."""
     taken, given = Counter(), Counter()
-    fmt = plan.cfg.format
-    constants = NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt)
+    constants = _constants(plan.cfg.format)
     for core, program in enumerate(plan.programs(train, update)):
         assert len(program.words) <= plan.cfg.program_words
         jobs = {number: JOB.unpack(words) for number, words in plan.jobs(core, program, *constants).items()}
@@ -166,12 +169,12 @@ def test_job_numbers_and_names():
     assert plan.describe_job(plan.job("errors")) == "loss of layer 2 (linear 256→10)"
     assert plan.describe_job(plan.job("weight_grad", 1)) == "weight_grad of layer 2 (linear 256→10)"
     assert plan.describe_job(plan.job("update_bias", 0)).startswith("update of layer 1 (conv 8x8x1→4")
-    fmt = plan.cfg.format
     (program,) = chip.programs(train=True)
-    jobs = chip.jobs(0, program, NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt))
+    jobs = chip.jobs(0, program, *_constants(plan.cfg.format))
     assert set(jobs) == set(program.tokens) <= numbers
     job = JOB.unpack(jobs[plan.job("forward", 0)])
-    assert (job["kernel"], job["padding"], job["stride2"], job["src_y"], job["dst_x"]) == (3, 1, 0, 8, 8)
+    names = ("last_tap", "origin", "stride2", "src_y", "last_y", "last_x")
+    assert [job[name] for name in names] == [2, -1 % 64, 0, 8, 6, 6]
     assert JOB.unpack(jobs[plan.job("update", 1)])["scale"] == (-7) & 0xFF  # 0.01 = 1.28 * 2**-7
 
 
@@ -257,3 +260,25 @@ def test_fields_refuse_what_they_cannot_hold():
         HEADER.pack(address=1 << 17)
     with pytest.raises(TridentError, match="job has no field kernels"):
         JOB.pack(kernels=3)
+
+
+def test_bounds_are_twos_complement():
+    assert [signed_field("origin", value) for value in (-32, -1, 0, 31)] == [32, 63, 0, 31]
+    for value in (-33, 32):
+        with pytest.raises(TridentError, match=f"^origin of {value} in a job is not within -32 to 31$"):
+            signed_field("origin", value)
+
+
+@pytest.mark.parametrize("kernel, stride, padding", [(1, 1, 0), (3, 1, 1), (5, 2, 1), (7, 2, 6)])
+def test_bounds_of_walks(kernel, stride, padding):
+    """From ``origin`` on, so many steps lead to ``last_y`` and ``last_x`` as the image that is walked has positions."""
+    plan = _plan(f"9x6x1-2c1-3c{kernel}s{stride}p{padding}-3")
+    layer, jobs = plan.layers[1].layer, plan.jobs(*_constants(plan.cfg.format))
+    for kind, image, step in (("forward", layer.out_shape, stride), ("weight_grad", layer.out_shape, stride),
+                              ("backward", layer.in_shape, 1)):  # fmt: skip
+        job = jobs[plan.job(kind, 1)]
+        origin = job["origin"] - 64 * (job["origin"] > 31)
+        assert origin == (padding if kind == "backward" else -padding) and job["last_tap"] == kernel - 1
+        for name, size in (("last_y", image[0]), ("last_x", image[1])):
+            last = job[name] - 1024 * (job[name] > 511)
+            assert list(range(origin, last + 1, step))[-1] == last and len(range(origin, last + 1, step)) == size

@@ -9,7 +9,7 @@ from trident.hw.compact.firmware import PARTS
 from trident.hw.compact.firmware.data import declare
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
-from trident.hw.isa.job import JOB, POINTERS
+from trident.hw.isa.job import JOB, JOB_INDEX_BITS, POINTERS
 from trident.hw.isa.mesh import mesh_for
 from trident.hw.isa.operations import (
     JOBS,
@@ -22,6 +22,7 @@ from trident.hw.isa.operations import (
     of_queue,
     writer,
 )
+from trident.hw.isa.program import INSTRUCTION
 from trident.hw.isa.registry import PLACES, load
 from trident.hw.isa.spaces import Space
 
@@ -56,6 +57,19 @@ def test_firmware_begins_every_operation(row):
         part.assemble(a, cfg, mesh_for(cfg))
     assert row.firmware in a.labels
     assert {other.firmware for other in of_queue(row.queue)} == {row.firmware}  # a queue has one beginning
+
+
+def test_firmware_finds_fields_in_halfwords():
+    """It reads a job by halfwords; only the lists of tokens are longer."""
+    layout = JOB.shape()
+    for name in set(JOB.names) - {"wait", "post"}:
+        first, end = layout[name].offset, layout[name].offset + layout[name].width
+        assert first // 16 == (end - 1) // 16, name
+
+
+def test_jobs_and_opcodes_have_room():
+    assert JOB.words <= 1 << JOB_INDEX_BITS == 16
+    assert max(Opcode) < 1 << INSTRUCTION.shape()["opcode"].width == 32
 
 
 def test_operations_of_a_queue_have_the_same_slots():
