@@ -23,10 +23,14 @@ def run(capsys, *arguments):
     return end.value.code, *capsys.readouterr()
 
 
+def _never_built(*_, **__):
+    pytest.fail("a simulation was built")
+
+
 @pytest.fixture
 def untouched(tmp_path, monkeypatch):
     """A folder that a refused run must not make, and a simulation that it must not build."""
-    monkeypatch.setattr("trident.host.cli.run.VerilatedChip", lambda *_: pytest.fail("a simulation was built"))
+    monkeypatch.setattr("trident.host.driver.target.VerilatedChip", _never_built)
     folder = tmp_path / "out"
     yield folder
     assert not folder.exists()

@@ -19,8 +19,8 @@ SHORT, LONG = 1.5, 60.0  # seconds: time limit of a round in which someone hangs
 BAD = 1  # the worker that goes wrong
 REASONS = {
     "die": r"it died \(exit code -9\)", "hang": "it hung", "late": "it had not answered after 1.5 s",
-    "twice": "it answered twice", "shape": r"it sent weights of layer 1 have shape", "damage": "checksum is wrong",
-    "nan": r"it sent weights of layer 2 contain NaN, first at \(0, 2, 1\)",
+    "twice": "it answered twice", "shape": "it sent linear1.weight of shape", "damage": "checksum is wrong",
+    "nan": r"it sent linear2.weight with NaN, first at \(0, 2, 1\)",
 }  # fmt: skip
 
 
