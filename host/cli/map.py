@@ -83,8 +83,9 @@ def show(result: Map, console: Console):
     for column in table.columns[1:]:
         column.justify = "right"
     hops, peak = result.random
-    for name, its in {**result.compared, "chosen": result.load}.items():
-        table.add_row(name, f"{its.flit_hops:,.0f}", f"{its.flit_hops / hops if hops else 1:.3f}", f"{its.peak:,.0f}")
+    for name, load in {**result.compared, "chosen": result.load}.items():
+        of_random = load.flit_hops / hops if hops else 1
+        table.add_row(name, f"{load.flit_hops:,.0f}", f"{of_random:.3f}", f"{load.peak:,.0f}")
     table.add_row(f"mean of {RANDOM} random", f"{hops:,.0f}", "1.000", f"{peak:,.0f}")
     console.print(table)
     per_sample = result.per_sample

@@ -207,7 +207,7 @@ class CorePlan:
         result = {self.job("send"): self._send(), self.job("errors"): self._errors(neuron)}
         for name in ("free", "ready", "reduced", "vote"):
             result[self.job(name)] = {}
-        result[self.job("reduce")] = {"tile": 0, "count": self.rows, "away": 1}
+        result[self.job("reduce")] = {"tile": 0, "count": self.rows, "outgoing": 1}
         for k in range(self.owners):
             result[self.job("owner", k)] = self._backward(0, neuron, k)
         for n, placed in enumerate(self.layers):
@@ -305,7 +305,7 @@ class CorePlan:
         walk = self._walk_to_owner(layer, self.before, owner)
         first, step = walk.pop("first"), walk.pop("step")
         tile = placed.tile + first * weights.groups
-        return job | walk | {"tile": tile, "pass_step": step * weights.groups, "away": 1}
+        return job | walk | {"tile": tile, "pass_step": step * weights.groups, "outgoing": 1}
 
     def _walk_to_owner(self, layer: Layer, stage: Stage, owner: int) -> dict:
         """How backward of ``layer`` walks the channels of core ``owner`` of the stage before, ``stage``; beside the

@@ -88,10 +88,10 @@ class Driver:
         """Send packets and take what comes until ``wanted`` packets have; CoreStuck when the chip does nothing for
         ``quiet`` cycles before that."""
         flits = np.concatenate(parts)
-        given, out = self.chip.exchange(flits, wanted, quiet, room)
-        if given < len(flits) or int(out[:, -1].sum()) < wanted:
+        sent, out = self.chip.exchange(flits, wanted, quiet, room)
+        if sent < len(flits) or int(out[:, -1].sum()) < wanted:
             raise CoreStuck(
-                f"the chip took {given} of {len(flits)} flits and gave {int(out[:, -1].sum())} of {wanted} packets, "
+                f"the chip took {sent} of {len(flits)} flits and gave {int(out[:, -1].sum())} of {wanted} packets, "
                 f"then did nothing for {quiet} cycles"
             )
         return out

@@ -8,7 +8,7 @@ from trident.hw.isa.frames import COUNT_BITS, LINK_MAGIC, PAGE, PAYLOAD, VERSION
 
 DEAD = 1.0  # seconds without a valid frame, or without progress while some is due, after which a link is dead
 POLL = 0.05  # seconds, at most, of waiting for bytes at a time
-PATIENCE = 0.01  # seconds, beside the line's latency, after which what is not acknowledged is sent again
+RESEND_AFTER = 0.01  # seconds, beside the line's latency, after which what is not acknowledged is sent again
 MODULUS = 1 << COUNT_BITS
 TURNS = 4
 
@@ -47,7 +47,7 @@ class Endpoint:
     def __init__(self, line: ByteStream):
         self.line = line
         self._decoder = Decoder()
-        self._patience = PATIENCE + line.latency
+        self._resend_after = RESEND_AFTER + line.latency
         self._answer: Frame | None = None
         self._buffer = 0  # bytes that the chip's has room for, once it has said
         self.retries = self.line_bytes = 0
@@ -105,10 +105,10 @@ class Endpoint:
                     f"nothing answers {kind.name} at {self.line.name} for {DEAD:g} s: is the board on, its bitstream "
                     f"loaded, and the baud rate that of the bitstream?"
                 )
-            if sent is None or now - sent > self._patience:
+            if sent is None or now - sent > self._resend_after:
                 self._write(Frame(kind, **fields))
                 sent = now
-            self._listen(min(POLL, self._patience))
+            self._listen(min(POLL, self._resend_after))
             if self._answer:
                 octets = self._answer.payload
                 page = PAGE.unpack([int.from_bytes(octets[n : n + 4], "little") for n in range(0, len(octets), 4)])
@@ -142,11 +142,11 @@ class Endpoint:
         if self.acknowledged < self._highest:
             if now - self._progress > DEAD:
                 raise LinkDown(f"the chip at {self.line.name} has acknowledged nothing for {DEAD:g} s")
-            if now - max(self._progress, self._sent) > self._waits * self._patience:
+            if now - max(self._progress, self._sent) > self._waits * self._resend_after:
                 self._waits *= 2  # a line that is slow is not made faster by more
                 self._go_back()
         self._transmit(now)
-        self._listen(min(POLL, self._patience))
+        self._listen(min(POLL, self._resend_after))
 
     def _go_back(self):
         self._next = self.acknowledged
@@ -166,12 +166,12 @@ class Endpoint:
             self._next += size
             self._highest = max(self._highest, self._next)
             self._sent = now
-        if self._due or (self._gap and now - self._asked > self._patience):
+        if self._due or (self._gap and now - self._asked > self._resend_after):
             self._write(self._frame(b""))
 
     def _frame(self, payload: bytes) -> Frame:
         now = self.line.now()
-        again = self._gap and now - self._asked > self._patience
+        again = self._gap and now - self._asked > self._resend_after
         if again:
             self._asked = now
         self._due = False

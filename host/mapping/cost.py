@@ -21,7 +21,7 @@ CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its p
 
 
 @dataclass(frozen=True)
-class Storage:
+class Words:
     """Words of a core's memories: weight rows, and per sample under way the spike words that it reads, those that it
     writes, and its error words."""
 
@@ -225,7 +225,7 @@ class CostModel:
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
-        return self._model(Opcode.UPDATE) * self.storage(n, first, end).weight_rows
+        return self._model(Opcode.UPDATE) * self.words(n, first, end).weight_rows
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""
@@ -245,14 +245,14 @@ class CostModel:
             backward += here.sum() * layer.in_shape[2] if layer.source is not None else 0
         return Operations(float(forward + gradient) / samples, float(backward) / samples)
 
-    def storage(self, n: int, first: int, end: int) -> Storage:
+    def words(self, n: int, first: int, end: int) -> Words:
         """Words that a slice takes; ``input_words`` are counted once per core and stage."""
         layer, cfg = self.network.layers[n], self.cfg
         groups = blocks(end - first, cfg.lanes)
         y, x, _ = layer.out_shape
         words = y * x * groups
         inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes)
-        return Storage(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, words)
+        return Words(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, words)
 
 
 def loss_cycles(groups: int, lanes: int, steps: int, neuron: int) -> int:

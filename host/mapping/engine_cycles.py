@@ -79,12 +79,12 @@ def _drain(s, written, touched, words, groups, group_entries, chunks, steps, col
                 count, item = s[DRAINS], group * words + word
                 slot = count % timing.queue
                 _fire(s, max(earliest, pops[slot] + 1), timing.operand)
-                there = s[FIRE] + timing.latency + 1
+                ready_at = s[FIRE] + timing.latency + 1
                 if timing.fetch:
-                    pop = max(there, s[POP] + 1, s[TAKEN])
+                    pop = max(ready_at, s[POP] + 1, s[TAKEN])
                     taken = max(pop + 1, free[item])
                 else:
-                    pop = taken = max(there, s[POP] + 1, free[item])
+                    pop = taken = max(ready_at, s[POP] + 1, free[item])
                 s[POP], s[TAKEN] = pop, taken
                 pops[slot] = pop
                 free[item] = taken + timing.passes * max(timing.recurrence, items if timing.passes > 1 else 0)
@@ -114,7 +114,7 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
     beats = np.zeros(words * chunks, np.int64)
     for y in range(out_y):
         for x in range(0, out_x, words):
-            here = min(words, out_x - x)
+            taken = min(words, out_x - x)
             for group in range(0, groups, pass_groups):
                 pass_ = min(pass_groups, groups - group)
                 for tap in range(kernel * kernel + bias):
@@ -124,14 +124,14 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                         last_matrix = is_bias or (
                             not bias and tap == kernel * kernel - 1 and block == channels // lanes - 1
                         )
-                        there = 0
-                        for word in range(here):
-                            there = _request(s, word == here - 1, timing.lead)
-                        emitted = there - 1
+                        ready_at = 0
+                        for word in range(taken):
+                            ready_at = _request(s, word == taken - 1, timing.lead)
+                        emitted = ready_at - 1
                         found = False
                         for lane in range(lanes):
                             count = useful = 0
-                            for word in range(here):
+                            for word in range(taken):
                                 if is_bias:
                                     if lane:
                                         continue
@@ -171,12 +171,12 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                                 s[ROW] = s[BEAT]
                             s[USEFUL] += useful * pass_
                         if not found:
-                            emitted = max(there, s[VECTOR] + timing.gap)
+                            emitted = max(ready_at, s[VECTOR] + timing.gap)
                             if last_matrix:  # a null vector carries the end on
                                 s[VECTOR] = max(emitted + 1, s[ROW])
                                 s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])
                         s[MATRIX] = emitted
-                _drain(s, written, touched, here, pass_, group_entries, chunks, steps, cols, transposed, pops, free,
+                _drain(s, written, touched, taken, pass_, group_entries, chunks, steps, cols, transposed, pops, free,
                        timing)  # fmt: skip
     return max(s[FIRE] + timing.latency + 1, s[POP] + 1), s[USEFUL]
 
@@ -199,15 +199,15 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
     written, touched = np.zeros(accumulators, np.int64), np.zeros(accumulators, np.uint8)
     matrix = np.zeros((words * lanes, steps), np.uint8)
     for first in range(0, taps + bias, words):
-        here = min(words, taps + bias - first)
+        taken = min(words, taps + bias - first)
         for group in range(0, groups, pass_groups):
             pass_ = min(pass_groups, groups - group)
             for position in range(out_y * out_x):
                 y, x = divmod(position, out_x)
                 final = position == out_y * out_x - 1
-                there = 0
-                for word in range(here):
-                    there = _request(s, word == here - 1, timing.lead)
+                ready_at = 0
+                for word in range(taken):
+                    ready_at = _request(s, word == taken - 1, timing.lead)
                     tap, block = divmod(first + word, blocks)
                     py, px = y * stride + tap // kernel - padding, x * stride + tap % kernel - padding
                     if first + word == taps:
@@ -217,11 +217,11 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                         matrix[word * lanes : (word + 1) * lanes] = bits[py, px, block * lanes : (block + 1) * lanes]
                     else:
                         matrix[word * lanes : (word + 1) * lanes] = 0
-                emitted = there - 1
+                emitted = ready_at - 1
                 found = False
                 for t in range(steps):
                     some = False
-                    for n in range(here * lanes):
+                    for n in range(taken * lanes):
                         some |= matrix[n, t] != 0
                     if not some:
                         continue
@@ -233,7 +233,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                         if not rows[y, x, t, group + number]:  # dropped
                             s[BEAT] = s[ROW] = max(row, s[BEAT] + 1, s[OP])
                             continue
-                        for beat in range(here * per_word):
+                        for beat in range(taken * per_word):
                             ones = later = 0
                             for n in range(beat * cols, (beat + 1) * cols):
                                 ones += matrix[n, t]
@@ -251,7 +251,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                             s[USEFUL] += ones
                         s[ROW] = s[BEAT]
                 if not found:
-                    emitted = max(there, s[VECTOR] + timing.gap)
+                    emitted = max(ready_at, s[VECTOR] + timing.gap)
                     if final:
                         s[VECTOR] = max(emitted + 1, s[ROW])
                         s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])

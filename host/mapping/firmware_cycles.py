@@ -30,7 +30,7 @@ def row_packets(cfg: CoreConfig, mesh: MeshConfig, positions: int, groups: int) 
     longest = Packing(mesh, cfg.row_bits).per_packet
     tile = max(cfg.accumulators // cfg.timesteps, 1)
     passes = [tile] * (groups // tile) + [groups % tile] * (groups % tile > 0)
-    return positions * sum(-(-its * cfg.timesteps // longest) for its in passes)
+    return positions * sum(-(-count * cfg.timesteps // longest) for count in passes)
 
 
 def jobs(stage: Stage, below: tuple[int, ...]) -> int:

@@ -126,11 +126,11 @@ def core_cost(
     cfg, layers = cost.cfg, cost.network.layers
     cycles, operations, local = Cycles(), Operations(0, 0), 0.0
     rows = errors = 0
-    spikes = cost.storage(stage.first, 0, layers[stage.first].out_channels).input_words
+    spikes = cost.words(stage.first, 0, layers[stage.first].out_channels).input_words
     shares = [(n, *(share if n == stage.last else (0, layers[n].out_channels))) for n in stage.layers]
     for part in shares:
-        storage = cost.storage(*part)
-        rows, spikes, errors = rows + storage.weight_rows, spikes + storage.spike_words, errors + storage.error_words
+        words = cost.words(*part)
+        rows, spikes, errors = rows + words.weight_rows, spikes + words.spike_words, errors + words.error_words
     for what, used, limit in (
         ("weight_rows", rows, cfg.weight_rows), ("spike_words", spikes, cfg.spike_words),
         ("error_words", errors, cfg.error_words),
@@ -149,7 +149,7 @@ def core_cost(
         cycles=replace(cycles, backward=local + away),
         local=local,
         last_gradient=cost.weight_grad(*shares[0]),
-        sending=cost.storage(*shares[-1]).spike_words,
+        sending=cost.words(*shares[-1]).spike_words,
         operations=operations,
         update=sum(cost.update(*part) for part in shares),
         weight_rows=rows,
@@ -200,7 +200,7 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
     for number in reversed(range(len(stages))):
         cores, after = costs[number], partition.after(number, cost.network)
         receive = receiving(cost, stages[number], None if after is None else stages[after])
-        period = max(period, *(core.period(its) for core, its in zip(cores, receive, strict=True)))
+        period = max(period, *(core.period(errors_in) for core, errors_in in zip(cores, receive, strict=True)))
         stay += max(core.cycles.forward + core.sending for core in cores) + (max(receive) if after is None else 0.0)
         stay += LATENCY * max(core.controller for core in cores)
         ends = max(core.backward_latency for core in cores)

@@ -53,7 +53,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
             if any(isinstance(core, str) for core in costs):
                 continue
             receive = receiving(cost, stage, rest[1][0] if rest[1] else None)
-            slowest = max(core.period(its) for core, its in zip(costs, receive, strict=True))
+            slowest = max(core.period(errors_in) for core, errors_in in zip(costs, receive, strict=True))
             if found is None or max(slowest, rest[0]) < found[0]:
                 found = max(slowest, rest[0]), (stage, *rest[1])
         return found

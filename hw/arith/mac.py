@@ -75,9 +75,9 @@ class SharedMac(wiring.Component):
                 ]
         chosen, grant = choose(m, clients, shape)
         if cfg.short_paths:  # what the clients read from memories ends in a register
-            asked, asked_grant = chosen, grant
-            chosen, grant = Signal.like(asked, name="request"), Signal.like(asked_grant, name="client")
-            m.d.sync += [chosen.eq(asked), grant.eq(asked_grant)]
+            requested, requested_grant = chosen, grant
+            chosen, grant = Signal.like(requested, name="request"), Signal.like(requested_grant, name="client")
+            m.d.sync += [chosen.eq(requested), grant.eq(requested_grant)]
 
         def delay(value, cycles, name):
             for n in range(cycles):

@@ -88,12 +88,12 @@ class ControlledCore(wiring.Component):
             Read.PRODUCT: product[:BITS],
             Read.PRODUCT_HIGH: product[BITS:],
         }
-        asked = Signal(4)  # the port of an IN, in its second cycle
-        m.d.sync += asked.eq(processor.port)
+        port_read = Signal(4)  # the port of an IN, in its second cycle
+        m.d.sync += port_read.eq(processor.port)
         waits = processor.read & (processor.port == Read.PHIT) & ~self.flags[Flag.IN]  # for the next phit of a packet
         m.d.comb += [
             processor.hold.eq(hold | waits),
-            processor.data.eq(Array(self.data.get(port, Const(0, BITS)) for port in Read)[asked]),
+            processor.data.eq(Array(self.data.get(port, Const(0, BITS)) for port in Read)[port_read]),
         ]
         # A cycle late, because they come through much logic and decide what is fetched next
         m.d.sync += processor.flags.eq(Cat(self.flags.get(flag, Const(0)) for flag in Flag))
@@ -179,16 +179,16 @@ class ControlledCore(wiring.Component):
         ``leaves``: rows leave the core, and ``row_ready`` takes them; ``partials``: what it adds to. :meth:`_network`
         has their other ends.
         """
-        alone = self.cfg.alone  # then no rows come or leave
-        mode = Const(0, len(Mode)) if alone else self._kept(m, Write.MODE, len(Mode))
+        standalone = self.cfg.standalone  # then no rows come or leave
+        mode = Const(0, len(Mode)) if standalone else self._kept(m, Write.MODE, len(Mode))
         longest = Packing(self.mesh, self.cfg.row_bits).per_packet
-        depth = 0 if alone else 2 << (longest - 1).bit_length()  # two packets
+        depth = 0 if standalone else 2 << (longest - 1).bit_length()  # two packets
         m.submodules.partials = self.partials = partials = fifo.SyncFIFO(width=self.cfg.width, depth=depth)
-        row, asked = self._kept(m, Write.REDUCE, self.cfg.width), Signal()
+        row, reduce_valid = self._kept(m, Write.REDUCE, self.cfg.width), Signal()
         with m.If(self.write[Write.REDUCE]):
-            m.d.sync += asked.eq(1)
+            m.d.sync += reduce_valid.eq(1)
         with m.Elif(engine.reduce.ready):
-            m.d.sync += asked.eq(0)
+            m.d.sync += reduce_valid.eq(0)
         backward = Signal()
         with m.If(self.write[Write.START]):
             m.d.sync += backward.eq(self.value[Opcode.BACKWARD])
@@ -201,7 +201,7 @@ class ControlledCore(wiring.Component):
             engine.partials.payload.eq(partials.r_data),
             partials.r_en.eq(engine.partials.ready),
             engine.reducing.eq(mode[Mode.REDUCING]),
-            engine.reduce.valid.eq(asked),
+            engine.reduce.valid.eq(reduce_valid),
             engine.reduce.payload.address.eq(self._kept(m, Write.REDUCE_ADDRESS, self.cfg.address_bits)),
             engine.reduce.payload.row.eq(row),
             neuron.i.payload.eq(engine.o.payload),
@@ -210,7 +210,7 @@ class ControlledCore(wiring.Component):
             engine.o.ready.eq(Mux(leaves, row_ready, Mux(backward, grad.i.ready, neuron.i.ready))),
         ]
         self.flags |= {
-            Flag.BUSY: engine.busy | neuron.busy, Flag.REDUCE: ~asked,
+            Flag.BUSY: engine.busy | neuron.busy, Flag.REDUCE: ~reduce_valid,
             Flag.PARTIAL: partials.level <= partials.depth - longest,
         }  # fmt: skip
         return backward
@@ -219,18 +219,20 @@ class ControlledCore(wiring.Component):
         """Errors for the neuron-gradient unit: from backward, or from the controller."""
         place = self._kept(m, Write.GRAD_ADDRESS, self.cfg.address_bits)
         tag = self._kept(m, Write.GRAD_TAG, self.cfg.step_bits + len(grad.i.payload.tag.item))
-        given, here = Signal(), Signal.like(grad.i.payload)  # a register, as the unit decides late whether it takes it
+        row_valid = Signal()
+        row_out = Signal.like(grad.i.payload)  # a register, as the unit decides late whether it takes it
         m.d.comb += grad.i.payload.eq(engine.o.payload)
-        with m.If(given):
-            m.d.comb += [grad.i.valid.eq(1), grad.i.payload.eq(here)]
+        with m.If(row_valid):
+            m.d.comb += [grad.i.valid.eq(1), grad.i.payload.eq(row_out)]
         with m.If(self.write[Write.GRAD_ROW]):
             m.d.sync += [
-                given.eq(1), place.eq(place + 1), tag.eq(tag + (1 << self.cfg.step_bits)), here.row.eq(self.value),
-                here.tag.address.eq(place), here.tag.step.eq(tag), here.tag.item.eq(tag[self.cfg.step_bits :]),
+                row_valid.eq(1), place.eq(place + 1), tag.eq(tag + (1 << self.cfg.step_bits)),
+                row_out.row.eq(self.value), row_out.tag.address.eq(place), row_out.tag.step.eq(tag),
+                row_out.tag.item.eq(tag[self.cfg.step_bits :]),
             ]  # fmt: skip
         with m.Elif(grad.i.ready):
-            m.d.sync += given.eq(0)
-        self.flags |= {Flag.GRAD_READY: ~given, Flag.GRAD_BUSY: grad.busy | given}
+            m.d.sync += row_valid.eq(0)
+        self.flags |= {Flag.GRAD_READY: ~row_valid, Flag.GRAD_BUSY: grad.busy | row_valid}
 
     def _constants(self, m: Module, neuron, grad, leak):
         """What the neuron units take from their jobs elsewhere."""

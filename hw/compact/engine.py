@@ -14,7 +14,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.operations import JOBS, Opcode
 from trident.hw.lib.fetch import Fetch
 from trident.hw.lib.onehot import bit_number, lowest_bit
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 
 OPERATIONS = tuple(row.opcode for row in JOBS if row.place)
 
@@ -90,7 +90,7 @@ class SharedEngine(wiring.Component):
         placed = data.StructLayout({"request": shared_request(cfg), "address": cfg.address_bits})
         m.submodules.place = place = Fetch(placed)
         m.submodules.read = read = Fetch(placed)
-        asked = walker.o.payload
+        request = walker.o.payload
         m.d.comb += [
             walker.job.eq(job),
             walker.transposed.eq(backward),
@@ -98,33 +98,33 @@ class SharedEngine(wiring.Component):
             walker.start.eq(started),
             place.i.valid.eq(walker.o.valid),
             walker.o.ready.eq(place.i.ready),
-            place.i.payload.request.eq(asked),
-            place.i.payload.address.eq(asked.pixel * job.blocks + asked.start),
+            place.i.payload.request.eq(request),
+            place.i.payload.address.eq(request.pixel * job.blocks + request.start),
             self.word_address.eq(place.o.payload.address + Mux(backward, cfg.spike_words, 0)),
             self.word_en.eq(read.en),
             read.i.payload.eq(place.o.payload),
             read.i.valid.eq(place.o.valid & self.word_ready),
             place.o.ready.eq(read.i.ready & self.word_ready),
         ]
-        arrived, kept = Signal(), Signal(steps)  # the port is another's in the next cycle
-        m.d.sync += arrived.eq(read.en)
-        with m.If(arrived):
+        read_back, kept = Signal(), Signal(steps)  # the port is another's in the next cycle
+        m.d.sync += read_back.eq(read.en)
+        with m.If(read_back):
             m.d.sync += kept.eq(self.word_data)
         found = read.o.payload.request
         ones = Const((1 << steps) - 1, steps)
-        word = Mux(found.ones, ones, Mux(arrived, self.word_data, kept) & found.fetch.replicate(steps))
+        word = Mux(found.ones, ones, Mux(read_back, self.word_data, kept) & found.fetch.replicate(steps))
 
         # The word at hand: for every timestep with a bit, for every group, an addition, so that the next one to the
         # same gradient is far; then perhaps the drain. A reset drains all accumulators, so that they are zero.
-        held, washing, draining = Signal(init=1), Signal(init=1), Signal(init=1)
-        here = Signal(shared_request(cfg), init={"groups": cfg.accumulators // steps})
+        held, clearing, draining = Signal(init=1), Signal(init=1), Signal(init=1)
+        current = Signal(shared_request(cfg), init={"groups": cfg.accumulators // steps})
         source = Signal(cfg.address_bits)
         pending = Signal(steps)
         group, time, tile = Signal(8), Signal(range(steps)), Signal(cfg.address_bits)
         lowest = lowest_bit(pending)
         rest = pending & ~lowest
         step = Signal(range(steps))
-        last_group = group + 1 == here.groups
+        last_group = group + 1 == current.groups
         want, go, fire = Signal(), Signal(), Signal()
         word_end, finish = Signal(), Signal()
         m.d.comb += [
@@ -132,48 +132,48 @@ class SharedEngine(wiring.Component):
             want.eq(held & (draining | pending.any())),
             fire.eq(want & go),
             word_end.eq(held & ~draining & ((fire & ~rest.any() & last_group) | ~pending.any())),
-            finish.eq(Mux(draining, fire & last_group & (time == steps - 1), word_end & ~here.end)),
+            finish.eq(Mux(draining, fire & last_group & (time == steps - 1), word_end & ~current.end)),
             read.o.ready.eq(~held | finish),
         ]
         with m.If(fire):
             m.d.sync += [group.eq(group + 1), tile.eq(tile + job.group_step)]
             with m.If(last_group):
-                m.d.sync += [group.eq(0), tile.eq(here.tile), time.eq(time + draining), pending.eq(rest)]
-        with m.If(word_end & here.end):
+                m.d.sync += [group.eq(0), tile.eq(current.tile), time.eq(time + draining), pending.eq(rest)]
+        with m.If(word_end & current.end):
             m.d.sync += draining.eq(1)
         with m.If(finish):
-            m.d.sync += [held.eq(0), draining.eq(0), washing.eq(0), time.eq(0)]
+            m.d.sync += [held.eq(0), draining.eq(0), clearing.eq(0), time.eq(0)]
         with m.If(read.o.valid & read.o.ready):
             m.d.sync += [
-                held.eq(1), here.eq(found), source.eq(read.o.payload.address), tile.eq(found.tile),
+                held.eq(1), current.eq(found), source.eq(read.o.payload.address), tile.eq(found.tile),
                 pending.eq(word), group.eq(0),
             ]  # fmt: skip
 
         # The operation that this makes, or that the reduce unit asks for
         op, row = Signal(shared_op(cfg)), Signal(cfg.row_bits)
-        taking = draining & self.take & ~washing
-        asks = self.reduce
+        taking = draining & self.take & ~clearing
+        reductions = self.reduce
         m.d.comb += [
             op.entry.eq(Mux(by_block, group, Cat(step, group))),
             op.gradient.eq(by_block & ~draining),
             op.product.eq(backward & ~draining),
             op.given.eq(draining),
             op.drain.eq(draining),
-            op.leave.eq(draining & ~washing),
-            op.tag.address.eq(here.dst + group),
+            op.leave.eq(draining & ~clearing),
+            op.tag.address.eq(current.dst + group),
             op.tag.item.eq(group),
             op.tag.step.eq(step),
             row.eq(Mux(taking, self.partials.payload, cfg.format.negative_zero)),
         ]
-        with m.If(reducing & ~washing):
+        with m.If(reducing & ~clearing):
             m.d.comb += [
-                op.entry.eq(asks.payload.address),
+                op.entry.eq(reductions.payload.address),
                 op.gradient.eq(1),
                 op.product.eq(0),
                 op.given.eq(1),
                 op.leave.eq(1),
-                op.tag.address.eq(asks.payload.address),
-                row.eq(asks.payload.row),
+                op.tag.address.eq(reductions.payload.address),
+                row.eq(reductions.payload.row),
             ]
         array = self.array
         m.submodules.array = array
@@ -181,11 +181,11 @@ class SharedEngine(wiring.Component):
                   for n in range(cfg.add_stages + 1)]  # fmt: skip
         hazard = Cat(r.valid & (r.entry == op.entry) for r in recent).any()
         m.submodules.queue = queue = DrainQueue(self.payloads, array.latency)
-        issue = fire | (asks.valid & asks.ready)
+        issue = fire | (reductions.valid & reductions.ready)
         m.d.comb += [
             go.eq(~hazard & ~array.taken & (~draining | queue.ready & (self.partials.valid | ~taking))),
             self.partials.ready.eq(fire & taking),
-            asks.ready.eq(reducing & ~washing & ~hazard & ~array.taken & queue.ready),
+            reductions.ready.eq(reducing & ~clearing & ~hazard & ~array.taken & queue.ready),
             self.weight_address.eq(tile),
             self.weight_en.eq(fire),
             self.error_address.eq(Cat(step, Mux(by_block, tile, source))),
@@ -218,7 +218,7 @@ class SharedEngine(wiring.Component):
             self.two.eq(queue.two),
             self.nonfinite.eq(array.fault),
         ]
-        link(m, queue.o, self.o)
+        connect(m, queue.o, self.o)
         return m
 
 

@@ -57,7 +57,7 @@ class Processor(wiring.Component):
         word = code.data
         op, low = word[16:], word[:12]
         func, rs = word[:8], word[8:12]
-        here, following = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        return_address, following = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
         zero, carry = Signal(), Signal()
         last = Signal(BITS)
         a, b = first.data, second.data
@@ -132,17 +132,17 @@ class Processor(wiring.Component):
         m.d.comb += [
             back.addr.eq(depth),
             call.addr.eq(depth + 1),
-            call.data.eq(here),
+            call.data.eq(return_address),
             call.en.eq(done & has(Op.CALL)),
-            following.eq(here),
+            following.eq(return_address),
         ]
         with m.If(has(Op.BT) & holds | has(Op.BF) & ~holds | has(Op.CALL)):
             m.d.comb += following.eq(low)
         with m.Elif(has(Op.RET)):
             m.d.comb += following.eq(back.data)
         m.d.comb += [code.addr.eq(Mux(running, following, 0)), code.en.eq(done | ~running)]
-        with m.If(code.en):  # ``here`` is the address after the instruction that is fetched
-            m.d.sync += here.eq(code.addr[:ADDRESS_BITS] + 1)
+        with m.If(code.en):  # ``return_address`` is the address after the instruction that is fetched
+            m.d.sync += return_address.eq(code.addr[:ADDRESS_BITS] + 1)
         with m.If(done & has(Op.CALL)):
             m.d.sync += depth.eq(depth + 1)
         with m.Elif(done & has(Op.RET)):

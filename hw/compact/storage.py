@@ -54,18 +54,18 @@ def connect_memories(m: Module, cfg: CoreConfig, processor, write: dict, engine,
         shape=2 * cfg.spike_bits, depth=cfg.spike_words + cfg.error_words, init=[]
     )
     out, into = words.read_port(), words.write_port()
-    asked, written, arrived, kept = read[Read.WORDS], write[Write.WORDS], Signal(), Signal(2 * cfg.spike_bits)
+    word_en, written, read_back, kept = read[Read.WORDS], write[Write.WORDS], Signal(), Signal(2 * cfg.spike_bits)
     served, waits = Signal(), Signal()
     m.d.comb += [
         out.addr.eq(Mux(grad.spike_en, grad.spike_address, Mux(served, address, engine.word_address))),
         out.en.eq(engine.word_en | served | grad.spike_en),
         engine.word_ready.eq(~served & ~grad.spike_en),
-        waits.eq(asked & (~served | grad.spike_en)),
+        waits.eq(word_en & (~served | grad.spike_en)),
         engine.word_data.eq(out.data),
-        Cat(grad.spikes, grad.masks).eq(Mux(arrived, out.data, kept)),
+        Cat(grad.spikes, grad.masks).eq(Mux(read_back, out.data, kept)),
     ]
-    m.d.sync += [arrived.eq(grad.spike_en), served.eq(waits)]
-    with m.If(arrived):
+    m.d.sync += [read_back.eq(grad.spike_en), served.eq(waits)]
+    with m.If(read_back):
         m.d.sync += kept.eq(out.data)
     data[Read.WORDS] = out.data
     m.d.comb += [into.addr.eq(address), into.data.eq(value), into.en.eq(written)]

@@ -8,8 +8,8 @@ from trident.hw.arith.compare import sort_key
 from trident.hw.arith.mac import SharedMac
 from trident.hw.core.counters import Counters
 from trident.hw.core.faults import Faults
+from trident.hw.core.memories import Memories
 from trident.hw.core.sequencer import Sequencer
-from trident.hw.core.storage import Storage
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.job import SLOT_BITS
@@ -20,7 +20,7 @@ from trident.hw.isa.registers import COUNTED, ENGINE_COUNTERS, counted
 from trident.hw.isa.registry import load
 from trident.hw.isa.spaces import PORTS, Space
 from trident.hw.isa.tokens import Token
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 from trident.hw.noc.eject import Ejector
 from trident.hw.noc.flits import link_signature
 from trident.hw.noc.inject import Injector
@@ -109,8 +109,8 @@ class Core(wiring.Component):
         m.submodules.errors_queue = errors_queue = RowQueue(cfg, mesh)
         m.submodules.partials_queue = partials = RowQueue(cfg, mesh)
         m.submodules.faults = faults = Faults()
-        storage = Storage(m, cfg)
-        storage.spaces[Space.LOSS_TABLE] = loss
+        memories = Memories(m, cfg)
+        memories.spaces[Space.LOSS_TABLE] = loss
         self._share_mac(m, mac, clients)
         job = {queue: sequencer.job[queue] for queue in QUEUES}
         reducing = Signal()  # what the update queue runs; ``kind`` is there before its job starts
@@ -119,11 +119,11 @@ class Core(wiring.Component):
         m.submodules.injector = injector = Injector(mesh, 6)
         sources = (errors_queue.credits, partials.credits, notify.o, rows.o, send.o, ejector.answer)
         for source, sink in zip(sources, injector.i, strict=True):
-            link(m, source, sink)
+            connect(m, source, sink)
         wiring.connect(m, wiring.flipped(self.i), ejector.i)
         wiring.connect(m, injector.o, wiring.flipped(self.o))
-        link(m, ejector.rows[Rows.ERRORS], errors_queue.i)
-        link(m, ejector.rows[Rows.PARTIALS], partials.i)
+        connect(m, ejector.rows[Rows.ERRORS], errors_queue.i)
+        connect(m, ejector.rows[Rows.PARTIALS], partials.i)
         m.d.comb += [
             ejector.x.eq(self.x),
             ejector.y.eq(self.y),
@@ -134,8 +134,8 @@ class Core(wiring.Component):
             sequencer.start.eq(ejector.start),
             ejector.arming.eq(sequencer.arming),
             sequencer.samples.eq(ejector.samples),
-            sequencer.given.eq(ejector.token),
-            sequencer.given_en.eq(ejector.token_en),
+            sequencer.incoming.eq(ejector.token),
+            sequencer.incoming_en.eq(ejector.token_en),
             self.active.eq(sequencer.active),
         ]
         m.d.sync += [
@@ -146,29 +146,29 @@ class Core(wiring.Component):
 
         # A sample's label comes with its first spikes and is kept as long as those
         m.submodules.labels = labels = memory.Memory(shape=16, depth=1 << SLOT_BITS, init=[])
-        arrived = Signal(SLOT_BITS)
+        label_slot = Signal(SLOT_BITS)
         store = labels.write_port()
         for_loss, for_send = labels.read_port(domain="comb"), labels.read_port(domain="comb")
-        came = ejector.token_en & (ejector.token == Token.INPUT_READY0)
+        label_en = ejector.token_en & (ejector.token == Token.INPUT_READY0)
         m.d.comb += [
-            store.addr.eq(arrived),
+            store.addr.eq(label_slot),
             store.data.eq(ejector.value),
-            store.en.eq(came),
+            store.en.eq(label_en),
             for_loss.addr.eq(sequencer.slot[Opcode.RECEIVE]),
             for_send.addr.eq(sequencer.slot[Opcode.SEND]),
             send.label.eq(for_send.data),
         ]
         m.d.sync += loss.label.eq(for_loss.data)  # long before it is needed
         with m.If(ejector.arm | sequencer.halted):
-            m.d.sync += arrived.eq(0)
-        with m.Elif(came):
-            m.d.sync += arrived.eq(Mux(arrived + 1 == sequencer.slots, 0, arrived + 1))
+            m.d.sync += label_slot.eq(0)
+        with m.Elif(label_en):
+            m.d.sync += label_slot.eq(Mux(label_slot + 1 == sequencer.slots, 0, label_slot + 1))
 
         # What each queue runs
         go, kind, busy = sequencer.go, sequencer.kind, sequencer.busy
         receiving = sequencer.active[Opcode.RECEIVE]
-        here = Signal()  # the neuron-gradient unit takes the backward engine's errors
-        away = job[Opcode.BACKWARD].away
+        local = Signal()  # the neuron-gradient unit takes the backward engine's errors
+        outgoing = job[Opcode.BACKWARD].outgoing
         for queue in QUEUES:
             rows_of_queue = of_queue(queue)
             for wanted, row in enumerate(rows_of_queue):
@@ -176,7 +176,7 @@ class Core(wiring.Component):
                 m.d.comb += [unit.job.eq(job[queue]), unit.start.eq(go[queue] & chosen)]
         m.d.sync += [
             reducing.eq(kind[Opcode.UPDATE] == QUEUE_OF[Opcode.REDUCE][1]),
-            here.eq(~receiving & ~away),
+            local.eq(~receiving & ~outgoing),
             neuron_grad.job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
         ]
         m.d.comb += [
@@ -184,7 +184,7 @@ class Core(wiring.Component):
             *(neuron.keys[name].eq(sort_key(job[Opcode.FORWARD][name][: cfg.width])) for name in KEYS),
             busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),
             busy[Opcode.BACKWARD].eq(
-                backward.busy | Mux(away, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
+                backward.busy | Mux(outgoing, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
             ),
             busy[Opcode.WEIGHT_GRAD].eq(weight_grad.busy),
             busy[Opcode.UPDATE].eq(
@@ -204,17 +204,17 @@ class Core(wiring.Component):
         ]
 
         # From engine to engine, and to and from other cores
-        link(m, forward.o, neuron.i)
-        link(m, errors_queue.o, receive.i)
-        join(m, neuron_grad.i, (receive.busy, receive.o), (loss.busy, loss.o), (here, backward.o))
-        link(m, reduce.o, weight_grad.reduce)
+        connect(m, forward.o, neuron.i)
+        connect(m, errors_queue.o, receive.i)
+        join(m, neuron_grad.i, (receive.busy, receive.o), (loss.busy, loss.o), (local, backward.o))
+        connect(m, reduce.o, weight_grad.reduce)
         with m.If(reducing):
             m.d.comb += [
                 rows.i.payload.eq(weight_grad.reduced.payload.row),
                 rows.i.valid.eq(weight_grad.reduced.valid),
                 weight_grad.reduced.ready.eq(rows.i.ready),
             ]
-        with m.Elif(away):
+        with m.Elif(outgoing):
             m.d.comb += [
                 rows.i.payload.eq(backward.o.payload.row),
                 rows.i.valid.eq(backward.o.valid),
@@ -227,14 +227,14 @@ class Core(wiring.Component):
                 partials.o.ready.eq(reduce.i.ready),
             ]
         with m.Else():
-            link(m, partials.o, backward.partials)
+            connect(m, partials.o, backward.partials)
 
-        storage.connect_host(ejector)
-        storage.connect_weights(forward, backward, update)
-        storage.connect_gradients(weight_grad, update)
-        storage.read_errors(backward, weight_grad)
-        storage.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector)
-        storage.connect_errors(neuron_grad)
+        memories.connect_host(ejector)
+        memories.connect_weights(forward, backward, update)
+        memories.connect_gradients(weight_grad, update)
+        memories.read_errors(backward, weight_grad)
+        memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector)
+        memories.connect_errors(neuron_grad)
         m.d.comb += [
             sequencer.program_write.eq(ejector.select[Space.PROGRAM] & ejector.write),
             sequencer.program_address.eq(ejector.address),
@@ -258,7 +258,7 @@ class Core(wiring.Component):
             faults.start.eq(sequencer.start),
             faults.others.eq(ejector.token_en & (ejector.token == Token.GO) & ejector.value.any()),
         ]
-        self._count(m, engines, storage, sequencer, ejector, faults, {
+        self._count(m, engines, memories, sequencer, ejector, faults, {
             "update.running": update.busy,
             "receive.running": receive.busy,
             "send.running": send.busy,
@@ -283,10 +283,10 @@ class Core(wiring.Component):
                 unit.result_valid.eq(mac.o_valid[n]),
             ]
 
-    def _count(self, m: Module, engines, storage, sequencer, ejector, faults, increments: dict):
+    def _count(self, m: Module, engines, memories, sequencer, ejector, faults, increments: dict):
         """Connect the registers and counters that the host reads."""
         m.submodules.counters = counters = Counters(self.cfg, self.mesh)
-        increments = increments | storage.counted() | {
+        increments = increments | memories.counted() | {
             f"{name}.{counter}": getattr(engine.activity, field)
             for name, engine in engines.items() for counter, field in ENGINE_COUNTERS.items()
         }  # fmt: skip
@@ -297,8 +297,8 @@ class Core(wiring.Component):
         state = [faults.status, *(Cat(sequencer.state[n : n + 3]) for n in range(0, len(QUEUES), 3))]
         m.d.comb += [register.eq(value) for register, value in zip(counters.state, state, strict=True)]
         m.d.comb += [
-            sequencer.asked.eq(counters.asked),
-            counters.told.eq(sequencer.told),
+            sequencer.query.eq(counters.query),
+            counters.query_count.eq(sequencer.query_count),
             counters.read.eq(ejector.select[Space.REGISTERS]),
             counters.address.eq(ejector.address),
             ejector.rdata[Space.REGISTERS].eq(counters.rdata),

@@ -34,7 +34,7 @@ class Counters(wiring.Component):
     Members
     -------
     counted : In, increments by name; state : In, the STATE words after magic and config
-    asked, told : the count of a token
+    query, query_count : the count of a token
     read : In(1), ``address``, which has been there for a cycle, is read; rdata : Out(32), two cycles later
     """
 
@@ -43,8 +43,8 @@ class Counters(wiring.Component):
         super().__init__({
             "counted": In(increments(cfg)),
             "state": In(WORD).array(len(STATE) - 2),
-            "asked": Out(range(len(Token))),
-            "told": In(TOKEN_BITS),
+            "query": Out(range(len(Token))),
+            "query_count": In(TOKEN_BITS),
             "read": In(1),
             "address": In(range(len(registers(cfg)))),
             "rdata": Out(WORD),
@@ -64,7 +64,7 @@ class Counters(wiring.Component):
         m.d.sync += [
             kind.eq(Cat(self.address >= token, self.address >= counter)),
             index.eq(self.address - counter),
-            self.asked.eq(self.address - token),
+            self.query.eq(self.address - token),
         ]
         fresh = Signal(init=1)  # counters that have not had a turn since the reset hold what was before
         empty = Signal()  # the one in ``at`` has not
@@ -98,7 +98,7 @@ class Counters(wiring.Component):
         word, summed, reading = Signal(WORD), Signal(WORD), Signal(2)  # reading: a word; a sum
         m.d.sync += reading[0].eq(self.read)
         with m.If(self.read):
-            m.d.sync += [word.eq(Mux(kind[0], self.told, Array(words)[self.address])), reading[1].eq(kind[1])]
+            m.d.sync += [word.eq(Mux(kind[0], self.query_count, Array(words)[self.address])), reading[1].eq(kind[1])]
         with m.If(reading[0]):
             m.d.sync += summed.eq(sum_.data)
         m.d.comb += self.rdata.eq(Mux(reading[1], summed, word))

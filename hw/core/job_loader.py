@@ -31,7 +31,7 @@ class JobLoader(wiring.Component):
     -------
     word : In(32), what is read; index : In, which word that is, a cycle before it is there; loading : In(1), with the
         word (as the memory gives it), it is one for the job
-    slots : In, of the sample; here : In, the queue, one bit of each; all three hold while a job is loaded
+    slots : In, of the sample; owner_bit : In, the queue, one bit of each; all three hold while a job is loaded
     take : In(1), the job that has been loaded begins, with ``prefetch_jobs``
     job, slot : Out, per queue the job that runs and its sample's slot of spikes
     """
@@ -44,7 +44,7 @@ class JobLoader(wiring.Component):
             "index": In(range(JOB.words + 2)),
             "loading": In(1),
             "slots": In(SLOTS),
-            "here": In(queues),
+            "owner_bit": In(queues),
             "take": In(1),
             "job": Out(JOB.shape()).array(queues),
             "slot": Out(SLOT_BITS).array(queues),
@@ -53,7 +53,7 @@ class JobLoader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         late = not self.cfg.prefetch_jobs  # ``word`` is what the memory gave a cycle ago
-        word, slots, here = self.word, self.slots, self.here
+        word, slots, owner_bit = self.word, self.slots, self.owner_bit
         number = Signal(range(JOB.words))  # of what the memory gives
         slot, slot_next = Signal(SLOT_BITS), Signal(SLOT_BITS)
         product, base = Signal(ADDRESS), Signal(WORD)
@@ -61,7 +61,7 @@ class JobLoader(wiring.Component):
         loads = [Signal(name=f"loads{n}") for n in range(2)]
         m.d.comb += slot_next.eq(slots.spikes)
         for (queue, pointer), kind in _POINTERS.items():
-            with m.If(here[queue] & (number == pointer)):
+            with m.If(owner_bit[queue] & (number == pointer)):
                 m.d.comb += slot_next.eq(slots[kind])
         m.d.sync += [
             number.eq(self.index), slot.eq(slot_next), place[0].eq(number), loads[0].eq(self.loading),
@@ -77,11 +77,11 @@ class JobLoader(wiring.Component):
             job = self.job[n].as_value()
             if self.cfg.prefetch_jobs:
                 loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(SLOT_BITS, name=f"slot{n}")
-                with m.If(self.take & here[n]):
+                with m.If(self.take & owner_bit[n]):
                     m.d.sync += [job[: FIELDS * WORD].eq(loaded), self.slot[n].eq(loaded_slot)]
             else:
                 loaded, loaded_slot = job, self.slot[n]
-            with m.If(load & here[n]):
+            with m.If(load & owner_bit[n]):
                 m.d.sync += loaded_slot.eq(slots.spikes)
                 for k in range(FIELDS):
                     with m.If(at == k):

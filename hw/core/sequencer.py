@@ -41,12 +41,12 @@ class Sequencer(wiring.Component):
     -------
     arming : Out(1), tokens are being set: ``start`` must wait
     arm, start : In(1), pulses, the latter with the number of ``samples``; running : Out(1); halted : Out(1), a pulse
-    given, given_en : In, a token from another core
+    incoming, incoming_en : In, a token from another core
     job, number, slot, kind : Out, per queue the job that runs, its number, its sample's slot of spikes, which of the
         queue's operations it is; go : Out, a pulse, the job is there a cycle before
     busy : In, per queue, from the cycle after ``go`` until the engine is done
     slots : Out, slots of spikes
-    asked, told : the count of a token, for the host
+    query, query_count : the count of a token, for the host
     state : Out, per queue its job, whether it waits for tokens, whether it runs
     active : Out, queues whose engine runs
     program_*, jobs_* : host ports; both are one memory
@@ -64,8 +64,8 @@ class Sequencer(wiring.Component):
             "samples": In(SAMPLE_BITS),
             "running": Out(1),
             "halted": Out(1),
-            "given": In(range(TOKENS)),
-            "given_en": In(1),
+            "incoming": In(range(TOKENS)),
+            "incoming_en": In(1),
             "job": Out(JOB.shape()).array(queues),
             "number": Out(8).array(queues),
             "slot": Out(SLOT_BITS).array(queues),
@@ -73,8 +73,8 @@ class Sequencer(wiring.Component):
             "go": Out(1).array(queues),
             "busy": In(1).array(queues),
             "slots": Out(SLOT_BITS),
-            "asked": In(range(TOKENS)),
-            "told": Out(TOKEN_BITS),
+            "query": In(range(TOKENS)),
+            "query_count": Out(TOKEN_BITS),
             "state": Out(QUEUE_STATE).array(queues),
             "active": Out(queues),
             "program_write": In(1),
@@ -100,11 +100,11 @@ class Sequencer(wiring.Component):
         # A block RAM's output takes long: a small core, whose clock is fast, has it a cycle later, and so what other
         # cores and the host send
         late = not prefetch
-        inputs = [read.data, self.given, self.given_en, self.arm, self.start, self.samples]
+        inputs = [read.data, self.incoming, self.incoming_en, self.arm, self.start, self.samples]
         for n, value in enumerate(inputs) if late else ():
             inputs[n] = Signal.like(value, name=f"late{n}")
             m.d.sync += inputs[n].eq(value)
-        word, given, given_en, arm, start, all_samples = inputs
+        word, incoming, incoming_en, arm, start, all_samples = inputs
         numbers = [word[token_place(n) :][:TOKEN_NUMBER_BITS] for n in range(TOKEN_LIST)]
         number, following_number = Array(numbers)[step[:3]], Array([*numbers[1:], NO_TOKEN])[step[:3]]
         if late:  # the list moves down instead
@@ -113,14 +113,14 @@ class Sequencer(wiring.Component):
         m.d.sync += self.arming.eq(arming)
         some = number != NO_TOKEN  # the list is not empty
         last = following_number == NO_TOKEN
-        free = ~given_en  # the counts are
+        free = ~incoming_en  # the counts are
         m.d.comb += [
-            tokens.given.eq(given),
-            tokens.given_en.eq(given_en),
+            tokens.incoming.eq(incoming),
+            tokens.incoming_en.eq(incoming_en),
             tokens.token.eq(Mux(through, step, number)),
             tokens.value.eq(word.word_select(step[:3], TOKEN_BITS)),
-            tokens.asked.eq(self.asked),
-            self.told.eq(tokens.told),
+            tokens.query.eq(self.query),
+            self.query_count.eq(tokens.query_count),
         ]
 
         # What each queue does
@@ -130,11 +130,11 @@ class Sequencer(wiring.Component):
         busy = Signal(queues)  # a cycle late, because it comes through much logic
         m.d.sync += busy.eq(Cat(self.busy))
         ended, ready, room = Signal(queues), Signal(queues), Signal(queues)
-        young = Signal(queues)  # have been started, and are not seen to be busy yet
-        m.d.sync += young.eq(Cat(self.go))
+        starting = Signal(queues)  # have been started, and are not seen to be busy yet
+        m.d.sync += starting.eq(Cat(self.go))
         m.d.comb += [
             self.active.eq(active),
-            ended.eq(active & ~busy & ~Cat(self.go) & ~young),
+            ended.eq(active & ~busy & ~Cat(self.go) & ~starting),
             ready.eq(full & ~active & ~blocked),
             room.eq(~full & ~stopped if prefetch else ~full & ~stopped & ~active),
         ]
@@ -147,12 +147,12 @@ class Sequencer(wiring.Component):
 
         # The thread whose turn it is
         owner = Signal(range(queues))
-        here = Signal(queues)  # its bit
+        owner_bit = Signal(queues)  # its bit
         thread = data.StructLayout({"counter": self.program_bits, "slots": SLOTS, "left": SAMPLE_BITS})
         m.submodules.threads = threads = memory.Memory(shape=thread, depth=queues, init=[])
         now, then = threads.read_port(domain="comb"), threads.write_port()
         m.d.comb += [
-            here.eq(1 << owner),
+            owner_bit.eq(1 << owner),
             now.addr.eq(owner),
             then.addr.eq(owner),
             then.data.eq(now.data),
@@ -181,7 +181,7 @@ class Sequencer(wiring.Component):
             loader.index.eq(index),
             loader.loading.eq(loading),
             loader.slots.eq(now.data.slots),
-            loader.here.eq(here),
+            loader.owner_bit.eq(owner_bit),
         ]
         for n in range(queues):
             m.d.comb += [self.job[n].eq(loader.job[n]), self.slot[n].eq(loader.slot[n])]
@@ -205,10 +205,10 @@ class Sequencer(wiring.Component):
                 m.d.sync += step.eq(step + 1)
 
         def ready_to_start():  # the job whose tokens have been taken
-            m.d.sync += [full.eq(full & ~here), step.eq(0)]
+            m.d.sync += [full.eq(full & ~owner_bit), step.eq(0)]
             m.d.comb += loader.take.eq(1)
             for n in range(queues) if prefetch else ():
-                with m.If(here[n]):
+                with m.If(owner_bit[n]):
                     m.d.sync += [self.number[n].eq(waiting[n]), self.kind[n].eq(kinds[n])]
             m.next = "START" if prefetch else "LOAD"
 
@@ -266,10 +266,10 @@ class Sequencer(wiring.Component):
                 with m.If(free):
                     m.d.comb += tokens.add.eq(some)
                     with m.If(last):
-                        m.d.sync += [active.eq(active & ~here), step.eq(0)]
+                        m.d.sync += [active.eq(active & ~owner_bit), step.eq(0)]
                         m.next = "PICK" if prefetch else "FETCH"
                         if not prefetch:
-                            with m.If((stopped & here).any()):
+                            with m.If((stopped & owner_bit).any()):
                                 m.next = "PICK"
             with m.State("FETCH"):
                 m.d.comb += [read.addr.eq(first + now.data.counter), read.en.eq(1)]
@@ -288,12 +288,12 @@ class Sequencer(wiring.Component):
                         with m.If(now.data.left != 1):
                             m.d.comb += then.data.counter.eq(instruction.job)
                     with m.Case(Opcode.BARRIER, Opcode.HALT):
-                        m.d.sync += [stopped.eq(stopped | here), halting.eq(instruction.opcode == Opcode.HALT)]
+                        m.d.sync += [stopped.eq(stopped | owner_bit), halting.eq(instruction.opcode == Opcode.HALT)]
                         m.next = "PICK"
                     with m.Default():
-                        m.d.sync += full.eq(full | here)
+                        m.d.sync += full.eq(full | owner_bit)
                         for n in range(queues):
-                            with m.If(here[n]):
+                            with m.If(owner_bit[n]):
                                 m.d.sync += [waiting[n].eq(instruction.job), kinds[n].eq(kind_of[instruction.opcode])]
                         m.next = "LOAD" if prefetch else "WAIT"
                 m.d.sync += index.eq(0)
@@ -305,7 +305,7 @@ class Sequencer(wiring.Component):
                 next_number()
                 with m.If(free):
                     with m.If(some & (tokens.count == 0)):
-                        m.d.sync += [blocked.eq(blocked | here), step.eq(0)]
+                        m.d.sync += [blocked.eq(blocked | owner_bit), step.eq(0)]
                         m.next = "PICK"
                     if prefetch:  # one token, or none: taken at once
                         with m.Elif(last & (step == 0)):
@@ -329,8 +329,8 @@ class Sequencer(wiring.Component):
                 with m.If(index == FIELDS + 1 + late):
                     m.next = "PICK" if prefetch else "START"
             with m.State("START"):
-                m.d.sync += active.eq(active | here)
-                m.d.sync += [go.eq(here[n]) for n, go in enumerate(self.go)]
+                m.d.sync += active.eq(active | owner_bit)
+                m.d.sync += [go.eq(owner_bit[n]) for n, go in enumerate(self.go)]
                 m.next = "PICK"
             with m.State("SETTLE"):
                 m.d.comb += [read.addr.eq(first + step[3:]), read.en.eq(1)]
@@ -338,7 +338,7 @@ class Sequencer(wiring.Component):
             with m.State("SETTLED"):
                 m.d.sync += step.eq(step + 1)
                 m.next = "SETTLE"
-                with m.If(given_en | (tokens.count != tokens.value)):
+                with m.If(incoming_en | (tokens.count != tokens.value)):
                     m.d.sync += step.eq(0)
                 with m.Elif(step == TOKENS - 1):
                     m.d.sync += [self.halted.eq(1), self.running.eq(0)]
@@ -347,6 +347,6 @@ class Sequencer(wiring.Component):
                 with m.State(pause):
                     m.d.comb += held
                     m.next = state
-        with m.If(given_en | tokens.add):
+        with m.If(incoming_en | tokens.add):
             m.d.sync += blocked.eq(0)
         return m

@@ -14,7 +14,7 @@ class TokenCounters(wiring.Component):
 
     Members
     -------
-    given, given_en : In, a token from another core, which cannot wait; while it comes, nothing else happens
+    incoming, incoming_en : In, a token from another core, which cannot wait; while it comes, nothing else happens
     token : In, the one that the sequencer looks at; count : Out, its count, unless ``given_en``
     add, take, set : In(1), add one to it, take one from it, make it ``value``
     asked : In, the one that the host reads; told : Out, its count
@@ -22,16 +22,16 @@ class TokenCounters(wiring.Component):
 
     def __init__(self):
         super().__init__({
-            "given": In(range(TOKENS)),
-            "given_en": In(1),
+            "incoming": In(range(TOKENS)),
+            "incoming_en": In(1),
             "token": In(range(TOKENS)),
             "count": Out(TOKEN_BITS),
             "add": In(1),
             "take": In(1),
             "set": In(1),
             "value": In(TOKEN_BITS),
-            "asked": In(range(TOKENS)),
-            "told": Out(TOKEN_BITS),
+            "query": In(range(TOKENS)),
+            "query_count": Out(TOKEN_BITS),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -39,14 +39,14 @@ class TokenCounters(wiring.Component):
         m.submodules.counts = counts = memory.Memory(shape=TOKEN_BITS, depth=TOKENS, init=[])
         look, host, write = counts.read_port(domain="comb"), counts.read_port(domain="comb"), counts.write_port()
         m.d.comb += [
-            look.addr.eq(Mux(self.given_en, self.given, self.token)),
+            look.addr.eq(Mux(self.incoming_en, self.incoming, self.token)),
             write.addr.eq(look.addr),
-            write.en.eq(self.given_en | self.add | self.take | self.set),
-            write.data.eq(look.data + Mux(self.take & ~self.given_en, (1 << TOKEN_BITS) - 1, 1)),
+            write.en.eq(self.incoming_en | self.add | self.take | self.set),
+            write.data.eq(look.data + Mux(self.take & ~self.incoming_en, (1 << TOKEN_BITS) - 1, 1)),
             self.count.eq(look.data),
-            host.addr.eq(self.asked),
-            self.told.eq(host.data),
+            host.addr.eq(self.query),
+            self.query_count.eq(host.data),
         ]
-        with m.If(self.set & ~self.given_en):
+        with m.If(self.set & ~self.incoming_en):
             m.d.comb += write.data.eq(self.value)
         return m

@@ -11,7 +11,7 @@ from trident.hw.engines.skeleton.queue import neuron_item, queue_drain
 from trident.hw.engines.skeleton.walker import TapWalker
 from trident.hw.isa.config import CoreConfig
 from trident.hw.lib.fetch import Fetch
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 
 
 class BackwardEngine(Engine):
@@ -64,5 +64,5 @@ class BackwardEngine(Engine):
 
     def connect_drain(self, m: Module):
         m.d.comb += self.array.take.eq(self.take)
-        link(m, self.partials, self.array.partials)
+        connect(m, self.partials, self.array.partials)
         return queue_drain(self, m)

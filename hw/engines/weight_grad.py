@@ -11,7 +11,7 @@ from trident.hw.engines.skeleton.queue import DrainQueue, neuron_item
 from trident.hw.engines.skeleton.walker import BlockWalker
 from trident.hw.isa.config import CoreConfig
 from trident.hw.lib.fetch import Fetch
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 
 
 class WeightGradEngine(Engine):
@@ -96,5 +96,5 @@ class WeightGradEngine(Engine):
             self.write_en.eq(Mux(self.reduces, 1 << tag.col, (1 << cols) - 1) & array.drained_valid.replicate(cols)),
             self.write_data.eq(array.drained.values),
         ]
-        link(m, queue.o, self.reduced)
+        connect(m, queue.o, self.reduced)
         return Const(0)

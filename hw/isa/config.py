@@ -60,7 +60,7 @@ class CoreConfig:
     short_paths: registers in an engine's pipeline that allow a faster clock, for a cycle between column vectors.
     shared_engine: forward, backward and weight_grad take turns on a small engine (:mod:`hw.compact.engine`),
         and a controller with firmware does what other cores have units for (:mod:`hw.compact`).
-    alone: the core is the only one of its chip, so it sends and takes no rows; for a shared engine.
+    standalone: the core is the only one of its chip, so it sends and takes no rows; for a shared engine.
     forward_engine, backward_engine, weight_grad_engine: names in :mod:`hw.isa.registry`.
     """
 
@@ -87,7 +87,7 @@ class CoreConfig:
     counters: str = "all"
     short_paths: bool = False
     shared_engine: bool = False
-    alone: bool = False
+    standalone: bool = False
     forward_engine: str = "gated_add"
     backward_engine: str = "transposed"
     weight_grad_engine: str = "outer_product"
@@ -102,7 +102,7 @@ class CoreConfig:
                 f"a float of {self.exp} exponent and {self.frac} fraction bits has {self.width} bits with its sign, "
                 f"more than the {NUMBER_BITS} that a job's constants have"
             )
-        for name in ("prefetch_jobs", "short_paths", "shared_engine", "alone"):
+        for name in ("prefetch_jobs", "short_paths", "shared_engine", "standalone"):
             if not isinstance(getattr(self, name), bool):
                 raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
@@ -127,8 +127,8 @@ class CoreConfig:
             raise TridentError(f"weight_rows of {self.weight_rows} must be a multiple of lanes, which is {self.lanes}")
         if self.shared_engine:
             self._check_shared()
-        elif self.alone:
-            raise TridentError("alone takes a shared_engine: other cores are the same alone and with others")
+        elif self.standalone:
+            raise TridentError("standalone takes a shared_engine: other cores are the same with and without others")
         needed = max(
             self.timesteps // self.forward_cols,
             self.timesteps // self.backward_cols,
@@ -153,7 +153,7 @@ class CoreConfig:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What the core has beside what all cores have."""
-        lacks = {Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.alone}
+        lacks = {Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone}
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
 
     def engine(self, place: str) -> EngineEntry:

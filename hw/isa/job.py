@@ -38,7 +38,7 @@ JOB = WordLayout("job", [
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
      Field("take", 1, "rows that come in are added: backward, reduce"),
-     Field("away", 1, "rows leave the core: backward, reduce"),
+     Field("outgoing", 1, "rows leave the core: backward, reduce"),
      Field("token", 5, "token that send and notify give at the end; 31: none"),
      Field("source", 8, "who sends the rows that the job takes, as the route of the credits"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories")],

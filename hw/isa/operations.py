@@ -75,7 +75,7 @@ _WALK = ("src", "tile", "groups", "pass_groups", "group_step", "group_entries", 
          "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
 _STEPS = ("block_step", "tap_step", "pass_step")
 _GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", "leak", "threshold", "slope")  # of the neuron-gradient unit
-_ROWS = ("target", "channel", "take", "away", "final", "source")  # that leave the core, and those added to them
+_ROWS = ("target", "channel", "take", "outgoing", "final", "source")  # that leave the core, and those added to them
 _FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "weight_grad"))
 _NEURON, _NEURON_GRAD = "trident.sim.golden.neuron:neuron", "trident.sim.golden.neuron_grad:neuron_grad"
 _ERRORS = {Space.ERRORS: "neuron_grad", Space.ERROR_MASKS: "neuron_grad"}

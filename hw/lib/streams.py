@@ -13,7 +13,7 @@ _stalls: ContextVar[Random | None] = ContextVar("stalls", default=None)
 
 @contextmanager
 def random_stalls(seed: int):
-    """Within this context, every connection that :func:`link` makes at elaboration gets a :class:`Throttle`."""
+    """Within this context, every connection that :func:`connect` makes at elaboration gets a :class:`Throttle`."""
     token = _stalls.set(Random(seed))
     try:
         yield
@@ -90,7 +90,7 @@ class Buffer(wiring.Component):
         return m
 
 
-def link(m: Module, source, sink):
+def connect(m: Module, source, sink):
     """Connect a stream's source to its sink; their payloads must have the same shape.
 
     Raises TypeError where they differ, which ``wiring.connect`` would let pass.

@@ -10,7 +10,7 @@ from trident.hw.isa.frames import BUFFER, LINK_MAGIC, PAYLOAD, VERSION, Kind, li
 from trident.hw.isa.line import BYTE_BITS
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.packets import ANSWER, Packet
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 from trident.hw.link.framer import Framer
 from trident.hw.link.inbox import Inbox
 from trident.hw.link.outbox import Outbox
@@ -74,7 +74,7 @@ class Endpoint(wiring.Component):
         for source, sink in (
             (inbox.o, upload.i), (upload.o, self.o), (self.i, outbox.i), (outbox.o, framer.i), (framer.o, sender.i),
         ):  # fmt: skip
-            link(m, source, sink)
+            connect(m, source, sink)
 
         # Who the chip is
         session, worker = Signal(8), Signal(8)

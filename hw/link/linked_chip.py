@@ -10,7 +10,7 @@ from trident.hw.generate import emit, ports
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.frames import BUFFER
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 from trident.hw.link.endpoint import Endpoint
 
 
@@ -47,8 +47,8 @@ class LinkedChip(wiring.Component):
             chip = Chip(self.cfg, self.mesh)
             m.submodules.chip = ResetInserter(clear)(chip)
         m.submodules.sync = FFSynchronizer(self.rx, endpoint.rx, init=1)
-        link(m, endpoint.o, chip.i)
-        link(m, chip.o, endpoint.i)
+        connect(m, endpoint.o, chip.i)
+        connect(m, chip.o, endpoint.i)
         active = Signal.like(chip.active)
         m.d.sync += [
             active.eq(chip.active), self.busy.eq(active.any()), endpoint.moving.eq(active != chip.active)

@@ -42,18 +42,18 @@ def dependencies(
     graph: Graph = {}
     for source, mode, x, y in packets:
         channel = channel_of(mesh, x, y)
-        for at, came, port in walk(mesh, source, mode, x, y, tables, route):
-            held = _into(mesh, at, came, source, channel)
+        for at, entered, port in walk(mesh, source, mode, x, y, tables, route):
+            held = _into(mesh, at, entered, source, channel)
             graph.setdefault(held, set()).add(_out_of(mesh, at, port, mode, channel))
     return graph
 
 
-def _into(mesh: MeshConfig, at: int, came: Port, source: int, channel: int) -> Node:
+def _into(mesh: MeshConfig, at: int, entered: Port, source: int, channel: int) -> Node:
     """The link by which a packet came into a router."""
-    if came == Port.LOCAL:
+    if entered == Port.LOCAL:
         return ("from", at, None, 0)
-    other = neighbour(mesh, at, came)
-    return ("from", source, None, 0) if other is None else ("between", other, Port((came + 2) % 4), channel)
+    other = neighbour(mesh, at, entered)
+    return ("from", source, None, 0) if other is None else ("between", other, Port((entered + 2) % 4), channel)
 
 
 def _out_of(mesh: MeshConfig, at: int, port: Port, mode: Mode, channel: int) -> Node:

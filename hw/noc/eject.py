@@ -141,7 +141,7 @@ class Ejector(wiring.Component):
         for n, queue in enumerate(self.rows):
             m.d.comb += [queue.payload.eq(rows.o.payload), queue.valid.eq(rows.o.valid & (channel == n))]
 
-        halted, told = Signal(), Signal()
+        halted, status_sent = Signal(), Signal()
         with m.If(self.halted):
             m.d.sync += halted.eq(1)
         in_packet = Signal(range(mesh.packet))
@@ -257,14 +257,14 @@ class Ejector(wiring.Component):
                 m.d.comb += [
                     answer.valid.eq(1),
                     answer.payload.data.eq(notice),
-                    answer.payload.last.eq(told),
+                    answer.payload.last.eq(status_sent),
                     notice.kind.eq(1),
                 ]
-                with m.If(told):
+                with m.If(status_sent):
                     m.d.comb += answer.payload.data.eq(self.status)
                 with m.If(answer.ready):
-                    m.d.sync += told.eq(~told)
-                    with m.If(told):
+                    m.d.sync += status_sent.eq(~status_sent)
+                    with m.If(status_sent):
                         m.d.sync += halted.eq(0)
                         m.next = "HEADER"
         return m

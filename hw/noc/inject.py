@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.packets import ROUTE_LAYOUT
 from trident.hw.lib.onehot import lowest_bit
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 from trident.hw.noc.flits import flit_layout, link_signature, phit_layout
 
 
@@ -128,7 +128,7 @@ class Injector(wiring.Component):
         offered = (source.payload.as_value() & owner[n].replicate(shape.size) for n, source in enumerate(self.i))
         m.d.comb += flits.payload.eq(reduce(or_, offered))
         m.d.comb += [source.ready.eq(flits.ready & owner[n]) for n, source in enumerate(self.i)]
-        link(m, flits, outbox.i)
+        connect(m, flits, outbox.i)
         entering = flits.valid & flits.ready
         with m.If(entering):
             m.d.sync += inside.eq(~flits.payload.last)

@@ -32,10 +32,10 @@ def toward(mesh: MeshConfig, at: int, x: int, y: int) -> Port:
     return Port.LOCAL
 
 
-def ports(mesh: MeshConfig, at: int, came: Port, mode: Mode, x: int, y: int, table: Mapping[int, int]) -> set[Port]:
+def ports(mesh: MeshConfig, at: int, entered: Port, mode: Mode, x: int, y: int, table: Mapping[int, int]) -> set[Port]:
     """The ports by which a packet leaves the router of core ``at``; an empty set drops it.
 
-    came: the port by which it came in; mode, x, y: the route of its header; table: the router's mask of ports per
+    entered: the port by which it came in; mode, x, y: the route of its header; table: the router's mask of ports per
     multicast group, bit n for Port n. The hardware does the same.
     """
     if mode == Mode.UNICAST:
@@ -47,12 +47,12 @@ def ports(mesh: MeshConfig, at: int, came: Port, mode: Mode, x: int, y: int, tab
         chosen = {Port.WEST if mesh.position(at)[0] else Port.NORTH}
     else:
         here_x, here_y = mesh.position(at)
-        chosen = {Port.LOCAL} if came in (Port.WEST, Port.NORTH) else set()
+        chosen = {Port.LOCAL} if entered in (Port.WEST, Port.NORTH) else set()
         if chosen and here_y < mesh.height - 1:
             chosen.add(Port.SOUTH)
-        if came == Port.WEST and here_x < mesh.width - 1:
+        if entered == Port.WEST and here_x < mesh.width - 1:
             chosen.add(Port.EAST)
-    return chosen & set(TURNS[came])
+    return chosen & set(TURNS[entered])
 
 
 def path(mesh: MeshConfig, source: int, destination: int) -> list[tuple[int, Port]]:
@@ -99,11 +99,11 @@ def walk(
     waiting = [(0, HOST_IN) if source == HOST else (check_core(mesh, source), Port.LOCAL)]
     steps = []
     while waiting:
-        at, came = waiting.pop()
-        for port in sorted(route(mesh, at, came, mode, x, y, tables.get(at, {}))):
-            if (at, came, port) in steps:
+        at, entered = waiting.pop()
+        for port in sorted(route(mesh, at, entered, mode, x, y, tables.get(at, {}))):
+            if (at, entered, port) in steps:
                 raise TridentError(f"a packet of mode {mode.name} comes to router {at} twice")
-            steps.append((at, came, port))
+            steps.append((at, entered, port))
             other = neighbour(mesh, at, port)
             if other is not None:
                 waiting.append((other, opposite(port)))

@@ -12,7 +12,7 @@ from trident.hw.isa.spaces import Space
 from trident.hw.lib.streams import Buffer
 from trident.hw.noc.flits import flit_layout
 
-PATIENCE = 7  # cycles without a row after which a packet is sent as it is
+FLUSH_AFTER = 7  # cycles without a row after which a packet is sent as it is
 CREDITS = 2  # packets that a queue of rows holds
 
 
@@ -60,13 +60,13 @@ class RowSender(wiring.Component):
         sending = Signal()
         left = Signal(range(mesh.packet + 1))
         room = Signal()
-        idle = Signal(range(PATIENCE + 1))  # cycles since the last row
+        idle = Signal(range(FLUSH_AFTER + 1))  # cycles since the last row
         ended, flush = Signal(), Signal()
         m.d.sync += ended.eq(self.ending)  # which comes through much logic
-        m.d.comb += flush.eq(ended | (idle == PATIENCE))
+        m.d.comb += flush.eq(ended | (idle == FLUSH_AFTER))
         with m.If(self.i.valid):
             m.d.sync += idle.eq(0)
-        with m.Elif(idle != PATIENCE):
+        with m.Elif(idle != FLUSH_AFTER):
             m.d.sync += idle.eq(idle + 1)
         complete = Signal()  # nothing more goes into this packet
         m.d.comb += room.eq(inside + pieces < mesh.packet)

@@ -97,19 +97,19 @@ class NeuronGradUnit(wiring.Component):
             self.potential_address.eq(Cat(self.i.payload.tag.step[: cfg.step_bits], address)),
             self.potential_en.eq(fetch.en),
         ]
-        here = fetch.o.payload
+        current = fetch.o.payload
         entering = Signal(self.item)
         source, read = stream.Signature(self.item).create(), stream.Signature(self.item).create()
         waiting, held = read, fetch.o.valid
         if pending.early:  # a block RAM's output takes long
             m.submodules.kept = kept = Fetch(self.item)
             m.d.comb += [kept.i.payload.eq(read.payload), kept.i.valid.eq(read.valid), read.ready.eq(kept.i.ready)]
-            m.d.comb += [pending.following.eq(here.tag.item), pending.moves.eq(kept.i.ready)]
+            m.d.comb += [pending.following.eq(current.tag.item), pending.moves.eq(kept.i.ready)]
             waiting, held = kept.o, fetch.o.valid | kept.o.valid
-        spiked = self._at_step(self.spikes, here.tag.step)
+        spiked = self._at_step(self.spikes, current.tag.step)
         m.d.comb += [
-            entering.tag.tag.eq(here.tag),
-            entering.tag.tag.address.eq(job.dst + here.tag.address),  # from here on where the error goes
+            entering.tag.tag.eq(current.tag),
+            entering.tag.tag.address.eq(job.dst + current.tag.address),  # from here on where the error goes
             entering.tag.spikes.eq(0 if cfg.reset == "soft" else spiked),
             read.payload.eq(entering),
             read.valid.eq(fetch.o.valid),
@@ -121,12 +121,12 @@ class NeuronGradUnit(wiring.Component):
             pending.take.eq(source.valid & source.ready),
         ]
         if triangle:
-            m.d.comb += [entering.row.eq(self.potentials), entering.tag.error.eq(here.row)]
+            m.d.comb += [entering.row.eq(self.potentials), entering.tag.error.eq(current.row)]
             m.submodules.passes = passes = PassLoop(self.item, depth=cfg.mac_stages + 2)
             wiring.connect(m, source, passes.i)
             going = passes.o
         else:
-            m.d.comb += entering.row.eq(select_lanes(cfg, self._at_step(self.masks, here.tag.step), here.row, 0))
+            m.d.comb += entering.row.eq(select_lanes(cfg, self._at_step(self.masks, current.tag.step), current.row, 0))
             going = source
 
         tag = going.payload.tag

@@ -74,7 +74,7 @@ class Ends:
         self.room = [[mesh.buffers] * mesh.channels for _ in links]
         self.held = [[0] * mesh.channels for _ in links]  # flits that receivers hold
         self.last_heard = 0
-        self.patience, self.since = case.get("patience"), [0 for _ in links]
+        self.max_wait, self.since = case.get("max_wait"), [0 for _ in links]
         self.latency = {}  # by packet: cycles from its first flit in to its first flit out
 
     def receive(self, cycle: int, valid: int, flits: int, channels: int) -> tuple[int, str | None]:
@@ -95,7 +95,7 @@ class Ends:
                 if self.held[n][channel] > mesh.buffers:
                     return 0, f"cycle {cycle}: link {n} got more than its {mesh.buffers} places hold"
                 self.last_heard = cycle
-                if self.patience and (wrong := self._wait(cycle, flit)):
+                if self.max_wait and (wrong := self._wait(cycle, flit)):
                     return 0, wrong
             for channel, held in enumerate(self.held[n]):
                 if held and self.random.random() >= self.slow:
@@ -109,7 +109,7 @@ class Ends:
             source = self.score.packets[flit >> NUMBER & (1 << 20) - 1]["source"]
             for n, waiting in enumerate(self.waiting):
                 self.since[n] = self.since[n] + 1 if waiting and n != source else 0
-                if self.since[n] > self.patience:
+                if self.since[n] > self.max_wait:
                     return f"cycle {cycle}: link {n} waits while {self.since[n]} packets of others come out"
         return None
 

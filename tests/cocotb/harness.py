@@ -12,7 +12,7 @@ from trident.hw.isa.job import JOB
 from trident.hw.isa.spaces import Space, space_bits
 from trident.hw.isa.words import WORD
 from trident.hw.lib.memory import SharedMemory
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 
 
 class Harness(wiring.Component):
@@ -121,10 +121,10 @@ class Harness(wiring.Component):
             valid, payload, ready = (getattr(self, f"{mine}_{part}") for part in ("valid", "payload", "ready"))
             if mine == "o":
                 m.d.comb += [valid.eq(outside.valid), payload.eq(outside.payload), outside.ready.eq(ready)]
-                link(m, theirs, outside)
+                connect(m, theirs, outside)
             else:
                 m.d.comb += [outside.valid.eq(valid), outside.payload.eq(payload), ready.eq(outside.ready)]
-                link(m, outside, theirs)
+                connect(m, outside, theirs)
         if hasattr(unit, "request"):
             m.submodules.mac = mac = SharedMac(self.cfg, [unit.tag.size])
             m.d.comb += [

@@ -11,7 +11,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.spaces import Space
 from trident.hw.lib.memory import SharedMemory, WeightMemory
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import KEYS, NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
@@ -220,7 +220,7 @@ class ReduceHarness(Harness):
 
     def connect(self, m, unit, memories):
         m.submodules.engine = engine = self.engine
-        link(m, unit.o, engine.reduce)
+        connect(m, unit.o, engine.reduce)
         _gradients(m, self.cfg, engine, memories[Space.GRADIENTS])
         m.d.comb += [
             engine.reducing.eq(1),

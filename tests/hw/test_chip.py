@@ -238,7 +238,7 @@ def test_too_short_packets_are_refused():
 
 
 def test_a_core_for_a_chip_by_itself_is_refused_on_a_mesh():
-    cfg = CoreConfig.preset("COMPACT", alone=True)
+    cfg = CoreConfig.preset("COMPACT", standalone=True)
     check_pair(cfg, mesh_for(cfg))
-    with pytest.raises(TridentError, match="a mesh of 2x1 needs neighbours, which a core that is alone has not"):
+    with pytest.raises(TridentError, match="a mesh of 2x1 needs neighbours, which a standalone core has not"):
         check_pair(cfg, _mesh(cfg, 2, 1))

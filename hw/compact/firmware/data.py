@@ -99,7 +99,7 @@ def declare(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.var("first", *[0] * len(Token))
     digest = config_digest(cfg, mesh)
     a.var("identity", MAGIC & 0xFFFF, MAGIC >> 16, digest & 0xFFFF, digest >> 16)
-    a.variables("running", "halting", "stopped", "active", "arrived", *SLOTS.values(), "elsewhere", "first_job",
+    a.variables("running", "halting", "stopped", "active", "label_slot", *SLOTS.values(), "elsewhere", "first_job",
                 "cycles_last", "engine_low", "engine_high", "credits")  # fmt: skip
     a.var("counters", *[0] * (2 * (1 + len(RUNNING))), align=2)  # the low and the high half of each, cycles first
     assert 2 + Packing(mesh, cfg.row_bits).per_packet <= PLACE

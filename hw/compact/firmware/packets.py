@@ -66,7 +66,7 @@ def _token(a: Assembler):
     a.label(Packet.TOKEN.name)
     a.cmpi(R4, Token.INPUT_READY0)
     a.bf(Flag.Z, "token_go")
-    a.lda(R5, "arrived")  # a sample's label comes with its first spikes and is kept as long as those
+    a.lda(R5, "label_slot")  # a sample's label comes with its first spikes and is kept as long as those
     a.li(R6, "labels")
     a.add(R6, R5)
     a.st(R2, R6)
@@ -76,7 +76,7 @@ def _token(a: Assembler):
     a.bf(Flag.Z, "token_slot")
     a.li(R5, 0)
     a.label("token_slot")
-    a.sta(R5, "arrived")
+    a.sta(R5, "label_slot")
     a.label("token_go")
     a.cmpi(R4, Token.GO)
     a.bf(Flag.Z, "token_count")

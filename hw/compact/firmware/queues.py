@@ -80,7 +80,7 @@ def _queues(a: Assembler):
     a.li(R1, 0)
     a.sta(R1, "running")
     a.sta(R1, "stopped")
-    a.sta(R1, "arrived")
+    a.sta(R1, "label_slot")
     task_on(a, Task.HALTED)
     a.ret()
     a.label("queues_go_on")

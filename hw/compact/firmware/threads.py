@@ -53,7 +53,7 @@ def _arm(a: Assembler):
         a.sta(R2, name)
         a.shift(R1, R1, width, R3)
     a.li(R1, 0)
-    a.sta(R1, "arrived")
+    a.sta(R1, "label_slot")
     a.ret()
 
 

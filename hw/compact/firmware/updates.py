@@ -127,7 +127,7 @@ def _update(a: Assembler):
 
 
 def _begin_reduce(a: Assembler):
-    a.ld(R3, JOBP, half("away"))
+    a.ld(R3, JOBP, half("outgoing"))
     a.li(R1, 1 << bit("take"))
     a.alu(Func.AND, R1, R3)
     a.sta(R1, "update_take")

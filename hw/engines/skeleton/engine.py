@@ -12,7 +12,7 @@ from trident.hw.engines.skeleton.rows import RowLoop
 from trident.hw.engines.skeleton.scan import Scan
 from trident.hw.isa.job import JOB
 from trident.hw.lib.fetch import Fetch
-from trident.hw.lib.streams import link
+from trident.hw.lib.streams import connect
 
 ACTIVITY = data.StructLayout({
     "running": 1,  # a job is under way
@@ -67,7 +67,7 @@ class Engine(wiring.Component):
 
     def connect_operations(self, m: Module, source, sink):
         """Give the array its operations: those of the walker's rows."""
-        link(m, source, sink)
+        connect(m, source, sink)
 
     def connect_operand(self, m: Module, fetch: Fetch):
         """Read the second operand of ``fetch.i.payload`` with ``fetch.en`` and give it to the array."""
@@ -89,30 +89,30 @@ class Engine(wiring.Component):
         m.submodules.rows = rows = RowLoop(payloads)
         m.submodules.beats = beats = BeatLoop(payloads, self.drain)
         m.submodules.array = array = self.array
-        link(m, walker.o, gather.i)
-        link(m, gather.o, scan.i)
-        link(m, scan.o, rows.i)
+        connect(m, walker.o, gather.i)
+        connect(m, gather.o, scan.i)
+        connect(m, scan.o, rows.i)
         row, delayed = self.row_data, []
         if cfg.short_paths and payloads.engine == "weight_grad":  # whether a row is zero is known a cycle later
             m.submodules.delay = delay = Fetch(payloads.row)
-            link(m, rows.o, delay.i)
-            link(m, delay.o, beats.i)
+            connect(m, rows.o, delay.i)
+            connect(m, delay.o, beats.i)
             row = Signal(cfg.row_bits)
             with m.If(delay.en):
                 m.d.sync += row.eq(self.row_data)
             delayed.append(delay.o.valid)
         else:
-            link(m, rows.o, beats.i)
+            connect(m, rows.o, beats.i)
         held = []
         if self.has_operand or cfg.short_paths:
             m.submodules.operand = fetch = Fetch(payloads.op)
             self.connect_operations(m, beats.o, fetch.i)
-            link(m, fetch.o, array.i)
+            connect(m, fetch.o, array.i)
             self.connect_operand(m, fetch)
             m.d.comb += [array.following.eq(fetch.i.payload), array.moves.eq(fetch.i.ready)]
             held.append(fetch.o.valid)
         else:
-            link(m, beats.o, array.i)
+            connect(m, beats.o, array.i)
         draining = self.connect_drain(m)
         held += [walker.busy, walker.o.valid, gather.busy, gather.o.valid, scan.o.valid, rows.o.valid, *delayed]
 

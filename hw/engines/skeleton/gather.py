@@ -39,14 +39,14 @@ class Gather(wiring.Component):
         })  # fmt: skip
 
     @staticmethod
-    def _place(m: Module, asked, placed):
-        """Connect ``asked`` to ``placed``, with the address that its parts add up to."""
-        parts, request = asked.payload.parts, asked.payload.request
+    def _place(m: Module, requests, placed):
+        """Connect ``requests`` to ``placed``, with the address that its parts add up to."""
+        parts, request = requests.payload.parts, requests.payload.request
         m.d.comb += [
-            placed.valid.eq(asked.valid),
+            placed.valid.eq(requests.valid),
             placed.payload.request.eq(request),
             placed.payload.address.eq(parts[0] + parts[1] + request.start),
-            asked.ready.eq(placed.ready),
+            requests.ready.eq(placed.ready),
         ]
 
     def elaborate(self, platform):
@@ -55,24 +55,24 @@ class Gather(wiring.Component):
         # A request, first with the words before its row and within the row, then with the word's address
         parts = data.StructLayout({"request": payloads.request, "parts": data.ArrayLayout(cfg.address_bits, 2)})
         place = data.StructLayout({"request": payloads.request, "address": cfg.address_bits})
-        asked, placed = stream.Signature(parts).create(), stream.Signature(place).create()
+        requests, placed = stream.Signature(parts).create(), stream.Signature(place).create()
         m.submodules.fetch = fetch = Fetch(place)
         m.d.comb += [
-            asked.payload.request.eq(self.i.payload),
-            asked.payload.parts[0].eq(self.i.payload.y * self.row),
-            asked.payload.parts[1].eq(self.i.payload.x * self.blocks),
-            asked.valid.eq(self.i.valid),
-            self.i.ready.eq(asked.ready),
+            requests.payload.request.eq(self.i.payload),
+            requests.payload.parts[0].eq(self.i.payload.y * self.row),
+            requests.payload.parts[1].eq(self.i.payload.x * self.blocks),
+            requests.valid.eq(self.i.valid),
+            self.i.ready.eq(requests.ready),
         ]
         held = [fetch.o.valid]
         if cfg.short_paths:
             m.submodules.multiplied, m.submodules.buffer = register, buffer = Fetch(parts), Buffer(place)
-            wiring.connect(m, asked, register.i)
+            wiring.connect(m, requests, register.i)
             self._place(m, register.o, buffer.i)
             placed = buffer.o
             held += [register.o.valid, buffer.o.valid]
         else:
-            self._place(m, asked, placed)
+            self._place(m, requests, placed)
         m.d.comb += [
             fetch.i.payload.eq(placed.payload),
             fetch.i.valid.eq(placed.valid),

@@ -170,8 +170,8 @@ class BlockWalker(wiring.Component):
         taps_y, taps_x = Loop("ky", 4, job.last_tap), Loop("kx", 4, job.last_tap)
         blocks, bias = Blocks(address_bits, job.blocks, job.src), Signal()
         loops = blocks, taps_x, taps_y
-        here = [*(s for loop in loops for s in loop.state), bias]
-        first = [Signal.like(s, name=f"first_{s.name}") for s in here] if many else here
+        current = [*(s for loop in loops for s in loop.state), bias]
+        first = [Signal.like(s, name=f"first_{s.name}") for s in current] if many else current
 
         py, px = Signal(COORDINATE), Signal(COORDINATE)
         m.d.comb += [py.eq(rows.value + taps_y.value), px.eq(columns.value + taps_x.value)]
@@ -210,15 +210,15 @@ class BlockWalker(wiring.Component):
             m.d.sync += [self.busy.eq(1), passes.following, columns.restart, rows.restart]
             m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux), dst.eq(job.tile), tile.eq(job.tile)]
             begun = [*(value for loop in loops for value in loop.begun), 0]
-            m.d.sync += [s.eq(v) for s, v in zip(here, begun, strict=True)]
+            m.d.sync += [s.eq(v) for s, v in zip(current, begun, strict=True)]
             if many:
                 m.d.sync += [word.eq(0), *(s.eq(v) for s, v in zip(first, begun, strict=True))]
         with m.Elif(advance & self.busy):
             if many:
-                m.d.sync += [word.eq(word + 1), *(s.eq(n) for s, n in zip(here, following, strict=True))]
+                m.d.sync += [word.eq(word + 1), *(s.eq(n) for s, n in zip(current, following, strict=True))]
             with m.If(last_word):
                 if many:
-                    m.d.sync += [word.eq(0), *(s.eq(f) for s, f in zip(here, first, strict=True))]
+                    m.d.sync += [word.eq(0), *(s.eq(f) for s, f in zip(current, first, strict=True))]
                 m.d.sync += [columns.step, errors.eq(errors + job.groups)]
                 with m.If(columns.last):
                     m.d.sync += [columns.restart, rows.step]
@@ -229,7 +229,7 @@ class BlockWalker(wiring.Component):
                         with m.If(passes.last):
                             m.d.sync += [errors.eq(job.aux), pass_errors.eq(job.aux)]
                             m.d.sync += [dst.eq(next_tile), tile.eq(next_tile)]
-                            m.d.sync += [s.eq(n) for s, n in zip(here, following, strict=True)]
+                            m.d.sync += [s.eq(n) for s, n in zip(current, following, strict=True)]
                             if many:
                                 m.d.sync += [s.eq(n) for s, n in zip(first, following, strict=True)]
                             with m.If(last_here):

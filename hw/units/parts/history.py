@@ -36,10 +36,10 @@ class History(wiring.Component):
         steps = self.cfg.timesteps
         now = Signal(steps)
         m.d.comb += now.eq(1 << self.step)
-        here = Cat(bit.replicate(steps) & now for bit in self.bits)
+        current = Cat(bit.replicate(steps) & now for bit in self.bits)
         m.d.comb += [
             read.addr.eq(self.item),
-            self.word.eq(Mux(self.first, 0, read.data) | here),
+            self.word.eq(Mux(self.first, 0, read.data) | current),
             write.addr.eq(self.item),
             write.data.eq(self.word),
             write.en.eq(self.en),

@@ -5,7 +5,7 @@ import pytest
 
 from trident.bench.single import ENGINES, SingleEngine
 from trident.host.mapping.activity import Activity, LayerActivity
-from trident.host.mapping.cost import CostModel, Operations, Storage
+from trident.host.mapping.cost import CostModel, Operations, Words
 from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network import Network
@@ -81,8 +81,8 @@ def test_operations_of_slices_add_up():
 
 def test_storage_by_hand():
     _, _, cost = tiny()
-    assert cost.storage(0, 0, 4) == Storage(weight_rows=4 * 19, input_words=32, spike_words=64, error_words=64)
-    assert cost.storage(1, 2, 5) == Storage(weight_rows=3 * 65, input_words=64, spike_words=3, error_words=3)
+    assert cost.words(0, 0, 4) == Words(weight_rows=4 * 19, input_words=32, spike_words=64, error_words=64)
+    assert cost.words(1, 2, 5) == Words(weight_rows=3 * 65, input_words=64, spike_words=3, error_words=3)
     assert cost.update(1, 2, 5) == 2 * 3 * 65
 
 
@@ -110,5 +110,5 @@ def test_real_traces_and_padded_lanes():
     ones = [np.ones_like(spikes)[None] for spikes in trace.spikes]
     layers = [LayerActivity(i[None], s[None], e) for i, s, e in zip(trace.inputs, trace.spikes, ones, strict=True)]
     cost = CostModel(network, cfg, Activity(1, tuple(layers)))
-    assert cost.storage(1, 0, 6).weight_rows == (16 * 2 + 1) * 2 * 4
+    assert cost.words(1, 0, 6).weight_rows == (16 * 2 + 1) * 2 * 4
     assert min(cost.forward(1, 0, 6), cost.backward(1, 0, 6), cost.weight_grad(1, 0, 6)) > 0

@@ -89,19 +89,19 @@ def _run(program, samples: int, seed: int = 0, prefetch: bool = True, limit: int
         await pulse(ctx, design.arm)
         await ctx.tick().repeat(90)
         for token in early:
-            ctx.set(design.given, token)
-            await pulse(ctx, design.given_en)
+            ctx.set(design.incoming, token)
+            await pulse(ctx, design.incoming_en)
 
     async def once(ctx):
         ctx.set(design.samples, samples)
         await pulse(ctx, design.start)
         left, current = [0] * len(QUEUES), [None] * len(QUEUES)
         for cycle in range(limit):
-            ctx.set(design.given_en, 0)
+            ctx.set(design.incoming_en, 0)
             for at, token in given:
                 if at == cycle:
-                    ctx.set(design.given, token)
-                    ctx.set(design.given_en, 1)
+                    ctx.set(design.incoming, token)
+                    ctx.set(design.incoming_en, 1)
             if ctx.get(design.halted):
                 halted.append(cycle)
                 return

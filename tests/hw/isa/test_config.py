@@ -47,7 +47,7 @@ def test_every_preset_elaborates(name):
         ({"shared_engine": True}, "with shared_engine, lanes must be 1, not 8"),
         (SHARED | {"timesteps": 6}, "with shared_engine, timesteps must be 2, 4 or 8, not 6"),
         (SHARED | {"counters": "all"}, "with shared_engine, counters must be running, not all"),
-        ({"alone": True}, "alone takes a shared_engine"),
+        ({"standalone": True}, "standalone takes a shared_engine"),
         ({"backward_engine": "sine"}, "unknown backward_engine 'sine': choose one of transposed"),
         ({"lane": 8}, "unknown parameter 'lane': choose one of accumulators, "),
     ],
@@ -74,11 +74,11 @@ def test_capabilities_follow_from_the_kind():
     small = CoreConfig.preset("COMPACT")
     assert CoreConfig().capabilities == set(Capability)
     assert small.capabilities == {Capability.NEIGHBOURS}
-    alone = replace(small, alone=True)
-    assert alone.capabilities == frozenset()
-    with pytest.raises(TridentError, match="^a mesh of 2x1 needs neighbours, which a core that is alone has not$"):
-        check_pair(alone, mesh_for(alone, MeshConfig(width=2, height=1)))
-    check_pair(alone, mesh_for(alone, MeshConfig(width=1, height=1)))
+    standalone = replace(small, standalone=True)
+    assert standalone.capabilities == frozenset()
+    with pytest.raises(TridentError, match="^a mesh of 2x1 needs neighbours, which a standalone core has not$"):
+        check_pair(standalone, mesh_for(standalone, MeshConfig(width=2, height=1)))
+    check_pair(standalone, mesh_for(standalone, MeshConfig(width=1, height=1)))
 
 
 def test_unknown_preset_is_refused():

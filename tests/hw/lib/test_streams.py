@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
-from trident.hw.lib.streams import Buffer, Throttle, link, random_stalls
+from trident.hw.lib.streams import Buffer, Throttle, connect, random_stalls
 
 
 def _pass(design, count: int, offer, take):
@@ -74,8 +74,8 @@ class _Chain(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.buffer = buffer = Buffer(8)
-        link(m, wiring.flipped(self.i), buffer.i)
-        link(m, buffer.o, wiring.flipped(self.o))
+        connect(m, wiring.flipped(self.i), buffer.i)
+        connect(m, buffer.o, wiring.flipped(self.o))
         return m
 
 
@@ -92,6 +92,6 @@ def test_link_refuses_other_shapes():
     sink = stream.Signature(8).create()
     m = Module()
     with pytest.raises(TypeError, match="cannot feed a stream of"):
-        link(m, source, sink)
-    link(m, stream.Signature(8).create(), sink)
+        connect(m, source, sink)
+    connect(m, stream.Signature(8).create(), sink)
     assert Fragment.get(m, None).statements

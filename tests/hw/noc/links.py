@@ -168,7 +168,7 @@ class Traffic:
         """Run it in simulation; see tests/cocotb/bench_links.py. Raises AssertionError for the first difference.
 
         gap: share of cycles in which a sender pauses, also within a packet; slow: in which a receiver frees nothing;
-        more: latency, the cycles of each packet from the first flit in to the first flit out; patience, the most
+        more: latency, the cycles of each packet from the first flit in to the first flit out; max_wait, the most
         packets that come out between two of a link that has more of them.
         """
         case = {

@@ -83,4 +83,4 @@ def rivals(mesh: MeshConfig, lengths: list[int], packets: int) -> Traffic:
 def test_nobody_waits_for_long(name, lengths):
     """A link that has a packet sends one before the others have sent many, whatever their lengths."""
     traffic = rivals(MESHES[name], list(map(int, lengths)), 60)
-    traffic.play(OneRouter(MESHES[name], 4), 0, 0, 0, patience=40)
+    traffic.play(OneRouter(MESHES[name], 4), 0, 0, 0, max_wait=40)

@@ -14,10 +14,10 @@ from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.packets import HEADER, ROWS, Packet, Packing, Rows
 from trident.hw.isa.spaces import Space
-from trident.hw.lib.streams import link, random_stalls
+from trident.hw.lib.streams import connect, random_stalls
 from trident.hw.noc.eject import Ejector
 from trident.hw.noc.inject import Injector
-from trident.hw.noc.rows import CREDITS, PATIENCE, RowQueue, RowSender
+from trident.hw.noc.rows import CREDITS, FLUSH_AFTER, RowQueue, RowSender
 
 _MEMORIES = {"weight_rows": 64, "spike_words": 32, "error_words": 32}
 # Rows of 16, 32, 64 and 128 bits in flits of 32 and 128
@@ -127,7 +127,7 @@ def test_rows_do_not_wait_for_others(case):
         ctx.set(design.job, {"target": TARGET})
         for n in (0, 1, 4, 6):
             await sending.play.put(ctx, design.i, rows[n : {0: 1, 1: 4, 4: 6, 6: 7}[n]])
-            await ctx.tick().repeat(PATIENCE + 80)
+            await ctx.tick().repeat(FLUSH_AFTER + 80)
 
     sending.play.during(run)
     sending.play.beside(sending.credits)
@@ -213,13 +213,13 @@ class Pair(wiring.Component):
         m.submodules.back = back = Injector(self.mesh, 1)
         m.submodules.receiver = receiver = Ejector(self.cfg, self.mesh)
         m.submodules.credited = credited = Ejector(self.cfg, self.mesh)
-        link(m, sender.o, there.i[0])
-        link(m, queue.credits, back.i[0])
+        connect(m, sender.o, there.i[0])
+        connect(m, queue.credits, back.i[0])
         wiring.connect(m, there.o, receiver.i)
         wiring.connect(m, back.o, credited.i)
-        link(m, receiver.rows[Rows.PARTIALS], queue.i)
-        link(m, wiring.flipped(self.i), sender.i)
-        link(m, queue.o, wiring.flipped(self.o))
+        connect(m, receiver.rows[Rows.PARTIALS], queue.i)
+        connect(m, wiring.flipped(self.i), sender.i)
+        connect(m, queue.o, wiring.flipped(self.o))
         m.d.comb += [
             sender.job.eq(self.job), sender.start.eq(self.start), sender.ending.eq(self.ending),
             sender.credit.eq(credited.credit), self.busy.eq(sender.busy), self.queue_busy.eq(queue.busy),

@@ -7,7 +7,7 @@ from trident.hw.isa.spaces import Space
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 
 
-class Storage:
+class Memories:
     """A core's memories: made with the core's module, then connected to its units.
 
     spaces: the memories by the space that packets name them by.
