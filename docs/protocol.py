@@ -60,7 +60,7 @@ _TOKENS = {
     Token.UNIT_FREE: ("receive, loss or backward", "receive, loss or backward", "the neuron-gradient unit is free"),
     Token.REDUCED: ("notify of the last replica", "update", "the gradients of all replicas are in memory"),
     Token.BACKWARD_DONE: ("backward", "receive or loss", "the last layer's errors have been sent on"),
-    Token.TWIN_READY: ("notify of the next replica", "reduce", "its queue of rows is for gradients now"),
+    Token.PEER_READY: ("notify of the next replica", "reduce", "its queue of rows is for gradients now"),
     Token.LOWER_READY: ("backward", "weight_grad", "the errors of a layer below are complete"),
     Token.GO: ("host tile", "update", "every core has its gradients; the value tells of an overflow of any"),
 }

@@ -1,4 +1,4 @@
-"""The tree: every unit that computes has its golden twin and its test, under the same name."""
+"""The tree: every unit that computes has its golden model and its test, under the same name."""
 
 import ast
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.cocotb.harnesses import HARNESSES
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("hw/arith", "hw/engines", "hw/units")
 # Of hw/arith and hw/units: these arrange values, or join the adder and the multiplier; they round nothing
-WITHOUT_TWIN = {"compare", "mac", "pipeline", "receive", "transfer"}
+WITHOUT_GOLDEN = {"compare", "mac", "pipeline", "receive", "transfer"}
 # Of sim/golden: the number format, the constants of a run, and the sequence of the units
 WITHOUT_UNIT = {"constants", "format", "trainer"}
 
@@ -24,20 +24,20 @@ def _names(folder: str, prefix: str = "") -> set[str]:
 def test_every_unit_has_golden_test_and_bench(folder):
     units = _names(f"hw/{folder}")
     assert len(units) >= 3
-    assert units - WITHOUT_TWIN <= _names("sim/golden")
+    assert units - WITHOUT_GOLDEN <= _names("sim/golden")
     assert units <= _names(f"tests/hw/{folder}", "test_")
     assert units - {"transfer"} <= set(HARNESSES)
 
 
 def test_every_arithmetic_unit_has_golden_and_test():
-    units = _names("hw/arith") - WITHOUT_TWIN
+    units = _names("hw/arith") - WITHOUT_GOLDEN
     assert units >= {"add", "mul"}
     assert units <= _names("sim/golden") and units <= _names("tests/hw/arith", "test_")
 
 
 def test_golden_has_nothing_that_hardware_has_not():
     units = {name for folder in FOLDERS for name in _names(folder)}
-    assert _names("sim/golden") - WITHOUT_UNIT == units - WITHOUT_TWIN
+    assert _names("sim/golden") - WITHOUT_UNIT == units - WITHOUT_GOLDEN
     assert set(HARNESSES) <= units
 
 

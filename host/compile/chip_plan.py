@@ -138,7 +138,7 @@ class ChipPlan:
                 chain |= {"target": to((peers[replica + 1],)), "channel": Rows.PARTIALS}
             fields[plan.job("reduce")] = chain
             if replica:
-                fields[plan.job("ready")] = {"target": to((peers[replica - 1],)), "token": Token.TWIN_READY}
+                fields[plan.job("ready")] = {"target": to((peers[replica - 1],)), "token": Token.PEER_READY}
         return fields
 
     def tables(self) -> dict[int, dict[int, int]]:

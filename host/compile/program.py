@@ -142,7 +142,7 @@ def _update(program: Program, plan: CorePlan, replica: int):
         # The queue that the gradients come to is the one that partial sums have come to until now
         if replica:
             program.run(Opcode.NOTIFY, plan.job("ready"))
-        program.run(Opcode.REDUCE, plan.job("reduce"), (Token.TWIN_READY,) if replica < replicas - 1 else ())
+        program.run(Opcode.REDUCE, plan.job("reduce"), (Token.PEER_READY,) if replica < replicas - 1 else ())
         if replica == replicas - 1:
             program.run(Opcode.NOTIFY, plan.job("reduced"))
         else:

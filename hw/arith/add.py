@@ -1,4 +1,4 @@
-"""Pipelined floating-point adder; bit-exact twin: sim/golden/add.py."""
+"""Pipelined floating-point adder; golden model: sim/golden/add.py."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Pipelined floating-point multiplier; bit-exact twin: sim/golden/mul.py."""
+"""Pipelined floating-point multiplier; golden model: sim/golden/mul.py."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring

@@ -1,4 +1,4 @@
-"""Which engines there are: for each of a core's three places, the hardware and its golden twin by name.
+"""Which engines there are: for each of a core's three places, the hardware and its golden model by name.
 
 An engine is added by a file in hw/engines, a file of the same name in sim/golden and an entry here; a configuration
 then names it (``forward_engine``, ``backward_engine``, ``weight_grad_engine``).

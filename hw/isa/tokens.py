@@ -28,7 +28,7 @@ class Token(IntEnum):
     UNIT_FREE = 16  # backward, receive or loss -> receive, loss or backward: the neuron-gradient unit
     REDUCED = 17  # notify of the last replica -> update: the gradients of all replicas are in memory
     BACKWARD_DONE = 18  # backward -> receive or loss: the last layer's errors have been sent on
-    TWIN_READY = 19  # notify of the next replica -> reduce: its queue of rows is for gradients now
+    PEER_READY = 19  # notify of the next replica -> reduce: its queue of rows is for gradients now
     LOWER_READY = 20  # backward -> weight_grad: the errors of a layer below are complete
     GO = 21  # host tile -> update: every core has its gradients; the value says whether one has overflowed
 

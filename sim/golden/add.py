@@ -1,4 +1,4 @@
-"""Golden adder: the bit-exact twin of hw/arith/add.py."""
+"""Golden adder: what hw/arith/add.py computes, bit for bit."""
 
 import numpy as np
 from numba import njit

@@ -1,4 +1,4 @@
-"""Golden backward: the twin of hw/engines/backward.py, adding in its order."""
+"""Golden backward: what hw/engines/backward.py computes, in its order."""
 
 import numpy as np
 from numba import njit

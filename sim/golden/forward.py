@@ -1,4 +1,4 @@
-"""Golden forward: the twin of hw/engines/forward.py, adding in its order."""
+"""Golden forward: what hw/engines/forward.py computes, in its order."""
 
 import numpy as np
 from numba import njit

@@ -1,4 +1,4 @@
-"""Golden loss: the twin of hw/units/loss.py, and the table that both take their errors from."""
+"""Golden loss: what hw/units/loss.py computes, and the table that both take their errors from."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Golden multiplier: the bit-exact twin of hw/arith/mul.py."""
+"""Golden multiplier: what hw/arith/mul.py computes, bit for bit."""
 
 import numpy as np
 from numba import njit

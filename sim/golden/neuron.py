@@ -1,4 +1,4 @@
-"""Golden neuron: the twin of hw/units/neuron.py."""
+"""Golden neuron: what hw/units/neuron.py computes."""
 
 import numpy as np
 from numba import njit

@@ -1,4 +1,4 @@
-"""Golden neuron_grad: the twin of hw/units/neuron_grad.py."""
+"""Golden neuron_grad: what hw/units/neuron_grad.py computes."""
 
 import numpy as np
 from numba import njit

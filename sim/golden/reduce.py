@@ -1,4 +1,4 @@
-"""Golden sums of several cores: the twin of hw/units/reduce.py, and of what backward takes from the core before."""
+"""Golden sums of several cores: what hw/units/reduce.py computes, and of what backward takes from the core before."""
 
 from numba import njit
 

@@ -1,4 +1,4 @@
-"""Golden update: the twin of hw/units/update.py."""
+"""Golden update: what hw/units/update.py computes."""
 
 import numpy as np
 from numba import njit

@@ -1,4 +1,4 @@
-"""Golden weight_grad: the twin of hw/engines/weight_grad.py, adding in its order."""
+"""Golden weight_grad: what hw/engines/weight_grad.py computes, in its order."""
 
 import numpy as np
 from numba import njit

@@ -2,6 +2,8 @@
 
 from dataclasses import asdict
 
+import pytest
+
 from tests.cocotb.harnesses import HARNESSES
 from tests.cocotb.simulate import run
 from trident.hw.isa.config import CoreConfig
@@ -27,8 +29,10 @@ CONFIGS = {
 }  # fmt: skip
 # (configuration, seed of random stalls on every connection or None)
 BENCHES = [
-    ("lanes1", None), ("lanes2-soft-triangle", 3), ("lanes4-cols2-bf16", None), ("lanes8-cols4", 4),
-    ("lanes2-one-step", None),
+    ("lanes2-soft-triangle", 3),
+    ("lanes4-cols2-bf16", None),
+    *(pytest.param(*bench, marks=pytest.mark.slow)
+      for bench in (("lanes1", None), ("lanes8-cols4", 4), ("lanes2-one-step", None))),
 ]  # fmt: skip
 
 
