@@ -38,6 +38,6 @@ def every_setup() -> list[tuple[str, str]]:
 
 
 def setup_of(board: str, setup: str = "core", lanes: int | None = None) -> tuple[CoreConfig, MeshConfig, int]:
-    """The core, the mesh and the clock in Hz of a board's set-up; arguments and errors as of :func:`design_of`."""
+    """The core, the mesh and the clock in Hz of a board's set-up; for arguments and errors see :func:`design_of`."""
     design = design_of(board, setup, lanes)
     return design.cfg, design.mesh, design.clock_hz

@@ -51,7 +51,7 @@ class InProcess:
             self._workers = {n: Worker(spec, n, learner) for n in range(spec.settings.workers)}
 
     def work(self, tasks: dict[int, Task], timeout: float, on_stage: OnStage) -> Iterator[Reply]:
-        """As of :class:`WorkerPool`; without a time limit."""
+        """See :class:`WorkerPool`; without a time limit."""
         for number, task in tasks.items():
             worker = self._workers[number]
             worker.on_stage = lambda stage, done, of, number=number: on_stage(number, stage, done, of)

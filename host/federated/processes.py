@@ -122,7 +122,7 @@ class Processes:
             yield member, octets
 
     def work(self, tasks: dict[int, Task], timeout: float, on_stage: OnStage) -> Iterator[Reply]:
-        """As of :class:`WorkerPool`. What a worker still sends of an earlier round is not passed on."""
+        """See :class:`WorkerPool`. What a worker still sends of an earlier round is not passed on."""
         until, pending, replied = monotonic() + timeout, set(tasks), set()
         for number in tasks:
             member = self._members[number]

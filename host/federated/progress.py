@@ -79,11 +79,11 @@ class Plain:
         pass
 
     def worker(self, number: int, stage: str, done: int, of: int):
-        """As of :class:`Live`."""
+        """See :class:`Live`."""
 
     def left_out(self, number: int, fault: str):
-        """As of :class:`Live`."""
+        """See :class:`Live`."""
 
     def round(self, done: Round):
-        """As of :class:`Live`."""
+        """See :class:`Live`."""
         self._console.print(round_line(done, self._rounds), highlight=False, soft_wrap=True)

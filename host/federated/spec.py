@@ -40,7 +40,7 @@ class FederatedSpec:
         """``options`` are plain values, so that another process or machine can make the same from their JSON; those
         that are missing or None have their default:
 
-        ``data, net, preset, encoding, mesh, partition``: as of :meth:`RunSpec.make`, by default
+        ``data, net, preset, encoding, mesh, partition``: see :meth:`RunSpec.make`, by default
         :data:`NET` on digits, on a :data:`MESH` of :data:`PRESET`; ``train, neuron, core``: mappings of fields of their
         settings; ``federated``: of :class:`FederatedSettings`; ``target, ports, baud, board, setup``: with the target
         ``serial`` the first workers are the boards at ``ports``, a list, and the others simulated chips; with

@@ -12,7 +12,7 @@ from trident.hw.isa.mesh import MeshConfig
 class ChipChoice:
     """Texts as a user gives them; None leaves the choice to the compiler.
 
-    size: width and height, as in "5x4"; cores: instead of the size, so many cores; partition: as of
+    size: width and height, as in "5x4"; cores: instead of the size, so many cores; partition: see
     :meth:`Partition.parse`; placer: a name of :data:`PLACERS`; placement: mesh cores of
     the logical cores, as in "3,1,0,2".
     """

@@ -97,11 +97,11 @@ class Plain:
         pass
 
     def start(self, epochs: int, minibatches: int, run: Run):
-        """As of :class:`Live`."""
+        """See :class:`Live`."""
         self._epochs, self._minibatches, self._told = epochs, minibatches, perf_counter()
 
     def step(self, run: Run, tally: Tally):
-        """As of :class:`Live`."""
+        """See :class:`Live`."""
         if perf_counter() - self._told < PLAIN_SECONDS:
             return
         self._told = perf_counter()
@@ -111,7 +111,7 @@ class Plain:
         )
 
     def epoch(self, run: Run):
-        """As of :class:`Live`."""
+        """See :class:`Live`."""
         self._told = perf_counter()
         self._print(epoch_line(run))
 

@@ -40,7 +40,7 @@ class SharedArray(wiring.Component):
     read_tile, read_en, read_data; write_tile, write_en, write_data : gradients
     sum, tag : Out; leaves : Out(1), an operation's sum leaves; fault : Out(1), one is infinite or not a number
     flying : Out(1), operations are under way
-    i, o, o_tag, o_valid, nonfinite : multiply-adds, as of :class:`SharedMac`
+    i, o, o_tag, o_valid, nonfinite : multiply-adds, see :class:`SharedMac`
     """
 
     def __init__(self, cfg: CoreConfig, tag_bits: list[int]):

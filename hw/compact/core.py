@@ -45,7 +45,7 @@ class ControlledCore(wiring.Component):
 
     Members
     -------
-    As of :class:`Core`.
+    The ports are those of :class:`Core`.
     """
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig):

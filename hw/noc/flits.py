@@ -21,7 +21,7 @@ def link_signature(mesh: MeshConfig) -> wiring.Signature:
 
     Members
     -------
-    valid : Out(1); flit : Out, as of :func:`phit_layout`; channel : Out, the virtual channel that the flit travels in
+    valid : Out(1); flit : Out, see :func:`phit_layout`; channel : Out, the virtual channel that the flit travels in
     credit : In(channels), a pulse per virtual channel: the receiver has freed the place of one flit
 
     The sender counts the free places of each channel, from ``link_places`` on. It begins a packet only when all of it

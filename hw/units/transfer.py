@@ -22,7 +22,7 @@ class SendUnit(wiring.Component):
     Members
     -------
     job : In; label : In; start : In(1); busy : Out(1)
-    spike_address, spike_request, spike_grant, spikes : as of the loss unit
+    spike_address, spike_request, spike_grant, spikes : as in the loss unit
     o : stream of flits
     """
 

@@ -157,7 +157,7 @@ class GoldenTrainer:
         return trace.spikes[-1].sum(axis=2, dtype=np.int64).reshape(-1)
 
     def train_sample(self, spikes: np.ndarray, label: int, table: np.ndarray, replica: int = 0) -> SampleTrace:
-        """Forward, loss, backward and weight gradients of one sample; ``table`` as of :func:`loss_table`."""
+        """Forward, loss, backward and weight gradients of one sample; ``table``: see :func:`loss_table`."""
         trace = self.infer(spikes, replica)
         layers = self.network.layers
         top = trace.spikes[-1].reshape(1, self.cfg.timesteps, -1)

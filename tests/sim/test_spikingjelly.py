@@ -96,7 +96,7 @@ class Oracle(torch.nn.Module):
         return [torch.stack(steps) for steps in fired]
 
     def differentiate(self, spikes: np.ndarray, labels: np.ndarray) -> list[torch.Tensor]:
-        """Spikes as of :meth:`forward`; then backward from the scaled mean squared error of the rates."""
+        """Spikes, see :meth:`forward`; then backward from the scaled mean squared error of the rates."""
         fired = self(spikes)
         rates = fired[-1].sum(0).flatten(1) / spikes.shape[1]
         onehot = torch.nn.functional.one_hot(torch.tensor(labels), self.network.classes)

@@ -46,7 +46,7 @@ class FlowerPool:
                 self._nodes[worker] = reply.metadata.src_node_id
 
     def work(self, tasks: dict[int, Task], timeout: float, on_stage: OnStage) -> Iterator[Reply]:
-        """As of :class:`WorkerPool`."""
+        """See :class:`WorkerPool`."""
         self._meet()
         until = monotonic() + timeout
         asked: dict[str, int] = {}

@@ -35,7 +35,7 @@ class Engine(wiring.Component):
 
     Members
     -------
-    job, start : In, what to do, as of :func:`walker_ports`
+    job, start : In, what to do, see :func:`walker_ports`
     busy : Out(1), from ``start`` until every drained value has left the array
     word_address, word_en, word_data : read port for spike words (backward: error masks)
     row_tile, row_number, row_en, row_data : read port for rows

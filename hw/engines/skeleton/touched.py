@@ -49,7 +49,7 @@ class TouchedBits(wiring.Component):
 class TouchedMemory(wiring.Component):
     """A bit per entry in a small memory, which a reset clears in as many cycles as there are entries.
 
-    Members as of :class:`TouchedBits`; instead of ``bits``:
+    Members: see :class:`TouchedBits`; instead of ``bits``:
     one : Out(1), a single entry holds a sum
     """
 
