@@ -52,14 +52,14 @@ def _lockstep(link: SerialLink, mesh: MeshConfig, partition: str | None = None) 
 
 def _train(lockstep: Lockstep, steps: int = 2):
     """Training steps; raises Divergence unless spike counts, weights and momenta are those of golden."""
-    before = lockstep.golden_state()["weights"][0][0].copy()
+    before = lockstep.golden_state()["weights"]["linear1.weight"].copy()
     for seed in range(steps):
         rng = np.random.default_rng(seed)
         spikes = (rng.random((SAMPLES, CFG.timesteps, *lockstep.network.in_shape)) < 0.6).astype(np.uint8)
         constants = UpdateConstants.of(momentum=0.9, rate=0.5 / (256 * SAMPLES), fmt=CFG.format)
         lockstep.train(spikes, rng.integers(0, 3, SAMPLES), constants, 256, 0, f"step {seed}")
     lockstep.compare_state("the end")
-    assert (lockstep.golden_state()["weights"][0][0] != before).any()
+    assert (lockstep.golden_state()["weights"]["linear1.weight"] != before).any()
     lockstep.close()
 
 
@@ -154,7 +154,7 @@ def test_reset_empties_the_chip():
     line, link = _link(SINGLE)
     lockstep = _lockstep(link, SINGLE)
     lockstep.session._set_mode(train=True, update=True)
-    driver = lockstep.driver
+    driver = lockstep.learner.driver
     packets, route = driver.packets, unicast(SINGLE, 0)
     with pytest.raises(CoreStuck):  # the sample never comes
         driver.exchange([packets.start(route, 1)], 1)
@@ -177,7 +177,7 @@ def test_a_stuck_core_is_told_from_a_dead_line():
     _, link = _link(SINGLE)
     lockstep = _lockstep(link, SINGLE)
     lockstep.session._set_mode(train=True, update=True)
-    driver = lockstep.driver
+    driver = lockstep.learner.driver
     began = link.line.now()
     with pytest.raises(CoreStuck, match="gave 0 of 1 packets"):  # the sample never comes
         driver.exchange([driver.packets.start(unicast(SINGLE, 0), 1)], 1)
