@@ -153,7 +153,7 @@ def test_reset_empties_the_chip():
     """Packets that wait in the chip, and a core that runs, are gone; the lamps go out."""
     line, link = _link(SINGLE)
     lockstep = _lockstep(link, SINGLE)
-    lockstep.session._set_mode(train=True, update=True)
+    lockstep.learner.session._set_mode(train=True, update=True)
     driver = lockstep.learner.driver
     packets, route = driver.packets, unicast(SINGLE, 0)
     with pytest.raises(CoreStuck):  # the sample never comes
@@ -176,7 +176,7 @@ def test_reset_empties_the_chip():
 def test_a_stuck_core_is_told_from_a_dead_line():
     _, link = _link(SINGLE)
     lockstep = _lockstep(link, SINGLE)
-    lockstep.session._set_mode(train=True, update=True)
+    lockstep.learner.session._set_mode(train=True, update=True)
     driver = lockstep.learner.driver
     began = link.line.now()
     with pytest.raises(CoreStuck, match="gave 0 of 1 packets"):  # the sample never comes
