@@ -65,7 +65,8 @@ help:
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
 	@echo 'make sim       run the tests; FULL=1 runs those that take long or need the FPGA tools (FULL=slow, FULL=fpga: a part'
-	@echo '                 of them); TEST=tests/snn/test_data.py or TEST=expression runs some, JOBS=2 at a time'
+	@echo '                 of them); UNIT=forward those of one unit; TEST=tests/snn/test_data.py or TEST=expression'
+	@echo '                 runs some; JOBS=2 at a time'
 	@echo 'make test-link the host link under 100,000 faults on the line; FAULTS=1000'
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
 	@echo '                 SET, OUT'
@@ -137,7 +138,7 @@ PART = $(if $(filter-out 0,$(FULL)),$(or $(PART_$(FULL)),$(error FULL is 1, slow
 EXTRAS = $(if $(CI),$(if $(filter 1 slow,$(FULL)),$(VENV)/oracle $(VENV)/flower) $(if $(filter 1 fpga,$(FULL)),$(VENV)/fpga))
 sim: $(VENV)/ready $(EXTRAS)
 	@$(RUN) -m pytest --quiet $(if $(filter-out 0 1,$(JOBS)),--numprocesses=$(JOBS) --dist=worksteal) \
-	  $(if $(TEST),$(SELECT),-m '$(PART)')
+	  $(if $(TEST),$(SELECT),-m '$(PART)' $(if $(UNIT),$(or $(wildcard tests/hw/*/test_$(UNIT).py),$(error there is no unit $(UNIT)))))
 
 # The host link under so many faults; CI takes a few thousand
 FAULTS ?= 100000
