@@ -6,8 +6,8 @@ from amaranth.lib import fifo, wiring
 from trident.hw.compact.engine import SharedEngine
 from trident.hw.compact.firmware import image
 from trident.hw.compact.instructions import Flag, Mode, Read, Write
+from trident.hw.compact.memories import connect_memories
 from trident.hw.compact.processor import BITS, Processor
-from trident.hw.compact.storage import connect_memories
 from trident.hw.compact.walker import shared_job
 from trident.hw.core.core import core_signature
 from trident.hw.isa.config import CoreConfig
