@@ -33,9 +33,9 @@ def federate(spec: FederatedSpec, folder: Path, console: Console, resume: bool =
     make_folder(folder)
     say(console, introduce(spec))
     say(console, "Building the simulation, about a minute the first time, and starting the workers ...")
-    with closing(Processes(spec)) as pool, reference_pool() as pool:
+    with closing(Processes(spec)) as pool, reference_pool() as beside:
         say(console, f"{spec.settings.workers} workers ready after {perf_counter() - began:.0f} s.")
-        curves = pool.apply_async(references, (spec.options,))
+        curves = beside.apply_async(references, (spec.options,))
         display = (Live if console.is_terminal else Plain)(
             console, spec.settings.workers, spec.settings.rounds, len(state.progress["rounds"]) if state else 0
         )
