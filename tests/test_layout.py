@@ -1,11 +1,14 @@
 """The tree: every unit that computes has its golden model and its test, under the same name."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cocotb.harnesses import HARNESSES
+from tests.conftest import matches, slow_patterns
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("hw/arith", "hw/engines", "hw/units")
@@ -45,6 +48,16 @@ def test_golden_has_nothing_that_hardware_has_not():
 def test_golden_names_its_unit(name):
     text = (ROOT / "sim/golden" / f"{name}.py").read_text()
     assert any(f"{folder}/{name}.py" in text for folder in FOLDERS)
+
+
+@pytest.mark.slow
+def test_slow_list():
+    """Every line of slow.txt names tests that there are."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", str(ROOT / "tests")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    tests = [line for line in done.stdout.splitlines() if "::" in line]
+    assert len(tests) > 1500
+    assert [pattern for pattern in slow_patterns() if not any(matches(test, pattern) for test in tests)] == []
 
 
 def _asserts(function: ast.AST, functions: dict[str, ast.AST], seen: frozenset = frozenset()) -> bool:
