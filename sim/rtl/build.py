@@ -23,6 +23,9 @@ _COMPILER = ("-O1" if os.environ.get("TRIDENT_BUILD") == "quick" else "-O2",
              "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")  # fmt: skip
 
 
+UNITS = 2  # of a simulation that are compiled at the same time
+
+
 class BuildError(Failure):
     """A tool failed; the message has its last lines."""
 
@@ -97,6 +100,19 @@ def _runtime(include: Path, flags: tuple[str, ...], traced: bool) -> list[str]:
     return [str(folder / f"{source.stem}.o") for source in sources]
 
 
+def _units(work: Path) -> list[Path]:
+    """Verilator's sources and the driver as :data:`UNITS` files of about one size, which include them: the headers,
+    which take longer than a small core itself, are then compiled that often."""
+    groups: list[list[Path]] = [[] for _ in range(UNITS)]
+    for source in sorted(work.glob("*.cpp"), key=lambda source: (-source.stat().st_size, source.name)):
+        min(groups, key=lambda group: sum(other.stat().st_size for other in group)).append(source)
+    units = []
+    for number, group in enumerate(filter(None, groups)):
+        units.append(work / f"unit{number}.cpp")
+        units[-1].write_text("".join(f'#include "{source.name}"\n' for source in sorted(group)))
+    return units
+
+
 def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str, ...], workload, flags):
     _run([str(TOOL), *_VERILATOR, *options, *names], work)
     root = TOOL.parents[1]
@@ -104,7 +120,7 @@ def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str
     if not include.exists():
         include = next(root.rglob("verilated.cpp")).parent
     every = (*_COMPILER, f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}", *flags)
-    sources, runtime = sorted(work.glob("*.cpp")), _runtime(include, every, "--trace-vcd" in options)
+    sources, runtime = _units(work), _runtime(include, every, "--trace-vcd" in options)
 
     def build(*more: str):
         def compile_one(source: Path) -> str:
@@ -112,7 +128,7 @@ def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str
             _run(["g++", *every, f"-I{work}", *more, "-c", str(source), "-o", str(result)], work)
             return str(result)
 
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=UNITS) as pool:
             objects = list(pool.map(compile_one, sources))
         _run(["g++", "-shared", *more, "-o", f"{top}.so", *objects, *runtime, "-lpthread"], work)
 

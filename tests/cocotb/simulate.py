@@ -22,8 +22,8 @@ _BUILD = Path(__file__).resolve().parents[2] / "build" / "cocotb"
 _TOP = "bench"
 # Only the ports of the wrapper are visible to the simulator's interface: several times faster
 _ARGS = (
-    "--no-public-flat-rw", "--public-depth", "1", "--x-assign", "fast", "--x-initial", "fast", "--noassert",
-    "-Wno-fatal", "-Wno-lint",
+    "--no-public-flat-rw", "--public-depth", "1", "--output-groups", "1", "--x-assign", "fast", "--x-initial", "fast",
+    "--noassert", "-Wno-fatal", "-Wno-lint",
 )  # fmt: skip
 _NOTHING = f"module {_TOP}(input clk, output o);\n  assign o = clk;\nendmodule\n"
 _MAKE = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
