@@ -56,12 +56,9 @@ class Minibatch:
         return cycles / count, speed
 
     def _compare(self, found, spikes, labels, updates):
-        golden, replicas = self.golden, self.spec.plan.partition.replicas
-        table = golden.table(self.spec.train.loss_scale)
-        counts = [
-            golden.counts(golden.train_sample(sample, int(label), table, n % replicas))
-            for n, (sample, label) in enumerate(zip(spikes, labels, strict=True))
-        ]
+        golden = self.golden
+        traces = golden.train_samples(spikes, labels, golden.table(self.spec.train.loss_scale))
+        counts = [golden.counts(trace) for trace in traces]
         golden.update(updates)
         mismatch = self.compare.answers(np.stack(counts), golden.faults, found)
         if mismatch := mismatch or self.compare.state((Space.MOMENTUM, Space.WEIGHTS))[1]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from trident.snn.network import Network
-from trident.snn.nodes import INPUT, KINDS, Edge, Node, Shape
+from trident.snn.nodes import INPUT, Node, Shape, make_node
 
 
 class Builder:
@@ -27,11 +27,11 @@ class Builder:
         """Add a node, a ``kind`` of :data:`KINDS` with these ``fields``, and return its name.
 
         inputs: what it reads, ``"neuron1[t-1]"`` for a delay; by default the node that was added last. name: by default
-        the kind and a number. Raises :class:`TridentError` for what no node can be, KeyError for an unknown kind.
+        the kind and a number. Raises what :func:`make_node` raises.
         """
         before = self._nodes[-1].name if self._nodes else INPUT
         number = 1 + sum(node.kind == kind for node in self._nodes)
-        node = KINDS[kind](name or f"{kind}{number}", tuple(map(Edge.parse, inputs or (before,))), **fields)
+        node = make_node(name or f"{kind}{number}", kind, inputs or (before,), fields)
         self._nodes.append(node)
         return node.name
 

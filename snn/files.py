@@ -17,13 +17,12 @@ other keys are the fields of its kind. ``output`` names the node whose output is
 
 import json
 import tomllib
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from trident.hw.errors import TridentError
 from trident.snn.network import Network
-from trident.snn.nodes import KINDS, Edge, Node
+from trident.snn.nodes import Node, make_node, own_fields
 
 SUFFIXES = (".toml", ".json")
 LARGEST = 1 << 20  # bytes of a file
@@ -70,24 +69,17 @@ def _node(number: int, values: Any) -> Node:
     if not isinstance(values, dict) or not isinstance(values.get("name"), str):
         raise TridentError(f"node {number} has no name")
     name, kind, inputs = values["name"], values.get("kind"), values.get("inputs")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise TridentError(f"node {name!r} has the kind {kind!r}: choose one of {', '.join(KINDS)}")
     if not isinstance(inputs, list):
         raise TridentError(f'node {name!r} must say what it reads, as in inputs = ["input"]')
-    known = {field.name: field for field in fields(KINDS[kind]) if field.name not in ("name", "inputs")}
     given = {key: value for key, value in values.items() if key not in ("name", "kind", "inputs")}
-    if unknown := set(given) - set(known):
-        raise TridentError(f"{kind} {name!r} has no {min(unknown)!r}: known are {', '.join(known) or 'none'}")
-    if missing := [key for key, field in known.items() if field.default is MISSING and key not in given]:
-        raise TridentError(f"node {name!r} needs {missing[0]}")
-    return KINDS[kind](name, tuple(map(Edge.parse, inputs)), **given)
+    return make_node(name, kind, inputs, given)
 
 
 def as_values(network: Network) -> dict[str, Any]:
     """A network as plain values, as a file has them."""
     nodes = []
     for node in network.nodes:
-        own = {field.name: getattr(node, field.name) for field in fields(node) if field.name not in ("name", "inputs")}
+        own = {key: getattr(node, key) for key in own_fields(type(node))}
         nodes.append({"name": node.name, "kind": node.kind, "inputs": list(map(str, node.inputs)), **own})
     return {"input": list(network.in_shape), "output": network.output, "node": nodes}
 

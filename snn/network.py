@@ -20,7 +20,7 @@ class Network:
 
     nodes: in any order; each names what it reads. output: the node whose output is the network's, by default the last.
     Raises :class:`TridentError`, in one sentence that names the node, for names that are missing or given twice, shapes
-    that do not meet, a circle without a delay, and an output that nobody reads.
+    that do not meet, a circle without a delay or one that nothing leads to, and an output that nobody reads.
 
     >>> Network.parse("8x8x1-16c3-10").tensors["conv1.weight"]
     (9, 1, 16)
@@ -78,6 +78,9 @@ class Network:
         while left:  # a delayed input may come from a node further on
             ready = [n for n in left if all(edge.node in found for edge in n.inputs)]
             late = [n for n in left if any(edge.node in found for edge in n.inputs)]
+            if not (ready or late):
+                circle = ", ".join(node.name for node in left)
+                raise TridentError(f"the nodes {circle} read only each other: one of them must read another node")
             for node in ready[:1] or late[:1]:
                 found[node.name] = node.out_shape(*(found[e.node] for e in node.inputs if e.node in found))
                 left.remove(node)

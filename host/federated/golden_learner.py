@@ -14,7 +14,6 @@ class GoldenLearner:
 
     def __init__(self, spec: RunSpec):
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)
-        self.replicas = spec.plan.partition.replicas
 
     def load(self, weights: Tensors):
         """Weights of the next minibatch, raw bits; momenta and gradients become zero. Between minibatches only."""
@@ -31,11 +30,9 @@ class GoldenLearner:
         self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float
     ) -> tuple[np.ndarray, bool]:
         """One minibatch, uint8 (N, T, y, x, c): spikes per class (N, classes), and whether its update was skipped."""
-        golden, table, counts = self.golden, self.golden.table(scale), []
-        golden.start_batch()
-        for n, (sample, label) in enumerate(zip(spikes, labels, strict=True)):
-            trace = golden.train_sample(sample, int(label), table, n % self.replicas)
-            counts.append(golden.counts(trace))
+        golden = self.golden
+        traces = golden.train_samples(spikes, labels, golden.table(scale))
+        counts = [golden.counts(trace) for trace in traces]
         golden.update(constants)
         return np.stack(counts), golden.overflowed
 

@@ -82,7 +82,7 @@ def measure(
     if weights:
         golden.load(Space.WEIGHTS, {name: to_bits(values, cfg.format) for name, values in weights.items()})
     table = loss_table(cfg.timesteps, network.classes, LOSS_SCALE, cfg.format)
-    traces = [golden.train_sample(sample, int(label), table) for sample, label in zip(spikes, labels, strict=True)]
+    traces = list(golden.train_samples(spikes, labels, table))
     return Activity(
         len(traces),
         tuple(

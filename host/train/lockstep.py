@@ -70,10 +70,8 @@ class Lockstep:
 
     def _train_beside(self, spikes, labels, table, constants, epoch):
         golden = self.golden
-        golden.start_batch()
         counts, firing, zeros = [], 0, 0
-        for n, (sample, label) in enumerate(zip(spikes, labels, strict=True)):
-            trace = golden.train_sample(sample, int(label), table, n % self.plan.partition.replicas)
+        for trace in golden.train_samples(spikes, labels, table):
             counts.append(golden.counts(trace))
             firing = firing + np.array([layer.mean() for layer in trace.spikes])
             zeros = zeros + np.array([1 - np.count_nonzero(layer) / layer.size for layer in trace.errors])
@@ -100,11 +98,7 @@ class Lockstep:
         return tallies
 
     def _test_beside(self, spikes):
-        self.golden.start_batch()
-        replicas = self.plan.partition.replicas
-        counts = np.stack([
-            self.golden.counts(self.golden.infer(sample, n % replicas)) for n, sample in enumerate(spikes)
-        ])  # fmt: skip
+        counts = np.stack([self.golden.counts(trace) for trace in self.golden.infer_samples(spikes)])
         return counts, self.twin.infer(spikes)
 
     # State

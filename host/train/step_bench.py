@@ -58,7 +58,6 @@ class StepBench:
         golden = self.golden
         table = golden.table(loss_scale)
         self.session.set_constants(constants, table)
-        golden.start_batch()
         expected = self._expect(spikes, labels, table)
         self._clear_gradients()
         found = self.session.run(spikes, labels, train=True, update=False)
@@ -73,16 +72,15 @@ class StepBench:
 
     def infer(self, spikes: np.ndarray) -> tuple[Mismatch | None, BatchResult]:
         """Only the forward pass of samples, uint8 (N, T, y, x, c)."""
-        self.golden.start_batch()
-        traces = [self.golden.infer(sample, n % self.replicas) for n, sample in enumerate(spikes)]
+        traces = list(self.golden.infer_samples(spikes))
         counts = np.stack([self.golden.counts(trace) for trace in traces])
         found = self.session.run(spikes, np.zeros(len(spikes), np.int64), train=False)
         return self.compare.answers(counts, self.golden.faults, found) or self.compare.forward(traces), found
 
     def _expect(self, spikes, labels, table) -> Expected:
         traces, faults, gradients = [], [], []
-        for n, (sample, label) in enumerate(zip(spikes, labels, strict=True)):
-            traces.append(self.golden.train_sample(sample, int(label), table, n % self.replicas))
+        for trace in self.golden.train_samples(spikes, labels, table):
+            traces.append(trace)
             faults.append(self.golden.faults.copy())
             gradients.append([self.golden.bits(Space.GRADIENTS, replica) for replica in range(self.replicas)])
         return Expected(traces, np.stack([self.golden.counts(trace) for trace in traces]), faults, gradients)

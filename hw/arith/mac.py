@@ -28,6 +28,19 @@ def choose(m: Module, clients, shape) -> tuple[Signal, Signal]:
     return chosen, grant
 
 
+def connect_clients(m: Module, mac, units):
+    """Connect units to the multiply-adders that they share, in the order in which they are served."""
+    for n, unit in enumerate(units):
+        m.d.comb += [
+            mac.i[n].valid.eq(unit.request.valid),
+            mac.i[n].payload.eq(unit.request.payload),
+            unit.request.ready.eq(mac.i[n].ready),
+            unit.result.eq(mac.o),
+            unit.result_tag.eq(mac.o_tag),
+            unit.result_valid.eq(mac.o_valid[n]),
+        ]
+
+
 class SharedMac(wiring.Component):
     """``lanes`` multiply-adds per cycle for the units that compute little: neurons, their gradients, the update.
 

@@ -3,6 +3,7 @@
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import fifo, wiring
 
+from trident.hw.arith.mac import connect_clients
 from trident.hw.compact.engine import SharedEngine
 from trident.hw.compact.firmware import image
 from trident.hw.compact.instructions import Flag, Mode, Read, Write
@@ -249,15 +250,7 @@ class ControlledCore(wiring.Component):
 
     def _multiply_add(self, m: Module, array, units, a):
         """The engine's multiplier and adder between its operations, for the units and the controller."""
-        for n, unit in enumerate(units):
-            m.d.comb += [
-                array.i[n].valid.eq(unit.request.valid),
-                array.i[n].payload.eq(unit.request.payload),
-                unit.request.ready.eq(array.i[n].ready),
-                unit.result.eq(array.o),
-                unit.result_tag.eq(array.o_tag),
-                unit.result_valid.eq(array.o_valid[n]),
-            ]
+        connect_clients(m, array, units)
         mine = array.i[len(units)]
         asks, there, result = Signal(), Signal(), Signal(self.cfg.width)
         with m.If(self.write[Write.SCALE]):

@@ -5,7 +5,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.arith.compare import sort_key
-from trident.hw.arith.mac import SharedMac
+from trident.hw.arith.mac import SharedMac, connect_clients
 from trident.hw.core.counters import Counters
 from trident.hw.core.faults import Faults
 from trident.hw.core.memories import Memories
@@ -111,7 +111,7 @@ class Core(wiring.Component):
         m.submodules.faults = faults = Faults()
         memories = Memories(m, cfg)
         memories.spaces[Space.LOSS_TABLE] = loss
-        self._share_mac(m, mac, clients)
+        connect_clients(m, mac, clients)
         job = {queue: sequencer.job[queue] for queue in QUEUES}
         reducing = Signal()  # what the update queue runs; ``kind`` is there before its job starts
 
@@ -270,18 +270,6 @@ class Core(wiring.Component):
             "noc.flits_out": self.o.valid,
         })  # fmt: skip
         return m
-
-    def _share_mac(self, m: Module, mac, clients):
-        """One multiply-adder per lane for the units that compute little."""
-        for n, unit in enumerate(clients):
-            m.d.comb += [
-                mac.i[n].valid.eq(unit.request.valid),
-                mac.i[n].payload.eq(unit.request.payload),
-                unit.request.ready.eq(mac.i[n].ready),
-                unit.result.eq(mac.o),
-                unit.result_tag.eq(mac.o_tag),
-                unit.result_valid.eq(mac.o_valid[n]),
-            ]
 
     def _count(self, m: Module, engines, memories, sequencer, ejector, faults, increments: dict):
         """Connect the registers and counters that the host reads."""

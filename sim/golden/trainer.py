@@ -1,5 +1,6 @@
 """The golden trainer: a spiking network trained in the arithmetic and the order of the hardware."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ class GoldenTrainer:
 
     ``weights``, ``momentum`` and, per replica, ``gradients`` hold the network's parameters by name: values of the
     format in a wider NumPy type. ``faults`` has per logical core the bits of :class:`Fault` raised since the last
-    :meth:`start_batch`. Spikes are uint8 (T, y, x, channel). Every replica has the same weights; sums of several cores
+    minibatch began. Spikes are uint8 (T, y, x, channel). Every replica has the same weights; sums of several cores
     are made in their order.
     """
 
@@ -90,10 +91,6 @@ class GoldenTrainer:
         if space == Space.GRADIENTS:
             return self.gradients[replica]
         return {Space.WEIGHTS: self.weights, Space.MOMENTUM: self.momentum}[space]
-
-    def start_batch(self):
-        """Forget the faults of the last minibatch."""
-        self.faults[:] = 0
 
     @property
     def overflowed(self) -> bool:
@@ -171,6 +168,18 @@ class GoldenTrainer:
                 errors[layer.source] = self._error_below(trace, layer, replica)
             self._add_gradients(trace, layer, replica)
         return trace
+
+    def train_samples(self, spikes: np.ndarray, labels: np.ndarray, table: np.ndarray) -> Iterator[SampleTrace]:
+        """Begin a minibatch, uint8 (N, T, y, x, c), and train its samples one by one, each on its replica."""
+        self.faults[:] = 0
+        for n, (sample, label) in enumerate(zip(spikes, labels, strict=True)):
+            yield self.train_sample(sample, int(label), table, n % self.partition.replicas)
+
+    def infer_samples(self, spikes: np.ndarray) -> Iterator[SampleTrace]:
+        """As :meth:`train_samples`, but only the forward pass."""
+        self.faults[:] = 0
+        for n, sample in enumerate(spikes):
+            yield self.infer(sample, n % self.partition.replicas)
 
     def _error_below(self, trace: SampleTrace, layer: Layer, replica: int) -> np.ndarray:
         """Errors of a layer through its weights: partial sums of its slices, added in ascending order."""

@@ -115,6 +115,7 @@ def test_nodes_come_in_any_order_and_are_computed_after_what_they_read():
         ((linear("a", "n"), neuron("n", "a"), linear("b", INPUT)), "the nodes a, n wait for each other"),
         ((linear("a", "n"), neuron("n", "a")), "no node reads the network's input"),
         ((KINDS["add"]("s", edges(INPUT, "n")), linear("a", "s", outputs=6), neuron("n", "a")), "circle needs a delay"),
+        ((neuron("p", "q[t-1]"), neuron("q", "p[t-1]"), linear("a", INPUT)), "the nodes p, q read only each other"),
         ((linear("a", INPUT), linear("b", INPUT, outputs=3), KINDS["add"]("s", edges("a", "b"))),
          "add 's' adds inputs of different shapes: 1x1x4, 1x1x3"),
     ],
@@ -176,6 +177,19 @@ def test_what_no_core_computes_is_refused_by_name(kinds, words):
     with pytest.raises(TridentError) as refused:
         assert network.layers
     assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        ("convolution", {}, "node 'convolution1' has the kind 'convolution': choose one of linear, conv"),
+        ("conv", {"channels": 4, "kernel": 3, "dilation": 2}, "conv 'conv1' has no 'dilation'"),
+        ("linear", {}, "node 'linear1' needs outputs"),
+    ],
+)
+def test_what_no_node_can_be_is_refused(kind, fields, words):
+    with pytest.raises(TridentError, match=words):
+        Builder((6, 6, 2)).add(kind, **fields)
 
 
 def test_spikes_go_to_one_layer_only():
