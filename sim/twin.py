@@ -10,6 +10,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.snn.layers import Layer
 from trident.snn.network import Network, Tensors
+from trident.snn.readout import predicted
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 
@@ -68,8 +69,8 @@ class FloatTwin:
     def train_batch(self, spikes: np.ndarray, labels: np.ndarray, epoch: int = 0) -> dict:
         """Train on one minibatch: ``spikes`` (B, T, Y, X, C) of 0 and 1, ``labels`` (B,); ``epoch`` sets the step.
 
-        Returns ``loss`` (mean over the samples), ``correct`` (samples whose largest count is at their label, the lowest
-        output winning a tie), and per layer ``firing_rate`` (spikes per neuron and timestep) and ``gradient_sparsity``
+        Returns ``loss`` (mean over the samples), ``correct`` (samples that are predicted rightly, see
+        :func:`predicted`), and per layer ``firing_rate`` (spikes per neuron and timestep) and ``gradient_sparsity``
         (share of the d[t] that are zero).
         """
         traces = self.forward(spikes)
@@ -82,7 +83,7 @@ class FloatTwin:
         counts = self._counts(traces)
         return {
             "loss": float(np.square(counts / self.settings.timesteps - self._onehot(labels)).mean()),
-            "correct": int((counts.argmax(1) == labels).sum()),
+            "correct": int((predicted(counts) == labels).sum()),
             "firing_rate": [float(trace.spikes.mean()) for trace in traces],
             "gradient_sparsity": sparsity,
         }
@@ -92,8 +93,8 @@ class FloatTwin:
         return self._counts(self.forward(spikes)).astype(np.int64)
 
     def accuracy(self, spikes: np.ndarray, labels: np.ndarray, chunk: int = 256) -> float:
-        """Share of ``spikes`` (N, T, Y, X, C) whose largest output count is at their label."""
-        parts = [self.infer(spikes[i : i + chunk]).argmax(1) for i in range(0, len(spikes), chunk)]
+        """Share of ``spikes`` (N, T, Y, X, C) that are predicted rightly, see :func:`predicted`."""
+        parts = [predicted(self.infer(spikes[i : i + chunk])) for i in range(0, len(spikes), chunk)]
         return float((np.concatenate(parts) == labels).mean())
 
     def gradients(self, spikes: np.ndarray, labels: np.ndarray) -> Tensors:

@@ -15,11 +15,12 @@ from trident.boards.devices.design import Design
 from trident.boards.devices.families import FAMILIES
 from trident.boards.flow.figures import Use, read_clocks, read_use
 from trident.boards.flow.fits import largest_mesh, sentence
-from trident.boards.flow.stages import Stage, Stages, file_digest, only_one, write_whole
+from trident.boards.flow.stages import Stage, Stages
 from trident.boards.flow.synthesis import HALF_CYCLE, OUTPUTS, Netlist, amount, check_netlist, script
 from trident.boards.flow.tools import Tool, find
 from trident.boards.report.report import Report, read_report
 from trident.hw.errors import TridentError
+from trident.hw.files import file_digest, only_one, write_whole
 from trident.hw.folders import CACHE, OUT
 
 HARDWARE, DEVICES = Path(hw.__file__).parent, Path(devices.__file__).parent

@@ -15,11 +15,12 @@ from trident.boards.devices.design import Design
 from trident.boards.flow.cells import KNOWN, PIN_INPUT, YOSYS_CELLS, check_cells, own_models, yosys_models
 from trident.boards.flow.emit import platform_of
 from trident.boards.flow.flow import Flow
-from trident.boards.flow.stages import Stages, only_one, write_whole
+from trident.boards.flow.stages import Stages
 from trident.boards.flow.tools import Tool
 from trident.host.driver.serial_link import SerialLink
 from trident.host.train.step_bench import Mismatch, StepBench
 from trident.hw.errors import TridentError
+from trident.hw.files import only_one, write_whole
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.line import SimulatedLine
 from trident.snn.network import Network

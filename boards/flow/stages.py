@@ -1,19 +1,18 @@
 """Stages of a build: a command with inputs and outputs, run once for the same inputs, tool and options."""
 
-import fcntl
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trident.boards.flow.tools import Tool
-from trident.hw.errors import Failure, TridentError
+from trident.hw.errors import Failure
+from trident.hw.files import file_digest, write_whole
+from trident.hw.processes import end_tool, start_tool
 
 POLL = 0.1  # seconds
 
@@ -37,24 +36,6 @@ class Stage:
     cpu_seconds: float
     memory_mib: float
     cached: bool = False
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def only_one(folder: Path):
-    """Hold ``folder`` for this process. Raises :class:`TridentError` if another one has it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TridentError(f"another build runs in {folder}: wait for its end") from None
-        yield
 
 
 class Stages:
@@ -104,15 +85,12 @@ class Stages:
         log = self.folder / f"{name}.log"
         begun = time.monotonic()
         with log.open("w") as file:
-            process = subprocess.Popen(
-                [*tool.command, *arguments], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=file,
-                stderr=subprocess.STDOUT, env=os.environ | environment, start_new_session=True,
-            )  # fmt: skip
+            command = [*tool.command, *arguments]
+            process = start_tool(command, self.folder, environment, stdout=file, stderr=subprocess.STDOUT)
             try:
                 status, usage = self._wait(process)
             except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                os.waitpid(process.pid, 0)
+                end_tool(process)
                 raise
         missing = [output for output in outputs if not (self.folder / output).exists()]
         if status or missing:
@@ -137,10 +115,3 @@ class Stages:
                 process.returncode = os.waitstatus_to_exitcode(status)
                 return process.returncode, usage
             time.sleep(POLL)
-
-
-def write_whole(path: Path, text: str):
-    """Write a file so that it is never seen half written."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)

