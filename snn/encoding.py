@@ -7,6 +7,7 @@ from trident.snn.data import Dataset
 from trident.snn.network import Network
 
 METHODS = ("rate", "dither", "bernoulli")
+FAINT = 0.5  # share of faint pixels from which it is told
 
 
 def rate(images: np.ndarray, timesteps: int, phase: float | np.ndarray = 0.0) -> np.ndarray:
@@ -38,6 +39,18 @@ def bernoulli(images: np.ndarray, timesteps: int, seed: int, epoch: int = 0) -> 
     for t in range(timesteps):
         spikes[:, t] = rng.random(images.shape, np.float32) < images
     return spikes
+
+
+def faint(dataset: Dataset, timesteps: int) -> tuple[str, ...]:
+    """A sentence where most pixels of the training images that are not zero fire less than once in a sample."""
+    pixels = dataset.train[dataset.train > 0] if not dataset.holds_spikes else np.ones(1)
+    share = float((pixels < 1 / timesteps).mean()) if pixels.size else 0.0
+    if share <= FAINT:
+        return ()
+    return (
+        f"{100 * share:.0f} % of the pixels of {dataset.name} that are not zero fire less than once in {timesteps} "
+        f"timesteps: the largest value is an outlier, or more timesteps are needed",
+    )
 
 
 def encode(

@@ -23,6 +23,7 @@ from typing import Any
 from trident.hw.errors import TridentError
 from trident.snn.network import Network
 from trident.snn.nodes import Node, make_node, own_fields
+from trident.snn.npz import regular_file
 
 SUFFIXES = (".toml", ".json")
 LARGEST = 1 << 20  # bytes of a file
@@ -31,8 +32,8 @@ LARGEST = 1 << 20  # bytes of a file
 def load(path: str | Path) -> Network:
     """The network of a file. Raises :class:`TridentError`, naming file and node, for anything that is none."""
     path = Path(path)
-    if not path.is_file() or path.stat().st_size > LARGEST:
-        raise TridentError(f"{path} is no network file: it is not a file of at most {LARGEST:,} bytes")
+    if regular_file(path, "a network file") > LARGEST:
+        raise TridentError(f"{path} is no network file: it has more than {LARGEST:,} bytes")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as fault:

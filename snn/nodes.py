@@ -17,7 +17,7 @@ INPUT = "input"
 """The name that nodes give the samples by."""
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_EDGE = re.compile(rf"({NAME.pattern})(?:\[t-(\d{{1,3}})\])?")
+_EDGE = re.compile(rf"({NAME.pattern})(?:\[t-([0-9]{{1,3}})\])?")
 MAX_KERNEL = 7
 HALF = -1  # as a padding: half the kernel
 POOLS = ("max", "average")

@@ -7,8 +7,9 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.job import FAN
 from trident.snn.network import Network
 
-_STAGE = re.compile(r"(\d+)(?:-(\d+))?(?:/(\d+(?:\+\d+)*))?")
-_TEXT = re.compile(r"(?:(\d+)x)?(.+)")
+_N = "[0-9]{1,6}"
+_STAGE = re.compile(rf"({_N})(?:-({_N}))?(?:/({_N}(?:\+{_N})*))?")
+_TEXT = re.compile(rf"(?:({_N})x)?(.+)")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ from trident.hw.errors import TridentError
 from trident.snn.network import Network
 from trident.snn.nodes import INPUT, MAX_KERNEL, Conv, Edge, Flatten, Linear, Neuron, Node, Shape
 
-_CONV = re.compile(r"(\d+)c(\d+)(?:s(\d+))?(?:p(\d+))?", re.ASCII)
-_IMAGE = re.compile(r"(\d+)x(\d+)x(\d+)", re.ASCII)
-_NUMBER = re.compile(r"\d+", re.ASCII)
+_N = "[0-9]{1,9}"
+_CONV = re.compile(f"({_N})c({_N})(?:s({_N}))?(?:p({_N}))?")
+_IMAGE = re.compile(f"({_N})x({_N})x({_N})")
+_NUMBER = re.compile(_N)
+_LONGEST = 1000  # characters
 
 
 def read(text: str, bias: bool = True) -> Network:
@@ -19,6 +21,8 @@ def read(text: str, bias: bool = True) -> Network:
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
     """
+    if len(text) > _LONGEST:
+        raise TridentError(f"a network of {len(text):,} characters is no shorthand: write it into a network file")
     first, *rest = text.strip().split("-")
     if not rest:
         raise TridentError(f"network {text!r} has no layer: write an input and at least one layer, as in 64-128-10")

@@ -86,17 +86,25 @@ FAULTS = [
     (dict(), "it holds nothing"),
     (dict(images=IMAGES, spikes=IMAGES > 0.5, labels=LABELS), "it holds images, labels, spikes"),
     (dict(images=IMAGES.astype(str), labels=LABELS), "images of"),
-    (dict(images=IMAGES.astype(object), labels=LABELS), "cannot be read as an .npz file of plain arrays"),
-    (dict(images=IMAGES * 1j, labels=LABELS), "must be real numbers, not complex128"),
+    (dict(images=IMAGES.astype(object), labels=LABELS), "give all rows one length"),
+    (dict(images=IMAGES * 1j, labels=LABELS), "holds complex128, not numbers"),
     (dict(images=np.where(IMAGES > 0.9, np.nan, IMAGES), labels=LABELS), "contains NaN or infinity"),
     (dict(images=IMAGES[:, 0, 0], labels=LABELS), "must be (N, F), (N, Y, X) or (N, Y, X, C), not of shape (10,)"),
     (dict(images=IMAGES[:0], labels=LABELS[:0]), "is empty: its shape is (0, 4, 5)"),
     (dict(images=IMAGES[:, :0], labels=LABELS), "is empty"),
     (dict(images=IMAGES[:9], labels=LABELS), "has 9 images but 10 labels"),
     (dict(images=IMAGES[:1], labels=LABELS[:1]), "has 1 samples: too few to hold 1 of them back for the test"),
-    (dict(images=IMAGES, labels=LABELS.astype(float)), "labels of"),
-    (dict(images=IMAGES, labels=LABELS[:, None]), "must be a list of integers, not int64 of shape (10, 1)"),
-    (dict(images=IMAGES, labels=LABELS - 1), "contains the negative label -1"),
+    (dict(images=IMAGES, labels=LABELS + 0.5), "labels of", "must be whole numbers; there are 0.5, 1.5, 2.5"),
+    (dict(images=IMAGES, labels=LABELS.astype(str)), "must be a whole number for each sample, or one-hot rows"),
+    (dict(images=IMAGES, labels=np.zeros((10, 2, 2))), "not float64 of shape (10, 2, 2)"),
+    (dict(images=IMAGES, labels=np.ones((10, 3))), "of shape (10, 3) must be one-hot: a single 1 in each row"),
+    (dict(images=IMAGES, labels=LABELS - 1), "must be from 0 to 2147483647; there are -1, 0, 1"),
+    (dict(images=IMAGES, labels=LABELS + 2.0**70), "there are 1.1805916207174113e+21"),
+    (dict(images=IMAGES, labels=LABELS.astype(np.uint64) + np.uint64(2**63)), "there are 9223372036854775808, "),
+    (dict(images=IMAGES, labels=LABELS + 1), "has the labels 1, 2, 3: number the classes 0 to 2, or put their number"),
+    (dict(images=IMAGES, labels=LABELS * 5), "has the labels 0, 5, 10: number the classes 0 to 2"),
+    (dict(images=IMAGES, labels=np.arange(10) * 1000), "has the labels 0, 1000, 2000, 3000, 4000, 5000, 6000"),
+    (dict(images=IMAGES.transpose(1, 2, 0), labels=LABELS), "the samples are the first axis: (N, F), (N, Y, X)"),
     (dict(images=IMAGES, labels=LABELS, classes=2), "has a label 2, outside the 2 classes (0 to 1)"),
     (dict(images=IMAGES, labels=LABELS, classes=0), "classes of"),
     (dict(images=IMAGES, labels=LABELS, classes=[3, 3]), "must be one integer of at least 1, not [3, 3]"),
@@ -104,19 +112,54 @@ FAULTS = [
     (dict(images=IMAGES, labels=LABELS, test_labels=LABELS), "holds test_labels but not its partner"),
     (dict(images=IMAGES, labels=LABELS, test_images=IMAGES[:, :3], test_labels=LABELS), "are 3x5x1, training 4x5x1"),
     (dict(images=IMAGES, labels=LABELS, test_images=IMAGES[:9], test_labels=LABELS), "has 9 test_images but 10 labels"),
-    (dict(images=IMAGES, labels=LABELS, test_images=IMAGES, test_labels=LABELS + 1), "has a label 3, outside the 3"),
-    (dict(spikes=IMAGES[:, :, :, None], labels=LABELS), "must be 0 or 1, but they range from"),
+    (dict(images=IMAGES, labels=LABELS, test_images=IMAGES, test_labels=LABELS + 1, classes=3),
+     "has a label 3, outside the 3"),
+    (dict(spikes=IMAGES[:, :, :, None], labels=LABELS), "must be 0 or 1, but range from"),
+    (dict(spikes=np.arange(80).reshape(10, 4, 2), labels=LABELS), "counts of events are given as images"),
     (dict(spikes=IMAGES[:, 0] > 0.5, labels=LABELS), "must be (N, T, F)"),
 ]
 
 
-@pytest.mark.parametrize("arrays, words", FAULTS, ids=[words for _, words in FAULTS])
+@pytest.mark.parametrize("arrays, words", [(arrays, words) for arrays, *words in FAULTS], ids=[f[-1] for f in FAULTS])
 def test_faults_of_a_file(tmp_path, arrays, words):
     path = save(tmp_path, **arrays)
     with pytest.raises(TridentError) as refused:
         load(path)
-    assert words in str(refused.value)
+    assert all(part in str(refused.value) for part in words)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("form", [
+    LABELS[:, None], LABELS.astype(float), LABELS.astype(np.float16), np.eye(3)[LABELS], np.eye(3, dtype=bool)[LABELS],
+    LABELS.astype(np.uint64), np.asfortranarray(np.eye(3, dtype=np.int8)[LABELS]),
+])  # fmt: skip
+def test_forms_of_labels(tmp_path, form):
+    images = np.arange(10.0)[:, None]
+    data, plain = (load(save(tmp_path, images=images, labels=labels)) for labels in (form, LABELS))
+    np.testing.assert_array_equal(data.train_labels, plain.train_labels)
+    np.testing.assert_array_equal(data.test_labels, plain.test_labels)
+    assert data.train_labels.dtype == np.int64
+    assert data.classes == 3
+
+
+def test_labels_of_two_kinds_are_booleans(tmp_path):
+    data = load(save(tmp_path, images=IMAGES, labels=LABELS > 0))
+    assert data.classes == 2
+    assert set(data.train_labels) == {0, 1}
+
+
+def test_notes(tmp_path):
+    assert load("digits").notes == ()
+    dim = load(save(tmp_path, images=np.array([[0, 4], [16, 8], [16, 1]], np.uint8), labels=[0, 1, 0]))
+    assert "go up to 16 only, so they are divided by 16, not by 255" in dim.notes[-1]
+    assert max(dim.train.max(), dim.test.max()) == 1
+    parts = dict(test_images=IMAGES, test_labels=np.zeros(10, int))
+    lacking = load(save(tmp_path, images=IMAGES, labels=LABELS, **parts))
+    assert lacking.notes == ("the test part has no sample of classes 1, 2",)
+    new = load(save(tmp_path, images=IMAGES, labels=LABELS, test_images=IMAGES, test_labels=LABELS + 1))
+    assert new.notes == ("the training part has no sample of class 3", "the test part has no sample of class 0")
+    alone = load(save(tmp_path, images=IMAGES, labels=np.zeros(10, int)))
+    assert alone.notes == ("all samples are of one class: there is nothing to tell apart",)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04 cut short"])
@@ -141,7 +184,7 @@ def test_paths_that_are_no_archive(tmp_path):
         load(tmp_path / "one.npy")
     with pytest.raises(TridentError, match="does not exist: give digits, mnist or the path of an .npz file"):
         load(tmp_path / "absent.npz")
-    with pytest.raises(TridentError, match="cannot be read"):
+    with pytest.raises(TridentError, match="is a folder: give digits, mnist or the path"):
         load(tmp_path)
 
 

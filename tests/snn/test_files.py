@@ -99,7 +99,7 @@ def test_refusals(old, new, words):
 
 def test_files_that_cannot_be_read(tmp_path):
     for path in (tmp_path / "none.toml", tmp_path):
-        with pytest.raises(TridentError, match="is no network file"):
+        with pytest.raises(TridentError, match="give a network file"):
             load(path)
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(TridentError, match="it is no text"):
