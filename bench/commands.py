@@ -3,7 +3,6 @@
 import json
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from trident.bench.chip import measure_deep, measure_speedup
@@ -15,6 +14,7 @@ from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
 from trident.bench.training import measure_digits, measure_overlap
 from trident.host.report.figure import Figure, selected
+from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError
 from trident.hw.folders import OUT
 
@@ -48,7 +48,7 @@ GROUPS = {
 @click.option("--only", default="", help="measure the figures whose names begin so, as in core.forward")
 def bench_command(only: str):
     """Measure what the core reaches; every figure comes from the RTL or from a run in this call."""
-    console = Console()
+    console = terminal()
     names = selected(list(GROUPS), only) if only else list(GROUPS)
     figures: list[Figure] = []
     for measure in dict.fromkeys(GROUPS[name] for name in names):

@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
-from rich.console import Console
 from rich.table import Table
 
 from trident.host.report.figure import Figure
+from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError
 from trident.hw.generate import emit
 from trident.hw.isa.mesh import MeshConfig
@@ -239,7 +239,7 @@ def main():
                     shown = f"{result.latency:.1f}" if result.latency < 200 else "saturated"
                     table.add_row(preset, pattern, str(length), f"{load:.1f}", f"{result.accepted:.3f}", shown)
             lines[preset, length] = curves(traffic, length)
-    console = Console()
+    console = terminal()
     console.print(table)
     figures = Table("figure", "value", "unit", "better", "bound", box=None, header_style="bold")
     for figure in measure_noc(""):

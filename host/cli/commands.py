@@ -4,7 +4,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from trident.host.cli.run import train
@@ -13,8 +12,10 @@ from trident.host.compile.sizing import configure, parse_changes
 from trident.host.driver.target import TARGETS, Target
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.placement import PLACERS
+from trident.host.report.terminal import terminal
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
+from trident.hw.files import check_folder
 from trident.hw.folders import OUT
 from trident.hw.isa.config import PRESETS, CoreConfig
 from trident.snn.defaults import DEEP
@@ -64,16 +65,19 @@ def _core_options(command):
 @click.option("--board", help="take core and mesh from a set-up of this board")
 @click.option("--setup", help="of the board  [core]")
 @click.option("--out", type=Path, help="folder of checkpoint, report and waves  [build/train/NAME OF THE DATA]")
+@click.option("--verbose", "-v", is_flag=True, help="print all counters at the end")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
-def train_command(net, data, encoding, preset, changes, out, resume, waves, leak, threshold, window, reset, surrogate,
-                  timesteps, lanes, cols, size, cores, partition, placer, placement, target, port, baud, board, setup,
-                  **training):  # fmt: skip
+def train_command(net, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold, window, reset,
+                  surrogate, timesteps, lanes, cols, size, cores, partition, placer, placement, target, port, baud,
+                  board, setup, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
     if waves and resume:
         raise TridentError("waves are recorded from the start of a run: give waves or resume, not both")
+    if out:
+        check_folder(out)
     target = Target(target, port, baud, board, setup)
     if waves and target.kind != "rtl":
         raise TridentError(f"waves are recorded of the target rtl only, not of {target.kind}")
@@ -86,8 +90,8 @@ def train_command(net, data, encoding, preset, changes, out, resume, waves, leak
     core |= {"lanes": lanes, "cols": cols}
     chip = ChipChoice(size, cores, partition, placer, placement)
     spec = RunSpec.make(data, net, preset, encoding, neuron, training, core, chip, target.chip())
-    name = Path(data).stem + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
-    train(spec, out or OUT / "train" / name, Console(), resume, waves, target)
+    name = Path(data).stem[:100] + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
+    train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose)
 
 
 @click.command("verilog")
@@ -97,6 +101,8 @@ def train_command(net, data, encoding, preset, changes, out, resume, waves, leak
 @click.option("--out", type=Path, help="folder that is written to  [build/verilog/PRESET]")
 def verilog_command(preset, changes, out, size, cores, **core):
     """Write the Verilog of a core or a chip, and a table of its parameters and of its modules' ports."""
+    if out:
+        check_folder(out)
     mesh = ChipChoice(size, cores).mesh()
     preset = preset or (DEEP.preset if mesh and mesh.cores > 1 else "SMALL")
     cfg = configure(preset, **{**parse_changes(changes), **{k: v for k, v in core.items() if v is not None}})
@@ -110,4 +116,4 @@ def presets_command():
     table = Table("parameter", *PRESETS, box=None, header_style="bold")
     for field in fields(CoreConfig):
         table.add_row(field.name, *(str(getattr(cfg, field.name)) for cfg in PRESETS.values()))
-    Console().print(table)
+    terminal().print(table)

@@ -1,6 +1,5 @@
 """The command ``map``: partition, placement and predicted cycles of a network on a mesh, without simulating."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -11,12 +10,13 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.sizing import configure, fit_sequencer, parse_changes
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.cost import CostModel
-from trident.host.mapping.mapper import RANDOM, SAMPLES, Map, make_map
+from trident.host.mapping.mapper import RANDOM, SAMPLES, Map, check_choice, make_map
 from trident.host.mapping.placement import PLACERS
 from trident.host.mapping.search import mesh_of
 from trident.host.report.floorplan import core_label, floorplan_png, floorplan_svg
 from trident.host.report.graph import COLUMNS, graph_png, graph_rows, graph_svg
-from trident.hw.errors import TridentError
+from trident.host.report.terminal import terminal
+from trident.hw.files import check_folder, make_folder, write_whole
 from trident.hw.folders import OUT
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.snn.data import check_fits
@@ -24,8 +24,6 @@ from trident.snn.data import load as load_data
 from trident.snn.defaults import DEEP
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
-
-WIDTH = 150  # columns of what is not a terminal
 
 
 def write_drawings(result: Map, folder: Path) -> list[Path]:
@@ -38,12 +36,9 @@ def write_drawings(result: Map, folder: Path) -> list[Path]:
         ("graph", (graph_svg, graph_png), (network, partition, placement)),
     ):
         files |= {f"{name}.svg": svg(*what).encode(), f"{name}.png": png(*what)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, octets in files.items():
-            (folder / name).write_bytes(octets)
-    except OSError as fault:
-        raise TridentError(f"the drawings cannot be written to {folder}: {fault.strerror}") from None
+    make_folder(folder)
+    for name, octets in files.items():
+        write_whole(folder / name, octets)
     return [folder / name for name in files]
 
 
@@ -125,6 +120,7 @@ def show(result: Map, console: Console):
 def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer, placement, seed, leak, threshold,
                 window, preset, timesteps, lanes, cols, changes, out):  # fmt: skip
     """Show how a network is spread over a mesh of cores, and how fast that will be, without simulating it."""
+    out = check_folder(out or OUT / "map")
     neuron = DEEP.neuron | {
         name: value
         for name, value in {"leak": leak, "threshold": threshold, "window": window}.items()
@@ -141,14 +137,15 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
     network = Network.parse(net or DEEP.net)
     dataset = load_data(data)
     check_fits(dataset, network, train)
+    check_choice(network, cfg.lanes, mesh, batch, cores, partition, placer, placement)
     activity = measure_data(network, cfg, settings, dataset, SAMPLES, encoding, seed)
     cost = CostModel(network, cfg, activity, mesh)
     result = make_map(cost, mesh, batch, cores, partition, placer, placement, seed)
     found = result.mapping.partition
     cfg = fit_sequencer(network, found, cfg, frozenset(core))
     ChipPlan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = terminal()
     show_graph(result, console)
     show(result, console)
-    for path in write_drawings(result, out or OUT / "map"):
+    for path in write_drawings(result, out):
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)

@@ -10,55 +10,65 @@ from time import perf_counter
 
 import numpy as np
 from rich.console import Console
+from rich.text import Text
 
 from trident.host.driver.driver import FlitPort
 from trident.host.driver.target import Target
-from trident.host.report.progress import Live, Plain, count, counter_table, percent, speed
+from trident.host.report.building import building
+from trident.host.report.progress import Live, Plain, count, counter_table, percent, speed, warn
 from trident.host.report.report import RunRecord, write_report
 from trident.host.report.summary import record
 from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.resume import resumed
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Trainer
 from trident.host.train.tune import WORKLOAD
-from trident.hw.errors import TridentError
+from trident.hw.files import only_one, write_whole
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.waves import convert
 
 
 def train(
-    spec: RunSpec, folder: Path, console: Console, resume: bool = False, waves: int = 0, target: Target | None = None
+    spec: RunSpec, folder: Path, console: Console, resume: bool = False, waves: int = 0, target: Target | None = None,
+    verbose: bool = False,
 ) -> RunRecord | None:
     """Train ``spec`` on the RTL, or on what ``target`` says; checkpoint, record (JSON) and report go to ``folder``.
 
-    ``waves`` records so many minibatches as an FST and stops there. Returns the record, or None after waves. Raises
-    :class:`TridentError` for what the user can put right, :class:`Interrupted` after Ctrl-C, :class:`Divergence` when
-    RTL and golden differ.
+    ``waves`` records so many minibatches as an FST and stops there. ``verbose``: print all counters. Returns the
+    record, or None after waves. Raises :class:`TridentError` for what the user can put right, :class:`Interrupted`
+    after Ctrl-C, :class:`Divergence` when RTL and golden differ.
     """
     began = perf_counter()
     checkpoint = folder / "checkpoint.npz"
-    state = _resumed(spec, checkpoint) if resume else None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise TridentError(f"the folder {folder} cannot be made: {fault.strerror}") from None
+    state = resumed(spec, checkpoint) if resume else None
+    with only_one(folder):
+        return _train(spec, folder, console, state, waves, target or Target(), verbose, began)
+
+
+def _train(
+    spec: RunSpec, folder: Path, console: Console, state: Checkpoint | None, waves: int, target: Target, verbose: bool,
+    began: float,
+) -> RunRecord | None:
+    checkpoint = folder / "checkpoint.npz"
     _say(
         console,
         f"Network {spec.network_text}: {count(spec.network.weights)} weights. Data {spec.dataset.name}: "
         f"{count(len(spec.dataset.train))} samples to train, {count(len(spec.dataset.test))} to test. "
         f"{spec.chip_text}.",
     )
+    for note in spec.notes:
+        warn(console, note)
     with TemporaryDirectory() as scratch:
         vcd = Path(scratch) / "waves.vcd" if waves else None
-        target = target or Target()
-        minutes = "two minutes" if spec.many else "a minute"
         if target.kind == "serial":
             _say(console, f"Connecting to the chip at {target.port} ...")
+            link = _build(spec, vcd, target)
         else:
-            _say(console, f"Building the simulation: about {minutes}, the first time ...")
-        with closing(_build(spec, vcd, target)) as link, closing(Trainer(spec, link, checkpoint, state)) as trainer:
-            ready = "Chip" if target.kind == "serial" else "Simulation"
-            _say(console, f"{ready} ready after {perf_counter() - began:.0f} s.")
+            with building(console):
+                link = _build(spec, vcd, target)
+        ready = perf_counter() - began
+        with closing(link), closing(Trainer(spec, link, checkpoint, state)) as trainer:
             if state:
                 _say(console, f"Going on from {checkpoint}, after {trainer.where}.")
             with _stop_on_interrupt(console) as stop, (Live if console.is_terminal else Plain)(console) as display:
@@ -73,22 +83,11 @@ def train(
             f"golden trainer's.\nWaves: {folder / 'waves.fst'}",
         )
         return None
-    return _conclude(spec, trainer, folder, console, perf_counter() - began)
+    return _conclude(trainer, folder, console, (perf_counter() - began, ready), verbose)
 
 
 def _say(console: Console, text: str):
-    console.print(text, highlight=False, soft_wrap=True)
-
-
-def _resumed(spec: RunSpec, path: Path) -> Checkpoint:
-    state = Checkpoint.load(path)
-    state.check(spec.settings(), path)
-    if state.progress["epoch"] > spec.train.epochs:
-        raise TridentError(
-            f"the run in {path} has done {state.progress['epoch']} epochs already: ask for at least as many, not "
-            f"{spec.train.epochs}"
-        )
-    return state
+    console.print(Text(text), soft_wrap=True)
 
 
 def _build(spec: RunSpec, vcd: Path | None, target: Target) -> FlitPort:
@@ -131,18 +130,24 @@ def _stop_on_interrupt(console: Console):
             signal.signal(number, old)
 
 
-def _conclude(spec: RunSpec, trainer: Trainer, folder: Path, console: Console, wall_seconds: float) -> RunRecord:
-    run = record(spec, trainer, wall_seconds)
+def _conclude(
+    trainer: Trainer, folder: Path, console: Console, seconds: tuple[float, float], verbose: bool
+) -> RunRecord:
+    """Write record and report of a run that has ended, and say how it went; ``seconds``: in all, and until it began."""
+    run = record(trainer.spec, trainer, *seconds)
     last, verdict = trainer.progress.history["RTL"][-1], run.verdict
     report = folder / "report.html"
-    (folder / "run.json").write_text(run.to_json())
+    write_whole(folder / "run.json", run.to_json())
     write_report(report, run)
-    console.print(counter_table(trainer.progress.counters))
+    if verbose:
+        console.print(counter_table(trainer.progress.counters))
+    undecided = f", undecided {percent(last['undecided'])}" if last["undecided"] else ""
     _say(
         console,
-        f"\nAccuracy: train {percent(last['train_accuracy'])}, test {percent(last['test_accuracy'])}.\n"
-        f"All {count(verdict.weights_compared)} weights equal the golden trainer's, bit for bit.\n"
+        f"Report: {report}\n"
         f"{count(verdict.cycles)} cycles simulated, {count(speed(trainer.progress))} cycles per second, "
-        f"{verdict.wall_seconds:.0f} s in all.\nReport: {report}",
+        f"{verdict.wall_seconds:.0f} s in all.\n"
+        f"All {count(verdict.weights_compared)} weights equal the golden trainer's, bit for bit.\n"
+        f"Accuracy: train {percent(last['train_accuracy'])}, test {percent(last['test_accuracy'])}{undecided}.",
     )
     return run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trident.hw.chip import emit_chip
 from trident.hw.cores import make_core
-from trident.hw.errors import TridentError
+from trident.hw.files import make_folder, write_whole
 from trident.hw.generate import emit
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
@@ -60,10 +60,7 @@ def write_verilog(folder: Path, name: str, cfg: CoreConfig, mesh: MeshConfig | N
     top = CORE if mesh.cores == 1 else CHIP
     text = emit(make_core(cfg, mesh), top) if mesh.cores == 1 else emit_chip(cfg, mesh, top=top)
     design, table = folder / f"{top}.v", folder / "ports.md"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        design.write_text(text)
-        table.write_text(document(name, cfg, mesh, text))
-    except OSError as fault:
-        raise TridentError(f"the Verilog cannot be written to {folder}: {fault.strerror}") from None
+    make_folder(folder)
+    write_whole(design, text)
+    write_whole(table, document(name, cfg, mesh, text))
     return design, table, len(modules(text))

@@ -1,5 +1,6 @@
 """The configuration of a core from what a user asks for, with memories that the network fits into."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -103,5 +104,6 @@ def parse_changes(pairs: tuple[str, ...]) -> dict[str, int | str]:
         if name in changes:
             raise TridentError(f"core parameter {name} is given twice")
         words = {"true": True, "false": False}
-        changes[name] = words[text] if text in words else int(text) if text.lstrip("-").isdigit() else text
+        number = re.fullmatch("-?[0-9]{1,9}", text)
+        changes[name] = words[text] if text in words else int(text) if number else text
     return changes

@@ -13,6 +13,7 @@ from trident.hw.isa.mesh import MeshConfig
 from trident.sim.rtl.line import CLOCK, simulated_chip
 from trident.sim.rtl.verilated import VerilatedChip
 
+FASTEST = 100_000_000  # bits per second of a serial line
 TARGETS = ("rtl", "sim-link", "serial")
 BAUD = 3_000_000
 
@@ -41,6 +42,8 @@ class Target:
             )
         if self.port and self.kind != "serial":
             raise TridentError(f"a port is for the target serial, not for {self.kind}")
+        if self.baud is not None and not 1 <= self.baud <= FASTEST:
+            raise TridentError(f"baud must be within 1 to {FASTEST} bits per second, not {self.baud}")
         if self.kind == "rtl" and self.baud:
             raise TridentError("a baud rate is for the targets serial and sim-link: rtl has no line")
         if self.setup and not self.board:

@@ -1,19 +1,18 @@
 """The command ``federated``: several chips learn together."""
 
-import signal
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from trident.host.compile.sizing import parse_changes
 from trident.host.driver.target import TARGETS
 from trident.host.federated.run import federate
 from trident.host.federated.settings import SPLITS, STRATEGIES
 from trident.host.federated.spec import MESH, NET, PRESET, FederatedSpec
+from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError
+from trident.hw.files import check_folder
 from trident.hw.folders import OUT
 
 
@@ -55,20 +54,16 @@ def federated_command(out, resume, flower, tls, changes, ports, **given):
         raise TridentError("tls is for Flower: give it with flower")
     if flower and find_spec("flwr") is None:
         raise TridentError("Flower is not installed: it is the extra flower, which make federated FLOWER=1 installs")
+    if out:
+        check_folder(out)
     spec = FederatedSpec.make(options_of(changes, ports, given))
-    signal.signal(signal.SIGTERM, _stop)
     folder = out or OUT / "federated" / Path(spec.run.dataset.name).stem
     if flower:
         from trident.host.federated.flower.run import federate_with_flower
 
-        federate_with_flower(spec, folder, Console(), resume, tls)
+        federate_with_flower(spec, folder, terminal(), resume, tls)
     else:
-        federate(spec, folder, Console(), resume)
-
-
-def _stop(number: int, frame):
-    """Let what was started be ended on the way out, as after Ctrl-C."""
-    sys.exit(128 + number)
+        federate(spec, folder, terminal(), resume)
 
 
 def options_of(changes: tuple[str, ...], ports: str | None, given: dict) -> dict:

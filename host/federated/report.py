@@ -2,24 +2,21 @@
 
 import json
 from dataclasses import asdict, dataclass
-from io import StringIO
 from pathlib import Path
 
-import jinja2
 import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trident.host.federated.server import Round
-from trident.host.report.report import INK, STYLE
+from trident.host.report.page import INK, STYLE, plot, render, svg
 from trident.hw.errors import TridentError
+from trident.hw.files import write_whole
 
 # Okabe and Ito's colours, told apart by colour-blind readers
 GLOBAL = dict(color="#0072B2", lw=2.4, marker="o", ms=4, zorder=4)
 CENTRAL = dict(color=INK, ls="--", lw=1.6, marker="s", ms=3.5, zorder=3)
-ALONE = dict(color="#E69F00", lw=1.1, alpha=0.75)
-_TEMPLATES = Path(__file__).parents[1] / "report" / "templates"
+ALONE = dict(lw=1.2, alpha=0.8)
 
 
 @dataclass(frozen=True)
@@ -81,25 +78,17 @@ def write_report(path: Path, run: FederatedRecord):
 
     The folder must exist. Raises :class:`TridentError` if the file cannot be written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["value"] = _value
     with matplotlib.rc_context(STYLE):
         plots = {"accuracy": _accuracy(run), "octets": _octets(run), "classes": _classes(run), "loss": _loss(run)}
-    page = environment.get_template("federated.html.j2").render(run=run, plots=plots)
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as fault:
-        raise TridentError(f"the report cannot be written to {path}: {fault.strerror}") from None
+    write_whole(path, render("federated.html.j2", run=run, plots=plots))
 
 
 def _accuracy(run: FederatedRecord) -> str:
-    figure, axes = _plot((9.6, 4.2))
+    figure, axes = plot((9.6, 4.2))
     numbers = range(1, len(run.rounds) + 1)
     for worker, accuracies in enumerate(run.alone):
-        axes.plot(numbers, [100 * a for a in accuracies], label=None if worker else "each worker alone", **ALONE)
+        label = None if worker else "each worker alone"
+        axes.plot(numbers, [100 * a for a in accuracies], label=label, color=_colour(worker), **ALONE)
     axes.plot(numbers, [100 * a for a in run.central], label="central, all samples in one place", **CENTRAL)
     axes.plot(numbers, [100 * done.accuracy for done in run.rounds], label="global model", **GLOBAL)
     _label_ends(axes, len(run.rounds), [100 * accuracies[-1] for accuracies in run.alone])
@@ -107,7 +96,12 @@ def _accuracy(run: FederatedRecord) -> str:
     axes.set_xlabel("round")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, loc="lower right")
-    return _svg(figure)
+    return svg(figure)
+
+
+def _colour(worker: int):
+    """A colour of a worker's own, the same in every plot."""
+    return matplotlib.colormaps["tab20b" if worker >= 10 else "tab10"](worker % 10 if worker < 10 else worker % 20)
 
 
 def _label_ends(axes, x: float, values: list[float]):
@@ -120,23 +114,24 @@ def _label_ends(axes, x: float, values: list[float]):
 
 
 def _loss(run: FederatedRecord) -> str:
-    figure, axes = _plot((4.6, 2.8))
+    figure, axes = plot((4.6, 2.8))
     for worker in range(len(run.classes)):
         own = [(done.number, done.workers.get(str(worker))) for done in run.rounds]
         points = [(number, answer["loss"]) for number, answer in own if answer]
         if points:
-            axes.plot(*zip(*points), label=None if worker else "workers, while they train", **ALONE)
+            label = None if worker else "workers, while they train"
+            axes.plot(*zip(*points), label=label, color=_colour(worker), **ALONE)
     axes.plot([d.number for d in run.rounds], [d.loss for d in run.rounds], label="global model, test", **GLOBAL)
     axes.set_xlabel("round")
     axes.set_ylabel("loss")
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _octets(run: FederatedRecord) -> str:
-    figure, axes = _plot((4.6, 2.8))
+    figure, axes = plot((4.6, 2.8))
     numbers = [done.number for done in run.rounds]
     sent = [done.sent / 1000 for done in run.rounds]
     axes.bar(numbers, sent, 0.7, color="#0072B2", label="to the workers")
@@ -146,11 +141,11 @@ def _octets(run: FederatedRecord) -> str:
     axes.set_ylabel("kilobytes")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(frameon=False, ncols=2, loc="outside upper left")
-    return _svg(figure)
+    return svg(figure)
 
 
 def _classes(run: FederatedRecord) -> str:
-    figure, axes = _plot((9.6, 0.9 + 0.32 * len(run.classes)))
+    figure, axes = plot((9.6, 0.9 + 0.32 * len(run.classes)))
     left = [0] * len(run.classes)
     colours = matplotlib.colormaps["tab20"].colors
     for label in range(len(run.classes[0])):
@@ -163,28 +158,4 @@ def _classes(run: FederatedRecord) -> str:
     axes.grid(visible=False, axis="y")
     if len(run.classes[0]) <= 20:
         figure.legend(frameon=False, ncols=20, loc="outside upper left", handlelength=0.8, columnspacing=1.2)
-    return _svg(figure)
-
-
-def _plot(size: tuple[float, float]):
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
-def _svg(figure: Figure) -> str:
-    """The figure as an SVG element; a fixed salt and no date make the bytes depend on the figure only."""
-    text = StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    document = text.getvalue()
-    return document[document.index("<svg") :]
-
-
-def _value(value) -> str:
-    """A number with narrow spaces between thousands; any other value as it is."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    return (f"{value:,}" if isinstance(value, int) else f"{value:,.5g}").replace(",", "\u202f")
+    return svg(figure)

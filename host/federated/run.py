@@ -8,16 +8,17 @@ from time import perf_counter
 
 import numpy as np
 from rich.console import Console
+from rich.text import Text
 
 from trident.host.federated.processes import Processes
 from trident.host.federated.progress import Live, Plain
 from trident.host.federated.references import alone, central
 from trident.host.federated.report import FederatedRecord, write_report
-from trident.host.federated.server import Progress, Server
+from trident.host.federated.server import Progress, Server, resumed
 from trident.host.federated.spec import FederatedSpec
-from trident.host.report.progress import count, percent
+from trident.host.report.progress import count, percent, warn
 from trident.host.train.checkpoint import Checkpoint
-from trident.hw.errors import TridentError
+from trident.hw.files import only_one, write_whole
 
 Curves = tuple[list[list[float]], list[float]]  # of each worker alone, and central
 
@@ -28,9 +29,15 @@ def federate(spec: FederatedSpec, folder: Path, console: Console, resume: bool =
     Raises :class:`TridentError` for what the user can put right,
     :class:`TooFewWorkers`, and :class:`Divergence` when RTL and golden differ.
     """
+    state = resumed(spec, folder / "checkpoint.npz") if resume else None
+    with only_one(folder):
+        _federate(spec, folder, console, state)
+
+
+def _federate(spec: FederatedSpec, folder: Path, console: Console, state: Checkpoint | None):
     began, path = perf_counter(), folder / "checkpoint.npz"
-    state = Checkpoint.load(path) if resume else None
-    make_folder(folder)
+    for note in spec.run.notes:
+        warn(console, note)
     say(console, introduce(spec))
     say(console, "Building the simulation, about a minute the first time, and starting the workers ...")
     with closing(Processes(spec)) as pool, reference_pool() as beside:
@@ -47,17 +54,9 @@ def federate(spec: FederatedSpec, folder: Path, console: Console, resume: bool =
                  perf_counter() - began)  # fmt: skip
 
 
-def make_folder(folder: Path):
-    """Make the folder of a run. Raises :class:`TridentError` if that is not possible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as fault:
-        raise TridentError(f"the folder {folder} cannot be made: {fault.strerror}") from None
-
-
 def say(console: Console, text: str):
     """Print a line as it is."""
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(Text(text), soft_wrap=True)
 
 
 def introduce(spec: FederatedSpec) -> str:
@@ -100,7 +99,7 @@ def conclude(spec: FederatedSpec, progress: Progress, compared: int, curves: Cur
         engine=engine,
         seconds=seconds,
     )
-    (folder / "run.json").write_text(record.to_json())
+    write_whole(folder / "run.json", record.to_json())
     write_report(folder / "report.html", record)
     left_out = sum(len(done.left_out) for done in rounds)
     say(

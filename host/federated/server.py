@@ -10,7 +10,7 @@ from trident.host.federated.message import Task, Update, describe, to_bytes
 from trident.host.federated.pool import InProcess, Reply, WorkerPool
 from trident.host.federated.spec import FederatedSpec
 from trident.host.federated.weights import average, check, differing, initial
-from trident.host.train.checkpoint import Checkpoint, named
+from trident.host.train.checkpoint import FEDERATED, Checkpoint, fill, named
 from trident.host.train.compare import Divergence
 from trident.hw.errors import Failure, TridentError
 
@@ -53,13 +53,36 @@ class Display(Protocol):
     def round(self, done: Round): ...
 
 
+def resumed(spec: FederatedSpec, path: Path) -> Checkpoint:
+    """The checkpoint at ``path``. Raises :class:`TridentError` unless it is one that a run of ``spec`` can have
+    written, with no more rounds than ``spec`` asks for."""
+    state, where = Checkpoint.load(path, FEDERATED), str(path)
+    state.check(spec.settings_values(), path)
+    progress = fill(Progress, state.progress, where)
+    largest, workers = spec.run.train.loss_scale, {str(number) for number in range(spec.settings.workers)}
+    sizes = {
+        "scales": len(progress.scales) == len(workers) and all(0 < scale <= largest for scale in progress.scales),
+        "rounds": [done.number for done in progress.rounds] == list(range(1, len(progress.rounds) + 1)),
+        "workers": all(workers >= {*done.workers, *done.left_out} for done in progress.rounds),
+    }
+    for name, good in sizes.items():
+        if not good:
+            raise TridentError(f"{where} is damaged: its {name} are not those of such a run")
+    if len(progress.rounds) > spec.settings.rounds:
+        raise TridentError(
+            f"the run in {path} has done {len(progress.rounds)} rounds already: ask for at least as many, not "
+            f"{spec.settings.rounds}"
+        )
+    check(state.tensors("weights"), spec.run.network, spec.format)
+    return state
+
+
 class Server:
     """One federated run of ``spec`` with the workers of ``pool``, with a checkpoint at ``path`` after every round.
 
     The result depends on which answers count, not on when or in which order they come. golden: compare every answer
     that counts with what the golden model makes of the same task, bit for bit.
-    With ``resume`` it goes on from that checkpoint and ends with the weights that an unbroken run has. Raises
-    :class:`TridentError` when the checkpoint is of another run.
+    With ``resume``, from :func:`resumed`, it goes on from there and ends with the weights that an unbroken run has.
     """
 
     def __init__(
@@ -71,16 +94,8 @@ class Server:
         self.weights = initial(run.network, run.train.seed, spec.format)
         self.progress = Progress([float(run.train.loss_scale)] * spec.settings.workers)
         if resume:
-            resume.check(spec.settings_values(), path)
-            rounds = [Round(**values) for values in resume.progress["rounds"]]
-            if len(rounds) > spec.settings.rounds:
-                raise TridentError(
-                    f"the run in {path} has done {len(rounds)} rounds already: ask for at least as many, not "
-                    f"{spec.settings.rounds}"
-                )
-            self.progress = Progress(resume.progress["scales"], rounds)
+            self.progress = fill(Progress, resume.progress, str(path))
             self.weights = resume.tensors("weights")
-            check(self.weights, run.network, spec.format)
         self._golden = InProcess(spec) if golden else None
         self.compared = 0
         self._test = Evaluation(spec)
@@ -173,4 +188,4 @@ class Server:
 
     def _save(self):
         arrays = named("weights", self.weights)
-        Checkpoint(self.spec.settings_values(), asdict(self.progress), arrays).save(self.path)
+        Checkpoint(self.spec.settings_values(), asdict(self.progress), arrays, FEDERATED).save(self.path)

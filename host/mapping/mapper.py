@@ -46,6 +46,29 @@ class Map:
         return max(self.mapping.prediction.per_sample, self.load.peak)
 
 
+def check_choice(
+    network: Network, lanes: int, mesh: MeshConfig, batch: int, cores: int | None, partition: str | None, placer: str,
+    placement: str | None,
+) -> Partition | None:  # fmt: skip
+    """The partition that was given, if one was, before anything is searched.
+
+    Raises :class:`TridentError` for an unknown placer, and for a partition or placement that does not fit the mesh.
+    """
+    if placer not in PLACERS:
+        raise TridentError(f"unknown placer {placer!r}: choose one of {', '.join(PLACERS)}")
+    given = None if partition is None else Partition.parse(partition, network, lanes)
+    if given and given.cores > (cores or mesh.cores):
+        raise TridentError(
+            f"partition {given} has {given.cores} cores, the mesh {mesh.width}x{mesh.height} has {mesh.cores}"
+            + (f", of which {cores} are to be used" if cores else "")
+        )
+    if given and given.replicas > batch:
+        raise TridentError(f"partition {given} has {given.replicas} replicas for a batch of {batch} samples")
+    if placement is not None:
+        parse_placement(placement, given.cores if given else placement.count(",") + 1, mesh)
+    return given
+
+
 def make_map(
     cost: CostModel,
     mesh: MeshConfig,
@@ -61,20 +84,8 @@ def make_map(
     Raises :class:`TridentError` for what does not fit, an unknown placer, and a wrong partition or placement.
     """
     network, cfg = cost.network, cost.cfg
-    if placer not in PLACERS:
-        raise TridentError(f"unknown placer {placer!r}: choose one of {', '.join(PLACERS)}")
-    if partition is None:
-        mapping = find_partition(cost, mesh, batch, cores)
-    else:
-        given = Partition.parse(partition, network, cfg.lanes)
-        if given.cores > (cores or mesh.cores):
-            raise TridentError(
-                f"partition {given} has {given.cores} cores, the mesh {mesh.width}x{mesh.height} has {mesh.cores}"
-                + (f", of which {cores} are to be used" if cores else "")
-            )
-        if given.replicas > batch:
-            raise TridentError(f"partition {given} has {given.replicas} replicas for a batch of {batch} samples")
-        mapping = Mapping(given, predict(cost, given, batch))
+    given = check_choice(network, cfg.lanes, mesh, batch, cores, partition, placer, placement)
+    mapping = Mapping(given, predict(cost, given, batch)) if given else find_partition(cost, mesh, batch, cores)
     flows = traffic(network, mapping.partition, cfg, mesh, batch)
     placements = {name: place(name, flows, mesh, seed) for name in PLACERS if name != "random"}
     compared = {name: load(flows, mesh, chosen) for name, chosen in placements.items()}

@@ -1,5 +1,6 @@
 """Which mesh core each logical core sits on: placers by name, and the objective that they are compared by."""
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -97,7 +98,7 @@ def parse_placement(text: str, cores: int, mesh: MeshConfig) -> Placement:
     """
     parts = [part.strip() for part in text.split(",")]
     for part in parts:
-        if not part.isdecimal():
+        if not re.fullmatch("[0-9]{1,6}", part):
             raise TridentError(f"placement {text!r}: {part!r} is no core's number: write as in 3,1,0,2")
     return check_placement(tuple(map(int, parts)), cores, mesh)
 

@@ -95,7 +95,7 @@ def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig
     no mesh within them has.
     """
     if text is not None:
-        match = re.fullmatch(r"(\d+)x(\d+)", text.strip())
+        match = re.fullmatch("([0-9]{1,4})x([0-9]{1,4})", text.strip())
         if not match:
             raise TridentError(f"a mesh is given as WIDTHxHEIGHT, as in 5x4, not {text!r}")
         return replace(mesh, width=int(match.group(1)), height=int(match.group(2)))

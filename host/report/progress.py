@@ -39,6 +39,11 @@ def epoch_line(run: Run) -> str:
     )
 
 
+def warn(console: Console, sentence: str):
+    """Tell a user what is likely not meant."""
+    console.print(Text.assemble(("warning: ", "bold yellow"), f"{sentence}."), soft_wrap=True)
+
+
 class _Remaining(TimeRemainingColumn):
     def render(self, task: Task) -> Text:
         return super().render(task) + Text(" left", "progress.remaining")
@@ -83,6 +88,10 @@ class Live:
         """An epoch is done and tested."""
         self._console.print(epoch_line(run), highlight=False)
 
+    def warn(self, finding: str):
+        """Something keeps the network from learning."""
+        warn(self._console, finding)
+
 
 class Plain:
     """A :class:`Display` for logs: a line per epoch, and within a long one every half a minute."""
@@ -114,6 +123,10 @@ class Plain:
         """See :class:`Live`."""
         self._told = perf_counter()
         self._print(epoch_line(run))
+
+    def warn(self, finding: str):
+        """See :class:`Live`."""
+        warn(self._console, finding)
 
     def _print(self, line: str):
         self._console.print(line, highlight=False, soft_wrap=True)

@@ -2,17 +2,17 @@
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from io import StringIO
-from math import isfinite
 from pathlib import Path
 from textwrap import fill
 
-import jinja2
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from trident.host.report.page import INK, STYLE, plot, render, svg
 from trident.hw.errors import TridentError
+from trident.hw.files import write_whole
 
 # Okabe and Ito's colours, told apart by colour-blind readers. RTL and golden lie on top of each other when all is well:
 # a broad pale line under a thin dashed one shows both.
@@ -29,32 +29,24 @@ ACTIVITIES = {
     "idle": "#D3D8DE",
 }
 PLAIN = {"running": ACTIVITIES["busy"], "idle": ACTIVITIES["idle"]}  # of a core that counts no more
-INK = "#1B2733"
-STYLE = {
-    "svg.hashsalt": "trident",
-    "svg.fonttype": "none",
-    "font.size": 9.5,
-    "font.family": "sans-serif",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.edgecolor": "#8896A4",
-}
+NUMBERED = 20  # classes up to which each is named, and each count written, in the confusion matrix
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One point of the curves: mean loss of the minibatches, accuracies within 0 to 1 (None where not measured)."""
+    """One point of the curves: mean loss of the minibatches, accuracies and share of the test samples without a
+    prediction within 0 to 1 (None where not measured)."""
 
     loss: float
     train_accuracy: float
     test_accuracy: float | None = None
+    undecided: float | None = None
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the run ended: weights compared bit for bit with the golden model, speed of the simulation, wall time."""
+    """How the run ended: weights compared bit for bit with the golden model, speed of the simulation, wall time, and
+    how much of that went by before the first minibatch."""
 
     weights_compared: int
     weights_differing: int
@@ -62,6 +54,7 @@ class Verdict:
     cycles: int
     cycles_per_second: float
     wall_seconds: float
+    build_seconds: float = 0.0
 
     @property
     def bit_exact(self) -> bool:
@@ -93,6 +86,10 @@ class RunRecord:
         that counts no more, "running" (a job is under way) and "idle".
     verdict
         How the run ended.
+    warnings
+        Sentences: what is likely not meant in data or settings, and what keeps the network from learning.
+    confusion
+        Of the last test: by label, how often each class was predicted, and last how often none.
     chip
         Names and values of a chip of several cores; empty for one core.
     floorplan, timeline
@@ -107,6 +104,8 @@ class RunRecord:
     layers: list[dict[str, str | float]] = field(default_factory=list)
     engines: dict[str, dict[str, int]] = field(default_factory=dict)
     counters: dict[str, int | float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    confusion: list[list[int]] = field(default_factory=list)
     chip: dict[str, str | int | float] = field(default_factory=dict)
     graph: str | None = None
     floorplan: str | None = None
@@ -150,36 +149,27 @@ def write_report(path: str | Path, run: RunRecord):
 
     The folder must exist. Raises :class:`TridentError` if the file cannot be written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["value"] = _value
     with matplotlib.rc_context(STYLE):
         plots = {
             "loss": _curves(run, "loss"),
             "train": _curves(run, "train_accuracy"),
             "test": _curves(run, "test_accuracy"),
+            "confusion": _confusion(run),
             "activity": _activity(run),
             "cycles": _cycles(run),
         }
-    page = environment.get_template("report.html.j2").render(
+    page = render(
+        "report.html.j2",
         run=run,
         plots=plots,
         running={name: _running(cycles) for name, cycles in run.engines.items()},
         busy={name: _busy(cycles) for name, cycles in run.engines.items() if "busy" in cycles},
     )
-    try:
-        Path(path).write_text(page, encoding="utf-8")
-    except OSError as fault:
-        raise TridentError(f"the report cannot be written to {path}: {fault.strerror}") from None
+    write_whole(Path(path), page)
 
 
 def _curves(run: RunRecord, quantity: str) -> str | None:
-    figure, axes = _plot((3.5, 2.6))
+    figure, axes = plot((3.5, 2.6))
     drawn = False
     for name, style in SERIES.items():
         points = [
@@ -193,18 +183,46 @@ def _curves(run: RunRecord, quantity: str) -> str | None:
             drawn = True
     if not drawn:
         return None
+    axes.ticklabel_format(axis="y", useOffset=False)
+    if len(next(iter(run.series.values()), [])) == 1:  # a single point has no scale of its own
+        axes.set_ylim(0, None if quantity == "loss" else 1)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if quantity != "loss":
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g} %")
     axes.legend(frameon=False)
-    return _svg(figure)
+    return svg(figure)
+
+
+def _confusion(run: RunRecord) -> str | None:
+    if not run.confusion:
+        return None
+    counts, classes = np.array(run.confusion), len(run.confusion)
+    totals = counts.sum(axis=1)
+    figure, axes = plot((2.2 + 0.42 * min(classes, 16), 1.2 + 0.36 * min(classes, 16)))
+    axes.grid(visible=False)
+    axes.imshow(counts / np.maximum(totals, 1)[:, None], cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    if classes <= NUMBERED:
+        for (label, guess), count in np.ndenumerate(counts):
+            if count:
+                dark = count > totals[label] / 2
+                axes.text(guess, label, count, ha="center", va="center", color="white" if dark else INK, fontsize=8)
+    recall = [f"{100 * counts[n, n] / total:.0f} %" if total else "–" for n, total in enumerate(totals)]
+    shown = range(0, classes, -(-classes // NUMBERED))
+    axes.set_xticks([*shown, classes], [*map(str, shown), "none"])
+    axes.set_yticks(list(shown), list(map(str, shown)))
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("label")
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(list(shown), [recall[n] for n in shown])
+    right.set_ylabel("recall")
+    return svg(figure)
 
 
 def _activity(run: RunRecord) -> str | None:
     if not run.layers:
         return None
-    figure, axes = _plot((9.6, 0.9 + 0.62 * len(run.layers)))
+    figure, axes = plot((9.6, 0.9 + 0.62 * len(run.layers)))
     rows = range(len(run.layers))
     for offset, key, colour, label in (
         (-0.19, "firing_rate", "#D55E00", "firing rate (spikes per neuron and step)"),
@@ -218,13 +236,13 @@ def _activity(run: RunRecord) -> str | None:
     axes.set_xlim(0, 109)
     axes.set_xticks(range(0, 101, 20), [f"{share} %" for share in range(0, 101, 20)])
     _legend_above(figure, axes)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _cycles(run: RunRecord) -> str | None:
     if not run.engines:
         return None
-    figure, axes = _plot((9.6, 0.9 + 0.45 * len(run.engines)))
+    figure, axes = plot((9.6, 0.9 + 0.45 * len(run.engines)))
     left = dict.fromkeys(run.engines, 0)
     for activity, colour in run.activities.items():
         counts = [cycles[activity] for cycles in run.engines.values()]
@@ -246,7 +264,7 @@ def _cycles(run: RunRecord) -> str | None:
     axes.set_xlabel("cycles")
     axes.xaxis.set_major_formatter(EngFormatter())
     _legend_above(figure, axes)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _running(cycles: dict[str, int]) -> float:
@@ -259,31 +277,6 @@ def _busy(cycles: dict[str, int]) -> float:
     return cycles["busy"] / max(sum(cycles.values()) - cycles["idle"], 1)
 
 
-def _plot(size: tuple[float, float]):
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25)
-    axes.set_axisbelow(True)
-    return figure, axes
-
-
 def _legend_above(figure: Figure, axes):
     axes.grid(visible=False, axis="y")
     figure.legend(frameon=False, ncols=5, loc="outside upper left")
-
-
-def _svg(figure: Figure) -> str:
-    """The figure as an SVG element; a fixed salt and no date make the bytes depend on the figure only."""
-    text = StringIO()
-    figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    document = text.getvalue()
-    return document[document.index("<svg") :]
-
-
-def _value(value) -> str:
-    """A number with narrow spaces between thousands and five significant digits; any other value as it is."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
-        return str(value)
-    whole = isinstance(value, int) or value.is_integer() or abs(value) >= 1e4
-    return (f"{value:,.0f}" if whole else f"{value:.5g}").replace(",", "\u202f")

@@ -1,5 +1,7 @@
 """The record of a training run, as the report shows it."""
 
+from pathlib import Path
+
 from trident.host.mapping.traffic import load, traffic
 from trident.host.report.floorplan import core_label, floorplan_svg
 from trident.host.report.graph import graph_svg
@@ -36,8 +38,11 @@ def engine_cycles(counters: dict[str, int]) -> dict[str, dict[str, int]]:
     return engines
 
 
-def record(spec: RunSpec, trainer: Trainer, wall_seconds: float) -> RunRecord:
-    """The record of a run that has done at least one epoch and whose weights were compared with golden's."""
+def record(spec: RunSpec, trainer: Trainer, wall_seconds: float, build_seconds: float = 0.0) -> RunRecord:
+    """The record of a run that has done at least one epoch and whose weights were compared with golden's.
+
+    ``build_seconds``: how much of ``wall_seconds`` went by before the first minibatch.
+    """
     progress = trainer.progress
     lanes, counters = spec.cfg.lanes, {
         name: sum(core[name] for core in progress.counters) for name in progress.counters[0]
@@ -56,7 +61,7 @@ def record(spec: RunSpec, trainer: Trainer, wall_seconds: float) -> RunRecord:
         }
     last = progress.history["RTL"][-1]
     return RunRecord(
-        title=f"{spec.network_text} on {spec.dataset.name}, trained on the RTL of "
+        title=f"{spec.network_text} on {Path(spec.dataset.name).name}, trained on the RTL of "
         + (f"{spec.plan.partition.cores} cores" if spec.many else "one core"),
         settings={"epochs": spec.train.epochs} | spec.settings(),
         network=spec.plan.describe(),
@@ -69,7 +74,10 @@ def record(spec: RunSpec, trainer: Trainer, wall_seconds: float) -> RunRecord:
             cycles=progress.cycles,
             cycles_per_second=progress.cycles / progress.seconds,
             wall_seconds=wall_seconds,
+            build_seconds=build_seconds,
         ),
+        warnings=[*spec.notes, *progress.findings],
+        confusion=progress.tested["confusion"],
         layers=[
             {"name": name, "firing_rate": rate / batches, "gradient_sparsity": sparsity / batches}
             for name, rate, sparsity in rates
@@ -107,7 +115,7 @@ def chip_record(spec: RunSpec, trainer: Trainer) -> dict:
     }
     if cycles:
         figures["cycles per sample, first minibatch"] = per_sample
-        figures["speed-up over one core"] = spec.forecast.one_core / per_sample
+        figures["speed-up: one core, predicted, over this chip, measured"] = spec.forecast.one_core / per_sample
     return {
         "chip": figures,
         "floorplan": floorplan_svg(spec.network, partition, mesh, plan.placement, links),

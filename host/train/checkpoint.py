@@ -1,18 +1,22 @@
 """What a training run needs to go on later as if it had never stopped, in one file, written whole or not at all."""
 
+import io
 import json
-import os
-import zipfile
-import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from trident.hw.errors import TridentError
+from trident.hw.files import write_whole
 from trident.snn.network import Tensors
+from trident.snn.npz import read_arrays
 
-VERSION = 2
+VERSION = 3
+TRAINING, FEDERATED = "training", "federated"
+Values = TypeVar("Values")
 
 
 @dataclass
@@ -24,7 +28,9 @@ class Checkpoint:
     settings
         What the run was started with, as plain values; a run with others must not go on from here.
     progress
-        Everything that the trainer counts, as plain values.
+        Everything that the run counts, as plain values.
+    kind
+        Of which kind of run: training or federated.
     arrays
         Weights and momenta, named as in ``momentum/conv1.weight``: raw bits of core and golden (which are equal), and
         under ``float32`` the floats of the float32 twin.
@@ -33,39 +39,36 @@ class Checkpoint:
     settings: dict
     progress: dict
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    kind: str = TRAINING
 
     def save(self, path: Path):
-        """Write to a temporary file beside ``path`` and rename it, so that ``path`` is always a whole checkpoint.
-
-        Raises :class:`TridentError` if that is not possible.
-        """
-        words = json.dumps({"version": VERSION, "settings": self.settings, "progress": self.progress})
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, words=np.array(words), **self.arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as fault:
-            temporary.unlink(missing_ok=True)
-            raise TridentError(f"the checkpoint cannot be written to {path}: {fault.strerror}") from None
+        """Write to ``path``, which is always a whole checkpoint. Raises :class:`TridentError` if that cannot be."""
+        words = {"version": VERSION, "kind": self.kind, "settings": self.settings, "progress": self.progress}
+        stream = io.BytesIO()
+        np.savez(stream, words=np.array(json.dumps(words)), **self.arrays)
+        write_whole(path, stream.getvalue())
 
     @classmethod
-    def load(cls, path: Path) -> "Checkpoint":
-        """Read what :meth:`save` wrote. Raises :class:`TridentError` if the file is missing or anything else."""
+    def load(cls, path: Path, kind: str = TRAINING) -> "Checkpoint":
+        """Read what :meth:`save` wrote, of a run of this kind. Raises :class:`TridentError` for anything else."""
         if not path.exists():
             raise TridentError(f"there is no checkpoint to resume from at {path}: start the run without resume")
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+            arrays = read_arrays(path, "a checkpoint")
             words = json.loads(str(arrays.pop("words")))
-            version, settings, progress = words["version"], words["settings"], words["progress"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error):
+            found = words["version"], words["kind"]
+            settings, progress = words["settings"], words["progress"]
+            if not isinstance(settings, dict) or not isinstance(progress, dict):
+                raise TypeError
+        except TridentError as fault:
+            raise TridentError(f"{path} is not a checkpoint of this program, or it is damaged: {fault}") from None
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise TridentError(f"{path} is not a checkpoint of this program, or it is damaged") from None
-        if version != VERSION:
-            raise TridentError(f"{path} is a checkpoint of version {version}, this program reads version {VERSION}")
-        return cls(settings, progress, arrays)
+        if found[0] != VERSION:
+            raise TridentError(f"{path} is a checkpoint of version {found[0]}, this program reads version {VERSION}")
+        if found[1] != kind:
+            raise TridentError(f"{path} is the checkpoint of a {found[1]} run, not of a {kind} one")
+        return cls(settings, progress, arrays, kind)
 
     def tensors(self, prefix: str) -> Tensors:
         """The parameters that :func:`named` put under ``prefix``."""
@@ -77,6 +80,34 @@ class Checkpoint:
             had, wanted = self.settings.get(name), settings.get(name)
             if had != wanted:
                 raise TridentError(f"the run in {path} has {name} {had}, not {wanted}: resume it with what it had")
+
+
+def fill(kind: type[Values], values: Any, where: str) -> Values:
+    """A dataclass with these values as its fields. Raises :class:`TridentError`, naming the first that is not of the
+    type or within the range that the dataclass says; ``where``: what has the values."""
+    if not isinstance(values, dict) or set(values) - {f.name for f in fields(kind)}:  # type: ignore[arg-type]
+        raise TridentError(f"{where} is damaged: its {kind.__name__.lower()} has other fields than it should")
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        place, given = ".".join(map(str, first["loc"])), str(first["input"])[:40]
+        raise TridentError(f"{where} is damaged: {place} is {given!r}; {first['msg'].lower()}") from None
+
+
+def check_tensors(found: Tensors, expected: Tensors, where: str):
+    """Raise :class:`TridentError` unless both have the same names, types and shapes."""
+    for name in sorted({*found, *expected}):
+        ours, theirs = (
+            (str(tensors[name].dtype), tensors[name].shape) if name in tensors else None
+            for tensors in (found, expected)
+        )
+        if ours != theirs:
+            raise TridentError(f"{where} is damaged: {name} is {_kind(ours)}, and should be {_kind(theirs)}")
+
+
+def _kind(of: tuple[str, tuple[int, ...]] | None) -> str:
+    return f"{of[0]} of shape {of[1]}" if of else "missing"
 
 
 def named(prefix: str, tensors: Tensors) -> dict[str, np.ndarray]:

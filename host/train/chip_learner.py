@@ -66,7 +66,10 @@ class ChipLearner:
         """Raise :class:`NumericFault` for a fault; those of gradients are allowed in training: the minibatch has been
         skipped. ``where``: names the minibatch in the message."""
         if found.all_faults & ~(GRADIENT_FAULTS if training else 0):
-            raise NumericFault(f"an infinity or a NaN in {found.describe(self.plan)}{where and f', {where}'}")
+            raise NumericFault(
+                f"an infinity or a NaN in {found.describe(self.plan)}{where and f', {where}'}: weights or potentials "
+                f"have grown beyond the format; lower the learning rate"
+            )
 
     def train(
         self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float

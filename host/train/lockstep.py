@@ -10,6 +10,7 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.host.train.chip_learner import ChipLearner, ClosablePort
 from trident.host.train.compare import Comparator, Divergence, Mismatch
 from trident.host.train.tally import Tally
+from trident.hw.isa.faults import Fault
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
@@ -58,15 +59,20 @@ class Lockstep:
               where: str) -> BatchStep:  # fmt: skip
         """One minibatch, uint8 (N, T, y, x, c), with its update; ``where`` names it in messages.
 
-        Raises :class:`Divergence` when counts or faults differ and :class:`NumericFault` for a fault that a smaller
-        loss scale cannot mend.
+        An update that overflows is undone, and the minibatch counts as skipped: momenta carry the loss scale, and a
+        smaller one may mend it. Raises :class:`Divergence` when counts or faults differ and :class:`NumericFault` for a
+        fault that a smaller loss scale cannot mend.
         """
         beside = self._helper.submit(self._train_beside, spikes, labels, self.golden.table(scale), constants, epoch)
         found = self.learner.run(spikes, labels, constants, scale)
-        counts, activity, twin = beside.result()
+        counts, activity, twin, before = beside.result()
         self._expect_none(self.compare.answers(counts, self.golden.faults, found), where, weights=True)
-        self.learner.check(found, where)
-        return BatchStep(found.counts, twin, *activity, found.skipped)
+        undone = found.all_faults == 1 << Fault.UPDATE
+        if undone:
+            self.load_state(before)
+        else:
+            self.learner.check(found, where)
+        return BatchStep(found.counts, twin, *activity, found.skipped or undone)
 
     def _train_beside(self, spikes, labels, table, constants, epoch):
         golden = self.golden
@@ -75,9 +81,10 @@ class Lockstep:
             counts.append(golden.counts(trace))
             firing = firing + np.array([layer.mean() for layer in trace.spikes])
             zeros = zeros + np.array([1 - np.count_nonzero(layer) / layer.size for layer in trace.errors])
+        before = self.golden_state()
         golden.update(constants)
         twin = self.twin.train_batch(spikes, labels, epoch)
-        return np.stack(counts), (firing / len(labels), zeros / len(labels)), twin
+        return np.stack(counts), (firing / len(labels), zeros / len(labels)), twin, before
 
     # Test
     def test(self, spikes: np.ndarray, labels: np.ndarray, where: str, stop) -> dict[str, Tally] | None:

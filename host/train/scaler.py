@@ -34,5 +34,5 @@ class LossScaler:
         self.carry /= 2
         if self.scale < 2.0**-14:
             raise TridentError(
-                f"gradients overflow at every loss scale down to {self.scale * 2}: lower the learning rate"
+                f"gradients or updates overflow at every loss scale down to {self.scale * 2}: lower the learning rate"
             )

@@ -10,7 +10,7 @@ from trident.host.compile.sizing import configure, fit, fit_sequencer
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
-from trident.host.mapping.mapper import SAMPLES, make_map
+from trident.host.mapping.mapper import SAMPLES, check_choice, make_map
 from trident.host.mapping.prediction import predict
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
@@ -18,7 +18,7 @@ from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
-from trident.snn.encoding import METHODS
+from trident.snn.encoding import METHODS, faint
 from trident.snn.files import SUFFIXES, dumps
 from trident.snn.network import Network
 from trident.snn.partition import Partition
@@ -69,6 +69,11 @@ class RunSpec:
     def many(self) -> bool:
         """The chip has more than one core."""
         return self.mesh.cores > 1
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the data before they are trained on."""
+        return self.dataset.notes + faint(self.dataset, self.train.timesteps)
 
     @property
     def chip_text(self) -> str:
@@ -143,6 +148,8 @@ class RunSpec:
         settings = TrainSettings(timesteps=cfg.timesteps, **train)
         check_fits(dataset, network, settings)
         _check_rate(settings)
+        constants = NeuronConstants.of(neuron_settings, cfg.format)
+        UpdateConstants.of(settings.momentum, 1.0, cfg.format)
         fixed = MEMORIES if built else MEMORIES & set(core)
         forecast = None
         if many:
@@ -151,7 +158,6 @@ class RunSpec:
             chip.check_single()
             cfg = fit(network, cfg, fixed)
             plan = ChipPlan(network, cfg, mesh if built else None)
-        constants = NeuronConstants.of(neuron_settings, cfg.format)
         for number, program in enumerate(plan.programs(train=True)):  # refuses what the instructions cannot say
             plan.jobs(number, program, constants, UpdateConstants(0, 0, 0))
         return cls(_title(net, network), network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
@@ -187,6 +193,7 @@ def _spread(
 ) -> tuple[CoreConfig, ChipPlan, Forecast]:  # fmt: skip
     """Partition and placement of a network on a mesh; memories stay as the preset says, queues grow."""
     mesh = mesh_for(cfg, mesh)
+    check_choice(network, cfg.lanes, mesh, train.batch, None, chip.partition, chip.placer, chip.placement)
     activity = measure_data(network, cfg, neuron, dataset, SAMPLES, encoding, train.seed)
     chosen = make_map(
         CostModel(network, cfg, activity, mesh), mesh, train.batch, None, chip.partition, chip.placer, chip.placement,

@@ -1,24 +1,40 @@
-"""What a model did over some samples: loss and accuracy."""
+"""What a model did over some samples: loss, accuracy, and what each class was taken for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+
+from trident.snn.readout import predicted
 
 
 @dataclass
 class Tally:
-    """What one model did over some samples; ``loss`` is a sum over the samples."""
+    """What one model did over some samples; plain values, so that a checkpoint holds it.
+
+    loss: a sum over the samples; correct, undecided, silent: samples predicted rightly, those where several classes
+    fired most, and of these those where none fired; confusion: by label, how often each class was predicted, and last
+    how often none.
+    """
 
     samples: int = 0
     loss: float = 0.0
     correct: int = 0
+    undecided: int = 0
+    silent: int = 0
+    confusion: list[list[int]] = field(default_factory=list)
 
     def add(self, counts: np.ndarray, labels: np.ndarray, steps: int):
-        """Spike counts (N, classes) of samples with these labels; the lowest class wins a tie."""
-        onehot = np.arange(counts.shape[1]) == labels[:, None]
+        """Spike counts (N, classes) of samples with these labels."""
+        classes = counts.shape[1]
+        guesses = predicted(counts)
         self.samples += len(labels)
-        self.loss += float(np.square(counts / steps - onehot).mean(axis=1).sum())
-        self.correct += int((counts.argmax(axis=1) == labels).sum())
+        self.loss += float(np.square(counts / steps - (np.arange(classes) == labels[:, None])).mean(axis=1).sum())
+        self.correct += int((guesses == labels).sum())
+        self.undecided += int((guesses < 0).sum())
+        self.silent += int((counts.sum(axis=1) == 0).sum())
+        matrix = np.array(self.confusion or np.zeros((classes, classes + 1), np.int64))
+        np.add.at(matrix, (labels, guesses), 1)  # the last column is -1: undecided
+        self.confusion = matrix.tolist()
 
     @property
     def mean_loss(self) -> float:
@@ -26,4 +42,14 @@ class Tally:
 
     @property
     def accuracy(self) -> float:
+        """Share of the samples that were predicted rightly; undecided ones were not."""
         return self.correct / max(self.samples, 1)
+
+    def share(self, samples: int) -> float:
+        """So many of the samples, within 0 to 1."""
+        return samples / max(self.samples, 1)
+
+    @property
+    def recall(self) -> list[float | None]:
+        """By class, the share of its samples that were predicted rightly; None for a class without samples."""
+        return [row[label] / sum(row) if sum(row) else None for label, row in enumerate(self.confusion)]

@@ -1,15 +1,18 @@
 """A training run: epochs of minibatches in lockstep with golden, tested, kept in a checkpoint, told to a display."""
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from trident.host.driver.driver import FlitPort
 from trident.host.train.checkpoint import Checkpoint, named
+from trident.host.train.findings import findings
 from trident.host.train.lockstep import STATE, BatchStep, Lockstep
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
@@ -19,6 +22,8 @@ from trident.snn.data import batches
 from trident.snn.encoding import encode
 
 SERIES = ("RTL", "golden", "float32")
+HISTORY = ("loss", "train_accuracy", "test_accuracy", "undecided")  # of an epoch
+Count = Annotated[int, Field(ge=0)]
 
 
 @dataclass
@@ -26,21 +31,26 @@ class Progress:
     """Where a run is, and everything that it counts; plain values, so that a checkpoint holds it as JSON.
 
     epoch, minibatch: how many are done, of the run and of the epoch under way; tallies: of the epoch under way, by
-    series; history: loss, train_accuracy and test_accuracy of every epoch, by series; firing_rate, gradient_sparsity:
-    sums per layer over the minibatches of the last epoch; counters: of every logical core, beyond their 32 bits;
-    cycles, seconds: simulated, and taken by training and testing.
+    series; history: loss, train_accuracy, test_accuracy and undecided (share of the test samples without a prediction)
+    of every epoch, by series; tested: the tally of the RTL's last test; findings: what a user should know, each once;
+    firing_rate, gradient_sparsity: sums per layer over the minibatches of the last epoch; skipped: minibatches of the
+    last epoch that overflowed; counters: of every logical core, beyond their 32 bits; cycles: of all
+    minibatches and tests, without what the host does between them; seconds: that training and testing took.
     """
 
-    epoch: int = 0
-    minibatch: int = 0
+    epoch: Count = 0
+    minibatch: Count = 0
     scaler: dict = field(default_factory=dict)
     tallies: dict[str, dict] = field(default_factory=dict)
-    history: dict[str, list[dict]] = field(default_factory=lambda: {name: [] for name in SERIES})
+    history: dict[str, list[dict[str, float]]] = field(default_factory=lambda: {name: [] for name in SERIES})
+    tested: dict = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
     firing_rate: list[float] = field(default_factory=list)
     gradient_sparsity: list[float] = field(default_factory=list)
-    activity_batches: int = 0
-    counters: list[dict[str, int]] = field(default_factory=list)
-    cycles: int = 0
+    activity_batches: Count = 0
+    skipped: Count = 0
+    counters: list[dict[str, Count]] = field(default_factory=list)
+    cycles: Count = 0
     seconds: float = 0.0
 
 
@@ -52,6 +62,13 @@ class Display(Protocol):
     def step(self, progress: Progress, tally: Tally): ...
 
     def epoch(self, progress: Progress): ...
+
+    def warn(self, finding: str): ...
+
+
+def _kind(finding: str) -> str:
+    """A finding without its figures."""
+    return re.sub(r"[\d.]+", "", finding)
 
 
 class Trainer:
@@ -83,7 +100,7 @@ class Trainer:
         spec, now = self.spec, self.progress
         display.start(spec.train.epochs, self.minibatches, now)
         done = 0
-        self._clock = perf_counter(), self.chip.cycles
+        self._clock = perf_counter()
         while now.epoch < spec.train.epochs:
             train, test = encode(
                 spec.dataset, spec.network, spec.train.timesteps, spec.encoding, spec.train.seed, now.epoch
@@ -110,8 +127,10 @@ class Trainer:
             tested = self.lockstep.test(test, spec.dataset.test_labels, f"test after epoch {now.epoch + 1}", stop)
             if tested is None:
                 self._interrupt()
-            self._end_epoch(tested)
+            new = self._end_epoch(tested)
             display.epoch(now)
+            for finding in new:
+                display.warn(finding)
             self._save()
 
     def close(self):
@@ -144,12 +163,13 @@ class Trainer:
         twin.correct += step.twin["correct"]
         if now.minibatch == 1:
             now.firing_rate = now.gradient_sparsity = [0.0] * len(self.spec.network.layers)
-            now.activity_batches = 0
+            now.activity_batches = now.skipped = 0
         now.firing_rate = [a + float(b) for a, b in zip(now.firing_rate, step.firing_rate, strict=True)]
         now.gradient_sparsity = [
             a + float(b) for a, b in zip(now.gradient_sparsity, step.gradient_sparsity, strict=True)
         ]
         now.activity_batches += 1
+        now.skipped += step.skipped
         self._tick()
 
     def _tick(self):
@@ -157,29 +177,43 @@ class Trainer:
         now, counted = self.progress, self._read_counters()
         if not now.counters:
             now.counters = [{} for _ in counted]
+        pairs = zip(counted, self._counted, strict=True)
+        now.cycles += max((new["cycles"] - old["cycles"]) % 2**32 for new, old in pairs)
         for total, new, old in zip(now.counters, counted, self._counted, strict=True):
             for name, value in new.items():
                 total[name] = total.get(name, 0) + (value - old[name]) % 2**32
         self._counted = counted
-        seconds, cycles = perf_counter(), self.chip.cycles
-        now.seconds += seconds - self._clock[0]
-        now.cycles += cycles - self._clock[1]
-        self._clock = seconds, cycles
+        seconds = perf_counter()
+        now.seconds += seconds - self._clock
+        self._clock = seconds
 
     def _read_counters(self) -> list[dict[str, int]]:
         """Of every logical core."""
         return [self.lockstep.learner.driver.counters(place) for place in self.spec.plan.placement]
 
-    def _end_epoch(self, tested: dict[str, Tally]):
+    def _end_epoch(self, tested: dict[str, Tally]) -> list[str]:
+        """Close the books of an epoch; returns what has been found that was not known yet."""
         self._tick()
-        now = self.progress
+        now, spec = self.progress, self.spec
         for name, tally in self.tallies.items():
-            now.history[name].append({
-                "loss": tally.mean_loss, "train_accuracy": tally.accuracy, "test_accuracy": tested[name].accuracy,
-            })  # fmt: skip
+            test = tested[name]
+            values = tally.mean_loss, tally.accuracy, test.accuracy, test.share(test.undecided)
+            now.history[name].append(dict(zip(HISTORY, values, strict=True)))
+        now.tested = asdict(tested["RTL"])
         self.tallies = {name: Tally() for name in SERIES}
         now.epoch += 1
         now.minibatch = 0
+        done = now.activity_batches
+        found = findings(
+            spec.network, spec.neuron, spec.train, [rate / done for rate in now.firing_rate],
+            [zero / done for zero in now.gradient_sparsity], [epoch["loss"] for epoch in now.history["RTL"]],
+            tested["RTL"], now.skipped / done,
+        )  # fmt: skip
+        # The same fault, with other figures, is told once
+        known = {_kind(finding) for finding in now.findings}
+        new = [finding for finding in found if _kind(finding) not in known]
+        now.findings += new
+        return new
 
     def _interrupt(self):
         self.lockstep.compare_state(self.where)

@@ -12,11 +12,12 @@ from trident.host.federated.flower.listeners import Listeners
 from trident.host.federated.flower.network import Network, is_running
 from trident.host.federated.flower.server_app import FAILURES, OUTCOME
 from trident.host.federated.progress import Live, Plain
-from trident.host.federated.run import conclude, introduce, make_folder, reference_pool, references, say
-from trident.host.federated.server import Progress, Round
+from trident.host.federated.run import conclude, introduce, reference_pool, references, say
+from trident.host.federated.server import Progress, Round, resumed
 from trident.host.federated.spec import FederatedSpec
-from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.checkpoint import FEDERATED, Checkpoint
 from trident.hw.errors import TridentError
+from trident.hw.files import make_folder
 
 START = 120.0  # seconds until the run that was submitted must have begun
 POLL = 0.3  # seconds
@@ -26,7 +27,7 @@ def federate_with_flower(spec: FederatedSpec, folder: Path, console: Console, re
     """As :func:`federate`, with Flower as the engine. Everything listens on loopback only; with
     ``tls``, what goes over it is encrypted, with certificates made for this run."""
     began, folder = perf_counter(), folder.resolve()
-    state = Checkpoint.load(folder / "checkpoint.npz") if resume else None
+    state = resumed(spec, folder / "checkpoint.npz") if resume else None
     make_folder(folder)
     for name in (OUTCOME, *([] if resume else ["checkpoint.npz"])):
         (folder / name).unlink(missing_ok=True)
@@ -43,7 +44,7 @@ def federate_with_flower(spec: FederatedSpec, folder: Path, console: Console, re
         display = (Live if console.is_terminal else Plain)(console, spec.settings.workers, spec.settings.rounds, shown)
         with display:
             compared = follow(folder, workers, network, display, shown)
-        final = Checkpoint.load(folder / "checkpoint.npz").progress
+        final = Checkpoint.load(folder / "checkpoint.npz", FEDERATED).progress
         progress = Progress(final["scales"], [Round(**values) for values in final["rounds"]])
         conclude(spec, progress, compared, curves.get(), folder, console, "Flower, TLS" if tls else "Flower",
                  perf_counter() - began)  # fmt: skip
@@ -64,7 +65,7 @@ def follow(folder: Path, workers: Listeners, network: Network, display: Live | P
         if (folder / OUTCOME).exists():
             outcome = json.loads((folder / OUTCOME).read_text())
         if (folder / "checkpoint.npz").exists():
-            rounds = Checkpoint.load(folder / "checkpoint.npz").progress["rounds"]
+            rounds = Checkpoint.load(folder / "checkpoint.npz", FEDERATED).progress["rounds"]
             for done in [Round(**values) for values in rounds[shown:]]:
                 for number, fault in done.left_out.items():
                     display.left_out(int(number), fault)

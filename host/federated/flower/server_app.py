@@ -6,16 +6,15 @@ from pathlib import Path
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
-from rich.console import Console
 
 from trident.host.federated.flower.pool import FlowerPool
 from trident.host.federated.progress import Plain
-from trident.host.federated.run import make_folder
-from trident.host.federated.server import Server, TooFewWorkers
+from trident.host.federated.server import Server, TooFewWorkers, resumed
 from trident.host.federated.spec import FederatedSpec
-from trident.host.train.checkpoint import Checkpoint
+from trident.host.report.terminal import terminal
 from trident.host.train.compare import Divergence
 from trident.hw.errors import TridentError
+from trident.hw.files import make_folder
 
 OUTCOME = "flower.json"
 FAILURES = {failure.__name__: failure for failure in (TooFewWorkers, Divergence, TridentError)}
@@ -37,8 +36,8 @@ def main(grid: Grid, context: Context):
     _write(folder, {"process": os.getpid()})
     try:
         spec = FederatedSpec.make(json.loads(str(config["options"])))
-        state = Checkpoint.load(path) if config["resume"] else None
-        display = Plain(Console(), spec.settings.workers, spec.settings.rounds)
+        state = resumed(spec, path) if config["resume"] else None
+        display = Plain(terminal(), spec.settings.workers, spec.settings.rounds)
         server = Server(spec, FlowerPool(grid, spec), display, path, state)
         server.run()
     except BaseException as fault:

@@ -46,7 +46,7 @@ def untouched(tmp_path, monkeypatch):
         (["--set", "jobs=9000"], ["jobs", "4 to 256", "9000"]),
         (["--set", "lanes=4"], ["--lanes"]),
         (["--nets", "64-10"], ["--nets"]),
-        (["--lanes", "many"], ["--lanes", "many", "integer"]),
+        (["--lanes", "many"], ["--lanes", "many", "whole number"]),
         (["--lanes", "64"], ["lanes", "1 to 32", "64"]),
         (["--lanes", "3"], ["lanes", "power of two", "3"]),
         (["--cols", "16"], ["cols", "16", "8"]),
@@ -57,6 +57,19 @@ def untouched(tmp_path, monkeypatch):
         (["--lr", "1e60"], ["learning rate of 1e+60"]),
         (["--epochs", "400", "--halve-every", "1"], ["halved 399 times"]),
         (["--momentum", "1"], ["momentum", "below 1"]),
+        (["--momentum", "0.99999999"], ["momentum of 0.99999999 rounds to 1"]),
+        (["--window", "1e-9"], ["window of 1e-09", "too narrow"]),
+        (["--window", "1e-6", "--surrogate", "triangle"], ["window of 1e-06", "too narrow"]),
+        (["--mesh", "5x4", "--partition", "9x9"], ["partition '9x9'"]),
+        (["--mesh", "5x4", "--placement", "0,1,1"], ["names mesh core 1 twice"]),
+        (["--mesh", "2x1", "--placement", "0,7"], ["mesh core 7", "cores 0 to 1"]),
+        (["--target", "sim-link", "--baud", "0"], ["baud must be within 1"]),
+        (["--net", "64-²-10"], ["'²'"]),
+        (["--net", "64-" + "9" * 5000 + "-10"], ["characters is no shorthand"]),
+        (["--net", "64-٣-10"], ["'٣'"]),
+        (["--epochs", "٣"], ["is not a whole number"]),
+        (["--net", "x" * 5000 + ".toml"], ["cannot be read: File name too long"]),
+        (["--data", "x" * 5000], ["cannot be read: File name too long"]),
         (["--loss-scale", "3"], ["loss scale", "power of two", "3"]),
         (["--seed", "-1"], ["seed", "-1"]),
         (["--encoding", "morse"], ["encoding", "rate, dither, bernoulli", "'morse'"]),
@@ -94,9 +107,9 @@ def test_bad_options_are_refused_in_one_sentence(capsys, untouched, arguments, w
         ({"images": None}, "images"),
         ({"labels": None}, "labels"),
         ({"images": np.array(["a"] * 12)}, "real numbers"),
-        ({"labels": np.linspace(0, 1, 12)}, "integers"),
+        ({"labels": np.linspace(0, 1, 12)}, "whole numbers"),
         ({"images": np.full((12, 4), np.nan)}, "NaN"),
-        ({"labels": np.arange(12) - 1}, "negative"),
+        ({"labels": np.arange(12) - 1}, "from 0 to"),
         ({"classes": np.array(2)}, "label 2"),
         ({"images": np.zeros((0, 4)), "labels": np.zeros(0, int)}, "empty"),
         ({"images": np.eye(11)}, "11"),
@@ -120,7 +133,7 @@ def test_a_damaged_checkpoint_is_refused(capsys, tmp_path):
 def test_a_folder_that_cannot_be_made_is_refused(capsys, tmp_path):
     (tmp_path / "file").touch()
     code, _, err = run(capsys, "train", "--out", tmp_path / "file" / "out")
-    assert code == 2 and "cannot be made" in err and err.count("\n") == 1
+    assert code == 2 and "nothing can be written to" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

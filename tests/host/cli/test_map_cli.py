@@ -69,7 +69,7 @@ def test_memories_are_those_of_the_preset(run):
         (("--preset", "HUGE"), "unknown preset 'HUGE'"),
         (("--set", "weight_rows"), "a core parameter is given as name=value"),
         (("--data", "nowhere.npz"), "nowhere.npz"),
-        (("--seed", "many"), "'many' is not a valid integer"),
+        (("--seed", "many"), "'many' is not a whole number"),
         (("--net", "8x8x1-4c3"), "must end with a linear layer"),
     ],
 )

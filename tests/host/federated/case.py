@@ -4,7 +4,7 @@ import numpy as np
 
 from trident.host.federated.pool import InProcess, Reply
 from trident.host.federated.spec import FederatedSpec
-from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.checkpoint import FEDERATED, Checkpoint
 
 NET, WORKERS = "6-5-3", 3
 
@@ -75,4 +75,4 @@ def same(ours, theirs) -> bool:
 
 def weights_of(path):
     """The weights in a checkpoint."""
-    return Checkpoint.load(path).tensors("weights")
+    return Checkpoint.load(path, FEDERATED).tensors("weights")

@@ -11,7 +11,7 @@ from tests.host.federated.faulty import KINDS, STAGES, Fault, run_faulty
 from trident.host.federated.pool import InProcess
 from trident.host.federated.processes import Processes
 from trident.host.federated.server import Server, TooFewWorkers
-from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.checkpoint import FEDERATED, Checkpoint
 from trident.hw.errors import TridentError
 
 FULL = os.environ.get("TRIDENT_EXHAUSTIVE") == "1"  # waits for time limits at every stage
@@ -74,7 +74,7 @@ def test_too_many_faults_end_the_run_and_it_can_be_resumed(data, tmp_path):
             pool.close()
     whole = Server(spec, InProcess(spec), Watch(), tmp_path / "w.npz")
     whole.run()
-    resumed = Server(spec, InProcess(spec), Watch(), tmp_path / "c.npz", Checkpoint.load(tmp_path / "c.npz"))
+    resumed = Server(spec, InProcess(spec), Watch(), tmp_path / "c.npz", Checkpoint.load(tmp_path / "c.npz", FEDERATED))
     resumed.run()
     assert same(resumed.weights, whole.weights)
 

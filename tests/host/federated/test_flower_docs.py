@@ -13,7 +13,7 @@ import pytest
 from tests.host.federated.case import Watch, same, spec_of, weights_of
 from trident.host.federated.pool import InProcess
 from trident.host.federated.server import Server
-from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.checkpoint import FEDERATED, Checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -72,4 +72,4 @@ def test_the_documented_commands(data, tmp_path):
     golden = Server(spec, InProcess(spec), Watch(), tmp_path / "g.npz", golden=False)
     golden.run()
     assert same(weights_of(tmp_path / "checkpoint.npz"), golden.weights)
-    assert len(Checkpoint.load(tmp_path / "checkpoint.npz").progress["rounds"]) == 2
+    assert len(Checkpoint.load(tmp_path / "checkpoint.npz", FEDERATED).progress["rounds"]) == 2

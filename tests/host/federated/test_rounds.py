@@ -10,10 +10,10 @@ from trident.host.federated.message import Task
 from trident.host.federated.pool import InProcess, Reply
 from trident.host.federated.references import alone, central
 from trident.host.federated.serve import chip_learner
-from trident.host.federated.server import Server, TooFewWorkers
+from trident.host.federated.server import Server, TooFewWorkers, resumed
 from trident.host.federated.weights import initial
 from trident.host.federated.worker import STAGES, Worker
-from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.checkpoint import FEDERATED, Checkpoint
 from trident.host.train.compare import Divergence
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Trainer
@@ -55,18 +55,17 @@ def test_a_resumed_run_ends_as_an_unbroken_one(data, tmp_path, stop_after):
 
     with pytest.raises(KeyboardInterrupt):
         run(spec, tmp_path, watch=Pressing())
-    resumed = run(spec, tmp_path, Checkpoint.load(tmp_path / "c.npz"))
+    resumed = run(spec, tmp_path, Checkpoint.load(tmp_path / "c.npz", FEDERATED))
     assert same(resumed.weights, whole.weights) and resumed.progress.scales == whole.progress.scales
     assert [r.loss for r in resumed.progress.rounds] == [r.loss for r in whole.progress.rounds]
 
 
 def test_a_checkpoint_of_another_run_is_refused(data, tmp_path):
     run(spec_of(data), tmp_path)
-    state = Checkpoint.load(tmp_path / "c.npz")
     with pytest.raises(TridentError, match="federated.split iid, not by-class"):
-        run(spec_of(data, split="by-class"), tmp_path, state)
+        resumed(spec_of(data, split="by-class"), tmp_path / "c.npz")
     with pytest.raises(TridentError, match="has done 2 rounds already"):
-        run(spec_of(data, rounds=1), tmp_path, state)
+        resumed(spec_of(data, rounds=1), tmp_path / "c.npz")
 
 
 def test_one_worker_and_one_round_is_central_training_bit_for_bit(data, tmp_path):
@@ -174,6 +173,6 @@ def test_too_few_answers_end_the_run_and_leave_the_last_checkpoint(data, tmp_pat
 
     with pytest.raises(TooFewWorkers, match="round 2 has 1 good answers of 3 workers, .* the 2 it needs: worker 0: it"):
         run(spec, tmp_path, pool=Failing(spec))
-    assert len(Checkpoint.load(tmp_path / "c.npz").progress["rounds"]) == 1
-    resumed = run(spec, tmp_path, Checkpoint.load(tmp_path / "c.npz"))
+    assert len(Checkpoint.load(tmp_path / "c.npz", FEDERATED).progress["rounds"]) == 1
+    resumed = run(spec, tmp_path, Checkpoint.load(tmp_path / "c.npz", FEDERATED))
     assert same(resumed.weights, run(spec, tmp_path).weights)

@@ -11,7 +11,7 @@ from trident.host.federated.progress import Live
 from trident.host.federated.report import FederatedRecord
 from trident.host.federated.run import federate
 from trident.host.federated.server import Round, Server
-from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.checkpoint import FEDERATED, Checkpoint
 from trident.hw.errors import TridentError
 
 
@@ -31,7 +31,7 @@ def test_the_command_from_start_to_report(data, tmp_path):
     assert "Bit-exact" in page and page.count("<svg") == 4
     longer = spec_of(data, split="dirichlet:0.3", rounds=3)
     federate(longer, tmp_path / "out", Console(file=text), resume=True)
-    assert len(Checkpoint.load(tmp_path / "out" / "checkpoint.npz").progress["rounds"]) == 3
+    assert len(Checkpoint.load(tmp_path / "out" / "checkpoint.npz", FEDERATED).progress["rounds"]) == 3
 
 
 def test_a_record_that_is_none_is_refused():

@@ -13,6 +13,7 @@ from rich.console import Console
 from trident.host.cli.run import train
 from trident.host.report.report import RunRecord
 from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.chip_learner import NumericFault
 from trident.host.train.compare import Divergence
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Interrupted, Trainer
@@ -47,6 +48,7 @@ class Watch:
 
     def __init__(self, at=None, action=None):
         self.at, self.action, self.minibatches, self.epochs = at, action, 0, 0
+        self.warnings = []
 
     def start(self, epochs, minibatches, progress):
         assert minibatches == MINIBATCHES
@@ -58,6 +60,9 @@ class Watch:
 
     def epoch(self, progress):
         self.epochs += 1
+
+    def warn(self, finding):
+        self.warnings.append(finding)
 
 
 def session(spec, path, resume=None):
@@ -83,7 +88,7 @@ def test_rtl_and_golden_agree_in_every_epoch(unbroken):
     history = unbroken.progress.history
     assert history["RTL"] == history["golden"] and len(history["float32"]) == 2
     assert unbroken.lockstep.compare.state((Space.WEIGHTS, Space.MOMENTUM)) == (0, None)
-    assert unbroken.progress.cycles > unbroken.progress.counters[0]["cycles"] > 0
+    assert unbroken.progress.cycles > 0 and unbroken.progress.counters[0]["cycles"] > 0
 
 
 @pytest.mark.parametrize("stop_after", [1, MINIBATCHES - 1, MINIBATCHES, MINIBATCHES + 2])
@@ -104,6 +109,8 @@ def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_af
     assert resumed.progress.history == unbroken.progress.history
     done = [trainer.progress.counters[0]["forward.useful"] for trainer in (resumed, unbroken)]
     assert done[0] == done[1] > 0
+    # The first minibatch of a chip takes a cycle more than it does later
+    assert 0 <= resumed.progress.cycles - unbroken.progress.cycles <= 1
 
 
 def test_another_weight_in_the_core_stops_the_run(spec, tmp_path):
@@ -129,6 +136,45 @@ def test_overflow_is_skipped_by_both_and_halves_the_scale(data, tmp_path):
     trainer.run(Watch(), limit=1)
     assert trainer.scaler.skipped == 1 and trainer.scaler.scale == 2**14
     assert trainer.lockstep.compare.state((Space.WEIGHTS, Space.MOMENTUM)) == (0, None)
+
+
+def test_an_update_that_overflows_is_undone_and_halves_the_scale(data, tmp_path):
+    """Momenta carry the loss scale: a smaller one mends them."""
+    spec = RunSpec.make(str(data), train=TRAIN | {"loss_scale": 2**15, "learning_rate": 1e-6}, **OPTIONS)
+    trainer = session(spec, tmp_path / "checkpoint.npz")
+    state = trainer.lockstep.golden_state()
+    for name in state["momentum"]:
+        state["momentum"][name][:] = 0x7BFF  # the largest number
+    trainer.lockstep.load_state(state)
+    trainer.run(Watch(), limit=1)
+    assert trainer.scaler.skipped == 1 and trainer.scaler.scale == 2**14
+    assert trainer.lockstep.compare.state((Space.WEIGHTS, Space.MOMENTUM)) == (0, None)
+    after = trainer.lockstep.golden_state()
+    for space, tensors in state.items():
+        for name in tensors:
+            np.testing.assert_array_equal(after[space][name], tensors[name])
+
+
+@pytest.mark.parametrize("rate, kind", [(1e4, NumericFault), (1e30, TridentError)])
+def test_weights_that_overflow_name_the_learning_rate(tmp_path, rate, kind):
+    spec = RunSpec.make("digits", net="64-16-10", preset="TINY", train={"learning_rate": rate, "epochs": 1})
+    watch = Watch()
+    watch.start = lambda *_: None
+    with pytest.raises(kind, match="lower the learning rate"):
+        session(spec, tmp_path / "checkpoint.npz").run(watch)
+    assert watch.epochs == 0
+
+
+def test_a_network_that_cannot_learn_says_so(data, tmp_path):
+    spec = RunSpec.make(str(data), train=TRAIN, neuron={"threshold": 50.0}, **OPTIONS)
+    text = StringIO()
+    record = train(spec, tmp_path, Console(file=text, width=100))
+    assert text.getvalue().count("warning: conv1 has not fired once") == 1
+    assert "Lower --threshold" in text.getvalue()
+    assert record.series["RTL"][-1].test_accuracy == 0 and record.series["RTL"][-1].undecided == 1
+    assert any("conv1 has not fired once" in sentence for sentence in record.warnings)
+    page = (tmp_path / "report.html").read_text()
+    assert "<h2>Warnings</h2>" in page and "What the test samples were taken for" in page
 
 
 def test_command_from_start_to_report(spec, tmp_path):

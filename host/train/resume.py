@@ -1,0 +1,58 @@
+"""A checkpoint that a training run goes on from, checked as a whole before anything is built."""
+
+from pathlib import Path
+
+import numpy as np
+
+from trident.host.train.checkpoint import Checkpoint, check_tensors, fill
+from trident.host.train.scaler import LossScaler
+from trident.host.train.spec import RunSpec
+from trident.host.train.tally import Tally
+from trident.host.train.trainer import HISTORY, SERIES, STATE, Progress
+from trident.hw.errors import TridentError
+from trident.sim.golden.format import raw_dtype
+from trident.snn.network import Tensors
+
+
+def resumed(spec: RunSpec, path: Path) -> Checkpoint:
+    """The checkpoint at ``path``. Raises :class:`TridentError` unless it is one that a run of ``spec`` can have
+    written, with no more epochs than ``spec`` asks for."""
+    state = Checkpoint.load(path)
+    state.check(spec.settings(), path)
+    progress, where = fill(Progress, state.progress, str(path)), str(path)
+    scaler = fill(LossScaler, progress.scaler, where)
+    for tally in (*progress.tallies.values(), *([progress.tested] if progress.epoch else [])):
+        fill(Tally, tally, where)
+    minibatches, layers = len(spec.dataset.train) // spec.train.batch, len(spec.network.layers)
+    sizes = {
+        "minibatch": 0 <= progress.minibatch <= minibatches,
+        "scaler": 0 < scaler.scale <= spec.train.loss_scale and 0 <= scaler.carry <= 1,
+        "history": set(progress.history) == set(SERIES) and all(
+            len(epochs) == progress.epoch and all(set(epoch) == set(HISTORY) for epoch in epochs)
+            for epochs in progress.history.values()
+        ),
+        "tallies": set(progress.tallies) == set(SERIES),
+        "firing_rate": len(progress.firing_rate) == len(progress.gradient_sparsity) == layers,
+        "counters": len(progress.counters) == spec.plan.partition.cores,
+    }  # fmt: skip
+    for name, good in sizes.items():
+        if not good:
+            raise TridentError(f"{where} is damaged: its {name} is not that of such a run")
+    _check_arrays(spec, state, where)
+    if progress.epoch > spec.train.epochs:
+        raise TridentError(
+            f"the run in {path} has done {progress.epoch} epochs already: ask for at least as many, not "
+            f"{spec.train.epochs}"
+        )
+    return state
+
+
+def _check_arrays(spec: RunSpec, state: Checkpoint, where: str):
+    shapes = {name: value.shape for name, value in spec.network.initial_weights(0).items()}
+
+    def tensors(kind) -> Tensors:
+        return {name: np.empty(shape, kind) for name, shape in shapes.items()}
+
+    for name in STATE:
+        check_tensors(state.tensors(name), tensors(raw_dtype(spec.cfg.format)), where)
+        check_tensors(state.tensors(f"float32/{name}"), tensors(np.float32), where)
