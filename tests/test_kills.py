@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import hears_interrupts
+
 KILLS = int(os.environ.get("KILLS", 4))  # of each kind of run
 LONGEST = 300  # seconds of a run that is left alone
 GONE = 40  # seconds in which all that a run has started must have ended
@@ -33,6 +35,7 @@ class Run:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "trident", *arguments], env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=hears_interrupts,
         )  # fmt: skip
 
     def end(self, seconds: float) -> tuple[int | None, str]:

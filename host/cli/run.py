@@ -87,7 +87,7 @@ def _train(
 
 
 def _say(console: Console, text: str):
-    console.print(Text(text), soft_wrap=True)
+    console.print(Text(text), soft_wrap=not console.is_terminal)
 
 
 def _build(spec: RunSpec, vcd: Path | None, target: Target) -> FlitPort:

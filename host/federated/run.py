@@ -56,7 +56,7 @@ def _federate(spec: FederatedSpec, folder: Path, console: Console, state: Checkp
 
 def say(console: Console, text: str):
     """Print a line as it is."""
-    console.print(Text(text), soft_wrap=True)
+    console.print(Text(text), soft_wrap=not console.is_terminal)
 
 
 def introduce(spec: FederatedSpec) -> str:

@@ -29,19 +29,19 @@ def speed(run: Run) -> float:
 
 
 def epoch_line(run: Run) -> str:
-    """The last epoch in one line."""
+    """The last epoch in one line of at most 80 columns."""
     last = {name: epochs[-1] for name, epochs in run.history.items()}
     rtl, twin = last["RTL"], last["float32"]
     return (
-        f"epoch {run.epoch:>2}   loss {rtl['loss']:.4f}   train {percent(rtl['train_accuracy'])}   "
-        f"test {percent(rtl['test_accuracy'])} (float32 {percent(twin['test_accuracy'])})   "
-        f"{count(run.cycles)} cycles   {count(speed(run))} cycles/s"
+        f"epoch {run.epoch:>2}  loss {rtl['loss']:.4f}  train {percent(rtl['train_accuracy'])}  "
+        f"test {percent(rtl['test_accuracy'])} (float32 {percent(twin['test_accuracy'])})  {speed(run) / 1e3:.0f} k/s"
     )
 
 
 def warn(console: Console, sentence: str):
     """Tell a user what is likely not meant."""
-    console.print(Text.assemble(("warning: ", "bold yellow"), f"{sentence}."), soft_wrap=True)
+    # A terminal's lines break between words; a log has one line for each
+    console.print(Text.assemble(("warning: ", "bold yellow"), f"{sentence}."), soft_wrap=not console.is_terminal)
 
 
 class _Remaining(TimeRemainingColumn):
@@ -50,12 +50,13 @@ class _Remaining(TimeRemainingColumn):
 
 
 class Live:
-    """A :class:`Display` with a bar that moves; use it as a context."""
+    """A :class:`Display` with a bar that moves, within 80 columns: loss, accuracy and thousands of cycles per second of
+    the epoch so far, and the time that is left; use it as a context."""
 
     def __init__(self, console: Console):
         self._console = console
         columns: list[ProgressColumn | str] = [
-            TextColumn("{task.fields[where]}"), BarColumn(bar_width=20), TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[where]}"), BarColumn(bar_width=12), TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[figures]}"), _Remaining(),
         ]  # fmt: skip
         self._bar = Progress(*columns, console=console, speed_estimate_period=60)
@@ -80,8 +81,7 @@ class Live:
         self._bar.update(
             self._task, completed=run.epoch * self._minibatches + run.minibatch,
             where=f"epoch {run.epoch + 1}/{self._epochs}",
-            figures=f"loss {tally.mean_loss:.4f}  acc {percent(tally.accuracy)}  {run.cycles / 1e6:.1f} M cycles  "
-            f"{speed(run) / 1e3:.0f} k/s",
+            figures=f"loss {tally.mean_loss:.4f}  {percent(tally.accuracy)}  {speed(run) / 1e3:.0f} k/s",
         )  # fmt: skip
 
     def epoch(self, run: Run):
@@ -115,8 +115,8 @@ class Plain:
             return
         self._told = perf_counter()
         self._print(
-            f"epoch {run.epoch + 1:>2}   minibatch {run.minibatch}/{self._minibatches}   loss {tally.mean_loss:.4f}   "
-            f"train {percent(tally.accuracy)}   {count(run.cycles)} cycles   {count(speed(run))} cycles/s"
+            f"epoch {run.epoch + 1:>2}  minibatch {run.minibatch}/{self._minibatches}  loss {tally.mean_loss:.4f}  "
+            f"train {percent(tally.accuracy)}  {speed(run) / 1e3:.0f} k/s"
         )
 
     def epoch(self, run: Run):

@@ -1,6 +1,5 @@
 """Tools end with the process that runs them, however it ends."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import time
 
 import pytest
 
+from tests.conftest import hears_interrupts
 from trident.hw.processes import run_tool
 
 
@@ -32,7 +32,7 @@ def test_a_tool_ends_with_its_parent(tmp_path, number):
     file = tmp_path / "pid"
     inner = f"import os, time; open({str(file)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     code = f"import sys; from trident.hw.processes import run_tool; run_tool([sys.executable, '-c', {inner!r}])"
-    parent = subprocess.Popen([sys.executable, "-c", code], env=os.environ, stderr=subprocess.DEVNULL)
+    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, preexec_fn=hears_interrupts)
     deadline = time.monotonic() + 30
     while not (file.exists() and file.read_text()):
         assert time.monotonic() < deadline and parent.poll() is None

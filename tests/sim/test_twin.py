@@ -179,4 +179,4 @@ def test_digits_with_the_default_settings(seed, storage):
             trainer.train_batch(train[part], data.train_labels[part], epoch)
     right = (trainer.infer(test).argmax(1) == data.test_labels).mean()  # a tie goes to the lowest class
     assert right >= (0.98 if storage is None else 0.975)
-    assert right - 0.01 < trainer.accuracy(test, data.test_labels) <= right
+    assert right - 0.02 < trainer.accuracy(test, data.test_labels) <= right

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from tests.conftest import hears_interrupts
 from trident.hw.isa.config import CoreConfig
 
 
@@ -53,7 +54,9 @@ def test_brackets_in_a_path_are_only_brackets():
 @pytest.mark.parametrize("seconds", [1.2, 3.0])
 def test_a_signal_ends_it_with_a_sentence(tmp_path, number, seconds):
     command = [sys.executable, "-m", "trident", "map", "--mesh", "8x8", "--out", str(tmp_path / "map")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hears_interrupts
+    )
     time.sleep(seconds)
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
