@@ -14,6 +14,7 @@ from trident.host.federated.processes import Processes
 from trident.host.federated.progress import Live, Plain
 from trident.host.federated.references import alone, central
 from trident.host.federated.report import FederatedRecord, write_report
+from trident.host.federated.serve import end_with_parent
 from trident.host.federated.server import Progress, Server, resumed
 from trident.host.federated.spec import FederatedSpec
 from trident.host.report.progress import count, percent, warn
@@ -73,7 +74,13 @@ def introduce(spec: FederatedSpec) -> str:
 
 def reference_pool():
     """A process beside the run, to compute :func:`references` in; as a context it is ended at once."""
-    return get_context("forkserver").Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    return get_context("forkserver").Pool(1, _stay_beside)
+
+
+def _stay_beside():
+    """Leave Ctrl-C to the run, and end when the run ends, however it does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
 
 
 def references(options: dict) -> Curves:

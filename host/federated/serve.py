@@ -96,7 +96,7 @@ def make_worker(options: dict, number: int) -> Worker:
 
 def run_worker(options: dict, number: int, connection: Connection, service: type[Service] = Service):
     """The whole life of a process that its parent talks to over ``connection``; it ends with its parent."""
-    _end_with_parent()
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
     try:
         worker = make_worker(options, number)
@@ -116,7 +116,7 @@ def run_listener(
     """The whole life of a process that answers whoever connects to the Unix socket ``address`` and knows ``key``, one
     after the other. Its parent, with which it ends, is told over ``parent`` when the chip is there, or why it cannot
     be, and then every stage of the work."""
-    _end_with_parent()
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def on_stage(stage: str, done: int, of: int):
@@ -149,7 +149,7 @@ def listen(options: dict, number: int, address: str, key: bytes, ready: Callable
                 continue
 
 
-def _end_with_parent():
+def end_with_parent():
     """Let this process end when its parent does, whatever it is doing."""
     parent = parent_process()
     if parent is None:
