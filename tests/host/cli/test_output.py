@@ -51,7 +51,7 @@ def test_brackets_in_a_path_are_only_brackets():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("seconds", [1.2, 3.0])
+@pytest.mark.parametrize("seconds", [2.5, 4.0])
 def test_a_signal_ends_it_with_a_sentence(tmp_path, number, seconds):
     command = [sys.executable, "-m", "trident", "map", "--mesh", "8x8", "--out", str(tmp_path / "map")]
     process = subprocess.Popen(
