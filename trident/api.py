@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from trident.host.cli import run
 from trident.host.compile.chip_plan import ChipPlan
@@ -20,6 +19,7 @@ from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.mapper import SAMPLES
 from trident.host.mapping.prediction import CoreCost, predict
+from trident.host.report.terminal import terminal
 from trident.host.train.spec import RunSpec
 from trident.hw.folders import OUT
 from trident.hw.isa.config import CoreConfig
@@ -96,7 +96,7 @@ def train(
     """
     fields = {**(training or {}), "epochs": epochs, "batch": batch, "learning_rate": learning_rate, "seed": seed}
     spec = _spec(net, data, preset, encoding, neuron, fields, core, ChipChoice(mesh, cores, partition))
-    record = run.train(spec, Path(folder), Console(quiet=quiet), resume)
+    record = run.train(spec, Path(folder), terminal(quiet), resume)
     assert record is not None  # as there is without waves
     last, verdict = record.series["RTL"][-1], record.verdict
     return Training(

@@ -25,16 +25,16 @@ def watch(
             if console.is_terminal:
                 running.append(progress.add_task(f"{titles[name]}: {tool}", total=None))
             else:
-                console.print(f"{titles[name]}: {tool} ...", highlight=False)
+                console.print(f"{titles[name]}: {tool} ...")
 
         def ended(stage: Stage):
             while running:
                 progress.remove_task(running.pop())
             if stage.cached:
-                console.print(f"{titles[stage.name]}: done before", highlight=False)
+                console.print(f"{titles[stage.name]}: done before")
             else:
                 console.print(
-                    f"{titles[stage.name]}: {stage.seconds:.1f} s, {stage.memory_mib:.0f} MiB", highlight=False
+                    f"{titles[stage.name]}: {stage.seconds:.1f} s, {stage.memory_mib:.0f} MiB"
                 )
 
         yield started, ended

@@ -90,6 +90,6 @@ def show(report: Report, console: Console):
         if table.row_count:
             console.print(table)
             console.print()
-    console.print(f"Seed {report.seed}; {report.options}", highlight=False, soft_wrap=True)
+    console.print(f"Seed {report.seed}; {report.options}", soft_wrap=True)
     if report.file:
-        console.print(f"Bitstream: {report.file}", highlight=False, soft_wrap=True)
+        console.print(f"Bitstream: {report.file}", soft_wrap=True)

@@ -72,7 +72,7 @@ def show(result: Map, console: Console):
             f"{core.cycles.forward:,.0f}", f"{core.cycles.backward:,.0f}", f"{core.cycles.weight_grad:,.0f}",
         )  # fmt: skip
     console.print(table)
-    console.print("(n) behind words: samples whose spikes or errors the core holds at once\n", highlight=False)
+    console.print("(n) behind words: samples whose spikes or errors the core holds at once\n")
     table = Table("placement", "flits x hops", "of random", "hottest link", box=None, header_style="bold",
                   title="placements of the same traffic, flits per sample", title_justify="left")  # fmt: skip
     for column in table.columns[1:]:
@@ -94,7 +94,7 @@ def show(result: Map, console: Console):
         f"{prediction.update:,.0f}",
         "hottest link in use": f"{100 * result.load.peak / per_sample:.1f} % of the time",
     }.items():
-        console.print(f"{name:28} {value}", highlight=False, soft_wrap=True)
+        console.print(f"{name:28} {value}", soft_wrap=True)
 
 
 @click.command("map")
@@ -148,4 +148,4 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
     show_graph(result, console)
     show(result, console)
     for path in write_drawings(result, out):
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {path}", soft_wrap=True)

@@ -54,7 +54,7 @@ class Live:
         for number, answer in done.workers.items():
             row = self._rows[int(number)]
             row["loss"], row["accuracy"] = f"{answer['loss']:.4f}", percent(answer["accuracy"])
-        self._console.print(round_line(done, self._rounds), highlight=False, soft_wrap=True)
+        self._console.print(round_line(done, self._rounds), soft_wrap=True)
         self._live.update(self._table())
 
     def _table(self) -> Group:
@@ -86,4 +86,4 @@ class Plain:
 
     def round(self, done: Round):
         """See :class:`Live`."""
-        self._console.print(round_line(done, self._rounds), highlight=False, soft_wrap=True)
+        self._console.print(round_line(done, self._rounds), soft_wrap=True)

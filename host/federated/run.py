@@ -40,7 +40,7 @@ def _federate(spec: FederatedSpec, folder: Path, console: Console, state: Checkp
     for note in spec.run.notes:
         warn(console, note)
     say(console, introduce(spec))
-    say(console, "Building the simulation, about a minute the first time, and starting the workers ...")
+    say(console, "Building the simulation, unless it is kept from before, and starting the workers ...")
     with closing(Processes(spec)) as pool, reference_pool() as beside:
         say(console, f"{spec.settings.workers} workers ready after {perf_counter() - began:.0f} s.")
         curves = beside.apply_async(references, (spec.options,))

@@ -86,7 +86,7 @@ class Live:
 
     def epoch(self, run: Run):
         """An epoch is done and tested."""
-        self._console.print(epoch_line(run), highlight=False)
+        self._console.print(epoch_line(run))
 
     def warn(self, finding: str):
         """Something keeps the network from learning."""
@@ -129,7 +129,7 @@ class Plain:
         warn(self._console, finding)
 
     def _print(self, line: str):
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, soft_wrap=True)
 
 
 def counter_table(cores: list[dict[str, int]]) -> Table:

@@ -7,7 +7,10 @@ from rich.console import Console
 WIDTH = 160  # columns of what is no terminal
 
 
-def terminal() -> Console:
-    """Standard output for tables, bars and sentences; brackets in a text are only brackets."""
+def terminal(quiet: bool = False) -> Console:
+    """Standard output for tables, bars and sentences; brackets in a text are only brackets.
+
+    ``quiet``: nothing is printed.
+    """
     width = None if sys.stdout.isatty() else WIDTH
-    return Console(markup=False, highlight=False, emoji=False, width=width)
+    return Console(markup=False, highlight=False, emoji=False, width=width, quiet=quiet)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,7 +85,7 @@ class Checkpoint:
 def fill(kind: type[Values], values: Any, where: str) -> Values:
     """A dataclass with these values as its fields. Raises :class:`TridentError`, naming the first that is not of the
     type or within the range that the dataclass says; ``where``: what has the values."""
-    if not isinstance(values, dict) or set(values) - {f.name for f in fields(kind)}:  # type: ignore[arg-type]
+    if not isinstance(values, dict) or set(values) - set(kind.__annotations__):
         raise TridentError(f"{where} is damaged: its {kind.__name__.lower()} has other fields than it should")
     try:
         return TypeAdapter(kind).validate_json(json.dumps(values), strict=True)

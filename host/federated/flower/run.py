@@ -15,9 +15,10 @@ from trident.host.federated.progress import Live, Plain
 from trident.host.federated.run import conclude, introduce, reference_pool, references, say
 from trident.host.federated.server import Progress, Round, resumed
 from trident.host.federated.spec import FederatedSpec
+from trident.host.report.progress import warn
 from trident.host.train.checkpoint import FEDERATED, Checkpoint
 from trident.hw.errors import TridentError
-from trident.hw.files import make_folder
+from trident.hw.files import only_one
 
 START = 120.0  # seconds until the run that was submitted must have begun
 POLL = 0.3  # seconds
@@ -28,12 +29,14 @@ def federate_with_flower(spec: FederatedSpec, folder: Path, console: Console, re
     ``tls``, what goes over it is encrypted, with certificates made for this run."""
     began, folder = perf_counter(), folder.resolve()
     state = resumed(spec, folder / "checkpoint.npz") if resume else None
-    make_folder(folder)
-    for name in (OUTCOME, *([] if resume else ["checkpoint.npz"])):
-        (folder / name).unlink(missing_ok=True)
-    say(console, introduce(spec))
-    say(console, "Building the simulation, about a minute the first time, and starting the workers and Flower ...")
     with ExitStack() as stack:
+        stack.enter_context(only_one(folder))
+        for name in (OUTCOME, *([] if resume else ["checkpoint.npz"])):
+            (folder / name).unlink(missing_ok=True)
+        for note in spec.run.notes:
+            warn(console, note)
+        say(console, introduce(spec))
+        say(console, "Building the simulation, unless it is kept from before, and starting the workers and Flower ...")
         scratch = Path(stack.enter_context(TemporaryDirectory(prefix="trident-")))
         workers = stack.enter_context(closing(Listeners(spec, scratch)))
         network = stack.enter_context(closing(Network(workers.nodes, scratch, tls)))

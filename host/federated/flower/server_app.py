@@ -14,7 +14,7 @@ from trident.host.federated.spec import FederatedSpec
 from trident.host.report.terminal import terminal
 from trident.host.train.compare import Divergence
 from trident.hw.errors import TridentError
-from trident.hw.files import make_folder
+from trident.hw.files import make_folder, write_whole
 
 OUTCOME = "flower.json"
 FAILURES = {failure.__name__: failure for failure in (TooFewWorkers, Divergence, TridentError)}
@@ -47,6 +47,4 @@ def main(grid: Grid, context: Context):
 
 
 def _write(folder: Path, outcome: dict):
-    part = folder / f"{OUTCOME}.part"
-    part.write_text(json.dumps({"process": os.getpid()} | outcome))
-    part.replace(folder / OUTCOME)
+    write_whole(folder / OUTCOME, json.dumps({"process": os.getpid()} | outcome))

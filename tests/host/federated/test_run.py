@@ -41,7 +41,7 @@ def test_a_record_that_is_none_is_refused():
 
 def test_the_live_table_shows_every_worker():
     text = StringIO()
-    with Live(Console(file=text, force_terminal=True, width=100), 2, 3) as display:
+    with Live(Console(file=text, force_terminal=True, width=100, highlight=False), 2, 3) as display:
         display.worker(0, "training", 4, 9)
         display.left_out(1, "it died")
         answer = {"loss": 0.125, "accuracy": 0.5}
