@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from time import perf_counter
 
-import numpy as np
-
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.report.figure import Figure
 from trident.host.train.chip_learner import ChipLearner
@@ -57,10 +55,9 @@ class Minibatch:
 
     def _compare(self, found, spikes, labels, updates):
         golden = self.golden
-        traces = golden.train_samples(spikes, labels, golden.table(self.spec.train.loss_scale))
-        counts = [golden.counts(trace) for trace in traces]
+        counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.spec.train.loss_scale)))
         golden.update(updates)
-        mismatch = self.compare.answers(np.stack(counts), golden.faults, found)
+        mismatch = self.compare.answers(counts, golden.faults, found)
         if mismatch := mismatch or self.compare.state((Space.MOMENTUM, Space.WEIGHTS))[1]:
             raise Divergence(f"RTL and golden differ on {self.spec.chip_text}: {mismatch}")
 

@@ -24,7 +24,7 @@ LIMIT = 10_000_000  # cycles of one job
 
 @dataclass(frozen=True)
 class Run:
-    """What one engine's job took: cycles it ran, additions it made per lane, cycles it waited for an accumulator.
+    """What one engine's job took: cycles it ran, additions it made per lane, cycles a drain waited.
 
     A core with a controller counts only the first.
     """

@@ -103,11 +103,11 @@ _SPACES = {
     Space.ROUTES: ("ports of the router that packets of group n go to", "write"),
 }
 _FAULTS = {
-    Fault.FORWARD: "an accumulator of forward",
+    Fault.FORWARD: "a weight, or a sum of forward",
     Fault.NEURON: "a potential",
-    Fault.BACKWARD: "a sum of products in backward",
+    Fault.BACKWARD: "a product, or a sum of products, in backward",
     Fault.NEURON_GRAD: "an error, or a step on the way to it",
-    Fault.WEIGHT_GRAD: "a gradient",
+    Fault.WEIGHT_GRAD: "an error that is added, or a gradient",
     Fault.UPDATE: "a momentum or a weight",
 }
 _KINDS = {
@@ -128,7 +128,7 @@ _COUNTERS = {
     "issued": "additions that start (all lanes together)",
     "useful": "columns that add in them; times lanes: additions (backward: multiply-adds)",
     "drained": "accumulators that leave without adding",
-    "stalled": "cycles in which an operation waits for its accumulator or for the drain",
+    "stalled": "cycles in which an operation waits for the drain",
     "rows": "rows read",
     "words": "spike words read",
     "skipped": "rows that are not read because their column vector is all zero",
@@ -351,11 +351,10 @@ def protocol() -> str:
         "",
         "## Status and faults",
         "",
-        "The status word is kept from one start to the next. Bits 7:0 are faults: an infinity or a NaN came",
-        "out. Bits 15:8",
-        "are the number of the job that had the first fault.",
+        "The status word is kept from one start to the next. Bits 7:0 are faults: a number was too large for a sum, or",
+        "a result for the format. Bits 15:8 are the number of the job that had the first fault.",
         "",
-        *_table(("bit", "fault", "what was not finite"), _enum(Fault, lambda fault: (_FAULTS[fault],))),
+        *_table(("bit", "fault", "what was too large"), _enum(Fault, lambda fault: (_FAULTS[fault],))),
         f"With a fault of one of {gradient} the update of the minibatch is skipped:",
         "gradients are cleared, weights and momenta stay, on all cores. The host halves the loss scale. Any other",
         "fault ends the run with an error.",

@@ -1,6 +1,6 @@
-"""The fast twin: the training of the chip in float32 or float64, vectorised and in no particular order of sums.
+"""The fast twin: the training of the chip in float32 or float64, vectorised.
 
-It is for accuracy curves and as an independent check of the ordered golden model, never for comparison on bits.
+It is for accuracy curves and as an independent check of the golden model, never for comparison on bits.
 """
 
 from dataclasses import dataclass

@@ -70,6 +70,21 @@ class Layer:
         return self.taps * self.in_shape[2]
 
     @property
+    def forward_terms(self) -> int:
+        """The most weights that one sum of forward has."""
+        return self.fan_in + self.bias
+
+    @property
+    def backward_terms(self) -> int:
+        """The most products that one error of the layer below is the sum of."""
+        return self.taps * self.out_channels
+
+    def gradient_terms(self, timesteps: int) -> int:
+        """The most errors that one sample adds to a gradient."""
+        y, x, _ = self.out_shape
+        return y * x * timesteps
+
+    @property
     def weights(self) -> int:
         """Trainable values."""
         return self.fan_in * self.out_channels + self.bias * self.out_channels

@@ -9,9 +9,10 @@ _ONE = SetUp(
     1, 1, clock_hz=12_000_000, preset="COMPACT",
     core={
         "timesteps": 4, "accumulators": 4, "weight_rows": 255, "spike_words": 128, "error_words": 64, "jobs": 17,
-        "program_words": 50, "add_stages": 2, "mul_stages": 1, "prefetch_jobs": False, "standalone": True,
+        "program_words": 50, "accumulator_bits": 47, "mul_stages": 1, "round_stages": 1, "prefetch_jobs": False,
+        "standalone": True,
     },
-    network={"packet": 2, "buffers": 2, "outbox": 2}, buffer=1024,
+    network={"packet": 2, "buffers": 2, "outbox": 2}, buffer=512,
 )  # fmt: skip
 
 BOARDS = (

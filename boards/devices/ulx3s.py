@@ -14,8 +14,8 @@ _MESH = SetUp(
 _SMALL = SetUp(
     1, 1, clock_hz=25_000_000, place=("--no-tmdriv", "--router", "router2"),
     core={
-        "exp": 4, "frac": 2, "timesteps": 1, "accumulators": 4, "add_stages": 1, "mul_stages": 1, "weight_rows": 64,
-        "spike_words": 64, "error_words": 64, "jobs": 32, "program_words": 64,
+        "exp": 4, "frac": 2, "timesteps": 1, "accumulators": 4, "accumulator_bits": 24, "mul_stages": 1,
+        "round_stages": 1, "weight_rows": 64, "spike_words": 64, "error_words": 64, "jobs": 32, "program_words": 64,
     },
     network={"packet": 2, "buffers": 2},
 )  # fmt: skip

@@ -21,7 +21,7 @@ module half_cycle (RD_CLK, RD_EN, RD_ARST, RD_SRST, RD_ADDR, RD_DATA, WR_CLK, WR
 
   wire _TECHMAP_FAIL_ = RD_CLK_ENABLE != 0 || WR_CLK_ENABLE != 1 || WR_PORTS != 1 || SIZE * WIDTH < `LEAST;
 
-  \$mem_v2 #(
+  (* ram_style = "block" *) \$mem_v2 #(
     .MEMID("\\half_cycle"), .SIZE(SIZE), .OFFSET(OFFSET), .ABITS(ABITS), .WIDTH(WIDTH), .INIT(INIT),
     .RD_PORTS(RD_PORTS), .RD_CLK_ENABLE({RD_PORTS{1'b1}}), .RD_CLK_POLARITY({RD_PORTS{~WR_CLK_POLARITY[0]}}),
     .RD_TRANSPARENCY_MASK({RD_PORTS{1'b0}}), .RD_COLLISION_X_MASK({RD_PORTS{1'b0}}),

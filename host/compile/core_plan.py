@@ -8,6 +8,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
 from trident.hw.isa.operations import Opcode
+from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.layers import Layer
 from trident.snn.network import Network
@@ -103,6 +104,9 @@ class CorePlan:
         errors.check("the errors of one sample")
         self._number_jobs()
         self._check_limits()
+        for placed in self.layers:
+            for engine in PLACES:
+                self._limit(placed.layer, engine)
 
     def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[_Place]]:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
@@ -221,7 +225,7 @@ class CorePlan:
         """The jobs that change with the learning rate or the loss scale."""
         result = {}
         for n, placed in enumerate(self.layers):
-            constants = {"leak": updates.momentum, "threshold": updates.minus_rate, "scale": updates.scale & 0xFF}
+            constants = {"leak": updates.momentum, "threshold": updates.minus_rate, "exponent": updates.scale & 0xFF}
             weights = placed.weights
             bias_tiles = weights.groups if placed.layer.bias else 0
             rows = weights.rows - bias_tiles * self.cfg.lanes
@@ -243,10 +247,28 @@ class CorePlan:
         bounds = {name: signed_field(name, value) for name, value in bounds.items()}
         return bounds | {"last_tap": layer.kernel - 1, "stride2": int(layer.stride == 2)}
 
+    def _limit(self, layer: Layer, engine: str) -> int:
+        """The exponent code from which on a number is too large for a sum of the whole layer, however it is sliced.
+
+        Raises TridentError if even 1 is.
+        """
+        whole = self.network.layers[layer.number]
+        terms = {
+            "forward": whole.forward_terms, "backward": whole.backward_terms,
+            "weight_grad": whole.gradient_terms(self.cfg.timesteps),
+        }[engine]  # fmt: skip
+        limit = self.cfg.fixed.limit(self.cfg.format, terms, room=1)
+        if limit <= self.cfg.format.bias:
+            raise TridentError(
+                f"a sum in {engine} of {layer} has up to {terms:,} terms, more than accumulator_bits of "
+                f"{self.cfg.accumulator_bits} hold"
+            )
+        return limit
+
     def _passes(self, engine: str, width: int, groups: int) -> dict:
         """How many positions and groups share the accumulators."""
         per_word = self.cfg.entries_per_word(engine)
-        words = min(self.cfg.words, width, self.cfg.accumulators // per_word)
+        words = min(self.cfg.words_of(engine), width)
         entries = words * per_word
         return {
             "words": words,
@@ -280,7 +302,7 @@ class CorePlan:
             pass_step=passes["pass_groups"], group_step=1, **passes, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
             leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high,
-            bias=int(layer.bias),
+            bias=int(layer.bias), exponent=self._limit(layer, "forward"),
         )  # fmt: skip
 
     def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None) -> dict:
@@ -292,6 +314,7 @@ class CorePlan:
             src=placed.errors.base, src_slot=placed.errors.step, block_step=1,
             tap_step=(weights.blocks - 1) * weights.groups + 1, group_step=weights.groups,
             **self._window(layer, back=True), src_y=out_y, src_x=out_x, blocks=weights.groups,
+            exponent=self._limit(layer, "backward"),
         )  # fmt: skip
         if owner is None:
             below = self._source(placed)
@@ -349,7 +372,8 @@ class CorePlan:
     def _weight_grad(self, placed: PlacedLayer) -> dict:
         layer, weights = placed.layer, placed.weights
         in_y, in_x, _ = layer.in_shape
-        entries = self.cfg.words * self.cfg.entries_per_word("weight_grad")
+        words = self.cfg.words_of("weight_grad")
+        entries = words * self.cfg.entries_per_word("weight_grad")
         pass_groups = min(weights.groups, self.cfg.accumulators // entries, 255)
         return dict(
             src=placed.inputs.base, src_slot=placed.inputs.step,
@@ -358,7 +382,7 @@ class CorePlan:
             # Of errors: they lie pixel by pixel, all groups of one beside each other
             block_step=weights.groups, tap_step=weights.groups, pass_step=pass_groups,
             pass_groups=pass_groups, group_entries=entries,
-            words=self.cfg.words, **self._window(layer),
+            words=words, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            bias=int(layer.bias),
+            bias=int(layer.bias), exponent=self._limit(layer, "weight_grad"),
         )  # fmt: skip

@@ -8,6 +8,7 @@ from trident.host.compile.chip_plan import wanted_slots
 from trident.host.compile.core_plan import CorePlan, sequencer_needs
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.registry import PLACES
 from trident.snn.network import Network
 from trident.snn.partition import Partition
 
@@ -35,11 +36,7 @@ def configure(preset: str, **changes: int | str | None) -> CoreConfig:
         return CoreConfig.preset(preset, **changes)
     # Enough for any combination that the other limits allow, so that those are reported and not this
     roomy = CoreConfig.preset(preset, **changes, accumulators=1024)
-    needed = max(
-        roomy.timesteps // roomy.forward_cols,
-        roomy.timesteps // roomy.backward_cols,
-        roomy.words * roomy.lanes // roomy.weight_grad_cols,
-    )
+    needed = max(roomy.entries_per_word(engine) for engine in PLACES)
     return replace(roomy, accumulators=max(CoreConfig.preset(preset).accumulators, needed))
 
 

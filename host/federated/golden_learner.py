@@ -31,10 +31,9 @@ class GoldenLearner:
     ) -> tuple[np.ndarray, bool]:
         """One minibatch, uint8 (N, T, y, x, c): spikes per class (N, classes), and whether its update was skipped."""
         golden = self.golden
-        traces = golden.train_samples(spikes, labels, golden.table(scale))
-        counts = [golden.counts(trace) for trace in traces]
+        counts = golden.counts_of(golden.train(spikes, labels, golden.table(scale)))
         golden.update(constants)
-        return np.stack(counts), golden.overflowed
+        return counts, golden.overflowed
 
     def read(self) -> Tensors:
         """The weights as they are now."""

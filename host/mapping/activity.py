@@ -82,17 +82,11 @@ def measure(
     if weights:
         golden.load(Space.WEIGHTS, {name: to_bits(values, cfg.format) for name, values in weights.items()})
     table = loss_table(cfg.timesteps, network.classes, LOSS_SCALE, cfg.format)
-    traces = list(golden.train_samples(spikes, labels, table))
+    trace = next(golden.train(spikes, labels, table, at_once=len(spikes)))
+    layers = zip(trace.inputs, trace.spikes, trace.errors, strict=True)
     return Activity(
-        len(traces),
-        tuple(
-            LayerActivity(
-                np.stack([trace.inputs[n] for trace in traces]),
-                np.stack([trace.spikes[n] for trace in traces]),
-                np.stack([trace.errors[n] != 0 for trace in traces]).astype(np.uint8),
-            )
-            for n in range(len(network.layers))
-        ),
+        len(spikes),
+        tuple(LayerActivity(inputs, fired, (errors != 0).astype(np.uint8)) for inputs, fired, errors in layers),
     )
 
 

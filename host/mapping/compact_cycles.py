@@ -1,41 +1,36 @@
 """Cycles of a job of the compact core's shared engine: what :mod:`host.mapping.engine_cycles` is for the three engines.
 
-A multiply-add of the neuron units keeps the engine for a cycle.
+A multiply-add of the neuron units keeps the engine for two cycles.
 """
 
 import numpy as np
 from numba import njit
 
 # The state of a walk: cycle of the last word's end, of the last operation, of the last row's leaving the queue and its
-# taking by the neuron unit; rows drained; multiply-adds that have yet to take a cycle from the engine
-END, FIRE, POP, TAKEN, DRAINS, STOLEN, STATES = range(7)
+# taking by the neuron unit; rows drained; multiply-adds asked for, and those that the engine has passed
+END, FIRE, POP, TAKEN, DRAINS, ASKED, PASSED, STATES = range(8)
 START = 5  # cycles from a job's start to its first operation
+RING = 64  # multiply-adds whose cycle is kept
 
 
 @njit(cache=True, inline="always")
-def _gap(timing):
-    """Least cycles between additions to one sum."""
-    return timing.add_stages + 2
-
-
-@njit(cache=True, inline="always")
-def _fire(s, earliest):
-    """The next operation, not before ``earliest``; a multiply-add goes first."""
-    s[FIRE] = max(s[FIRE] + 1, earliest, s[END] + 1)
-    if s[STOLEN]:
-        s[STOLEN] -= 1
-        s[FIRE] += 1
+def _fire(s, macs, earliest=0):
+    """The next operation, not before ``earliest`` and not in the two cycles after the request of a multiply-add, whose
+    cycles are in ``macs``."""
+    at = max(s[FIRE] + 1, earliest, s[END] + 1)
+    while s[PASSED] < s[ASKED] and macs[s[PASSED] % RING] < at:
+        at = max(at, macs[s[PASSED] % RING] + 3) if at <= macs[s[PASSED] % RING] + 2 else at
+        s[PASSED] += 1
+    s[FIRE] = at
 
 
 @njit(cache=True)
-def _drain(s, written, groups, steps, descending, pops, free, timing):
+def _drain(s, macs, groups, steps, pops, free, timing):
     """All accumulators of a tile leave, timestep by timestep, through the queue to the neuron unit."""
-    for time in range(steps):
-        step = steps - 1 - time if descending else time
+    for _ in range(steps):
         for group in range(groups):
             slot = s[DRAINS] % timing.queue
-            _fire(s, max(written[group * steps + step] + _gap(timing), pops[slot] + 1))
-            written[group * steps + step] = s[FIRE]
+            _fire(s, macs, pops[slot] + 1)
             there = s[FIRE] + timing.latency + 1
             pop = max(there, s[POP] + 1)
             if timing.fetch:
@@ -46,7 +41,10 @@ def _drain(s, written, groups, steps, descending, pops, free, timing):
             s[POP], s[TAKEN], pops[slot] = pop, taken, pop
             free[group] = taken + timing.passes * timing.recurrence
             s[DRAINS] += 1
-            s[STOLEN] += timing.passes
+            for turn in range(timing.passes):
+                asked = taken + turn * timing.recurrence
+                macs[s[ASKED] % RING] = max(asked, macs[(s[ASKED] - 1) % RING] + 2)
+                s[ASKED] += 1
             if timing.packet:
                 s[POP] += timing.flit_gap * (s[DRAINS] % timing.flit == 0)
                 s[POP] += timing.packet_gap * (s[DRAINS] % timing.packet == 0)
@@ -54,17 +52,16 @@ def _drain(s, written, groups, steps, descending, pops, free, timing):
 
 
 @njit(cache=True)
-def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, groups, pass_groups, accumulators, timing):
+def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, groups, pass_groups, timing):
     """Cycles of a job of forward or (``transposed``) backward, and the additions it makes.
 
     bits : uint8 (y, x, channels, T), what is read: spikes or error masks
     out_y, out_x, groups : the image that is walked, and its groups; pass_groups : those that share the accumulators
     """
     in_y, in_x, channels, steps = bits.shape
-    s = np.zeros(STATES, np.int64)
+    s, macs = np.zeros(STATES, np.int64), np.full(RING, -2, np.int64)
     s[END] = s[FIRE] = START
-    written = np.full(accumulators, -_gap(timing), np.int64)
-    pops, free = np.full(timing.queue, -1, np.int64), np.zeros(accumulators, np.int64)
+    pops, free = np.full(timing.queue, -1, np.int64), np.zeros(pass_groups, np.int64)
     useful = 0
     for y in range(out_y):
         for x in range(out_x):
@@ -85,12 +82,11 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                         for t in range(steps):
                             if is_bias or (inside and bits[py, px, block, t]):
                                 some = True
-                                for number in range(here):
-                                    _fire(s, written[number * steps + t] + _gap(timing))
-                                    written[number * steps + t] = s[FIRE]
+                                for _ in range(here):
+                                    _fire(s, macs)
                                 useful += here
                         s[END] = s[FIRE] if some else max(s[END], s[FIRE]) + 1
-                _drain(s, written, here, steps, transposed, pops, free, timing)
+                _drain(s, macs, here, steps, pops, free, timing)
     return max(s[FIRE] + timing.latency + 1, s[POP] + 1), useful
 
 
@@ -102,15 +98,14 @@ def walk_blocks(bits, out_y, out_x, kernel, stride, padding, bias, groups, pass_
     out_y, out_x, groups : the layer's output; pass_groups : groups that are added to before the next position
     """
     in_y, in_x, channels, steps = bits.shape
-    s = np.zeros(STATES, np.int64)
+    s, macs = np.zeros(STATES, np.int64), np.full(RING, -2, np.int64)
     s[END] = s[FIRE] = START
-    written = np.full(groups, -_gap(timing), np.int64)
     useful = 0
     for first in range(kernel * kernel * channels + bias):
         tap, block = divmod(first, channels)
         is_bias = tap == kernel * kernel
         for group in range(0, groups, pass_groups):
-            here = min(pass_groups, groups - group)
+            here, added = min(pass_groups, groups - group), False
             for position in range(out_y * out_x):
                 py = position // out_x * stride + tap // kernel - padding
                 px = position % out_x * stride + tap % kernel - padding
@@ -118,10 +113,13 @@ def walk_blocks(bits, out_y, out_x, kernel, stride, padding, bias, groups, pass_
                 some = False
                 for t in range(steps):
                     if is_bias or (inside and bits[py, px, block, t]):
-                        some = True
-                        for number in range(here):
-                            _fire(s, written[number] + _gap(timing))
-                            written[number] = s[FIRE]
+                        some = added = True
+                        for _ in range(here):
+                            _fire(s, macs)
                         useful += here
                 s[END] = s[FIRE] if some else max(s[END], s[FIRE]) + 1
+            if added:  # the sums are added to the gradients
+                for _ in range(here):
+                    _fire(s, macs)
+                s[END] = s[FIRE]
     return s[FIRE] + timing.latency, useful

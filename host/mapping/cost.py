@@ -97,7 +97,7 @@ class CostModel:
         if cfg.shared_engine:
             sizes = (pass_groups,)
         walk = self._model(Opcode.BACKWARD if transposed else Opcode.FORWARD)
-        return walk(bits, out_y, out_x, *window, transposed, bias, groups, *sizes, cfg.accumulators, timing)[0]
+        return walk(bits, out_y, out_x, *window, transposed, bias, groups, *sizes, timing)[0]
 
     @cached_property
     def recurrence(self) -> int:
@@ -125,16 +125,16 @@ class CostModel:
 
     def _timing(self, engine: str) -> Timing:
         cfg = self.cfg
-        latency = cfg.mul_stages + cfg.add_stages if engine == "backward" else cfg.add_stages
+        latency = 2 + cfg.round_stages + cfg.mul_stages * (engine == "backward")
         if cfg.shared_engine:
-            latency = 2 + cfg.mul_stages + cfg.add_stages
+            latency = 4 + cfg.mul_stages + cfg.round_stages
         twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
         turns = (2 if engine == "forward" else 4) if twice else 1
-        queue = 0 if engine == "weight_grad" else latency + 4
-        held = engine != "forward" or (cfg.short_paths and not cfg.shared_engine)
+        queue = 0 if engine == "weight_grad" else cfg.drain_queue(latency)
+        held = engine != "forward"
         return Timing(
-            held, cfg.add_stages, latency, queue, held and engine != "weight_grad", self.recurrence, turns,
-            gap=int(cfg.short_paths), lead=2 * cfg.short_paths, sweep=cfg.lanes * cfg.words == 1,
+            held, latency, queue, held and engine != "weight_grad", self.recurrence, turns,
+            gap=int(cfg.short_paths), lead=2 * cfg.short_paths, sweep=cfg.lanes * cfg.words_of("weight_grad") == 1,
         )  # fmt: skip
 
     def _sending(self) -> Timing:
@@ -205,7 +205,8 @@ class CostModel:
     def weight_grad(self, n: int, first: int, end: int) -> float:
         """Cycles of weight_grad per sample."""
         cfg, layer, groups = self.cfg, self.network.layers[n], blocks(end - first, self.cfg.lanes)
-        pass_groups = min(groups, cfg.accumulators // (cfg.words * cfg.entries_per_word("weight_grad")), 255)
+        words = cfg.words_of("weight_grad")
+        pass_groups = min(groups, cfg.accumulators // (words * cfg.entries_per_word("weight_grad")), 255)
         window, timing = (layer.kernel, layer.stride, layer.padding, layer.bias), self._timing("weight_grad")
         walk, cycles = self._model(Opcode.WEIGHT_GRAD), []
         for inputs, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
@@ -214,7 +215,7 @@ class CostModel:
                 cycles.append(walk(inputs, y, x, *window, groups, pass_groups, timing)[0])
                 continue
             rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
-            sizes = (cfg.words, pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators)
+            sizes = (words, pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators)
             cycles.append(walk(inputs, rows, *window, *sizes, timing)[0])
         return float(np.mean(cycles)) + self.job_start
 
@@ -267,9 +268,8 @@ def reduce_cycles(room: int, gap: int) -> float:
 
 def _passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> tuple[int, int]:
     """Positions and groups of lanes that share the accumulators of forward or backward."""
-    per_word = cfg.entries_per_word(engine)
-    words = min(cfg.words, width, cfg.accumulators // per_word)
-    return words, min(groups, cfg.accumulators // (words * per_word), 255)
+    words = min(cfg.words_of(engine), width)
+    return words, min(groups, cfg.accumulators // (words * cfg.entries_per_word(engine)), 255)
 
 
 def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:

@@ -30,7 +30,6 @@ class Timing(NamedTuple):
     """
 
     operand: bool
-    add_stages: int
     latency: int
     queue: int
     fetch: bool
@@ -55,30 +54,23 @@ def _request(s, last, lead):
 
 
 @njit(cache=True, inline="always")
-def _fire(s, earliest, operand):
-    """An operation leaves the beat loop in cycle ``BEAT`` and starts in the array, not before ``earliest``."""
-    if operand:
-        s[OP] = max(s[BEAT] + 1, s[FIRE])
-        s[FIRE] = max(s[OP] + 1, earliest)
-    else:
-        s[FIRE] = max(s[BEAT] + 1, earliest)
-        s[OP] = s[FIRE]
+def _fire(s, operand, earliest=0):
+    """An operation leaves the beat loop in cycle ``BEAT`` and starts in the array, a drain not before ``earliest``."""
+    s[OP] = max(s[BEAT] + 1, s[FIRE]) if operand else max(s[BEAT] + 1, earliest)
+    s[FIRE] = max(s[OP] + 1, earliest) if operand else s[OP]
 
 
 @njit(cache=True)
-def _drain(s, written, touched, words, groups, group_entries, chunks, steps, cols, descending, pops, free, timing):
+def _drain(s, words, groups, steps, pops, free, timing):
     """All accumulators of a tile leave, timestep by timestep, through the queue to the neuron unit."""
     items = words * groups
-    for time in range(steps):
-        step = steps - 1 - time if descending else time
+    for _ in range(steps):
         for group in range(groups):
             for word in range(words):
-                entry = group * group_entries + word * chunks + step // cols
                 s[BEAT] = max(s[BEAT] + 1, s[OP])
-                earliest = written[entry] + timing.add_stages + 1 if touched[entry] else 0
                 count, item = s[DRAINS], group * words + word
                 slot = count % timing.queue
-                _fire(s, max(earliest, pops[slot] + 1), timing.operand)
+                _fire(s, timing.operand, pops[slot] + 1)
                 ready_at = s[FIRE] + timing.latency + 1
                 if timing.fetch:
                     pop = max(ready_at, s[POP] + 1, s[TAKEN])
@@ -92,12 +84,11 @@ def _drain(s, written, touched, words, groups, group_entries, chunks, steps, col
                 if timing.packet:
                     s[POP] += timing.flit_gap * (count % timing.flit == 0)
                     s[POP] += timing.packet_gap * (count % timing.packet == 0)
-    touched[:] = 0
 
 
 @njit(cache=True)
 def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, groups, words, pass_groups, lanes, cols,
-              accumulators, timing):  # fmt: skip
+              timing):  # fmt: skip
     """Cycles of a job of forward or (``transposed``) backward, and the additions it makes per lane.
 
     bits : uint8 (y, x, channels, T), what is read: spikes or error masks, channels padded to whole ``lanes``
@@ -106,12 +97,9 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
     """
     in_y, in_x, channels, steps = bits.shape
     chunks = steps // cols
-    group_entries = words * chunks
     s = np.zeros(STATES, np.int64)
-    written, touched = np.zeros(accumulators, np.int64), np.zeros(accumulators, np.uint8)
     pops = np.full(timing.queue, -1, np.int64)
-    free = np.zeros(accumulators, np.int64)
-    beats = np.zeros(words * chunks, np.int64)
+    free = np.zeros(words * pass_groups, np.int64)
     for y in range(out_y):
         for x in range(0, out_x, words):
             taken = min(words, out_x - x)
@@ -150,24 +138,18 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                                     for col in range(cols):
                                         if is_bias or bits[py, px, block * lanes + lane, chunk * cols + col]:
                                             ones += 1
-                                    if ones:
-                                        beats[count] = word * chunks + chunk
-                                        count += 1
-                                        useful += ones
+                                    count += ones > 0
+                                    useful += ones
                             if not count:
                                 continue
                             found = True
                             emitted = max(emitted + 1, s[VECTOR] + timing.gap)
-                            for number in range(pass_):
+                            for _ in range(pass_):
                                 s[VECTOR] = max(emitted + 1, s[ROW])
                                 row = s[VECTOR] + 1
-                                for n in range(count):
-                                    entry = number * group_entries + beats[n]
+                                for _ in range(count):
                                     s[BEAT] = max(row, s[BEAT] + 1, s[OP])
-                                    earliest = written[entry] + timing.add_stages + 1 if touched[entry] else 0
-                                    _fire(s, earliest, timing.operand)
-                                    written[entry] = s[FIRE]
-                                    touched[entry] = 1
+                                    _fire(s, timing.operand)
                                 s[ROW] = s[BEAT]
                             s[USEFUL] += useful * pass_
                         if not found:
@@ -176,9 +158,8 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                                 s[VECTOR] = max(emitted + 1, s[ROW])
                                 s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])
                         s[MATRIX] = emitted
-                _drain(s, written, touched, taken, pass_, group_entries, chunks, steps, cols, transposed, pops, free,
-                       timing)  # fmt: skip
-    return max(s[FIRE] + timing.latency + 1, s[POP] + 1), s[USEFUL]
+                _drain(s, taken, pass_, steps, pops, free, timing)
+    return max(s[FIRE] + timing.latency + 2, s[POP] + 1), s[USEFUL]
 
 
 @njit(cache=True)
@@ -196,7 +177,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
     per_word = lanes // cols
     group_entries = words * per_word
     s = np.zeros(STATES, np.int64)
-    written, touched = np.zeros(accumulators, np.int64), np.zeros(accumulators, np.uint8)
+    touched = np.zeros(accumulators, np.uint8)
     matrix = np.zeros((words * lanes, steps), np.uint8)
     for first in range(0, taps + bias, words):
         taken = min(words, taps + bias - first)
@@ -241,13 +222,9 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                                     later += matrix[n, after]
                             if not ones:
                                 continue
-                            entry = number * group_entries + beat
-                            leaves = final and later == 0
                             s[BEAT] = max(row, s[BEAT] + 1, s[OP])
-                            _fire(s, written[entry] + timing.add_stages + 1 if touched[entry] else 0, timing.operand)
-                            if not leaves:
-                                written[entry] = s[FIRE]
-                            touched[entry] = not leaves
+                            _fire(s, timing.operand)
+                            touched[number * group_entries + beat] = not (final and later == 0)
                             s[USEFUL] += ones
                         s[ROW] = s[BEAT]
                 if not found:
@@ -264,6 +241,6 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                     s[BEAT] = max(s[BEAT] + 1, s[OP])
                 if touched[entry]:
                     left -= 1
-                    _fire(s, written[entry] + timing.add_stages + 1, timing.operand)
+                    _fire(s, timing.operand)
                     touched[entry] = 0
-    return max(s[FIRE] + timing.latency, s[BEAT]) + 1, s[USEFUL]
+    return max(s[FIRE] + timing.latency + 2, s[BEAT] + 1), s[USEFUL]

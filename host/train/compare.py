@@ -12,7 +12,7 @@ from trident.hw.isa.faults import Fault
 from trident.hw.isa.operations import writer
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits
-from trident.sim.golden.trainer import GoldenTrainer, SampleTrace
+from trident.sim.golden.trainer import GoldenTrainer, Trace
 from trident.snn.network import Tensors
 
 # Names of the dimensions of a parameter, by how many it has
@@ -119,11 +119,11 @@ class Comparator:
         return None
 
     # What the samples of a minibatch have left in memory
-    def samples(self, traces: list[SampleTrace]) -> Mismatch | None:
+    def samples(self, traces: list[Trace]) -> Mismatch | None:
         """Spikes, masks, potentials, errors and error masks of all layers, as far as they are still there."""
         return self.forward(traces) or self.backward(traces)
 
-    def forward(self, traces: list[SampleTrace]) -> Mismatch | None:
+    def forward(self, traces: list[Trace]) -> Mismatch | None:
         """What the forward pass has left, sample by sample."""
         session = self.session
         held = [session.held(len(traces), layer.number) for layer in self.network.layers]
@@ -139,7 +139,7 @@ class Comparator:
                         return mismatch
         return None
 
-    def backward(self, traces: list[SampleTrace]) -> Mismatch | None:
+    def backward(self, traces: list[Trace]) -> Mismatch | None:
         """What the backward pass has left, sample by sample."""
         session = self.session
         held = [session.held(len(traces), layer.number, errors=True) for layer in self.network.layers]

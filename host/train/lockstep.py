@@ -77,14 +77,15 @@ class Lockstep:
     def _train_beside(self, spikes, labels, table, constants, epoch):
         golden = self.golden
         counts, firing, zeros = [], 0, 0
-        for trace in golden.train_samples(spikes, labels, table):
+        for trace in golden.train(spikes, labels, table):
             counts.append(golden.counts(trace))
-            firing = firing + np.array([layer.mean() for layer in trace.spikes])
-            zeros = zeros + np.array([1 - np.count_nonzero(layer) / layer.size for layer in trace.errors])
+            share = len(counts[-1]) / len(labels)
+            firing = firing + share * np.array([layer.mean() for layer in trace.spikes])
+            zeros = zeros + share * np.array([1 - np.count_nonzero(layer) / layer.size for layer in trace.errors])
         before = self.golden_state()
         golden.update(constants)
         twin = self.twin.train_batch(spikes, labels, epoch)
-        return np.stack(counts), (firing / len(labels), zeros / len(labels)), twin, before
+        return np.concatenate(counts), (firing, zeros), twin, before
 
     # Test
     def test(self, spikes: np.ndarray, labels: np.ndarray, where: str, stop) -> dict[str, Tally] | None:
@@ -105,8 +106,7 @@ class Lockstep:
         return tallies
 
     def _test_beside(self, spikes):
-        counts = np.stack([self.golden.counts(trace) for trace in self.golden.infer_samples(spikes)])
-        return counts, self.twin.infer(spikes)
+        return self.golden.counts_of(self.golden.infer(spikes)), self.twin.infer(spikes)
 
     # State
     def golden_state(self) -> dict[str, Tensors]:

@@ -12,7 +12,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.trainer import GoldenTrainer, SampleTrace
+from trident.sim.golden.trainer import GoldenTrainer, Trace
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
@@ -23,7 +23,7 @@ class Expected:
     """What golden says about one minibatch: per sample its trace, the faults so far and every replica's gradients so
     far."""
 
-    traces: list[SampleTrace]
+    traces: list[Trace]
     counts: np.ndarray
     faults: list[np.ndarray]
     gradients: list[list[Tensors]]
@@ -72,15 +72,15 @@ class StepBench:
 
     def infer(self, spikes: np.ndarray) -> tuple[Mismatch | None, BatchResult]:
         """Only the forward pass of samples, uint8 (N, T, y, x, c)."""
-        traces = list(self.golden.infer_samples(spikes))
+        traces = [trace.sample(0) for trace in self.golden.infer(spikes, at_once=1)]
         counts = np.stack([self.golden.counts(trace) for trace in traces])
         found = self.session.run(spikes, np.zeros(len(spikes), np.int64), train=False)
         return self.compare.answers(counts, self.golden.faults, found) or self.compare.forward(traces), found
 
     def _expect(self, spikes, labels, table) -> Expected:
         traces, faults, gradients = [], [], []
-        for trace in self.golden.train_samples(spikes, labels, table):
-            traces.append(trace)
+        for trace in self.golden.train(spikes, labels, table, at_once=1):
+            traces.append(trace.sample(0))
             faults.append(self.golden.faults.copy())
             gradients.append([self.golden.bits(Space.GRADIENTS, replica) for replica in range(self.replicas)])
         return Expected(traces, np.stack([self.golden.counts(trace) for trace in traces]), faults, gradients)

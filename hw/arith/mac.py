@@ -53,7 +53,7 @@ class SharedMac(wiring.Component):
     i : streams of requests, one per client
     o, o_tag : Out, the result and its tag, for all clients
     o_valid : Out(clients), whose result it is
-    nonfinite : Out(1), the result is infinite or not a number
+    nonfinite : Out(1), the result is infinite
     """
 
     def __init__(self, cfg: CoreConfig, tag_bits: list[int]):
@@ -106,7 +106,7 @@ class SharedMac(wiring.Component):
             m.submodules[f"mul_{lane}"] = mul = FloatMul(
                 cfg.format, cfg.mul_stages, subnormals=cfg.multiplier_subnormals, scale_bits=SCALE_BITS
             )
-            m.submodules[f"add_{lane}"] = add = FloatAdd(cfg.format, cfg.add_stages)
+            m.submodules[f"add_{lane}"] = add = FloatAdd(cfg.format, cfg.fixed, cfg.round_stages)
             m.d.comb += [
                 mul.a.eq(chosen.a[low : low + width]),
                 mul.b.eq(chosen.b[low : low + width]),
@@ -116,7 +116,7 @@ class SharedMac(wiring.Component):
                 self.o[low : low + width].eq(add.o),
             ]
             flags.append(add.nonfinite)
-        done = delay(Cat(grant, chosen.tag), cfg.mul_stages + cfg.add_stages, "tag")
+        done = delay(Cat(grant, chosen.tag), cfg.mul_stages + add.latency, "tag")
         m.d.comb += [
             self.o_valid.eq(done[: self.clients]),
             self.o_tag.eq(done[self.clients :]),

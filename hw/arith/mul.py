@@ -4,7 +4,6 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.arith.add import leading_zeros
 from trident.hw.arith.pipeline import Pipeline, check_stages
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
@@ -14,6 +13,24 @@ from trident.hw.isa.format import FloatFormat
 _CUTS_FLUSH = {1: (), 2: ("product",), 3: ("operands", "product"), 4: ("operands", "product", "normal")}
 _CUTS_GRADUAL = {**_CUTS_FLUSH, 3: ("product", "normal")}
 _MAX_SCALE_BITS = 10
+
+
+def leading_zeros(m, value, name):
+    """The number of zeros above the highest one of a value; undefined for 0.
+
+    A binary search down to four bits, then a table of two bits for each of their codes. Shifts, rather than
+    multiplexers, keep the simulation free of unpredictable branches.
+    """
+    levels = max((len(value) - 1).bit_length(), 2)
+    value = Cat(Const(0, (1 << levels) - len(value)), value)
+    position = []
+    for level in reversed(range(2, levels)):
+        upper = Signal(name=f"{name}_{1 << level}")
+        m.d.comb += upper.eq(value[1 << level:] != 0)
+        value = (value >> Cat(Const(0, level), upper))[:1 << level]
+        position.insert(0, upper)
+    table = sum(max(code.bit_length() - 1, 0) << 2 * code for code in range(16))
+    return ~Cat((Const(table, 32) >> Cat(Const(0, 1), value))[:2], position)
 
 
 class FloatMul(wiring.Component):

@@ -23,7 +23,8 @@ from trident.hw.units.neuron import KEYS, NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
 
 MAC_CLIENTS = (Fault.NEURON_GRAD, Fault.NEURON, Fault.UPDATE)  # in the order in which they are served
-WIDE = {Write.IMAGE: ("src_y", "src_x")}  # ports that write two fields of eight bits
+# Ports that write two fields of eight bits
+WIDE = {Write.IMAGE: ("src_y", "src_x"), Write.PASS_GROUPS: ("pass_groups", "exponent")}
 # And fields that lie where a job has them
 OFFSETS = {Write.SHAPE: ("last_x", "last_tap", "stride2", "bias"), Write.LAST_Y: ("last_y", "origin")}
 
@@ -185,7 +186,7 @@ class ControlledCore(wiring.Component):
         longest = Packing(self.mesh, self.cfg.row_bits).per_packet
         depth = 0 if standalone else 2 << (longest - 1).bit_length()  # two packets
         m.submodules.partials = self.partials = partials = fifo.SyncFIFO(width=self.cfg.width, depth=depth)
-        row, reduce_valid = self._kept(m, Write.REDUCE, self.cfg.width), Signal()
+        reduce_valid = Signal()
         with m.If(self.write[Write.REDUCE]):
             m.d.sync += reduce_valid.eq(1)
         with m.Elif(engine.reduce.ready):
@@ -203,8 +204,7 @@ class ControlledCore(wiring.Component):
             partials.r_en.eq(engine.partials.ready),
             engine.reducing.eq(mode[Mode.REDUCING]),
             engine.reduce.valid.eq(reduce_valid),
-            engine.reduce.payload.address.eq(self._kept(m, Write.REDUCE_ADDRESS, self.cfg.address_bits)),
-            engine.reduce.payload.row.eq(row),
+            engine.reduce.payload.eq(self._kept(m, Write.REDUCE, self.cfg.address_bits)),
             neuron.i.payload.eq(engine.o.payload),
             neuron.i.valid.eq(engine.o.valid & ~backward & ~leaves),
             grad.i.valid.eq(engine.o.valid & backward & ~leaves),
@@ -264,7 +264,7 @@ class ControlledCore(wiring.Component):
             mine.payload.a.eq(a),
             mine.payload.b.eq(self._kept(m, Write.B)),
             mine.payload.c.eq(self._kept(m, Write.C)),
-            mine.payload.scale.eq(self._kept(m, Write.SCALE)[JOB.shape()["scale"].offset % BITS :]),
+            mine.payload.scale.eq(self._kept(m, Write.SCALE)[JOB.shape()["exponent"].offset % BITS :]),
         ]
         self.data[Read.RESULT] = result
         self.flags[Flag.RESULT] = there
@@ -274,12 +274,12 @@ class ControlledCore(wiring.Component):
         faults, raised, by_block = Signal(len(Fault)), Signal(len(Fault)), Signal()
         with m.If(self.write[Write.START]):
             m.d.sync += by_block.eq(self.value[Opcode.WEIGHT_GRAD])
-        array = engine.array
+        array, gradients = engine.array, by_block | engine.reducing
         m.d.comb += [raised[fault].eq(array.nonfinite & array.o_valid[n]) for n, fault in enumerate(MAC_CLIENTS)]
         m.d.comb += [
-            raised[Fault.FORWARD].eq(engine.nonfinite & ~backward & ~by_block),
-            raised[Fault.BACKWARD].eq(engine.nonfinite & backward),
-            raised[Fault.WEIGHT_GRAD].eq(engine.nonfinite & by_block),
+            raised[Fault.FORWARD].eq(engine.nonfinite & ~backward & ~gradients),
+            raised[Fault.BACKWARD].eq(engine.nonfinite & backward & ~gradients),
+            raised[Fault.WEIGHT_GRAD].eq(engine.nonfinite & gradients),
         ]
         m.d.sync += faults.eq(Mux(self.write[Write.CLEAR_FAULTS], 0, faults) | raised)
         self.data[Read.FAULTS] = faults

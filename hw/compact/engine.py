@@ -1,7 +1,5 @@
 """One engine for forward, backward and weight_grad, which take turns: what a core has that must be small."""
 
-from itertools import pairwise
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -22,17 +20,17 @@ OPERATIONS = tuple(row.opcode for row in JOBS if row.place)
 class SharedEngine(wiring.Component):
     """A walker and an array that do one of the three operations at a time, a job to its end; and the multiply-adder.
 
-    For one lane, with results equal to those of the three engines bit for bit. Sums of forward and backward stay in the
-    accumulators, which are +0 between tiles: a drain leaves +0 behind. Gradients are read, added to and written back
-    one by one. One addition per cycle; the next to the same sum may start ``add_stages + 2`` cycles later.
+    For one lane, with results equal to those of the three engines bit for bit. Sums stay in the accumulators, which are
+    zero between tiles: a drain leaves zeros behind. Those of weight_grad, one per group, are added to gradients behind
+    each pass over the positions that had a spike. One addition per cycle.
 
     Members
     -------
     job : In, see :func:`shared_job`; start : In(3), a pulse on the bit of one of OPERATIONS; busy : Out(1)
-    take : In(1), backward adds to ``partials``, a stream of rows
-    reducing : In(1), instead of an operation, ``reduce``: rows that are added to gradients
-    o : stream of what leaves, with its tag; two : Out(1), two rows are there; nonfinite : Out(1), a sum is infinite or
-        not a number
+    take : In(1), backward and ``reduce`` add to ``partials``, a stream of rows
+    reducing : In(1), instead of an operation, ``reduce``: a stream of addresses of gradients, which leave
+    o : stream of what leaves, with its tag; two : Out(1), two rows are there; nonfinite : Out(1), a number was too
+        large for its sum, or a rounded sum is
     word_address, word_en, word_data : read port for words, of spikes or, behind ``spike_words``, of error masks;
         word_ready : In(1), it is free. Data are taken a cycle later.
     weight_address, weight_en, weights; error_address, error_en, errors : read ports
@@ -52,7 +50,7 @@ class SharedEngine(wiring.Component):
             "take": In(1),
             "partials": In(stream.Signature(cfg.row_bits)),
             "reducing": In(1),
-            "reduce": In(stream.Signature(data.StructLayout({"address": address, "row": cfg.row_bits}))),
+            "reduce": In(stream.Signature(address)),
             "o": Out(stream.Signature(neuron_item(self.payloads))),
             "two": Out(1),
             "nonfinite": Out(1),
@@ -114,10 +112,10 @@ class SharedEngine(wiring.Component):
         ones = Const((1 << steps) - 1, steps)
         word = Mux(found.ones, ones, Mux(read_back, self.word_data, kept) & found.fetch.replicate(steps))
 
-        # The word at hand: for every timestep with a bit, for every group, an addition, so that the next one to the
-        # same gradient is far; then perhaps the drain. A reset drains all accumulators, so that they are zero.
+        # The word at hand: for every timestep with a bit, for every group, an addition; then perhaps the drain. A reset
+        # drains all accumulators, so that they are zero.
         held, clearing, draining = Signal(init=1), Signal(init=1), Signal(init=1)
-        current = Signal(shared_request(cfg), init={"groups": cfg.accumulators // steps})
+        current = Signal(shared_request(cfg), init={"groups": -(-cfg.accumulators // steps)})
         source = Signal(cfg.address_bits)
         pending = Signal(steps)
         group, time, tile = Signal(8), Signal(range(steps)), Signal(cfg.address_bits)
@@ -125,88 +123,79 @@ class SharedEngine(wiring.Component):
         rest = pending & ~lowest
         step = Signal(range(steps))
         last_group = group + 1 == current.groups
-        want, go, fire = Signal(), Signal(), Signal()
-        word_end, finish = Signal(), Signal()
+        go, fire, added = Signal(), Signal(), Signal()
+        word_end, drains, finish = Signal(), Signal(), Signal()
         m.d.comb += [
             step.eq(Mux(draining, Mux(backward, ~time, time), bit_number(lowest))),
-            want.eq(held & (draining | pending.any())),
-            fire.eq(want & go),
+            fire.eq(held & (draining | pending.any()) & go),
             word_end.eq(held & ~draining & ((fire & ~rest.any() & last_group) | ~pending.any())),
-            finish.eq(Mux(draining, fire & last_group & (time == steps - 1), word_end & ~current.end)),
+            # Where no word had a bit, gradients stay as they are
+            drains.eq(current.end & (~by_block | added | fire)),
+            finish.eq(Mux(draining, fire & last_group & ((time == steps - 1) | by_block), word_end & ~drains)),
             read.o.ready.eq(~held | finish),
         ]
         with m.If(fire):
-            m.d.sync += [group.eq(group + 1), tile.eq(tile + job.group_step)]
+            m.d.sync += [group.eq(group + 1), tile.eq(tile + job.group_step), added.eq(1)]
             with m.If(last_group):
                 m.d.sync += [group.eq(0), tile.eq(current.tile), time.eq(time + draining), pending.eq(rest)]
-        with m.If(word_end & current.end):
+        with m.If(word_end & drains):
             m.d.sync += draining.eq(1)
         with m.If(finish):
             m.d.sync += [held.eq(0), draining.eq(0), clearing.eq(0), time.eq(0)]
+            with m.If(current.end):
+                m.d.sync += added.eq(0)
         with m.If(read.o.valid & read.o.ready):
             m.d.sync += [
                 held.eq(1), current.eq(found), source.eq(read.o.payload.address), tile.eq(found.tile),
                 pending.eq(word), group.eq(0),
             ]  # fmt: skip
 
-        # The operation that this makes, or that the reduce unit asks for
-        op, row = Signal(shared_op(cfg)), Signal(cfg.row_bits)
-        taking = draining & self.take & ~clearing
-        reductions = self.reduce
-        m.d.comb += [
-            op.entry.eq(Mux(by_block, group, Cat(step, group))),
-            op.gradient.eq(by_block & ~draining),
-            op.product.eq(backward & ~draining),
-            op.given.eq(draining),
-            op.drain.eq(draining),
-            op.leave.eq(draining & ~clearing),
-            op.tag.address.eq(current.dst + group),
-            op.tag.item.eq(group),
-            op.tag.step.eq(step),
-            row.eq(Mux(taking, self.partials.payload, cfg.format.negative_zero)),
-        ]
-        with m.If(reducing & ~clearing):
-            m.d.comb += [
-                op.entry.eq(reductions.payload.address),
-                op.gradient.eq(1),
-                op.product.eq(0),
-                op.given.eq(1),
-                op.leave.eq(1),
-                op.tag.address.eq(reductions.payload.address),
-                row.eq(reductions.payload.row),
-            ]
+        # The operation that this makes, or reduce, which adds a row to one of the accumulators, as all are zero, and
+        # then the gradient
         array = self.array
         m.submodules.array = array
-        recent = [Signal(data.StructLayout({"valid": 1, "entry": cfg.entry_bits}), name=f"recent{n}")
-                  for n in range(cfg.add_stages + 1)]  # fmt: skip
-        hazard = Cat(r.valid & (r.entry == op.entry) for r in recent).any()
         m.submodules.queue = queue = DrainQueue(self.payloads, array.latency)
-        issue = fire | (reductions.valid & reductions.ready)
+        op, reduced = Signal(shared_op(cfg)), Signal()  # the row has been added
+        reduces = reducing & (reduced | ~self.take)
+        taking = self.take & (draining | reducing & ~reduced)
+        issue = Signal()
         m.d.comb += [
-            go.eq(~hazard & ~array.taken & (~draining | queue.ready & (self.partials.valid | ~taking))),
-            self.partials.ready.eq(fire & taking),
-            reductions.ready.eq(reducing & ~clearing & ~hazard & ~array.taken & queue.ready),
+            op.entry.eq(Mux(by_block, group, Cat(step, group))),
+            op.error.eq(by_block),
+            op.product.eq(backward & ~draining & ~reducing),
+            op.given.eq(Mux(reducing, ~reduces, draining & ~by_block)),
+            op.gradient.eq(Mux(reducing, reduces, draining & by_block)),
+            op.drain.eq(draining | reduces),
+            op.leave.eq(Mux(reducing, reduces, draining & ~by_block & ~clearing)),
+            op.tag.address.eq(Mux(reducing, self.reduce.payload, current.dst + group)),
+            op.tag.item.eq(group),
+            op.tag.step.eq(step),
+            go.eq(~array.taken & (~op.leave | queue.ready) & (~taking | self.partials.valid)),
+            issue.eq(fire | reducing & self.reduce.valid & go),
+            self.reduce.ready.eq(reduces & go),
+            self.partials.ready.eq(issue & taking),
+        ]
+        with m.If(reducing & self.reduce.valid & go):
+            m.d.sync += reduced.eq(~reduces)
+
+        m.d.comb += [
             self.weight_address.eq(tile),
             self.weight_en.eq(fire),
             self.error_address.eq(Cat(step, Mux(by_block, tile, source))),
             self.error_en.eq(fire),
-            queue.issued.eq(issue & op.leave),
-        ]
-        m.d.sync += [recent[0].valid.eq(issue), recent[0].entry.eq(op.entry)]
-        m.d.sync += [after.eq(before) for before, after in pairwise(recent)]
-
-        m.d.comb += [
+            self.read_tile.eq(op.tag.address),
+            self.read_en.eq(issue & op.gradient),
+            array.exponent.eq(job.exponent),
             array.valid.eq(issue),
             array.op.eq(op),
-            array.given.eq(row),
+            array.given.eq(Mux(taking, self.partials.payload, 0)),
             array.weights.eq(self.weights),
             array.errors.eq(self.errors),
-            self.read_tile.eq(array.read_tile),
-            self.read_en.eq(array.read_en),
-            array.read_data.eq(self.read_data),
-            self.write_tile.eq(array.write_tile),
-            self.write_en.eq(array.write_en),
-            self.write_data.eq(array.write_data),
+            array.gradients.eq(self.read_data),
+            self.write_tile.eq(array.tag.address),
+            self.write_en.eq(array.writes),
+            self.write_data.eq(array.sum),
+            queue.issued.eq(issue & op.leave),
             queue.drained.values.eq(array.sum),
             *(queue.drained.tag[name].eq(array.tag[name]) for name, _ in self.payloads.place),
             queue.drained_valid.eq(array.leaves),

@@ -57,7 +57,7 @@ class Flag(IntEnum):
     GRAD_READY = 8  # the neuron-gradient unit takes a row
     GRAD_BUSY = 9
     RESULT = 10  # the multiply-add that was asked for is done
-    REDUCE = 11  # the engine takes a row to add to a gradient
+    REDUCE = 11  # the engine takes a gradient that is to leave
     PARTIAL = 12  # there is room for a packet of partial sums
     PAIR = 13  # two rows have left the engine
 
@@ -103,44 +103,43 @@ class Write(IntEnum):
     SCALE = 14  # as a job has it, and go
     MODE = 15  # see Mode
     START = 16  # bit n: operation n of the engine
-    PARTIAL = 17  # row for backward to add to
-    REDUCE_ADDRESS = 18  # the gradient
-    REDUCE = 19  # that this row is added to
-    GRAD_TAG = 20  # timestep, and behind it the number of the neuron in its pass
-    GRAD_ADDRESS = 21  # word of the layer
-    GRAD_ROW = 22  # error for the neuron-gradient unit; address and number move on
-    GRAD_AUX = 23  # first words of the layer's spikes
-    GRAD_DST = 24  # and errors
-    THRESHOLD = 25  # of the neurons, where their kind needs it
-    SLOPE = 26
-    KEY_THRESHOLD = 27  # constants that potentials are compared with, see trident.hw.arith.compare.sort_key
-    KEY_LOW = 28
-    KEY_HIGH = 29
-    ROUTE_ADDRESS = 30  # group
-    ROUTE = 31  # its entry of the router's multicast table
-    ACTIVE = 32  # queues that run a job
-    CLEAR_FAULTS = 33
-    SRC = 34  # the engine's job from here on, see trident.hw.compact.walker.shared_job
-    BLOCKS = 35
-    IMAGE = 36  # src_y and src_x
-    SHAPE = 37  # last_x, last_tap, stride2 and bias, as a job has them
-    LAST_Y = 38  # and origin, likewise
-    TILE = 39
-    BLOCK_STEP = 40
-    TAP_STEP = 41
-    PASS_STEP = 42
-    GROUP_STEP = 43
-    GROUPS = 44
-    PASS_GROUPS = 45
-    DST = 46
-    GIVE = 47  # rows that leave the engine end the packet, two by two while they are there: so many pairs less one
-    PULL = 48  # the rest of the packet at hand is partial sums
+    PARTIAL = 17  # row for backward or reduce to add to
+    REDUCE = 18  # the gradient that leaves, with the row added to it
+    GRAD_TAG = 19  # timestep, and behind it the number of the neuron in its pass
+    GRAD_ADDRESS = 20  # word of the layer
+    GRAD_ROW = 21  # error for the neuron-gradient unit; address and number move on
+    GRAD_AUX = 22  # first words of the layer's spikes
+    GRAD_DST = 23  # and errors
+    THRESHOLD = 24  # of the neurons, where their kind needs it
+    SLOPE = 25
+    KEY_THRESHOLD = 26  # constants that potentials are compared with, see trident.hw.arith.compare.sort_key
+    KEY_LOW = 27
+    KEY_HIGH = 28
+    ROUTE_ADDRESS = 29  # group
+    ROUTE = 30  # its entry of the router's multicast table
+    ACTIVE = 31  # queues that run a job
+    CLEAR_FAULTS = 32
+    SRC = 33  # the engine's job from here on, see trident.hw.compact.walker.shared_job
+    BLOCKS = 34
+    IMAGE = 35  # src_y and src_x
+    SHAPE = 36  # last_x, last_tap, stride2 and bias, as a job has them
+    LAST_Y = 37  # and origin, likewise
+    TILE = 38
+    BLOCK_STEP = 39
+    TAP_STEP = 40
+    PASS_STEP = 41
+    GROUP_STEP = 42
+    GROUPS = 43
+    PASS_GROUPS = 44
+    DST = 45
+    GIVE = 46  # rows that leave the engine end the packet, two by two while they are there: so many pairs less one
+    PULL = 47  # the rest of the packet at hand is partial sums
 
 
 class Mode(IntEnum):
     """Bits of the port MODE."""
 
-    TAKE = 0  # backward adds to partial sums
+    TAKE = 0  # backward and reduce add to partial sums
     AWAY = 1  # rows of backward leave through ROW
     REDUCING = 2  # rows of gradients do
 

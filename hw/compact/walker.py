@@ -30,6 +30,7 @@ def shared_job(cfg: CoreConfig) -> data.StructLayout:
         "group_step": address,
         "groups": address,
         "pass_groups": 8,
+        "exponent": cfg.exp,  # code from which on a number is too large for a sum
         "dst": address,  # first word, or gradient, that is written
     })  # fmt: skip
 
@@ -118,7 +119,7 @@ class SharedWalker(wiring.Component):
             request.tile.eq(tile),
             request.dst.eq(dst),
             request.groups.eq(passes.groups),
-            request.end.eq(channels_end & ~by_block),
+            request.end.eq(inner_end),
         ]
 
         # The next one

@@ -1,4 +1,4 @@
-"""Which engines have produced an infinity or a NaN, and in which job first."""
+"""Which units have had a number that is too large, and in which job first."""
 
 from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring

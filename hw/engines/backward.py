@@ -19,8 +19,7 @@ class BackwardEngine(Engine):
     positions and time, found by their mask.
 
     Accumulators hold e of ``words`` input positions; they drain to the neuron-gradient unit through ``o``, last
-    timestep first. The sum's order: ascending kernel tap, ascending output channel. With ``take``, what the cores
-    before have summed comes as ``partials``, a row for each that drains, and is added last.
+    timestep first. With ``take``, what the cores before have summed comes as ``partials``, a row for each that drains.
 
     Members beside those of :class:`Engine`
     ---------------------------------------
@@ -45,7 +44,7 @@ class BackwardEngine(Engine):
                 "error_word": Out(cfg.address_bits),
                 "error_beat": Out(payloads.op["beat"].shape),
                 "error_en": Out(1),
-                "error_data": In(payloads.drained["values"].shape),
+                "error_data": In(payloads.error_rows),
             },
         )
 

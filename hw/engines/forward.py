@@ -16,8 +16,7 @@ class ForwardEngine(Engine):
     """Row: weights of ``lanes`` outputs for one input. Column vector: that input's spikes over positions and time.
 
     Accumulators hold x of ``words`` output positions, ``pass_groups`` groups and all timesteps; they drain to the
-    neuron unit through ``o``, all neurons of a timestep before the next timestep. The sum's order: ascending kernel
-    tap, ascending input channel, bias last.
+    neuron unit through ``o``, all neurons of a timestep before the next timestep.
 
     Members beside those of :class:`Engine`
     ---------------------------------------

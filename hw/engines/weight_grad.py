@@ -18,8 +18,7 @@ class WeightGradEngine(Engine):
     """Row: errors of ``lanes`` outputs at one position and timestep. Column vector: spikes of the inputs at that time.
 
     Accumulators hold the gradients of ``words`` input blocks and ``pass_groups`` groups; each starts from the gradient
-    memory at its first spike and returns there after its last. The sum's order: ascending sample, ascending output
-    position, ascending timestep.
+    memory at its first spike and returns there after its last, rounded once.
 
     Between jobs, the reduce unit may use the array: its operations come through ``reduce`` while ``reducing``, and what
     they drain leaves through ``reduced`` as well.
@@ -40,7 +39,7 @@ class WeightGradEngine(Engine):
         super().__init__(
             payloads,
             BlockWalker(payloads),
-            SweepDrain(payloads) if cfg.lanes * cfg.words == 1 else DirtyDrain(payloads),
+            SweepDrain(payloads) if cfg.lanes * payloads.words == 1 else DirtyDrain(payloads),
             multiply=False,
             ports={
                 "read_tile": Out(cfg.address_bits),
@@ -68,6 +67,10 @@ class WeightGradEngine(Engine):
             ]
         with m.Else():
             m.d.comb += [sink.payload.eq(source.payload), sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
+
+    @property
+    def limit(self):
+        return Mux(self.reduces, self.payloads.cfg.given_limit, self.job.exponent)
 
     def connect_operand(self, m: Module, fetch: Fetch):
         op = fetch.i.payload

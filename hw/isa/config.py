@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
+from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.registry import PLACES, EngineEntry, entry, first_engine
 
@@ -23,8 +24,10 @@ _LIMITS = {
     "accumulators": (1, 1024),
     "exp": (4, 8),
     "frac": (2, 15),
-    "add_stages": (1, 7),
+    "accumulator_bits": (8, EXACT_BITS),
+    "accumulator_place": (-64, 0),
     "mul_stages": (1, 4),
+    "round_stages": (1, 4),
     "weight_rows": (1, 1 << 16),
     "spike_words": (4, 1 << 15),
     "error_words": (2, 1 << 15),
@@ -45,11 +48,13 @@ class CoreConfig:
     forward_cols, backward_cols: timesteps that an engine adds at once (they divide timesteps).
     weight_grad_cols: input channels that weight_grad adds at once (they divide lanes).
     timesteps: T, the steps of one sample.
-    words: spike words that a walker gathers before it scans them; positions (forward, backward) or input blocks
-        (weight_grad) that share one row.
-    accumulators: entries per processing element; more of them hide the adder's latency.
+    words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
+        (forward, backward) or input blocks (weight_grad) that share one row.
+    accumulators: entries per processing element: sums that share what is read.
+    accumulator_bits, accumulator_place: width of a sum and the power of two of its last place, which is never below
+        that of the format's least number.
     exp, frac: the number format; multiplier_subnormals: whether multipliers keep subnormals or flush them to zero.
-    add_stages, mul_stages: pipeline registers of an adder and a multiplier, in cycles.
+    mul_stages, round_stages: pipeline registers of a multiplier, and of what rounds a sum, in cycles.
     reset, surrogate: what the neuron does at a spike, and which derivative stands for the spike's.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
@@ -70,12 +75,14 @@ class CoreConfig:
     weight_grad_cols: int = 1
     timesteps: int = 8
     words: int = 4
-    accumulators: int = 64
+    accumulators: int = 32
     exp: int = 5
     frac: int = 10
     multiplier_subnormals: bool = False
-    add_stages: int = 3
+    accumulator_bits: int = 48
+    accumulator_place: int = -24
     mul_stages: int = 2
+    round_stages: int = 2
     reset: str = "hard"
     surrogate: str = "rectangle"
     weight_rows: int = 4096
@@ -113,6 +120,11 @@ class CoreConfig:
                 raise TridentError(f"{name} of {getattr(self, name)} must divide timesteps, which is {self.timesteps}")
         if self.lanes % self.weight_grad_cols:
             raise TridentError(f"weight_grad_cols of {self.weight_grad_cols} must divide lanes, which is {self.lanes}")
+        if self.fixed.limit(self.format, 2, room=1) <= self.format.bias:
+            raise TridentError(
+                f"accumulator_bits of {self.accumulator_bits} from 2**{self.fixed.place} on are too few: a sum must "
+                "take more than one number of 1"
+            )
         for place in PLACES:
             if self.engine(place) != first_engine(place):
                 option = f"{place}_engine of {getattr(self, f'{place}_engine')!r}"
@@ -129,15 +141,11 @@ class CoreConfig:
             self._check_shared()
         elif self.standalone:
             raise TridentError("standalone takes a shared_engine: other cores are the same with and without others")
-        needed = max(
-            self.timesteps // self.forward_cols,
-            self.timesteps // self.backward_cols,
-            self.words * self.lanes // self.weight_grad_cols,
-        )
+        needed = max(self.entries_per_word(engine) for engine in PLACES)
         if self.accumulators < needed:
             raise TridentError(
-                f"accumulators of {self.accumulators} must be at least {needed} for {self.lanes} lanes, "
-                f"{self.timesteps} timesteps and {self.words} words"
+                f"accumulators of {self.accumulators} must be at least {needed} for {self.lanes} lanes and "
+                f"{self.timesteps} timesteps"
             )
 
     def _check_shared(self):
@@ -166,6 +174,16 @@ class CoreConfig:
     @property
     def format(self) -> FloatFormat:
         return FloatFormat(self.exp, self.frac)
+
+    @property
+    def fixed(self) -> FixedFormat:
+        """In which sums are made."""
+        return FixedFormat(self.accumulator_bits, max(self.accumulator_place, 1 - self.format.bias - self.frac))
+
+    @property
+    def given_limit(self) -> int:
+        """The exponent code from which on a number that a sum is given from elsewhere is too large."""
+        return self.fixed.limit(self.format, 1, room=1)
 
     @property
     def width(self) -> int:
@@ -219,7 +237,16 @@ class CoreConfig:
     @property
     def mac_stages(self) -> int:
         """Latency of the shared multiply-adder, in cycles."""
-        return self.mul_stages + self.add_stages + (3 if self.shared_engine else self.short_paths)
+        return self.mul_stages + self.round_stages + (6 if self.shared_engine else 2 + self.short_paths)
+
+    def drain_queue(self, latency: int) -> int:
+        """Rows that wait between an engine's array of that latency and a neuron unit: those on their way, and more, so
+        that the engine need not wait for the neurons' recurrence."""
+        return max(latency + 4, 16)
+
+    def words_of(self, engine: str) -> int:
+        """Spike words that an engine gathers: ``words``, or as many as its accumulators have room for."""
+        return min(self.words, 1 << (self.accumulators // self.entries_per_word(engine)).bit_length() - 1)
 
     def entries_per_word(self, engine: str) -> int:
         """Accumulator entries that one gathered word takes per group of lanes."""
@@ -243,22 +270,22 @@ class CoreConfig:
 
 PRESETS = {
     "TINY": CoreConfig(
-        lanes=2, timesteps=4, words=2, accumulators=16, add_stages=2, mul_stages=1,
+        lanes=2, timesteps=4, words=2, accumulators=8, mul_stages=1, round_stages=1,
         weight_rows=512, spike_words=128, error_words=64,
     ),
     "SMALL": CoreConfig(),
     "FPGA": CoreConfig(
-        lanes=1, timesteps=4, words=1, accumulators=32, add_stages=6, mul_stages=3,
+        lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, round_stages=4,
         weight_rows=2048, spike_words=1024, error_words=256, jobs=28, prefetch_jobs=False,
         counters="few", short_paths=True,
     ),
     "COMPACT": CoreConfig(
-        lanes=1, timesteps=4, words=1, accumulators=32, add_stages=4, mul_stages=3,
+        lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, round_stages=3,
         weight_rows=1024, spike_words=1792, error_words=256, jobs=32,
         counters="running", short_paths=True, shared_engine=True,
     ),
     "WIDE": CoreConfig(
-        lanes=16, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=4, accumulators=64,
+        lanes=16, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=4, accumulators=16,
         weight_rows=8192, spike_words=2048, error_words=512,
     ),
 }  # fmt: skip

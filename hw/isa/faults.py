@@ -1,10 +1,10 @@
-"""Faults: which unit has produced an infinity or a NaN."""
+"""Faults: which unit has had a number that is too large for it."""
 
 from enum import IntEnum
 
 
 class Fault(IntEnum):
-    """Bits of the status word: an engine produced an infinity or a NaN since the last start."""
+    """Bits of the status word: since the last start, a number was too large for a sum, or a result for the format."""
 
     FORWARD = 0
     NEURON = 1

@@ -16,7 +16,8 @@ JOB = WordLayout("job", [
     [Field("group_step", 16, "tiles from one group to the next"),
      Field("groups", 16, "groups of lanes that the job computes")],
     [Field("pass_groups", 8, "groups per pass, bounded by the accumulators"),
-     Field("scale", 8, "power of two that scales the learning rate, two's complement"),
+     Field("exponent", 8, "power of two that scales the learning rate, two's complement (update); exponent code from "
+           "which on a number is too large for a sum (engines)"),
      Field("group_entries", 12, "accumulator entries of one group"),
      Field("words", 4, "spike words gathered at once")],
     [Field("src_y", 8, "height of the image that is read"),

@@ -40,7 +40,7 @@ class Operation:
     pointers: those fields that move with the sample, and whose slot each is in: spikes, errors or remote (the spikes of
         the next stage).
     reads: memories; writes: memories, and the unit that puts each value there.
-    faults: an infinity or a NaN of these is one of its jobs'.
+    faults: those that its jobs can have.
     needs: what a core must have for it.
     place: in which engines are exchanged by name, see :mod:`hw.isa.registry`.
     unit: the hardware that runs the job; golden: what computes the same, in order, where anything is computed. With a
@@ -71,8 +71,8 @@ class Operation:
         return self.opcode.name.lower()
 
 
-_WALK = ("src", "tile", "groups", "pass_groups", "group_step", "group_entries", "words", "src_y", "src_x", "blocks",
-         "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
+_WALK = ("src", "tile", "groups", "pass_groups", "exponent", "group_step", "group_entries", "words", "src_y", "src_x",
+         "blocks", "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
 _STEPS = ("block_step", "tap_step", "pass_step")
 _GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", "leak", "threshold", "slope")  # of the neuron-gradient unit
 _ROWS = ("target", "channel", "take", "outgoing", "final", "source")  # that leave the core, and those added to them
@@ -114,7 +114,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.UPDATE, "an update job", Opcode.UPDATE,
-        fields=("tile", "group_step", "count", "leak", "threshold", "scale"),
+        fields=("tile", "group_step", "count", "leak", "threshold", "exponent"),
         reads=(Space.GRADIENTS, Space.MOMENTUM, Space.WEIGHTS),
         writes={Space.MOMENTUM: "update", Space.WEIGHTS: "update", Space.GRADIENTS: "update"},
         faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit", golden=("trident.sim.golden.update:update",),

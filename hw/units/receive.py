@@ -42,7 +42,7 @@ class ReceiveUnit(wiring.Component):
         m = Module()
         cfg, job = self.cfg, self.job
         m.submodules.drain = drain = TimeDrain(self.payloads, descending=True)
-        many = cfg.words > 1
+        many = cfg.words_of("backward") > 1
         pixel, dst = Signal(cfg.address_bits), Signal(cfg.address_bits)  # first words of the position and of the pass
         passes = Passes(m, cfg, job, self.start)
         if many:

@@ -13,7 +13,7 @@ class ReduceUnit(wiring.Component):
     """For ``count`` rows from the job's first tile on: gradient memory plus the row that comes in, or, without
     ``take``, the gradient as it is. The sum goes back to the memory and leaves through the weight-gradient engine.
 
-    The order of the sum: ascending replica. One row per cycle.
+    One row per cycle.
 
     Members
     -------

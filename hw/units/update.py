@@ -12,7 +12,7 @@ from trident.hw.units.parts.passes import PassLoop
 
 
 class UpdateUnit(wiring.Component):
-    """``v = momentum * v + g``; ``w = -rate * 2**scale * v + w``; ``g = 0``, row by row, 2 cycles a row.
+    """``v = momentum * v + g``; ``w = -rate * 2**exponent * v + w``; ``g = 0``, row by row, 2 cycles a row.
 
     With ``skip`` only the gradients are cleared, 1 cycle a row. The learning rate divided by loss scale and batch size
     comes as a significand and a power of two, so that it keeps its precision however small it is.
@@ -101,7 +101,7 @@ class UpdateUnit(wiring.Component):
             request.a.eq(Mux(again, every_lane(cfg, minus_rate), every_lane(cfg, job.leak[:width]))),
             request.b.eq(Mux(again, row.row, momentum)),
             request.c.eq(Mux(again, self.weights, row.row)),
-            request.scale.eq(Mux(again, job.scale.as_signed(), Const(0, 1))),
+            request.scale.eq(Mux(again, job.exponent.as_signed(), Const(0, 1))),
         ]
 
         done = Signal(self.tag)

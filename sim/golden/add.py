@@ -3,26 +3,32 @@
 import numpy as np
 from numba import njit
 
+from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.sim.golden.format import round_to, to_bits, to_values
 
 
-def add(a, b, fmt: FloatFormat):
-    """Sums of raw bits, IEEE 754 round to nearest even, subnormals kept, NaN canonical.
+def add(a, b, fmt: FloatFormat, fixed: FixedFormat):
+    """Sums of raw bits, rounded once to nearest even; +infinity where an operand is too large for the sum.
 
     Parameters
     ----------
     a, b : arrays of int
         Raw bits, shapes that broadcast.
     fmt : FloatFormat
+    fixed : FixedFormat
+        In which the sum is made.
 
     Returns
     -------
     uint16 or uint32 array of raw bits.
     """
-    # float64 holds the sum of two values exactly or rounds it innocuously: 53 >= 2 * 24 + 2 (Figueroa 1995).
-    with np.errstate(invalid="ignore"):
-        return to_bits(to_values(a, fmt) + to_values(b, fmt), fmt)
+    pair = fixed.of_pairs(fmt)
+    least, largest = 2.0**pair.place, 2.0 ** (pair.limit(fmt, 2) - fmt.bias)
+    x, y = to_values(a, fmt), to_values(b, fmt)
+    fits = (np.abs(x) < largest) & (np.abs(y) < largest)
+    terms = (np.rint(np.where(fits, value, 0) / least) * least for value in (x, y))
+    return np.where(fits, to_bits(sum(terms) + 0.0, fmt), fmt.inf).astype(to_bits(0.0, fmt).dtype)
 
 
 @njit(inline="always")
@@ -38,8 +44,19 @@ def add_value(a, b, p):
 
     Returns
     -------
-    float of `value_dtype`: the exact value of the rounded sum, signed zeros kept.
+    float of `value_dtype`: the exact value of the rounded sum; a zero is +0.
     """
     c = p.work
     floating = type(c.overflow)
-    return round_to(floating(a) + floating(b), c.min_normal_bits, c)
+    x, y = floating(a), floating(b)
+    if not (abs(x) < p.too_large and abs(y) < p.too_large):
+        return floating(np.inf)
+    if p.coarse:
+        x, y = round_to_place(x, p), round_to_place(y, p)
+    return round_to(x + y, c.min_normal_bits, c) + floating(0)
+
+
+@njit(inline="always")
+def round_to_place(x, p):
+    """A finite value as the term of a sum whose last place is above the format's: to nearest even."""
+    return type(x)(np.rint(np.float64(x) / p.place) * p.place)

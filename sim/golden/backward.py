@@ -1,48 +1,92 @@
-"""Golden backward: what hw/engines/backward.py computes, in its order."""
+"""Golden backward: what hw/engines/backward.py computes."""
 
 import numpy as np
 from numba import njit
 
-from trident.sim.golden.add import add_value
-from trident.sim.golden.mul import mul_value
+from trident.sim.golden.add import round_to_place
+from trident.sim.golden.format import bits_float, float_bits
+from trident.sim.golden.sums import Sums
 
 
-@njit(cache=True, nogil=True)
-def backward(errors, columns, kernel, stride, padding, e, subnormals, p):
-    """``e[t] = W^T * d[t]``: ascending kernel tap, ascending output channel; an error or a weight of zero adds
+def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, terms, sums: Sums):
+    """``e[t] = W^T * d[t]``: products that are rounded once each, in an exact sum. An error or a weight of zero adds
     nothing, not even when the other has overflowed.
 
     Parameters
     ----------
-    errors : (y, x, T, out) values of the format, d of the layer above
+    errors : (N, out y, out x, T, out) values of the format, d of the layer above
     columns : (kernel * kernel, out, in), the weights transposed
-    e : (y, x, T, in), written
+    in_shape : (y, x) of what the layer reads
     subnormals : bool, whether the multiplier keeps them
-    p : FormatParameters
+    terms : int, that a sum may have at most
 
     Returns
     -------
-    bool: a sum is infinite or not a number.
+    float64 (N, y, x, T, in), sums that are not rounded; and bool (N,): whether a product that was to be added is too
+    large.
     """
-    out_y, out_x, steps, channels = errors.shape
-    e[:] = 0
-    for iy in range(e.shape[0]):
-        for ix in range(e.shape[1]):
-            for ky in range(kernel):
-                y = iy + padding - ky
-                if y < 0 or y % stride or y // stride >= out_y:
-                    continue
-                for kx in range(kernel):
-                    x = ix + padding - kx
-                    if x < 0 or x % stride or x // stride >= out_x:
-                        continue
+    fmt = sums.fmt
+    fault = np.zeros(len(errors), bool)
+    usable = []
+    for values, others in ((errors, columns), (columns, errors)):
+        finite = np.isfinite(values)
+        if not finite.all():  # beside every number that its products are made with
+            fault |= _meets(~finite, others != 0, values is errors)
+        clean = np.where(finite, values, 0).astype(sums.dtype)
+        if not subnormals:
+            clean[np.abs(clean) < 2.0 ** (1 - fmt.bias)] = 0
+        usable.append(clean)
+    limit = sums.dtype(2.0 ** (sums.limit(terms) - fmt.bias))
+    checked = bool(np.abs(usable[0]).max(initial=0) * np.abs(usable[1]).max(initial=0) * 2 >= limit)
+    exact = np.zeros((len(errors), *in_shape, errors.shape[3], columns.shape[2]))
+    _backward(
+        *usable, kernel, stride, padding, exact, fault, checked, limit,
+        sums.dtype(0 if subnormals else 2.0 ** (1 - fmt.bias)), subnormals, sums.parameters,
+    )  # fmt: skip
+    return exact, fault
+
+
+def _meets(overflowed, present, are_errors: bool):
+    """Per sample, whether a value that is not finite is multiplied by one that is not zero."""
+    if are_errors:  # by output channel, whose weights are present
+        return (overflowed & present.any(axis=(0, 2))).any(axis=(1, 2, 3, 4))
+    return (present & overflowed.any(axis=(0, 2))).any(axis=(1, 2, 3, 4))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _backward(errors, columns, kernel, stride, padding, e, fault, checked, limit, least, subnormals, p):
+    c = p.work
+    floor = c.min_normal_bits if subnormals else type(c.min_normal_bits)(0)
+    zero = type(limit)(0)
+    samples, out_y, out_x, steps, channels = errors.shape
+    for n in range(samples):
+        for y in range(out_y):
+            for x in range(out_x):
+                for o in range(channels):
                     for t in range(steps):
-                        total = e[iy, ix, t]
-                        for o in range(channels):
-                            error = errors[y // stride, x // stride, t, o]
-                            if error != 0:
-                                column = columns[ky * kernel + kx, o]
-                                for c in range(column.size):
-                                    sum_ = add_value(total[c], mul_value(column[c], error, p, subnormals, 0), p)
-                                    total[c] = total[c] if column[c] == 0 else sum_
-    return not np.isfinite(e).all()
+                        error = errors[n, y, x, t, o]
+                        if error == 0:
+                            continue
+                        for ky in range(kernel):
+                            iy = y * stride + ky - padding
+                            if iy < 0 or iy >= e.shape[1]:
+                                continue
+                            for kx in range(kernel):
+                                ix = x * stride + kx - padding
+                                if ix < 0 or ix >= e.shape[2]:
+                                    continue
+                                column, total = columns[ky * kernel + kx, o], e[n, iy, ix, t]
+                                for i in range(column.size):
+                                    product = column[i] * error
+                                    # As round_to does, and without a branch
+                                    magic = bits_float(
+                                        max(float_bits(product) & c.exponent_mask, floor) + c.magic_offset, product
+                                    )
+                                    product = (product + magic) - magic
+                                    product = product if abs(product) >= least else zero
+                                    if checked and not abs(product) < limit:
+                                        fault[n] = True
+                                    elif p.coarse:
+                                        total[i] += round_to_place(product, p)
+                                    else:
+                                        total[i] += product

@@ -12,6 +12,7 @@ from numba import njit
 from numba.core import types
 from numba.extending import overload
 
+from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
 
 _NARROW_FRAC = 10
@@ -105,10 +106,17 @@ class RoundParameters(NamedTuple):
 
 
 class FormatParameters(NamedTuple):
-    """What the value kernels need to know of a format: `work` for sums and products, `wide` for any float64."""
+    """What the value kernels need to know of a format: `work` for sums and products, `wide` for any float64.
+
+    Of the sums: `place`, what their last place counts for; `coarse`, whether that is above the format's least number;
+    `too_large`, the least magnitude that a sum of two does not take.
+    """
 
     work: RoundParameters
     wide: RoundParameters
+    place: float
+    coarse: bool
+    too_large: float
 
 
 def _round_parameters(fmt, floating):
@@ -128,9 +136,17 @@ def _round_parameters(fmt, floating):
         one_bits=integer(bits["one"]), fraction_bits=integer(info.nmant), scale_limit=integer(info.maxexp - 2))
 
 
-def fmt_parameters(fmt: FloatFormat):
-    """The parameter pack of the value kernels (`round_value`, `add_value`, `mul_value`): pass it as an argument."""
-    return FormatParameters(_round_parameters(fmt, value_dtype(fmt)), _round_parameters(fmt, np.float64))
+def fmt_parameters(fmt: FloatFormat, fixed: FixedFormat):
+    """The parameter pack of the value kernels (`round_value`, `add_value`, `mul_value`): pass it as an argument.
+
+    fixed : FixedFormat
+        In which sums are made.
+    """
+    floating = value_dtype(fmt)
+    return FormatParameters(
+        work=_round_parameters(fmt, floating), wide=_round_parameters(fmt, np.float64), place=2.0**fixed.place,
+        coarse=fixed.unit_code(fmt) > 1, too_large=floating(2.0 ** (fixed.of_pairs(fmt).limit(fmt, 2) - fmt.bias)),
+    )  # fmt: skip
 
 
 def float_bits(x):

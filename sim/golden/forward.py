@@ -1,48 +1,37 @@
-"""Golden forward: what hw/engines/forward.py computes, in its order."""
+"""Golden forward: what hw/engines/forward.py computes."""
 
 import numpy as np
-from numba import njit
 
-from trident.sim.golden.add import add_value
+from trident.sim.golden.sums import Sums, add_where_spikes
 
 
-@njit(cache=True, nogil=True)
-def forward(spikes, weights, biases, has_bias, kernel, stride, padding, x, p):
-    """``x[t] = W * s[t] + b``: ascending kernel tap, ascending input channel, bias last.
+def forward(spikes, weights, biases, has_bias, kernel, stride, padding, terms, sums: Sums):
+    """``x[t] = W * s[t] + b``, each sum exact and rounded once.
 
     Parameters
     ----------
-    spikes : uint8 (y, x, T, in)
+    spikes : uint8 (N, y, x, T, in)
     weights : (kernel * kernel, in, out) values of the format; biases : (out,)
-    x : (y, x, T, out), written
-    p : FormatParameters
+    terms : int, that a sum may have at most
 
     Returns
     -------
-    bool: a sum is infinite or not a number.
+    x, values (N, out y, out x, T, out); and bool (N, out): whether a sum of the channel is infinite, or a weight that
+    was added is too large.
     """
-    in_y, in_x, steps, channels = spikes.shape
-    x[:] = 0
-    for oy in range(x.shape[0]):
-        for ox in range(x.shape[1]):
-            for ky in range(kernel):
-                iy = oy * stride + ky - padding
-                if iy < 0 or iy >= in_y:
-                    continue
-                for kx in range(kernel):
-                    ix = ox * stride + kx - padding
-                    if ix < 0 or ix >= in_x:
-                        continue
-                    for t in range(steps):
-                        total = x[oy, ox, t]
-                        for c in range(channels):
-                            if spikes[iy, ix, t, c]:
-                                row = weights[ky * kernel + kx, c]
-                                for o in range(row.size):
-                                    total[o] = add_value(total[o], row[o], p)
-            if has_bias:
-                for t in range(steps):
-                    total = x[oy, ox, t]
-                    for o in range(biases.size):
-                        total[o] = add_value(total[o], biases[o], p)
-    return not np.isfinite(x).all()
+    samples, y, x, steps, _ = spikes.shape
+    out_y, out_x = ((side + 2 * padding - kernel) // stride + 1 for side in (y, x))
+    exact = np.zeros((samples, out_y, out_x, steps, weights.shape[2]))
+    usable, too_large = sums.terms(weights, terms)
+    add_where_spikes(spikes, exact, usable, False, kernel, stride, padding)
+    fault = np.zeros((samples, weights.shape[2]), bool)
+    if too_large.any():
+        added = np.zeros_like(exact)
+        add_where_spikes(spikes, added, too_large.astype(np.float64), False, kernel, stride, padding)
+        fault |= added.any(axis=(1, 2, 3))
+    if has_bias:
+        bias, large = sums.terms(biases, terms)
+        exact += bias
+        fault |= large
+    result = sums.round(exact)
+    return result, fault | ~np.isfinite(result).all(axis=(1, 2, 3))

@@ -17,12 +17,14 @@ def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat
     return to_bits(2 * (count / timesteps - target) / (classes * timesteps) * loss_scale, fmt)
 
 
-def loss_errors(spikes: np.ndarray, label: int, table: np.ndarray) -> np.ndarray:
-    """Errors (1, T, classes) for spikes (1, T, classes): the table's value at every timestep."""
-    _, steps, classes = spikes.shape
-    counts = spikes[0].sum(axis=0, dtype=np.int64)
-    target = np.arange(classes) == label
-    return np.broadcast_to(table[target.astype(int), counts], (1, steps, classes)).copy()
+def loss_errors(spikes: np.ndarray, labels: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Errors for spikes (N, y, x, T, channel), whose classes are y, x, channel: the table's value at every timestep.
+
+    Raw bits of the shape of ``spikes``; ``labels`` (N,)."""
+    samples, y, x, _, channels = spikes.shape
+    counts = spikes.sum(axis=3, keepdims=True, dtype=np.int64)
+    target = np.arange(y * x * channels).reshape(1, y, x, 1, channels) == np.reshape(labels, (samples, 1, 1, 1, 1))
+    return np.broadcast_to(table[target.astype(int), counts], spikes.shape)
 
 
 def mean_squared_error(counts: np.ndarray, label: int, timesteps: int) -> float:

@@ -21,15 +21,15 @@ def neuron(x, leak, threshold, low, high, soft, subnormals, spikes, masks, poten
 
     Returns
     -------
-    bool: a potential is infinite or not a number.
+    bool (positions, neurons): a potential is infinite.
     """
-    fault = False
+    fault = np.zeros((x.shape[0], x.shape[2]), np.bool_)
     for position in range(x.shape[0]):
         for n in range(x.shape[2]):
             state = x.dtype.type(0)
             for t in range(x.shape[1]):
                 u = add_value(mul_value(leak, state, p, subnormals, 0), x[position, t, n], p)
-                fault |= not np.isfinite(u)
+                fault[position, n] |= not np.isfinite(u)
                 fired = not (u < threshold)
                 spikes[position, t, n] = fired
                 masks[position, t, n] = low < u and u < high
@@ -40,5 +40,5 @@ def neuron(x, leak, threshold, low, high, soft, subnormals, spikes, masks, poten
                     state = mul_value(x.dtype.type(1), u, p, subnormals, 0)
                     if fired:
                         state = add_value(state, -threshold, p)
-                    fault |= not np.isfinite(state)
+                    fault[position, n] |= not np.isfinite(state)
     return fault

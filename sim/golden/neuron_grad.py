@@ -23,10 +23,10 @@ def neuron_grad(e, spikes, masks, potentials, leak, threshold, slope, triangle, 
 
     Returns
     -------
-    bool: a result of the multiply-adder is infinite or not a number.
+    bool (positions, neurons): a result of the multiply-adder is infinite.
     """
     zero, one = e.dtype.type(0), e.dtype.type(1)
-    fault = False
+    fault = np.zeros((e.shape[0], e.shape[2]), np.bool_)
     for position in range(e.shape[0]):
         for n in range(e.shape[2]):
             carried = zero
@@ -35,16 +35,16 @@ def neuron_grad(e, spikes, masks, potentials, leak, threshold, slope, triangle, 
                     u = mul_value(one, potentials[position, t, n], p, subnormals, 0)
                     distance = add_value(u, -threshold, p)
                     h = add_value(mul_value(slope, abs(distance), p, subnormals, 0), one, p)
-                    fault |= not (np.isfinite(distance) and np.isfinite(h))
+                    fault[position, n] |= not (np.isfinite(distance) and np.isfinite(h))
                     if np.signbit(h):
                         h = zero
                     own = mul_value(h, e[position, t, n], p, subnormals, 0)
-                    fault |= not np.isfinite(own)
+                    fault[position, n] |= not np.isfinite(own)
                 else:
                     own = e[position, t, n] if masks[position, t, n] else zero
                 if spikes[position, t, n] and not soft:
                     carried = zero
                 carried = add_value(mul_value(leak, carried, p, subnormals, 0), own, p)
-                fault |= not np.isfinite(carried)
+                fault[position, n] |= not np.isfinite(carried)
                 d[position, t, n] = carried
     return fault

@@ -1,12 +1,12 @@
-"""Golden sums of several cores: what hw/units/reduce.py computes, and of what backward takes from the core before."""
+"""Golden sums of several cores: what hw/units/reduce.py computes."""
 
-from numba import njit
+import numpy as np
 
-from trident.sim.golden.add import add_value
+from trident.sim.golden.sums import Sums
 
 
-@njit(cache=True, nogil=True)
-def reduce(values, before, p):
-    """``values += before``, one rounding each; both 1-d values of the format, ``values`` changed."""
-    for n in range(values.size):
-        values[n] = add_value(values[n], before[n], p)
+def reduce(values: np.ndarray, before: np.ndarray, sums: Sums) -> tuple[np.ndarray, np.ndarray]:
+    """``values + before``, gradients, rounded once, and where that is a fault; see :meth:`Sums.accumulate`."""
+    term, unusable = sums.terms(before)
+    result, fault = sums.accumulate(values, term)
+    return result, fault | unusable

@@ -1,7 +1,7 @@
-"""The golden trainer: a spiking network trained in the arithmetic and the order of the hardware."""
+"""The golden trainer: a spiking network trained in the arithmetic of the hardware."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -10,21 +10,25 @@ from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.registry import load as load_kernel
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.sim.golden.format import fmt_parameters, to_bits, to_values, value_dtype
+from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import loss_errors, loss_table
 from trident.sim.golden.neuron import neuron
 from trident.sim.golden.neuron_grad import neuron_grad
 from trident.sim.golden.reduce import reduce
+from trident.sim.golden.sums import Sums
 from trident.sim.golden.update import update
 from trident.snn.layers import Layer
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
 
+AT_ONCE = 32  # samples whose arrays are held at a time
+
 
 @dataclass
-class SampleTrace:
-    """What one sample left in each layer, by its number, for backward and for comparison: arrays (y, x, T, channel)."""
+class Trace:
+    """What samples left in each layer, by its number, for backward and for comparison: arrays (N, y, x, T, channel), or
+    without N those of one sample."""
 
     inputs: list[np.ndarray]
     spikes: list[np.ndarray]
@@ -32,14 +36,29 @@ class SampleTrace:
     potentials: list[np.ndarray]
     errors: list[np.ndarray]
 
+    def sample(self, number: int) -> "Trace":
+        """The arrays of one sample of several."""
+        return Trace(*([array[number] for array in getattr(self, part.name)] for part in fields(self)))
+
+
+def _by_position(array: np.ndarray) -> np.ndarray:
+    """(N, y, x, T, channel) as (positions of all samples, T, channel)."""
+    return np.ascontiguousarray(array).reshape(-1, *array.shape[-2:])
+
+
+def _by_sample(fault: np.ndarray, samples: int) -> np.ndarray:
+    """Whether any position of a sample has a fault: (positions of all samples, channel) to (N, channel)."""
+    return fault.reshape(samples, -1, fault.shape[-1]).any(axis=1)
+
 
 class GoldenTrainer:
     """Bit-exact model of the cores that train ``network``; without a partition, of one core.
 
     ``weights``, ``momentum`` and, per replica, ``gradients`` hold the network's parameters by name: values of the
     format in a wider NumPy type. ``faults`` has per logical core the bits of :class:`Fault` raised since the last
-    minibatch began. Spikes are uint8 (T, y, x, channel). Every replica has the same weights; sums of several cores
-    are made in their order.
+    minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n of a minibatch is on replica n modulo their count.
+    Every replica has the same weights. Sums are exact within a core and a sample; what several cores or samples add up
+    is rounded from one to the next, in their order.
     """
 
     def __init__(
@@ -50,8 +69,8 @@ class GoldenTrainer:
         self.partition = partition or Partition.single(network)
         self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format
-        self.parameters = fmt_parameters(self.fmt)
-        self.dtype = value_dtype(self.fmt)
+        self.sums = Sums(self.fmt, cfg.fixed)
+        self.dtype = self.sums.dtype
         self.constants = NeuronConstants.of(neuron, self.fmt)
         self.soft = cfg.reset == "soft"
         self.triangle = cfg.surrogate == "triangle"
@@ -97,48 +116,34 @@ class GoldenTrainer:
         """A gradient of any core is infinite or not a number: no core updates its weights."""
         return bool((self.faults & GRADIENT_FAULTS).any())
 
-    def _flag(self, fault: Fault, replica: int, n: int, values: np.ndarray):
-        """Note a fault of the cores that have a slice of layer n with a value that is not finite."""
-        if not np.isfinite(values).all():
+    def _flag(self, fault: Fault, n: int, found: np.ndarray, replicas: np.ndarray):
+        """Note a fault of layer n: ``found``, bool (N, channel), of samples that run on ``replicas`` (N,)."""
+        if found.any():
             for member, first, end in self.slices[n]:
-                if not np.isfinite(values[..., first:end]).all():
+                for replica in np.unique(replicas[found[:, first:end].any(axis=1)]):
                     self.faults[replica * self.partition.members + member] |= 1 << fault
 
-    def _run(self, fault: Fault, replica: int, n: int, unit, arrays: list[np.ndarray]):
-        """Run a unit that works on every neuron by itself and says whether it had a fault; if it had one, once more
-        slice by slice, to know on which core."""
-        if unit(*arrays):
-            for member, first, end in self.slices[n]:
-                if unit(*(np.ascontiguousarray(array[..., first:end]) for array in arrays)):
-                    self.faults[replica * self.partition.members + member] |= 1 << fault
-
-    def infer(self, spikes: np.ndarray, replica: int = 0) -> SampleTrace:
-        """Forward pass of one sample; the trace has no errors yet."""
-        trace = SampleTrace([], [], [], [], [])
-        samples = np.ascontiguousarray(spikes.transpose(1, 2, 0, 3))
+    def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray) -> Trace:
+        """Forward pass of samples (N, T, y, x, c), each on its replica; the trace has no errors yet."""
+        trace = Trace([], [], [], [], [])
+        samples = np.ascontiguousarray(spikes.transpose(0, 2, 3, 1, 4))
         steps = self.cfg.timesteps
         for n, layer in enumerate(self.network.layers):
             current = samples if layer.source is None else trace.spikes[layer.source]
             if layer.kind == "linear":  # (y, x, T, c) flattened in (y, x, c) order
-                current = np.ascontiguousarray(current.transpose(2, 0, 1, 3).reshape(1, 1, steps, -1))
-            y, x, channels = layer.out_shape
-            shape = (y, x, steps, channels)
-            sums, potentials = np.empty(shape, self.dtype), np.empty(shape, self.dtype)
-            fired, masks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-            self._forward(
+                current = current.transpose(0, 3, 1, 2, 4).reshape(len(current), 1, 1, steps, -1)
+            x, fault = self._forward(
                 current, self.weights[layer.weight], self._bias(self.weights, layer), layer.bias, layer.kernel,
-                layer.stride, layer.padding, sums, self.parameters,
+                layer.stride, layer.padding, layer.forward_terms, self.sums,
             )  # fmt: skip
-            self._flag(Fault.FORWARD, replica, n, sums)
-            arrays = [array.reshape(y * x, steps, channels) for array in (sums, fired, masks, potentials)]
-
-            def fire(x, *out):
-                return neuron(
-                    x, *(self._constant(name) for name in ("leak", "threshold", "low", "high")), self.soft,
-                    self.cfg.multiplier_subnormals, *out, self.parameters,
-                )  # fmt: skip
-
-            self._run(Fault.NEURON, replica, n, fire, arrays)
+            self._flag(Fault.FORWARD, n, fault, replicas)
+            fired, masks, potentials = np.empty(x.shape, np.uint8), np.empty(x.shape, np.uint8), np.empty_like(x)
+            fault = neuron(
+                *map(_by_position, (x,)), *(self._constant(name) for name in ("leak", "threshold", "low", "high")),
+                self.soft, self.cfg.multiplier_subnormals, *map(_by_position, (fired, masks, potentials)),
+                self.sums.parameters,
+            )  # fmt: skip
+            self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
             trace.inputs.append(current)
             trace.spikes.append(fired)
             trace.masks.append(masks)
@@ -149,82 +154,93 @@ class GoldenTrainer:
         """A layer's biases; zeros, which are not used, where it has none."""
         return tensors.get(layer.bias_name, self._no_bias[layer.bias_name])
 
-    def counts(self, trace: SampleTrace) -> np.ndarray:
-        """Spikes that each class fired."""
-        return trace.spikes[-1].sum(axis=2, dtype=np.int64).reshape(-1)
+    def counts(self, trace: Trace) -> np.ndarray:
+        """Spikes that each class fired, (N, classes); of the trace of one sample (classes,)."""
+        spikes = trace.spikes[-1]
+        return spikes.sum(axis=-2, dtype=np.int64).reshape(*spikes.shape[:-4], -1)
 
-    def train_sample(self, spikes: np.ndarray, label: int, table: np.ndarray, replica: int = 0) -> SampleTrace:
-        """Forward, loss, backward and weight gradients of one sample; ``table``: see :func:`loss_table`."""
-        trace = self.infer(spikes, replica)
-        layers = self.network.layers
-        top = trace.spikes[-1].reshape(1, self.cfg.timesteps, -1)
-        # By layer, the error at its spikes
-        errors = {layers[-1].number: self._values(loss_errors(top, label, table)).reshape(trace.spikes[-1].shape)}
+    def _backward_pass(self, trace: Trace, labels: np.ndarray, table: np.ndarray, replicas: np.ndarray):
+        """Loss, backward and weight gradients of samples; fills in the trace's errors."""
+        layers, top = self.network.layers, trace.spikes[-1]
+        # By layer, the errors at its spikes
+        errors = {layers[-1].number: self._values(loss_errors(top, labels, table))}
         trace.errors = [np.empty(0)] * len(layers)
         for layer in reversed(layers):
             n = layer.number
-            trace.errors[n] = self._neuron_grad(trace, n, errors[n], replica)
+            trace.errors[n] = self._neuron_grad(trace, n, errors.pop(n), replicas)
             if layer.source is not None:
-                errors[layer.source] = self._error_below(trace, layer, replica)
-            self._add_gradients(trace, layer, replica)
-        return trace
+                errors[layer.source] = self._error_below(trace, layer, replicas)
+            self._add_gradients(trace, layer, replicas)
 
-    def train_samples(self, spikes: np.ndarray, labels: np.ndarray, table: np.ndarray) -> Iterator[SampleTrace]:
-        """Begin a minibatch, uint8 (N, T, y, x, c), and train its samples one by one, each on its replica."""
+    def train(
+        self, spikes: np.ndarray, labels: np.ndarray, table: np.ndarray, at_once: int = AT_ONCE
+    ) -> Iterator[Trace]:
+        """The samples of a minibatch, uint8 (N, T, y, x, c), forward and back, without the update; ``table``: see
+        :func:`loss_table`. Traces of ``at_once`` samples; faults and gradients are those so far."""
+        for part, replicas in self._parts(len(spikes), at_once):
+            trace = self._forward_pass(spikes[part], replicas)
+            self._backward_pass(trace, labels[part], table, replicas)
+            yield trace
+
+    def infer(self, spikes: np.ndarray, at_once: int = AT_ONCE) -> Iterator[Trace]:
+        """As :meth:`train`, but only the forward pass."""
+        for part, replicas in self._parts(len(spikes), at_once):
+            yield self._forward_pass(spikes[part], replicas)
+
+    def _parts(self, samples: int, at_once: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """Begin a minibatch: its samples, some at a time, and the replica of each."""
         self.faults[:] = 0
-        for n, (sample, label) in enumerate(zip(spikes, labels, strict=True)):
-            yield self.train_sample(sample, int(label), table, n % self.partition.replicas)
+        for first in range(0, samples, at_once):
+            part = slice(first, min(first + at_once, samples))
+            yield part, np.arange(part.start, part.stop) % self.partition.replicas
 
-    def infer_samples(self, spikes: np.ndarray) -> Iterator[SampleTrace]:
-        """As :meth:`train_samples`, but only the forward pass."""
-        self.faults[:] = 0
-        for n, sample in enumerate(spikes):
-            yield self.infer(sample, n % self.partition.replicas)
+    def counts_of(self, traces: Iterator[Trace]) -> np.ndarray:
+        """Spikes that each class fired, (N, classes), of all samples of :meth:`train` or :meth:`infer`."""
+        return np.concatenate([self.counts(trace) for trace in traces])
 
-    def _error_below(self, trace: SampleTrace, layer: Layer, replica: int) -> np.ndarray:
-        """Errors of a layer through its weights: partial sums of its slices, added in ascending order."""
+    def _error_below(self, trace: Trace, layer: Layer, replicas: np.ndarray) -> np.ndarray:
+        """Errors of a layer through its weights: each slice adds its sum to what the slice before has rounded."""
         n, total = layer.number, None
+        in_shape = layer.in_shape[:2]
         for member, first, end in self.slices[n]:
-            partial = np.empty(trace.inputs[n].shape, self.dtype)
-            self._backward(
+            exact, fault = self._backward(
                 np.ascontiguousarray(trace.errors[n][..., first:end]), self._transposed(layer, first, end),
-                layer.kernel, layer.stride, layer.padding, partial, self.cfg.multiplier_subnormals, self.parameters,
+                layer.kernel, layer.stride, layer.padding, in_shape, self.cfg.multiplier_subnormals,
+                layer.backward_terms, self.sums,
             )  # fmt: skip
-            if total is not None:
-                reduce(partial.reshape(-1), total.reshape(-1), self.parameters)
-            total = partial
-            if not np.isfinite(total).all():
+            total, wrong = self.sums.add(np.zeros_like(exact, self.dtype) if total is None else total, exact)
+            fault |= wrong.any(axis=(1, 2, 3, 4))
+            for replica in np.unique(replicas[fault]):
                 self.faults[replica * self.partition.members + member] |= 1 << Fault.BACKWARD
         if layer.kind == "linear":  # back to the image that was flattened
             y, x, channels = layer.image
-            total = total.reshape(-1, y, x, channels).transpose(1, 2, 0, 3)
+            total = total.reshape(len(total), -1, y, x, channels).transpose(0, 2, 3, 1, 4)
         return total
 
-    def _add_gradients(self, trace: SampleTrace, layer: Layer, replica: int):
-        n, own = layer.number, self.gradients[replica]
-        gradients, bias_gradients = own[layer.weight], self._bias(own, layer)
-        self._weight_grad(
-            trace.inputs[n], trace.errors[n], gradients, bias_gradients, layer.bias, layer.kernel, layer.stride,
-            layer.padding, self.parameters,
-        )  # fmt: skip
-        self._flag(Fault.WEIGHT_GRAD, replica, n, gradients)
-        self._flag(Fault.WEIGHT_GRAD, replica, n, bias_gradients)
-
-    def _neuron_grad(self, trace: SampleTrace, n: int, error: np.ndarray, replica: int) -> np.ndarray:
-        y, x, steps, channels = trace.spikes[n].shape
-        errors = np.empty((y, x, steps, channels), self.dtype)
-        arrays = [
-            np.ascontiguousarray(array).reshape(y * x, steps, channels)
-            for array in (error, trace.spikes[n], trace.masks[n], trace.potentials[n], errors)
-        ]
-
-        def grad(e, fired, masks, potentials, d):
-            return neuron_grad(
-                e, fired, masks, potentials, *(self._constant(name) for name in ("leak", "threshold", "slope")),
-                self.triangle, self.soft, self.cfg.multiplier_subnormals, d, self.parameters,
+    def _add_gradients(self, trace: Trace, layer: Layer, replicas: np.ndarray):
+        """Every sample's exact sum is added to its replica's gradients, one rounding each."""
+        n = layer.number
+        for sample, replica in enumerate(replicas):
+            own = self.gradients[replica]
+            one = slice(sample, sample + 1)
+            *exact, fault = self._weight_grad(
+                trace.inputs[n][one], trace.errors[n][one], layer.bias, layer.kernel, layer.stride, layer.padding,
+                layer.gradient_terms(self.cfg.timesteps), self.sums,
             )  # fmt: skip
+            for name, added in zip((layer.weight, layer.bias_name), exact, strict=True):
+                if name in own:
+                    own[name][:], wrong = self.sums.accumulate(own[name], added)
+                    fault = fault | wrong.reshape(-1, layer.out_channels).any(axis=0)
+            self._flag(Fault.WEIGHT_GRAD, n, fault[None], replicas[one])
 
-        self._run(Fault.NEURON_GRAD, replica, n, grad, arrays)
+    def _neuron_grad(self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray) -> np.ndarray:
+        errors = np.empty(trace.spikes[n].shape, self.dtype)
+        fault = neuron_grad(
+            *map(_by_position, (error, trace.spikes[n], trace.masks[n], trace.potentials[n])),
+            *(self._constant(name) for name in ("leak", "threshold", "slope")),
+            self.triangle, self.soft, self.cfg.multiplier_subnormals, _by_position(errors), self.sums.parameters,
+        )  # fmt: skip
+        self._flag(Fault.NEURON_GRAD, n, _by_sample(fault, len(error)), replicas)
         return errors
 
     def _transposed(self, layer: Layer, first: int, end: int) -> np.ndarray:
@@ -240,8 +256,9 @@ class GoldenTrainer:
         for layer, name in self._each_tensor():
             parts = [own[name] for own in self.gradients]
             for replica in range(1, len(parts)):
-                reduce(parts[replica].reshape(-1), parts[replica - 1].reshape(-1), self.parameters)
-                self._flag(Fault.WEIGHT_GRAD, replica, layer.number, parts[replica])
+                parts[replica][:], fault = reduce(parts[replica], parts[replica - 1], self.sums)
+                fault = fault.reshape(-1, layer.out_channels).any(axis=0)
+                self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], np.array([replica]))
             for part in parts[:-1]:
                 part[:] = parts[-1]
 
@@ -262,11 +279,11 @@ class GoldenTrainer:
             if not skip:
                 update(
                     weights.reshape(-1), momenta.reshape(-1), self.gradients[-1][name].reshape(-1), momentum,
-                    minus_rate, constants.scale, self.cfg.multiplier_subnormals, self.parameters,
+                    minus_rate, constants.scale, self.cfg.multiplier_subnormals, self.sums.parameters,
                 )  # fmt: skip
-                for replica in range(self.partition.replicas):
-                    self._flag(Fault.UPDATE, replica, layer.number, momenta)
-                    self._flag(Fault.UPDATE, replica, layer.number, weights)
+                fault = ~(np.isfinite(momenta) & np.isfinite(weights)).reshape(-1, layer.out_channels).all(axis=0)
+                replicas = np.arange(self.partition.replicas)
+                self._flag(Fault.UPDATE, layer.number, np.tile(fault, (len(replicas), 1)), replicas)
             for own in self.gradients:
                 own[name][:] = 0
         self._columns = {}

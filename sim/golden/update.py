@@ -19,7 +19,7 @@ def update(weights, momenta, gradients, momentum, minus_rate, scale, subnormals,
 
     Returns
     -------
-    bool: a momentum or weight is infinite or not a number.
+    bool: a momentum or weight is infinite.
     """
     fault = False
     for n in range(weights.size):

@@ -26,14 +26,13 @@ class Maker(Placing):
         layer = self.layer
         spikes = self._spikes((*layer.in_shape[:2], self.cfg.timesteps, layer.in_shape[2]))
         weights, biases = self._values(layer.weight_shape), self._values(layer.out_channels) * layer.bias
-        x = np.empty((*layer.out_shape[:2], self.cfg.timesteps, layer.out_channels), self.dtype)
-        fault = forward(spikes, weights, biases, layer.bias, layer.kernel, layer.stride, layer.padding, x,
-                        self.parameters)  # fmt: skip
+        (x,), fault = forward(spikes[None], weights, biases, layer.bias, layer.kernel, layer.stride, layer.padding,
+                              layer.forward_terms, self.sums)  # fmt: skip
         base = self.placed.inputs.at(self.sample)
         job = self._job("forward")
         case = self._case(job | {"src": base})
         case.memories = {Space.WEIGHTS: self._weights(weights, biases), Space.SPIKES: self._spread(base, spikes)}
-        case.outputs, case.fault = self._stream(x, "forward", job), fault
+        case.outputs, case.fault = self._stream(x, "forward", job), bool(fault.any())
         return case
 
     def _spread(self, base: int, spikes: np.ndarray) -> dict[int, int]:
@@ -51,24 +50,25 @@ class Maker(Placing):
         weights = self._values(layer.weight_shape)
         shape = (*layer.out_shape[:2], steps, layer.out_channels)
         errors = self._values(shape, 16.0) * self._spikes(shape)
-        e = np.empty((*layer.in_shape[:2], steps, layer.in_shape[2]), self.dtype)
         columns = np.ascontiguousarray(weights.transpose(0, 2, 1))
-        fault = backward(errors, columns, layer.kernel, layer.stride, layer.padding, e, self.cfg.multiplier_subnormals,
-                         self.parameters)  # fmt: skip
+        exact, (fault,) = backward(
+            errors[None], columns, layer.kernel, layer.stride, layer.padding, layer.in_shape[:2],
+            self.cfg.multiplier_subnormals, layer.backward_terms, self.sums,
+        )  # fmt: skip
         base, mapped = self.placed.errors.at(self.sample), layer.kind == "linear"
         job = self._job("backward") if owner is None else self._job("owner", owner)
         take = owner is not None and bool(self.rng.integers(0, 2))
         case = self._case(job | {"src": base, "take": int(take)})
         if take:
-            before = self._values(e.shape, 8.0)
+            before = self._values(exact[0].shape, 8.0)
             case.inputs = [rows_of(self.cfg, item) for item in self._stream(before, "backward", job, mapped, owner)]
-            reduce(e.reshape(-1), before.reshape(-1), self.parameters)
+        e, wrong = self.sums.add(before if take else np.zeros_like(exact[0]), exact[0])
         case.memories = {
             Space.WEIGHTS: self._weights(weights, np.zeros(layer.out_channels)),
             Space.ERRORS: self._rows(base, errors),
             Space.ERROR_MASKS: self._image(base, (errors != 0).astype(np.uint8)),
         }
-        case.outputs, case.fault = self._stream(e, "backward", job, mapped, owner), fault
+        case.outputs, case.fault = self._stream(e, "backward", job, mapped, owner), bool(fault or wrong.any())
         return case
 
     def receive(self) -> Case:
@@ -88,13 +88,15 @@ class Maker(Placing):
         """Gradients of every row of weights, with or without those of the replica before."""
         layer, take = self.layer, bool(self.rng.integers(0, 4))
         arrays = [
-            [self._values(layer.weight_shape, 8.0) + 0.0, self._values(layer.out_channels, 8.0) * layer.bias + 0.0]
+            [self._gradients(layer.weight_shape), self._gradients(layer.out_channels) * layer.bias]
             for _ in range(2)
         ]
         before, own = (self._weights(*pair) for pair in arrays)
+        wrong = False
         for theirs, ours in zip(*arrays, strict=True):
             if take:
-                reduce(ours.reshape(-1), theirs.reshape(-1), self.parameters)
+                ours[:], fault = reduce(ours, theirs, self.sums)
+                wrong |= bool(fault.any())
         after = self._weights(*arrays[1])
         case = self._case({"tile": self.placed.tile, "count": self.placed.weights.rows, "take": int(take)})
         case.memories = {Space.GRADIENTS: own}
@@ -105,7 +107,7 @@ class Maker(Placing):
         for value, mask, place in places.values():
             payload, full = payload_of(shape, value, {})
             case.outputs.append((payload, full if mask else 0, place))
-        case.fault = take and not all(np.isfinite(array).all() for array in arrays[1])
+        case.fault = wrong
         return case
 
     def weight_grad(self) -> Case:
@@ -113,18 +115,20 @@ class Maker(Placing):
         spikes = self._spikes((*layer.in_shape[:2], steps, layer.in_shape[2]))
         shape = (*layer.out_shape[:2], steps, layer.out_channels)
         errors = self._values(shape, 4.0) * (self.rng.random(shape) < 0.7)
-        gradients, biases = self._values(layer.weight_shape, 8.0), self._values(layer.out_channels, 8.0) * layer.bias
-        gradients, biases = gradients + 0.0, biases + 0.0  # a gradient is never -0: sums start from +0
+        gradients, biases = self._gradients(layer.weight_shape), self._gradients(layer.out_channels) * layer.bias
         before = self._weights(gradients, biases)
-        fault = weight_grad(spikes, errors, gradients, biases, layer.bias, layer.kernel, layer.stride, layer.padding,
-                            self.parameters)  # fmt: skip
+        *exact, fault = weight_grad(spikes[None], errors[None], layer.bias, layer.kernel, layer.stride, layer.padding,
+                                    layer.gradient_terms(steps), self.sums)  # fmt: skip
+        for own, added in zip((gradients, biases) if layer.bias else (gradients,), exact, strict=False):
+            own[:], wrong = self.sums.accumulate(own, added)
+            fault = fault.any() or wrong.any()
         src, aux = self.placed.inputs.at(self.sample), self.placed.errors.at(self.sample)
         case = self._case(self._job("weight_grad") | {"src": src, "aux": aux})
         case.memories = {
             Space.SPIKES: self._spread(src, spikes), Space.ERRORS: self._rows(aux, errors), Space.GRADIENTS: before,
         }  # fmt: skip
         case.after = {Space.GRADIENTS: self._weight_places(self._weights(gradients, biases))}
-        case.fault = fault
+        case.fault = bool(np.any(fault))
         return case
 
     def neuron(self) -> Case:
@@ -138,7 +142,7 @@ class Maker(Placing):
         blocks = [array.reshape(y * x, self.cfg.timesteps, channels) for array in (sums, spikes, masks, potentials)]
         constants = [self._constant(name) for name in ("leak", "threshold", "low", "high")]
         fault = neuron(blocks[0], *constants, self.cfg.reset == "soft", self.cfg.multiplier_subnormals, *blocks[1:],
-                       self.parameters)  # fmt: skip
+                       self.sums.parameters)  # fmt: skip
         base, groups, width = self.placed.spikes.at(self.sample), self.placed.weights.groups, x
         job = self._job("forward")
         case = self._case(job | {"dst": base})
@@ -152,7 +156,7 @@ class Maker(Placing):
         if self.cfg.surrogate == "triangle":
             rows, bits = self._rows(base, potentials), self.cfg.step_bits
             case.after[Space.POTENTIALS] = self._places(rows, base, groups, width, bits)
-        case.fault = fault
+        case.fault = bool(fault.any())
         return case
 
     def neuron_grad(self) -> Case:
@@ -165,7 +169,7 @@ class Maker(Placing):
         fault = neuron_grad(
             *blocks, *(self._constant(name) for name in ("leak", "threshold", "slope")),
             self.cfg.surrogate == "triangle", self.cfg.reset == "soft", self.cfg.multiplier_subnormals,
-            d.reshape(y * x, steps, channels), self.parameters,
+            d.reshape(y * x, steps, channels), self.sums.parameters,
         )  # fmt: skip
         aux, dst = self.below.spikes.at(self.sample), self.below.errors.at(self.sample)
         job = self._job("backward")
@@ -182,7 +186,7 @@ class Maker(Placing):
             Space.ERRORS: self._places(self._rows(dst, d), dst, groups, x, bits),
             Space.ERROR_MASKS: self._places(self._image(dst, (d != 0).astype(np.uint8)), dst, groups, x),
         }
-        case.fault = fault
+        case.fault = bool(fault.any())
         return case
 
     def loss(self) -> Case:
@@ -203,7 +207,7 @@ class Maker(Placing):
                 for target in (False, True) for count in range(steps + 1)
             },
         }  # fmt: skip
-        errors = to_values(loss_errors(spikes[0], label, table), self.fmt)[None]
+        errors = to_values(loss_errors(spikes[None], np.array([label]), table), self.fmt)[0]
         rows = self._rows(0, errors)
         shape = neuron_item(Payloads(self.cfg, "backward"))
         for group in range(self.placed.weights.groups):
@@ -234,6 +238,6 @@ class Maker(Placing):
                 gradients[:] = 0
             else:
                 case.fault |= update(weights, momenta, gradients, momentum, minus_rate, self.updates.scale,
-                                     self.cfg.multiplier_subnormals, self.parameters)  # fmt: skip
+                                     self.cfg.multiplier_subnormals, self.sums.parameters)  # fmt: skip
         case.after = {s: self._weight_places(self._weights(*values)) for s, values in zip(spaces, arrays, strict=True)}
         return case

@@ -15,7 +15,8 @@ from trident.hw.isa.job import FAN, JOB
 from trident.hw.isa.spaces import Space
 from trident.hw.isa.words import WORD
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.sim.golden.format import fmt_parameters, to_bits, to_values, value_dtype
+from trident.sim.golden.format import to_bits, to_values
+from trident.sim.golden.sums import Sums
 from trident.snn.builder import Builder
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage, even_cuts
@@ -70,7 +71,8 @@ class Placing:
 
     def __init__(self, cfg: CoreConfig, rng, settings: NeuronSettings | None = None):
         self.cfg, self.rng = cfg, rng
-        self.fmt, self.parameters, self.dtype = cfg.format, fmt_parameters(cfg.format), value_dtype(cfg.format)
+        self.fmt, self.sums = cfg.format, Sums(cfg.format, cfg.fixed)
+        self.dtype = self.sums.dtype
         settings = settings or NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
         self.constants = NeuronConstants.of(settings, self.fmt)
         self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), self.fmt)
@@ -78,15 +80,23 @@ class Placing:
         self.plan = ChipPlan(self.network, cfg).plans[0]
         self.below, self.placed = self.plan.layers
         self.layer = self.placed.layer
+        self.wild = bool(rng.random() < 0.3)
         self.density = float(rng.choice([0.0, 0.05, 0.2, 0.5, 0.9, 1.0]))
         self.sample = int(rng.integers(0, self.plan.spike_slots))
 
     # Values
     def _values(self, shape, scale=1.0) -> np.ndarray:
-        """Values of the format, a few of them zero or subnormal."""
+        """Values of the format, a few of them zero or subnormal; in a wild case a few are large or no numbers."""
         values = self.rng.normal(size=shape) * scale
         values *= self.rng.choice([1, 1, 1, 1, 0, 2.0 ** (1 - self.fmt.bias) / scale], size=shape)
+        if self.wild:
+            large = self.rng.choice([np.inf, np.nan, 2.0**13, -(2.0**15), 65504.0], size=shape)
+            values = np.where(self.rng.random(shape) < 0.02, large, values)
         return to_values(to_bits(values, self.fmt), self.fmt).astype(self.dtype)
+
+    def _gradients(self, shape) -> np.ndarray:
+        """Values that a sum may have left: they can be added to again, and none is -0."""
+        return self.sums.accumulate(self._values(shape, 8.0), np.zeros(shape))[0]
 
     def _spikes(self, shape) -> np.ndarray:
         return (self.rng.random(shape) < self.density).astype(np.uint8)

@@ -38,7 +38,7 @@ CONFIGS = {
     ),
     "shared": CoreConfig.preset("COMPACT", accumulators=16, error_words=512),
     "shared-soft-triangle": CoreConfig.preset(
-        "COMPACT", reset="soft", surrogate="triangle", timesteps=8, multiplier_subnormals=True, add_stages=2,
+        "COMPACT", reset="soft", surrogate="triangle", timesteps=8, multiplier_subnormals=True, round_stages=2,
         mul_stages=1, short_paths=False, prefetch_jobs=False, error_words=512
     ),
     "short-paths": CoreConfig.preset("FPGA", accumulators=16, **SIZES),

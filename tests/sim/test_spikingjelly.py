@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
@@ -141,13 +142,13 @@ def test_spikes_and_gradients_equal_autograd(text, reset, surrogate, timesteps, 
 
 @pytest.mark.parametrize("text, reset, surrogate, timesteps, leak", CASES)
 def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
-    """The ordered trainer, in a format of 24 significant bits so that rounding does not hide a wrong formula."""
+    """The golden trainer, in a format of 24 significant bits so that rounding does not hide a wrong formula."""
     network = Network.parse(text)
     neuron = NeuronSettings(leak, threshold=0.125, window=0.3125, reset=reset, surrogate=surrogate)
     settings = TrainSettings(timesteps=timesteps, seed=3)
     # What the trainer reads of a configuration; a core's own is held to 16 bits
     cfg = SimpleNamespace(
-        format=FloatFormat(8, 23), timesteps=timesteps, reset=reset, surrogate=surrogate,
+        format=FloatFormat(8, 23), fixed=FixedFormat(53, -30), timesteps=timesteps, reset=reset, surrogate=surrogate,
         multiplier_subnormals=True, engine=CoreConfig().engine,
     )  # fmt: skip
     golden = GoldenTrainer(network, neuron, cfg, settings.seed)
@@ -162,10 +163,9 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     fired = oracle.differentiate(spikes, labels)
 
     table = golden.table(settings.loss_scale)
-    for n, (sample, label) in enumerate(zip(spikes, labels)):
-        trace = golden.train_sample(sample, int(label), table)
-        for ours, theirs in zip(trace.spikes, fired):
-            np.testing.assert_array_equal(ours.transpose(2, 0, 1, 3), theirs[:, n].detach().numpy())
+    (trace,) = golden.train(spikes, labels, table)
+    for ours, theirs in zip(trace.spikes, fired):
+        np.testing.assert_array_equal(ours.transpose(3, 0, 1, 2, 4), theirs.detach().numpy())
     for name, expected in oracle.gradients().items():
         assert np.abs(expected).max() > 0
         assert np.linalg.norm(golden.gradients[0][name] - expected) <= 1e-5 * np.linalg.norm(expected)

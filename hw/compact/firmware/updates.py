@@ -15,7 +15,7 @@ from trident.hw.compact.firmware.data import (
     task_on,
 )
 from trident.hw.compact.firmware.jobs import bit
-from trident.hw.compact.firmware.registers import COUNT, JOBP, LAST, QUEUE, R1, R2, R3, R4, R5, TEMP
+from trident.hw.compact.firmware.registers import COUNT, JOBP, LAST, QUEUE, R1, R2, R3, R4, R5
 from trident.hw.compact.instructions import Flag, Func, Mode, Read, Write
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS
@@ -33,7 +33,7 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.ld(R1, QUEUE, Record.KIND)
     a.sta(R1, "update_kind")
     for field, name in (("tile", "update_row"), ("group_step", "update_step"), ("count", "update_left"),
-                        ("leak", "update_momentum"), ("threshold", "update_rate"), ("scale", "update_scale"),
+                        ("leak", "update_momentum"), ("threshold", "update_rate"), ("exponent", "update_scale"),
                         ("target", "update_route")):  # fmt: skip
         a.ld(R2, JOBP, half(field))
         a.sta(R2, name)
@@ -68,7 +68,7 @@ def assemble(a: Assembler, cfg: CoreConfig, mesh: MeshConfig):
     a.label("update_end")
     a.ret()
     _update(a)
-    _reduce(a, cfg)
+    _reduce(a)
 
 
 def _update(a: Assembler):
@@ -131,8 +131,12 @@ def _begin_reduce(a: Assembler):
     a.li(R1, 1 << bit("take"))
     a.alu(Func.AND, R1, R3)
     a.sta(R1, "update_take")
-    a.li(R1, 1 << Mode.REDUCING)
-    a.write(Write.MODE, R1)
+    a.li(R2, 1 << Mode.REDUCING)
+    a.cmpi(R1, 0)
+    a.bt(Flag.Z, "begin_reduce_mode")
+    a.li(R2, 1 << Mode.REDUCING | 1 << Mode.TAKE)
+    a.label("begin_reduce_mode")
+    a.write(Write.MODE, R2)
     a.call("begin_drain")
     task_on(a, Task.DRAIN)
     a.lda(R1, "update_row")
@@ -147,14 +151,13 @@ def _begin_reduce(a: Assembler):
     a.ret()
 
 
-def _reduce(a: Assembler, cfg: CoreConfig):
+def _reduce(a: Assembler):
     """Rows from the replica before, if there is one, to the engine, which adds them to the gradients."""
     a.label("reduce")
     a.lda(COUNT, "update_left")
     a.cmpi(COUNT, 0)
     a.bt(Flag.Z, "reduce_leaving")
     a.bf(Flag.REDUCE, "update_end")
-    a.li(R1, cfg.format.negative_zero)
     a.lda(R2, "update_take")
     a.cmpi(R2, 0)
     a.bt(Flag.Z, "reduce_row")
@@ -169,16 +172,14 @@ def _reduce(a: Assembler, cfg: CoreConfig):
     a.add(R3, R4)
     a.sub(R3, R2)
     a.ld(R1, R3)
+    a.write(Write.PARTIAL, R1)
     a.addi(R2, -1)
     a.st(R2, R5, Ring.LEFT)
     a.bf(Flag.Z, "reduce_row")
-    a.mov(TEMP, R1)
     a.call("ring_taken")
-    a.mov(R1, TEMP)
     a.label("reduce_row")
     a.lda(R2, "update_row")
-    a.write(Write.REDUCE_ADDRESS, R2)
-    a.write(Write.REDUCE, R1)
+    a.write(Write.REDUCE, R2)
     a.addi(R2, 1)
     a.sta(R2, "update_row")
     a.addi(COUNT, -1)

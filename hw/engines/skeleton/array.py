@@ -1,26 +1,33 @@
-"""The array of processing elements: output-stationary accumulators around pipelined adders."""
+"""The array of processing elements: output-stationary accumulators, exact sums, one addition per cycle."""
 
-from itertools import pairwise
-
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.arith.add import FloatAdd
+from trident.hw.arith.add import add_term
+from trident.hw.arith.align import Term
 from trident.hw.arith.mul import FloatMul
+from trident.hw.arith.sums import Round
 from trident.hw.engines.skeleton.payloads import Payloads
 
 
 class ProcessingArray(wiring.Component):
     """LANES x COLS processing elements: ``accumulator[entry] += row`` in every column that the mask selects.
 
-    With ``multiply``, the row is first multiplied by the column's operand; where the row is zero, nothing is added. A
-    column outside the mask adds -0, which leaves every value's bits unchanged. An accumulator's next addition may start
-    ``add_stages + 1`` cycles after the last; an operation that comes sooner waits, nothing else does.
+    ::
+
+        row (times operand) --> term --> + accumulators --> round --> drained
+                                1 cycle  1 cycle            round_stages
+
+    With ``multiply``, the row is first multiplied by the column's operand, which takes ``mul_stages``; where the row is
+    zero, nothing is added. A number that is too large for the sum, by its exponent code, is left out and is a fault.
+    Any entry takes an addition in any cycle. What is drained leaves with its sum rounded: of the column ``tag.col`` or,
+    for weight_grad, of all columns.
 
     Members
     -------
     i : stream of operations
+    limit : In, the exponent code from which on a number of the row, or a product, is too large
     operand : In, what multiplies the row, per column (with ``multiply``)
     take : In(1), a row of ``partials`` is added to every value that is drained (with ``multiply``); ``short_paths``
         allow that in every other cycle
@@ -28,17 +35,16 @@ class ProcessingArray(wiring.Component):
     initial : In, where an accumulator starts (weight_grad: the gradient so far; otherwise zero)
     drain_ready : In(1), a drained value has a place to go
     drained, drained_valid : Out, values that leave
-    following, moves : In, with ``short_paths``, what ``i`` has from the next cycle on, if it ``moves``: so whether an
-        operation waits for its accumulator is known before
     idle : Out(1), no operation is under way
-    stalled : Out(1), an operation waits for its accumulator or for the drain
-    nonfinite : Out(1), a sum or product is infinite or not a number
+    stalled : Out(1), an operation waits for the drain
+    nonfinite : Out(1), a number that was to be added is too large, or a rounded sum is
     """
 
     def __init__(self, payloads: Payloads, multiply: bool):
         self.payloads, self.multiply = payloads, multiply
         super().__init__({
             "i": In(stream.Signature(payloads.op)),
+            "limit": In(payloads.cfg.exp),
             "operand": In(payloads.operand),
             "take": In(1),
             "partials": In(stream.Signature(payloads.cfg.row_bits)),
@@ -46,8 +52,6 @@ class ProcessingArray(wiring.Component):
             "drain_ready": In(1),
             "drained": Out(payloads.drained),
             "drained_valid": Out(1),
-            "following": In(payloads.op),
-            "moves": In(1),
             "idle": Out(1),
             "stalled": Out(1),
             "nonfinite": Out(1),
@@ -57,110 +61,142 @@ class ProcessingArray(wiring.Component):
     def latency(self) -> int:
         """Cycles from an operation to its drained value."""
         cfg = self.payloads.cfg
-        return cfg.add_stages + self.multiply * cfg.mul_stages
+        return 2 + cfg.round_stages + self.multiply * cfg.mul_stages
 
     def elaborate(self, platform):
         m = Module()
         cfg, cols = self.payloads.cfg, self.payloads.cols
-        fmt, width = cfg.format, cfg.width
         op = self.i.payload
-
-        # An accumulator that is still in the adder cannot be read
-        fire = Signal()
-        hazard, complete = Signal(), Signal()  # complete: a drain has what is added to it
-        recent = [
-            (Signal(name=f"recent_valid{n}"), Signal(cfg.entry_bits, name=f"recent{n}")) for n in range(cfg.add_stages)
-        ]
-        writes = ~op.drain
-        m.d.sync += [recent[0][0].eq(fire & writes), recent[0][1].eq(op.entry)]
-        for (valid, entry), (next_valid, next_entry) in pairwise(recent):
-            m.d.sync += [next_valid.eq(valid), next_entry.eq(entry)]
-        m.d.comb += [
-            self.i.ready.eq(~hazard & (~op.drain | self.drain_ready & complete)),
-            self.stalled.eq(self.i.valid & ~self.i.ready),
-            fire.eq(self.i.valid & self.i.ready),
-        ]
-
-        def must_wait(op, under_way):
-            return ~op.first & Cat(valid & (entry == op.entry) for valid, entry in under_way).any()
-
+        fire, complete = Signal(), Signal()  # complete: a drain has what is added to it
         if cfg.short_paths:
             m.d.sync += complete.eq(self.partials.valid & ~self.partials.ready | ~self.take)
-            moved = must_wait(self.following, [(fire & writes, op.entry), *recent[:-1]])
-            m.d.sync += hazard.eq(Mux(self.moves, moved, must_wait(op, recent[:-1])))
         else:
-            m.d.comb += [hazard.eq(must_wait(op, recent)), complete.eq(self.partials.valid | ~self.take)]
-
-        # Control travels beside the arithmetic
-        def delay(value, cycles):
-            for _ in range(cycles):
-                stage = Signal.like(value, name=f"delay{len(delays)}")
-                delays.append(stage)
-                m.d.sync += stage.eq(value)
-                value = stage
-            return value
-
-        delays = []
-        taking = op.drain & self.take
-        mask = Mux(taking, 1 << op.tag.col, op.mask) if self.multiply else op.mask
-        m.d.comb += self.partials.ready.eq(fire & taking)
-        control = Cat(op.entry, op.first, mask[:cols])
-        before = cfg.mul_stages if self.multiply else 0
-        at_add = delay(Cat(fire, control), before)
-        # A weight of zero adds nothing, even to an error that has overflowed: lanes without a channel hold zeros
-        weights = [op.row[low : low + width - 1].any() for low in range(0, cfg.row_bits, width)]
-        present_lanes = delay(Cat(weights), before) if self.multiply else None
-        partial = delay(Cat(self.partials.payload, taking), before) if self.multiply else None
-        add_entry = at_add[1 : 1 + cfg.entry_bits]
-        add_first = at_add[1 + cfg.entry_bits]
-        add_mask = at_add[2 + cfg.entry_bits :]
-        initial = delay(self.initial.as_value(), before) if self.payloads.engine == "weight_grad" else None
-        leave = delay(Cat(fire & ~op.drain, fire & op.drain), self.latency)
-        end_entry = delay(add_entry, cfg.add_stages)
-        tag = delay(op.tag.as_value(), self.latency)
-
-        shape = cols * cfg.row_bits
-        m.submodules.accumulators = accumulators = memory.Memory(shape=shape, depth=cfg.accumulators, init=[])
-        read = accumulators.read_port(domain="comb")
-        write = accumulators.write_port()
+            m.d.comb += complete.eq(self.partials.valid | ~self.take)
         m.d.comb += [
-            read.addr.eq(add_entry),
-            write.addr.eq(end_entry),
-            write.en.eq(leave[0]),
-            write.data.eq(self.drained.values.as_value()),
-            self.drained_valid.eq(leave[1]),
-            self.drained.tag.eq(tag),
+            self.i.ready.eq(~op.drain | self.drain_ready & complete),
+            self.stalled.eq(self.i.valid & ~self.i.ready),
+            fire.eq(self.i.valid & self.i.ready),
+            self.partials.ready.eq(fire & op.drain & self.take),
         ]
 
-        start = Const(0, cols * cfg.row_bits) if initial is None else initial
-        present = Signal(cols * cfg.row_bits)
-        m.d.comb += present.eq(Mux(add_first, start, read.data))
-        flags = []
-        for col in range(cols):
-            for lane in range(cfg.lanes):
-                low = lane * width
-                value = op.row[low : low + width]
-                if self.multiply:
-                    m.submodules[f"mul_{col}_{lane}"] = mul = FloatMul(
-                        fmt, cfg.mul_stages, subnormals=cfg.multiplier_subnormals
-                    )
-                    m.d.comb += [mul.a.eq(value), mul.b.eq(self.operand[col])]
-                    value = Mux(present_lanes[lane], mul.o, fmt.negative_zero)
-                    value = Mux(partial[cfg.row_bits], partial[low : low + width], value)
-                m.submodules[f"add_{col}_{lane}"] = add = FloatAdd(fmt, cfg.add_stages)
-                at = col * cfg.row_bits + low
-                m.d.comb += [
-                    add.a.eq(present[at : at + width]),
-                    add.b.eq(Mux(add_mask[col], value, fmt.negative_zero)),
-                    self.drained.values[col][low : low + width].eq(add.o),
-                ]
-                flags.append(add.nonfinite)
-        m.d.comb += self.nonfinite.eq(Cat(flags).any() & leave.any())
+        # Control travels beside the arithmetic: with the product, with the term, to the end
+        control = Signal(self.payloads.control)
+        m.d.comb += [
+            control.fire.eq(fire),
+            control.taking.eq(op.drain & self.take),
+            *(control[name].eq(op[name]) for name in ("mask", "entry", "first", "drain", "tag")),
+        ]
+        self.large = []  # of every term, whether it is too large
+        multiplied = _delay(m, control, cfg.mul_stages if self.multiply else 0, "multiplied")
+        terms = self._products(m, op, multiplied) if self.multiply else self._rows(m, op, fire)
+        at_add = _delay(m, multiplied, 1, "added")
+        totals = [
+            [self._element(m, at_add, col, lane, terms[col][lane], op, fire) for lane in range(cfg.lanes)]
+            for col in range(cols)
+        ]
+        leaving = _delay(m, at_add.fire & at_add.drain, 1, "leaving")
+        infinite = self._round(m, totals, at_add.tag.col)
+        m.d.comb += [
+            self.drained_valid.eq(_delay(m, leaving, cfg.round_stages, "rounded")),
+            self.drained.tag.eq(_delay(m, at_add.tag, 1 + cfg.round_stages, "tag")),
+        ]
+        m.d.sync += self.nonfinite.eq(Cat(self.large).any() | self.drained_valid & infinite)
 
         flying = [fire]
-        for _ in range(self.latency):
-            stage = Signal(name=f"flying{len(flying)}")
-            m.d.sync += stage.eq(flying[-1])
-            flying.append(stage)
+        for n in range(self.latency + 1):  # a fault is known a cycle later than the sum
+            flying.append(_delay(m, flying[-1], 1, f"flying{n}_"))
         m.d.comb += self.idle.eq(~Cat(flying).any())
         return m
+
+    def _term(self, m: Module, name: str, value, add, limit):
+        """Magnitude and sign of a term, a cycle later."""
+        m.submodules[name] = term = Term(self.payloads.cfg.format, self.payloads.cfg.fixed)
+        m.d.comb += [term.i.eq(value), term.add.eq(add), term.limit.eq(limit)]
+        self.large.append(term.large)
+        return term.magnitude, term.sign
+
+    def _rows(self, m: Module, op, fire):
+        """A term per lane, which all columns share."""
+        width = self.payloads.cfg.width
+        terms = [
+            self._term(m, f"term_{n}", op.row[n * width : (n + 1) * width], fire & op.mask.any(), self.limit)
+            for n in range(self.payloads.cfg.lanes)
+        ]
+        return [terms] * self.payloads.cols
+
+    def _products(self, m: Module, op, control):
+        """A term per element: the product, or at a drain what the cores before have summed."""
+        cfg, width = self.payloads.cfg, self.payloads.cfg.width
+        # A weight of zero adds nothing, even to an error that has overflowed: lanes without a channel hold zeros
+        weights = [op.row[low : low + width - 1].any() for low in range(0, cfg.row_bits, width)]
+        present = _delay(m, Cat(weights), cfg.mul_stages, "present")
+        partial = _delay(m, self.partials.payload, cfg.mul_stages, "partial")
+        limit = Mux(control.taking, cfg.given_limit, self.limit)
+        terms = []
+        for col in range(self.payloads.cols):
+            terms.append([])
+            for lane in range(cfg.lanes):
+                at = slice(lane * width, (lane + 1) * width)
+                m.submodules[f"mul_{col}_{lane}"] = mul = FloatMul(
+                    cfg.format, cfg.mul_stages, subnormals=cfg.multiplier_subnormals
+                )
+                m.d.comb += [mul.a.eq(op.row[at]), mul.b.eq(self.operand[col])]
+                value = Mux(control.taking, partial[at], mul.o)
+                add = Mux(control.taking, control.tag.col == col, control.mask[col] & present[lane])
+                terms[col].append(self._term(m, f"term_{col}_{lane}", value, control.fire & add, limit))
+        return terms
+
+    def _element(self, m: Module, control, col: int, lane: int, term, op, fire):
+        """A processing element: an adder around its accumulators; returns the sum."""
+        cfg = self.payloads.cfg
+        magnitude, sign = term
+        m.submodules[f"accumulators_{col}_{lane}"] = accumulators = memory.Memory(
+            shape=cfg.accumulator_bits, depth=cfg.accumulators, init=[]
+        )
+        read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
+        start, total = Signal(cfg.accumulator_bits), Signal(cfg.accumulator_bits, name=f"total_{col}_{lane}")
+        m.d.comb += start.eq(Mux(control.first, 0, read.data))
+        if self.payloads.engine == "weight_grad":
+            at = slice(lane * cfg.width, (lane + 1) * cfg.width)
+            given = self._term(m, f"initial_{col}_{lane}", self.initial[col][at], fire & op.first, cfg.given_limit)
+            with m.If(control.first):
+                m.d.comb += start.eq(add_term(0, cfg.accumulator_bits, *given))
+        if self.payloads.cols > 1 and not self.multiply:  # the term is other columns' too
+            magnitude = magnitude & control.mask[col].replicate(len(magnitude))
+        m.d.comb += [
+            total.eq(add_term(start, cfg.accumulator_bits, magnitude, sign)),
+            read.addr.eq(control.entry),
+            write.addr.eq(control.entry),
+            write.en.eq(control.fire & ~control.drain),
+            write.data.eq(total),
+        ]
+        return total
+
+    def _round(self, m: Module, totals, col):
+        """Round what leaves: all columns for weight_grad, else one; returns whether a result is infinite."""
+        cfg, infinite, options = self.payloads.cfg, [], {}
+        if self.payloads.engine == "weight_grad":  # gradients are added to again
+            options = {"limit": cfg.given_limit, "saturate": True}
+        else:
+            totals = [[Array(column[lane] for column in totals)[col] for lane in range(cfg.lanes)]]
+        for n, column in enumerate(totals):
+            for lane, total in enumerate(column):
+                m.submodules[f"round_{n}_{lane}"] = rounding = Round(
+                    cfg.format, cfg.fixed, cfg.round_stages, **options
+                )
+                at = slice(lane * cfg.width, (lane + 1) * cfg.width)
+                m.d.comb += [
+                    rounding.i.eq(_delay(m, total, 1, f"sum_{n}_{lane}_")),
+                    self.drained.values[n][at].eq(rounding.o),
+                ]
+                infinite.append(rounding.nonfinite)
+        return Cat(infinite).any()
+
+
+def _delay(m: Module, value, cycles: int, name: str):
+    """The value some cycles later."""
+    for n in range(cycles):
+        stage = Signal.like(value, name=f"{name}{n}")
+        m.d.sync += stage.eq(value)
+        value = stage
+    return value

@@ -61,7 +61,7 @@ class BeatLoop(wiring.Component):
         if cols > 1:
             wanted = Cat(vector.bits[n * cols : (n + 1) * cols].any() for n in range(payloads.beats))
         # The beat's word, and its number within the word
-        words = [lowest[n * chunks : (n + 1) * chunks] for n in range(cfg.words)]
+        words = [lowest[n * chunks : (n + 1) * chunks] for n in range(payloads.words)]
         word = bit_number(Cat(part.any() for part in words))
         merged = reduce(or_, words)
         m.d.comb += [

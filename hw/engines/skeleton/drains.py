@@ -45,7 +45,7 @@ class TimeDrain(wiring.Component):
         cfg, cols = self.payloads.cfg, self.payloads.cols
         chunks = cfg.timesteps // cols
         time = Signal(range(max(cfg.timesteps, 2)))
-        many = cfg.words > 1
+        many = self.payloads.words > 1
         group = Signal.like(self.meta.last_group)
         chunk = Signal(range(max(chunks, 2)))
         col = Signal(range(max(cols, 2)))
@@ -150,7 +150,7 @@ class SweepDrain(wiring.Component):
 def block_position(payloads: Payloads, meta, entry, groups):
     """Tile and first lane that weight_grad's accumulator ``entry`` = (group, word, beat) belongs to."""
     beat_bits = (payloads.elements // payloads.cols - 1).bit_length()
-    word_bits = (payloads.cfg.words - 1).bit_length()
+    word_bits = (payloads.words - 1).bit_length()
     word = entry[beat_bits : beat_bits + word_bits]
     group = entry[beat_bits + word_bits :]
     return meta.dst + word * groups + group, entry[:beat_bits] * payloads.cols

@@ -19,7 +19,7 @@ ACTIVITY = data.StructLayout({
     "issued": 1,  # an addition starts
     "useful": 6,  # columns that add in it
     "drained": 1,  # an accumulator leaves without adding
-    "stalled": 1,  # an operation waits for its accumulator or for the drain
+    "stalled": 1,  # an operation waits for the drain
     "row": 1,  # a row is read
     "word": 1,  # a spike word is read
     "skipped": 6,  # column vectors that were all zero, whose rows are not read
@@ -65,6 +65,11 @@ class Engine(wiring.Component):
             **ports,
         })  # fmt: skip
 
+    @property
+    def limit(self):
+        """The exponent code from which on a number is too large for a sum."""
+        return self.job.exponent
+
     def connect_operations(self, m: Module, source, sink):
         """Give the array its operations: those of the walker's rows."""
         connect(m, source, sink)
@@ -104,12 +109,11 @@ class Engine(wiring.Component):
         else:
             connect(m, rows.o, beats.i)
         held = []
-        if self.has_operand or cfg.short_paths:
+        if self.has_operand:
             m.submodules.operand = fetch = Fetch(payloads.op)
             self.connect_operations(m, beats.o, fetch.i)
             connect(m, fetch.o, array.i)
             self.connect_operand(m, fetch)
-            m.d.comb += [array.following.eq(fetch.i.payload), array.moves.eq(fetch.i.ready)]
             held.append(fetch.o.valid)
         else:
             connect(m, beats.o, array.i)
@@ -137,6 +141,7 @@ class Engine(wiring.Component):
             beats.group_entries.eq(job.group_entries),
             self.busy.eq(running & (Cat(held).any() | ~beats.idle | ~array.idle | draining)),
             self.nonfinite.eq(array.nonfinite),
+            array.limit.eq(self.limit),
         ]
         m.d.sync += running.eq(self.start | self.busy)
 

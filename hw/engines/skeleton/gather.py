@@ -86,17 +86,17 @@ class Gather(wiring.Component):
         request = fetch.o.payload.request
         ones = Const(sum(1 << t for t in range(cfg.timesteps)), cfg.spike_bits)
         word = Mux(request.ones, ones, Mux(request.fetch, self.data, 0))
-        position = Signal(range(max(cfg.words, 2)))
+        position = Signal(range(max(payloads.words, 2)))
         built = Signal(payloads.matrix)
         full = Signal(payloads.matrix)
         m.d.comb += [full.eq(built), full.meta.eq(request.meta)]
-        for n in range(cfg.words):
+        for n in range(payloads.words):
             with m.If(position == n):
                 m.d.comb += full.words[n].eq(word)
                 if payloads.engine == "backward":
                     m.d.comb += full.addresses[n].eq(fetch.o.payload.address)
 
-        last = request.last if cfg.words > 1 else Const(1)
+        last = request.last if payloads.words > 1 else Const(1)
         m.d.comb += fetch.o.ready.eq(~last | ~self.o.valid | self.o.ready)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)

@@ -14,17 +14,17 @@ from trident.hw.isa.config import CoreConfig
 class Payloads:
     """Layouts of one engine's streams, derived from the configuration.
 
-    cols: columns of processing elements; vectors: column vectors per spike word (lanes, or timesteps);
-    elements: bits that one gathered word adds to a vector (timesteps, or lanes).
+    cols: columns of processing elements; words: spike words that are gathered at once; vectors: column vectors per
+    spike word (lanes, or timesteps); elements: bits that one gathered word adds to a vector (timesteps, or lanes).
     """
 
     def __init__(self, cfg: CoreConfig, engine: str):
         self.cfg, self.engine = cfg, engine
-        self.cols = getattr(cfg, f"{engine}_cols")
+        self.cols, self.words = getattr(cfg, f"{engine}_cols"), cfg.words_of(engine)
         by_time = engine == "weight_grad"
         self.vectors = cfg.timesteps if by_time else cfg.lanes
         self.elements = cfg.lanes if by_time else cfg.timesteps
-        self.beats = cfg.words * self.elements // self.cols
+        self.beats = self.words * self.elements // self.cols
         address = cfg.address_bits
         groups = range(max(cfg.accumulators // cfg.entries_per_word(engine), 2))  # as many find place in a pass
         self.meta = data.StructLayout({
@@ -45,11 +45,11 @@ class Payloads:
             "meta": self.meta,
         })  # fmt: skip
         self.matrix = data.StructLayout({
-            "words": data.ArrayLayout(cfg.spike_bits, cfg.words),
-            "addresses": data.ArrayLayout(address if engine == "backward" else 0, cfg.words),
+            "words": data.ArrayLayout(cfg.spike_bits, self.words),
+            "addresses": data.ArrayLayout(address if engine == "backward" else 0, self.words),
             "meta": self.meta,
         })  # fmt: skip
-        bits = cfg.words * self.elements
+        bits = self.words * self.elements
         self.vector = data.StructLayout({
             "number": cfg.vector_bits,  # lane (or timestep) that the vector belongs to
             "bits": bits,  # element `word * elements + n`
@@ -84,8 +84,14 @@ class Payloads:
             "beat": range(max(self.elements // self.cols, 2)),  # beat within its word
             "tag": self.tag,
         })  # fmt: skip
+        self.error_rows = data.ArrayLayout(cfg.row_bits, self.cols)  # of which backward's operands are lanes
         self.operand = data.ArrayLayout(cfg.width, self.cols)  # what multiplies the row, one per column
+        self.control = data.StructLayout({  # of an operation, in the array
+            "fire": 1,
+            "taking": 1,  # a row that another core has summed is added
+            **{name: self.op[name].shape for name in ("mask", "entry", "first", "drain", "tag")},
+        })  # fmt: skip
         self.drained = data.StructLayout({
-            "values": data.ArrayLayout(cfg.row_bits, self.cols),
+            "values": data.ArrayLayout(cfg.row_bits, self.cols if by_time else 1),
             "tag": self.tag,
         })  # fmt: skip

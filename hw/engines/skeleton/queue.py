@@ -27,7 +27,7 @@ class DrainQueue(wiring.Component):
     """
 
     def __init__(self, payloads: Payloads, latency: int):
-        self.payloads, self.depth = payloads, latency + 4
+        self.payloads, self.depth = payloads, payloads.cfg.drain_queue(latency)
         super().__init__({
             "issued": In(1),
             "ready": Out(1, init=1),
@@ -45,10 +45,10 @@ class DrainQueue(wiring.Component):
         reserved, after = Signal(range(self.depth + 1)), Signal(range(self.depth + 1))
         pop = self.o.valid & self.o.ready
         entering = Signal(item)
-        columns = Array(self.drained.values[col] for col in range(self.payloads.cols))
+        columns = Array(self.drained.values)
         m.d.comb += [
             after.eq(reserved + self.issued - pop),
-            entering.row.eq(columns[self.drained.tag.col]),
+            entering.row.eq(columns[self.drained.tag.col] if len(columns) > 1 else columns[0]),
             *(entering.tag[name].eq(self.drained.tag[name]) for name, _ in self.payloads.place),
             rows.w_data.eq(entering),
             rows.w_en.eq(self.drained_valid),

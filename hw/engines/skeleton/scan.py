@@ -36,11 +36,11 @@ class Scan(wiring.Component):
         cfg, words = self.payloads.cfg, self.i.payload.words
         steps = cfg.timesteps
         if self.payloads.engine != "weight_grad":
-            return Cat(words[w][v * steps : (v + 1) * steps] for w in range(cfg.words)), None
-        bits = Cat(words[w][lane * steps + v] for w in range(cfg.words) for lane in range(cfg.lanes))
+            return Cat(words[w][v * steps : (v + 1) * steps] for w in range(len(words))), None
+        bits = Cat(words[w][lane * steps + v] for w in range(len(words)) for lane in range(cfg.lanes))
         later = Cat(
             words[w][lane * steps + v + 1 : (lane + 1) * steps].any() if v + 1 < steps else 0
-            for w in range(cfg.words)
+            for w in range(len(words))
             for lane in range(cfg.lanes)
         )
         return bits, later

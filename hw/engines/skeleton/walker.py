@@ -52,7 +52,7 @@ class TapWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
-        address_bits, many = cfg.address_bits, cfg.words > 1
+        address_bits, many = cfg.address_bits, self.payloads.words > 1
         # What tap (0, 0) reads, before a transposed stride divides it
         origin, step = job.origin.as_signed(), 1 if self.transposed else 1 + job.stride2
         rows, columns = (Positions(name, origin, job[f"last_{name}"], step) for name in "yx")
@@ -159,7 +159,7 @@ class BlockWalker(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
-        address_bits, many = cfg.address_bits, cfg.words > 1
+        address_bits, many = cfg.address_bits, self.payloads.words > 1
         # What tap (0, 0) reads
         rows, columns = (Positions(n, job.origin.as_signed(), job[f"last_{n}"], 1 + job.stride2) for n in "yx")
         errors, pass_errors = Signal(address_bits), Signal(address_bits)  # of this position, and of the first one

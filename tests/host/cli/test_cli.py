@@ -191,10 +191,10 @@ def test_memories_grow_to_the_network_unless_they_are_given():
 
 
 def test_accumulators_follow_lanes_and_columns():
-    assert configure("SMALL", lanes=32).accumulators == 128
-    assert configure("SMALL", lanes=32, cols=4).weight_grad_cols == 4
-    with pytest.raises(TridentError, match="accumulators of 64 must be at least 128"):
-        configure("SMALL", lanes=32, accumulators=64)
+    assert configure("TINY", lanes=16).accumulators == 16
+    assert configure("TINY", lanes=16, cols=4).weight_grad_cols == 4
+    with pytest.raises(TridentError, match="accumulators of 8 must be at least 16"):
+        configure("TINY", lanes=16, accumulators=8)
 
 
 def test_defaults_follow_the_data(tmp_path):

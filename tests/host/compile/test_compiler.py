@@ -175,7 +175,7 @@ def test_job_numbers_and_names():
     job = JOB.unpack(jobs[plan.job("forward", 0)])
     names = ("last_tap", "origin", "stride2", "src_y", "last_y", "last_x")
     assert [job[name] for name in names] == [2, -1 % 64, 0, 8, 6, 6]
-    assert JOB.unpack(jobs[plan.job("update", 1)])["scale"] == (-7) & 0xFF  # 0.01 = 1.28 * 2**-7
+    assert JOB.unpack(jobs[plan.job("update", 1)])["exponent"] == (-7) & 0xFF  # 0.01 = 1.28 * 2**-7
 
 
 def test_slices_have_their_own_jobs():

@@ -28,7 +28,7 @@ def test_is_what_golden_fires(digits):
     golden = GoldenTrainer(NETWORK, NEURON, CFG, seed=5)
     assert activity.samples == 3 and len(activity.layers) == 3
     for sample in range(3):
-        trace = golden.infer(spikes[sample])
+        trace = next(golden.infer(spikes[sample : sample + 1])).sample(0)
         for n, layer in enumerate(activity.layers):
             np.testing.assert_array_equal(layer.inputs[sample], trace.inputs[n])
             np.testing.assert_array_equal(layer.spikes[sample], trace.spikes[n])

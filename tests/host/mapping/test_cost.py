@@ -106,9 +106,9 @@ def test_real_traces_and_padded_lanes():
     """A flattened image of 5 channels on 4 lanes has padding between its pixels."""
     network, cfg = Network.parse("4x4x1-5c3-6"), CoreConfig.preset("SMALL", lanes=4, timesteps=4)
     golden = GoldenTrainer(network, NeuronSettings(), cfg)
-    trace = golden.infer((np.random.default_rng(0).random((4, 4, 4, 1)) < 0.5).astype(np.uint8))
-    ones = [np.ones_like(spikes)[None] for spikes in trace.spikes]
-    layers = [LayerActivity(i[None], s[None], e) for i, s, e in zip(trace.inputs, trace.spikes, ones, strict=True)]
+    trace = next(golden.infer((np.random.default_rng(0).random((1, 4, 4, 4, 1)) < 0.5).astype(np.uint8)))
+    ones = [np.ones_like(spikes) for spikes in trace.spikes]
+    layers = [LayerActivity(*arrays) for arrays in zip(trace.inputs, trace.spikes, ones, strict=True)]
     cost = CostModel(network, cfg, Activity(1, tuple(layers)))
     assert cost.words(1, 0, 6).weight_rows == (16 * 2 + 1) * 2 * 4
     assert min(cost.forward(1, 0, 6), cost.backward(1, 0, 6), cost.weight_grad(1, 0, 6)) > 0

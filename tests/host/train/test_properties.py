@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.hw.engines.windows import SUMS
 from trident.host.compile.packing import WeightMap, pack_spikes, rows_to_words, unpack_spikes, words_to_rows
 from trident.host.train.step_bench import StepBench
 from trident.hw.isa.config import CoreConfig
@@ -12,6 +13,8 @@ from trident.hw.isa.format import FP16
 from trident.hw.isa.job import JOB
 from trident.sim.golden.add import add
 from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import to_values
+from trident.sim.golden.forward import forward
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.layers import Layer
 from trident.snn.network import Network
@@ -60,10 +63,26 @@ def test_jobs_unpack_to_what_was_packed(data):
 
 
 @given(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF))
-def test_addition_commutes_and_a_gated_one_changes_nothing(a, b):
-    assert add(a, b, FP16) == add(b, a, FP16)
-    if (a & 0x7FFF) <= FP16.inf:
-        assert add(a, FP16.negative_zero, FP16) == a
+def test_addition_commutes_and_zero_changes_nothing(a, b):
+    assert add(a, b, FP16, SUMS.fixed) == add(b, a, FP16, SUMS.fixed)
+    if (a & 0x7FFF) < FP16.inf:
+        assert add(a, FP16.negative_zero, FP16, SUMS.fixed) == (0 if a == FP16.negative_zero else a)
+
+
+finite = st.integers(0, FP16.inf - 1).flatmap(lambda n: st.sampled_from((n, n | FP16.negative_zero)))
+
+
+@settings(deadline=None)
+@given(st.lists(finite, max_size=60), st.data())
+def test_sums_have_no_order(bits, data):
+    """Any numbers, in any order and in any two parts: the exact sum and its rounding are the same."""
+    values = to_values(bits, FP16).reshape(1, -1, 1)
+    order, cut = data.draw(st.permutations(range(len(bits)))), data.draw(st.integers(0, len(bits)))
+    spikes, none = np.ones((1, 1, 1, 1, len(bits)), np.uint8), np.zeros(1)
+    first, fault = forward(spikes, values, none, False, 1, 1, 0, 64, SUMS)
+    second, again = forward(spikes, values[:, order], none, False, 1, 1, 0, 64, SUMS)
+    parts = [SUMS.terms(part)[0].sum() for part in np.split(values[:, order], [cut], axis=1)]
+    assert first.item() == second.item() == SUMS.round(np.array([sum(parts)])).item() and (fault == again).all()
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 from numba import njit
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import BF16, FP16, FloatFormat
 from trident.sim.golden.format import fmt_parameters, round_value, to_bits, to_values, value_dtype
 
@@ -90,7 +91,7 @@ def _round_all(values, out, p):
 def test_round_value_is_encode(fmt):
     values = _halfway(fmt)
     out = np.empty_like(values)
-    _round_all(values, out, fmt_parameters(fmt))
+    _round_all(values, out, fmt_parameters(fmt, FixedFormat(48, -24)))
     expected = to_values(to_bits(values, fmt), fmt)
     assert np.array_equal(out, expected, equal_nan=True)
     assert np.array_equal(np.signbit(out)[~np.isnan(out)], np.signbit(expected)[~np.isnan(out)])

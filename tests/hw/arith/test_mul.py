@@ -10,6 +10,7 @@ from numba import njit
 from tests.hw.arith.bulk import Bulk
 from tests.hw.arith.cases import FULL, assert_same, assert_unit, boundary_pairs, random_chunks, refusal
 from trident.hw.arith.mul import FloatMul
+from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import BF16, FP16, FloatFormat
 from trident.sim.golden.format import fmt_parameters, to_bits, to_values, value_dtype
 from trident.sim.golden.mul import mul, mul_value
@@ -93,7 +94,7 @@ def _mul_all(a, b, out, p, subnormals, scale):
 @pytest.mark.parametrize("fmt", [FP16, BF16, FP32, *SMALL])
 @pytest.mark.parametrize("subnormals", [True, False])
 def test_value_kernel_is_golden(fmt, subnormals):
-    p = fmt_parameters(fmt)
+    p = fmt_parameters(fmt, FixedFormat(48, -24))
     pairs = [(*boundary_pairs(fmt), 0), *random_chunks(fmt.width, 300_000)]
     for a, b, scale in pairs:
         scale = np.broadcast_to(scale, a.shape).astype(np.int64)

@@ -33,10 +33,10 @@ def test_a_minibatch_takes_about_as_long_as_predicted(size, net, partition):
 
 def test_packets_of_rows_by_hand():
     cfg, mesh = CoreConfig.preset("COMPACT"), mesh_for(CoreConfig.preset("COMPACT"))
-    # Passes of 8 channels of 4 timesteps, 14 rows to a packet
+    # Passes of 4 channels of 4 timesteps, 14 rows to a packet
     assert row_packets(cfg, mesh, 16, 3) == 16 * 1
     assert row_packets(cfg, mesh, 16, 4) == 16 * 2
-    assert row_packets(cfg, mesh, 4, 12) == 4 * (3 + 2)
+    assert row_packets(cfg, mesh, 4, 12) == 4 * (2 + 2 + 2)
 
 
 def test_jobs_by_hand():

@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FP16
-from trident.sim.golden.format import fmt_parameters
+from trident.sim.golden.sums import Sums
 
 CASES = [(1, 1, 0), (3, 1, 1), (3, 2, 0), (4, 2, 3), (7, 1, 6)]  # kernel, stride, padding
-PARAMETERS = fmt_parameters(FP16)
+SUMS = Sums(FP16, FixedFormat(48, -24))
 
 
 def sides(kernel, stride, padding):

@@ -40,16 +40,18 @@ def test_every_preset_elaborates(name):
         ({"reset": "never"}, "reset must be one of hard, soft, not 'never'"),
         ({"surrogate": "sigmoid"}, "surrogate must be one of rectangle, triangle, not 'sigmoid'"),
         ({"weight_rows": 4095}, "weight_rows of 4095 must be a multiple of lanes, which is 8"),
-        ({"accumulators": 16}, "accumulators of 16 must be at least 32"),
+        ({"accumulators": 4}, "accumulators of 4 must be at least 8"),
         ({"exp": 9}, "exp must be a whole number from 4 to 8, not 9"),
-        ({"add_stages": 8}, "add_stages must be a whole number from 1 to 7, not 8"),
+        ({"round_stages": 5}, "round_stages must be a whole number from 1 to 4, not 5"),
+        ({"accumulator_bits": 54}, "accumulator_bits must be a whole number from 8 to 53, not 54"),
+        ({"accumulator_bits": 27}, "accumulator_bits of 27 from 2**-24 on are too few: a sum must take more than one "),
         ({"prefetch_jobs": 1}, "prefetch_jobs must be true or false, not 1"),
         ({"shared_engine": True}, "with shared_engine, lanes must be 1, not 8"),
         (SHARED | {"timesteps": 6}, "with shared_engine, timesteps must be 2, 4 or 8, not 6"),
         (SHARED | {"counters": "all"}, "with shared_engine, counters must be running, not all"),
         ({"standalone": True}, "standalone takes a shared_engine"),
         ({"backward_engine": "sine"}, "unknown backward_engine 'sine': choose one of transposed"),
-        ({"lane": 8}, "unknown parameter 'lane': choose one of accumulators, "),
+        ({"lane": 8}, "unknown parameter 'lane': choose one of accumulator_bits, "),
     ],
 )
 def test_bad_values_are_refused(changes, words):
@@ -97,15 +99,16 @@ def test_derived_sizes(name):
     assert max(cfg.weight_tiles, cfg.spike_words, cfg.error_words) < 1 << cfg.address_bits
     assert cfg.accumulators <= 1 << cfg.entry_bits
     for engine in ("forward", "backward", "weight_grad"):
-        assert cfg.entries_per_word(engine) * cfg.words <= cfg.accumulators or engine != "weight_grad"
+        words = cfg.words_of(engine)
+        assert 1 <= words <= cfg.words and cfg.entries_per_word(engine) * words <= cfg.accumulators
 
 
 def test_digest_tells_configurations_apart():
     """Also cores of another network, but not those of a mesh of another size."""
     mesh = MeshConfig()
     digests = {config_digest(cfg, mesh) for cfg in PRESETS.values()}
-    for key in ("timesteps", "words", "add_stages"):
-        digests.add(config_digest(CoreConfig.preset("TINY", **{key: 1}), mesh))
+    for key, value in (("timesteps", 1), ("words", 1), ("round_stages", 2)):
+        digests.add(config_digest(CoreConfig.preset("TINY", **{key: value}), mesh))
     tiny = CoreConfig.preset("TINY")
     digests |= {config_digest(tiny, replace(mesh, buffers=32)), config_digest(tiny, replace(mesh, groups=8))}
     assert len(digests) == len(PRESETS) + 5

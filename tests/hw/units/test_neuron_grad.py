@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from tests.cocotb.units import BENCHES, check_unit
-from trident.hw.isa.format import FP16
-from trident.sim.golden.format import fmt_parameters
+from tests.hw.engines.windows import SUMS
 from trident.sim.golden.neuron_grad import neuron_grad
 
 
@@ -22,10 +21,10 @@ def test_golden_by_hand(soft, expected):
     masks = np.array([1, 1, 0, 1], np.uint8).reshape(1, 4, 1)
     d, one = np.empty_like(e), np.float32(1)
     fault = neuron_grad(
-        e, spikes, masks, np.zeros_like(e), one / 2, one, -one, False, soft, False, d, fmt_parameters(FP16)
+        e, spikes, masks, np.zeros_like(e), one / 2, one, -one, False, soft, False, d, SUMS.parameters
     )
     assert d.ravel().tolist() == expected
-    assert not fault
+    assert not fault.any()
 
 
 def test_golden_triangle_by_hand():
@@ -35,6 +34,6 @@ def test_golden_triangle_by_hand():
     nothing = np.zeros(potentials.shape, np.uint8)
     neuron_grad(
         np.full_like(potentials, 8), nothing, nothing, potentials, one / 2, one, -one / 2, True, False, False, d,
-        fmt_parameters(FP16),
+        SUMS.parameters,
     )  # fmt: skip
     assert d.ravel().tolist() == [8.0, 4.0, 0.0, 0.0, 4.0]
