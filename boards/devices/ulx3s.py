@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from trident.boards.devices.board import Board, SetUp
 
-_ONE = SetUp(1, 1, clock_hz=80_000_000, place=("--router", "router2"), seed=3)
+_ONE = SetUp(1, 1, clock_hz=75_000_000, place=("--router", "router2"), seed=2)
 _MESH = SetUp(
     5, 4, clock_hz=40_000_000, preset="COMPACT", hierarchical=True,
     place=("--placer", "static", "--router", "router2"),

@@ -125,15 +125,15 @@ class CostModel:
 
     def _timing(self, engine: str) -> Timing:
         cfg = self.cfg
-        latency = 2 + cfg.round_stages + cfg.mul_stages * (engine == "backward")
+        before = {"backward": cfg.mul_stages, "weight_grad": int(cfg.short_paths)}.get(engine, 0)
+        latency = 2 + cfg.round_stages + before
         if cfg.shared_engine:
             latency = 4 + cfg.mul_stages + cfg.round_stages
         twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
         turns = (2 if engine == "forward" else 4) if twice else 1
         queue = 0 if engine == "weight_grad" else cfg.drain_queue(latency)
-        held = engine != "forward"
         return Timing(
-            held, latency, queue, held and engine != "weight_grad", self.recurrence, turns,
+            engine != "forward", latency, queue, engine == "backward", self.recurrence, turns,
             gap=int(cfg.short_paths), lead=2 * cfg.short_paths, sweep=cfg.lanes * cfg.words_of("weight_grad") == 1,
         )  # fmt: skip
 

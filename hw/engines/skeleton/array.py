@@ -61,7 +61,15 @@ class ProcessingArray(wiring.Component):
     def latency(self) -> int:
         """Cycles from an operation to its drained value."""
         cfg = self.payloads.cfg
-        return 2 + cfg.round_stages + self.multiply * cfg.mul_stages
+        return 2 + cfg.round_stages + self._before
+
+    @property
+    def _before(self) -> int:
+        """Cycles from an operation to its terms: of the multiplier, or for what comes out of the gradient memory."""
+        cfg = self.payloads.cfg
+        if self.multiply:
+            return cfg.mul_stages
+        return int(cfg.short_paths and self.payloads.engine == "weight_grad")
 
     def elaborate(self, platform):
         m = Module()
@@ -79,7 +87,7 @@ class ProcessingArray(wiring.Component):
             self.partials.ready.eq(fire & op.drain & self.take),
         ]
 
-        # Control travels beside the arithmetic: with the product, with the term, to the end
+        # Control travels beside the arithmetic: with the row or product, with the term, to the end
         control = Signal(self.payloads.control)
         m.d.comb += [
             control.fire.eq(fire),
@@ -87,11 +95,12 @@ class ProcessingArray(wiring.Component):
             *(control[name].eq(op[name]) for name in ("mask", "entry", "first", "drain", "tag")),
         ]
         self.large = []  # of every term, whether it is too large
-        multiplied = _delay(m, control, cfg.mul_stages if self.multiply else 0, "multiplied")
-        terms = self._products(m, op, multiplied) if self.multiply else self._rows(m, op, fire)
-        at_add = _delay(m, multiplied, 1, "added")
+        at_term = _delay(m, control, self._before, "ready")
+        terms = self._products(m, op, at_term) if self.multiply else self._rows(m, op, at_term)
+        at_add = _delay(m, at_term, 1, "added")
+        initial = _delay(m, self.initial.as_value(), self._before, "initial") if not self.multiply else None
         totals = [
-            [self._element(m, at_add, col, lane, terms[col][lane], op, fire) for lane in range(cfg.lanes)]
+            [self._element(m, at_add, at_term, col, lane, terms[col][lane], initial) for lane in range(cfg.lanes)]
             for col in range(cols)
         ]
         leaving = _delay(m, at_add.fire & at_add.drain, 1, "leaving")
@@ -115,11 +124,12 @@ class ProcessingArray(wiring.Component):
         self.large.append(term.large)
         return term.magnitude, term.sign
 
-    def _rows(self, m: Module, op, fire):
+    def _rows(self, m: Module, op, control):
         """A term per lane, which all columns share."""
-        width = self.payloads.cfg.width
+        width, row = self.payloads.cfg.width, _delay(m, op.row, self._before, "row")
+        add = control.fire & control.mask.any()
         terms = [
-            self._term(m, f"term_{n}", op.row[n * width : (n + 1) * width], fire & op.mask.any(), self.limit)
+            self._term(m, f"term_{n}", row[n * width : (n + 1) * width], add, self.limit)
             for n in range(self.payloads.cfg.lanes)
         ]
         return [terms] * self.payloads.cols
@@ -146,8 +156,9 @@ class ProcessingArray(wiring.Component):
                 terms[col].append(self._term(m, f"term_{col}_{lane}", value, control.fire & add, limit))
         return terms
 
-    def _element(self, m: Module, control, col: int, lane: int, term, op, fire):
-        """A processing element: an adder around its accumulators; returns the sum."""
+    def _element(self, m: Module, control, before, col: int, lane: int, term, initial):
+        """A processing element: an adder around its accumulators; returns the sum. ``before``: the control of the cycle
+        before, in which the term is made."""
         cfg = self.payloads.cfg
         magnitude, sign = term
         m.submodules[f"accumulators_{col}_{lane}"] = accumulators = memory.Memory(
@@ -157,8 +168,10 @@ class ProcessingArray(wiring.Component):
         start, total = Signal(cfg.accumulator_bits), Signal(cfg.accumulator_bits, name=f"total_{col}_{lane}")
         m.d.comb += start.eq(Mux(control.first, 0, read.data))
         if self.payloads.engine == "weight_grad":
-            at = slice(lane * cfg.width, (lane + 1) * cfg.width)
-            given = self._term(m, f"initial_{col}_{lane}", self.initial[col][at], fire & op.first, cfg.given_limit)
+            low = col * cfg.row_bits + lane * cfg.width
+            given = self._term(
+                m, f"initial_{col}_{lane}", initial[low : low + cfg.width], before.fire & before.first, cfg.given_limit
+            )
             with m.If(control.first):
                 m.d.comb += start.eq(add_term(0, cfg.accumulator_bits, *given))
         if self.payloads.cols > 1 and not self.multiply:  # the term is other columns' too

@@ -141,9 +141,8 @@ class Engine(wiring.Component):
             beats.group_entries.eq(job.group_entries),
             self.busy.eq(running & (Cat(held).any() | ~beats.idle | ~array.idle | draining)),
             self.nonfinite.eq(array.nonfinite),
-            array.limit.eq(self.limit),
         ]
-        m.d.sync += running.eq(self.start | self.busy)
+        m.d.sync += [running.eq(self.start | self.busy), array.limit.eq(self.limit)]  # there before the first operation
 
         fire = array.i.valid & array.i.ready
         adds = array.i.payload.mask.any()
