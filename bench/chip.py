@@ -42,7 +42,7 @@ class Minibatch:
         train, count = spec.train, spec.train.batch
         spikes, _ = encode_samples(spec.dataset, spec.network, train.timesteps, spec.encoding, train.seed, 0)
         labels = spec.dataset.train_labels[:count]
-        updates = UpdateConstants.of(train.momentum, train.step(), spec.cfg.format)
+        updates = UpdateConstants.of(train.momentum, train.step(), count, spec.cfg.format)
         places = spec.plan.placement
         before = [self.learner.driver.counters(place)["cycles"] for place in places]
         first, began = self.chip.cycles, perf_counter()

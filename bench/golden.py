@@ -37,9 +37,9 @@ def _epoch() -> float:
     spikes, _ = encode(spec.dataset, spec.network, spec.cfg.timesteps)
     labels = spec.dataset.train_labels
     table = golden.table(spec.train.loss_scale)
-    updates = UpdateConstants.of(spec.train.momentum, spec.train.step(), spec.cfg.format)
+    updates = UpdateConstants.of(spec.train.momentum, spec.train.step(), spec.train.batch, spec.cfg.format)
     list(golden.train(spikes[:1], labels[:1], table))
-    golden.update(UpdateConstants(0, 0, 0))
+    golden.update(UpdateConstants())
     began = perf_counter()
     for part in batches(len(labels), spec.train.batch, spec.train.seed, 0):
         list(golden.train(spikes[part], labels[part], table))

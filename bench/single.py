@@ -82,7 +82,7 @@ class SingleEngine:
         program.run(Opcode[engine.upper()], number)
         program.end_loop()
         program.together(Opcode.HALT)
-        job = self.plan.jobs(0, program, self.neuron, UpdateConstants(0, 0, 0))[number]
+        job = self.plan.jobs(0, program, self.neuron, UpdateConstants())[number]
         self.driver.write(0, Space.JOBS, number << JOB_INDEX_BITS, np.array(job, np.uint32)[:, None])
         self.driver.write(0, Space.PROGRAM, 0, np.array(program.words, np.uint32)[:, None])
         before = self.driver.counters(0)

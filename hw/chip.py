@@ -26,6 +26,12 @@ def check_pair(cfg: CoreConfig, mesh: MeshConfig):
     controller has what it needs."""
     if mesh.cores > 1:
         require(cfg.capabilities, f"a mesh of {mesh.width}x{mesh.height}", (Capability.NEIGHBOURS,))
+    flits = cfg.row_bits % mesh.flit == 0 or mesh.flit % cfg.row_bits == 0
+    if mesh.cores > 1 and cfg.exact and not flits:
+        raise TridentError(
+            f"exact sums travel in whole flits: rows of {cfg.lanes} lanes of {cfg.width} bits do not go into flits of "
+            f"{mesh.flit} bits without a rest; with gradient_bits of 16 they need not"
+        )
     if cfg.shared_engine:
         if (mesh.flit, mesh.link_bits, cfg.width) != (32, PHIT, PHIT):
             raise TridentError(

@@ -218,13 +218,15 @@ class CorePlan:
             result[self.job("forward", n)] = self._forward(placed, neuron)
             if n in self.inner:
                 result[self.job("backward", n)] = self._backward(n, neuron)
-            result[self.job("weight_grad", n)] = self._weight_grad(placed)
+            result[self.job("weight_grad", n)] = self._weight_grad(placed, updates.samples)
         return result | self.update_jobs(updates)
 
     def update_jobs(self, updates: UpdateConstants) -> dict[int, dict]:
-        """The jobs that change with the learning rate or the loss scale."""
+        """The jobs that change with the learning rate, the loss scale or the number of samples."""
         result = {}
         for n, placed in enumerate(self.layers):
+            if self.cfg.exact:  # whose sums are those of all samples
+                result[self.job("weight_grad", n)] = self._weight_grad(placed, updates.samples)
             constants = {"leak": updates.momentum, "threshold": updates.minus_rate, "exponent": updates.scale & 0xFF}
             weights = placed.weights
             bias_tiles = weights.groups if placed.layer.bias else 0
@@ -247,8 +249,9 @@ class CorePlan:
         bounds = {name: signed_field(name, value) for name, value in bounds.items()}
         return bounds | {"last_tap": layer.kernel - 1, "stride2": int(layer.stride == 2)}
 
-    def _limit(self, layer: Layer, engine: str) -> int:
-        """The exponent code from which on a number is too large for a sum of the whole layer, however it is sliced.
+    def _limit(self, layer: Layer, engine: str, samples: int = 1) -> int:
+        """The exponent code from which on a number is too large for a sum of the whole layer, however it is sliced, and
+        of so many samples.
 
         Raises TridentError if even 1 is.
         """
@@ -257,11 +260,13 @@ class CorePlan:
             "forward": whole.forward_terms, "backward": whole.backward_terms,
             "weight_grad": whole.gradient_terms(self.cfg.timesteps),
         }[engine]  # fmt: skip
-        limit = self.cfg.fixed.limit(self.cfg.format, terms, room=1)
+        fixed, bits = self.cfg.fixed_of(engine), "accumulator_bits"
+        if engine == "weight_grad" and self.cfg.exact:
+            terms, bits = terms * samples, "gradient_bits"
+        limit = fixed.limit(self.cfg.format, terms, room=1)
         if limit <= self.cfg.format.bias:
             raise TridentError(
-                f"a sum in {engine} of {layer} has up to {terms:,} terms, more than accumulator_bits of "
-                f"{self.cfg.accumulator_bits} hold"
+                f"a sum in {engine} of {layer} has up to {terms:,} terms, more than {bits} of {fixed.bits} hold"
             )
         return limit
 
@@ -369,7 +374,7 @@ class CorePlan:
         job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x}
         return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
 
-    def _weight_grad(self, placed: PlacedLayer) -> dict:
+    def _weight_grad(self, placed: PlacedLayer, samples: int) -> dict:
         layer, weights = placed.layer, placed.weights
         in_y, in_x, _ = layer.in_shape
         words = self.cfg.words_of("weight_grad")
@@ -384,5 +389,5 @@ class CorePlan:
             pass_groups=pass_groups, group_entries=entries,
             words=words, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            bias=int(layer.bias), exponent=self._limit(layer, "weight_grad"),
+            bias=int(layer.bias), exponent=self._limit(layer, "weight_grad", samples),
         )  # fmt: skip

@@ -36,21 +36,33 @@ def unpack_spikes(words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfi
     return np.ascontiguousarray(lanes.transpose(0, 1, 3, 2))
 
 
-def rows_to_words(rows: np.ndarray, cfg: CoreConfig) -> np.ndarray:
-    """Rows of raw bits (n, lanes) to uint32 (n, 32-bit pieces)."""
-    bits = (rows[..., None].astype(np.uint32) >> np.arange(cfg.width)) & 1
-    flat = bits.reshape(len(rows), cfg.row_bits).astype(np.uint8)
-    full = np.zeros((len(rows), elements_to_words(cfg.row_bits) * WORD), np.uint8)
-    full[:, : cfg.row_bits] = flat
+def rows_to_words(rows: np.ndarray, cfg: CoreConfig, parts: int = 1) -> np.ndarray:
+    """Rows of raw bits (n, lanes) to uint32 (n, 32-bit pieces); ``parts``: rows of which each is an exact sum's."""
+    places = np.arange(parts * cfg.width).reshape(parts, 1, cfg.width)
+    bits = (rows[:, None, :, None].astype(np.int64) >> places) & 1
+    flat = bits.reshape(len(rows), parts * cfg.row_bits).astype(np.uint8)
+    full = np.zeros((len(rows), elements_to_words(flat.shape[1]) * WORD), np.uint8)
+    full[:, : flat.shape[1]] = flat
     return np.packbits(full, axis=-1, bitorder="little").view("<u4").astype(np.uint32)
 
 
 def words_to_rows(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:
     """The inverse: uint32 (n, pieces) to raw bits (n, lanes)."""
+    return _words_to_lanes(words, cfg, 1).astype(np.uint32)
+
+
+def words_to_sums(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:
+    """The inverse for exact sums: uint32 (n, pieces) to int64 (n, lanes)."""
+    unused = 64 - cfg.sum_bits
+    return _words_to_lanes(words, cfg, cfg.sum_rows) << unused >> unused
+
+
+def _words_to_lanes(words: np.ndarray, cfg: CoreConfig, parts: int) -> np.ndarray:
     octets = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
-    bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : cfg.row_bits]
-    lanes = bits.reshape(len(words), cfg.lanes, cfg.width).astype(np.uint32)
-    return (lanes << np.arange(cfg.width, dtype=np.uint32)).sum(axis=-1, dtype=np.uint32)
+    bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : parts * cfg.row_bits]
+    lanes = bits.reshape(len(words), parts, cfg.lanes, cfg.width).astype(np.int64)
+    places = np.arange(parts * cfg.width).reshape(parts, 1, cfg.width)
+    return (lanes << places).sum(axis=(1, 3))
 
 
 class WeightMap:
@@ -78,9 +90,9 @@ class WeightMap:
         self.rows = self.tiles * cfg.lanes
 
     def pack(self, weights: np.ndarray, biases: np.ndarray | None) -> np.ndarray:
-        """Raw bits (taps, in, out) and, for a layer with biases, (out,) to rows (rows, lanes)."""
+        """Raw bits, or exact sums, (taps, in, out) and, for a layer with biases, (out,) to rows (rows, lanes)."""
         lanes, taps = self.cfg.lanes, self.layer.taps
-        full = np.zeros((self.all_blocks * lanes, self.groups * lanes), np.uint32)
+        full = np.zeros((self.all_blocks * lanes, self.groups * lanes), weights.dtype)
         outputs = self.layer.out_channels
         for tap in range(taps):
             full[tap * self.blocks * lanes + self.in_channels, :outputs] = weights[tap]

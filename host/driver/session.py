@@ -3,7 +3,7 @@
 import numpy as np
 
 from trident.host.compile.chip_plan import ChipPlan, unicast
-from trident.host.compile.packing import pack_spikes, rows_to_words, unpack_spikes, words_to_rows
+from trident.host.compile.packing import pack_spikes, rows_to_words, unpack_spikes, words_to_rows, words_to_sums
 from trident.host.compile.program import Program
 from trident.host.driver.driver import QUIET, BatchResult, CoreStuck, Driver
 from trident.host.driver.packets import received, unpack_bits
@@ -30,7 +30,7 @@ class ChipSession:
         self.routes = [unicast(self.mesh, place) for place in plan.placement]
         self._mode = None
         self._programs: list[Program] = []
-        self._updates = UpdateConstants(0, 0, 0)
+        self._updates = UpdateConstants()
         self.quiet = QUIET + 2 * plan.longest_job
         packets = driver.packets
         parts = [packets.command(Command.LIMIT, min(self.quiet // LIMIT_UNIT + 1, 0xFFFF))]
@@ -93,27 +93,29 @@ class ChipSession:
 
     # Memories
     def load(self, space: Space, tensors: Tensors):
-        """Write weights, momenta or gradients to every core that has a slice of them."""
+        """Write weights, momenta or gradients (exact ones as int64 sums) to every core that has a slice of them."""
+        exact = space == Space.GRADIENTS and self.cfg.exact
         parts = []
         for core, plan in enumerate(self.plan.plans):
             for placed in plan.layers:
                 end = placed.first + placed.layer.out_channels
                 own = [
-                    tensors[name][..., placed.first : end].astype(np.uint32) if name in tensors else None
+                    tensors[name][..., placed.first : end].astype(np.int64) if name in tensors else None
                     for name in (placed.layer.weight, placed.layer.bias_name)
                 ]
-                words = rows_to_words(placed.weights.pack(*own), self.cfg)
+                words = rows_to_words(placed.weights.pack(*own), self.cfg, self.cfg.sum_rows if exact else 1)
                 parts.append(self.driver.packets.write(self.routes[core], space, placed.tile * self.cfg.lanes, words))
         self.driver.exchange(parts, 0)
 
     def read(self, space: Space, replica: int = 0) -> Tensors:
-        """Read weights, momenta or gradients of one replica."""
+        """Read weights, momenta or gradients of one replica; exact gradients are int64 sums."""
+        to_rows = words_to_sums if space == Space.GRADIENTS and self.cfg.exact else words_to_rows
         slices: dict[str, list[np.ndarray]] = {name: [] for name in self.plan.network.tensors}
         for core, placed in self._placed(replica):
             words = self.driver.read(
                 self.plan.placement[core], space, placed.tile * self.cfg.lanes, placed.weights.rows
             )
-            weights, biases = placed.weights.unpack(words_to_rows(words, self.cfg))
+            weights, biases = placed.weights.unpack(to_rows(words, self.cfg))
             slices[placed.layer.weight].append(weights)
             if placed.layer.bias:
                 slices[placed.layer.bias_name].append(biases)

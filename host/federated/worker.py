@@ -14,6 +14,7 @@ from trident.host.train.tally import Tally
 from trident.hw.errors import TridentError
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_bits, to_values
+from trident.sim.golden.sums import Sums
 from trident.snn.data import batches
 from trident.snn.encoding import encode
 from trident.snn.network import Tensors
@@ -108,12 +109,14 @@ class Worker:
     def _proximal(self, weights: Tensors, anchor: Tensors, scale: float) -> Tensors:
         """What the gradients begin with: that of mu / 2 * |weights - anchor|^2 (Li et al. 2020), for every sample of a
         minibatch, times the loss scale; each replica begins with an equal share of it. In float64, rounded once, and
-        at most the largest finite number."""
-        fmt, plan = self.spec.format, self.spec.run.plan
-        factor = self.spec.settings.mu * scale * self.spec.run.train.batch / plan.partition.replicas
-        largest = to_values(fmt.max_finite, fmt)
+        at most the largest number that can be added to."""
+        fmt, run = self.spec.format, self.spec.run
+        factor = self.spec.settings.mu * scale * run.train.batch / run.plan.partition.replicas
+        sums = Sums(fmt, run.cfg.fixed_of("weight_grad"))
+        largest = to_values((sums.limit(1) << fmt.frac) - 1, fmt)
 
         def term(own: np.ndarray, start: np.ndarray) -> np.ndarray:
-            return to_bits(np.clip(factor * (to_values(own, fmt) - to_values(start, fmt)), -largest, largest), fmt)
+            value = np.clip(factor * (to_values(own, fmt) - to_values(start, fmt)), -largest, largest)
+            return sums.bits(value) if run.cfg.exact else to_bits(value, fmt)
 
         return {name: term(own, anchor[name]) for name, own in weights.items()}

@@ -22,7 +22,8 @@ class LossScaler:
 
     def constants(self, settings: TrainSettings, learning_rate: float, batch: int, fmt: FloatFormat) -> UpdateConstants:
         """Constants for a minibatch of ``batch`` samples."""
-        return UpdateConstants.of(settings.momentum * self.carry, learning_rate / (self.scale * batch), fmt)
+        rate = learning_rate / (self.scale * batch)
+        return UpdateConstants.of(settings.momentum * self.carry, rate, batch, fmt)
 
     def after(self, overflowed: bool):
         """Tell how the minibatch went. Raises TridentError when the scale has nothing left to halve."""

@@ -149,7 +149,7 @@ class RunSpec:
         check_fits(dataset, network, settings)
         _check_rate(settings)
         constants = NeuronConstants.of(neuron_settings, cfg.format)
-        UpdateConstants.of(settings.momentum, 1.0, cfg.format)
+        updates = UpdateConstants.of(settings.momentum, 1.0, settings.batch, cfg.format)
         fixed = MEMORIES if built else MEMORIES & set(core)
         forecast = None
         if many:
@@ -159,7 +159,7 @@ class RunSpec:
             cfg = fit(network, cfg, fixed)
             plan = ChipPlan(network, cfg, mesh if built else None)
         for number, program in enumerate(plan.programs(train=True)):  # refuses what the instructions cannot say
-            plan.jobs(number, program, constants, UpdateConstants(0, 0, 0))
+            plan.jobs(number, program, constants, updates)
         return cls(_title(net, network), network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     def settings(self) -> dict:

@@ -42,7 +42,7 @@ def exercise(cfg: CoreConfig, mesh: MeshConfig, core: ctypes.CDLL):
     chip = VerilatedChip(cfg, mesh, threads=1, core=core)
     learner = ChipLearner(plan, golden.constants, chip)
     learner.load(golden.bits(Space.WEIGHTS))
-    constants = UpdateConstants.of(0.9, 0.5 / 256 / SAMPLES, cfg.format)
+    constants = UpdateConstants.of(0.9, 0.5 / 256 / SAMPLES, SAMPLES, cfg.format)
     rng = np.random.default_rng(0)
     spikes = (rng.random((SAMPLES, cfg.timesteps, *network.in_shape)) < DENSITY).astype(np.uint8)
     learner.run(spikes, rng.integers(0, network.classes, SAMPLES), constants, 256)

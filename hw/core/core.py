@@ -1,7 +1,7 @@
 """One core: three engines, the units between them, their memories, the sequencer and the ends of the network."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.arith.compare import sort_key
@@ -10,6 +10,7 @@ from trident.hw.core.counters import Counters
 from trident.hw.core.faults import Faults
 from trident.hw.core.memories import Memories
 from trident.hw.core.sequencer import Sequencer
+from trident.hw.engines.skeleton.queue import neuron_item
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.job import SLOT_BITS
@@ -20,6 +21,7 @@ from trident.hw.isa.registers import COUNTED, ENGINE_COUNTERS, counted
 from trident.hw.isa.registry import load
 from trident.hw.isa.spaces import PORTS, Space
 from trident.hw.isa.tokens import Token
+from trident.hw.lib.parts import JoinParts, SplitParts, to_parts
 from trident.hw.lib.streams import connect
 from trident.hw.noc.eject import Ejector
 from trident.hw.noc.flits import link_signature
@@ -108,6 +110,8 @@ class Core(wiring.Component):
         m.submodules.row_sender = rows = RowSender(cfg, mesh)
         m.submodules.errors_queue = errors_queue = RowQueue(cfg, mesh)
         m.submodules.partials_queue = partials = RowQueue(cfg, mesh)
+        m.submodules.split_parts = split = SplitParts(cfg)
+        m.submodules.join_parts = joined = JoinParts(cfg)
         m.submodules.faults = faults = Faults()
         memories = Memories(m, cfg)
         memories.spaces[Space.LOSS_TABLE] = loss
@@ -198,7 +202,9 @@ class Core(wiring.Component):
             rows.start.eq(reduce.start),
             rows.ending.eq(Mux(reducing, ~reduce.busy & ~weight_grad.held, ~backward.busy)),
             weight_grad.reducing.eq(reducing),
+            weight_grad.take.eq(job[Opcode.UPDATE].take),
             backward.take.eq(job[Opcode.BACKWARD].take),
+            backward.raw.eq(outgoing & job[Opcode.BACKWARD].channel & cfg.exact),
             errors_queue.source.eq(job[Opcode.RECEIVE].source),
             partials.source.eq(Mux(reducing, job[Opcode.UPDATE].source, job[Opcode.BACKWARD].source)),
         ]
@@ -206,28 +212,37 @@ class Core(wiring.Component):
         # From engine to engine, and to and from other cores
         connect(m, forward.o, neuron.i)
         connect(m, errors_queue.o, receive.i)
-        join(m, neuron_grad.i, (receive.busy, receive.o), (loss.busy, loss.o), (local, backward.o))
+        errors = stream.Signature(neuron_item(neuron_grad.payloads)).create()  # of the backward engine, for this core
+        m.d.comb += [errors.payload.row.eq(backward.o.payload.row), errors.payload.tag.eq(backward.o.payload.tag)]
+        join(m, neuron_grad.i, (receive.busy, receive.o), (loss.busy, loss.o), (local, errors))
         connect(m, reduce.o, weight_grad.reduce)
+        connect(m, partials.o, joined.i)
+        connect(m, split.o, rows.i)
+        gradients = weight_grad.reduced.payload.row
+        if cfg.exact:
+            gradients = to_parts(cfg, gradients, cfg.gradient_bits)
+        m.d.comb += [
+            split.single.eq(~(reducing | backward.raw)),
+            weight_grad.partials.payload.eq(joined.o.payload),
+            backward.partials.payload.eq(joined.o.payload),
+            errors.valid.eq(backward.o.valid & ~outgoing),
+            backward.o.ready.eq(Mux(outgoing, split.i.ready & ~reducing, errors.ready)),
+        ]
         with m.If(reducing):
             m.d.comb += [
-                rows.i.payload.eq(weight_grad.reduced.payload.row),
-                rows.i.valid.eq(weight_grad.reduced.valid),
-                weight_grad.reduced.ready.eq(rows.i.ready),
-            ]
-        with m.Elif(outgoing):
-            m.d.comb += [
-                rows.i.payload.eq(backward.o.payload.row),
-                rows.i.valid.eq(backward.o.valid),
-                backward.o.ready.eq(rows.i.ready),
-            ]
-        with m.If(reducing):
-            m.d.comb += [
-                reduce.i.payload.eq(partials.o.payload),
-                reduce.i.valid.eq(partials.o.valid),
-                partials.o.ready.eq(reduce.i.ready),
+                split.i.payload.eq(gradients),
+                split.i.valid.eq(weight_grad.reduced.valid),
+                weight_grad.reduced.ready.eq(split.i.ready),
+                weight_grad.partials.valid.eq(joined.o.valid),
+                joined.o.ready.eq(weight_grad.partials.ready),
             ]
         with m.Else():
-            connect(m, partials.o, backward.partials)
+            m.d.comb += [
+                split.i.payload.eq(backward.o.payload.row),
+                split.i.valid.eq(backward.o.valid & outgoing),
+                backward.partials.valid.eq(joined.o.valid),
+                joined.o.ready.eq(backward.partials.ready),
+            ]
 
         memories.connect_host(ejector)
         memories.connect_weights(forward, backward, update)
@@ -247,6 +262,7 @@ class Core(wiring.Component):
         raised = {fault: getattr(engines.get(fault.name.lower()), "nonfinite", 0) for fault in Fault}
         for n, fault in enumerate((Fault.NEURON_GRAD, Fault.NEURON, Fault.UPDATE)):
             raised[fault] = mac.nonfinite & mac.o_valid[n]
+        raised[Fault.UPDATE] = raised[Fault.UPDATE] | update.saturated
         number = {}
         for queue in QUEUES:
             for fault in faults_of(queue):  # of two queues with the same unit, the one that has it now

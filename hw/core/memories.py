@@ -5,6 +5,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.hw.lib.memory import SharedMemory, WeightMemory
+from trident.hw.lib.parts import to_lanes, to_parts
 
 
 class Memories:
@@ -18,7 +19,8 @@ class Memories:
         rows, width = cfg.weight_rows, cfg.row_bits
         grad_cols, error_cols = cfg.weight_grad_cols, cfg.backward_cols
         m.submodules.weights = self.weights = WeightMemory(cfg)
-        m.submodules.gradients = self.gradients = SharedMemory(width, rows // grad_cols, 1, granules=grad_cols)
+        gradient_row = cfg.lanes * cfg.gradient_bits if cfg.exact else width
+        m.submodules.gradients = self.gradients = SharedMemory(gradient_row, rows // grad_cols, 1, granules=grad_cols)
         m.submodules.momentum = self.momentum = SharedMemory(width, rows, 1)
         m.submodules.spikes = self.spikes = SharedMemory(cfg.spike_bits, cfg.spike_words, 3)
         m.submodules.masks = self.masks = SharedMemory(cfg.spike_bits, cfg.spike_words, 1)
@@ -40,12 +42,16 @@ class Memories:
     def connect_host(self, host):
         """Packets that read and write memories; ``host`` is the :class:`Ejector`."""
         for space, memory in self.spaces.items():
+            written, read = host.wdata, memory.host_rdata
+            if space == Space.GRADIENTS and self.cfg.exact:  # which travel in parts
+                bits = self.cfg.gradient_bits
+                written, read = to_lanes(self.cfg, written, bits), to_parts(self.cfg, read, bits)
             self.m.d.comb += [
                 memory.host_select.eq(host.select[space]),
                 memory.host_write.eq(host.select[space] & host.write),
                 memory.host_address.eq(host.address),
-                memory.host_wdata.eq(host.wdata),
-                host.rdata[space].eq(memory.host_rdata),
+                memory.host_wdata.eq(written),
+                host.rdata[space].eq(read),
             ]
 
     def connect_weights(self, forward, backward, update):
@@ -71,7 +77,7 @@ class Memories:
     def connect_gradients(self, weight_grad, update):
         """Gradients and momenta."""
         m, cfg, gradients, momentum = self.m, self.cfg, self.gradients, self.momentum
-        grad_cols, width = cfg.weight_grad_cols, cfg.row_bits
+        grad_cols, width = cfg.weight_grad_cols, gradients.width
         grad_bits = (grad_cols - 1).bit_length()
         beat_bits = cfg.lane_bits - grad_bits
         sub = Signal(max(grad_bits, 1))

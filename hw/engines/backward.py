@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.engines.skeleton.drains import TimeDrain
 from trident.hw.engines.skeleton.engine import Engine
 from trident.hw.engines.skeleton.payloads import Payloads
-from trident.hw.engines.skeleton.queue import neuron_item, queue_drain
+from trident.hw.engines.skeleton.queue import drained_item, queue_drain
 from trident.hw.engines.skeleton.walker import TapWalker
 from trident.hw.isa.config import CoreConfig
 from trident.hw.lib.fetch import Fetch
@@ -20,11 +20,12 @@ class BackwardEngine(Engine):
 
     Accumulators hold e of ``words`` input positions; they drain to the neuron-gradient unit through ``o``, last
     timestep first. With ``take``, what the cores before have summed comes as ``partials``, a row for each that drains.
+    With ``raw``, sums leave as they are, in parts.
 
     Members beside those of :class:`Engine`
     ---------------------------------------
     o : stream of rows of e; the tag's address is relative to the layer's first word
-    take : In(1); partials : stream of rows
+    take, raw : In(1); partials : stream of rows, or of rows of parts
     error_word, error_beat, error_en, error_data : read port for errors, ``cols`` timesteps of ``lanes`` each
     """
 
@@ -38,9 +39,10 @@ class BackwardEngine(Engine):
             TimeDrain(payloads, descending=True),
             multiply=True,
             ports={
-                "o": Out(stream.Signature(neuron_item(payloads))),
+                "o": Out(stream.Signature(drained_item(payloads))),
                 "take": In(1),
-                "partials": In(stream.Signature(cfg.row_bits)),
+                "raw": In(1),
+                "partials": In(stream.Signature(cfg.sum_rows * cfg.row_bits)),
                 "error_word": Out(cfg.address_bits),
                 "error_beat": Out(payloads.op["beat"].shape),
                 "error_en": Out(1),
@@ -62,6 +64,6 @@ class BackwardEngine(Engine):
             m.d.comb += self.array.operand[col].eq(lanes[fetch.o.payload.number])
 
     def connect_drain(self, m: Module):
-        m.d.comb += self.array.take.eq(self.take)
+        m.d.comb += [self.array.take.eq(self.take), self.array.raw.eq(self.raw)]
         connect(m, self.partials, self.array.partials)
         return queue_drain(self, m)

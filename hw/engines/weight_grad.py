@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.engines.skeleton.drains import DirtyDrain, SweepDrain
 from trident.hw.engines.skeleton.engine import Engine
 from trident.hw.engines.skeleton.payloads import Payloads
-from trident.hw.engines.skeleton.queue import DrainQueue, neuron_item
+from trident.hw.engines.skeleton.queue import DrainQueue, drained_item
 from trident.hw.engines.skeleton.walker import BlockWalker
 from trident.hw.isa.config import CoreConfig
 from trident.hw.lib.fetch import Fetch
@@ -18,16 +18,17 @@ class WeightGradEngine(Engine):
     """Row: errors of ``lanes`` outputs at one position and timestep. Column vector: spikes of the inputs at that time.
 
     Accumulators hold the gradients of ``words`` input blocks and ``pass_groups`` groups; each starts from the gradient
-    memory at its first spike and returns there after its last, rounded once.
+    memory at its first spike and returns there after its last: rounded once, or an exact sum.
 
     Between jobs, the reduce unit may use the array: its operations come through ``reduce`` while ``reducing``, and what
-    they drain leaves through ``reduced`` as well.
+    they drain leaves through ``reduced`` as well. With ``take``, a row of ``partials`` is added to each.
 
     Members beside those of :class:`Engine`
     ---------------------------------------
     read_tile, read_beat, read_en, read_data : read port for gradients, ``cols`` rows of ``lanes``
     write_tile, write_beat, write_en, write_data : write port for gradients, an enable per row
-    reducing : In(1); reduce : stream of operations; reduced : stream of rows; held : Out(1), some are still to leave
+    reducing, take : In(1); reduce : stream of operations; partials : stream of rows, or of rows of parts
+    reduced : stream of rows of gradients; held : Out(1), some are still to leave
     """
 
     has_operand = True
@@ -51,8 +52,10 @@ class WeightGradEngine(Engine):
                 "write_en": Out(payloads.cols),
                 "write_data": Out(values),
                 "reducing": In(1),
+                "take": In(1),
                 "reduce": In(stream.Signature(payloads.op)),
-                "reduced": Out(stream.Signature(neuron_item(payloads))),
+                "partials": In(stream.Signature(cfg.sum_rows * cfg.row_bits)),
+                "reduced": Out(stream.Signature(drained_item(payloads))),
                 "held": Out(1),
             },
         )
@@ -67,10 +70,6 @@ class WeightGradEngine(Engine):
             ]
         with m.Else():
             m.d.comb += [sink.payload.eq(source.payload), sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
-
-    @property
-    def limit(self):
-        return Mux(self.reduces, self.payloads.cfg.given_limit, self.job.exponent)
 
     def connect_operand(self, m: Module, fetch: Fetch):
         op = fetch.i.payload
@@ -87,7 +86,9 @@ class WeightGradEngine(Engine):
         cols = self.payloads.cols
         cols_bits = (cols - 1).bit_length()
         m.submodules.queue = queue = DrainQueue(self.payloads, array.latency)
+        connect(m, self.partials, array.partials)
         m.d.comb += [
+            array.take.eq(self.reduces & self.take),
             queue.issued.eq(self.reduces & array.i.valid & array.i.ready),
             queue.drained.eq(array.drained),
             queue.drained_valid.eq(array.drained_valid & self.reduces),

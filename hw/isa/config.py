@@ -13,6 +13,7 @@ SURROGATES = ("rectangle", "triangle")
 COUNTERS = ("all", "few", "running")
 
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
+FLOAT_GRADIENTS = 16  # of gradient_bits: gradients are floats
 
 _LIMITS = {
     "lanes": (1, 32),
@@ -26,6 +27,7 @@ _LIMITS = {
     "frac": (2, 15),
     "accumulator_bits": (8, EXACT_BITS),
     "accumulator_place": (-64, 0),
+    "gradient_bits": (FLOAT_GRADIENTS, EXACT_BITS),
     "mul_stages": (1, 4),
     "round_stages": (1, 4),
     "weight_rows": (1, 1 << 16),
@@ -53,6 +55,9 @@ class CoreConfig:
     accumulators: entries per processing element: sums that share what is read.
     accumulator_bits, accumulator_place: width of a sum and the power of two of its last place, which is never below
         that of the format's least number.
+    gradient_bits: 16: gradients are floats, rounded once per sample and job, and so is what cores sum for each other.
+        More: gradients are exact sums of so many bits, and errors and gradients travel between cores as exact sums, so
+        that the trained weights do not depend on how many cores there are and what each of them does.
     exp, frac: the number format; multiplier_subnormals: whether multipliers keep subnormals or flush them to zero.
     mul_stages, round_stages: pipeline registers of a multiplier, and of what rounds a sum, in cycles.
     reset, surrogate: what the neuron does at a spike, and which derivative stands for the spike's.
@@ -81,6 +86,7 @@ class CoreConfig:
     multiplier_subnormals: bool = False
     accumulator_bits: int = 48
     accumulator_place: int = -24
+    gradient_bits: int = 48
     mul_stages: int = 2
     round_stages: int = 2
     reset: str = "hard"
@@ -120,11 +126,12 @@ class CoreConfig:
                 raise TridentError(f"{name} of {getattr(self, name)} must divide timesteps, which is {self.timesteps}")
         if self.lanes % self.weight_grad_cols:
             raise TridentError(f"weight_grad_cols of {self.weight_grad_cols} must divide lanes, which is {self.lanes}")
-        if self.fixed.limit(self.format, 2, room=1) <= self.format.bias:
-            raise TridentError(
-                f"accumulator_bits of {self.accumulator_bits} from 2**{self.fixed.place} on are too few: a sum must "
-                "take more than one number of 1"
-            )
+        for name, fixed in (("accumulator_bits", self.fixed), ("gradient_bits", self.fixed_of("weight_grad"))):
+            if fixed.limit(self.format, 2, room=1) <= self.format.bias:
+                raise TridentError(
+                    f"{name} of {fixed.bits} from 2**{fixed.place} on are too few: a sum must take more than one "
+                    "number of 1"
+                )
         for place in PLACES:
             if self.engine(place) != first_engine(place):
                 option = f"{place}_engine of {getattr(self, f'{place}_engine')!r}"
@@ -157,6 +164,11 @@ class CoreConfig:
             raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {self.timesteps}")
         if self.counters != "running":
             raise TridentError(f"with shared_engine, counters must be running, not {self.counters}")
+        if self.exact:
+            raise TridentError(
+                f"with shared_engine, gradients are floats: gradient_bits must be {FLOAT_GRADIENTS}, not "
+                f"{self.gradient_bits}"
+            )
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -179,6 +191,26 @@ class CoreConfig:
     def fixed(self) -> FixedFormat:
         """In which sums are made."""
         return FixedFormat(self.accumulator_bits, max(self.accumulator_place, 1 - self.format.bias - self.frac))
+
+    @property
+    def exact(self) -> bool:
+        """Whether gradients, and what cores sum for each other, are exact sums."""
+        return self.gradient_bits > FLOAT_GRADIENTS
+
+    def fixed_of(self, engine: str) -> FixedFormat:
+        """In which the accumulators of an engine add."""
+        wide = engine == "weight_grad" and self.exact
+        return replace(self.fixed, bits=self.gradient_bits) if wide else self.fixed
+
+    @property
+    def sum_rows(self) -> int:
+        """Rows that an exact sum travels as: the first has the lowest bits of all lanes."""
+        return -(-max(self.accumulator_bits, self.gradient_bits) // self.width) if self.exact else 1
+
+    @property
+    def sum_bits(self) -> int:
+        """Bits of a lane's sum that travels from core to core; those of a float where sums are rounded before."""
+        return self.sum_rows * self.width
 
     @property
     def given_limit(self) -> int:
@@ -270,17 +302,17 @@ class CoreConfig:
 
 PRESETS = {
     "TINY": CoreConfig(
-        lanes=2, timesteps=4, words=2, accumulators=8, mul_stages=1, round_stages=1,
+        lanes=2, timesteps=4, words=2, accumulators=8, mul_stages=1, round_stages=1, gradient_bits=16,
         weight_rows=512, spike_words=128, error_words=64,
     ),
     "SMALL": CoreConfig(),
     "FPGA": CoreConfig(
-        lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, round_stages=4,
+        lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, round_stages=4, gradient_bits=16,
         weight_rows=2048, spike_words=1024, error_words=256, jobs=28, prefetch_jobs=False,
         counters="few", short_paths=True,
     ),
     "COMPACT": CoreConfig(
-        lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, round_stages=3,
+        lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, round_stages=3, gradient_bits=16,
         weight_rows=1024, spike_words=1792, error_words=256, jobs=32,
         counters="running", short_paths=True, shared_engine=True,
     ),

@@ -17,7 +17,8 @@ CREDITS = 2  # packets that a queue of rows holds
 
 
 class RowSender(wiring.Component):
-    """Send rows as packets to one queue of rows, or, for ``final`` jobs, into the targets' gradient memories.
+    """Send rows as packets to one queue of rows, or, for ``final`` jobs, into the targets' gradient memories, whose
+    elements are ``sum_rows`` rows.
 
     Packets are as long as they can be, unless no row comes for some cycles: what is there is then sent, because the
     next rows may take long and others may wait for these. There are never more packets under way than the queue has
@@ -61,15 +62,23 @@ class RowSender(wiring.Component):
         left = Signal(range(mesh.packet + 1))
         room = Signal()
         idle = Signal(range(FLUSH_AFTER + 1))  # cycles since the last row
+        parts = cfg.sum_rows  # rows of an element of gradients
+        element = parts * pieces if pieces > 1 else -(-parts // per)  # its flits
+        part = Signal(range(max(parts, 2)))  # of the row that comes
+        elements = Signal(range(mesh.packet))  # whole ones in the packet that is built
         ended, flush = Signal(), Signal()
         m.d.sync += ended.eq(self.ending)  # which comes through much logic
-        m.d.comb += flush.eq(ended | (idle == FLUSH_AFTER))
+        m.d.comb += flush.eq((ended | (idle == FLUSH_AFTER)) & (part == 0))  # an element is in one packet
         with m.If(self.i.valid):
             m.d.sync += idle.eq(0)
         with m.Elif(idle != FLUSH_AFTER):
             m.d.sync += idle.eq(idle + 1)
         complete = Signal()  # nothing more goes into this packet
-        m.d.comb += room.eq(inside + pieces < mesh.packet)
+        m.d.comb += room.eq(inside + Mux(job.final & (part == 0), element, pieces) < mesh.packet)
+        with m.If(self.i.valid & self.i.ready & job.final):
+            m.d.sync += part.eq(part + 1)
+            with m.If(part == parts - 1):
+                m.d.sync += [part.eq(0), elements.eq(elements + 1)]
 
         if pieces == 1:  # rows come in from the top and move down; a flit that is not full moves on alone
             position = Signal(range(per + 1))
@@ -88,12 +97,12 @@ class RowSender(wiring.Component):
                 m.d.sync += position.eq(position + 1)
                 with m.If(moving):
                     m.d.sync += count.eq(count + 1)
-                with m.If((position == per - 1) | job.final & moving):
+                with m.If((position == per - 1) | job.final & moving & (part == parts - 1)):
                     m.d.sync += full.eq(1)
             with m.If(full):
-                if per > 1:  # a row that travels alone lies lowest
-                    with m.If(job.final):
-                        m.d.comb += flits.w_data.eq(row >> cfg.row_bits * (per - 1))
+                if parts % per:  # an element's last rows lie lowest
+                    with m.If(job.final & (count != per)):
+                        m.d.comb += flits.w_data.eq(row >> cfg.row_bits * (per - parts % per))
                 m.d.sync += [full.eq(0), count.eq(0), position.eq(0), inside.eq(inside + 1), rest.eq(count - 1)]
                 m.d.sync += short.eq((count != per) & ~job.final)
             with m.If(sending):
@@ -140,8 +149,7 @@ class RowSender(wiring.Component):
         with m.If(sending & self.o.ready):
             m.d.sync += left.eq(Mux(left == 0, inside, left - 1))
             with m.If(last):
-                m.d.sync += [sending.eq(0), inside.eq(0)]
-                m.d.sync += address.eq(address + (inside if pieces == 1 else (mesh.packet - 1) // pieces))
+                m.d.sync += [sending.eq(0), inside.eq(0), elements.eq(0), address.eq(address + elements)]
         with m.If(self.start):
             m.d.sync += address.eq(job.tile << cfg.lane_bits)
         m.d.sync += credits.eq(credits + self.credit - (begin & ~job.final))

@@ -10,15 +10,14 @@ from trident.hw.isa.job import JOB
 
 
 class ReduceUnit(wiring.Component):
-    """For ``count`` rows from the job's first tile on: gradient memory plus the row that comes in, or, without
-    ``take``, the gradient as it is. The sum goes back to the memory and leaves through the weight-gradient engine.
+    """For ``count`` rows from the job's first tile on: gradient memory plus the row that comes to the weight-gradient
+    engine, or, without ``take``, the gradient as it is. The sum goes back to the memory and leaves through the engine.
 
     One row per cycle.
 
     Members
     -------
     job : In; start : In(1), a pulse; busy : Out(1), operations are still to come
-    i : stream of rows from the replica before
     o : stream of operations for the weight-gradient engine's array
     """
 
@@ -29,7 +28,6 @@ class ReduceUnit(wiring.Component):
             "job": In(JOB.shape()),
             "start": In(1),
             "busy": Out(1),
-            "i": In(stream.Signature(cfg.row_bits)),
             "o": Out(stream.Signature(self.payloads.op)),
         })  # fmt: skip
 
@@ -42,9 +40,7 @@ class ReduceUnit(wiring.Component):
         left = Signal(17)
         col_bits = (cols - 1).bit_length()
         m.d.comb += [
-            self.o.valid.eq(self.busy & (self.i.valid | ~job.take)),
-            self.i.ready.eq(self.busy & job.take & self.o.ready),
-            op.row.eq(self.i.payload),
+            self.o.valid.eq(self.busy),
             op.mask.eq(Mux(job.take, 1 << lane[:col_bits] if cols > 1 else 1, 0)),
             op.first.eq(1),
             op.drain.eq(1),

@@ -9,10 +9,12 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.lib.fetch import Fetch
 from trident.hw.units.parts.passes import PassLoop
+from trident.hw.units.parts.rounding import RoundRows
 
 
 class UpdateUnit(wiring.Component):
-    """``v = momentum * v + g``; ``w = -rate * 2**exponent * v + w``; ``g = 0``, row by row, 2 cycles a row.
+    """``v = momentum * v + g``; ``w = -rate * 2**exponent * v + w``; ``g = 0``, row by row, 2 cycles a row. Exact
+    gradients are rounded first.
 
     With ``skip`` only the gradients are cleared, 1 cycle a row. The learning rate divided by loss scale and batch size
     comes as a significand and a power of two, so that it keeps its precision however small it is.
@@ -21,6 +23,7 @@ class UpdateUnit(wiring.Component):
     -------
     job : In, `tile`, `count` rows `group_step` apart, and the constants; start : In(1); busy : Out(1); skip : In(1)
     request, result... : a client of the shared multiply-adder
+    saturated : Out(1), an exact gradient is too large for a float
     gradient_address, gradient_read, gradients; gradient_clear_address, gradient_clear
     momentum_address, momentum_read, momenta; momentum_write_address, momentum_write, momentum_data
     weight_address, weight_read, weights; weight_write_address, weight_write, weight_data
@@ -40,9 +43,11 @@ class UpdateUnit(wiring.Component):
             "result": In(cfg.row_bits),
             "result_tag": In(self.tag.size),
             "result_valid": In(1),
+            "saturated": Out(1),
             **{f"{name}_address": Out(rows) for name in ("gradient", "momentum", "weight")},
             **{f"{name}_read": Out(1) for name in ("gradient", "momentum", "weight")},
-            **{name: In(cfg.row_bits) for name in ("gradients", "momenta", "weights")},
+            **{name: In(cfg.row_bits) for name in ("momenta", "weights")},
+            "gradients": In(cfg.lanes * cfg.gradient_bits if cfg.exact else cfg.row_bits),
             "gradient_clear_address": Out(rows),
             "gradient_clear": Out(1),
             **{f"{name}_write_address": Out(rows) for name in ("momentum", "weight")},
@@ -74,13 +79,26 @@ class UpdateUnit(wiring.Component):
         # First pass: momentum; second: weight, which is read while the row waits its turn
         m.submodules.passes = passes = PassLoop(self.item, depth=cfg.mac_stages + 4)
         m.submodules.turn = turn = Fetch(self.item)
+        beside = data.StructLayout({"tag": self.tag, "momenta": cfg.row_bits})
+        source = stream.Signature(data.StructLayout({"row": self.gradients.shape(), "beside": beside})).create()
+        rounded, rounding = source, Const(0)
+        if cfg.exact:
+            m.submodules.rounds = rounds = RoundRows(cfg, beside)
+            wiring.connect(m, source, rounds.i)
+            m.d.comb += self.saturated.eq(rounds.saturated)
+            rounded, rounding = rounds.o, rounds.busy
         entering = Signal(self.item)
         m.d.comb += [
-            entering.tag.eq(fetch.o.payload),
-            entering.row.eq(self.gradients),
+            source.payload.row.eq(self.gradients),
+            source.payload.beside.tag.eq(fetch.o.payload),
+            source.payload.beside.momenta.eq(self.momenta),
+            source.valid.eq(fetch.o.valid & ~self.skip),
+            fetch.o.ready.eq(source.ready | self.skip),
+            entering.tag.eq(rounded.payload.beside.tag),
+            entering.row.eq(rounded.payload.row),
             passes.i.payload.eq(entering),
-            passes.i.valid.eq(fetch.o.valid & ~self.skip),
-            fetch.o.ready.eq(passes.i.ready | self.skip),
+            passes.i.valid.eq(rounded.valid),
+            rounded.ready.eq(passes.i.ready),
             self.gradient_clear_address.eq(fetch.o.payload.address),
             self.gradient_clear.eq(fetch.o.valid & fetch.o.ready),
             self.weight_address.eq(passes.o.payload.tag.address),
@@ -89,7 +107,7 @@ class UpdateUnit(wiring.Component):
         wiring.connect(m, passes.o, turn.i)
         momentum = Signal(cfg.row_bits)  # beside the row that waits for its first pass
         with m.If(turn.en & ~passes.again):
-            m.d.sync += momentum.eq(self.momenta)
+            m.d.sync += momentum.eq(rounded.payload.beside.momenta)
         row = turn.o.payload
         again = row.tag.again
         request = self.request.payload
@@ -120,5 +138,5 @@ class UpdateUnit(wiring.Component):
         ]
         inside = Signal(range(passes.depth + 1))
         m.d.sync += inside.eq(inside + (passes.i.valid & passes.i.ready) - (self.result_valid & done.again))
-        m.d.comb += self.busy.eq(left.any() | fetch.o.valid | inside.any())
+        m.d.comb += self.busy.eq(left.any() | fetch.o.valid | rounding | inside.any())
         return m

@@ -50,15 +50,18 @@ class NeuronConstants:
 
 @dataclass(frozen=True)
 class UpdateConstants:
-    """Constants of one update: momentum and negated rate as raw bits, and the rate's power of two."""
+    """Constants of one update: momentum and negated rate as raw bits, the rate's power of two, and the samples whose
+    gradients it applies, which bound the terms of an exact sum."""
 
-    momentum: int
-    minus_rate: int
-    scale: int
+    momentum: int = 0
+    minus_rate: int = 0
+    scale: int = 0
+    samples: int = 1
 
     @classmethod
-    def of(cls, momentum: float, rate: float, fmt: FloatFormat) -> "UpdateConstants":
-        """``rate`` is what multiplies the scaled, summed gradient: learning rate / (loss scale * batch).
+    def of(cls, momentum: float, rate: float, samples: int, fmt: FloatFormat) -> "UpdateConstants":
+        """``rate`` is what multiplies the scaled gradient, summed over ``samples``: learning rate / (loss scale *
+        samples).
 
         It is split into a significand in [1, 2) and a power of two, so that it is never subnormal. Raises TridentError
         if the power does not fit the 8 bits it has, and for a momentum below 1 that rounds to 1.
@@ -68,4 +71,4 @@ class UpdateConstants:
             raise TridentError(f"a rate of {rate} is outside what the update unit can multiply by, 2**-128 to 2**127")
         if momentum < 1 and _bits(momentum, fmt) == _bits(1, fmt):
             raise TridentError(f"a momentum of {momentum} rounds to 1, so that no gradient would ever be forgotten")
-        return cls(_bits(momentum, fmt), _bits(-2 * significand, fmt), exponent - 1)
+        return cls(_bits(momentum, fmt), _bits(-2 * significand, fmt), exponent - 1, samples)

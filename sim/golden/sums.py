@@ -52,11 +52,25 @@ class Sums:
         """As :meth:`add`, but a result that is too large to be added to again, a fault, becomes the largest that is
         not: so a gradient to which nothing was added has the same bits as one to which 0 was."""
         term, unusable = self.terms(gradients)
-        result = self.round(term + exact)
-        code = self.limit(1)
-        fault = unusable | ~(np.abs(result) < 2.0 ** (code - self.fmt.bias))
+        result, fault = self.saturate(term + exact, self.limit(1))
+        return result, unusable | fault
+
+    def saturate(self, exact: np.ndarray, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Rounded sums, the largest below an exponent code, by default that of infinity, instead of what is too large,
+        and where that is."""
+        code = self.fmt.inf >> self.fmt.frac if limit is None else limit
+        result = self.round(exact)
+        fault = ~(np.abs(result) < 2.0 ** (code - self.fmt.bias))
         largest = float(to_values((code << self.fmt.frac) - 1, self.fmt))
         return np.clip(result, -largest, largest), fault
+
+    def bits(self, exact: np.ndarray) -> np.ndarray:
+        """Sums as memories hold them: int64, a one is the last place."""
+        return np.rint(exact / 2.0**self.fixed.place).astype(np.int64)
+
+    def of_bits(self, bits: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`bits`."""
+        return np.asarray(bits).astype(np.int64) * 2.0**self.fixed.place
 
 
 @njit(cache=True, nogil=True)

@@ -55,10 +55,13 @@ class GoldenTrainer:
     """Bit-exact model of the cores that train ``network``; without a partition, of one core.
 
     ``weights``, ``momentum`` and, per replica, ``gradients`` hold the network's parameters by name: values of the
-    format in a wider NumPy type. ``faults`` has per logical core the bits of :class:`Fault` raised since the last
-    minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n of a minibatch is on replica n modulo their count.
-    Every replica has the same weights. Sums are exact within a core and a sample; what several cores or samples add up
-    is rounded from one to the next, in their order.
+    format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core the bits of
+    :class:`Fault` raised since the last minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n of a
+    minibatch is on replica n modulo their count. Every replica has the same weights.
+
+    With exact gradients, the partition changes no weight, only whose a fault is and which replica has which part of the
+    gradients. Otherwise sums are exact within a core and a sample; what several cores or samples add up is rounded from
+    one to the next, in their order.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class GoldenTrainer:
         self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format
         self.sums = Sums(self.fmt, cfg.fixed)
+        self.gradient_sums = Sums(self.fmt, cfg.fixed_of("weight_grad"))
         self.dtype = self.sums.dtype
         self.constants = NeuronConstants.of(neuron, self.fmt)
         self.soft = cfg.reset == "soft"
@@ -82,7 +86,7 @@ class GoldenTrainer:
         self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
         self.momentum: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
         self.gradients: list[Tensors] = [
-            {name: np.zeros_like(value) for name, value in self.weights.items()}
+            {name: np.zeros_like(value, np.float64 if cfg.exact else None) for name, value in self.weights.items()}
             for _ in range(self.partition.replicas)
         ]
         self._no_bias = {layer.bias_name: np.zeros(layer.out_channels, self.dtype) for layer in network.layers}
@@ -96,14 +100,19 @@ class GoldenTrainer:
 
     # Parameters as raw bits
     def bits(self, space: Space, replica: int = 0) -> Tensors:
-        """Weights, momenta, or the gradients of a replica, as raw bits."""
-        return {name: to_bits(values, self.fmt) for name, values in self._tensors(space, replica).items()}
+        """Weights, momenta, or the gradients of a replica, as raw bits; exact gradients as int64 sums."""
+        exact = space == Space.GRADIENTS and self.cfg.exact
+        return {
+            name: self.gradient_sums.bits(values) if exact else to_bits(values, self.fmt)
+            for name, values in self._tensors(space, replica).items()
+        }
 
     def load(self, space: Space, bits: Tensors):
-        """Take weights, momenta, or the gradients of every replica, from raw bits; between minibatches."""
+        """Take weights, momenta, or the gradients of every replica, as :meth:`bits` gives them; between minibatches."""
+        exact = space == Space.GRADIENTS and self.cfg.exact
         for replica in range(self.partition.replicas if space == Space.GRADIENTS else 1):
             for name, values in self._tensors(space, replica).items():
-                values[:] = to_values(bits[name], self.fmt)
+                values[:] = self.gradient_sums.of_bits(bits[name]) if exact else to_values(bits[name], self.fmt)
         self._columns = {}
 
     def _tensors(self, space: Space, replica: int) -> Tensors:
@@ -159,8 +168,10 @@ class GoldenTrainer:
         spikes = trace.spikes[-1]
         return spikes.sum(axis=-2, dtype=np.int64).reshape(*spikes.shape[:-4], -1)
 
-    def _backward_pass(self, trace: Trace, labels: np.ndarray, table: np.ndarray, replicas: np.ndarray):
-        """Loss, backward and weight gradients of samples; fills in the trace's errors."""
+    def _backward_pass(
+        self, trace: Trace, labels: np.ndarray, table: np.ndarray, replicas: np.ndarray, minibatch: int
+    ):
+        """Loss, backward and weight gradients of samples of a minibatch of so many; fills in the trace's errors."""
         layers, top = self.network.layers, trace.spikes[-1]
         # By layer, the errors at its spikes
         errors = {layers[-1].number: self._values(loss_errors(top, labels, table))}
@@ -170,7 +181,7 @@ class GoldenTrainer:
             trace.errors[n] = self._neuron_grad(trace, n, errors.pop(n), replicas)
             if layer.source is not None:
                 errors[layer.source] = self._error_below(trace, layer, replicas)
-            self._add_gradients(trace, layer, replicas)
+            self._add_gradients(trace, layer, replicas, minibatch)
 
     def train(
         self, spikes: np.ndarray, labels: np.ndarray, table: np.ndarray, at_once: int = AT_ONCE
@@ -179,7 +190,7 @@ class GoldenTrainer:
         :func:`loss_table`. Traces of ``at_once`` samples; faults and gradients are those so far."""
         for part, replicas in self._parts(len(spikes), at_once):
             trace = self._forward_pass(spikes[part], replicas)
-            self._backward_pass(trace, labels[part], table, replicas)
+            self._backward_pass(trace, labels[part], table, replicas, len(spikes))
             yield trace
 
     def infer(self, spikes: np.ndarray, at_once: int = AT_ONCE) -> Iterator[Trace]:
@@ -199,39 +210,51 @@ class GoldenTrainer:
         return np.concatenate([self.counts(trace) for trace in traces])
 
     def _error_below(self, trace: Trace, layer: Layer, replicas: np.ndarray) -> np.ndarray:
-        """Errors of a layer through its weights: each slice adds its sum to what the slice before has rounded."""
-        n, total = layer.number, None
+        """Errors of a layer through its weights: the slices' exact sum or, where sums do not travel between cores, each
+        slice's added to what the slice before has rounded."""
+        n, slices, total = layer.number, self.slices[layer.number], None
         in_shape = layer.in_shape[:2]
-        for member, first, end in self.slices[n]:
+        before = np.zeros(())  # what the slices before have summed
+        for member, first, end in slices:
             exact, fault = self._backward(
                 np.ascontiguousarray(trace.errors[n][..., first:end]), self._transposed(layer, first, end),
                 layer.kernel, layer.stride, layer.padding, in_shape, self.cfg.multiplier_subnormals,
                 layer.backward_terms, self.sums,
             )  # fmt: skip
-            total, wrong = self.sums.add(np.zeros_like(exact, self.dtype) if total is None else total, exact)
-            fault |= wrong.any(axis=(1, 2, 3, 4))
+            exact += before
+            if self.cfg.exact and member != slices[-1][0]:
+                before = exact
+            else:
+                total, wrong = self.sums.add(np.zeros_like(exact, self.dtype) if total is None else total, exact)
+                fault |= wrong.any(axis=(1, 2, 3, 4))
             for replica in np.unique(replicas[fault]):
                 self.faults[replica * self.partition.members + member] |= 1 << Fault.BACKWARD
+        assert total is not None  # a layer has at least one slice
         if layer.kind == "linear":  # back to the image that was flattened
             y, x, channels = layer.image
             total = total.reshape(len(total), -1, y, x, channels).transpose(0, 2, 3, 1, 4)
         return total
 
-    def _add_gradients(self, trace: Trace, layer: Layer, replicas: np.ndarray):
-        """Every sample's exact sum is added to its replica's gradients, one rounding each."""
-        n = layer.number
-        for sample, replica in enumerate(replicas):
-            own = self.gradients[replica]
-            one = slice(sample, sample + 1)
-            *exact, fault = self._weight_grad(
-                trace.inputs[n][one], trace.errors[n][one], layer.bias, layer.kernel, layer.stride, layer.padding,
-                layer.gradient_terms(self.cfg.timesteps), self.sums,
+    def _add_gradients(self, trace: Trace, layer: Layer, replicas: np.ndarray, minibatch: int):
+        """Add the samples' gradients to those of their replicas: exact sums, or every sample's, one rounding each."""
+        terms = layer.gradient_terms(self.cfg.timesteps)
+        step = self.partition.replicas if self.cfg.exact else len(replicas)
+        if self.cfg.exact:
+            terms *= minibatch
+        for part in (slice(first, None, step) for first in range(min(step, len(replicas)))):
+            replica = replicas[part][:1]
+            own = self.gradients[replica[0]]
+            *sums, fault = self._weight_grad(
+                *(np.ascontiguousarray(array[layer.number][part]) for array in (trace.inputs, trace.errors)),
+                layer.bias, layer.kernel, layer.stride, layer.padding, terms, self.gradient_sums,
             )  # fmt: skip
-            for name, added in zip((layer.weight, layer.bias_name), exact, strict=True):
-                if name in own:
+            for name, added in zip((layer.weight, layer.bias_name), sums, strict=True):
+                if name in own and self.cfg.exact:
+                    own[name] += added
+                elif name in own:
                     own[name][:], wrong = self.sums.accumulate(own[name], added)
                     fault = fault | wrong.reshape(-1, layer.out_channels).any(axis=0)
-            self._flag(Fault.WEIGHT_GRAD, n, fault[None], replicas[one])
+            self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)
 
     def _neuron_grad(self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray) -> np.ndarray:
         errors = np.empty(trace.spikes[n].shape, self.dtype)
@@ -256,6 +279,9 @@ class GoldenTrainer:
         for layer, name in self._each_tensor():
             parts = [own[name] for own in self.gradients]
             for replica in range(1, len(parts)):
+                if self.cfg.exact:
+                    parts[replica] += parts[replica - 1]
+                    continue
                 parts[replica][:], fault = reduce(parts[replica], parts[replica - 1], self.sums)
                 fault = fault.reshape(-1, layer.out_channels).any(axis=0)
                 self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], np.array([replica]))
@@ -275,13 +301,17 @@ class GoldenTrainer:
         skip = self.overflowed
         momentum, minus_rate = self._values([constants.momentum, constants.minus_rate])
         for layer, name in self._each_tensor():
-            weights, momenta = self.weights[name], self.momentum[name]
+            weights, momenta, gradients = self.weights[name], self.momentum[name], self.gradients[-1][name]
             if not skip:
+                too_large = np.zeros(gradients.shape, bool)
+                if self.cfg.exact:
+                    gradients, too_large = self.gradient_sums.saturate(gradients)
                 update(
-                    weights.reshape(-1), momenta.reshape(-1), self.gradients[-1][name].reshape(-1), momentum,
+                    weights.reshape(-1), momenta.reshape(-1), gradients.reshape(-1), momentum,
                     minus_rate, constants.scale, self.cfg.multiplier_subnormals, self.sums.parameters,
                 )  # fmt: skip
-                fault = ~(np.isfinite(momenta) & np.isfinite(weights)).reshape(-1, layer.out_channels).all(axis=0)
+                finite = np.isfinite(momenta) & np.isfinite(weights) & ~too_large
+                fault = ~finite.reshape(-1, layer.out_channels).all(axis=0)
                 replicas = np.arange(self.partition.replicas)
                 self._flag(Fault.UPDATE, layer.number, np.tile(fault, (len(replicas), 1)), replicas)
             for own in self.gradients:

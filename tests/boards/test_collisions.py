@@ -76,7 +76,7 @@ def test_colliding_reads_do_not_matter(monkeypatch, preset, width, network, part
     rng = np.random.default_rng(5)
     for density in (0.1, 0.4, 0.9):
         spikes = (rng.random((5, cfg.timesteps, *network.in_shape)) < density).astype(np.uint8)
-        constants = UpdateConstants.of(0.9, 0.5 / 256 / 5, cfg.format)
+        constants = UpdateConstants.of(0.9, 0.5 / 256 / 5, 5, cfg.format)
         mismatch, _ = bench.step(spikes, rng.integers(0, network.classes, 5), constants, 256)
         assert mismatch is None, mismatch
     chip.close()

@@ -78,7 +78,7 @@ async def chip(dut):
             count = given["samples"]
             spikes = (rng.random((count, cfg.timesteps, *network.in_shape)) < rng.uniform(0.1, 0.6)).astype(np.uint8)
             labels = rng.integers(0, network.classes, count)
-            return bench.step(spikes, labels, UpdateConstants.of(0.9, 0.5 / 256 / count, cfg.format), 256)
+            return bench.step(spikes, labels, UpdateConstants.of(0.9, 0.5 / 256 / count, count, cfg.format), 256)
 
         mismatch, _ = await bridge(train)()
         values += network.weights

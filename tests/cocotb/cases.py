@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from tests.cocotb.placing import Case, Placing, payload_of, rows_of
+from tests.cocotb.placing import Case, Placing, join_words, parts_of, payload_of, rows_of
 from trident.host.compile.chip_plan import ChipPlan
 from trident.hw.engines.skeleton.payloads import Payloads
-from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.engines.skeleton.queue import drained_item, neuron_item
+from trident.hw.isa.job import JOB
+from trident.hw.isa.packets import Rows
 from trident.hw.isa.spaces import Space, table_address
 from trident.sim.golden.backward import backward
 from trident.sim.golden.format import to_values
@@ -59,16 +61,28 @@ class Maker(Placing):
         job = self._job("backward") if owner is None else self._job("owner", owner)
         take = owner is not None and bool(self.rng.integers(0, 2))
         case = self._case(job | {"src": base, "take": int(take)})
+        sent, wrong = exact[0], np.False_
+        raw = self.cfg.exact and owner is not None and bool(self.rng.integers(0, 2))
         if take:
-            before = self._values(exact[0].shape, 8.0)
-            case.inputs = [rows_of(self.cfg, item) for item in self._stream(before, "backward", job, mapped, owner)]
-        e, wrong = self.sums.add(before if take else np.zeros_like(exact[0]), exact[0])
+            before = self._exact(sent.shape, self.sums) if self.cfg.exact else self._values(sent.shape, 8.0)
+            stream = self._stream(before, "backward", job, mapped, owner, drained=True, exact=self.cfg.exact)
+            case.inputs = [rows_of(self.cfg, item) for item in stream]
+            if self.cfg.exact:
+                sent = sent + before
+        if raw:
+            fields = job | {"src": base, "take": int(take), "channel": Rows.PARTIALS}
+            case.runs[0]["job"] = join_words(JOB.pack(**fields))
+        elif take and not self.cfg.exact:
+            sent, wrong = self.sums.add(before, sent)
+        else:
+            sent, wrong = self.sums.add(np.zeros_like(sent), sent)
         case.memories = {
             Space.WEIGHTS: self._weights(weights, np.zeros(layer.out_channels)),
             Space.ERRORS: self._rows(base, errors),
             Space.ERROR_MASKS: self._image(base, (errors != 0).astype(np.uint8)),
         }
-        case.outputs, case.fault = self._stream(e, "backward", job, mapped, owner), bool(fault or wrong.any())
+        case.outputs = self._stream(sent, "backward", job, mapped, owner, drained=True, exact=raw)
+        case.fault = bool(fault or wrong.any())
         return case
 
     def receive(self) -> Case:
@@ -91,19 +105,22 @@ class Maker(Placing):
             [self._gradients(layer.weight_shape), self._gradients(layer.out_channels) * layer.bias]
             for _ in range(2)
         ]
-        before, own = (self._weights(*pair) for pair in arrays)
-        wrong = False
+        own, wrong = self._gradient_rows(*arrays[1]), False
+        rows = self.placed.weights.pack(*map(self.gradient_sums.bits if self.cfg.exact else self._bits, arrays[0]))
+        before = [parts_of(row, self.cfg) for row in rows]
         for theirs, ours in zip(*arrays, strict=True):
-            if take:
+            if take and self.cfg.exact:
+                ours += theirs
+            elif take:
                 ours[:], fault = reduce(ours, theirs, self.sums)
                 wrong |= bool(fault.any())
-        after = self._weights(*arrays[1])
+        after = self._gradient_rows(*arrays[1])
         case = self._case({"tile": self.placed.tile, "count": self.placed.weights.rows, "take": int(take)})
         case.memories = {Space.GRADIENTS: own}
-        case.inputs = list(before.values()) if take else []
+        case.inputs = before if take else []
         places = self._weight_places(after)
         case.after = {Space.GRADIENTS: places}
-        shape = neuron_item(Payloads(self.cfg, "weight_grad"))
+        shape = drained_item(Payloads(self.cfg, "weight_grad"))
         for value, mask, place in places.values():
             payload, full = payload_of(shape, value, {})
             case.outputs.append((payload, full if mask else 0, place))
@@ -116,10 +133,13 @@ class Maker(Placing):
         shape = (*layer.out_shape[:2], steps, layer.out_channels)
         errors = self._values(shape, 4.0) * (self.rng.random(shape) < 0.7)
         gradients, biases = self._gradients(layer.weight_shape), self._gradients(layer.out_channels) * layer.bias
-        before = self._weights(gradients, biases)
+        before = self._gradient_rows(gradients, biases)
         *exact, fault = weight_grad(spikes[None], errors[None], layer.bias, layer.kernel, layer.stride, layer.padding,
-                                    layer.gradient_terms(steps), self.sums)  # fmt: skip
+                                    layer.gradient_terms(steps), self.gradient_sums)  # fmt: skip
         for own, added in zip((gradients, biases) if layer.bias else (gradients,), exact, strict=False):
+            if self.cfg.exact:
+                own += added
+                continue
             own[:], wrong = self.sums.accumulate(own, added)
             fault = fault.any() or wrong.any()
         src, aux = self.placed.inputs.at(self.sample), self.placed.errors.at(self.sample)
@@ -127,7 +147,7 @@ class Maker(Placing):
         case.memories = {
             Space.SPIKES: self._spread(src, spikes), Space.ERRORS: self._rows(aux, errors), Space.GRADIENTS: before,
         }  # fmt: skip
-        case.after = {Space.GRADIENTS: self._weight_places(self._weights(gradients, biases))}
+        case.after = {Space.GRADIENTS: self._weight_places(self._gradient_rows(gradients, biases))}
         case.fault = bool(np.any(fault))
         return case
 
@@ -221,23 +241,31 @@ class Maker(Placing):
         layer, shape = self.layer, self.layer.weight_shape
         skip = bool(self.rng.integers(0, 4) == 0)
         arrays = [[self._values(s, scale) for s in (shape, layer.out_channels)] for scale in (1.0, 2.0, 4.0)]
+        if self.cfg.exact:
+            arrays[2] = [self._gradients(s) for s in (shape, layer.out_channels)]
         if not layer.bias:
             for _, biases in arrays:
                 biases[:] = 0
         spaces = (Space.WEIGHTS, Space.MOMENTUM, Space.GRADIENTS)
+        packs = (self._weights, self._weights, self._gradient_rows)
         case = self._case(self._job("update"), skip=skip)
         if layer.bias:
             case.runs += self._case(self._job("update_bias"), skip=skip).runs
-        case.memories = {s: self._weights(*values) for s, values in zip(spaces, arrays, strict=True)}
+        case.memories = {s: pack(*values) for s, pack, values in zip(spaces, packs, arrays, strict=True)}
         momentum, minus_rate = (
             self.dtype(to_values(value, self.fmt)) for value in (self.updates.momentum, self.updates.minus_rate)
         )
         for part in range(1 + layer.bias):
             weights, momenta, gradients = (values[part].reshape(-1) for values in arrays)
-            if skip:
-                gradients[:] = 0
-            else:
-                case.fault |= update(weights, momenta, gradients, momentum, minus_rate, self.updates.scale,
+            if not skip:
+                rounded = gradients.copy()
+                if self.cfg.exact:
+                    rounded, too_large = self.gradient_sums.saturate(gradients)
+                    case.fault |= bool(too_large.any())
+                case.fault |= update(weights, momenta, rounded, momentum, minus_rate, self.updates.scale,
                                      self.cfg.multiplier_subnormals, self.sums.parameters)  # fmt: skip
-        case.after = {s: self._weight_places(self._weights(*values)) for s, values in zip(spaces, arrays, strict=True)}
+            gradients[:] = 0
+        case.after = {
+            s: self._weight_places(pack(*values)) for s, pack, values in zip(spaces, packs, arrays, strict=True)
+        }
         return case

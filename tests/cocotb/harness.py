@@ -88,8 +88,10 @@ class Harness(wiring.Component):
         if space == Space.ERRORS:
             cols = cfg.backward_cols
             return SharedMemory(cfg.row_bits, cfg.error_rows // cols, readers, granules=cols)
-        cols = cfg.weight_grad_cols if space == Space.GRADIENTS else 1
-        return SharedMemory(cfg.row_bits, cfg.weight_rows // cols, readers, granules=cols)
+        if space == Space.GRADIENTS:
+            cols, bits = cfg.weight_grad_cols, cfg.gradient_bits if cfg.exact else cfg.width
+            return SharedMemory(cfg.lanes * bits, cfg.weight_rows // cols, readers, granules=cols)
+        return SharedMemory(cfg.row_bits, cfg.weight_rows, readers)
 
     def elaborate(self, platform):
         m = Module()
@@ -125,6 +127,7 @@ class Harness(wiring.Component):
             else:
                 m.d.comb += [outside.valid.eq(valid), outside.payload.eq(payload), ready.eq(outside.ready)]
                 connect(m, outside, theirs)
+        self.saturated = Signal()  # a fault beside those of the multiply-adder
         if hasattr(unit, "request"):
             m.submodules.mac = mac = SharedMac(self.cfg, [unit.tag.size])
             m.d.comb += [
@@ -134,7 +137,7 @@ class Harness(wiring.Component):
                 unit.result.eq(mac.o),
                 unit.result_tag.eq(mac.o_tag),
                 unit.result_valid.eq(mac.o_valid[0]),
-                self.nonfinite.eq(mac.nonfinite & mac.o_valid[0]),
+                self.nonfinite.eq(mac.nonfinite & mac.o_valid[0] | self.saturated),
             ]
         else:
             m.d.comb += self.nonfinite.eq(getattr(unit, "nonfinite", 0))

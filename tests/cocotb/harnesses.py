@@ -86,6 +86,7 @@ class BackwardHarness(Harness):
         beat = Cat(unit.error_beat[:chunk_bits], unit.error_word)
         m.d.comb += [
             unit.take.eq(JOB.shape()(self.job).take),
+            unit.raw.eq(JOB.shape()(self.job).channel),
             weights.col_tile.eq(unit.row_tile),
             weights.col_number.eq(unit.row_number),
             weights.col_en.eq(unit.row_en),
@@ -212,6 +213,10 @@ class ReduceHarness(Harness):
         super().__init__(cfg)
 
     @property
+    def sink(self):
+        return self.engine.partials
+
+    @property
     def source(self):
         return self.engine.reduced
 
@@ -224,6 +229,7 @@ class ReduceHarness(Harness):
         _gradients(m, self.cfg, engine, memories[Space.GRADIENTS])
         m.d.comb += [
             engine.reducing.eq(1),
+            engine.take.eq(JOB.shape()(self.job).take),
             self.busy.eq(unit.busy | engine.held),
             self.nonfinite.eq(engine.nonfinite),
         ]
@@ -263,6 +269,8 @@ class UpdateHarness(Harness):
             self.o_valid.eq(unit.weight_write),
             self.o_payload.eq(unit.weight_write_address),
         ]
+        if self.cfg.exact:
+            m.d.comb += self.saturated.eq(unit.saturated)
 
 
 HARNESSES = {

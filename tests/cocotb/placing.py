@@ -8,7 +8,7 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.packing import pack_spikes, rows_to_words
 from trident.hw.engines.skeleton.payloads import Payloads
-from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.engines.skeleton.queue import drained_item, neuron_item
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import FAN, JOB
@@ -72,10 +72,11 @@ class Placing:
     def __init__(self, cfg: CoreConfig, rng, settings: NeuronSettings | None = None):
         self.cfg, self.rng = cfg, rng
         self.fmt, self.sums = cfg.format, Sums(cfg.format, cfg.fixed)
+        self.gradient_sums = Sums(cfg.format, cfg.fixed_of("weight_grad"))
         self.dtype = self.sums.dtype
         settings = settings or NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
         self.constants = NeuronConstants.of(settings, self.fmt)
-        self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), self.fmt)
+        self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), 1, self.fmt)
         self.network = random_network(rng, cfg)
         self.plan = ChipPlan(self.network, cfg).plans[0]
         self.below, self.placed = self.plan.layers
@@ -95,8 +96,15 @@ class Placing:
         return to_values(to_bits(values, self.fmt), self.fmt).astype(self.dtype)
 
     def _gradients(self, shape) -> np.ndarray:
-        """Values that a sum may have left: they can be added to again, and none is -0."""
+        """What a sum may have left: exact, or values that can be added to again, of which none is -0."""
+        if self.cfg.exact:
+            return self._exact(shape, self.gradient_sums)
         return self.sums.accumulate(self._values(shape, 8.0), np.zeros(shape))[0]
+
+    def _exact(self, shape, sums: Sums) -> np.ndarray:
+        """Exact sums of any size, up to a quarter of what there is room for."""
+        bits = self.rng.integers(0, sums.fixed.bits - 2, size=shape)
+        return sums.of_bits(self.rng.integers(-(1 << bits), 1 << bits))
 
     def _spikes(self, shape) -> np.ndarray:
         return (self.rng.random(shape) < self.density).astype(np.uint8)
@@ -106,6 +114,15 @@ class Placing:
 
     def _constant(self, name: str):
         return self.dtype(to_values(getattr(self.constants, name), self.fmt))
+
+    def _gradient_rows(self, values: np.ndarray, biases: np.ndarray) -> dict[int, int]:
+        """Gradients as their memory holds them."""
+        if not self.cfg.exact:
+            return self._weights(values, biases)
+        rows = self.placed.weights.pack(*map(self.gradient_sums.bits, (values, biases)))
+        bits = self.cfg.gradient_bits
+        first = self.placed.tile * self.cfg.lanes
+        return {first + n: row_of((int(v) % (1 << bits) for v in row), bits) for n, row in enumerate(rows)}
 
     # Where values lie
     def _job(self, kind: str, number: int = 1) -> dict[str, int]:
@@ -180,15 +197,18 @@ class Placing:
             result[address] = (value, mask, f"{name}, out from {group * lanes}")
         return result
 
-    def _stream(self, values: np.ndarray, engine: str, job: dict, mapped: bool = False, owner: int | None = None):
+    def _stream(
+        self, values: np.ndarray, engine: str, job: dict, mapped: bool = False, owner: int | None = None,
+        drained: bool = False, exact: bool = False,
+    ):  # fmt: skip
         """An image (y, x, T, c) as it drains: tiles of positions and groups, each timestep by timestep; a list of
         payloads, masks and places.
 
         mapped: the channels are those of a flattened image, as memory holds them; owner: only what belongs to this core
-        of the stage before.
+        of the stage before; drained: as rows leave an engine; exact: the values are sums that leave in parts.
         """
         cfg, lanes, steps = self.cfg, self.cfg.lanes, self.cfg.timesteps
-        bits = self._bits(values).astype(object)
+        bits = (self.sums.bits(values) % (1 << cfg.sum_bits) if exact else self._bits(values)).astype(object)
         if mapped:
             spread = np.zeros((1, 1, steps, self.placed.weights.blocks * lanes), object)
             spread[..., self.placed.weights.in_channels] = bits
@@ -203,7 +223,7 @@ class Placing:
         groups = -(-channels // lanes)
         padded = np.zeros((height, width, steps, groups * lanes), object)
         padded[..., :channels] = bits
-        shape = neuron_item(Payloads(cfg, engine))
+        shape = (drained_item if drained else neuron_item)(Payloads(cfg, engine))
         order = range(steps - 1, -1, -1) if engine == "backward" else range(steps)
         result = []
         words, pass_groups = job["words"], job["pass_groups"]
@@ -212,7 +232,7 @@ class Placing:
             gs = range(group * pass_groups, min((group + 1) * pass_groups, groups))
             for t in order:
                 for item, (g, at) in enumerate((g, at) for g in gs for at in xs):
-                    row = row_of(padded[y, at, t, g * lanes : (g + 1) * lanes], cfg.width)
+                    row = parts_of(padded[y, at, t, g * lanes : (g + 1) * lanes], cfg)
                     tag = {"address": (y * width + at) * groups + g, "item": item, "step": t}
                     payload, mask = payload_of(shape, row, tag)
                     result.append((payload, mask, f"y {y}, x {at}, channels from {g * lanes}, timestep {t}"))
@@ -228,6 +248,13 @@ def row_of(lanes, width: int) -> int:
     return sum(int(value) << width * n for n, value in enumerate(lanes))
 
 
+def parts_of(lanes, cfg: CoreConfig) -> int:
+    """A row in parts: the lowest bits of all lanes, then the next ones; of floats the first part is all there is."""
+    mask = (1 << cfg.width) - 1
+    parts = ((int(value) >> n * cfg.width & mask for value in lanes) for n in range(cfg.sum_rows))
+    return sum(row_of(part, cfg.width) << n * cfg.row_bits for n, part in enumerate(parts))
+
+
 def payload_of(shape, row: int, tag: dict[str, int]) -> tuple[int, int]:
     """A row with its tag, and a mask of the bits that are given."""
     ones = {name: (1 << shape["tag"].shape[name].width) - 1 for name in tag}
@@ -238,4 +265,4 @@ def payload_of(shape, row: int, tag: dict[str, int]) -> tuple[int, int]:
 
 def rows_of(cfg: CoreConfig, item: tuple[int, int, str]) -> int:
     """The row of a drained item, without its tag: what travels to another core."""
-    return item[0] & (1 << cfg.row_bits) - 1
+    return item[0] & (1 << cfg.sum_rows * cfg.row_bits) - 1

@@ -9,22 +9,25 @@ from tests.cocotb.simulate import run
 from trident.hw.isa.config import CoreConfig
 
 _SIZES = {"weight_rows": 2048, "spike_words": 2048, "error_words": 2048}
-# Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, both resets and surrogates, both formats, all latencies
+# Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, both resets and surrogates, both formats, all latencies,
+# gradients of 16 to 48 bits
 CONFIGS = {
-    "lanes1": CoreConfig(lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, **_SIZES),
+    "lanes1": CoreConfig(lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, gradient_bits=16,
+        **_SIZES),
     "lanes2-soft-triangle": CoreConfig(
         lanes=2, timesteps=5, words=2, accumulators=16, mul_stages=1, round_stages=1, reset="soft",
-        surrogate="triangle", multiplier_subnormals=True, **_SIZES,
+        surrogate="triangle", multiplier_subnormals=True, gradient_bits=16, **_SIZES,
     ),
     "lanes4-cols2-bf16": CoreConfig(
         lanes=4, forward_cols=2, backward_cols=2, weight_grad_cols=2, timesteps=4, words=4, accumulators=8,
-        exp=8, frac=7, mul_stages=2, round_stages=3, surrogate="triangle", **_SIZES,
+        exp=8, frac=7, mul_stages=2, round_stages=3, surrogate="triangle", gradient_bits=40, **_SIZES,
     ),
     "lanes8-cols4": CoreConfig(
         lanes=8, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=2, accumulators=32, **_SIZES
     ),
     "lanes2-one-step": CoreConfig(
-        lanes=2, timesteps=1, words=4, accumulators=8, mul_stages=4, round_stages=4, reset="soft", **_SIZES
+        lanes=2, timesteps=1, words=4, accumulators=8, mul_stages=4, round_stages=4, reset="soft", gradient_bits=36,
+        **_SIZES
     ),
 }  # fmt: skip
 # (configuration, seed of random stalls on every connection or None)

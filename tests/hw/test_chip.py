@@ -70,7 +70,7 @@ def _train(bench: StepBench, rng, samples: int, density: float = 0.3, loss_scale
     shape = (samples, bench.cfg.timesteps, *bench.network.in_shape)
     spikes = (rng.random(shape) < density).astype(np.uint8)
     labels = rng.integers(0, bench.network.classes, samples)
-    constants = UpdateConstants.of(0.9, 0.5 / loss_scale / samples, bench.cfg.format)
+    constants = UpdateConstants.of(0.9, 0.5 / loss_scale / samples, samples, bench.cfg.format)
     return bench.step(spikes, labels, constants, loss_scale)
 
 

@@ -18,7 +18,7 @@ def test_samples_at_once(scale):
     network, cfg = Network.parse("5x4x2-3c3-3"), CoreConfig.preset("TINY")
     rng = np.random.default_rng(1)
     spikes = (rng.random((7, cfg.timesteps, *network.in_shape)) < 0.4).astype(np.uint8)
-    labels, constants = rng.integers(0, 3, 7), UpdateConstants.of(0.9, 0.5 / scale / 7, cfg.format)
+    labels, constants = rng.integers(0, 3, 7), UpdateConstants.of(0.9, 0.5 / scale / 7, 7, cfg.format)
     found = []
     for at_once in (1, 3, 32):
         partition = Partition.parse("2x1-2", network, cfg.lanes)

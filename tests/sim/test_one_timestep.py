@@ -28,7 +28,7 @@ def test_golden_learns_as_float32():
         twin = FloatTwin(network, NeuronSettings(), settings)
         for epoch in range(EPOCHS):
             train, test = encode(data, network, 1, "dither", seed, epoch)
-            constants = UpdateConstants.of(settings.momentum, settings.step(epoch), cfg.format)
+            constants = UpdateConstants.of(settings.momentum, settings.step(epoch), settings.batch, cfg.format)
             for part in batches(SAMPLES, settings.batch, seed, epoch):
                 samples, labels = train[part], data.train_labels[part]
                 twin.train_batch(samples, labels, epoch)

@@ -1,6 +1,6 @@
 """The array of processing elements: output-stationary accumulators, exact sums, one addition per cycle."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,6 +9,7 @@ from trident.hw.arith.align import Term
 from trident.hw.arith.mul import FloatMul
 from trident.hw.arith.sums import Round
 from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.lib.parts import lane_sum, to_parts
 
 
 class ProcessingArray(wiring.Component):
@@ -22,16 +23,18 @@ class ProcessingArray(wiring.Component):
     With ``multiply``, the row is first multiplied by the column's operand, which takes ``mul_stages``; where the row is
     zero, nothing is added. A number that is too large for the sum, by its exponent code, is left out and is a fault.
     Any entry takes an addition in any cycle. What is drained leaves with its sum rounded: of the column ``tag.col`` or,
-    for weight_grad, of all columns.
+    for weight_grad, of all columns. Exact gradients leave as they are, after 2 cycles, and with ``raw`` so do
+    backward's sums, as a row of parts.
 
     Members
     -------
     i : stream of operations
     limit : In, the exponent code from which on a number of the row, or a product, is too large
     operand : In, what multiplies the row, per column (with ``multiply``)
-    take : In(1), a row of ``partials`` is added to every value that is drained (with ``multiply``); ``short_paths``
-        allow that in every other cycle
-    partials : stream of rows, one per drain
+    take : In(1), a row of ``partials`` is added to every value that is drained; ``short_paths`` allow that in every
+        other cycle
+    partials : stream of rows, or of rows of parts, one per drain
+    raw : In(1), sums leave as they are (with ``multiply``, of exact sums)
     initial : In, where an accumulator starts (weight_grad: the gradient so far; otherwise zero)
     drain_ready : In(1), a drained value has a place to go
     drained, drained_valid : Out, values that leave
@@ -42,12 +45,14 @@ class ProcessingArray(wiring.Component):
 
     def __init__(self, payloads: Payloads, multiply: bool):
         self.payloads, self.multiply = payloads, multiply
+        self.fixed = payloads.cfg.fixed_of(payloads.engine)
         super().__init__({
             "i": In(stream.Signature(payloads.op)),
             "limit": In(payloads.cfg.exp),
             "operand": In(payloads.operand),
             "take": In(1),
-            "partials": In(stream.Signature(payloads.cfg.row_bits)),
+            "partials": In(stream.Signature(payloads.cfg.sum_rows * payloads.cfg.row_bits)),
+            "raw": In(1),
             "initial": In(payloads.drained["values"].shape),
             "drain_ready": In(1),
             "drained": Out(payloads.drained),
@@ -60,8 +65,13 @@ class ProcessingArray(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from an operation to its drained value."""
-        cfg = self.payloads.cfg
-        return 2 + cfg.round_stages + self._before
+        return 2 + self._rounding + self._before
+
+    @property
+    def _rounding(self) -> int:
+        """Cycles from a sum to what leaves."""
+        kept = self.payloads.engine == "weight_grad" and self.payloads.cfg.exact
+        return 0 if kept else self.payloads.cfg.round_stages
 
     @property
     def _before(self) -> int:
@@ -96,18 +106,22 @@ class ProcessingArray(wiring.Component):
         ]
         self.large = []  # of every term, whether it is too large
         at_term = _delay(m, control, self._before, "ready")
-        terms = self._products(m, op, at_term) if self.multiply else self._rows(m, op, at_term)
         at_add = _delay(m, at_term, 1, "added")
-        initial = _delay(m, self.initial.as_value(), self._before, "initial") if not self.multiply else None
+        self.partial = _delay(m, self.partials.payload, self._before, "partial")
+        self.start = _delay(m, self.initial.as_value(), self._before, "initial")
+        terms = self._products(m, op, at_term) if self.multiply else self._rows(m, op, at_term)
+        if cfg.exact:  # sums that are given need no term
+            self.partial = _delay(m, self.partial, 1, "given")
+            self.start = _delay(m, self.start, 1, "kept")
         totals = [
-            [self._element(m, at_add, at_term, col, lane, terms[col][lane], initial) for lane in range(cfg.lanes)]
+            [self._element(m, at_add, at_term, col, lane, *terms[col][lane]) for lane in range(cfg.lanes)]
             for col in range(cols)
         ]
         leaving = _delay(m, at_add.fire & at_add.drain, 1, "leaving")
-        infinite = self._round(m, totals, at_add.tag.col)
+        infinite = self._drain(m, totals, at_add.tag.col)
         m.d.comb += [
-            self.drained_valid.eq(_delay(m, leaving, cfg.round_stages, "rounded")),
-            self.drained.tag.eq(_delay(m, at_add.tag, 1 + cfg.round_stages, "tag")),
+            self.drained_valid.eq(_delay(m, leaving, self._rounding, "rounded")),
+            self.drained.tag.eq(_delay(m, at_add.tag, 1 + self._rounding, "tag")),
         ]
         m.d.sync += self.nonfinite.eq(Cat(self.large).any() | self.drained_valid & infinite)
 
@@ -119,29 +133,33 @@ class ProcessingArray(wiring.Component):
 
     def _term(self, m: Module, name: str, value, add, limit):
         """Magnitude and sign of a term, a cycle later."""
-        m.submodules[name] = term = Term(self.payloads.cfg.format, self.payloads.cfg.fixed)
+        m.submodules[name] = term = Term(self.payloads.cfg.format, self.fixed)
         m.d.comb += [term.i.eq(value), term.add.eq(add), term.limit.eq(limit)]
         self.large.append(term.large)
         return term.magnitude, term.sign
 
     def _rows(self, m: Module, op, control):
-        """A term per lane, which all columns share."""
-        width, row = self.payloads.cfg.width, _delay(m, op.row, self._before, "row")
-        add = control.fire & control.mask.any()
+        """A term per lane, which all columns share: of the row or, for a drain, of what other cores have summed."""
+        cfg, width, row = self.payloads.cfg, self.payloads.cfg.width, _delay(m, op.row, self._before, "row")
+        add, limit = control.fire & control.mask.any(), self.limit
+        if self.payloads.engine == "weight_grad":
+            if cfg.exact:
+                add = add & ~control.taking
+            else:
+                row = Mux(control.taking, self.partial, row)
+                limit = Mux(control.taking, cfg.given_limit, self.limit)
         terms = [
-            self._term(m, f"term_{n}", row[n * width : (n + 1) * width], add, self.limit)
-            for n in range(self.payloads.cfg.lanes)
+            self._term(m, f"term_{n}", row[n * width : (n + 1) * width], add, limit) for n in range(cfg.lanes)
         ]
         return [terms] * self.payloads.cols
 
     def _products(self, m: Module, op, control):
-        """A term per element: the product, or at a drain what the cores before have summed."""
+        """A term per element: the product or, for a drain, what other cores have summed."""
         cfg, width = self.payloads.cfg, self.payloads.cfg.width
         # A weight of zero adds nothing, even to an error that has overflowed: lanes without a channel hold zeros
         weights = [op.row[low : low + width - 1].any() for low in range(0, cfg.row_bits, width)]
         present = _delay(m, Cat(weights), cfg.mul_stages, "present")
-        partial = _delay(m, self.partials.payload, cfg.mul_stages, "partial")
-        limit = Mux(control.taking, cfg.given_limit, self.limit)
+        limit = self.limit if cfg.exact else Mux(control.taking, cfg.given_limit, self.limit)
         terms = []
         for col in range(self.payloads.cols):
             terms.append([])
@@ -151,33 +169,39 @@ class ProcessingArray(wiring.Component):
                     cfg.format, cfg.mul_stages, subnormals=cfg.multiplier_subnormals
                 )
                 m.d.comb += [mul.a.eq(op.row[at]), mul.b.eq(self.operand[col])]
-                value = Mux(control.taking, partial[at], mul.o)
-                add = Mux(control.taking, control.tag.col == col, control.mask[col] & present[lane])
+                value, add = mul.o, control.mask[col] & present[lane]
+                if not cfg.exact:
+                    value = Mux(control.taking, self.partial[at], value)
+                    add = Mux(control.taking, control.tag.col == col, add)
                 terms[col].append(self._term(m, f"term_{col}_{lane}", value, control.fire & add, limit))
         return terms
 
-    def _element(self, m: Module, control, before, col: int, lane: int, term, initial):
+    def _element(self, m: Module, control, before, col: int, lane: int, magnitude, sign):
         """A processing element: an adder around its accumulators; returns the sum. ``before``: the control of the cycle
         before, in which the term is made."""
-        cfg = self.payloads.cfg
-        magnitude, sign = term
+        cfg, bits = self.payloads.cfg, self.fixed.bits
         m.submodules[f"accumulators_{col}_{lane}"] = accumulators = memory.Memory(
-            shape=cfg.accumulator_bits, depth=cfg.accumulators, init=[]
+            shape=bits, depth=cfg.accumulators, init=[]
         )
         read, write = accumulators.read_port(domain="comb"), accumulators.write_port()
-        start, total = Signal(cfg.accumulator_bits), Signal(cfg.accumulator_bits, name=f"total_{col}_{lane}")
+        start, total = Signal(bits), Signal(bits, name=f"total_{col}_{lane}")
         m.d.comb += start.eq(Mux(control.first, 0, read.data))
         if self.payloads.engine == "weight_grad":
-            low = col * cfg.row_bits + lane * cfg.width
-            given = self._term(
-                m, f"initial_{col}_{lane}", initial[low : low + cfg.width], before.fire & before.first, cfg.given_limit
-            )
+            low, width = col * self.payloads.value_bits, bits if cfg.exact else cfg.width
+            given = self.start[low + lane * width : low + (lane + 1) * width]
+            if not cfg.exact:
+                fires = before.fire & before.first
+                given = add_term(0, bits, *self._term(m, f"initial_{col}_{lane}", given, fires, cfg.given_limit))
             with m.If(control.first):
-                m.d.comb += start.eq(add_term(0, cfg.accumulator_bits, *given))
+                m.d.comb += start.eq(given)
         if self.payloads.cols > 1 and not self.multiply:  # the term is other columns' too
             magnitude = magnitude & control.mask[col].replicate(len(magnitude))
+        if cfg.exact and self.payloads.engine != "forward":
+            given, extended = lane_sum(cfg, self.partial, lane)[:bits], Cat(magnitude, Const(0, bits))[:bits]
+            magnitude = Mux(control.taking, given, extended)
+            sign = sign & ~control.taking
         m.d.comb += [
-            total.eq(add_term(start, cfg.accumulator_bits, magnitude, sign)),
+            total.eq(add_term(start, bits, magnitude, sign)),
             read.addr.eq(control.entry),
             write.addr.eq(control.entry),
             write.en.eq(control.fire & ~control.drain),
@@ -185,24 +209,32 @@ class ProcessingArray(wiring.Component):
         ]
         return total
 
-    def _round(self, m: Module, totals, col):
-        """Round what leaves: all columns for weight_grad, else one; returns whether a result is infinite."""
+    def _drain(self, m: Module, totals, col):
+        """What leaves: sums of all columns for weight_grad, else of one, rounded or not; returns whether a rounded one
+        is infinite."""
         cfg, infinite, options = self.payloads.cfg, [], {}
         if self.payloads.engine == "weight_grad":  # gradients are added to again
             options = {"limit": cfg.given_limit, "saturate": True}
         else:
             totals = [[Array(column[lane] for column in totals)[col] for lane in range(cfg.lanes)]]
         for n, column in enumerate(totals):
-            for lane, total in enumerate(column):
+            sums = [_delay(m, total, 1, f"sum_{n}_{lane}_") for lane, total in enumerate(column)]
+            if self.payloads.engine == "weight_grad" and cfg.exact:
+                m.d.comb += self.drained.values[n].eq(Cat(sums))
+                continue
+            rounded = []
+            for lane, total in enumerate(sums):
                 m.submodules[f"round_{n}_{lane}"] = rounding = Round(
                     cfg.format, cfg.fixed, cfg.round_stages, **options
                 )
-                at = slice(lane * cfg.width, (lane + 1) * cfg.width)
-                m.d.comb += [
-                    rounding.i.eq(_delay(m, total, 1, f"sum_{n}_{lane}_")),
-                    self.drained.values[n][at].eq(rounding.o),
-                ]
-                infinite.append(rounding.nonfinite)
+                m.d.comb += rounding.i.eq(total)
+                rounded.append(rounding.o)
+                infinite.append(rounding.nonfinite & ~self.raw)
+            values = Cat(rounded)
+            if self.payloads.engine == "backward" and cfg.exact:
+                parts = to_parts(cfg, _delay(m, Cat(sums), self._rounding, "raw"), self.fixed.bits)
+                values = Mux(self.raw, parts, values)
+            m.d.comb += self.drained.values[n].eq(values)
         return Cat(infinite).any()
 
 

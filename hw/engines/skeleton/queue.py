@@ -12,6 +12,11 @@ def neuron_item(payloads: Payloads) -> data.StructLayout:
     return data.StructLayout({"row": payloads.cfg.row_bits, "tag": payloads.place})
 
 
+def drained_item(payloads: Payloads) -> data.StructLayout:
+    """As :func:`neuron_item`, as it leaves an array: the row may be one of exact sums."""
+    return data.StructLayout({"row": payloads.value_bits, "tag": payloads.place})
+
+
 class DrainQueue(wiring.Component):
     """Rows on their way from an array, which cannot wait, to a neuron unit, which can.
 
@@ -33,14 +38,14 @@ class DrainQueue(wiring.Component):
             "ready": Out(1, init=1),
             "drained": In(payloads.drained),
             "drained_valid": In(1),
-            "o": Out(stream.Signature(neuron_item(payloads))),
+            "o": Out(stream.Signature(drained_item(payloads))),
             "busy": Out(1),
             "two": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        item = neuron_item(self.payloads)
+        item = drained_item(self.payloads)
         m.submodules.rows = rows = fifo.SyncFIFO(width=item.size, depth=self.depth)
         reserved, after = Signal(range(self.depth + 1)), Signal(range(self.depth + 1))
         pop = self.o.valid & self.o.ready

@@ -86,7 +86,7 @@ def _targets(plan: ChipPlan, route: int) -> list[int | str]:
 
 
 def _constants(fmt) -> tuple[NeuronConstants, UpdateConstants]:
-    return NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt)
+    return NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, 1, fmt)
 
 
 def _balance(plan: ChipPlan, train: bool, update: bool = True) -> tuple[Counter, Counter]:
@@ -190,7 +190,7 @@ def test_slices_have_their_own_jobs():
                          (3, chip.plans[3].layers[0].layer))
     ]  # fmt: skip
     fmt = cfg.format
-    constants = NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, fmt)
+    constants = NeuronConstants.of(NeuronSettings(), fmt), UpdateConstants.of(0.9, 0.01, 1, fmt)
     jobs = [
         {number: JOB.unpack(words) for number, words in chip.jobs(core, program, *constants).items()}
         for core, program in enumerate(chip.programs(train=True))

@@ -103,6 +103,6 @@ def test_a_training_step_equals_golden(core, text, samples, density, loss_scale,
     rng = np.random.default_rng(seed)
     spikes = (rng.random((samples, cfg.timesteps, *network.in_shape)) < density).astype(np.uint8)
     labels = rng.integers(0, network.classes, samples)
-    constants = UpdateConstants.of(0.9, 0.5 / (256 * samples), cfg.format)
+    constants = UpdateConstants.of(0.9, 0.5 / (256 * samples), samples, cfg.format)
     mismatch, _ = StepBench(network, NeuronSettings(), cfg, core, seed).step(spikes, labels, constants, loss_scale)
     assert mismatch is None, str(mismatch)

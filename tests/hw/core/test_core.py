@@ -44,7 +44,7 @@ def _batch(bench: StepBench, rng, samples: int, density: float):
 
 
 def _constants(bench: StepBench, samples: int, loss_scale: float = 256) -> UpdateConstants:
-    return UpdateConstants.of(0.9, 0.5 / loss_scale / samples, bench.cfg.format)
+    return UpdateConstants.of(0.9, 0.5 / loss_scale / samples, samples, bench.cfg.format)
 
 
 def _train(bench: StepBench, rng, samples: int = 5, density: float = 0.3, loss_scale: float = 256):

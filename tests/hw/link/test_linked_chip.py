@@ -56,7 +56,7 @@ def _train(lockstep: Lockstep, steps: int = 2):
     for seed in range(steps):
         rng = np.random.default_rng(seed)
         spikes = (rng.random((SAMPLES, CFG.timesteps, *lockstep.network.in_shape)) < 0.6).astype(np.uint8)
-        constants = UpdateConstants.of(momentum=0.9, rate=0.5 / (256 * SAMPLES), fmt=CFG.format)
+        constants = UpdateConstants.of(momentum=0.9, rate=0.5 / (256 * SAMPLES), samples=SAMPLES, fmt=CFG.format)
         lockstep.train(spikes, rng.integers(0, 3, SAMPLES), constants, 256, 0, f"step {seed}")
     lockstep.compare_state("the end")
     assert (lockstep.golden_state()["weights"]["linear1.weight"] != before).any()

@@ -2,6 +2,7 @@
 
 import random
 from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from amaranth.hdl import Module
@@ -19,7 +20,7 @@ from trident.hw.noc.eject import Ejector
 from trident.hw.noc.inject import Injector
 from trident.hw.noc.rows import CREDITS, FLUSH_AFTER, RowQueue, RowSender
 
-_MEMORIES = {"weight_rows": 64, "spike_words": 32, "error_words": 32}
+_MEMORIES = {"weight_rows": 64, "spike_words": 32, "error_words": 32, "gradient_bits": 16}
 # Rows of 16, 32, 64 and 128 bits in flits of 32 and 128
 CASES = {
     "two rows in a flit": (CoreConfig(lanes=1, **_MEMORIES), MeshConfig(packet=4, buffers=8)),
@@ -27,6 +28,11 @@ CASES = {
     "a row in a flit": (CoreConfig(lanes=2, **_MEMORIES), MeshConfig(packet=8, buffers=8)),
     "a row in two flits": (CoreConfig(lanes=4, **_MEMORIES), MeshConfig(packet=8, buffers=8)),
     "a row in four flits": (CoreConfig(lanes=8, **_MEMORIES), MeshConfig(packet=5, buffers=8)),
+}
+# Those, and gradients of 48 bits, which are three rows each
+FINAL = CASES | {
+    f"{name}, exact": (replace(cfg, gradient_bits=48), replace(mesh, packet=16, buffers=16))
+    for name, (cfg, mesh) in CASES.items()
 }
 TARGET = 1 << 2 | 2 << 5
 
@@ -40,7 +46,7 @@ class Sending:
     """Drives a RowSender: a job after another, each with its rows; credits come back late."""
 
     def __init__(self, case: str, flow: float, seed: int = 0):
-        self.cfg, self.mesh = CASES[case]
+        self.cfg, self.mesh = FINAL[case]
         self.packing = Packing(self.mesh, self.cfg.row_bits)
         self.design = RowSender(self.cfg, self.mesh)
         self.play = Play(self.design, flow, seed)
@@ -142,19 +148,31 @@ def test_rows_do_not_wait_for_others(case):
     assert len(parts) >= 4
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_sender_writes_final_rows_into_gradient_memories(case):
-    """Packets of elements, one row in each or over several flits, from the job's first tile on; no credit is needed."""
+@pytest.mark.parametrize("pause", [1, FLUSH_AFTER + 20])
+@pytest.mark.parametrize("case", FINAL)
+def test_sender_writes_final_rows_into_gradient_memories(case, pause):
+    """Packets of whole elements, of one row each or of several, from the job's first tile on, also when rows stay away
+    for a while in the middle of an element; no credit is needed."""
     sending = Sending(case, 0.7)
     cfg, mesh = sending.cfg, sending.mesh
-    rows, tile = _rows(cfg, 23), 3
+    parts, tile = cfg.sum_rows, 3
+    rows = _rows(cfg, 23 * parts)
 
     async def run(ctx):
-        await sending.job(ctx, rows, target=TARGET, final=1, tile=tile)
+        ctx.set(sending.design.job, {"target": TARGET, "final": 1, "tile": tile})
+        ctx.set(sending.design.start, 1)
+        await ctx.tick()
+        ctx.set(sending.design.start, 0)
+        await sending.play.put(ctx, sending.design.i, rows[:8])
+        await ctx.tick().repeat(pause)
+        await sending.play.put(ctx, sending.design.i, rows[8:])
+        ctx.set(sending.design.ending, 1)
+        await ctx.tick().repeat(100)
+        assert not ctx.get(sending.design.busy), "rows are held for ever"
 
     sending.play.during(run)
     sending.play.run()
-    pieces, address, found = -(-cfg.row_bits // mesh.flit), tile * cfg.lanes, []
+    pieces, address, found = -(-cfg.row_bits * parts // mesh.flit), tile * cfg.lanes, []
     for header, *flits in sending.packets():
         fields = HEADER.unpack([header])
         assert (header & 0xFF, fields["packet"], fields["space"]) == (TARGET, Packet.WRITE, Space.GRADIENTS)
@@ -163,7 +181,8 @@ def test_sender_writes_final_rows_into_gradient_memories(case):
         for at in range(0, len(flits), pieces):
             found.append(sum(data << mesh.flit * n for n, data in enumerate(flits[at : at + pieces])))
         address += len(flits) // pieces
-    assert found == rows
+    elements = [rows[n : n + parts] for n in range(0, len(rows), parts)]
+    assert found == [sum(row << cfg.row_bits * n for n, row in enumerate(element)) for element in elements]
 
 
 @pytest.mark.parametrize("case", CASES)
