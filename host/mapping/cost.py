@@ -126,7 +126,7 @@ class CostModel:
     def _timing(self, engine: str) -> Timing:
         cfg = self.cfg
         before = {"backward": cfg.mul_stages, "weight_grad": int(cfg.short_paths)}.get(engine, 0)
-        latency = 2 + cfg.round_stages + before
+        latency = 2 + before + (0 if engine == "weight_grad" and cfg.exact else cfg.round_stages)
         if cfg.shared_engine:
             latency = 4 + cfg.mul_stages + cfg.round_stages
         twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
@@ -137,29 +137,36 @@ class CostModel:
             gap=int(cfg.short_paths), lead=2 * cfg.short_paths, sweep=cfg.lanes * cfg.words_of("weight_grad") == 1,
         )  # fmt: skip
 
-    def _sending(self) -> Timing:
-        """Of backward when its rows go to another core."""
-        flit, gap, packet = self.row_packets
-        flits = -(-packet // flit) * gap if flit == 1 else packet // flit
+    def _sending(self, sums: bool) -> Timing:
+        """Of backward when its rows go to another core; ``sums``: to be added to there, so exact where sums are."""
+        rows = self.cfg.sum_rows if sums else 1
+        room, (per_flit, pieces) = self.mesh.packet - 1, self._row_flits
+        packet = max(room * per_flit // pieces // rows, 1)  # in rows of errors
+        flit, gap = (per_flit, 1) if rows == 1 and pieces == 1 else (1, self._entering(rows) - 1)
+        packet_gap = -(-packet * rows * pieces // per_flit) + 2
         return self._timing("backward")._replace(
-            fetch=False, recurrence=0, passes=1, flit=flit, flit_gap=gap, packet=packet, packet_gap=flits + 2
+            fetch=False, recurrence=0, passes=1, flit=flit, flit_gap=gap, packet=packet, packet_gap=packet_gap
         )
 
     @cached_property
-    def row_packets(self) -> tuple[int, int, int]:
-        """Rows that go into a flit (1 where a row takes several), cycles without a row after them, rows of a packet."""
-        room = self.mesh.packet - 1
-        if self.cfg.row_bits <= self.mesh.flit:
-            per_flit = self.mesh.flit // self.cfg.row_bits
-            return per_flit, 1, room * per_flit
-        pieces = -(-self.cfg.row_bits // self.mesh.flit)
-        return 1, pieces, max(room // pieces, 1)
+    def _row_flits(self) -> tuple[int, int]:
+        """Rows that go into a flit, and flits of a row; one of them is 1."""
+        bits, flit = self.cfg.row_bits, self.mesh.flit
+        return (flit // bits, 1) if bits <= flit else (1, -(-bits // flit))
+
+    def _entering(self, rows: int) -> int:
+        """Cycles in which so many rows of a sum, in flits of their own, go into a packet."""
+        per_flit, pieces = self._row_flits
+        return rows + -(-rows * pieces // per_flit)
 
     @cached_property
     def reduce_row(self) -> float:
         """Cycles per row in which the last replica sends summed gradients, each in flits of its own."""
-        model = self._model(Opcode.REDUCE)
-        return model if self.cfg.shared_engine else model(self.mesh.packet - 1, self.row_packets[1])
+        model, rows = self._model(Opcode.REDUCE), self.cfg.sum_rows
+        if self.cfg.shared_engine:
+            return model
+        entering = self._entering(rows)
+        return model(self.mesh.packet - 1, entering, entering - rows)
 
     def forward(self, n: int, first: int, end: int) -> float:
         """Cycles of forward and the neuron unit per sample."""
@@ -191,7 +198,8 @@ class CostModel:
         groups = y * x * owned if flattened else owned
         # A slice of a flattened image has a pass for each pixel
         limit = owned if flattened and owned < per_pixel else groups
-        return self._walk_back(n, first, end, groups, self._sending(), limit) + CREDIT_CYCLES
+        several = end - first < self.network.layers[n].out_channels
+        return self._walk_back(n, first, end, groups, self._sending(several), limit) + CREDIT_CYCLES
 
     def _walk_back(self, n: int, first: int, end: int, groups: int, timing: Timing, limit: int | None = None) -> float:
         layer = self.network.layers[n]
@@ -261,9 +269,13 @@ def loss_cycles(groups: int, lanes: int, steps: int, neuron: int) -> int:
     return groups * (lanes + 3 + steps * neuron)
 
 
-def reduce_cycles(room: int, gap: int) -> float:
-    """Cycles per row in which summed gradients leave; room: flits of a packet behind its header, gap: of a row."""
-    return gap + 1 + (gap * (room // gap) + 2) / (room // gap)
+def reduce_cycles(room: int, entering: int, flits: int) -> float:
+    """Cycles per row in which summed gradients leave.
+
+    room: flits of a packet behind its header; entering: cycles in which a row goes into a packet; flits: of a row.
+    """
+    rows = max(room // flits, 1)
+    return entering + (flits * rows + 2) / rows
 
 
 def _passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> tuple[int, int]:

@@ -121,8 +121,10 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
         for n, stage in enumerate(stages):
             after = partition.after(n, network)
             for owner, (runs, words) in zip(cores[n], _runs(network, stage, cfg)) if after is not None else ():
-                flits, packets = packet_flits(runs * words * cfg.timesteps, cfg.row_bits, mesh)
-                for source, target in zip(cores[after], [*cores[after][1:], owner]):
+                rows, chain = runs * words * cfg.timesteps, [*cores[after], owner]
+                for source, target in pairwise(chain):
+                    parts = 1 if target == owner else cfg.sum_rows  # sums travel on as they are
+                    flits, packets = packet_flits(rows * parts, cfg.row_bits, mesh)
                     add(source, [target], share * flits, "errors")
                     add(target, [source], share * packets, "tokens")
     _add_gradients(network, partition, cfg, mesh, batch, add)
@@ -151,7 +153,7 @@ def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh
             rows[member] += per_group * blocks(end - first, cfg.lanes)
     last = partition.replicas - 1
     for member, count in enumerate(rows):
-        flits, _ = packet_flits(count, cfg.row_bits, mesh)
+        flits, _ = packet_flits(count * cfg.sum_rows, cfg.row_bits, mesh)
         chain = [replica * partition.members + member for replica in range(partition.replicas)]
         for source, target in pairwise(chain):
             add(source, [target], flits / batch, "gradients")

@@ -29,19 +29,20 @@ SIZES = {
 CONFIGS = {
     "rectangle": CoreConfig.preset("TINY", **SIZES),
     "soft-triangle": CoreConfig.preset(
-        "TINY", reset="soft", surrogate="triangle", timesteps=5, multiplier_subnormals=True, **SIZES
+        "TINY", reset="soft", surrogate="triangle", timesteps=5, multiplier_subnormals=True, gradient_bits=36, **SIZES
     ),
     # Two rows in a flit
     "one-lane": CoreConfig.preset("TINY", lanes=1, **SIZES),
     "columns": CoreConfig.preset(
-        "TINY", lanes=4, forward_cols=2, backward_cols=2, weight_grad_cols=2, timesteps=4, accumulators=32, **SIZES
+        "TINY", lanes=4, forward_cols=2, backward_cols=2, weight_grad_cols=2, timesteps=4, accumulators=32,
+        gradient_bits=48, **SIZES
     ),
     "shared": CoreConfig.preset("COMPACT", accumulators=16, error_words=512),
     "shared-soft-triangle": CoreConfig.preset(
         "COMPACT", reset="soft", surrogate="triangle", timesteps=8, multiplier_subnormals=True, round_stages=2,
         mul_stages=1, short_paths=False, prefetch_jobs=False, error_words=512
     ),
-    "short-paths": CoreConfig.preset("FPGA", accumulators=16, **SIZES),
+    "short-paths": CoreConfig.preset("FPGA", accumulators=16, gradient_bits=48, **SIZES),
 }
 MESHES = [(1, 1), (2, 1), (2, 2), (3, 2)]
 
@@ -127,6 +128,37 @@ def test_random_chips(config, width, height):
         assert mismatch is None, f"{where}: {mismatch}"
         trained += 1
     assert trained >= 4
+
+
+# Of a network of four layers, and the mesh of each
+SPREADS = {
+    "1-4": (1, 1), "1-2,3-4": (2, 1), "2x1-4": (2, 1), "1,2,3,4": (2, 2), "4x1-4": (2, 2), "2x1-2,3-4": (2, 2),
+    "1,2/2,3-4": (2, 2), "1/2,2/2,3,4": (3, 2), "1,2,3/3,4": (3, 2), "3x1-2,3-4": (3, 2),
+}  # fmt: skip
+
+
+def _spread(config: str) -> list[dict[str, np.ndarray]]:
+    """The weights that two minibatches have left, of every partition, as the RTL has them."""
+    found = []
+    for partition, mesh in SPREADS.items():
+        bench, rng = _bench(config, *mesh, "4x4x1-8c3s1p1-8c3s2p1-12-5", partition), np.random.default_rng(7)
+        for samples in (5, 8):
+            assert _train(bench, rng, samples)[0] is None, partition
+        found.append(bench.session.read(Space.WEIGHTS, bench.replicas - 1))
+    return found
+
+
+def test_any_partition_trains_the_same_weights():
+    """With exact gradients: on one to six cores, in a pipeline, in slices, in replicas with unequal shares."""
+    first, *others = _spread("columns")
+    for partition, weights in zip(list(SPREADS)[1:], others, strict=True):
+        assert all((weights[name] == first[name]).all() for name in first), partition
+
+
+def test_float_gradients_depend_on_the_partition():
+    """What the test above compares is not the same anyway."""
+    first, *others = _spread("rectangle")
+    assert any((weights[name] != first[name]).any() for weights in others for name in first)
 
 
 @pytest.mark.parametrize(
