@@ -92,7 +92,7 @@ _SPACES = {
     Space.JOBS: ("32-bit word; job n starts at 16 · n", "write"),
     Space.WEIGHTS: ("row of weights", "read, write"),
     Space.MOMENTUM: ("row of momenta", "read, write"),
-    Space.GRADIENTS: ("row of gradients", "read, write"),
+    Space.GRADIENTS: ("row of gradients; of exact ones the lowest bits of all lanes first", "read, write"),
     Space.SPIKES: ("spike word", "read, write"),
     Space.MASKS: ("word of surrogate bits", "read, write"),
     Space.ERRORS: ("row of errors at one timestep; word w, step t at w · 2^⌈log2 T⌉ + t", "read, write"),
@@ -107,8 +107,8 @@ _FAULTS = {
     Fault.NEURON: "a potential",
     Fault.BACKWARD: "a product, or a sum of products, in backward",
     Fault.NEURON_GRAD: "an error, or a step on the way to it",
-    Fault.WEIGHT_GRAD: "an error that is added, or a gradient",
-    Fault.UPDATE: "a momentum or a weight",
+    Fault.WEIGHT_GRAD: "an error that is added, or a gradient of 16 bits",
+    Fault.UPDATE: "a momentum, a weight or an exact gradient",
 }
 _KINDS = {
     Kind.DATA: "bytes of the stream, or none: then it only acknowledges",
