@@ -7,6 +7,7 @@ from rich.table import Table
 
 from trident.bench.chip import measure_deep, measure_speedup
 from trident.bench.engines import measure_engines
+from trident.bench.exact import measure_exact
 from trident.bench.federated import measure_federated
 from trident.bench.fpga import measure_fpga
 from trident.bench.golden import measure_golden
@@ -36,6 +37,7 @@ GROUPS = {
     "chip.generate": measure_deep,
     "map": measure_deep,
     "sim.chip20": measure_deep,
+    "exact": measure_exact,
     "noc": measure_noc,
     "link": measure_link,
     "federated": measure_federated,

@@ -23,5 +23,5 @@ DEEP = DeepTraining(
     preset="FPGA",
     neuron={"leak": 0.5, "threshold": 0.25, "window": 0.625},
     train={"batch": 40, "learning_rate": 0.5, "halve_every": 4, "epochs": 10},
-    core={"spike_words": 4096, "error_words": 512},
+    core={"spike_words": 4096, "error_words": 512, "accumulators": 32},
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
+from trident.host.compile.walks import passes, walk_to_slice
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
@@ -270,18 +271,6 @@ class CorePlan:
             )
         return limit
 
-    def _passes(self, engine: str, width: int, groups: int) -> dict:
-        """How many positions and groups share the accumulators."""
-        per_word = self.cfg.entries_per_word(engine)
-        words = min(self.cfg.words_of(engine), width)
-        entries = words * per_word
-        return {
-            "words": words,
-            "group_entries": entries,
-            "groups": groups,
-            "pass_groups": min(groups, self.cfg.accumulators // entries, 255),
-        }
-
     def _send(self) -> dict:
         """To the next stage's input image, of which this core has a slice of every pixel, or to the host."""
         placed = self.layers[-1]
@@ -299,12 +288,12 @@ class CorePlan:
         layer, weights = placed.layer, placed.weights
         out_x = layer.out_shape[1]
         in_y, in_x, _ = layer.in_shape
-        passes = self._passes("forward", out_x, weights.groups)
+        shared = passes(self.cfg, "forward", out_x, weights.groups)
         return dict(
             src=placed.inputs.base, src_slot=placed.inputs.step,
             dst=placed.spikes.base, dst_slot=placed.spikes.step,
             tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
-            pass_step=passes["pass_groups"], group_step=1, **passes, **self._window(layer),
+            pass_step=shared["pass_groups"], group_step=1, **shared, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
             leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high,
             bias=int(layer.bias), exponent=self._limit(layer, "forward"),
@@ -323,10 +312,10 @@ class CorePlan:
         )  # fmt: skip
         if owner is None:
             below = self._source(placed)
-            passes = self._passes("backward", layer.in_shape[1], weights.blocks)
-            return job | passes | dict(
+            shared = passes(self.cfg, "backward", layer.in_shape[1], weights.blocks)
+            return job | shared | dict(
                 aux=below.spikes.base, aux_slot=below.spikes.step, dst=below.errors.base, dst_slot=below.errors.step,
-                tile=placed.tile, pass_step=passes["pass_groups"] * weights.groups,
+                tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
                 leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
             )  # fmt: skip
         assert self.before is not None  # the owner is a core of it
@@ -336,28 +325,9 @@ class CorePlan:
         return job | walk | {"tile": tile, "pass_step": step * weights.groups, "outgoing": 1}
 
     def _walk_to_owner(self, layer: Layer, stage: Stage, owner: int) -> dict:
-        """How backward of ``layer`` walks the channels of core ``owner`` of the stage before, ``stage``; beside the
-        job's fields ``first`` is their first block and ``step`` the blocks from pass to pass."""
-        image, lanes = layer.image, self.cfg.lanes
-        per_pixel = blocks(image[2], lanes)
-        first, end = 0, per_pixel
-        if stage.cores > 1:
-            first, end = stage.cuts[owner] // lanes, blocks(stage.cuts[owner + 1], lanes)
-        x = layer.in_shape[1]
-        result = {"first": first}
-        if layer.kind == "conv" or end - first == per_pixel or image[0] * image[1] == 1:
-            groups = end - first if layer.kind == "conv" else image[0] * image[1] * (end - first)
-            passes = self._passes("backward", x, groups)
-            return result | passes | {"step": passes["pass_groups"]}
-        # A pass for each pixel of the flattened image
-        passes = self._passes("backward", x, image[0] * image[1] * (end - first))
-        if passes["pass_groups"] < end - first:
-            needed = passes["group_entries"] * (end - first)
-            raise TridentError(
-                f"a slice of {end - first} groups of lanes below {layer} needs {needed} accumulators, the core has "
-                f"{self.cfg.accumulators}"
-            )
-        return result | passes | {"pass_groups": end - first, "step": per_pixel}
+        """How backward of ``layer`` walks the channels of core ``owner`` of the stage before, ``stage``."""
+        low, high = (stage.cuts[owner], stage.cuts[owner + 1]) if stage.cores > 1 else (0, layer.image[2])
+        return walk_to_slice(self.cfg, layer, low, high)
 
     def _errors(self, neuron: NeuronConstants) -> dict:
         """The loss on the last stage; elsewhere, errors from the next stage."""

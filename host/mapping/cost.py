@@ -6,6 +6,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from trident.host.compile.packing import WeightMap, blocks
+from trident.host.compile.walks import passes
 from trident.host.mapping.activity import Activity
 from trident.host.mapping.engine_cycles import Timing
 from trident.hw.isa.config import CoreConfig
@@ -91,9 +92,9 @@ class CostModel:
         """Cycles of forward or backward over one sample; ``limit``: groups that a pass may have."""
         cfg, window = self.cfg, (layer.kernel, layer.stride, layer.padding)
         engine = "backward" if transposed else "forward"
-        words, pass_groups = _passes(cfg, engine, out_x, groups)
-        pass_groups = min(pass_groups, limit)
-        sizes = (words, pass_groups, cfg.lanes, getattr(cfg, f"{engine}_cols"))
+        shared = passes(cfg, engine, out_x, groups)
+        pass_groups = min(shared["pass_groups"], limit)
+        sizes = (shared["words"], pass_groups, cfg.lanes, getattr(cfg, f"{engine}_cols"))
         if cfg.shared_engine:
             sizes = (pass_groups,)
         walk = self._model(Opcode.BACKWARD if transposed else Opcode.FORWARD)
@@ -276,12 +277,6 @@ def reduce_cycles(room: int, entering: int, flits: int) -> float:
     """
     rows = max(room // flits, 1)
     return entering + (flits * rows + 2) / rows
-
-
-def _passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> tuple[int, int]:
-    """Positions and groups of lanes that share the accumulators of forward or backward."""
-    words = min(cfg.words_of(engine), width)
-    return words, min(groups, cfg.accumulators // (words * cfg.entries_per_word(engine)), 255)
 
 
 def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:

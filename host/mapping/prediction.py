@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from trident.host.compile.chip_plan import wanted_slots
+from trident.host.compile.walks import slice_needs
 from trident.host.mapping.cost import CostModel, Cycles, Operations
 from trident.host.mapping.firmware_cycles import APART, IN_TURN, JOB, LATENCY, controller_cycles, jobs
 from trident.hw.errors import TridentError
@@ -137,6 +138,9 @@ def core_cost(
     ):  # fmt: skip
         if used > limit:
             return f"{used} words of {what}, a core has {limit}"
+    for low, high in pairwise(below):
+        if missing := slice_needs(cfg, layers[stage.first], low, high):
+            return missing
     for part in shares:
         cycles += Cycles(cost.forward(*part), 0.0, cost.weight_grad(*part))
         local += cost.backward(*part) if layers[part[0]].source in stage.layers else 0.0

@@ -6,6 +6,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
+from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.sizing import configure
 from trident.host.mapping.activity import Activity, LayerActivity, measure_data
 from trident.host.mapping.cost import CostModel
@@ -138,6 +139,26 @@ def test_a_layer_that_no_core_holds():
     sentence = "layer 1 .* does not fit: of 4 cores with a slice each, one needs 260 words of weight_rows"
     with pytest.raises(TridentError, match=sentence):
         find_partition(dense("64-16-10", cfg), MeshConfig(), 16)
+
+
+@pytest.mark.parametrize("accumulators", [16, 32])
+def test_what_is_found_compiles(accumulators):
+    """Also where a slice below a linear layer would need more accumulators than there are."""
+    cfg = CoreConfig.preset("FPGA", weight_rows=1536, spike_words=2048, error_words=512, accumulators=accumulators)
+    mesh = MeshConfig(width=3, height=2)
+    mapping = find_partition(dense("4x4x2-8c3-12c3s2-24-10", cfg), mesh, 16)
+    plan = ChipPlan(Network.parse("4x4x2-8c3-12c3s2-24-10"), cfg, mesh, mapping.partition)
+    assert len(plan.plans) == mapping.partition.cores
+
+
+def test_a_slice_that_needs_too_many_accumulators():
+    cfg = CoreConfig.preset("FPGA", weight_rows=1536, spike_words=2048, error_words=512)
+    cost = dense("4x4x2-8c3-12c3s2-24-10", cfg)
+    partition = Partition.parse("1,2/2,3,4", cost.network, 1)
+    with pytest.raises(TridentError, match="a core of stage 3 needs 24 accumulators for a slice of 6 groups of lanes"):
+        predict(cost, partition, 16)
+    with pytest.raises(TridentError, match="a core below linear 48→24 needs 24 accumulators for a slice of 6 groups"):
+        ChipPlan(cost.network, cfg, MeshConfig(), partition)
 
 
 def test_a_partition_that_does_not_fit(small):

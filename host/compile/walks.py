@@ -1,0 +1,52 @@
+"""How many positions and groups of lanes share an engine's accumulators, and how backward walks a slice of the layer
+below."""
+
+from trident.host.compile.packing import blocks
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.snn.layers import Layer
+
+
+def passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> dict[str, int]:
+    """Fields of a job of forward or backward over an image ``width`` pixels wide."""
+    words = min(cfg.words_of(engine), width)
+    entries = words * cfg.entries_per_word(engine)
+    return {
+        "words": words,
+        "group_entries": entries,
+        "groups": groups,
+        "pass_groups": min(groups, cfg.accumulators // entries, 255),
+    }
+
+
+def walk_to_slice(cfg: CoreConfig, layer: Layer, low: int, high: int) -> dict[str, int]:
+    """How backward of ``layer`` walks the channels from ``low`` to ``high`` of the layer below: beside the fields of
+    :func:`passes`, ``first`` is their first block and ``step`` the blocks from pass to pass.
+
+    Raises TridentError for a slice that needs more accumulators than there are.
+    """
+    if missing := slice_needs(cfg, layer, low, high):
+        raise TridentError(f"a core below {layer} needs {missing}")
+    (y, x, channels), width = layer.image, layer.in_shape[1]
+    per_pixel = blocks(channels, cfg.lanes)
+    first, own = low // cfg.lanes, blocks(high, cfg.lanes) - low // cfg.lanes
+    if _by_pixel(cfg, layer, own):
+        fields = passes(cfg, "backward", width, y * x * own)
+        return fields | {"first": first, "pass_groups": own, "step": per_pixel}
+    fields = passes(cfg, "backward", width, own if layer.kind == "conv" else y * x * own)
+    return fields | {"first": first, "step": fields["pass_groups"]}
+
+
+def slice_needs(cfg: CoreConfig, layer: Layer, low: int, high: int) -> str:
+    """What a core lacks whose backward walks these channels of the layer below; empty if it lacks nothing."""
+    own = blocks(high, cfg.lanes) - low // cfg.lanes
+    needed = passes(cfg, "backward", layer.in_shape[1], own)["group_entries"] * own
+    if not _by_pixel(cfg, layer, own) or needed <= cfg.accumulators:
+        return ""
+    return f"{needed} accumulators for a slice of {own} groups of lanes, a core has {cfg.accumulators}"
+
+
+def _by_pixel(cfg: CoreConfig, layer: Layer, own: int) -> bool:
+    """Whether there is a pass for each pixel of a flattened image, of which so many blocks are read."""
+    y, x, channels = layer.image
+    return layer.kind == "linear" and own != blocks(channels, cfg.lanes) and y * x > 1
