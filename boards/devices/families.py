@@ -15,7 +15,8 @@ class Family:
     netlist: how much of each resource a cell of yosys' netlist takes.
     blocks: yosys' kinds of block RAM in its report of memories.
     shapes: (words, bits) that one block RAM can be; ports: how many of a memory's ports one block serves.
-    loose_bits: the largest memory that may end in flip-flops, in bits; lut_bits: in lookup tables.
+    loose_bits: the largest memory that may end in flip-flops, in bits; lut_bits: in lookup tables; lut_words: one of so
+        few words may end there however wide it is, because it would leave most of a block RAM empty.
     narrow: the widest addition that is made of lookup tables instead of a carry chain, in bits.
     coarse: commands for yosys before it looks for multipliers itself.
     half_cycle: bits of the smallest memory that is read at once and yet made of block RAMs, see half_cycle.v; 0: none.
@@ -35,6 +36,7 @@ class Family:
     shapes: tuple[tuple[int, int], ...]
     loose_bits: int
     lut_bits: int
+    lut_words: int
     narrow: int = 0
     coarse: tuple[str, ...] = ()
     half_cycle: int = 0
@@ -62,6 +64,7 @@ FAMILIES = {
         shapes=((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)),
         loose_bits=256,
         lut_bits=2048,
+        lut_words=32,
         narrow=8,
     ),
     "ice40": Family(
@@ -84,6 +87,7 @@ FAMILIES = {
         shapes=((256, 16), (512, 8), (1024, 4), (2048, 2)),
         loose_bits=128,
         lut_bits=0,
+        lut_words=0,
         narrow=6,
         # As synth_ice40 does for products of 11 bits and more
         coarse=(
@@ -113,5 +117,6 @@ FAMILIES = {
         shapes=((16384, 1), (8192, 2), (4096, 4), (2048, 9), (1024, 18), (512, 36)),
         loose_bits=256,
         lut_bits=2048,
+        lut_words=32,
     ),
 }

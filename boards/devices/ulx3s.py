@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from trident.boards.devices.board import Board, SetUp
+from trident.boards.devices.board import FAST_CORE, Board, SetUp
 
 _ONE = SetUp(1, 1, clock_hz=75_000_000, place=("--router", "router2"), seed=2)
 _MESH = SetUp(
     5, 4, clock_hz=40_000_000, preset="COMPACT", hierarchical=True,
     place=("--placer", "static", "--router", "router2"),
 )  # fmt: skip
+_FAST = SetUp(1, 1, clock_hz=50_000_000, core=FAST_CORE, place=("--router", "router2"))
 # The quickest to build: a core of 7-bit floats with hardly any memory, to try the tools and the board with;
 # it trains 6-4-2
 _SMALL = SetUp(
@@ -42,7 +43,7 @@ def _ulx3s(size: str, limits: dict[str, int], federated: tuple[int, int], **setu
 
 # The 12F has the same die as the 25F, and nextpnr uses all of it
 BOARDS = (
-    _ulx3s("85F", {"lut": 83640, "ff": 83640, "bram": 208, "dsp": 156}, (5, 4), mesh20=_MESH),
+    _ulx3s("85F", {"lut": 83640, "ff": 83640, "bram": 208, "dsp": 156}, (5, 4), fast=_FAST, mesh20=_MESH),
     _ulx3s("45F", {"lut": 43848, "ff": 43848, "bram": 108, "dsp": 72}, (5, 2)),
     _ulx3s("25F", {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}, (5, 1)),
     _ulx3s("12F", {"lut": 24288, "ff": 24288, "bram": 56, "dsp": 28}, (5, 1)),

@@ -59,7 +59,9 @@ def read_memories(dump: str, log: str) -> list[Memory]:
 
 def configured_bits(cfg: CoreConfig) -> int:
     """Bits that a core of this configuration must remember: weights, gradients, momenta, errors and spikes."""
-    return (3 * cfg.weight_rows + cfg.error_rows) * cfg.row_bits + cfg.spike_words * cfg.spike_bits
+    gradient = cfg.lanes * cfg.gradient_bits if cfg.exact else cfg.row_bits
+    rows = (2 * cfg.weight_rows + cfg.error_rows) * cfg.row_bits + cfg.weight_rows * gradient
+    return rows + cfg.spike_words * cfg.spike_bits
 
 
 def check_memories(
@@ -73,7 +75,8 @@ def check_memories(
     for memory in memories:
         in_blocks = memory.kind in family.blocks
         limit = family.lut_bits if memory.kind else family.loose_bits
-        if not in_blocks and memory.bits > limit:
+        shallow = memory.kind and memory.words <= family.lut_words
+        if not in_blocks and memory.bits > limit and not shallow:
             raise TridentError(
                 f"memory {memory.module}.{memory.name} of {memory.words} words of {memory.width} bits became "
                 f"{'lookup tables' if memory.kind else 'flip-flops'} instead of block RAM"

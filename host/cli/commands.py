@@ -59,7 +59,9 @@ def _core_options(command):
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
 @_core_options
 @click.option("--target", default="rtl", show_default=True, help=f"{', '.join(TARGETS)}: the simulated chip, the same "
-              "behind a simulated serial line, a board")
+              "behind a simulated serial line, a board, the golden model alone")
+@click.option("--golden", "engines", type=click.Choice(("numpy", "torch")), default="numpy", show_default=True,
+              help="what the golden model computes with; the bits are the same")
 @click.option("--port", help="of a board, as in /dev/ttyUSB0")
 @click.option("--baud", type=int, help="of the serial line  [the board's, or 3000000]")
 @click.option("--board", help="take core and mesh from a set-up of this board")
@@ -70,7 +72,7 @@ def _core_options(command):
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold, window, reset,
                   surrogate, timesteps, lanes, cols, size, cores, partition, placer, placement, target, port, baud,
-                  board, setup, **training):  # fmt: skip
+                  board, setup, engines, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
@@ -91,7 +93,7 @@ def train_command(net, data, encoding, preset, changes, out, verbose, resume, wa
     chip = ChipChoice(size, cores, partition, placer, placement)
     spec = RunSpec.make(data, net, preset, encoding, neuron, training, core, chip, target.chip())
     name = Path(data).stem[:100] + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
-    train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose)
+    train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose, engines)
 
 
 @click.command("verilog")

@@ -19,6 +19,7 @@ from trident.host.report.progress import Live, Plain, count, counter_table, perc
 from trident.host.report.report import RunRecord, write_report
 from trident.host.report.summary import record
 from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.golden_run import GoldenRun
 from trident.host.train.resume import resumed
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Trainer
@@ -31,34 +32,31 @@ from trident.sim.rtl.waves import convert
 
 def train(
     spec: RunSpec, folder: Path, console: Console, resume: bool = False, waves: int = 0, target: Target | None = None,
-    verbose: bool = False,
+    verbose: bool = False, engines: str = "numpy",
 ) -> RunRecord | None:
     """Train ``spec`` on the RTL, or on what ``target`` says; checkpoint, record (JSON) and report go to ``folder``.
 
-    ``waves`` records so many minibatches as an FST and stops there. ``verbose``: print all counters. Returns the
-    record, or None after waves. Raises :class:`TridentError` for what the user can put right, :class:`Interrupted`
-    after Ctrl-C, :class:`Divergence` when RTL and golden differ.
+    ``waves`` records so many minibatches as an FST and stops there. ``verbose``: print all counters. ``engines``: numpy
+    or torch, what golden computes with. Returns the record, or None after waves and for the target golden. Raises
+    :class:`TridentError` for what the user can put right, :class:`Interrupted` after Ctrl-C, :class:`Divergence` when
+    RTL and golden differ.
     """
-    began = perf_counter()
+    began, target = perf_counter(), target or Target()
+    if target.kind == "golden":
+        with only_one(folder):
+            return _train_golden(spec, folder / "golden.npz", console, resume, engines)
     checkpoint = folder / "checkpoint.npz"
     state = resumed(spec, checkpoint) if resume else None
     with only_one(folder):
-        return _train(spec, folder, console, state, waves, target or Target(), verbose, began)
+        return _train(spec, folder, console, state, waves, target, verbose, began, engines)
 
 
 def _train(
     spec: RunSpec, folder: Path, console: Console, state: Checkpoint | None, waves: int, target: Target, verbose: bool,
-    began: float,
+    began: float, engines: str,
 ) -> RunRecord | None:
     checkpoint = folder / "checkpoint.npz"
-    _say(
-        console,
-        f"Network {spec.network_text}: {count(spec.network.weights)} weights. Data {spec.dataset.name}: "
-        f"{count(len(spec.dataset.train))} samples to train, {count(len(spec.dataset.test))} to test. "
-        f"{spec.chip_text}.",
-    )
-    for note in spec.notes:
-        warn(console, note)
+    _introduce(spec, console)
     with TemporaryDirectory() as scratch:
         vcd = Path(scratch) / "waves.vcd" if waves else None
         if target.kind == "serial":
@@ -68,7 +66,7 @@ def _train(
             with building(console):
                 link = _build(spec, vcd, target)
         ready = perf_counter() - began
-        with closing(link), closing(Trainer(spec, link, checkpoint, state)) as trainer:
+        with closing(link), closing(Trainer(spec, link, checkpoint, state, engines)) as trainer:
             if state:
                 _say(console, f"Going on from {checkpoint}, after {trainer.where}.")
             with _stop_on_interrupt(console) as stop, (Live if console.is_terminal else Plain)(console) as display:
@@ -84,6 +82,40 @@ def _train(
         )
         return None
     return _conclude(trainer, folder, console, (perf_counter() - began, ready), verbose)
+
+
+def _introduce(spec: RunSpec, console: Console):
+    """Say what is trained on what, and what a user should know of the data."""
+    _say(
+        console,
+        f"Network {spec.network_text}: {count(spec.network.weights)} weights. Data {spec.dataset.name}: "
+        f"{count(len(spec.dataset.train))} samples to train, {count(len(spec.dataset.test))} to test. "
+        f"{spec.chip_text}.",
+    )
+    for note in spec.notes:
+        warn(console, note)
+
+
+def _train_golden(spec: RunSpec, checkpoint: Path, console: Console, resume: bool, engines: str):
+    """Train on golden alone, and say how each epoch went."""
+    run = GoldenRun(spec, checkpoint, resume, engines)
+    _introduce(spec, console)
+
+    def tell(epoch: dict):
+        _say(
+            console,
+            f"epoch {run.progress.epoch:>2}  loss {epoch['loss']:.4f}  train {percent(epoch['train_accuracy'])}  "
+            f"test {percent(epoch['test_accuracy'])}  {count(epoch['samples_per_second'])} samples/s",
+        )
+
+    with _stop_on_interrupt(console) as stop:
+        run.run(tell, stop)
+    _say(
+        console,
+        f"Weights and momenta, the same bits as of the chip: {checkpoint}\n"
+        f"Accuracy: train {percent(run.progress.history[-1]['train_accuracy'])}, "
+        f"test {percent(run.progress.history[-1]['test_accuracy'])}.",
+    )
 
 
 def _say(console: Console, text: str):

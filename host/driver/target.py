@@ -1,4 +1,4 @@
-"""What a network is trained on: the simulated chip itself, or one behind a serial line, simulated or real."""
+"""What a network is trained on: the simulated chip itself, one behind a serial line, simulated or real, or golden."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,15 @@ from trident.sim.rtl.line import CLOCK, simulated_chip
 from trident.sim.rtl.verilated import VerilatedChip
 
 FASTEST = 100_000_000  # bits per second of a serial line
-TARGETS = ("rtl", "sim-link", "serial")
+TARGETS = ("rtl", "sim-link", "serial", "golden")
 BAUD = 3_000_000
 
 
 @dataclass(frozen=True)
 class Target:
     """``kind``: rtl, a simulated chip behind its host port; sim-link, one behind a simulated serial line; serial, a
-    board at ``port``. ``baud``: of the line, by default the board's. ``board``, ``setup``: names of a board and its
-    set-up, whose core and mesh are then used.
+    board at ``port``; golden, no chip at all. ``baud``: of the line, by default the board's. ``board``, ``setup``:
+    names of a board and its set-up, whose core and mesh are then used.
 
     Raises :class:`TridentError` for what is not known, not needed or missing.
     """
@@ -44,8 +44,8 @@ class Target:
             raise TridentError(f"a port is for the target serial, not for {self.kind}")
         if self.baud is not None and not 1 <= self.baud <= FASTEST:
             raise TridentError(f"baud must be within 1 to {FASTEST} bits per second, not {self.baud}")
-        if self.kind == "rtl" and self.baud:
-            raise TridentError("a baud rate is for the targets serial and sim-link: rtl has no line")
+        if self.kind in ("rtl", "golden") and self.baud:
+            raise TridentError(f"a baud rate is for the targets serial and sim-link: {self.kind} has no line")
         if self.setup and not self.board:
             raise TridentError("a set-up is that of a board: name the board, too")
         if self.board:

@@ -40,9 +40,12 @@ class Lockstep:
     Golden and twin run in a thread of their own while the simulation runs. Every comparison is on bits.
     """
 
-    def __init__(self, plan: ChipPlan, neuron: NeuronSettings, settings: TrainSettings, chip: ClosablePort):
+    def __init__(
+        self, plan: ChipPlan, neuron: NeuronSettings, settings: TrainSettings, chip: ClosablePort,
+        engines: str = "numpy",
+    ):  # fmt: skip
         self.plan, self.network, self.cfg = plan, plan.network, plan.cfg
-        self.golden = GoldenTrainer(plan.network, neuron, plan.cfg, settings.seed, plan.partition)
+        self.golden = GoldenTrainer(plan.network, neuron, plan.cfg, settings.seed, plan.partition, engines)
         self.twin = FloatTwin(plan.network, neuron, settings)
         self.learner = ChipLearner(plan, self.golden.constants, chip)
         self.compare = Comparator(self.golden, self.learner.session)

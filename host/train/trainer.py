@@ -75,14 +75,17 @@ class Trainer:
     """One run of ``spec`` on a chip, with a checkpoint at ``path`` after every epoch.
 
     With ``resume`` it goes on from that checkpoint and ends with the weights that an unbroken run has.
-    Raises :class:`TridentError` when the checkpoint is of another run.
+    ``engines``: numpy or torch, what golden computes with. Raises :class:`TridentError` when the checkpoint is of
+    another run.
     """
 
-    def __init__(self, spec: RunSpec, chip: FlitPort, path: Path, resume: Checkpoint | None = None):
+    def __init__(
+        self, spec: RunSpec, chip: FlitPort, path: Path, resume: Checkpoint | None = None, engines: str = "numpy"
+    ):
         self.spec, self.chip, self.path = spec, chip, path
         self.progress = Progress(**resume.progress) if resume else Progress()
         self.scaler = LossScaler(**self.progress.scaler) if resume else LossScaler(float(spec.train.loss_scale))
-        self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, chip)
+        self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, chip, engines)
         if resume:
             self._restore(resume)
         # Of the first minibatch: when the cores' queues ran, and the counters

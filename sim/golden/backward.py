@@ -26,16 +26,7 @@ def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, ter
     large.
     """
     fmt = sums.fmt
-    fault = np.zeros(len(errors), bool)
-    usable = []
-    for values, others in ((errors, columns), (columns, errors)):
-        finite = np.isfinite(values)
-        if not finite.all():  # beside every number that its products are made with
-            fault |= _meets(~finite, others != 0, values is errors)
-        clean = np.where(finite, values, 0).astype(sums.dtype)
-        if not subnormals:
-            clean[np.abs(clean) < 2.0 ** (1 - fmt.bias)] = 0
-        usable.append(clean)
+    usable, fault = usable_factors(errors, columns, subnormals, sums)
     limit = sums.dtype(2.0 ** (sums.limit(terms) - fmt.bias))
     checked = bool(np.abs(usable[0]).max(initial=0) * np.abs(usable[1]).max(initial=0) * 2 >= limit)
     exact = np.zeros((len(errors), *in_shape, errors.shape[3], columns.shape[2]))
@@ -44,6 +35,21 @@ def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, ter
         sums.dtype(0 if subnormals else 2.0 ** (1 - fmt.bias)), subnormals, sums.parameters,
     )  # fmt: skip
     return exact, fault
+
+
+def usable_factors(errors, columns, subnormals, sums: Sums):
+    """Both arrays with 0 for what is not finite, and for subnormals that the multiplier flushes; and bool (N,): whether
+    a value that is not finite would be multiplied by one that is not zero."""
+    fault, usable = np.zeros(len(errors), bool), []
+    for values, others in ((errors, columns), (columns, errors)):
+        finite = np.isfinite(values)
+        if not finite.all():  # beside every number that its products are made with
+            fault |= _meets(~finite, others != 0, values is errors)
+        clean = np.where(finite, values, 0).astype(sums.dtype)
+        if not subnormals:
+            clean[np.abs(clean) < 2.0 ** (1 - sums.fmt.bias)] = 0
+        usable.append(clean)
+    return usable, fault
 
 
 def _meets(overflowed, present, are_errors: bool):

@@ -7,6 +7,7 @@ import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
@@ -41,6 +42,13 @@ class Trace:
         return Trace(*([array[number] for array in getattr(self, part.name)] for part in fields(self)))
 
 
+def _on_torch(cfg: CoreConfig) -> dict:
+    """See :func:`on_torch.engines`; PyTorch is loaded only where it is asked for."""
+    from trident.sim.golden.on_torch import engines
+
+    return engines(cfg)
+
+
 def _by_position(array: np.ndarray) -> np.ndarray:
     """(N, y, x, T, channel) as (positions of all samples, T, channel)."""
     return np.ascontiguousarray(array).reshape(-1, *array.shape[-2:])
@@ -52,7 +60,8 @@ def _by_sample(fault: np.ndarray, samples: int) -> np.ndarray:
 
 
 class GoldenTrainer:
-    """Bit-exact model of the cores that train ``network``; without a partition, of one core.
+    """Bit-exact model of the cores that train ``network``; without a partition, of one core. ``engines``: numpy or
+    torch, what computes the sums of the engines; the bits are the same.
 
     ``weights``, ``momentum`` and, per replica, ``gradients`` hold the network's parameters by name: values of the
     format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core the bits of
@@ -66,7 +75,7 @@ class GoldenTrainer:
 
     def __init__(
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, seed: int = 0,
-        partition: Partition | None = None,
+        partition: Partition | None = None, engines: str = "numpy",
     ):  # fmt: skip
         self.network, self.cfg = network, cfg
         self.partition = partition or Partition.single(network)
@@ -78,9 +87,10 @@ class GoldenTrainer:
         self.constants = NeuronConstants.of(neuron, self.fmt)
         self.soft = cfg.reset == "soft"
         self.triangle = cfg.surrogate == "triangle"
-        self._forward, self._backward, self._weight_grad = (
-            load_kernel(cfg.engine(place).golden) for place in ("forward", "backward", "weight_grad")
-        )
+        kernels = _on_torch(cfg) if engines == "torch" else {
+            place: load_kernel(cfg.engine(place).golden) for place in PLACES
+        }  # fmt: skip
+        self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self.faults = np.zeros(self.partition.cores, np.int64)
         initial = network.initial_weights(seed)
         self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}

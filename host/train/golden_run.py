@@ -1,0 +1,141 @@
+"""A training run on golden alone: the weights that the chip would have, without its simulation."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from trident.host.train.checkpoint import Checkpoint, check_tensors, fill, named
+from trident.host.train.chip_learner import NumericFault
+from trident.host.train.lockstep import STATE
+from trident.host.train.scaler import LossScaler
+from trident.host.train.spec import RunSpec
+from trident.host.train.tally import Tally
+from trident.hw.errors import Interrupted, TridentError
+from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.sim.golden.trainer import GoldenTrainer
+from trident.snn.data import batches
+from trident.snn.encoding import encode
+
+KIND = "golden"  # of its checkpoints
+CHUNK = 256  # samples of a test at a time
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass
+class GoldenProgress:
+    """Where a run is; plain values, so that a checkpoint holds it.
+
+    epoch, minibatch: how many are done, of the run and of the epoch under way; tally: of the epoch under way; history:
+    loss, train_accuracy, test_accuracy and samples per second of every epoch.
+    """
+
+    epoch: Count = 0
+    minibatch: Count = 0
+    scaler: dict = field(default_factory=dict)
+    tally: dict = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class GoldenRun:
+    """Epochs of minibatches of ``spec`` on the golden trainer, with a checkpoint at ``path`` after every epoch.
+
+    ``engines``: numpy or torch. With ``resume`` it goes on from that checkpoint.
+    Raises :class:`TridentError` for a checkpoint of another run and for engines that cannot be had.
+    """
+
+    def __init__(self, spec: RunSpec, path: Path, resume: bool = False, engines: str = "numpy"):
+        self.spec, self.path = spec, path
+        partition = None if spec.cfg.exact else spec.plan.partition  # which exact sums do not depend on
+        self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines)
+        self.progress = self._restore() if resume else GoldenProgress()
+        self.scaler = LossScaler(float(spec.train.loss_scale))
+        if self.progress.scaler:
+            self.scaler = fill(LossScaler, self.progress.scaler, str(path))
+        self.tally = fill(Tally, self.progress.tally, str(path)) if self.progress.tally else Tally()
+
+    def run(self, tell: Callable[[dict], None], stop: Callable[[], bool] = lambda: False):
+        """Train up to the last epoch; ``tell`` gets the figures of each, ``stop`` is asked before every minibatch.
+
+        Raises :class:`Interrupted` after a stop, and :class:`NumericFault` for a fault that a smaller loss scale cannot
+        mend.
+        """
+        spec, now = self.spec, self.progress
+        while now.epoch < spec.train.epochs:
+            train, test = encode(
+                spec.dataset, spec.network, spec.train.timesteps, spec.encoding, spec.train.seed, now.epoch
+            )
+            began, done = perf_counter(), 0
+            for index in list(batches(len(train), spec.train.batch, spec.train.seed, now.epoch))[now.minibatch :]:
+                if stop():
+                    self._save()
+                    raise Interrupted(
+                        f"stopped in epoch {now.epoch + 1} after minibatch {now.minibatch}; "
+                        "--resume (make train RESUME=1) goes on from there"
+                    )
+                self._minibatch(train[index], spec.dataset.train_labels[index])
+                done += len(index)
+            rate = done / (perf_counter() - began)
+            tested = self._test(test)
+            now.history.append({
+                "loss": self.tally.mean_loss, "train_accuracy": self.tally.accuracy, "test_accuracy": tested.accuracy,
+                "samples_per_second": rate,
+            })  # fmt: skip
+            now.epoch, now.minibatch, self.tally = now.epoch + 1, 0, Tally()
+            self._save()
+            tell(now.history[-1])
+
+    def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
+        spec, golden, now = self.spec, self.golden, self.progress
+        train = spec.train
+        halvings = now.epoch // train.halve_every if train.halve_every else 0
+        constants = self.scaler.constants(train, train.learning_rate / 2**halvings, len(labels), spec.cfg.format)
+        counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.scaler.scale)))
+        before = {space: golden.bits(space) for space in STATE.values()}
+        golden.update(constants)
+        faults = int(np.bitwise_or.reduce(golden.faults))
+        undone = faults == 1 << Fault.UPDATE  # as of the chip: a smaller loss scale may mend it
+        if undone:
+            for space, bits in before.items():
+                golden.load(space, bits)
+        elif faults & ~GRADIENT_FAULTS:
+            raise NumericFault(
+                f"an infinity or a NaN in epoch {now.epoch + 1}, minibatch {now.minibatch + 1}: weights or potentials "
+                "have grown beyond the format; lower the learning rate"
+            )
+        self.scaler.after(golden.overflowed or undone)
+        self.tally.add(counts, labels, train.timesteps)
+        now.minibatch += 1
+
+    def _test(self, spikes: np.ndarray) -> Tally:
+        tally, labels = Tally(), self.spec.dataset.test_labels
+        for first in range(0, len(labels), CHUNK):
+            part = slice(first, first + CHUNK)
+            tally.add(self.golden.counts_of(self.golden.infer(spikes[part])), labels[part], self.spec.train.timesteps)
+        return tally
+
+    # Checkpoint
+    def _save(self):
+        self.progress.scaler, self.progress.tally = asdict(self.scaler), asdict(self.tally)
+        arrays: dict[str, np.ndarray] = {}
+        for name, space in STATE.items():
+            arrays |= named(name, self.golden.bits(space))
+        Checkpoint(self.spec.settings(), asdict(self.progress), arrays, KIND).save(self.path)
+
+    def _restore(self) -> GoldenProgress:
+        state = Checkpoint.load(self.path, KIND)
+        state.check(self.spec.settings(), self.path)
+        progress = fill(GoldenProgress, state.progress, str(self.path))
+        if progress.epoch > self.spec.train.epochs:
+            raise TridentError(
+                f"the run in {self.path} has done {progress.epoch} epochs already: ask for at least as many, not "
+                f"{self.spec.train.epochs}"
+            )
+        for name, space in STATE.items():
+            check_tensors(state.tensors(name), self.golden.bits(space), str(self.path))
+            self.golden.load(space, state.tensors(name))
+        return progress
