@@ -1,7 +1,10 @@
 """Twenty cores on a mesh: speed-up over one core, speed of the simulation, quality of partition and placement."""
 
 from collections.abc import Iterator
+from statistics import fmean
 from time import perf_counter
+
+import numpy as np
 
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.report.figure import Figure
@@ -14,6 +17,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.data import batches
 from trident.snn.encoding import encode as encode_samples
 
 MESH = "5x4"
@@ -23,7 +27,7 @@ SMALL_NETWORK, SMALL_BATCH = "8x8x1-6c3s2-6c3-10c3s2-10", 320  # it fits a core 
 
 
 class Minibatch:
-    """One minibatch of real samples on the RTL of a chip, checked against golden."""
+    """Minibatches of real samples on the RTL of a chip, checked against golden."""
 
     def __init__(self, spec: RunSpec):
         self.spec = spec
@@ -32,31 +36,53 @@ class Minibatch:
         self.learner = ChipLearner(spec.plan, self.golden.constants, self.chip)
         self.learner.load(self.golden.bits(Space.WEIGHTS))
         self.compare = Comparator(self.golden, self.learner.session)
+        train = spec.train
+        self.spikes, _ = encode_samples(spec.dataset, spec.network, train.timesteps, spec.encoding, train.seed, 0)
+        self.updates = UpdateConstants.of(train.momentum, train.step(), train.batch, spec.cfg.format)
 
-    def run(self) -> tuple[float, float]:
-        """Cycles per sample, from the first core's start to the last core's end, and cycles simulated per second.
+    def run(self, part: np.ndarray | None = None) -> tuple[float, float]:
+        """Cycles per sample, from the first core's start to the last core's end, and cycles simulated per second, of
+        the samples ``part``, by default the first ones.
 
         Raises :class:`Divergence` when a spike count or a weight differs from golden's.
         """
-        spec = self.spec
-        train, count = spec.train, spec.train.batch
-        spikes, _ = encode_samples(spec.dataset, spec.network, train.timesteps, spec.encoding, train.seed, 0)
-        labels = spec.dataset.train_labels[:count]
-        updates = UpdateConstants.of(train.momentum, train.step(), count, spec.cfg.format)
+        spec, count = self.spec, self.spec.train.batch
+        part = np.arange(count) if part is None else part
+        spikes, labels = self.spikes[part], spec.dataset.train_labels[part]
         places = spec.plan.placement
         before = [self.learner.driver.counters(place)["cycles"] for place in places]
         first, began = self.chip.cycles, perf_counter()
-        found = self.learner.run(spikes[:count], labels, updates, train.loss_scale)
+        found = self.learner.run(spikes, labels, self.updates, spec.train.loss_scale)
         speed = (self.chip.cycles - first) / (perf_counter() - began)
         after = [self.learner.driver.counters(place)["cycles"] for place in places]
-        self._compare(found, spikes[:count], labels, updates)
+        self._compare(found, self._golden(part))
         cycles = max((b - a) % 2**32 for a, b in zip(before, after, strict=True))
         return cycles / count, speed
 
-    def _compare(self, found, spikes, labels, updates):
+    def epoch(self, measured: int) -> float:
+        """Cycles per sample over an epoch: the mean of so many of its minibatches, evenly spread; golden trains on the
+        others alone."""
+        train, cycles = self.spec.train, []
+        parts = list(batches(len(self.spikes), train.batch, train.seed, 0))
+        chosen = {round(n) for n in np.linspace(0, len(parts) - 1, min(measured, len(parts)))}
+        for number, part in enumerate(parts):
+            if number in chosen:
+                for space in (Space.WEIGHTS, Space.MOMENTUM):
+                    self.learner.session.load(space, self.golden.bits(space))
+                cycles.append(self.run(part)[0])
+            else:
+                self._golden(part)
+        return fmean(cycles)
+
+    def _golden(self, part: np.ndarray) -> np.ndarray:
+        """Train golden on samples; their spike counts."""
+        golden, labels = self.golden, self.spec.dataset.train_labels[part]
+        counts = golden.counts_of(golden.train(self.spikes[part], labels, golden.table(self.spec.train.loss_scale)))
+        golden.update(self.updates)
+        return counts
+
+    def _compare(self, found, counts):
         golden = self.golden
-        counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.spec.train.loss_scale)))
-        golden.update(updates)
         mismatch = self.compare.answers(counts, golden.faults, found)
         if mismatch := mismatch or self.compare.state((Space.MOMENTUM, Space.WEIGHTS))[1]:
             raise Divergence(f"RTL and golden differ on {self.spec.chip_text}: {mismatch}")
