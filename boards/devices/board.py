@@ -52,7 +52,7 @@ class SetUp:
 # One core with the lanes and columns that train the default network of many cores in the fewest predicted cycles, and
 # with exact gradients: docs/decisions.md has the figures
 FAST_CORE = {
-    "lanes": 8, "backward_cols": 4, "weight_grad_cols": 2, "words": 4, "gradient_bits": 48, "prefetch_jobs": True,
+    "lanes": 4, "backward_cols": 4, "weight_grad_cols": 2, "words": 4, "gradient_bits": 48, "prefetch_jobs": True,
     "jobs": 64, "weight_rows": 2048, "spike_words": 1024, "error_words": 512,
 }  # fmt: skip
 

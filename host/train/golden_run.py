@@ -22,6 +22,7 @@ from trident.snn.data import batches
 from trident.snn.encoding import encode
 
 KIND = "golden"  # of its checkpoints
+HISTORY = ("loss", "train_accuracy", "test_accuracy", "samples_per_second")  # of an epoch
 CHUNK = 256  # samples of a test at a time
 Count = Annotated[int, Field(ge=0)]
 
@@ -31,7 +32,7 @@ class GoldenProgress:
     """Where a run is; plain values, so that a checkpoint holds it.
 
     epoch, minibatch: how many are done, of the run and of the epoch under way; tally: of the epoch under way; history:
-    loss, train_accuracy, test_accuracy and samples per second of every epoch.
+    :data:`HISTORY` of every epoch.
     """
 
     epoch: Count = 0
@@ -52,11 +53,10 @@ class GoldenRun:
         self.spec, self.path = spec, path
         partition = None if spec.cfg.exact else spec.plan.partition  # which exact sums do not depend on
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines)
-        self.progress = self._restore() if resume else GoldenProgress()
+        self.progress, self.tally = GoldenProgress(), Tally()
         self.scaler = LossScaler(float(spec.train.loss_scale))
-        if self.progress.scaler:
-            self.scaler = fill(LossScaler, self.progress.scaler, str(path))
-        self.tally = fill(Tally, self.progress.tally, str(path)) if self.progress.tally else Tally()
+        if resume:
+            self._restore()
 
     def run(self, tell: Callable[[dict], None], stop: Callable[[], bool] = lambda: False):
         """Train up to the last epoch; ``tell`` gets the figures of each, ``stop`` is asked before every minibatch.
@@ -81,10 +81,8 @@ class GoldenRun:
                 done += len(index)
             rate = done / (perf_counter() - began)
             tested = self._test(test)
-            now.history.append({
-                "loss": self.tally.mean_loss, "train_accuracy": self.tally.accuracy, "test_accuracy": tested.accuracy,
-                "samples_per_second": rate,
-            })  # fmt: skip
+            figures = self.tally.mean_loss, self.tally.accuracy, tested.accuracy, rate
+            now.history.append(dict(zip(HISTORY, figures, strict=True)))
             now.epoch, now.minibatch, self.tally = now.epoch + 1, 0, Tally()
             self._save()
             tell(now.history[-1])
@@ -126,16 +124,23 @@ class GoldenRun:
             arrays |= named(name, self.golden.bits(space))
         Checkpoint(self.spec.settings(), asdict(self.progress), arrays, KIND).save(self.path)
 
-    def _restore(self) -> GoldenProgress:
-        state = Checkpoint.load(self.path, KIND)
+    def _restore(self):
+        state, where = Checkpoint.load(self.path, KIND), str(self.path)
         state.check(self.spec.settings(), self.path)
-        progress = fill(GoldenProgress, state.progress, str(self.path))
+        self.progress = progress = fill(GoldenProgress, state.progress, where)
+        self.scaler, self.tally = fill(LossScaler, progress.scaler, where), fill(Tally, progress.tally, where)
+        good = {
+            "minibatch": progress.minibatch <= len(self.spec.dataset.train) // self.spec.train.batch,
+            "scaler": 0 < self.scaler.scale <= self.spec.train.loss_scale and 0 <= self.scaler.carry <= 1,
+            "history": [set(epoch) for epoch in progress.history] == [set(HISTORY)] * progress.epoch,
+        }
+        if wrong := [name for name, holds in good.items() if not holds]:
+            raise TridentError(f"{where} is damaged: its {wrong[0]} is not that of such a run")
         if progress.epoch > self.spec.train.epochs:
             raise TridentError(
                 f"the run in {self.path} has done {progress.epoch} epochs already: ask for at least as many, not "
                 f"{self.spec.train.epochs}"
             )
         for name, space in STATE.items():
-            check_tensors(state.tensors(name), self.golden.bits(space), str(self.path))
+            check_tensors(state.tensors(name), self.golden.bits(space), where)
             self.golden.load(space, state.tensors(name))
-        return progress

@@ -78,6 +78,14 @@ def test_memory_outside_of_block_ram(memories, kind, became):
         check_memories(wrong, ECP5, 1, {"top": 1}, SMALL, 1)
 
 
+def test_a_shallow_memory_may_be_in_lookup_tables(memories):
+    """A queue of 16 wide rows would leave most of its block RAMs empty; one of 64 is too deep for that."""
+    queue = next(memory for memory in memories if memory.kind == "$__TRELLIS_DPR16X4_")
+    check_memories([*memories, replace(queue, words=16, width=399)], ECP5, 5, {"top": 1}, SMALL, 1)
+    with pytest.raises(TridentError, match="of 64 words of 399 bits became lookup tables"):
+        check_memories([*memories, replace(queue, words=64, width=399)], ECP5, 5, {"top": 1}, SMALL, 1)
+
+
 def test_more_blocks_than_needed(memories):
     """As when a memory is doubled to keep the old value of a word that is being written."""
     with pytest.raises(TridentError, match="the netlist has 9 block RAMs where its memories need at most 5"):
@@ -87,5 +95,7 @@ def test_more_blocks_than_needed(memories):
 def test_less_memory_than_configured(memories):
     cfg = CoreConfig.preset("FPGA")
     assert configured_bits(cfg) == (3 * 2048 + 4 * 256) * 16 + 4 * 1024
+    exact = replace(cfg, lanes=2, gradient_bits=48)
+    assert configured_bits(exact) == (2 * 2048 + 4 * 256) * 32 + 2048 * 2 * 48 + 8 * 1024
     with pytest.raises(TridentError, match=r"have 36,096 bits where the configuration has 118,784"):
         check_memories(memories, ECP5, 5, {"top": 1}, cfg, 1)

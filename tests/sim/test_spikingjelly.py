@@ -147,9 +147,10 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     neuron = NeuronSettings(leak, threshold=0.125, window=0.3125, reset=reset, surrogate=surrogate)
     settings = TrainSettings(timesteps=timesteps, seed=3)
     # What the trainer reads of a configuration; a core's own is held to 16 bits
+    fixed = FixedFormat(53, -30)
     cfg = SimpleNamespace(
-        format=FloatFormat(8, 23), fixed=FixedFormat(53, -30), timesteps=timesteps, reset=reset, surrogate=surrogate,
-        multiplier_subnormals=True, engine=CoreConfig().engine,
+        format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, timesteps=timesteps,
+        reset=reset, surrogate=surrogate, multiplier_subnormals=True, engine=CoreConfig().engine,
     )  # fmt: skip
     golden = GoldenTrainer(network, neuron, cfg, settings.seed)
     trainer = FloatTwin(network, neuron, settings, np.float64)

@@ -231,10 +231,11 @@ def test_packets_that_are_too_long_for_the_link_are_refused():
 
 
 @pytest.mark.parametrize("given, match", [
-    ({"kind": "jtag"}, "unknown target 'jtag': choose one of rtl, sim-link, serial"),
+    ({"kind": "jtag"}, "unknown target 'jtag': choose one of rtl, sim-link, serial, golden"),
     ({"kind": "serial"}, "needs a port; the serial ports of this computer"),
     ({"port": "/dev/ttyX"}, "a port is for the target serial, not for rtl"),
     ({"baud": 9600}, "rtl has no line"),
+    ({"kind": "golden", "baud": 9600}, "golden has no line"),
     ({"kind": "sim-link", "baud": 5_000_000}, "too slow for 5000000 baud"),
     ({"setup": "core"}, "name the board, too"),
     ({"board": "nothing"}, "unknown board 'nothing'"),
