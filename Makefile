@@ -54,7 +54,7 @@ help:
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
 	@echo '                 SET, OUT'
 	@echo 'make bitstream build a bitstream with yosys and nextpnr: BOARD=ulx3s-85f SETUP=core LANES=1, SEED=..'
-	@echo '                 SETUP=mesh20    core, mesh20, federated, or a mesh as in 3x2; ALLOW_TIMING_FAIL=1 FLAT=1'
+	@echo '                 SETUP=mesh20    core, fast, mesh20, federated, or a mesh as in 3x2; ALLOW_TIMING_FAIL=1 FLAT=1'
 	@echo 'make estimate  synthesise and count cells only; BOARD, SETUP, LANES, FLAT; BOARD=all goes through all of them'
 	@echo 'make netlist   train on the synthesised netlist, simulated, and compare every bit with golden; BOARD, SETUP, LANES'
 	@echo 'make boards    list the boards and their set-ups, and what fits'

@@ -13,6 +13,7 @@ from trident.bench.fpga import measure_fpga
 from trident.bench.golden import measure_golden
 from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
+from trident.bench.rounding import measure_rounding
 from trident.bench.training import measure_digits, measure_overlap
 from trident.host.report.figure import Figure, selected
 from trident.host.report.terminal import terminal
@@ -38,6 +39,7 @@ GROUPS = {
     "map": measure_deep,
     "sim.chip20": measure_deep,
     "exact": measure_exact,
+    "gradients": measure_rounding,
     "noc": measure_noc,
     "link": measure_link,
     "federated": measure_federated,

@@ -24,6 +24,7 @@ from trident.bench.golden import EPOCH_BOUND
 from trident.bench.link import UPLOAD_BOUND
 from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
 from trident.bench.noc import HOP_BOUND
+from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, WIDTH
 from trident.bench.single import ENGINES
 from trident.bench.training import ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND
 from trident.boards.report.results import committed, table
@@ -34,7 +35,7 @@ from trident.hw.errors import TridentError
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "build" / "bench.json"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md", ROOT / "docs" / "boards.md",
-         ROOT / "docs" / "federated.md")  # fmt: skip
+         ROOT / "docs" / "federated.md", ROOT / "docs" / "arithmetic.md")  # fmt: skip
 EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
 
 # What a figure must reach, by the pattern of its name
@@ -210,6 +211,17 @@ def noc(figures: dict[str, Figure]) -> str:
     return _table(["figure", "measured", "bound"], rows) or EMPTY
 
 
+def rounding(figures: dict[str, Figure]) -> str:
+    """How far gradients are off with exact sums and with sums in FP16."""
+    rows = []
+    for name, title in (("exact", "exact, rounded once"), ("ordered", "in FP16, rounded at every addition")):
+        values = [figures.get(f"gradients.deep16.{name}.error_{of}") for of in ("mean", "worst")]
+        if all(values):
+            rows.append([title, *(f"{100 * figure.value:.3f} %" for figure in values)])
+    what = f"{LAYERS} linear layers of {WIDTH}, {SAMPLES} samples of 8 timesteps, {SEEDS} seeds"
+    return _table([f"sums ({what})", "mean", "worst layer"], rows) or EMPTY
+
+
 def training_speed(figures: dict[str, Figure]) -> str:
     """Samples per second of a board's chip and of SpikingJelly."""
     rows = []
@@ -281,6 +293,7 @@ def blocks(path: Path) -> dict[str, str]:
     figures = read_figures(path)
     makers = {"headline": headline, "chosen": chosen, "summary": summary, "sparsity": sparsity,
               "everything": everything, "setting": setting, "noc": noc, "training_speed": training_speed,
+              "rounding": rounding,
               "federated": federated,
               "fpga": lambda _: table(committed())}  # fmt: skip
     return {name: make(figures) for name, make in makers.items()} | {"origin": origin(path)}

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import groupby
 from math import ceil
 
 from trident.boards.devices.families import Family
@@ -11,6 +12,8 @@ from trident.hw.isa.config import CoreConfig
 _MODULE = re.compile(r"^module (\S+)$(.*?)^end$", re.MULTILINE | re.DOTALL)
 _CELL = re.compile(r"^  cell \$mem_v2 \S+$(.*?)^  end$", re.MULTILINE | re.DOTALL)
 _NUMBER = re.compile(r"^    parameter (?:signed )?\\(WIDTH|SIZE|RD_PORTS|WR_PORTS) (\d+)$", re.MULTILINE)
+_ENABLES = re.compile(r"^    connect \\WR_EN (?:\{ )?(.*?)(?: \})?$", re.MULTILINE)
+_BIT = re.compile(r"\S+ \[\d+\]|\S+")
 _NAME = re.compile(r'^    parameter \\MEMID "(?:\\\\)?(.*)"$', re.MULTILINE)
 _MAPPED = re.compile(r"^(?:mapping memory (\S+) via (\S+)|using FF mapping for memory (\S+))$", re.MULTILINE)
 _HALF_CYCLE = re.compile(r"\$techmap\d+\\+|\.half_cycle$")  # what boards/flow/half_cycle.v adds to a name
@@ -20,7 +23,8 @@ _HALF_CYCLE = re.compile(r"\$techmap\d+\\+|\.half_cycle$")  # what boards/flow/h
 class Memory:
     """A memory of the design: module and name, words, bits of a word, numbers of ports, and what yosys made of it.
 
-    kind: one of yosys' names of RAMs, or empty for flip-flops.
+    granule: bits that are written together, 0 for all of a word; kind: one of yosys' names of RAMs, or empty for
+        flip-flops.
     """
 
     module: str
@@ -30,14 +34,18 @@ class Memory:
     readers: int
     writers: int
     kind: str
+    granule: int = 0
 
     @property
     def bits(self) -> int:
         return self.words * self.width
 
     def blocks(self, family: Family) -> int:
-        """Block RAMs that suffice for one reader; copies serve more."""
-        return min(ceil(self.words / words) * ceil(self.width / bits) for words, bits in family.shapes)
+        """Block RAMs that suffice for one reader; copies serve more. Parts of a word that are written apart share
+        none."""
+        granule = self.granule or self.width
+        of_part = min(ceil(self.words / words) * ceil(granule / bits) for words, bits in family.shapes)
+        return of_part * (self.width // granule)
 
 
 def read_memories(dump: str, log: str) -> list[Memory]:
@@ -53,8 +61,16 @@ def read_memories(dump: str, log: str) -> list[Memory]:
             if sizes["WR_PORTS"] or kind:
                 found.append(Memory(
                     module_name, name, sizes["SIZE"], sizes["WIDTH"], sizes["RD_PORTS"], sizes["WR_PORTS"], kind,
+                    _granule(cell, sizes["WIDTH"]),
                 ))  # fmt: skip
     return found
+
+
+def _granule(cell: str, width: int) -> int:
+    """Bits of a word with the same write enable, where they are equal parts of it; otherwise 0."""
+    enables = _ENABLES.search(cell)
+    runs = [len(list(run)) for _, run in groupby(_BIT.findall(enables[1]))] if enables else []
+    return runs[0] if len(set(runs)) == 1 and len(runs) > 1 and width % runs[0] == 0 else 0
 
 
 def configured_bits(cfg: CoreConfig) -> int:

@@ -66,6 +66,21 @@ def test_memories_of_an_ice40():
         check_memories(loose, ice40, 0, {"top": 1}, cfg, 1)
 
 
+PARTS = "".join(rf"\en [{n}] " * 64 for n in range(4))
+
+
+@pytest.mark.parametrize(
+    "enables, blocks", [(r"\one", 29), (r"{ " + r"\one [0] " * 256 + "}", 29), (f"{{ {PARTS}}}", 32)]
+)
+def test_parts_of_a_word_share_no_block(enables, blocks):
+    """2,048 words of 256 bits take 29 block RAMs of 9 bits; written in four parts, each takes 8 of its own."""
+    dump = "module \\top\n  cell $mem_v2 $one\n    parameter \\MEMID \"\\\\m\"\n    parameter \\SIZE 2048\n"
+    dump += "    parameter \\WIDTH 256\n    parameter \\RD_PORTS 1\n    parameter \\WR_PORTS 1\n"
+    dump += f"    connect \\WR_EN {enables}\n  end\nend\n"
+    (memory,) = read_memories(dump, "mapping memory top.m via $__PDPW16KD_\n")
+    assert memory.blocks(ECP5) == blocks
+
+
 def test_right_netlist_passes(memories):
     check_memories(memories, ECP5, 5, {"top": 1}, SMALL, 1)
 
