@@ -15,7 +15,7 @@ FOLDERS = ("hw/arith", "hw/engines", "hw/units")
 # Of hw/arith and hw/units: these arrange values, or join others that have a golden model (align: those of sums and add)
 WITHOUT_GOLDEN = {"align", "compare", "mac", "pipeline", "receive", "transfer"}
 # Of sim/golden: the number format, the constants of a run, and the sequence of the units
-WITHOUT_UNIT = {"constants", "format", "trainer"}
+WITHOUT_UNIT = {"constants", "format", "trainer", "on_torch"}
 
 
 def _names(folder: str, prefix: str = "") -> set[str]:
