@@ -29,7 +29,7 @@ SIZES = {
 CONFIGS = {
     "rectangle": CoreConfig.preset("TINY", **SIZES),
     "soft-triangle": CoreConfig.preset(
-        "TINY", reset="soft", surrogate="triangle", timesteps=5, multiplier_subnormals=True, gradient_bits=36, **SIZES
+        "TINY", reset="soft", surrogate="triangle", timesteps=5, multiplier_subnormals=True, gradient_bits=42, **SIZES
     ),
     # Two rows in a flit
     "one-lane": CoreConfig.preset("TINY", lanes=1, **SIZES),
