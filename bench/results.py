@@ -24,7 +24,7 @@ from trident.bench.golden import EPOCH_BOUND
 from trident.bench.link import UPLOAD_BOUND
 from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
 from trident.bench.noc import HOP_BOUND
-from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, WIDTH
+from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.bench.single import ENGINES
 from trident.bench.training import ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND
 from trident.boards.report.results import committed, table
@@ -214,12 +214,14 @@ def noc(figures: dict[str, Figure]) -> str:
 def rounding(figures: dict[str, Figure]) -> str:
     """How far gradients are off with exact sums and with sums in FP16."""
     rows = []
-    for name, title in (("exact", "exact, rounded once"), ("ordered", "in FP16, rounded at every addition")):
-        values = [figures.get(f"gradients.deep16.{name}.error_{of}") for of in ("mean", "worst")]
-        if all(values):
-            rows.append([title, *(f"{100 * figure.value:.3f} %" for figure in values)])
+    for setting, (subnormals, loss_scale) in SETTINGS.items():
+        for name, title in WAYS.items():
+            values = [figures.get(f"gradients.deep16.{setting}.{name}.error_{of}") for of in ("mean", "worst")]
+            if all(values):
+                kept = "kept" if subnormals else "flushed"
+                rows.append([title, kept, f"{loss_scale:g}", *(f"{100 * figure.value:.3f} %" for figure in values)])
     what = f"{LAYERS} linear layers of {WIDTH}, {SAMPLES} samples of 8 timesteps, {SEEDS} seeds"
-    return _table([f"sums ({what})", "mean", "worst layer"], rows) or EMPTY
+    return _table([f"sums ({what})", "subnormal products", "loss scale", "mean", "worst layer"], rows) or EMPTY
 
 
 def training_speed(figures: dict[str, Figure]) -> str:
