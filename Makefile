@@ -39,7 +39,7 @@ help:
 	@echo '                 WAVES=1         record the first minibatch as an FST, and stop (2: the first two, ...)'
 	@echo '                 TARGET=serial PORT=/dev/ttyUSB0 BOARD=.. SETUP=..   on a board; BAUD=3000000'
 	@echo '                 TARGET=sim-link   the same bytes over a simulated serial line; BOARD, SETUP, BAUD likewise'
-	@echo '                 TARGET=golden   golden alone, without a simulation; GOLDEN=torch computes it on PyTorch'
+	@echo '                 TARGET=golden   golden alone, a network of any size; GOLDEN=torch computes it on PyTorch'
 	@echo 'make federated  several chips learn together, each on its own samples: WORKERS=5 ROUNDS=10 LOCAL_EPOCHS=2'
 	@echo '                 SPLIT=iid       or dirichlet:0.3, or by-class; STRATEGY=fedavg or fedprox:0.01'
 	@echo '                 FRACTION=1 MIN_WORKERS=2 TIMEOUT=300 MESH=2x1 PRESET=SMALL NET=64-48-10 RESUME=1; BATCH, LR, ...'

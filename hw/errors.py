@@ -8,6 +8,10 @@ class TridentError(ValueError):
     """
 
 
+class TooLarge(TridentError):
+    """A network is larger than the memories and the instructions of a core allow."""
+
+
 class Failure(RuntimeError):
     """What was asked for has failed: RTL and golden differ, a chip does not answer, a tool reports an error. The
     message says what and where.

@@ -161,6 +161,7 @@ def estimate(
     fields = {"batch": batch, "seed": seed}
     spec = _spec(net, data, preset, encoding, neuron, fields, core, ChipChoice(mesh, cores, partition))
     network, cfg, plan, size = spec.network, spec.cfg, spec.plan, spec.train.batch
+    assert plan is not None  # as there is but for golden alone
     activity = measure_data(network, cfg, spec.neuron, spec.dataset, SAMPLES, encoding, spec.train.seed)
     found = predict(CostModel(network, cfg, activity, plan.mesh), plan.partition, size)
     per_sample = spec.forecast.per_sample if spec.forecast else found.per_sample

@@ -91,7 +91,9 @@ def train_command(net, data, encoding, preset, changes, out, verbose, resume, wa
     training["timesteps"] = timesteps
     core |= {"lanes": lanes, "cols": cols}
     chip = ChipChoice(size, cores, partition, placer, placement)
-    spec = RunSpec.make(data, net, preset, encoding, neuron, training, core, chip, target.chip())
+    spec = RunSpec.make(
+        data, net, preset, encoding, neuron, training, core, chip, target.chip(), alone=target.kind == "golden"
+    )
     name = Path(data).stem[:100] + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
     train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose, engines)
 

@@ -26,7 +26,7 @@ from trident.host.train.trainer import Trainer
 from trident.host.train.tune import WORKLOAD
 from trident.hw.files import only_one, write_whole
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.trainer import GoldenTrainer
+from trident.sim.golden.trainer import GoldenTrainer, golden_engines
 from trident.sim.rtl.waves import convert
 
 
@@ -42,6 +42,7 @@ def train(
     RTL and golden differ.
     """
     began, target = perf_counter(), target or Target()
+    golden_engines(spec.cfg, engines)  # refuses, before anything is built, what cannot be had
     if target.kind == "golden":
         with only_one(folder):
             return _train_golden(spec, folder / "golden.npz", console, resume, engines)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
 from trident.host.compile.walks import passes, walk_to_slice
-from trident.hw.errors import TridentError
+from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
 from trident.hw.isa.operations import Opcode
@@ -44,6 +44,26 @@ def signed_field(field: str, value: int) -> int:
     return value % (1 << bits)
 
 
+def limit_of_sums(layer: Layer, engine: str, cfg: CoreConfig, samples: int = 1) -> int:
+    """The exponent code from which on a number is too large for a sum of a layer and of so many samples.
+
+    Raises TridentError if even 1 is.
+    """
+    terms = {
+        "forward": layer.forward_terms, "backward": layer.backward_terms,
+        "weight_grad": layer.gradient_terms(cfg.timesteps),
+    }[engine]  # fmt: skip
+    fixed, bits = cfg.fixed_of(engine), "accumulator_bits"
+    if engine == "weight_grad" and cfg.exact:
+        terms, bits = terms * samples, "gradient_bits"
+    limit = fixed.limit(cfg.format, terms, room=1)
+    if limit <= cfg.format.bias:
+        raise TridentError(
+            f"a sum in {engine} of {layer} has up to {terms:,} terms, more than {bits} of {fixed.bits} hold"
+        )
+    return limit
+
+
 @dataclass(frozen=True)
 class PlacedLayer:
     """One layer, or a slice of its output channels, with the places of its weights (tiles), its input and output
@@ -68,7 +88,7 @@ class CorePlan:
     """One core's share of a network: the layers of a stage, or a slice of one.
 
     wanted: samples whose spikes it would best hold at once; it holds as many as fit.
-    Raises :class:`TridentError` when they do not fit; the sentence says how many words are missing.
+    Raises :class:`TooLarge` when they do not fit; the sentence says how many words are missing.
     """
 
     def __init__(self, network: Network, partition: Partition, stage: int, slice_: int, cfg: CoreConfig, wanted: int):
@@ -162,13 +182,13 @@ class CorePlan:
     def _check_limits(self):
         for parameter, needed in sequencer_needs(len(self.layers), self.owners).items():
             if needed > getattr(self.cfg, parameter):
-                raise TridentError(
+                raise TooLarge(
                     f"{len(self.layers)} layers need {parameter} of at least {needed}, the core has "
                     f"{getattr(self.cfg, parameter)}"
                 )
         y, x, _ = max((placed.layer.image for placed in self.layers), key=lambda image: max(image[:2]))
         if max(y, x) > 255:
-            raise TridentError(f"an image of {y}x{x} pixels is larger than 255 in one direction")
+            raise TooLarge(f"an image of {y}x{x} pixels is larger than 255 in one direction")
         for owner in range(self.owners):
             self._walk_to_owner(self.layers[0].layer, self.before, owner)
 
@@ -251,25 +271,8 @@ class CorePlan:
         return bounds | {"last_tap": layer.kernel - 1, "stride2": int(layer.stride == 2)}
 
     def _limit(self, layer: Layer, engine: str, samples: int = 1) -> int:
-        """The exponent code from which on a number is too large for a sum of the whole layer, however it is sliced, and
-        of so many samples.
-
-        Raises TridentError if even 1 is.
-        """
-        whole = self.network.layers[layer.number]
-        terms = {
-            "forward": whole.forward_terms, "backward": whole.backward_terms,
-            "weight_grad": whole.gradient_terms(self.cfg.timesteps),
-        }[engine]  # fmt: skip
-        fixed, bits = self.cfg.fixed_of(engine), "accumulator_bits"
-        if engine == "weight_grad" and self.cfg.exact:
-            terms, bits = terms * samples, "gradient_bits"
-        limit = fixed.limit(self.cfg.format, terms, room=1)
-        if limit <= self.cfg.format.bias:
-            raise TridentError(
-                f"a sum in {engine} of {layer} has up to {terms:,} terms, more than {bits} of {fixed.bits} hold"
-            )
-        return limit
+        """See :func:`limit_of_sums`: that of the whole layer, however it is sliced."""
+        return limit_of_sums(self.network.layers[layer.number], engine, self.cfg, samples)
 
     def _send(self) -> dict:
         """To the next stage's input image, of which this core has a slice of every pixel, or to the host."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trident.hw.errors import TridentError
+from trident.hw.errors import TooLarge
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Allocator:
         return region
 
     def check(self, what: str):
-        """Raise TridentError, with the number of words that are missing, if more was taken than there is."""
+        """Raise TooLarge, with the number of words that are missing, if more was taken than there is."""
         if self.used > self.capacity:
             used, capacity = self.used * self.unit, self.capacity * self.unit
-            raise TridentError(
+            raise TooLarge(
                 f"{what} need {used} words, {used - capacity} more than {self.parameter} of {capacity}"
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 from trident.host.compile.chip_plan import wanted_slots
 from trident.host.compile.core_plan import CorePlan, sequencer_needs
-from trident.hw.errors import TridentError
+from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.registry import PLACES
 from trident.snn.network import Network
@@ -43,13 +43,13 @@ def configure(preset: str, **changes: int | str | None) -> CoreConfig:
 def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
     """``cfg`` with the memories and tables that ``network`` needs: those too small grow to the next power of two.
 
-    What ``fixed`` names stays as it is. Raises :class:`TridentError`, with the number of words that are missing, when
-    the network does not fit a core whose other memories are as large as they can be.
+    What ``fixed`` names stays as it is. Raises :class:`TooLarge`, with the number of words that are missing, when the
+    network does not fit a core whose other memories are as large as they can be.
     """
     largest: dict[str, Any] = {name: size for name, size in _LARGEST.items() if name not in fixed}
     room = _LARGEST["weight_rows"] * cfg.lanes
     if network.weights > room:  # a plan of it might not fit this computer
-        raise TridentError(
+        raise TooLarge(
             f"the network has {network.weights} weights, {network.weights - room} more than the largest weight memory "
             f"of {cfg.lanes} lanes holds, {room}"
         )

@@ -51,7 +51,8 @@ class GoldenRun:
 
     def __init__(self, spec: RunSpec, path: Path, resume: bool = False, engines: str = "numpy"):
         self.spec, self.path = spec, path
-        partition = None if spec.cfg.exact else spec.plan.partition  # which exact sums do not depend on
+        # Exact sums do not depend on it
+        partition = None if spec.cfg.exact or spec.plan is None else spec.plan.partition
         self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines)
         self.progress, self.tally = GoldenProgress(), Tally()
         self.scaler = LossScaler(float(spec.train.loss_scale))
@@ -93,13 +94,13 @@ class GoldenRun:
         halvings = now.epoch // train.halve_every if train.halve_every else 0
         constants = self.scaler.constants(train, train.learning_rate / 2**halvings, len(labels), spec.cfg.format)
         counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.scaler.scale)))
-        before = {space: golden.bits(space) for space in STATE.values()}
+        kept = [(values, values.copy()) for tensors in (golden.weights, golden.momentum) for values in tensors.values()]
         golden.update(constants)
         faults = int(np.bitwise_or.reduce(golden.faults))
         undone = faults == 1 << Fault.UPDATE  # as of the chip: a smaller loss scale may mend it
         if undone:
-            for space, bits in before.items():
-                golden.load(space, bits)
+            for values, before in kept:
+                values[:] = before
         elif faults & ~GRADIENT_FAULTS:
             raise NumericFault(
                 f"an infinity or a NaN in epoch {now.epoch + 1}, minibatch {now.minibatch + 1}: weights or potentials "

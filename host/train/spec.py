@@ -6,15 +6,17 @@ from math import frexp
 from pathlib import Path
 
 from trident.host.compile.chip_plan import ChipPlan
+from trident.host.compile.core_plan import limit_of_sums
 from trident.host.compile.sizing import configure, fit, fit_sequencer
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.mapper import SAMPLES, check_choice, make_map
 from trident.host.mapping.prediction import predict
-from trident.hw.errors import TridentError
+from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
@@ -48,7 +50,7 @@ class Forecast:
 class RunSpec:
     """A network, how it is trained, on which data and on which chip; see :meth:`make`.
 
-    forecast: None for one core.
+    plan: None of a network that is larger than a core can be, for golden alone. forecast: None for one core.
     """
 
     network_text: str
@@ -58,17 +60,19 @@ class RunSpec:
     cfg: CoreConfig
     dataset: Dataset
     encoding: str
-    plan: ChipPlan
+    plan: ChipPlan | None
     forecast: Forecast | None = None
 
     @property
     def mesh(self) -> MeshConfig:
+        """The chip's cores; there must be a chip."""
+        assert self.plan is not None
         return self.plan.mesh
 
     @property
     def many(self) -> bool:
         """The chip has more than one core."""
-        return self.mesh.cores > 1
+        return self.plan is not None and self.mesh.cores > 1
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -78,8 +82,11 @@ class RunSpec:
     @property
     def chip_text(self) -> str:
         """The chip in words."""
-        cfg, partition = self.cfg, self.plan.partition
+        cfg = self.cfg
         core = f"{cfg.lanes} lane{'s' * (cfg.lanes > 1)}, {cfg.timesteps} timesteps"
+        if self.plan is None:
+            return f"Core: {core}, and larger memories than can be built"
+        partition = self.plan.partition
         if not self.many:
             return f"Core: {core}"
         return (
@@ -99,6 +106,7 @@ class RunSpec:
         core: dict | None = None,
         chip: ChipChoice | None = None,
         built: tuple[CoreConfig, MeshConfig] | None = None,
+        alone: bool = False,
     ) -> "RunSpec":
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
@@ -107,7 +115,8 @@ class RunSpec:
         samples and the classes, or, on several cores, :data:`DEEP`; without ``timesteps`` as many as stored spikes
         have, otherwise the preset's; without ``batch`` 16, or fewer when there are fewer samples. The memories of a
         single core that ``core`` does not name grow to what the network needs. ``built``: core and mesh of a chip that
-        exists: nothing of it is changed, and options that ask for something else are refused.
+        exists: nothing of it is changed, and options that ask for something else are refused. ``alone``: for golden
+        alone, so a network may be larger than any single core, unless ``core`` names memories.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
@@ -156,10 +165,14 @@ class RunSpec:
             cfg, plan, forecast = _spread(network, cfg, neuron_settings, settings, dataset, encoding, chip, mesh, fixed)
         else:
             chip.check_single()
-            cfg = fit(network, cfg, fixed)
-            plan = ChipPlan(network, cfg, mesh if built else None)
-        for number, program in enumerate(plan.programs(train=True)):  # refuses what the instructions cannot say
-            plan.jobs(number, program, constants, updates)
+            try:
+                cfg = fit(network, cfg, fixed)
+                plan = ChipPlan(network, cfg, mesh if built else None)
+            except TooLarge:
+                if fixed or not alone:
+                    raise
+                plan = None
+        _check_plan(plan, network, cfg, constants, updates)
         return cls(_title(net, network), network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     def settings(self) -> dict:
@@ -177,6 +190,17 @@ class RunSpec:
             digest.update(part.tobytes())
         values["data digest"] = digest.hexdigest()[:16]
         return values
+
+
+def _check_plan(
+    plan: ChipPlan | None, network: Network, cfg: CoreConfig, constants: NeuronConstants, updates: UpdateConstants
+):
+    """Refuse what the instructions cannot say and, also where there is no chip, sums of too many terms."""
+    for layer in network.layers:
+        for engine in PLACES:
+            limit_of_sums(layer, engine, cfg, updates.samples)
+    for number, program in enumerate(plan.programs(train=True) if plan else ()):
+        plan.jobs(number, program, constants, updates)
 
 
 def _title(net: str | Network, network: Network) -> str:

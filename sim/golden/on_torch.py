@@ -17,14 +17,15 @@ try:
 except ImportError:
     torch = None
 
-ELEMENTS = 1 << 24  # of the largest array that is made on the way
+# Of the largest array that is made on the way: a processor's caches hold it, a graphics processor has enough to do
+ELEMENTS = {"cpu": 1 << 18, "cuda": 1 << 24}
 
 
 def engines(cfg: CoreConfig) -> dict:
     """The golden engines of a core by their place. Raises TridentError where PyTorch is missing, and for an engine that
     there is for NumPy only."""
     if torch is None:
-        raise TridentError("GOLDEN=torch needs PyTorch: pip install 'trident[oracle]' installs it")
+        raise TridentError("GOLDEN=torch needs PyTorch: pip install '.[torch]' installs it")
     for place in PLACES:
         if cfg.engine(place) != first_engine(place):
             name = getattr(cfg, f"{place}_engine")
@@ -48,7 +49,7 @@ def _windows(images, kernel: int, stride: int, padding: int):
 
 def _parts(samples: int, elements: int) -> list[slice]:
     """Samples some at a time, each of which takes so many elements."""
-    step = max(ELEMENTS // max(elements, 1), 1)
+    step = max(ELEMENTS[_device()] // max(elements, 1), 1)
     return [slice(first, first + step) for first in range(0, samples, step)]
 
 

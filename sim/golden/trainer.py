@@ -42,11 +42,16 @@ class Trace:
         return Trace(*([array[number] for array in getattr(self, part.name)] for part in fields(self)))
 
 
-def _on_torch(cfg: CoreConfig) -> dict:
-    """See :func:`on_torch.engines`; PyTorch is loaded only where it is asked for."""
-    from trident.sim.golden.on_torch import engines
+def golden_engines(cfg: CoreConfig, engines: str) -> dict:
+    """By place, what computes the sums of a core's engines: numpy or torch.
 
-    return engines(cfg)
+    PyTorch is loaded only where it is asked for. Raises what :func:`on_torch.engines` raises.
+    """
+    if engines == "torch":
+        from trident.sim.golden.on_torch import engines as on_torch
+
+        return on_torch(cfg)
+    return {place: load_kernel(cfg.engine(place).golden) for place in PLACES}
 
 
 def _by_position(array: np.ndarray) -> np.ndarray:
@@ -87,9 +92,7 @@ class GoldenTrainer:
         self.constants = NeuronConstants.of(neuron, self.fmt)
         self.soft = cfg.reset == "soft"
         self.triangle = cfg.surrogate == "triangle"
-        kernels = _on_torch(cfg) if engines == "torch" else {
-            place: load_kernel(cfg.engine(place).golden) for place in PLACES
-        }  # fmt: skip
+        kernels = golden_engines(cfg, engines)
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self.faults = np.zeros(self.partition.cores, np.int64)
         initial = network.initial_weights(seed)

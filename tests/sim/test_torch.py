@@ -3,17 +3,21 @@
 import numpy as np
 import pytest
 
+from trident.host.train.checkpoint import Checkpoint
+from trident.host.train.golden_run import KIND, GoldenRun
+from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
+from trident.hw.isa import registry
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden import on_torch
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.trainer import GoldenTrainer
+from trident.sim.golden.sums import Sums
+from trident.sim.golden.trainer import GoldenTrainer, golden_engines
 from trident.snn.network import Network
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
 
-missing = pytest.mark.skipif(on_torch.torch is None, reason="the oracle extra is not installed")
 NETWORKS = ("9-14-5", "6x5x3-8c3s1p1-7c3s2p1-5", "7x7x2-5c5s2p2-4c2-6", "4x4x3-6c1-8")
 CONFIGS = {
     "exact": {},
@@ -23,9 +27,22 @@ CONFIGS = {
 }
 
 
+def needs_torch(test):
+    """A test for the part of CI that installs the extras; skipped where there is no PyTorch."""
+    missing = pytest.mark.skipif(on_torch.torch is None, reason="torch is not installed: pip install '.[torch]'")
+    return pytest.mark.slow(missing(test))
+
+
 def _pair(network: Network, cfg: CoreConfig, partition=None) -> list[GoldenTrainer]:
     neuron = NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
     return [GoldenTrainer(network, neuron, cfg, 3, partition, engines) for engines in ("numpy", "torch")]
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Bit for bit: 0 is not -0; any NaN is any other."""
+    if not np.array_equal(one, other, equal_nan=True) or one.dtype != other.dtype:
+        return False
+    return one.dtype.kind != "f" or np.array_equal(np.signbit(one[one == 0]), np.signbit(other[other == 0]))
 
 
 def _compare(pair: list[GoldenTrainer], rng, loss_scale: float, samples: int = 7):
@@ -37,19 +54,22 @@ def _compare(pair: list[GoldenTrainer], rng, loss_scale: float, samples: int = 7
     for ours, theirs in zip(*(model.train(spikes, labels, table, at_once=4) for model in pair), strict=True):
         for name in ("spikes", "masks", "potentials", "errors"):
             for one, other in zip(getattr(ours, name), getattr(theirs, name), strict=True):
-                assert np.array_equal(one, other, equal_nan=True), name
+                assert _same(one, other), name
     assert (golden.faults == torch.faults).all()
     for replica in range(golden.partition.replicas):
         wanted, found = (model.bits(Space.GRADIENTS, replica) for model in pair)
         assert all((wanted[name] == found[name]).all() for name in wanted)
+        assert all(_same(*(model.gradients[replica][name] for model in pair)) for name in wanted)
     for model in pair:
         model.update(UpdateConstants.of(0.9, 0.5 / loss_scale / samples, samples, cfg.format))
-    wanted, found = (model.bits(Space.WEIGHTS) for model in pair)
-    assert all((wanted[name] == found[name]).all() for name in wanted)
+    for space in (Space.WEIGHTS, Space.MOMENTUM):
+        wanted, found = (model.bits(space) for model in pair)
+        assert all((wanted[name] == found[name]).all() for name in wanted)
+    assert (golden.faults == torch.faults).all()
     return golden.faults.any()
 
 
-@missing
+@needs_torch
 @pytest.mark.parametrize("config", CONFIGS)
 @pytest.mark.parametrize("text", NETWORKS)
 def test_same_bits(text, config):
@@ -59,7 +79,7 @@ def test_same_bits(text, config):
         _compare(pair, rng, 256)
 
 
-@missing
+@needs_torch
 @pytest.mark.parametrize("text", NETWORKS)
 def test_same_faults(text):
     """Weights and errors that are too large, infinite or no number, in some places."""
@@ -78,7 +98,41 @@ def test_same_faults(text):
     assert faults
 
 
-@missing
+@needs_torch
+@pytest.mark.parametrize("largest", [2.0**-8, 1.0, 2.0**9])
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("text", NETWORKS)
+def test_engines_one_by_one(text, config, largest):
+    """Their results before anything is rounded or put together: signs of zeros, and each sample's and channel's faults.
+
+    Products of the largest errors and weights are too large, those of the smallest below the last place of sums.
+    """
+    cfg, rng = CoreConfig(lanes=2, timesteps=3, accumulators=16, **CONFIGS[config]), np.random.default_rng(4)
+    sums, layer = Sums(cfg.format, cfg.fixed), Network.parse(text).layers[-2]
+    ways = [golden_engines(cfg, engines) for engines in ("numpy", "torch")]
+    window, samples = (layer.kernel, layer.stride, layer.padding), 12
+
+    def values(*shape):
+        found = rng.normal(size=shape) * largest * 2.0 ** rng.integers(-12, 1, shape)
+        return sums.round(found * (rng.random(shape) < 0.3))
+
+    spikes = (rng.random((samples, *layer.in_shape[:2], 3, layer.in_shape[2])) < 0.3).astype(np.uint8)
+    weights, errors = values(*layer.weight_shape), values(samples, *layer.out_shape[:2], 3, layer.out_channels)
+    columns = np.ascontiguousarray(weights.transpose(0, 2, 1))  # all finite, or every sample would have a fault
+    weights.flat[0], errors.flat[0] = np.inf, np.inf
+    given = {
+        "forward": (spikes, weights, values(layer.out_channels), layer.bias, *window, layer.forward_terms, sums),
+        "weight_grad": (spikes, errors, layer.bias, *window, layer.gradient_terms(3), sums),
+        "backward": (
+            errors, columns, *window, layer.in_shape[:2], cfg.multiplier_subnormals, layer.backward_terms, sums,
+        ),
+    }  # fmt: skip
+    for place, arguments in given.items():
+        for ours, theirs in zip(*(way[place](*arguments) for way in ways), strict=True):
+            assert _same(ours, theirs), place
+
+
+@needs_torch
 def test_replicas_and_slices():
     cfg = CoreConfig(lanes=2, timesteps=3, accumulators=16, gradient_bits=16)
     network = Network.parse("4x4x2-8c3-6-4")
@@ -86,15 +140,43 @@ def test_replicas_and_slices():
     _compare(_pair(network, cfg, partition), np.random.default_rng(2), 256)
 
 
-@missing
+@needs_torch
 def test_parts_of_a_large_array(monkeypatch):
     """The samples are taken one by one where arrays would become too large."""
-    monkeypatch.setattr(on_torch, "ELEMENTS", 1)
+    monkeypatch.setattr(on_torch, "ELEMENTS", {"cpu": 1, "cuda": 1})
     _compare(_pair(Network.parse(NETWORKS[1]), CoreConfig(lanes=2, timesteps=3)), np.random.default_rng(3), 256)
 
 
-def test_refusals(monkeypatch):
+@needs_torch
+def test_an_epoch_of_digits(tmp_path):
+    """The same checkpoint after an epoch, and one goes on where the other has stopped."""
+    spec = [RunSpec.make("digits", net="8x8x1-4c3s2p1-12-10", train={"epochs": n, "batch": 32}) for n in (1, 2)]
+    paths = {engines: tmp_path / f"{engines}.npz" for engines in ("numpy", "torch")}
+    for engines, path in paths.items():
+        GoldenRun(spec[0], path, engines=engines).run(lambda _: None)
+    assert _same_state(*paths.values())
+    for engines, path in zip(("torch", "numpy"), paths.values(), strict=True):
+        GoldenRun(spec[1], path, True, engines).run(lambda _: None)
+    assert _same_state(*paths.values())
+
+
+def _same_state(*paths) -> bool:
+    one, other = (Checkpoint.load(path, KIND) for path in paths)
+    losses = [[epoch["loss"] for epoch in state.progress["history"]] for state in (one, other)]
+    same = all((one.arrays[name] == other.arrays[name]).all() for name in one.arrays)
+    return same and one.arrays.keys() == other.arrays.keys() and losses[0] == losses[1]
+
+
+def test_refused_without_torch(monkeypatch):
     network, cfg = Network.parse("4-3-2"), CoreConfig(lanes=2)
     monkeypatch.setattr(on_torch, "torch", None)
-    with pytest.raises(TridentError, match="GOLDEN=torch needs PyTorch"):
+    with pytest.raises(TridentError, match=r"GOLDEN=torch needs PyTorch: pip install '\.\[torch\]'"):
         GoldenTrainer(network, NeuronSettings(), cfg, engines="torch")
+
+
+@needs_torch
+def test_refused_for_an_engine_of_numpy_alone(monkeypatch):
+    other = registry.EngineEntry("somewhere:Engine", "trident.sim.golden.backward:backward")
+    monkeypatch.setitem(registry.PLACES["backward"], "other", other)
+    with pytest.raises(TridentError, match="GOLDEN=torch has no backward_engine 'other': take GOLDEN=numpy"):
+        on_torch.engines(CoreConfig(backward_engine="other"))

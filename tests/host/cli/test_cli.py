@@ -10,6 +10,7 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.sizing import configure, fit
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
+from trident.sim.golden import on_torch
 from trident.sim.rtl.build import BuildError
 from trident.snn.network import Network
 
@@ -122,6 +123,14 @@ def test_bad_data_are_refused_in_one_sentence(capsys, untouched, tmp_path, chang
     code, out, err = run(capsys, "train", "--out", untouched, "--data", path)
     assert (code, out) == (2, "")
     assert err.startswith("error: ") and err.count("\n") == 1 and "mine.npz" in err and word in err
+
+
+@pytest.mark.parametrize("target", ["rtl", "golden"])
+def test_golden_on_torch_is_refused_where_it_is_missing(capsys, untouched, monkeypatch, target):
+    """Before a simulation is built or a folder made."""
+    monkeypatch.setattr(on_torch, "torch", None)
+    code, out, err = run(capsys, "train", "--out", untouched, "--target", target, "--golden", "torch")
+    assert (code, out) == (2, "") and err.startswith("error: GOLDEN=torch needs PyTorch") and err.count("\n") == 1
 
 
 def test_a_damaged_checkpoint_is_refused(capsys, tmp_path):

@@ -9,7 +9,8 @@ from trident.cli import main
 from trident.host.train.checkpoint import Checkpoint
 from trident.host.train.golden_run import KIND, GoldenRun
 from trident.host.train.spec import RunSpec
-from trident.hw.errors import Interrupted, TridentError
+from trident.hw.errors import Interrupted, TooLarge, TridentError
+from trident.hw.isa.faults import Fault
 from trident.hw.isa.spaces import Space
 
 TRAIN = {"epochs": 2, "batch": 32}
@@ -54,6 +55,38 @@ def test_an_overflow_halves_the_loss_scale(tmp_path):
     run = GoldenRun(spec, tmp_path / "golden.npz")
     run.run(lambda _: None)
     assert run.scaler.skipped > 0 and run.scaler.scale < 2**15
+
+
+def test_an_update_that_overflows_is_undone(spec, tmp_path, monkeypatch):
+    run = GoldenRun(spec, tmp_path / "golden.npz")
+    before, scale, update = _weights(run), run.scaler.scale, run.golden.update
+
+    def overflowing(constants):
+        update(constants)
+        run.golden.faults |= 1 << Fault.UPDATE
+
+    monkeypatch.setattr(run.golden, "update", overflowing)
+    spikes = np.ones((32, spec.cfg.timesteps, *spec.network.in_shape), np.uint8)
+    run._minibatch(spikes, np.zeros(32, np.int64))
+    momenta = run.golden.bits(Space.MOMENTUM).values()
+    assert (_weights(run) == before).all() and not any(bits.any() for bits in momenta) and run.scaler.scale < scale
+
+
+def test_a_network_larger_than_any_core(tmp_path):
+    """Golden alone takes it; the chip, and one whose memories have been named, do not."""
+    make = {"net": "64-2500-250-10", "train": {"batch": 8}}
+    large = RunSpec.make(**make, alone=True)
+    assert large.plan is None and not large.many and "larger memories than can be built" in large.chip_text
+    run = GoldenRun(large, tmp_path / "golden.npz")
+    before = _weights(run)
+    spikes = np.ones((8, large.cfg.timesteps, *large.network.in_shape), np.uint8)
+    run._minibatch(spikes, np.arange(8))
+    assert (_weights(run) != before).any()
+    for refused in ({}, {"alone": True, "core": {"weight_rows": 4096}}):
+        with pytest.raises(TooLarge, match="weights"):
+            RunSpec.make(**make, **refused)
+    with pytest.raises(TridentError, match="a sum in weight_grad of .* terms"):
+        RunSpec.make(**make | {"train": {"batch": 1024}}, core={"gradient_bits": 32}, alone=True)
 
 
 @pytest.mark.parametrize("name, value", [
