@@ -66,7 +66,7 @@ class Maker(Placing):
         if take:
             before = self._exact(sent.shape, self.sums) if self.cfg.exact else self._values(sent.shape, 8.0)
             stream = self._stream(before, "backward", job, mapped, owner, drained=True, exact=self.cfg.exact)
-            case.inputs = [rows_of(self.cfg, item) for item in stream]
+            case.inputs = [rows_of(self.cfg, item, self.cfg.sum_rows) for item in stream]
             if self.cfg.exact:
                 sent = sent + before
         if raw:

@@ -263,6 +263,6 @@ def payload_of(shape, row: int, tag: dict[str, int]) -> tuple[int, int]:
     return value, mask
 
 
-def rows_of(cfg: CoreConfig, item: tuple[int, int, str]) -> int:
-    """The row of a drained item, without its tag: what travels to another core."""
-    return item[0] & (1 << cfg.sum_rows * cfg.row_bits) - 1
+def rows_of(cfg: CoreConfig, item: tuple[int, int, str], parts: int = 1) -> int:
+    """The row of an item, or its row of so many parts, without its tag: what travels to another core."""
+    return item[0] & (1 << parts * cfg.row_bits) - 1
