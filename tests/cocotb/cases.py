@@ -52,7 +52,9 @@ class Maker(Placing):
         weights = self._values(layer.weight_shape)
         shape = (*layer.out_shape[:2], steps, layer.out_channels)
         errors = self._values(shape, 16.0) * self._spikes(shape)
-        columns = np.ascontiguousarray(weights.transpose(0, 2, 1))
+        # Only faults of channels that the owner has are seen; a weight of zero has none
+        owned = self._owned(owner)
+        columns = np.ascontiguousarray(np.where(owned, weights.transpose(0, 2, 1), 0))
         exact, (fault,) = backward(
             errors[None], columns, layer.kernel, layer.stride, layer.padding, layer.in_shape[:2],
             self.cfg.multiplier_subnormals, layer.backward_terms, self.sums,
@@ -82,8 +84,16 @@ class Maker(Placing):
             Space.ERROR_MASKS: self._image(base, (errors != 0).astype(np.uint8)),
         }
         case.outputs = self._stream(sent, "backward", job, mapped, owner, drained=True, exact=raw)
-        case.fault = bool(fault or wrong.any())
+        case.fault = bool(fault or (wrong & owned).any())
         return case
+
+    def _owned(self, owner: int | None) -> np.ndarray:
+        """Which channels of the layer's input belong to the core ``owner`` of the stage before; all of them without."""
+        channel = np.arange(self.layer.in_shape[2]) % self.layer.image[2]
+        if owner is None:
+            return channel >= 0
+        first = self.owner.layers[0].first
+        return (channel >= first) & (channel < first + self.owner.layers[0].layer.out_channels)
 
     def receive(self) -> Case:
         """Rows of errors in the order in which :meth:`backward` has them leave, with the same tags."""
