@@ -26,7 +26,7 @@ GENERATE_BOUND = 5  # seconds for the Verilog of twenty cores
 SMALL_NETWORK, SMALL_BATCH = "8x8x1-6c3s2-6c3-10c3s2-10", 320  # it fits a core of the FPGA preset
 
 
-class Minibatch:
+class Minibatches:
     """Minibatches of real samples on the RTL of a chip, checked against golden."""
 
     def __init__(self, spec: RunSpec):
@@ -93,10 +93,10 @@ class Minibatch:
 
 
 def simulate(spec: RunSpec) -> tuple[float, float]:
-    """What :meth:`Minibatch.run` finds for a chip."""
-    minibatch = Minibatch(spec)
-    result = minibatch.run()
-    minibatch.close()
+    """What :meth:`Minibatches.run` finds for a chip."""
+    minibatches = Minibatches(spec)
+    result = minibatches.run()
+    minibatches.close()
     return result
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trident.bench.chip import Minibatch
+from trident.bench.chip import Minibatches
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
@@ -33,13 +33,13 @@ def trained(partition: str | None) -> Tensors:
     chip = ChipChoice(PARTITIONS[partition], partition=partition) if partition else None
     train = {"batch": DEEP.train["batch"]}
     spec = RunSpec.make(net=DEEP.net, preset="TINY", neuron=DEEP.neuron, train=train, core=dict(CORE), chip=chip)
-    minibatch = Minibatch(spec)
+    minibatches = Minibatches(spec)
     for _ in range(MINIBATCHES):
-        minibatch.run()
-    session, last = minibatch.learner.session, spec.plan.partition.replicas - 1
+        minibatches.run()
+    session, last = minibatches.learner.session, spec.plan.partition.replicas - 1
     spaces = (Space.WEIGHTS, Space.MOMENTUM)
     found = {f"{space}.{name}": bits for space in spaces for name, bits in session.read(space, last).items()}
-    minibatch.close()
+    minibatches.close()
     return found
 
 

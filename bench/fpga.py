@@ -10,7 +10,7 @@ from time import perf_counter
 
 import click
 
-from trident.bench.chip import Minibatch
+from trident.bench.chip import Minibatches
 from trident.bench.link import LABEL, upload_fraction
 from trident.boards.devices import design_of
 from trident.boards.devices.design import Design
@@ -64,9 +64,9 @@ def cycles_per_sample(design: Design, data: str) -> float:
     spec = RunSpec.make(
         data, work.net, neuron=work.neuron, train={"batch": work.batch}, chip=chip, built=(design.cfg, design.mesh)
     )
-    minibatch = Minibatch(spec)
-    cycles = minibatch.epoch(MEASURED.get(design.name, 1))
-    minibatch.close()
+    minibatches = Minibatches(spec)
+    cycles = minibatches.epoch(MEASURED.get(design.name, 1))
+    minibatches.close()
     return cycles
 
 

@@ -77,10 +77,17 @@ class TrainSettings:
         if scale != int(scale) or not 1 <= scale <= MAX_LOSS_SCALE or int(scale) & (int(scale) - 1):
             raise TridentError(f"loss scale must be a power of two within 1 to {MAX_LOSS_SCALE}, not {self.loss_scale}")
 
+    def halvings(self, epoch: int) -> int:
+        """How often the learning rate has been halved before the given epoch (from 0)."""
+        return epoch // self.halve_every if self.halve_every else 0
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of the given epoch."""
+        return self.learning_rate / 2 ** self.halvings(epoch)
+
     def step(self, epoch: int = 0) -> float:
-        """What the momentum is multiplied by before it is taken from a weight, in the given epoch (from 0)."""
-        halvings = epoch // self.halve_every if self.halve_every else 0
-        return self.learning_rate / (self.loss_scale * self.batch) / 2**halvings
+        """What the momentum is multiplied by before it is taken from a weight, in the given epoch."""
+        return self.rate(epoch) / (self.loss_scale * self.batch)
 
 
 def _number(name: str, value) -> float:

@@ -75,8 +75,7 @@ def _granule(cell: str, width: int) -> int:
 
 def configured_bits(cfg: CoreConfig) -> int:
     """Bits that a core of this configuration must remember: weights, gradients, momenta, errors and spikes."""
-    gradient = cfg.lanes * cfg.gradient_bits if cfg.exact else cfg.row_bits
-    rows = (2 * cfg.weight_rows + cfg.error_rows) * cfg.row_bits + cfg.weight_rows * gradient
+    rows = (2 * cfg.weight_rows + cfg.error_rows) * cfg.row_bits + cfg.weight_rows * cfg.gradient_row_bits
     return rows + cfg.spike_words * cfg.spike_bits
 
 

@@ -78,7 +78,7 @@ class Worker:
         for epoch in range((task.round - 1) * settings.local_epochs, task.round * settings.local_epochs):
             spikes = encode(run.dataset, run.network, run.train.timesteps, run.encoding, run.train.seed, epoch)[0]
             spikes = spikes[self.samples]
-            rate = run.train.learning_rate / 2 ** (epoch // run.train.halve_every if run.train.halve_every else 0)
+            rate = run.train.rate(epoch)
             for index in batches(len(spikes), run.train.batch, run.train.seed, epoch):
                 self.on_stage("training", done, of)
                 if settings.mu:

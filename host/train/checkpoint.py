@@ -95,6 +95,16 @@ def fill(kind: type[Values], values: Any, where: str) -> Values:
         raise TridentError(f"{where} is damaged: {place} is {given!r}; {first['msg'].lower()}") from None
 
 
+def check_progress(parts: dict[str, bool], done: int, asked: int, where: str):
+    """Raise :class:`TridentError` unless all parts of a run's progress, by name, are as they can be, and no more epochs
+    are done than are asked for."""
+    for name, good in parts.items():
+        if not good:
+            raise TridentError(f"{where} is damaged: its {name} is not that of such a run")
+    if done > asked:
+        raise TridentError(f"the run in {where} has done {done} epochs already: ask for at least as many, not {asked}")
+
+
 def check_tensors(found: Tensors, expected: Tensors, where: str):
     """Raise :class:`TridentError` unless both have the same names, types and shapes."""
     for name in sorted({*found, *expected}):

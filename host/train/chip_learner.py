@@ -17,7 +17,15 @@ from trident.snn.network import Tensors
 
 
 class NumericFault(Failure):
-    """An infinity or a NaN outside the gradients; the message names core, layer and engine."""
+    """An infinity or a NaN outside the gradients; the message names core, layer and engine where that is known."""
+
+    @classmethod
+    def of(cls, where: str) -> "NumericFault":
+        """The fault with its sentence; ``where``: in what it is."""
+        return cls(
+            f"an infinity or a NaN in {where}: weights or potentials have grown beyond the format; lower the learning "
+            "rate"
+        )
 
 
 class ClosablePort(FlitPort, Protocol):
@@ -66,10 +74,7 @@ class ChipLearner:
         """Raise :class:`NumericFault` for a fault; those of gradients are allowed in training: the minibatch has been
         skipped. ``where``: names the minibatch in the message."""
         if found.all_faults & ~(GRADIENT_FAULTS if training else 0):
-            raise NumericFault(
-                f"an infinity or a NaN in {found.describe(self.plan)}{where and f', {where}'}: weights or potentials "
-                f"have grown beyond the format; lower the learning rate"
-            )
+            raise NumericFault.of(f"{found.describe(self.plan)}{where and f', {where}'}")
 
     def train(
         self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float

@@ -9,13 +9,13 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from trident.host.train.checkpoint import Checkpoint, check_tensors, fill, named
+from trident.host.train.checkpoint import Checkpoint, check_progress, check_tensors, fill, named
 from trident.host.train.chip_learner import NumericFault
 from trident.host.train.lockstep import STATE
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
-from trident.hw.errors import Interrupted, TridentError
+from trident.hw.errors import Interrupted
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data import batches
@@ -91,8 +91,7 @@ class GoldenRun:
     def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
         spec, golden, now = self.spec, self.golden, self.progress
         train = spec.train
-        halvings = now.epoch // train.halve_every if train.halve_every else 0
-        constants = self.scaler.constants(train, train.learning_rate / 2**halvings, len(labels), spec.cfg.format)
+        constants = self.scaler.constants(train, train.rate(now.epoch), len(labels), spec.cfg.format)
         counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.scaler.scale)))
         kept = [(values, values.copy()) for tensors in (golden.weights, golden.momentum) for values in tensors.values()]
         golden.update(constants)
@@ -102,10 +101,7 @@ class GoldenRun:
             for values, before in kept:
                 values[:] = before
         elif faults & ~GRADIENT_FAULTS:
-            raise NumericFault(
-                f"an infinity or a NaN in epoch {now.epoch + 1}, minibatch {now.minibatch + 1}: weights or potentials "
-                "have grown beyond the format; lower the learning rate"
-            )
+            raise NumericFault.of(f"epoch {now.epoch + 1}, minibatch {now.minibatch + 1}")
         self.scaler.after(golden.overflowed or undone)
         self.tally.add(counts, labels, train.timesteps)
         now.minibatch += 1
@@ -132,16 +128,10 @@ class GoldenRun:
         self.scaler, self.tally = fill(LossScaler, progress.scaler, where), fill(Tally, progress.tally, where)
         good = {
             "minibatch": progress.minibatch <= len(self.spec.dataset.train) // self.spec.train.batch,
-            "scaler": 0 < self.scaler.scale <= self.spec.train.loss_scale and 0 <= self.scaler.carry <= 1,
+            "scaler": self.scaler.possible(self.spec.train),
             "history": [set(epoch) for epoch in progress.history] == [set(HISTORY)] * progress.epoch,
         }
-        if wrong := [name for name, holds in good.items() if not holds]:
-            raise TridentError(f"{where} is damaged: its {wrong[0]} is not that of such a run")
-        if progress.epoch > self.spec.train.epochs:
-            raise TridentError(
-                f"the run in {self.path} has done {progress.epoch} epochs already: ask for at least as many, not "
-                f"{self.spec.train.epochs}"
-            )
+        check_progress(good, progress.epoch, self.spec.train.epochs, where)
         for name, space in STATE.items():
             check_tensors(state.tensors(name), self.golden.bits(space), where)
             self.golden.load(space, state.tensors(name))

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from trident.host.train.checkpoint import Checkpoint, check_tensors, fill
+from trident.host.train.checkpoint import Checkpoint, check_progress, check_tensors, fill
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
 from trident.host.train.trainer import HISTORY, SERIES, STATE, Progress
-from trident.hw.errors import TridentError
 from trident.sim.golden.format import raw_dtype
 from trident.snn.network import Tensors
 
@@ -26,7 +25,7 @@ def resumed(spec: RunSpec, path: Path) -> Checkpoint:
     minibatches, layers = len(spec.dataset.train) // spec.train.batch, len(spec.network.layers)
     sizes = {
         "minibatch": 0 <= progress.minibatch <= minibatches,
-        "scaler": 0 < scaler.scale <= spec.train.loss_scale and 0 <= scaler.carry <= 1,
+        "scaler": scaler.possible(spec.train),
         "history": set(progress.history) == set(SERIES) and all(
             len(epochs) == progress.epoch and all(set(epoch) == set(HISTORY) for epoch in epochs)
             for epochs in progress.history.values()
@@ -35,15 +34,8 @@ def resumed(spec: RunSpec, path: Path) -> Checkpoint:
         "firing_rate": len(progress.firing_rate) == len(progress.gradient_sparsity) == layers,
         "counters": len(progress.counters) == spec.plan.partition.cores,
     }  # fmt: skip
-    for name, good in sizes.items():
-        if not good:
-            raise TridentError(f"{where} is damaged: its {name} is not that of such a run")
+    check_progress(sizes, progress.epoch, spec.train.epochs, where)
     _check_arrays(spec, state, where)
-    if progress.epoch > spec.train.epochs:
-        raise TridentError(
-            f"the run in {path} has done {progress.epoch} epochs already: ask for at least as many, not "
-            f"{spec.train.epochs}"
-        )
     return state
 
 

@@ -25,6 +25,10 @@ class LossScaler:
         rate = learning_rate / (self.scale * batch)
         return UpdateConstants.of(settings.momentum * self.carry, rate, batch, fmt)
 
+    def possible(self, settings: TrainSettings) -> bool:
+        """Whether a run with these settings can have come to it."""
+        return 0 < self.scale <= settings.loss_scale and 0 <= self.carry <= 1
+
     def after(self, overflowed: bool):
         """Tell how the minibatch went. Raises TridentError when the scale has nothing left to halve."""
         if not overflowed:

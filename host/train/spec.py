@@ -258,7 +258,7 @@ def _built_mesh(mesh: MeshConfig, asked: MeshConfig | None, preset: str | None) 
 
 def _check_rate(train: TrainSettings):
     """Refuse a learning rate whose power of two, at any loss scale and in any epoch, does not fit the 8 bits it has."""
-    halvings = (train.epochs - 1) // train.halve_every if train.halve_every else 0
+    halvings = train.halvings(train.epochs - 1)
     largest = frexp(train.learning_rate / train.batch)[1] + LOSS_HALVINGS
     smallest = frexp(train.learning_rate / (train.loss_scale * train.batch))[1] - 1 - halvings
     if largest > 127 or smallest < -128:

@@ -148,10 +148,7 @@ class Trainer:
     def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
         train, now = self.spec.train, self.progress
         now.minibatch += 1
-        halvings = now.epoch // train.halve_every if train.halve_every else 0
-        constants = self.scaler.constants(
-            train, train.learning_rate / 2**halvings, train.batch, self.spec.cfg.format
-        )
+        constants = self.scaler.constants(train, train.rate(now.epoch), train.batch, self.spec.cfg.format)
         step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, now.epoch, self.where)
         self.scaler.after(step.skipped)
         self._count(step, labels)

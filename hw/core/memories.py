@@ -19,8 +19,9 @@ class Memories:
         rows, width = cfg.weight_rows, cfg.row_bits
         grad_cols, error_cols = cfg.weight_grad_cols, cfg.backward_cols
         m.submodules.weights = self.weights = WeightMemory(cfg)
-        gradient_row = cfg.lanes * cfg.gradient_bits if cfg.exact else width
-        m.submodules.gradients = self.gradients = SharedMemory(gradient_row, rows // grad_cols, 1, granules=grad_cols)
+        m.submodules.gradients = self.gradients = SharedMemory(
+            cfg.gradient_row_bits, rows // grad_cols, 1, granules=grad_cols
+        )
         m.submodules.momentum = self.momentum = SharedMemory(width, rows, 1)
         m.submodules.spikes = self.spikes = SharedMemory(cfg.spike_bits, cfg.spike_words, 3)
         m.submodules.masks = self.masks = SharedMemory(cfg.spike_bits, cfg.spike_words, 1)

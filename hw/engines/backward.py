@@ -42,7 +42,7 @@ class BackwardEngine(Engine):
                 "o": Out(stream.Signature(drained_item(payloads))),
                 "take": In(1),
                 "raw": In(1),
-                "partials": In(stream.Signature(cfg.sum_rows * cfg.row_bits)),
+                "partials": In(stream.Signature(cfg.sum_row_bits)),
                 "error_word": Out(cfg.address_bits),
                 "error_beat": Out(payloads.op["beat"].shape),
                 "error_en": Out(1),

@@ -54,7 +54,7 @@ class WeightGradEngine(Engine):
                 "reducing": In(1),
                 "take": In(1),
                 "reduce": In(stream.Signature(payloads.op)),
-                "partials": In(stream.Signature(cfg.sum_rows * cfg.row_bits)),
+                "partials": In(stream.Signature(cfg.sum_row_bits)),
                 "reduced": Out(stream.Signature(drained_item(payloads))),
                 "held": Out(1),
             },

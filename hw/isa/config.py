@@ -213,6 +213,16 @@ class CoreConfig:
         return self.sum_rows * self.width
 
     @property
+    def sum_row_bits(self) -> int:
+        """Bits of a row of sums as it travels: ``sum_rows`` rows."""
+        return self.sum_rows * self.row_bits
+
+    @property
+    def gradient_row_bits(self) -> int:
+        """Bits of a row of gradients in their memory."""
+        return self.lanes * self.gradient_bits if self.exact else self.row_bits
+
+    @property
     def given_limit(self) -> int:
         """The exponent code from which on a number that a sum is given from elsewhere is too large."""
         return self.fixed.limit(self.format, 1, room=1)

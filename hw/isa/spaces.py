@@ -34,7 +34,7 @@ def space_bits(cfg: CoreConfig) -> dict[Space, int]:
         Space.JOBS: WORD,
         Space.WEIGHTS: row,
         Space.MOMENTUM: row,
-        Space.GRADIENTS: cfg.sum_rows * row,
+        Space.GRADIENTS: cfg.sum_row_bits,
         Space.SPIKES: word,
         Space.MASKS: word,
         Space.ERRORS: row,

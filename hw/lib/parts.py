@@ -10,7 +10,7 @@ from trident.hw.isa.config import CoreConfig
 def lane_sum(cfg: CoreConfig, parts, lane: int):
     """One lane's sum, of ``sum_bits``, in a row of parts: its lowest bits are in the first part, and so on."""
     width = cfg.width
-    return Cat(parts[low : low + width] for low in range(lane * width, cfg.sum_rows * cfg.row_bits, cfg.row_bits))
+    return Cat(parts[low : low + width] for low in range(lane * width, cfg.sum_row_bits, cfg.row_bits))
 
 
 def to_lanes(cfg: CoreConfig, parts, bits: int):
@@ -37,7 +37,7 @@ class SplitParts(wiring.Component):
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         super().__init__({
-            "i": In(stream.Signature(cfg.sum_rows * cfg.row_bits)),
+            "i": In(stream.Signature(cfg.sum_row_bits)),
             "single": In(1),
             "o": Out(stream.Signature(cfg.row_bits)),
         })  # fmt: skip
@@ -71,7 +71,7 @@ class JoinParts(wiring.Component):
         self.cfg = cfg
         super().__init__({
             "i": In(stream.Signature(cfg.row_bits)),
-            "o": Out(stream.Signature(cfg.sum_rows * cfg.row_bits)),
+            "o": Out(stream.Signature(cfg.sum_row_bits)),
         })  # fmt: skip
 
     def elaborate(self, platform):

@@ -47,7 +47,7 @@ class UpdateUnit(wiring.Component):
             **{f"{name}_address": Out(rows) for name in ("gradient", "momentum", "weight")},
             **{f"{name}_read": Out(1) for name in ("gradient", "momentum", "weight")},
             **{name: In(cfg.row_bits) for name in ("momenta", "weights")},
-            "gradients": In(cfg.lanes * cfg.gradient_bits if cfg.exact else cfg.row_bits),
+            "gradients": In(cfg.gradient_row_bits),
             "gradient_clear_address": Out(rows),
             "gradient_clear": Out(1),
             **{f"{name}_write_address": Out(rows) for name in ("momentum", "weight")},

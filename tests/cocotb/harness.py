@@ -89,8 +89,8 @@ class Harness(wiring.Component):
             cols = cfg.backward_cols
             return SharedMemory(cfg.row_bits, cfg.error_rows // cols, readers, granules=cols)
         if space == Space.GRADIENTS:
-            cols, bits = cfg.weight_grad_cols, cfg.gradient_bits if cfg.exact else cfg.width
-            return SharedMemory(cfg.lanes * bits, cfg.weight_rows // cols, readers, granules=cols)
+            cols = cfg.weight_grad_cols
+            return SharedMemory(cfg.gradient_row_bits, cfg.weight_rows // cols, readers, granules=cols)
         return SharedMemory(cfg.row_bits, cfg.weight_rows, readers)
 
     def elaborate(self, platform):

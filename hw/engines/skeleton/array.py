@@ -51,7 +51,7 @@ class ProcessingArray(wiring.Component):
             "limit": In(payloads.cfg.exp),
             "operand": In(payloads.operand),
             "take": In(1),
-            "partials": In(stream.Signature(payloads.cfg.sum_rows * payloads.cfg.row_bits)),
+            "partials": In(stream.Signature(payloads.cfg.sum_row_bits)),
             "raw": In(1),
             "initial": In(payloads.drained["values"].shape),
             "drain_ready": In(1),

@@ -92,9 +92,7 @@ class Payloads:
             **{name: self.op[name].shape for name in ("mask", "entry", "first", "drain", "tag")},
         })  # fmt: skip
         # Bits of a row that drains: floats, or sums that are kept or travel on as they are
-        self.value_bits = cfg.sum_rows * cfg.row_bits if engine == "backward" else cfg.row_bits
-        if by_time and cfg.exact:
-            self.value_bits = cfg.lanes * cfg.gradient_bits
+        self.value_bits = {"backward": cfg.sum_row_bits, "weight_grad": cfg.gradient_row_bits}.get(engine, cfg.row_bits)
         self.drained = data.StructLayout({
             "values": data.ArrayLayout(self.value_bits, self.cols if by_time else 1),
             "tag": self.tag,

@@ -28,7 +28,7 @@ class RoundRows(wiring.Component):
     def __init__(self, cfg: CoreConfig, beside):
         self.cfg = cfg
         self.items = [
-            data.StructLayout({"row": bits, "beside": beside}) for bits in (cfg.lanes * cfg.gradient_bits, cfg.row_bits)
+            data.StructLayout({"row": bits, "beside": beside}) for bits in (cfg.gradient_row_bits, cfg.row_bits)
         ]
         super().__init__({
             "i": In(stream.Signature(self.items[0])),
