@@ -15,6 +15,7 @@ import click
 from trident.hw.errors import Failure, Interrupted, TridentError
 
 LONGEST = 6000  # characters of a sentence on stderr, the last lines of a tool included
+AGAIN = 0.01  # seconds until a signal that was lost comes again
 OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 COMMANDS = {
@@ -82,12 +83,15 @@ def main(arguments: list[str] | None = None):
 def guarded(run: Callable[[], int | None]) -> int:
     """What to exit with after ``run``, which is as :func:`main` says. SIGTERM stops it as Ctrl-C does."""
     if current_thread() is main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGTERM, signal.SIGALRM):
+            signal.signal(number, _interrupt)
+        sys.unraisablehook = _interrupt_again
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another
     try:
         status = run() or OK
+        signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.flush()
         return status
     except click.exceptions.NoArgsIsHelpError as fault:
@@ -112,6 +116,15 @@ def guarded(run: Callable[[], int | None]) -> int:
 
 def _interrupt(*_):
     raise KeyboardInterrupt
+
+
+def _interrupt_again(lost: "sys.UnraisableHookArgs"):
+    """A signal that arrives while Python runs a callback of its own, a finalizer say, would be printed and forgotten:
+    it comes again once that has ended."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        signal.setitimer(signal.ITIMER_REAL, AGAIN)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _tell(sentence: str, status: int, kind: str = "error") -> int:

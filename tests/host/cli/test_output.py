@@ -51,7 +51,7 @@ def test_brackets_in_a_path_are_only_brackets():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("seconds", [2.5, 4.0])
+@pytest.mark.parametrize("seconds", [1.5, 3.0])
 def test_a_signal_ends_it_with_a_sentence(tmp_path, number, seconds):
     command = [sys.executable, "-m", "trident", "map", "--mesh", "8x8", "--out", str(tmp_path / "map")]
     process = subprocess.Popen(
@@ -63,3 +63,29 @@ def test_a_signal_ends_it_with_a_sentence(tmp_path, number, seconds):
     assert process.returncode == 130
     assert said.strip().startswith("interrupted: ") and len(said.strip().splitlines()) == 1
     assert not (tmp_path / "map").exists()
+
+
+LOST = """
+import signal, weakref
+from trident.cli import guarded
+
+class Node:
+    pass
+
+def run():
+    node = Node()
+    watched = weakref.ref(node, lambda _: signal.raise_signal(signal.{name}))
+    del node
+    signal.sigtimedwait([], 5)
+
+raise SystemExit(guarded(run))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_within_a_callback_is_not_lost(name):
+    done = subprocess.run(
+        [sys.executable, "-c", LOST.format(name=name)], capture_output=True, text=True, preexec_fn=hears_interrupts
+    )
+    assert done.returncode == 130
+    assert done.stderr.startswith("interrupted: ") and len(done.stderr.splitlines()) == 1
