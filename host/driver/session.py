@@ -37,7 +37,7 @@ class ChipSession:
         for core, entries in plan.tables().items():
             for number, mask in entries.items():
                 parts.append(packets.write(unicast(self.mesh, core), Space.ROUTES, number, np.array([[mask]])))
-        driver.exchange(parts, 0)
+        self._send(parts)
         for space in (Space.GRADIENTS, Space.MOMENTUM):
             self.load(space, {name: np.zeros(shape, np.uint32) for name, shape in plan.network.tensors.items()})
 
@@ -66,10 +66,21 @@ class ChipSession:
         for replica in range(plan.partition.replicas):
             for core in self._first_stage(replica):
                 parts.append(packets.command(Command.FREE, plan.plans[core].spike_slots, plan.placement[core]))
-        self.driver.exchange(parts, 0)
-        for place in plan.placement:  # before any core starts, all are ready for what others send
-            self.driver.identify(place)
+        self._send(parts)
         self._mode = train, update
+
+    def _send(self, parts: list[np.ndarray]):
+        """Send packets that have no answer."""
+        self.driver.exchange(parts, 0)
+        self._settled = False
+
+    def _settle(self):
+        """Wait until every core has taken in all that was sent to it: before any core starts, all are ready for what
+        others send, and a run takes the same cycles whatever went before it."""
+        if not self._settled:
+            for place in self.plan.placement:
+                self.driver.registers(place)  # longer than setting the tokens takes
+        self._settled = True
 
     def _first_stage(self, replica: int) -> range:
         first = self.plan.partition.core(replica, 0)
@@ -89,7 +100,7 @@ class ChipSession:
                 first = table_address(self.cfg, count=0, target=bool(target))
                 values = row.astype(np.uint32)[:, None]
                 parts.append(self.driver.packets.write(self.routes[core], Space.LOSS_TABLE, first, values))
-        self.driver.exchange(parts, 0)
+        self._send(parts)
 
     # Memories
     def load(self, space: Space, tensors: Tensors):
@@ -105,7 +116,7 @@ class ChipSession:
                 ]
                 words = rows_to_words(placed.weights.pack(*own), self.cfg, self.cfg.sum_rows if exact else 1)
                 parts.append(self.driver.packets.write(self.routes[core], space, placed.tile * self.cfg.lanes, words))
-        self.driver.exchange(parts, 0)
+        self._send(parts)
 
     def read(self, space: Space, replica: int = 0) -> Tensors:
         """Read weights, momenta or gradients of one replica; exact gradients are int64 sums."""
@@ -185,6 +196,7 @@ class ChipSession:
         """Run samples uint8 (N, T, y, x, c) through the chip; with ``train`` they are one minibatch with its update,
         or, without ``update``, their gradients are added to those in memory."""
         self._set_mode(train, update)
+        self._settle()
         plan, packets, partition = self.plan, self.driver.packets, self.plan.partition
         words = pack_spikes(spikes, self.cfg)
         count = len(words)
