@@ -5,6 +5,7 @@ from pathlib import Path
 from docs.dataflow import dataflow_svg
 from docs.program import fill_listing
 from docs.protocol import protocol
+from docs.vector import vector
 
 FOLDER = Path(__file__).parent
 
@@ -14,6 +15,7 @@ def generated() -> dict[Path, str]:
     page = FOLDER / "dataflow.md"
     return {
         FOLDER / "protocol.md": protocol(),
+        FOLDER / "vector.md": vector(),
         FOLDER / "dataflow.svg": dataflow_svg(),
         page: fill_listing(page.read_text()),
     }

@@ -18,21 +18,23 @@ from trident.snn.settings import NeuronSettings, TrainSettings
 class LayerTrace:
     """What one layer keeps of a forward pass, all in the trainer's dtype with T first.
 
-    ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes`` and
-    ``surrogate`` (T, B, Y, X, C) are of its neurons.
+    ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes``, ``near``
+    (whether a potential is within the window around the threshold) and ``potentials`` (T, B, Y, X, C) are of its
+    neurons.
     """
 
     columns: np.ndarray
     spikes: np.ndarray
-    surrogate: np.ndarray
+    near: np.ndarray
+    potentials: np.ndarray
 
 
 class FloatTwin:
     """Backpropagation through time with surrogate gradients, reset detached, over a whole minibatch at once.
 
-    Formulas of every layer, T timesteps: the neuron of :class:`NeuronSettings`; with errors e from above, its
-    surrogate m and spikes s, ``d[t] = m[t] * e[t] + leak * (1 - s[t]) * d[t+1]`` (soft reset: without ``(1 - s[t])``),
-    weight gradient ``sum over t of d[t] ⊗ s_in[t]``, bias gradient ``sum over t of d[t]``, errors below ``Wᵀ * d[t]``.
+    Neurons run the programs that the chip runs (hw/isa/neurons.py), without its roundings. Formulas of every layer,
+    with the errors d at its inputs: weight gradient ``sum over t of d[t] ⊗ s_in[t]``, bias gradient ``sum over t of
+    d[t]``, errors below ``Wᵀ * d[t]``.
 
     The loss of a sample is the mean over the N outputs of ``(count / T - onehot)**2``; the error at the top is
     ``2 * (count / T - onehot) / (N * T)`` at every t, times the loss scale. The update is that of
@@ -114,40 +116,24 @@ class FloatTwin:
             x = columns @ self.weights[layer.weight].reshape(layer.fan_in, -1)
             if layer.bias:
                 x = x + self.weights[layer.bias_name]
-            traces.append(LayerTrace(columns, *self._neurons(x.reshape(timesteps, batch, *layer.out_shape))))
+            x = x.reshape(timesteps, batch, *layer.out_shape)
+            found = self.neuron.programs[0].run(self.neuron.constants, x=x)
+            traces.append(LayerTrace(columns, found["s"].astype(self.dtype), found["m"], found["u"]))
         return traces
-
-    def _neurons(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Spikes and surrogate, shaped as the input currents ``x`` (T, B, Y, X, C)."""
-        n, kept = self.neuron, np.zeros_like(x[0])
-        spikes, potential = np.empty_like(x), np.empty_like(x)
-        for t in range(len(x)):
-            potential[t] = n.leak * kept + x[t]
-            spikes[t] = potential[t] >= n.threshold
-            if n.reset == "hard":
-                kept = potential[t] * (1 - spikes[t])
-            else:
-                kept = potential[t] - n.threshold * spikes[t]
-        if n.surrogate == "rectangle":
-            inside = (potential > n.threshold - n.window) & (potential < n.threshold + n.window)
-            return spikes, inside.astype(self.dtype)
-        return spikes, np.maximum(0, 1 - np.abs(potential - n.threshold) / n.window)
 
     def _backward(self, traces: list[LayerTrace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
         """The gradients of all parameters, and per layer the share of errors d that are zero."""
         timesteps, outputs = self.settings.timesteps, self.network.classes
         off = self._counts(traces) / timesteps - self._onehot(labels)
         top = off * (2 * self.settings.loss_scale / (outputs * timesteps))
-        layers = self.network.layers
+        layers, program = self.network.layers, self.neuron.programs[1]
         errors = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}  # by layer, at its spikes
         gradients: Tensors = {}
         sparsity = [0.0] * len(layers)
         for layer in reversed(layers):
             trace = traces[layer.number]
-            d = trace.surrogate * errors.pop(layer.number).reshape(trace.spikes.shape)
-            passed = self.neuron.leak * (1 - trace.spikes if self.neuron.reset == "hard" else np.ones_like(d))
-            for t in reversed(range(timesteps - 1)):
-                d[t] += passed[t] * d[t + 1]
+            e = errors.pop(layer.number).reshape(trace.spikes.shape)
+            d = program.run(self.neuron.constants, e=e, s=trace.spikes != 0, m=trace.near, u=trace.potentials)["dx"]
             rows = d.reshape(-1, layer.out_channels)
             gradient = trace.columns.reshape(-1, layer.fan_in).T @ rows
             gradients[layer.weight] = gradient.reshape(layer.weight_shape)

@@ -5,26 +5,26 @@ from numbers import Integral, Real
 from sys import float_info
 
 from trident.hw.errors import TridentError
-from trident.hw.isa.config import RESETS, SURROGATES
+from trident.hw.isa.config import UNIT_RESETS, UNIT_SURROGATES
+from trident.hw.isa.neurons import ALPHAS, RESETS, SURROGATES, neuron_grad_program, neuron_program
+from trident.hw.isa.vector_program import Program
 
 MAX_TIMESTEPS = 32
 MAX_LOSS_SCALE = 2**15
 
 
+NEURONS = ("lif", "if", "synaptic")
+
+
 @dataclass(frozen=True)
 class NeuronSettings:
-    """The leaky integrate-and-fire neuron and the surrogate of its derivative.
+    """The neuron and the surrogate of its derivative; their formulas are in docs/vector.md.
 
-    With potential u, input x and spike s:
-
-    - hard reset: ``u[t] = leak * u[t-1] * (1 - s[t-1]) + x[t]``
-    - soft reset: ``u[t] = leak * (u[t-1] - threshold * s[t-1]) + x[t]``
-    - ``s[t] = 1`` where ``u[t] >= threshold``
-    - rectangle: ``m = 1`` where ``threshold - window < u < threshold + window``, else 0
-    - triangle: ``m = max(0, 1 - |u - threshold| / window)``
-
-    ``leak`` is within 0 to 1, ``threshold`` and ``window`` are above 0, all in the unit of the potential.
-    Raises :class:`TridentError` for anything else.
+    neuron: one of :data:`NEURONS`; leak: what a potential keeps from step to step, within 0 to 1; threshold: potential
+    at which it fires, above 0; window: half width of the surrogates rectangle and triangle, above 0; reset: see
+    :data:`RESETS`; surrogate: see :data:`SURROGATES`, those with an α as in "atan:2"; decay_input: the input is
+    multiplied by 1 - leak; synapse: what a synaptic current keeps from step to step, within 0 to 1; detach: no error
+    flows through a reset. Raises :class:`TridentError` for anything else.
     """
 
     leak: float = 0.5
@@ -32,14 +32,66 @@ class NeuronSettings:
     window: float = 1.5
     reset: str = "hard"
     surrogate: str = "rectangle"
+    neuron: str = "lif"
+    decay_input: bool = False
+    synapse: float = 0.5
+    detach: bool = True
 
     def __post_init__(self):
-        if not 0 <= _number("leak", self.leak) <= 1:
-            raise TridentError(f"leak must be within 0 to 1, not {self.leak}")
+        for name in ("leak", "synapse"):
+            if not 0 <= _number(name, getattr(self, name)) <= 1:
+                raise TridentError(f"{name} must be within 0 to 1, not {getattr(self, name)}")
         _positive("threshold", self.threshold)
         _positive("window", self.window)
-        _choice("reset", self.reset, RESETS)
-        _choice("surrogate", self.surrogate, SURROGATES)
+        _choice("neuron", self.neuron, NEURONS)
+        _choice("reset", self.reset, tuple(RESETS))
+        text = self.surrogate
+        name, colon, alpha = text.partition(":") if isinstance(text, str) else (text, "", "")
+        _choice("surrogate", name, tuple(SURROGATES))
+        if colon and name not in ALPHAS:
+            raise TridentError(f"the surrogate {name} has no α: the window is its width")
+        if colon:
+            _positive(f"the α of the surrogate {name}", _parsed(alpha))
+        if self.decay_input and self.neuron != "lif":
+            raise TridentError(f"decay_input is for lif neurons, not for {self.neuron}")
+
+    @property
+    def charge(self) -> str:
+        """How the neuron charges: a name of :data:`trident.hw.isa.neurons.CHARGES`."""
+        return "lif-decay-input" if self.decay_input else self.neuron
+
+    @property
+    def surrogate_name(self) -> str:
+        """The surrogate without its α."""
+        return self.surrogate.partition(":")[0]
+
+    @property
+    def programs(self) -> tuple[Program, Program]:
+        """The programs of the forward and of the backward pass."""
+        grad = neuron_grad_program(self.reset, self.surrogate_name, self.charge, self.detach)
+        return neuron_program(self.reset, self.charge), grad
+
+    @property
+    def beyond_units(self) -> str | None:
+        """What of it the neuron units of a core do not compute; None if they compute it all."""
+        found = {
+            f"a neuron {self.neuron}": self.neuron != "lif",
+            "an input that decays": self.decay_input,
+            f"the reset {self.reset}": self.reset not in UNIT_RESETS,
+            "a reset that is not detached": not self.detach,
+            f"the surrogate {self.surrogate}": self.surrogate not in UNIT_SURROGATES,
+        }
+        return next((what for what, beyond in found.items() if beyond), None)
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """Constants of the neuron's programs, by name."""
+        name, _, alpha = self.surrogate.partition(":")
+        return {
+            "leak": self.leak, "threshold": self.threshold, "low": self.threshold - self.window,
+            "high": self.threshold + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
+            "synapse": self.synapse, "alpha": float(alpha) if alpha else ALPHAS.get(name, 1.0),
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,6 +148,13 @@ def _number(name: str, value) -> float:
     if not real or not -float_info.max <= value <= float_info.max:
         raise TridentError(f"{name} must be a finite number, not {value!r}")
     return value
+
+
+def _parsed(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _positive(name: str, value):

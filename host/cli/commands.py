@@ -17,7 +17,7 @@ from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 from trident.hw.files import check_folder
 from trident.hw.folders import OUT
-from trident.hw.isa.config import PRESETS, CoreConfig
+from trident.hw.isa.config import PRESETS, UNIT_RESETS, UNIT_SURROGATES, CoreConfig
 from trident.snn.defaults import DEEP
 
 
@@ -28,8 +28,8 @@ def _core_options(command):
         click.option("--timesteps", "-T", type=int, help="timesteps of a sample  [the preset's]"),
         click.option("--lanes", type=int, help="output channels at once  [the preset's]"),
         click.option("--cols", type=int, help="columns of all three engines  [the preset's]"),
-        click.option("--reset", help="hard or soft  [hard]"),
-        click.option("--surrogate", help="rectangle or triangle  [rectangle]"),
+        click.option("--reset", help=f"{' or '.join(UNIT_RESETS)}  [hard]"),
+        click.option("--surrogate", help=f"{' or '.join(UNIT_SURROGATES)}  [rectangle]"),
         click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core"),
     ]):  # fmt: skip
         command = option(command)
@@ -58,6 +58,11 @@ def _core_options(command):
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
 @_core_options
+@click.option("--neuron", help="lif; on target golden also if or synaptic, the resets soft-after-leak and none, and "
+              "the surrogates atan, sigmoid and fast-sigmoid, with their α as in atan:2  [lif]")
+@click.option("--decay-input/--no-decay-input", default=None, help="multiply the input by 1 - leak; on target golden")
+@click.option("--synapse", type=float, help="what a synaptic neuron's current keeps from step to step  [0.5]")
+@click.option("--detach/--no-detach", default=None, help="let no error through a reset; no: on target golden")
 @click.option("--target", default="rtl", show_default=True, help=f"{', '.join(TARGETS)}: the simulated chip, the same "
               "behind a simulated serial line, a board, the golden model alone")
 @click.option("--golden", "engines", type=click.Choice(("numpy", "torch")), default="numpy", show_default=True,
@@ -71,8 +76,8 @@ def _core_options(command):
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold, window, reset,
-                  surrogate, timesteps, lanes, cols, size, cores, partition, placer, placement, target, port, baud,
-                  board, setup, engines, **training):  # fmt: skip
+                  surrogate, neuron, decay_input, synapse, detach, timesteps, lanes, cols, size, cores, partition,
+                  placer, placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
@@ -84,7 +89,10 @@ def train_command(net, data, encoding, preset, changes, out, verbose, resume, wa
     if waves and target.kind != "rtl":
         raise TridentError(f"waves are recorded of the target rtl only, not of {target.kind}")
     core = parse_changes(changes)
-    neuron = {"leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate}
+    neurons = {
+        "leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate,
+        "neuron": neuron, "decay_input": decay_input, "synapse": synapse, "detach": detach,
+    }  # fmt: skip
     for name in ("reset", "surrogate", "timesteps", "lanes"):
         if name in core:
             raise TridentError(f"{name} has an option of its own: give --{name} instead of --set {name}=")
@@ -92,7 +100,7 @@ def train_command(net, data, encoding, preset, changes, out, verbose, resume, wa
     core |= {"lanes": lanes, "cols": cols}
     chip = ChipChoice(size, cores, partition, placer, placement)
     spec = RunSpec.make(
-        data, net, preset, encoding, neuron, training, core, chip, target.chip(), alone=target.kind == "golden"
+        data, net, preset, encoding, neurons, training, core, chip, target.chip(), alone=target.kind == "golden"
     )
     name = Path(data).stem[:100] + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
     train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose, engines)

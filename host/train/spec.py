@@ -139,8 +139,11 @@ class RunSpec:
         if encoding not in METHODS:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
-        for name in ("reset", "surrogate"):
-            core[name] = getattr(neuron_settings, name)
+        beyond = neuron_settings.beyond_units
+        if beyond and not alone:
+            raise TridentError(f"{beyond} is more than the neuron units of a core compute: the target golden trains it")
+        if not beyond:
+            core |= {name: getattr(neuron_settings, name) for name in ("reset", "surrogate")}
         steps = train.pop("timesteps", None)
         asked = core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)

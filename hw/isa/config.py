@@ -8,8 +8,8 @@ from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.registry import PLACES, EngineEntry, entry, first_engine
 
-RESETS = ("hard", "soft")
-SURROGATES = ("rectangle", "triangle")
+UNIT_RESETS = ("hard", "soft")
+UNIT_SURROGATES = ("rectangle", "triangle")
 COUNTERS = ("all", "few", "running")
 
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
@@ -136,10 +136,10 @@ class CoreConfig:
             if self.engine(place) != first_engine(place):
                 option = f"{place}_engine of {getattr(self, f'{place}_engine')!r}"
                 require(self.capabilities, option, (Capability.ENGINES,))
-        if self.reset not in RESETS:
-            raise TridentError(f"reset must be one of {', '.join(RESETS)}, not {self.reset!r}")
-        if self.surrogate not in SURROGATES:
-            raise TridentError(f"surrogate must be one of {', '.join(SURROGATES)}, not {self.surrogate!r}")
+        if self.reset not in UNIT_RESETS:
+            raise TridentError(f"reset must be one of {', '.join(UNIT_RESETS)}, not {self.reset!r}")
+        if self.surrogate not in UNIT_SURROGATES:
+            raise TridentError(f"surrogate must be one of {', '.join(UNIT_SURROGATES)}, not {self.surrogate!r}")
         if self.counters not in COUNTERS:
             raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {self.counters!r}")
         if self.weight_rows % self.lanes:

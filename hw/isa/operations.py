@@ -77,7 +77,7 @@ _STEPS = ("block_step", "tap_step", "pass_step")
 _GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", "leak", "threshold", "slope")  # of the neuron-gradient unit
 _ROWS = ("target", "channel", "take", "outgoing", "final", "source")  # that leave the core, and those added to them
 _FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "weight_grad"))
-_NEURON, _NEURON_GRAD = "trident.sim.golden.neuron:neuron", "trident.sim.golden.neuron_grad:neuron_grad"
+_NEURON, _NEURON_GRAD = (f"trident.hw.isa.neurons:{name}_program" for name in ("neuron", "neuron_grad"))
 _ERRORS = {Space.ERRORS: "neuron_grad", Space.ERROR_MASKS: "neuron_grad"}
 _MAPPING = "trident.host.mapping"
 
@@ -117,7 +117,7 @@ OPERATIONS = (
         fields=("tile", "group_step", "count", "leak", "threshold", "exponent"),
         reads=(Space.GRADIENTS, Space.MOMENTUM, Space.WEIGHTS),
         writes={Space.MOMENTUM: "update", Space.WEIGHTS: "update", Space.GRADIENTS: "update"},
-        faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit", golden=("trident.sim.golden.update:update",),
+        faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit", golden=("trident.hw.isa.optimisers:sgd",),
         firmware="begin_update",
         cycles=(f"{_MAPPING}.cost:UPDATE_CYCLES", f"{_MAPPING}.firmware_cycles:UPDATE_ROW"),
     ),

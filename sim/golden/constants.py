@@ -1,16 +1,25 @@
 """The numbers that a core is given, rounded to its format once, for hardware and golden alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from math import frexp
+from typing import Any
+
+import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import to_bits
+from trident.sim.golden.format import to_bits, to_values, value_dtype
+from trident.sim.golden.tables import table_values
 from trident.snn.settings import NeuronSettings
 
 
 def _bits(value: float, fmt: FloatFormat) -> int:
     return int(to_bits(value, fmt))
+
+
+def _value(bits: int, fmt: FloatFormat) -> np.floating:
+    return value_dtype(fmt)(to_values(bits, fmt))
 
 
 @dataclass(frozen=True)
@@ -27,13 +36,7 @@ class NeuronConstants:
     def of(cls, neuron: NeuronSettings, fmt: FloatFormat) -> "NeuronConstants":
         """Round the settings. Raises TridentError for what rounding makes useless: a threshold of zero or infinity, a
         window that nothing lies within, a slope that is infinite."""
-        constants = cls(
-            leak=_bits(neuron.leak, fmt),
-            threshold=_bits(neuron.threshold, fmt),
-            low=_bits(neuron.threshold - neuron.window, fmt),
-            high=_bits(neuron.threshold + neuron.window, fmt),
-            slope=_bits(-1 / neuron.window, fmt),
-        )
+        constants = cls(**{field.name: _bits(neuron.constants[field.name], fmt) for field in fields(cls)})
         if not 0 < constants.threshold < fmt.inf or constants.high >= fmt.inf:
             raise TridentError(
                 f"threshold {neuron.threshold} with window {neuron.window} is outside what a float of "
@@ -46,6 +49,15 @@ class NeuronConstants:
                 f"{fmt.exp} exponent and {fmt.frac} fraction bits: nothing lies within"
             )
         return constants
+
+
+def neuron_values(neuron: NeuronSettings, fmt: FloatFormat) -> dict[str, Any]:
+    """The numbers and tables of a neuron's golden programs by name, rounded."""
+    values: dict[str, Any] = {name: _value(_bits(value, fmt), fmt) for name, value in neuron.constants.items()}
+    for table in (table for program in neuron.programs for table in program.tables):
+        function = partial(table.function, np, constants=neuron.constants)
+        values[table.name], values[f"{table.name}_scale"] = table_values(function, fmt)
+    return values
 
 
 @dataclass(frozen=True)
@@ -72,3 +84,7 @@ class UpdateConstants:
         if momentum < 1 and _bits(momentum, fmt) == _bits(1, fmt):
             raise TridentError(f"a momentum of {momentum} rounds to 1, so that no gradient would ever be forgotten")
         return cls(_bits(momentum, fmt), _bits(-2 * significand, fmt), exponent - 1, samples)
+
+    def values(self, fmt: FloatFormat) -> dict[str, np.floating | int]:
+        """Their values by name, for golden programs."""
+        return {name: _value(getattr(self, name), fmt) for name in ("momentum", "minus_rate")} | {"scale": self.scale}

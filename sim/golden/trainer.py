@@ -7,17 +7,17 @@ import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.optimisers import sgd
 from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.hw.isa.spaces import Space
-from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.hw.isa.vector_program import Program
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuron_values
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import loss_errors, loss_table
-from trident.sim.golden.neuron import neuron
-from trident.sim.golden.neuron_grad import neuron_grad
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.sums import Sums
-from trident.sim.golden.update import update
+from trident.sim.golden.vector import run_program
 from trident.snn.layers import Layer
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
@@ -90,8 +90,8 @@ class GoldenTrainer:
         self.gradient_sums = Sums(self.fmt, cfg.fixed_of("weight_grad"))
         self.dtype = self.sums.dtype
         self.constants = NeuronConstants.of(neuron, self.fmt)
-        self.soft = cfg.reset == "soft"
-        self.triangle = cfg.surrogate == "triangle"
+        self._neuron, self._neuron_grad = neuron.programs
+        self._numbers = neuron_values(neuron, self.fmt)
         kernels = golden_engines(cfg, engines)
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self.faults = np.zeros(self.partition.cores, np.int64)
@@ -108,8 +108,8 @@ class GoldenTrainer:
     def _values(self, bits):
         return to_values(bits, self.fmt).astype(self.dtype)
 
-    def _constant(self, name):
-        return self.dtype(to_values(getattr(self.constants, name), self.fmt))
+    def _run(self, program: Program, constants: dict, *arrays: np.ndarray) -> np.ndarray:
+        return run_program(program, self.sums, self.cfg.multiplier_subnormals, constants, *arrays)
 
     # Parameters as raw bits
     def bits(self, space: Space, replica: int = 0) -> Tensors:
@@ -160,11 +160,8 @@ class GoldenTrainer:
             )  # fmt: skip
             self._flag(Fault.FORWARD, n, fault, replicas)
             fired, masks, potentials = np.empty(x.shape, np.uint8), np.empty(x.shape, np.uint8), np.empty_like(x)
-            fault = neuron(
-                *map(_by_position, (x,)), *(self._constant(name) for name in ("leak", "threshold", "low", "high")),
-                self.soft, self.cfg.multiplier_subnormals, *map(_by_position, (fired, masks, potentials)),
-                self.sums.parameters,
-            )  # fmt: skip
+            arrays = map(_by_position, (x, fired, masks, potentials))
+            fault = self._run(self._neuron, self._numbers, *arrays)
             self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
             trace.inputs.append(current)
             trace.spikes.append(fired)
@@ -191,7 +188,7 @@ class GoldenTrainer:
         trace.errors = [np.empty(0)] * len(layers)
         for layer in reversed(layers):
             n = layer.number
-            trace.errors[n] = self._neuron_grad(trace, n, errors.pop(n), replicas)
+            trace.errors[n] = self._error_at_inputs(trace, n, errors.pop(n), replicas)
             if layer.source is not None:
                 errors[layer.source] = self._error_below(trace, layer, replicas)
             self._add_gradients(trace, layer, replicas, minibatch)
@@ -269,13 +266,10 @@ class GoldenTrainer:
                     fault = fault | wrong.reshape(-1, layer.out_channels).any(axis=0)
             self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)
 
-    def _neuron_grad(self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray) -> np.ndarray:
+    def _error_at_inputs(self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray) -> np.ndarray:
         errors = np.empty(trace.spikes[n].shape, self.dtype)
-        fault = neuron_grad(
-            *map(_by_position, (error, trace.spikes[n], trace.masks[n], trace.potentials[n])),
-            *(self._constant(name) for name in ("leak", "threshold", "slope")),
-            self.triangle, self.soft, self.cfg.multiplier_subnormals, _by_position(errors), self.sums.parameters,
-        )  # fmt: skip
+        arrays = map(_by_position, (error, trace.spikes[n], trace.masks[n], trace.potentials[n], errors))
+        fault = self._run(self._neuron_grad, self._numbers, *arrays)
         self._flag(Fault.NEURON_GRAD, n, _by_sample(fault, len(error)), replicas)
         return errors
 
@@ -312,17 +306,15 @@ class GoldenTrainer:
         """Sum the gradients of the replicas, apply them and clear them; after an overflow only clear them."""
         self.reduce()
         skip = self.overflowed
-        momentum, minus_rate = self._values([constants.momentum, constants.minus_rate])
+        numbers = constants.values(self.fmt)
         for layer, name in self._each_tensor():
             weights, momenta, gradients = self.weights[name], self.momentum[name], self.gradients[-1][name]
             if not skip:
                 too_large = np.zeros(gradients.shape, bool)
                 if self.cfg.exact:
                     gradients, too_large = self.gradient_sums.saturate(gradients)
-                update(
-                    weights.reshape(-1), momenta.reshape(-1), gradients.reshape(-1), momentum,
-                    minus_rate, constants.scale, self.cfg.multiplier_subnormals, self.sums.parameters,
-                )  # fmt: skip
+                arrays = (array.reshape(1, 1, -1) for array in (gradients, momenta, weights, momenta, weights))
+                self._run(sgd(), numbers, *arrays)
                 finite = np.isfinite(momenta) & np.isfinite(weights) & ~too_large
                 fault = ~finite.reshape(-1, layer.out_channels).all(axis=0)
                 replicas = np.arange(self.partition.replicas)

@@ -7,16 +7,15 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import drained_item, neuron_item
 from trident.hw.isa.job import JOB
+from trident.hw.isa.optimisers import sgd
 from trident.hw.isa.packets import Rows
 from trident.hw.isa.spaces import Space, table_address
 from trident.sim.golden.backward import backward
+from trident.sim.golden.constants import neuron_values
 from trident.sim.golden.format import to_values
 from trident.sim.golden.forward import forward
 from trident.sim.golden.loss import loss_errors
-from trident.sim.golden.neuron import neuron
-from trident.sim.golden.neuron_grad import neuron_grad
 from trident.sim.golden.reduce import reduce
-from trident.sim.golden.update import update
 from trident.sim.golden.weight_grad import weight_grad
 from trident.snn.network import Network
 
@@ -170,9 +169,7 @@ class Maker(Placing):
         potentials = np.empty(shape, self.dtype)
         spikes, masks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         blocks = [array.reshape(y * x, self.cfg.timesteps, channels) for array in (sums, spikes, masks, potentials)]
-        constants = [self._constant(name) for name in ("leak", "threshold", "low", "high")]
-        fault = neuron(blocks[0], *constants, self.cfg.reset == "soft", self.cfg.multiplier_subnormals, *blocks[1:],
-                       self.sums.parameters)  # fmt: skip
+        fault = self._run(self.settings.programs[0], neuron_values(self.settings, self.fmt), *blocks)
         base, groups, width = self.placed.spikes.at(self.sample), self.placed.weights.groups, x
         job = self._job("forward")
         case = self._case(job | {"dst": base})
@@ -196,11 +193,8 @@ class Maker(Placing):
         e, potentials, d = self._values(shape, 16.0), self._values(shape), np.empty(shape, self.dtype)
         spikes, masks = self._spikes(shape), (self.rng.random(shape) < 0.6).astype(np.uint8)
         blocks = [array.reshape(y * x, steps, channels) for array in (e, spikes, masks, potentials)]
-        fault = neuron_grad(
-            *blocks, *(self._constant(name) for name in ("leak", "threshold", "slope")),
-            self.cfg.surrogate == "triangle", self.cfg.reset == "soft", self.cfg.multiplier_subnormals,
-            d.reshape(y * x, steps, channels), self.sums.parameters,
-        )  # fmt: skip
+        blocks.append(d.reshape(y * x, steps, channels))
+        fault = self._run(self.settings.programs[1], neuron_values(self.settings, self.fmt), *blocks)
         aux, dst = self.below.spikes.at(self.sample), self.below.errors.at(self.sample)
         job = self._job("backward")
         case = self._case(job | {"aux": aux, "dst": dst})
@@ -262,9 +256,6 @@ class Maker(Placing):
         if layer.bias:
             case.runs += self._case(self._job("update_bias"), skip=skip).runs
         case.memories = {s: pack(*values) for s, pack, values in zip(spaces, packs, arrays, strict=True)}
-        momentum, minus_rate = (
-            self.dtype(to_values(value, self.fmt)) for value in (self.updates.momentum, self.updates.minus_rate)
-        )
         for part in range(1 + layer.bias):
             weights, momenta, gradients = (values[part].reshape(-1) for values in arrays)
             if not skip:
@@ -272,8 +263,8 @@ class Maker(Placing):
                 if self.cfg.exact:
                     rounded, too_large = self.gradient_sums.saturate(gradients)
                     case.fault |= bool(too_large.any())
-                case.fault |= update(weights, momenta, rounded, momentum, minus_rate, self.updates.scale,
-                                     self.cfg.multiplier_subnormals, self.sums.parameters)  # fmt: skip
+                changed = (array.reshape(1, 1, -1) for array in (rounded, momenta, weights, momenta, weights))
+                case.fault |= bool(self._run(sgd(), self.updates.values(self.fmt), *changed).any())
             gradients[:] = 0
         case.after = {
             s: self._weight_places(pack(*values)) for s, pack, values in zip(spaces, packs, arrays, strict=True)

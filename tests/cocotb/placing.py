@@ -13,10 +13,12 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import FAN, JOB
 from trident.hw.isa.spaces import Space
+from trident.hw.isa.vector_program import Program
 from trident.hw.isa.words import WORD
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
+from trident.sim.golden.vector import run_program
 from trident.snn.builder import Builder
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage, even_cuts
@@ -74,8 +76,8 @@ class Placing:
         self.fmt, self.sums = cfg.format, Sums(cfg.format, cfg.fixed)
         self.gradient_sums = Sums(cfg.format, cfg.fixed_of("weight_grad"))
         self.dtype = self.sums.dtype
-        settings = settings or NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
-        self.constants = NeuronConstants.of(settings, self.fmt)
+        self.settings = settings or NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
+        self.constants = NeuronConstants.of(self.settings, self.fmt)
         self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), 1, self.fmt)
         self.network = random_network(rng, cfg)
         self.plan = ChipPlan(self.network, cfg).plans[0]
@@ -112,8 +114,9 @@ class Placing:
     def _bits(self, values) -> np.ndarray:
         return to_bits(values, self.fmt)
 
-    def _constant(self, name: str):
-        return self.dtype(to_values(getattr(self.constants, name), self.fmt))
+    def _run(self, program: Program, constants: dict, *arrays: np.ndarray) -> np.ndarray:
+        """Run a program in golden; where there is a fault."""
+        return run_program(program, self.sums, self.cfg.multiplier_subnormals, constants, *arrays)
 
     def _gradient_rows(self, values: np.ndarray, biases: np.ndarray) -> dict[int, int]:
         """Gradients as their memory holds them."""

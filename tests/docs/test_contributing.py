@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md, run as it stands there."""
+"""The worked examples of CONTRIBUTING.md, run as they stand there."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,9 @@ import pytest
 import trident.hw.engines
 import trident.hw.isa.registry
 import trident.sim.golden
+from trident.hw.isa import neurons
 from trident.hw.isa.registry import PLACES, EngineEntry, register
+from trident.snn import settings
 
 PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 STEP = re.compile(r"^### \d\. .*?`(\S+\.py)`\n(.*?)```python\n(.*?)```", re.MULTILINE | re.DOTALL)
@@ -43,3 +45,18 @@ def test_example_trains_as_golden(example):
     tests = [value for name, value in space.items() if name.startswith("test_")]
     assert len(tests) == 1
     tests[0]()
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("reset", ["hard", "none"])
+def test_a_neuron_is_added(reset, monkeypatch):
+    """Its backward pass is the derivative of its forward pass."""
+    pytest.importorskip("torch", reason="the oracle extra is not installed")
+    from tests.sim.test_neurons import test_own_forward_pass
+
+    (code,) = re.findall(r"^## Add a neuron\n.*?```python\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    monkeypatch.setattr(neurons, "CHARGES", dict(neurons.CHARGES))
+    exec(code, dict(vars(neurons)))
+    monkeypatch.setattr(settings, "NEURONS", (*settings.NEURONS, "rectified"))
+    test_own_forward_pass("rectified", reset, "atan", True)
+    assert neurons.neuron_program(reset, "rectified").formula()[0] == "u = leak · max(0, v) + x"

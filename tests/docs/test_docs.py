@@ -10,7 +10,7 @@ import pytest
 
 from docs.__main__ import generated
 from docs.timeline import draw, jobs
-from tests.test_layout import WITHOUT_GOLDEN
+from tests.test_layout import PROGRAMS, WITHOUT_GOLDEN
 from trident.bench.results import EMPTY, PAGES, ROOT, blocks, fill, read_figures
 from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
@@ -72,7 +72,7 @@ UNIT_PAGES = [page for folder in ("engines", "units") for page in sorted((ROOT /
 @pytest.mark.parametrize("page", UNIT_PAGES, ids=lambda page: page.stem)
 def test_unit_pages_name_rtl_golden_and_test(page):
     text, folder, unit = page.read_text(), page.parent.name, page.stem
-    golden = () if unit in WITHOUT_GOLDEN else (f"sim/golden/{unit}.py",)
+    golden = () if unit in WITHOUT_GOLDEN else (PROGRAMS.get(unit, f"sim/golden/{unit}.py"),)
     for path in (f"hw/{folder}/{unit}.py", *golden, f"tests/hw/{folder}/test_{unit}.py"):
         assert f"[{path}](../../{path})" in text
 

@@ -47,12 +47,13 @@ def test_without_rounding_it_is_the_twin():
     settings = TrainSettings(timesteps=8, loss_scale=256.0)
     twin = FloatTwin(network, rounding.NEURON, settings, np.float64)
     twin.weights = {name: values.astype(np.float64) for name, values in golden.weights.items()}
-    inputs, spikes, masks = (
+    inputs, spikes, masks, potentials = (
         [np.moveaxis(array.astype(np.float64), 3, 0) for array in arrays]
-        for arrays in (trace.inputs, trace.spikes, trace.masks)
+        for arrays in (trace.inputs, trace.spikes, trace.masks, trace.potentials)
     )
     traces = [
-        LayerTrace(read.reshape(-1, 1, read.shape[-1]), *own) for read, *own in zip(inputs, spikes, masks, strict=True)
+        LayerTrace(read.reshape(-1, 1, read.shape[-1]), fired, near != 0, own)
+        for read, fired, near, own in zip(inputs, spikes, masks, potentials, strict=True)
     ]
     wanted, _ = twin._backward(traces, labels)
     found = rounding.gradients(

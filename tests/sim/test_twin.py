@@ -101,7 +101,7 @@ def test_a_potential_at_the_threshold_fires_and_at_the_edge_of_the_window_has_no
     trainer.weights = {"linear1.weight": np.array([[[1.0, 0.5, 1.5]]]), "linear1.bias": np.zeros(3)}
     (trace,) = trainer.forward(np.ones((1, 1, 1, 1, 1), np.uint8))
     assert trace.spikes.ravel().tolist() == [1, 0, 1]
-    assert trace.surrogate.ravel().tolist() == [1, 0, 0]
+    assert trace.near.ravel().tolist() == [True, False, False]
 
 
 def test_update_is_momentum_then_scaled_step():

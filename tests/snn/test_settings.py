@@ -5,6 +5,7 @@ from math import frexp
 import pytest
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 
@@ -19,15 +20,39 @@ from trident.snn.settings import NeuronSettings, TrainSettings
         ("threshold", float("inf"), "threshold must be a finite number, not inf"),
         ("window", -1.0, "window must be above 0, not -1.0"),
         ("window", None, "window must be a finite number, not None"),
-        ("reset", "none", "reset must be hard or soft, not 'none'"),
-        ("surrogate", "sigmoid", "surrogate must be rectangle or triangle, not 'sigmoid'"),
-        ("surrogate", ["rectangle"], "surrogate must be rectangle or triangle, not ['rectangle']"),
+        ("reset", "late", f"reset must be {' or '.join(RESETS)}, not 'late'"),
+        ("surrogate", "step", f"surrogate must be {' or '.join(SURROGATES)}, not 'step'"),
+        ("surrogate", ["atan"], f"surrogate must be {' or '.join(SURROGATES)}, not ['atan']"),
+        ("surrogate", "atan:two", "the α of the surrogate atan must be a finite number, not 'two'"),
+        ("surrogate", "atan:0", "the α of the surrogate atan must be above 0, not 0.0"),
+        ("surrogate", "triangle:2", "the surrogate triangle has no α: the window is its width"),
+        ("neuron", "izhikevich", "neuron must be lif or if or synaptic, not 'izhikevich'"),
+        ("synapse", 2, "synapse must be within 0 to 1, not 2"),
     ],
 )
 def test_neuron_refuses(field, value, sentence):
     with pytest.raises(TridentError) as refused:
         NeuronSettings(**{field: value})
     assert str(refused.value) == sentence
+
+
+def test_only_a_lif_input_decays():
+    with pytest.raises(TridentError, match="decay_input is for lif neurons, not for if"):
+        NeuronSettings(neuron="if", decay_input=True)
+
+
+@pytest.mark.parametrize("changes, what", [
+    ({}, None), ({"reset": "soft", "surrogate": "triangle"}, None), ({"neuron": "if"}, "a neuron if"),
+    ({"decay_input": True}, "an input that decays"), ({"reset": "none"}, "the reset none"),
+    ({"detach": False}, "a reset that is not detached"), ({"surrogate": "atan:3"}, "the surrogate atan:3"),
+])  # fmt: skip
+def test_what_the_units_of_a_core_compute(changes, what):
+    assert NeuronSettings(**changes).beyond_units == what
+
+
+@pytest.mark.parametrize("surrogate, alpha", [("atan", 2), ("atan:3.5", 3.5), ("fast-sigmoid", 25), ("triangle", 1)])
+def test_alpha(surrogate, alpha):
+    assert NeuronSettings(surrogate=surrogate).constants["alpha"] == alpha
 
 
 @pytest.mark.parametrize(

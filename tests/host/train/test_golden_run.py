@@ -39,6 +39,26 @@ def test_learns(unbroken):
     assert len(told) == 2 and told[1]["loss"] < told[0]["loss"] and told[1]["test_accuracy"] > 0.5
 
 
+NEURONS = {"neuron": "synaptic", "reset": "soft-after-leak", "surrogate": "atan", "detach": False, "threshold": 1.0}
+
+
+def test_neurons_beyond_the_units(tmp_path, capsys):
+    """They learn on golden alone, in the same format; the chip is refused."""
+    what = "a neuron synaptic is more than the neuron units of a core compute: the target golden trains it"
+    with pytest.raises(TridentError, match=what):
+        RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN, neuron=NEURONS)
+    spec = RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN, neuron=NEURONS, alone=True)
+    told = []
+    run = GoldenRun(spec, tmp_path / "golden.npz")
+    run.run(told.append)
+    assert told[1]["loss"] < told[0]["loss"] and told[1]["test_accuracy"] > 0.5
+    assert not run.golden.faults.any()
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--surrogate", "atan:2"])
+    assert ended.value.code == 2
+    assert "the surrogate atan:2 is more than the neuron units" in capsys.readouterr().err
+
+
 def test_goes_on_where_it_stopped(spec, unbroken, tmp_path):
     path, asked = tmp_path / "golden.npz", iter([False] * 60 + [True])
     with pytest.raises(Interrupted, match="stopped in epoch 2 after minibatch 16"):

@@ -5,7 +5,8 @@ import pytest
 
 from tests.cocotb.units import BENCHES, check_unit
 from tests.hw.engines.windows import SUMS as EXACT
-from trident.sim.golden.neuron import neuron
+from trident.hw.isa.neurons import neuron_program
+from trident.sim.golden.vector import run_program
 
 
 @pytest.mark.parametrize("config, stalls", BENCHES)
@@ -25,9 +26,9 @@ def test_golden_by_hand(soft):
     spikes, masks = np.empty(x.shape, np.uint8), np.empty(x.shape, np.uint8)
     potentials = np.empty(x.shape, np.float32)
     one = np.float32(1)
-    fault = neuron(
-        x, one / 2, one, one * 0, one * 2, soft, False, spikes, masks, potentials, EXACT.parameters
-    )
+    constants = {"leak": one / 2, "threshold": one, "low": one * 0, "high": one * 2}
+    program = neuron_program("soft" if soft else "hard")
+    fault = run_program(program, EXACT, False, constants, x, spikes, masks, potentials)
     # after 1.5: hard leaves 0, soft 0.5; after 3.0 and 3.25: hard 0, soft 2.25
     after = [(3.25, 1, 0), (1.375, 1, 1)] if soft else [(3.0, 1, 0), (0.25, 0, 1)]
     expected = (SOFT if soft else HARD) + after

@@ -5,7 +5,8 @@ import pytest
 
 from tests.cocotb.units import BENCHES, check_unit
 from tests.hw.engines.windows import SUMS
-from trident.sim.golden.neuron_grad import neuron_grad
+from trident.hw.isa.neurons import neuron_grad_program
+from trident.sim.golden.vector import run_program
 
 
 @pytest.mark.parametrize("config, stalls", BENCHES)
@@ -20,9 +21,8 @@ def test_golden_by_hand(soft, expected):
     spikes = np.array([1, 1, 0, 0], np.uint8).reshape(1, 4, 1)
     masks = np.array([1, 1, 0, 1], np.uint8).reshape(1, 4, 1)
     d, one = np.empty_like(e), np.float32(1)
-    fault = neuron_grad(
-        e, spikes, masks, np.zeros_like(e), one / 2, one, -one, False, soft, False, d, SUMS.parameters
-    )
+    program = neuron_grad_program("soft" if soft else "hard", "rectangle")
+    fault = run_program(program, SUMS, False, {"leak": one / 2}, e, spikes, masks, np.zeros_like(e), d)
     assert d.ravel().tolist() == expected
     assert not fault.any()
 
@@ -32,8 +32,7 @@ def test_golden_triangle_by_hand():
     potentials = np.array([1.0, 0.0, 3.5, -1.0, 2.0], np.float32).reshape(1, 1, 5)
     d, one = np.empty_like(potentials), np.float32(1)
     nothing = np.zeros(potentials.shape, np.uint8)
-    neuron_grad(
-        np.full_like(potentials, 8), nothing, nothing, potentials, one / 2, one, -one / 2, True, False, False, d,
-        SUMS.parameters,
-    )  # fmt: skip
+    constants = {"leak": one / 2, "threshold": one, "slope": -one / 2}
+    arrays = np.full_like(potentials, 8), nothing, nothing, potentials, d
+    run_program(neuron_grad_program("hard", "triangle"), SUMS, False, constants, *arrays)
     assert d.ravel().tolist() == [8.0, 4.0, 0.0, 0.0, 4.0]

@@ -1,0 +1,100 @@
+"""The text of docs/vector.md, from the declarations of neurons, surrogates and optimisers."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from trident.hw.isa.config import PRESETS, UNIT_RESETS, UNIT_SURROGATES
+from trident.hw.isa.neurons import ALPHAS, CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
+from trident.hw.isa.optimisers import OPTIMISERS
+from trident.hw.isa.vector import Bit
+from trident.hw.isa.vector_program import STEPS, Program
+from trident.sim.golden.sums import Sums
+from trident.sim.golden.tables import PIECE_BITS, table_errors
+
+PRESET = "SMALL"  # whose numbers the tables are measured in
+
+BEGIN = f"""# Vector programs
+
+<!-- Written by `python -m docs` from hw/isa/neurons.py and hw/isa/optimisers.py. -->
+
+What is done to every neuron, error and parameter is declared once, as the formula that it is:
+[neurons.py](../hw/isa/neurons.py), [optimisers.py](../hw/isa/optimisers.py). A declaration is a *vector program* of
+at most {STEPS} steps. A step is a multiply-add `a · b + c` in every lane; the product is rounded, then the sum.
+Operands may be negated, made positive or selected by a bit on their way, and cost no step. From the declaration come
+
+- the golden kernel, compiled by numba ([sim/golden/vector.py](../sim/golden/vector.py)), whose bits the RTL's units
+  must have,
+- the float model ([sim/twin.py](../sim/twin.py)); tests compare its backward pass in float64 with PyTorch's
+  differentiation of its forward pass, of SpikingJelly's neurons and of snnTorch's, to 1e-9 of the largest gradient
+  ([tests/sim/test_neurons.py](../tests/sim/test_neurons.py)),
+- the formulas on this page.
+
+The RTL's units compute lif neurons whose input does not decay, with the resets {" and ".join(UNIT_RESETS)}, detached,
+and the surrogates {" and ".join(UNIT_SURROGATES)}. All else on this page is trained by the golden model alone:
+`make train TARGET=golden NEURON=synaptic SURROGATE=atan RESET=none`.
+
+Names: x is the input of a neuron, u its potential before a reset, v what the timestep before has left of it, s its
+spike, m whether u is within the window, e the error at the spike, d the error at the next timestep's u, dx the error
+at x. `←` is what the next timestep finds; in the backward pass that is the one before.
+"""
+
+
+def vector() -> str:
+    """The whole page."""
+    return "\n".join(_page()) + "\n"
+
+
+def _page() -> Iterator[str]:
+    yield BEGIN
+    yield "## How a neuron charges\n\nForward and backward, here with the reset `none` and the surrogate `rectangle`.\n"
+    yield from _programs((f"`{name}`", neuron_program("none", name), neuron_grad_program("none", "rectangle", name))
+                         for name in CHARGES)  # fmt: skip
+    yield "## What is left after a spike\n\nOf a lif neuron; backward with the surrogate `atan`, not detached.\n"
+    yield from _programs((f"`{name}`", neuron_program(name), neuron_grad_program(name, "atan", detached=False))
+                         for name in RESETS)  # fmt: skip
+    yield (
+        "A reset to another value than 0 is one to 0, with as much less of a threshold. Detached, the default, a\n"
+        "spike is a constant in the backward pass: the terms with both d and the surrogate are not there.\n\n"
+        "## Surrogates\n"
+    )
+    yield from _surrogates()
+    yield "## Optimisers\n"
+    yield from _programs((f"`{name}`", make()) for name, make in OPTIMISERS.items())
+
+
+def _programs(rows) -> Iterator[str]:
+    for name, *programs in rows:
+        ways = ("forward", "backward") if len(programs) == 2 else ("",)
+        steps = ", ".join(f"{_steps(program)} {way}".strip() for program, way in zip(programs, ways, strict=True))
+        formulas = "\n\n".join("\n".join(program.formula()) for program in programs)
+        yield f"{name}: {steps}\n\n```\n{formulas}\n```\n"
+
+
+def _steps(program: Program) -> str:
+    count = len(program.steps)
+    return f"{count} step{'s' * (count > 1)}"
+
+
+def _surrogates() -> Iterator[str]:
+    cfg = PRESETS[PRESET]
+    sums = Sums(cfg.format, cfg.fixed)
+    yield (
+        "x is here the distance of u from the threshold. Smooth surrogates are tables of lines, "
+        f"{1 << PIECE_BITS} in every\npower of two. The errors are those of all numbers of FP16 that are at least 0, "
+        "in units of the last place of\nthe surrogate's largest value.\n\n"
+        "| surrogate | formula | usual α | worst error | mean error |\n| --- | --- | ---: | ---: | ---: |"
+    )
+    for name, make in SURROGATES.items():
+        value = make()
+        if isinstance(value, Bit):
+            yield f"| `{name}` | 1 where x < window, else 0 | | 0 | 0 |"
+            continue
+        tables = neuron_grad_program("none", name).tables
+        if not tables:
+            yield f"| `{name}` | max(0, 1 − x / window) | | | |"
+        for table in tables:
+            alpha = {"alpha": ALPHAS[name]}
+            off = table_errors(lambda x, t=table, a=alpha: t.function(np, x, a), sums, subnormals=True)
+            yield f"| `{name}` | {table.text} | {ALPHAS[name]:g} | {off.max():.2f} | {off.mean():.3f} |"
+    yield ""

@@ -1,0 +1,172 @@
+"""Neurons as vector programs: how they charge, what is left after a spike, and the surrogate of a spike's derivative.
+
+A neuron is added by a :class:`Charge`, a :class:`Reset` or a surrogate here; any of one kind goes with any of the
+others.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from math import pi
+from typing import Any
+
+from trident.hw.isa.vector import (
+    Bit,
+    Constant,
+    Input,
+    InputBit,
+    Interpolate,
+    Node,
+    State,
+    StateBit,
+    Table,
+    Value,
+    positive,
+    where,
+)
+from trident.hw.isa.vector_program import Program
+
+LEAK, THRESHOLD = Constant("leak"), Constant("threshold")
+U, E = Input("u"), Input("e")  # the stored potential; the error at a neuron's spike
+D = State("d")  # the error at the next timestep's potential
+
+
+@dataclass(frozen=True)
+class Charge:
+    """How a potential comes from an input.
+
+    forward: (x, v) to the potential u and the neuron's other states; v is what the timestep before has left.
+    backward: from the error that u has by itself and that at what was left of the u before (both at u), to the error at
+    u, that at x, and other states.
+    """
+
+    forward: Callable[[Value, Value], tuple[Value, dict[str, Node]]]
+    backward: Callable[[Value, Value], tuple[Value, Value, dict[str, Node]]]
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What a spike leaves of a potential.
+
+    forward: (u, s) to v. before: what is added to the potential before it is compared, of a reset that comes late, and
+    what that needs to know of the timestep before; None for none. backward: the error d at the next potential, this
+    potential's u and s and its surrogate h, to what of it is at u before the leak, and what is added behind it; without
+    h the reset is detached: taken for a constant.
+    """
+
+    forward: Callable[[Value, Bit], Value]
+    backward: Callable[[Value, Value, Bit, Value | None], tuple[Value, Value | None]]
+    late: bool = False
+
+
+def _lif_backward(own: Value, left: Value):
+    d = LEAK * left + own
+    return d, d, {}
+
+
+def _decaying_backward(own: Value, left: Value):
+    d = LEAK * left + own
+    return d, Constant("gain") * d, {}
+
+
+def _if_backward(own: Value, left: Value):
+    d = left + own
+    return d, d, {}
+
+
+def _synaptic_forward(x: Value, v: Value):
+    current = Constant("synapse") * State("i") + x
+    return LEAK * v + current, {"i": current}
+
+
+def _synaptic_backward(own: Value, left: Value):
+    d = LEAK * left + own
+    at_current = Constant("synapse") * State("k") + d
+    return d, at_current, {"k": at_current}
+
+
+CHARGES = {
+    "lif": Charge(lambda x, v: (LEAK * v + x, {}), _lif_backward),
+    "lif-decay-input": Charge(lambda x, v: (LEAK * v + Constant("gain") * x, {}), _decaying_backward),
+    "if": Charge(lambda x, v: (v + x, {}), _if_backward),
+    "synaptic": Charge(_synaptic_forward, _synaptic_backward),
+}
+"""By name; ``gain`` of a decaying input is 1 - leak, ``synapse`` what a synaptic current keeps from step to step."""
+
+
+def _hard_backward(d: Value, u: Value, s: Bit, h: Value | None):
+    left = where(s, 0, d)
+    return (left if h is None else left - h * u * d), None
+
+
+def _soft_backward(d: Value, u: Value, s: Bit, h: Value | None):
+    return (d if h is None else d - h * THRESHOLD * d), None
+
+
+def _late_backward(d: Value, u: Value, s: Bit, h: Value | None):
+    return d, None if h is None else -(h * THRESHOLD * d)
+
+
+RESETS = {
+    "hard": Reset(lambda u, s: where(s, 0, u), _hard_backward),
+    "soft": Reset(lambda u, s: u + where(s, -THRESHOLD, 0), _soft_backward),
+    "soft-after-leak": Reset(lambda u, s: u, _late_backward, late=True),
+    "none": Reset(lambda u, s: u, lambda d, u, s, h: (d, None)),
+}
+"""By name. A potential that starts again from another value than 0 is one from 0, with as much less of a threshold."""
+
+
+def _triangle() -> Value:
+    return positive(Constant("slope") * abs(U - THRESHOLD) + 1)
+
+
+def _smooth(text: str, function: Callable[[Any, Any, float], Any]) -> Callable[[], Value]:
+    """A surrogate of the distance x from the threshold, a function (library, x, alpha), in a table."""
+    table = Table("surrogate", text, lambda library, x, constants: function(library, x, constants["alpha"]))
+    return lambda: Interpolate(table, abs(U - THRESHOLD))
+
+
+def _sigmoid(library, x, alpha):
+    small = library.exp(-alpha * x)
+    return alpha * small / (1 + small) ** 2
+
+
+SURROGATES: dict[str, Callable[[], Value | Bit]] = {
+    "rectangle": lambda: InputBit("m"),
+    "triangle": _triangle,
+    "atan": _smooth("α / 2 / (1 + (π / 2 · α · x)²)", lambda _, x, alpha: alpha / 2 / (1 + (pi / 2 * alpha * x) ** 2)),
+    "sigmoid": _smooth("α · σ(α · x) · (1 − σ(α · x))", _sigmoid),
+    "fast-sigmoid": _smooth("1 / (1 + α · x)²", lambda _, x, alpha: 1 / (1 + alpha * x) ** 2),
+}
+"""By name: the derivative of a spike, as a number or as a bit that has been stored."""
+ALPHAS = {"atan": 2.0, "sigmoid": 4.0, "fast-sigmoid": 25.0}
+"""The usual α of those that have one: SpikingJelly's of the first two, snnTorch's of the last."""
+
+
+@cache
+def neuron_program(reset: str, charge: str = "lif") -> Program:
+    """The program of a neuron's forward pass: from x to the spike s, the bit m of the rectangle and the potential u."""
+    how = RESETS[reset]
+    u, states = CHARGES[charge].forward(Input("x"), State("v"))
+    if how.late:
+        u = u + where(StateBit("fired"), -THRESHOLD, 0)
+    s = u >= THRESHOLD
+    outputs = {"s": s, "m": (u > Constant("low")) & (u < Constant("high")), "u": u}
+    states = {**states, "v": how.forward(u, s), **({"fired": s} if how.late else {})}
+    return Program(f"{charge}, reset {reset}", ("x",), outputs, states)
+
+
+@cache
+def neuron_grad_program(reset: str, surrogate: str, charge: str = "lif", detached: bool = True) -> Program:
+    """The program of its backward pass, last timestep first: from the error e at s to the error dx at x, with s, m and
+    u as they were stored. ``detached``: a reset is taken for a constant."""
+    s, h = InputBit("s"), SURROGATES[surrogate]()
+    if isinstance(h, Bit):
+        own: Value = where(h, E, 0)
+        h_value = where(h, 1, 0)
+    else:
+        own, h_value = h * E, h
+    left, behind = RESETS[reset].backward(D, U, s, None if detached else h_value)
+    d, dx, states = CHARGES[charge].backward(own if behind is None else own + behind, left)
+    name = f"{charge}, reset {reset}{'' if detached else ', not detached'}, surrogate {surrogate}"
+    return Program(name, ("e", "s", "m", "u"), {"dx": dx}, {**states, "d": d}, descending=True)

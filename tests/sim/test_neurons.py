@@ -1,0 +1,174 @@
+"""Neurons of the float model against automatic differentiation in float64: of their own forward pass, of SpikingJelly's
+and of snnTorch's."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from trident.hw.isa.neurons import CHARGES, RESETS
+from trident.snn.settings import NeuronSettings
+
+torch = pytest.importorskip("torch", reason="the oracle extra is not installed")
+jelly = pytest.importorskip("spikingjelly.activation_based.neuron", reason="the oracle extra is not installed")
+snntorch = pytest.importorskip("snntorch", reason="the oracle extra is not installed")
+from spikingjelly.activation_based import surrogate as jelly_surrogate  # noqa: E402
+
+pytestmark = pytest.mark.oracle
+
+# snnTorch keeps constants in float32, which has these
+STEPS, NEURONS, THRESHOLD, WINDOW, LEAK, SYNAPSE = 12, 50, 0.5, 0.75, 0.75, 0.625
+BOUND = 1e-9  # relative to the largest gradient
+
+
+class Step(torch.autograd.Function):
+    """A step at 0 whose derivative is the rectangle, the triangle, or 1 / (1 + alpha * |x|)**2."""
+
+    @staticmethod
+    def forward(ctx, x, kind, alpha):
+        ctx.save_for_backward(x)
+        ctx.kind, ctx.alpha = kind, alpha
+        return (x >= 0).to(x)
+
+    @staticmethod
+    def backward(ctx, error):
+        distance = ctx.saved_tensors[0].abs()
+        if ctx.kind == "rectangle":
+            return error * (distance < WINDOW), None, None
+        if ctx.kind == "triangle":
+            return error * torch.clamp(1 - distance / WINDOW, min=0), None, None
+        return error / (1 + ctx.alpha * distance) ** 2, None, None
+
+
+# SpikingJelly's own where it has one of that height
+SURROGATES = {
+    "rectangle": lambda: lambda x: Step.apply(x, "rectangle", None),
+    "triangle": lambda: lambda x: Step.apply(x, "triangle", None),
+    "atan": lambda: jelly_surrogate.ATan(),
+    "atan:5": lambda: jelly_surrogate.ATan(5.0),
+    "sigmoid": lambda: jelly_surrogate.Sigmoid(),
+    "fast-sigmoid": lambda: lambda x: Step.apply(x, "fast-sigmoid", 25.0),  # snnTorch's, which rounds to float32
+    "fast-sigmoid:10": lambda: lambda x: Step.apply(x, "fast-sigmoid", 10.0),
+}
+
+
+def stimulus(gain: float) -> np.ndarray:
+    return np.random.default_rng(1).normal(0.2, 0.6, (STEPS, NEURONS)) / gain
+
+
+def ours(settings: NeuronSettings, x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Spikes, and the errors at the inputs from those at the spikes."""
+    forward, backward = settings.programs
+    found = forward.run(settings.constants, x=x)
+    grad = backward.run(settings.constants, e=e, s=found["s"], m=found["m"], u=found["u"])
+    return found["s"], grad["dx"]
+
+
+def theirs(step, x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`ours`, of a function that makes one timestep's spikes."""
+    inputs = torch.tensor(x, requires_grad=True)
+    spikes = torch.stack([step(row) for row in inputs])
+    spikes.backward(torch.tensor(e))
+    return spikes.detach().numpy(), inputs.grad.numpy()
+
+
+def compare(settings: NeuronSettings, step):
+    """Spikes are the same, and errors within the bound."""
+    x, e = stimulus(1 - LEAK if settings.decay_input else 1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
+    spikes, errors = ours(settings, x, e)
+    expected, gradients = theirs(step, x, e)
+    assert 0.05 < spikes.mean() < 0.95
+    assert (spikes == expected).all()
+    assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max()
+
+
+def settings_of(**changes) -> NeuronSettings:
+    return NeuronSettings(leak=LEAK, threshold=THRESHOLD, window=WINDOW, synapse=SYNAPSE, **changes)
+
+
+class Smooth(torch.autograd.Function):
+    """A step whose derivative is a surrogate of our own."""
+
+    @staticmethod
+    def forward(ctx, x, settings):
+        ctx.save_for_backward(x)
+        ctx.settings = settings
+        return (x >= 0).to(x)
+
+    @staticmethod
+    def backward(ctx, error):
+        """The surrogate at x: what the backward pass of a neuron without a state makes of an error."""
+        u = ctx.saved_tensors[0].numpy()[None] + THRESHOLD
+        single = settings_of(reset="none", surrogate=ctx.settings.surrogate, neuron="if")
+        near = (u > THRESHOLD - WINDOW) & (u < THRESHOLD + WINDOW)
+        inputs = {"e": error.numpy()[None], "s": u >= THRESHOLD, "m": near, "u": u}
+        return torch.tensor(single.programs[1].run(single.constants, **inputs)["dx"][0]), None
+
+
+OWN = list(product(CHARGES, RESETS, SURROGATES, [True, False]))
+
+
+@pytest.mark.parametrize("charge, reset, surrogate, detach", OWN)
+def test_own_forward_pass(charge, reset, surrogate, detach):
+    """The backward pass of a declaration is the derivative of its forward pass."""
+    decay_input = charge == "lif-decay-input"
+    neuron = "lif" if decay_input else charge
+    settings = settings_of(reset=reset, surrogate=surrogate, neuron=neuron, decay_input=decay_input, detach=detach)
+    x, e = stimulus(1 - LEAK if decay_input else 1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
+    spikes, errors = ours(settings, x, e)
+    inputs, fired = torch.tensor(x, requires_grad=True), []
+
+    def step(above):
+        fired.append(Smooth.apply(above, settings))
+        return fired[-1].detach() if detach else fired[-1]
+
+    settings.programs[0].run(settings.constants, torch, step, x=inputs)
+    torch.stack(fired).backward(torch.tensor(e))
+    gradients = inputs.grad.numpy()
+    assert (spikes == torch.stack(fired).detach().numpy()).all()
+    assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max() > 0
+
+
+JELLY = list(product(["lif", "decay", "if"], ["hard", "soft"], SURROGATES, [True, False]))
+
+
+@pytest.mark.parametrize("charge, reset, surrogate, detach", JELLY)
+def test_spikingjelly(charge, reset, surrogate, detach):
+    common = {
+        "v_threshold": THRESHOLD, "v_reset": 0.0 if reset == "hard" else None, "detach_reset": detach,
+        "surrogate_function": SURROGATES[surrogate](),
+    }  # fmt: skip
+    if charge == "if":
+        node = jelly.IFNode(**common)
+    else:
+        node = jelly.LIFNode(tau=1 / (1 - LEAK), decay_input=charge == "decay", **common)
+    neuron = "if" if charge == "if" else "lif"
+    compare(settings_of(
+        reset=reset, surrogate=surrogate, neuron=neuron, decay_input=charge == "decay", detach=detach
+    ), node)  # fmt: skip
+
+
+TORCH = [
+    *product(["lif"], [("zero", "hard"), ("subtract", "soft-after-leak"), ("none", "none")], SURROGATES),
+    *product(["synaptic"], [("subtract", "soft-after-leak"), ("none", "none")], SURROGATES),
+]
+
+
+@pytest.mark.parametrize("neuron, resets, surrogate", TORCH)
+def test_snntorch(neuron, resets, surrogate):
+    """It detaches every reset."""
+    name, reset = resets
+    common = {"threshold": THRESHOLD, "reset_mechanism": name, "spike_grad": SURROGATES[surrogate]()}
+    if neuron == "lif":
+        node, states = snntorch.Leaky(beta=LEAK, **common), [torch.zeros(NEURONS)]
+    else:
+        node, states = snntorch.Synaptic(alpha=SYNAPSE, beta=LEAK, **common), [torch.zeros(NEURONS)] * 2
+    node = node.double()
+    states = [state.double() for state in states]
+
+    def step(row):
+        nonlocal states
+        spikes, *states = node(row, *states)
+        return spikes
+
+    compare(settings_of(reset=reset, surrogate=surrogate, neuron=neuron), step)
