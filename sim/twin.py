@@ -36,8 +36,8 @@ class FloatTwin:
     with the errors d at its inputs: weight gradient ``sum over t of d[t] ⊗ s_in[t]``, bias gradient ``sum over t of
     d[t]``, errors below ``Wᵀ * d[t]``.
 
-    The loss of a sample is the mean over the N outputs of ``(count / T - onehot)**2``; the error at the top is
-    ``2 * (count / T - onehot) / (N * T)`` at every t, times the loss scale. The update is that of
+    The loss of a sample is the mean over the N outputs of ``(count / T - target)**2``; the error at the top is
+    ``2 * (count / T - target) / (N * T)`` at every t, times the loss scale. The update is that of
     :class:`TrainSettings`.
 
     Parameters
@@ -68,7 +68,7 @@ class FloatTwin:
         }
         self.momentum: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
 
-    def train_batch(self, spikes: np.ndarray, labels: np.ndarray, epoch: int = 0) -> dict:
+    def train_batch(self, spikes: np.ndarray, labels: np.ndarray, epoch: float = 0) -> dict:
         """Train on one minibatch: ``spikes`` (B, T, Y, X, C) of 0 and 1, ``labels`` (B,); ``epoch`` sets the step.
 
         Returns ``loss`` (mean over the samples), ``correct`` (samples that are predicted rightly, see
@@ -84,7 +84,7 @@ class FloatTwin:
             self.weights[name] = self._stored(self.weights[name] - step * momentum)
         counts = self._counts(traces)
         return {
-            "loss": float(np.square(counts / self.settings.timesteps - self._onehot(labels)).mean()),
+            "loss": float(np.square(counts / self.settings.timesteps - self._targets(labels)).mean()),
             "correct": int((predicted(counts) == labels).sum()),
             "firing_rate": [float(trace.spikes.mean()) for trace in traces],
             "gradient_sparsity": sparsity,
@@ -124,7 +124,7 @@ class FloatTwin:
     def _backward(self, traces: list[LayerTrace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
         """The gradients of all parameters, and per layer the share of errors d that are zero."""
         timesteps, outputs = self.settings.timesteps, self.network.classes
-        off = self._counts(traces) / timesteps - self._onehot(labels)
+        off = self._counts(traces) / timesteps - self._targets(labels)
         top = off * (2 * self.settings.loss_scale / (outputs * timesteps))
         layers, program = self.network.layers, self.neuron.programs[1]
         errors = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}  # by layer, at its spikes
@@ -148,8 +148,9 @@ class FloatTwin:
         spikes = traces[-1].spikes
         return spikes.sum(0).reshape(spikes.shape[1], -1)
 
-    def _onehot(self, labels: np.ndarray) -> np.ndarray:
-        return np.eye(self.network.classes, dtype=self.dtype)[labels]
+    def _targets(self, labels: np.ndarray) -> np.ndarray:
+        other, label = self.settings.targets(self.network.classes)
+        return np.where(np.eye(self.network.classes, dtype=bool)[labels], label, other).astype(self.dtype)
 
     def _stored(self, values: np.ndarray) -> np.ndarray:
         return values.astype(self.storage).astype(self.dtype)

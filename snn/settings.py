@@ -1,6 +1,7 @@
 """What a user may set about the neurons and the training, checked when it is made."""
 
 from dataclasses import dataclass
+from math import cos, pi
 from numbers import Integral, Real
 from sys import float_info
 
@@ -94,14 +95,27 @@ class NeuronSettings:
         }  # fmt: skip
 
 
+Targets = tuple[float, float]
+"""Rates that a loss wants: of every other neuron, and of the label's."""
+ONE_HOT: Targets = (0.0, 1.0)
+LOSSES = ("mse", "count-mse")
+SCHEDULES = ("step", "cosine", "one-cycle")
+COUNT_RATES = "0.8,0.2"  # of count-mse: what the label's neuron and the others should fire, per timestep
+WARM, FIRST, LAST = 0.3, 1 / 25, 1e-4  # of one-cycle: share of the run that warms up; the rates at its ends
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """How a network is trained: stochastic gradient descent with momentum on minibatches.
 
     The gradient g of a minibatch is summed over its samples and carries the loss scale:
-    ``v = momentum * v + g`` and ``W -= step * v`` with ``step = learning_rate / (loss_scale * batch)``, the learning
-    rate halved after every ``halve_every`` epochs (0: never). The defaults make every step a power of two, so that
-    multiplying by it only shifts the exponent.
+    ``v = momentum * v + g`` and ``W -= step * v`` with ``step = rate / (loss_scale * batch)``. The defaults make every
+    step a power of two, so that multiplying by it only shifts the exponent.
+
+    loss: "mse", of the rates and 1 for the label's neuron, 0 for the others; or "count-mse:0.8,0.2", the same with
+    these. smoothing: of mse, the share of the 1 that all neurons have alike, at least 0 and below 1. schedule: "step",
+    the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over all epochs;
+    "one-cycle", up for 30 % of all epochs, then down (Smith, Topin 2017).
 
     ``timesteps`` is within 1 to 32, ``loss_scale`` a power of two within 1 to 32768, ``momentum`` at least 0 and
     below 1, ``seed`` within 0 to 2**32 - 1. Raises :class:`TridentError` for anything else.
@@ -115,6 +129,9 @@ class TrainSettings:
     loss_scale: int = 256
     seed: int = 0
     halve_every: int = 3
+    loss: str = "mse"
+    smoothing: float = 0.0
+    schedule: str = "step"
 
     def __post_init__(self):
         _whole("timesteps", self.timesteps, 1, MAX_TIMESTEPS)
@@ -128,18 +145,56 @@ class TrainSettings:
         scale = _number("loss scale", self.loss_scale)
         if scale != int(scale) or not 1 <= scale <= MAX_LOSS_SCALE or int(scale) & (int(scale) - 1):
             raise TridentError(f"loss scale must be a power of two within 1 to {MAX_LOSS_SCALE}, not {self.loss_scale}")
+        _choice("schedule", self.schedule, SCHEDULES)
+        if not 0 <= _number("smoothing", self.smoothing) < 1:
+            raise TridentError(f"smoothing must be at least 0 and below 1, not {self.smoothing}")
+        name, rates = self._loss()
+        if name == "mse" and rates:
+            raise TridentError(f"the loss mse has no rates of its own: {self.loss!r} gives some; count-mse takes them")
+        if name == "count-mse":
+            if self.smoothing:
+                raise TridentError("smoothing is for the loss mse: count-mse names the rates of all neurons itself")
+            wanted = [_parsed(rate) for rate in (rates or COUNT_RATES).split(",")]
+            if len(wanted) != 2 or not all(isinstance(rate, float) and 0 <= rate <= 1 for rate in wanted):
+                raise TridentError(f"the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not {rates!r}")
 
-    def halvings(self, epoch: int) -> int:
-        """How often the learning rate has been halved before the given epoch (from 0)."""
-        return epoch // self.halve_every if self.halve_every else 0
+    def _loss(self) -> tuple[str, str]:
+        text = self.loss
+        name, _, rates = text.partition(":") if isinstance(text, str) else (text, "", "")
+        _choice("loss", name, LOSSES)
+        return name, rates
 
-    def rate(self, epoch: int) -> float:
-        """The learning rate of the given epoch."""
-        return self.learning_rate / 2 ** self.halvings(epoch)
+    def targets(self, classes: int) -> Targets:
+        """The rates that the loss wants."""
+        name, rates = self._loss()
+        if name == "count-mse":
+            label, other = map(float, (rates or COUNT_RATES).split(","))
+            return other, label
+        return self.smoothing / classes, 1 - self.smoothing + self.smoothing / classes
 
-    def step(self, epoch: int = 0) -> float:
-        """What the momentum is multiplied by before it is taken from a weight, in the given epoch."""
+    def halvings(self, epoch: float) -> int:
+        """How often the schedule ``step`` has halved the learning rate before the given epoch (from 0)."""
+        return int(epoch) // self.halve_every if self.halve_every else 0
+
+    def rate(self, epoch: float) -> float:
+        """The learning rate at a moment in epochs, from 0; the part of an epoch matters to smooth schedules only."""
+        if self.schedule == "step":
+            return self.learning_rate / 2 ** self.halvings(epoch)
+        done = epoch / self.epochs
+        if self.schedule == "cosine":
+            return self.learning_rate * _cosine(1.0, 0.0, done)
+        if done < WARM:
+            return self.learning_rate * _cosine(FIRST, 1.0, done / WARM)
+        return self.learning_rate * _cosine(1.0, FIRST * LAST, (done - WARM) / (1 - WARM))
+
+    def step(self, epoch: float = 0) -> float:
+        """What the momentum is multiplied by before it is taken from a weight, at the given moment."""
         return self.rate(epoch) / (self.loss_scale * self.batch)
+
+
+def _cosine(first: float, last: float, done: float) -> float:
+    """Half a cosine from one value to another."""
+    return last + (first - last) * (1 + cos(pi * done)) / 2
 
 
 def _number(name: str, value) -> float:

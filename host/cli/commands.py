@@ -52,6 +52,10 @@ def _core_options(command):
               f"{DEEP.train['learning_rate']}]")
 @click.option("--momentum", type=float, help="momentum  [0.9]")
 @click.option("--halve-every", type=int, help="epochs after which the learning rate halves, 0 for never  [3; mnist 1]")
+@click.option("--schedule", help="of the learning rate: step, which halves it, cosine or one-cycle  [step]")
+@click.option("--loss", help="mse, or count-mse with the rates of the label's neuron and of the others, as in "
+              "count-mse:0.8,0.2  [mse]")
+@click.option("--smoothing", type=float, help="of mse: share of the label's 1 that all classes have alike  [0]")
 @click.option("--loss-scale", type=float, help="power of two that the loss is multiplied by  [256]")
 @click.option("--seed", type=int, help="of weights, order and encoding  [0]")
 @click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")

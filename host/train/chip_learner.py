@@ -14,6 +14,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import raw_dtype
 from trident.sim.golden.loss import loss_table
 from trident.snn.network import Tensors
+from trident.snn.settings import ONE_HOT, Targets
 
 
 class NumericFault(Failure):
@@ -41,8 +42,11 @@ class ChipLearner:
     infinity or a NaN that a smaller loss scale cannot mend.
     """
 
-    def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort):
-        self.plan, self.chip, self.cfg = plan, chip, plan.cfg
+    def __init__(
+        self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, targets: Targets = ONE_HOT
+    ):
+        """``targets``: of the loss, see :meth:`TrainSettings.targets`."""
+        self.plan, self.chip, self.cfg, self.targets = plan, chip, plan.cfg, targets
         self.driver = Driver(chip, plan.cfg, plan.mesh)
         self.session = ChipSession(self.driver, plan, neuron)
         self._constants: tuple[UpdateConstants, float] | None = None  # that the chip has
@@ -61,7 +65,7 @@ class ChipLearner:
     def run(self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float) -> BatchResult:
         """One minibatch, uint8 (N, T, y, x, c), with its update; its faults are the caller's to :meth:`check`."""
         if self._constants != (constants, scale):
-            table = loss_table(self.cfg.timesteps, self.plan.network.classes, scale, self.cfg.format)
+            table = loss_table(self.cfg.timesteps, self.plan.network.classes, scale, self.cfg.format, self.targets)
             self.session.set_constants(constants, table)
             self._constants = constants, scale
         return self.session.run(spikes, labels, train=True)

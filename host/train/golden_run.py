@@ -53,7 +53,11 @@ class GoldenRun:
         self.spec, self.path = spec, path
         # Exact sums do not depend on it
         partition = None if spec.cfg.exact or spec.plan is None else spec.plan.partition
-        self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines)
+        self.targets = spec.train.targets(spec.network.classes)
+        self.golden = GoldenTrainer(
+            spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines, self.targets
+        )
+        self.minibatches = len(spec.dataset.train) // spec.train.batch
         self.progress, self.tally = GoldenProgress(), Tally()
         self.scaler = LossScaler(float(spec.train.loss_scale))
         if resume:
@@ -91,7 +95,8 @@ class GoldenRun:
     def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
         spec, golden, now = self.spec, self.golden, self.progress
         train = spec.train
-        constants = self.scaler.constants(train, train.rate(now.epoch), len(labels), spec.cfg.format)
+        rate = train.rate(now.epoch + now.minibatch / self.minibatches)
+        constants = self.scaler.constants(train, rate, len(labels), spec.cfg.format)
         counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.scaler.scale)))
         kept = [(values, values.copy()) for tensors in (golden.weights, golden.momentum) for values in tensors.values()]
         golden.update(constants)
@@ -103,14 +108,15 @@ class GoldenRun:
         elif faults & ~GRADIENT_FAULTS:
             raise NumericFault.of(f"epoch {now.epoch + 1}, minibatch {now.minibatch + 1}")
         self.scaler.after(golden.overflowed or undone)
-        self.tally.add(counts, labels, train.timesteps)
+        self.tally.add(counts, labels, train.timesteps, self.targets)
         now.minibatch += 1
 
     def _test(self, spikes: np.ndarray) -> Tally:
         tally, labels = Tally(), self.spec.dataset.test_labels
         for first in range(0, len(labels), CHUNK):
             part = slice(first, first + CHUNK)
-            tally.add(self.golden.counts_of(self.golden.infer(spikes[part])), labels[part], self.spec.train.timesteps)
+            counts = self.golden.counts_of(self.golden.infer(spikes[part]))
+            tally.add(counts, labels[part], self.spec.train.timesteps, self.targets)
         return tally
 
     # Checkpoint
@@ -127,7 +133,7 @@ class GoldenRun:
         self.progress = progress = fill(GoldenProgress, state.progress, where)
         self.scaler, self.tally = fill(LossScaler, progress.scaler, where), fill(Tally, progress.tally, where)
         good = {
-            "minibatch": progress.minibatch <= len(self.spec.dataset.train) // self.spec.train.batch,
+            "minibatch": progress.minibatch <= self.minibatches,
             "scaler": self.scaler.possible(self.spec.train),
             "history": [set(epoch) for epoch in progress.history] == [set(HISTORY)] * progress.epoch,
         }

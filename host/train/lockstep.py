@@ -45,9 +45,12 @@ class Lockstep:
         engines: str = "numpy",
     ):  # fmt: skip
         self.plan, self.network, self.cfg = plan, plan.network, plan.cfg
-        self.golden = GoldenTrainer(plan.network, neuron, plan.cfg, settings.seed, plan.partition, engines)
+        self.targets = settings.targets(plan.network.classes)
+        self.golden = GoldenTrainer(
+            plan.network, neuron, plan.cfg, settings.seed, plan.partition, engines, self.targets
+        )
         self.twin = FloatTwin(plan.network, neuron, settings)
-        self.learner = ChipLearner(plan, self.golden.constants, chip)
+        self.learner = ChipLearner(plan, self.golden.constants, chip, self.targets)
         self.compare = Comparator(self.golden, self.learner.session)
         self.load_state(self.golden_state())
         # Threads of BLAS would only take the processor from the simulation
@@ -58,7 +61,7 @@ class Lockstep:
         self._helper.shutdown()
 
     # Training
-    def train(self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float, epoch: int,
+    def train(self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float, epoch: float,
               where: str) -> BatchStep:  # fmt: skip
         """One minibatch, uint8 (N, T, y, x, c), with its update; ``where`` names it in messages.
 
@@ -105,7 +108,7 @@ class Lockstep:
             self._expect_none(self.compare.answers(counts, self.golden.faults, found), there)
             self.learner.check(found, where, training=False)
             for name, values in (("RTL", found.counts), ("golden", counts), ("float32", twin)):
-                tallies[name].add(values, wanted, self.cfg.timesteps)
+                tallies[name].add(values, wanted, self.cfg.timesteps, self.targets)
         return tallies
 
     def _test_beside(self, spikes):

@@ -179,11 +179,12 @@ class RunSpec:
         return cls(_title(net, network), network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     def settings(self) -> dict:
-        """All that decides the result, as plain values for a table; the number of epochs is not among it, because a
-        longer run only goes on."""
+        """All that decides the result, as plain values for a table; the number of epochs is not among it where a longer
+        run only goes on."""
         values = {"network": self.network_text, "data": self.dataset.name, "encoding": self.encoding}
         values |= asdict(self.train) | asdict(self.neuron) | {f"core.{k}": v for k, v in asdict(self.cfg).items()}
-        del values["epochs"]
+        if self.train.schedule == "step":
+            del values["epochs"]
         if self.many:
             values |= {f"mesh.{k}": v for k, v in asdict(self.mesh).items()}
             values["partition"] = str(self.plan.partition)
@@ -261,11 +262,11 @@ def _built_mesh(mesh: MeshConfig, asked: MeshConfig | None, preset: str | None) 
 
 def _check_rate(train: TrainSettings):
     """Refuse a learning rate whose power of two, at any loss scale and in any epoch, does not fit the 8 bits it has."""
-    halvings = train.halvings(train.epochs - 1)
+    least = min(train.rate(epoch) for epoch in (0, train.epochs - 1, train.epochs - 2.0**-20))
     largest = frexp(train.learning_rate / train.batch)[1] + LOSS_HALVINGS
-    smallest = frexp(train.learning_rate / (train.loss_scale * train.batch))[1] - 1 - halvings
+    smallest = frexp(least / (train.loss_scale * train.batch))[1] - 1
     if largest > 127 or smallest < -128:
         raise TridentError(
-            f"a learning rate of {train.learning_rate}, halved {halvings} times, is outside what the update unit can "
+            f"a learning rate of {train.learning_rate}, which becomes {least:.3g}, is outside what the update unit can "
             f"multiply by: choose one nearer to 1, or fewer halvings"
         )

@@ -147,16 +147,17 @@ class Trainer:
 
     def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
         train, now = self.spec.train, self.progress
+        moment = now.epoch + now.minibatch / self.minibatches
         now.minibatch += 1
-        constants = self.scaler.constants(train, train.rate(now.epoch), train.batch, self.spec.cfg.format)
-        step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, now.epoch, self.where)
+        constants = self.scaler.constants(train, train.rate(moment), train.batch, self.spec.cfg.format)
+        step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, moment, self.where)
         self.scaler.after(step.skipped)
         self._count(step, labels)
 
     def _count(self, step: BatchStep, labels: np.ndarray):
         now, steps = self.progress, self.spec.train.timesteps
         for name in ("RTL", "golden"):  # their counts have been compared
-            self.tallies[name].add(step.counts, labels, steps)
+            self.tallies[name].add(step.counts, labels, steps, self.lockstep.targets)
         twin = self.tallies["float32"]
         twin.samples += len(labels)
         twin.loss += step.twin["loss"] * len(labels)

@@ -21,7 +21,7 @@ from trident.sim.golden.vector import run_program
 from trident.snn.layers import Layer
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.settings import ONE_HOT, NeuronSettings, Targets
 
 AT_ONCE = 32  # samples whose arrays are held at a time
 
@@ -80,9 +80,9 @@ class GoldenTrainer:
 
     def __init__(
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, seed: int = 0,
-        partition: Partition | None = None, engines: str = "numpy",
+        partition: Partition | None = None, engines: str = "numpy", targets: Targets = ONE_HOT,
     ):  # fmt: skip
-        self.network, self.cfg = network, cfg
+        self.network, self.cfg, self.targets = network, cfg, targets
         self.partition = partition or Partition.single(network)
         self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format
@@ -325,4 +325,4 @@ class GoldenTrainer:
 
     def table(self, loss_scale: float) -> np.ndarray:
         """The loss table for this network."""
-        return loss_table(self.cfg.timesteps, self.network.classes, loss_scale, self.fmt)
+        return loss_table(self.cfg.timesteps, self.network.classes, loss_scale, self.fmt, self.targets)

@@ -75,6 +75,13 @@ def test_alpha(surrogate, alpha):
         ("loss_scale", 255, "loss scale must be a power of two within 1 to 32768, not 255"),
         ("loss_scale", 0.5, "loss scale must be a power of two within 1 to 32768, not 0.5"),
         ("loss_scale", 65536, "loss scale must be a power of two within 1 to 32768, not 65536"),
+        ("schedule", "linear", "schedule must be step or cosine or one-cycle, not 'linear'"),
+        ("smoothing", 1, "smoothing must be at least 0 and below 1, not 1"),
+        ("loss", "hinge", "loss must be mse or count-mse, not 'hinge'"),
+        ("loss", "mse:1", "the loss mse has no rates of its own: 'mse:1' gives some; count-mse takes them"),
+        ("loss", "count-mse:1", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '1'"),
+        ("loss", "count-mse:2,0", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '2,0'"),
+        ("loss", "count-mse:a,b", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not 'a,b'"),
         ("halve_every", -1, "halve_every must be a whole number of at least 0, not -1"),
         ("seed", -1, "seed must be a whole number within 0 to 4294967295, not -1"),
     ],
@@ -106,3 +113,29 @@ def test_default_steps_are_powers_of_two():
 def test_an_integer_beyond_every_float_is_refused():
     with pytest.raises(TridentError, match="learning rate must be a finite number"):
         TrainSettings(learning_rate=10**400)
+
+
+@pytest.mark.parametrize("changes, wanted", [
+    ({}, (0, 1)), ({"smoothing": 0.1}, (0.01, 0.91)), ({"loss": "count-mse"}, (0.2, 0.8)),
+    ({"loss": "count-mse:1,0.25"}, (0.25, 1)),
+])  # fmt: skip
+def test_targets(changes, wanted):
+    assert TrainSettings(**changes).targets(10) == pytest.approx(wanted)
+
+
+def test_smoothing_is_of_mse():
+    with pytest.raises(TridentError, match="smoothing is for the loss mse"):
+        TrainSettings(loss="count-mse", smoothing=0.1)
+
+
+def test_schedules():
+    """Cosine from the rate to 0, half of it in the middle; one cycle from a 25th over the rate to nearly 0."""
+    cosine, cycle = (TrainSettings(learning_rate=0.5, epochs=10, schedule=name) for name in ("cosine", "one-cycle"))
+    assert [cosine.rate(epoch) for epoch in (0, 5, 10)] == pytest.approx([0.5, 0.25, 0])
+    assert [cycle.rate(epoch) for epoch in (0, 1.5, 3, 6.5)] == pytest.approx([0.02, 0.26, 0.5, 0.250001])
+    assert 0 < cycle.rate(10) < 1e-5
+    rates = [cycle.rate(epoch / 100) for epoch in range(1000)]
+    assert max(rates) == rates[300] and rates[:301] == sorted(rates[:301])
+    assert rates[300:] == sorted(rates[300:], reverse=True)
+    # Within an epoch a step keeps its rate
+    assert TrainSettings(halve_every=2).rate(1.99) == TrainSettings(halve_every=2).rate(0)

@@ -112,6 +112,28 @@ def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_af
     assert resumed.progress.cycles == unbroken.progress.cycles
 
 
+@pytest.mark.parametrize("changes", [
+    {"loss": "count-mse", "schedule": "one-cycle"}, {"smoothing": 0.1, "schedule": "cosine"}
+])  # fmt: skip
+def test_losses_and_schedules(data, unbroken, tmp_path, changes):
+    """RTL and golden agree, and a run that is stopped within an epoch goes on with the same rates."""
+    path, pressed = tmp_path / "checkpoint.npz", []
+    spec = RunSpec.make(str(data), train=TRAIN | changes, **OPTIONS)
+    whole = session(spec, tmp_path / "whole.npz")
+    whole.run(Watch())
+    with pytest.raises(Interrupted):
+        session(spec, path).run(Watch(2, lambda: pressed.append(True)), lambda: bool(pressed))
+    resumed = session(spec, path, Checkpoint.load(path))
+    resumed.run(Watch())
+    for found, expected in zip(final(resumed), final(whole), strict=True):
+        assert (found == expected).all()
+    assert whole.progress.history["RTL"] == whole.progress.history["golden"] == resumed.progress.history["RTL"]
+    assert whole.progress.history["RTL"] != unbroken.progress.history["RTL"]
+    with pytest.raises(TridentError, match="epochs"):
+        longer = RunSpec.make(str(data), train=TRAIN | changes | {"epochs": 3}, **OPTIONS)
+        Checkpoint.load(path).check(longer.settings(), path)
+
+
 def test_another_weight_in_the_core_stops_the_run(spec, tmp_path):
     trainer = session(spec, tmp_path / "checkpoint.npz")
     session_ = trainer.lockstep.learner.session
