@@ -48,10 +48,9 @@ class Charge:
 class Reset:
     """What a spike leaves of a potential.
 
-    forward: (u, s) to v. before: what is added to the potential before it is compared, of a reset that comes late, and
-    what that needs to know of the timestep before; None for none. backward: the error d at the next potential, this
-    potential's u and s and its surrogate h, to what of it is at u before the leak, and what is added behind it; without
-    h the reset is detached: taken for a constant.
+    forward: (u, s) to v. backward: the error d at the next potential, this potential's u and s and its surrogate h, to
+    what of it is at u before the leak, and what is added behind it, or None; without h the reset is detached: taken
+    for a constant. late: the threshold is subtracted from the next potential, where it has leaked.
     """
 
     forward: Callable[[Value, Bit], Value]

@@ -43,8 +43,8 @@ class Program:
     """A formula that is ready to run.
 
     name; inputs: names of what comes, in the order in which the kernel takes it; outputs: what is kept of every
-    timestep, by name; states: what the next timestep finds, by name; descending: the last timestep comes first; about:
-    what the documentation says. Raises :class:`TridentError` for more than :data:`STEPS` steps.
+    timestep, by name; states: what the next timestep finds, by name; descending: the last timestep comes first. Raises
+    :class:`TridentError` for more than :data:`STEPS` steps.
     """
 
     name: str
@@ -52,7 +52,6 @@ class Program:
     outputs: dict[str, Node]
     states: dict[str, Node] = field(default_factory=dict)
     descending: bool = False
-    about: str = ""
 
     def __post_init__(self):
         steps = self.steps
