@@ -268,5 +268,5 @@ def _check_rate(train: TrainSettings):
     if largest > 127 or smallest < -128:
         raise TridentError(
             f"a learning rate of {train.learning_rate}, which becomes {least:.3g}, is outside what the update unit can "
-            f"multiply by: choose one nearer to 1, or fewer halvings"
+            f"multiply by: choose one nearer to 1, or another schedule"
         )

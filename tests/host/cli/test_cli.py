@@ -56,7 +56,7 @@ def untouched(tmp_path, monkeypatch):
         (["--batch", "1438"], ["batch of 1438", "1437"]),
         (["--lr", "nan"], ["learning rate", "finite"]),
         (["--lr", "1e60"], ["learning rate of 1e+60"]),
-        (["--epochs", "400", "--halve-every", "1"], ["halved 399 times"]),
+        (["--epochs", "400", "--halve-every", "1"], ["becomes 3.87e-121", "another schedule"]),
         (["--momentum", "1"], ["momentum", "below 1"]),
         (["--momentum", "0.99999999"], ["momentum of 0.99999999 rounds to 1"]),
         (["--window", "1e-9"], ["window of 1e-09", "too narrow"]),
