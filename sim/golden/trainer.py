@@ -313,7 +313,8 @@ class GoldenTrainer:
                 too_large = np.zeros(gradients.shape, bool)
                 if self.cfg.exact:
                     gradients, too_large = self.gradient_sums.saturate(gradients)
-                arrays = (array.reshape(1, 1, -1) for array in (gradients, momenta, weights, momenta, weights))
+                # Parameters where timesteps are: that is the innermost loop
+                arrays = (array.reshape(1, -1, 1) for array in (gradients, momenta, weights, momenta, weights))
                 self._run(sgd(), numbers, *arrays)
                 finite = np.isfinite(momenta) & np.isfinite(weights) & ~too_large
                 fault = ~finite.reshape(-1, layer.out_channels).all(axis=0)

@@ -263,7 +263,7 @@ class Maker(Placing):
                 if self.cfg.exact:
                     rounded, too_large = self.gradient_sums.saturate(gradients)
                     case.fault |= bool(too_large.any())
-                changed = (array.reshape(1, 1, -1) for array in (rounded, momenta, weights, momenta, weights))
+                changed = (array.reshape(1, -1, 1) for array in (rounded, momenta, weights, momenta, weights))
                 case.fault |= bool(self._run(sgd(), self.updates.values(self.fmt), *changed).any())
             gradients[:] = 0
         case.after = {
