@@ -172,14 +172,10 @@ class TrainSettings:
             return other, label
         return self.smoothing / classes, 1 - self.smoothing + self.smoothing / classes
 
-    def halvings(self, epoch: float) -> int:
-        """How often the schedule ``step`` has halved the learning rate before the given epoch (from 0)."""
-        return int(epoch) // self.halve_every if self.halve_every else 0
-
     def rate(self, epoch: float) -> float:
         """The learning rate at a moment in epochs, from 0; the part of an epoch matters to smooth schedules only."""
         if self.schedule == "step":
-            return self.learning_rate / 2 ** self.halvings(epoch)
+            return self.learning_rate / 2 ** (int(epoch) // self.halve_every if self.halve_every else 0)
         done = epoch / self.epochs
         if self.schedule == "cosine":
             return self.learning_rate * _cosine(1.0, 0.0, done)

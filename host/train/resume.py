@@ -22,7 +22,7 @@ def resumed(spec: RunSpec, path: Path) -> Checkpoint:
     scaler = fill(LossScaler, progress.scaler, where)
     for tally in (*progress.tallies.values(), *([progress.tested] if progress.epoch else [])):
         fill(Tally, tally, where)
-    minibatches, layers = len(spec.dataset.train) // spec.train.batch, len(spec.network.layers)
+    minibatches, layers = spec.minibatches, len(spec.network.layers)
     sizes = {
         "minibatch": 0 <= progress.minibatch <= minibatches,
         "scaler": scaler.possible(spec.train),

@@ -24,7 +24,7 @@ from trident.snn.encoding import METHODS, faint
 from trident.snn.files import SUFFIXES, dumps
 from trident.snn.network import Network
 from trident.snn.partition import Partition
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.settings import NeuronSettings, Targets, TrainSettings
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
@@ -123,6 +123,10 @@ class RunSpec:
             {name: value for name, value in (given or {}).items() if value is not None}
             for given in (neuron, train, core)
         )
+        if "halve_every" in train and train.get("schedule", "step") != "step":
+            raise TridentError(f"halve_every is of the schedule step, not of {train['schedule']}")
+        if "synapse" in neuron and neuron.get("neuron") != "synaptic":
+            raise TridentError(f"synapse is of synaptic neurons, not of {neuron.get('neuron', NeuronSettings.neuron)}")
         chip = chip or ChipChoice()
         mesh = chip.mesh()
         if built:
@@ -159,7 +163,7 @@ class RunSpec:
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.timesteps, **train)
         check_fits(dataset, network, settings)
-        _check_rate(settings)
+        _check_rate(settings, len(dataset.train))
         constants = NeuronConstants.of(neuron_settings, cfg.format)
         updates = UpdateConstants.of(settings.momentum, 1.0, settings.batch, cfg.format)
         fixed = MEMORIES if built else MEMORIES & set(core)
@@ -177,6 +181,16 @@ class RunSpec:
                 plan = None
         _check_plan(plan, network, cfg, constants, updates)
         return cls(_title(net, network), network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
+
+    @property
+    def loss_targets(self) -> Targets:
+        """The rates that the loss wants."""
+        return self.train.targets(self.network.classes)
+
+    @property
+    def minibatches(self) -> int:
+        """Of an epoch."""
+        return len(self.dataset.train) // self.train.batch
 
     def settings(self) -> dict:
         """All that decides the result, as plain values for a table; the number of epochs is not among it where a longer
@@ -260,9 +274,10 @@ def _built_mesh(mesh: MeshConfig, asked: MeshConfig | None, preset: str | None) 
     return mesh
 
 
-def _check_rate(train: TrainSettings):
-    """Refuse a learning rate whose power of two, at any loss scale and in any epoch, does not fit the 8 bits it has."""
-    least = min(train.rate(epoch) for epoch in (0, train.epochs - 1, train.epochs - 2.0**-20))
+def _check_rate(train: TrainSettings, samples: int):
+    """Refuse a learning rate whose power of two, at any loss scale and in any minibatch, does not fit the 8 bits it
+    has."""
+    least = min(train.rate(0), train.rate(train.epochs - train.batch / samples))
     largest = frexp(train.learning_rate / train.batch)[1] + LOSS_HALVINGS
     smallest = frexp(least / (train.loss_scale * train.batch))[1] - 1
     if largest > 127 or smallest < -128:

@@ -93,7 +93,6 @@ class Trainer:
         self.first_counters: list[dict[str, int]] = []
         self.tallies = {name: Tally(**self.progress.tallies.get(name, {})) for name in SERIES}
         self._counted = self._read_counters()
-        self.minibatches = len(spec.dataset.train) // spec.train.batch
 
     def run(self, display: Display, stop: Callable[[], bool] = lambda: False, limit: int | None = None):
         """Train up to the last epoch; ``stop`` is asked before every minibatch, ``limit`` ends the run after so many.
@@ -101,7 +100,7 @@ class Trainer:
         Raises :class:`Interrupted` after a stop, and what :class:`Lockstep` raises.
         """
         spec, now = self.spec, self.progress
-        display.start(spec.train.epochs, self.minibatches, now)
+        display.start(spec.train.epochs, self.spec.minibatches, now)
         done = 0
         self._clock = perf_counter()
         while now.epoch < spec.train.epochs:
@@ -147,7 +146,7 @@ class Trainer:
 
     def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
         train, now = self.spec.train, self.progress
-        moment = now.epoch + now.minibatch / self.minibatches
+        moment = now.epoch + now.minibatch / self.spec.minibatches
         now.minibatch += 1
         constants = self.scaler.constants(train, train.rate(moment), train.batch, self.spec.cfg.format)
         step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, moment, self.where)
@@ -157,7 +156,7 @@ class Trainer:
     def _count(self, step: BatchStep, labels: np.ndarray):
         now, steps = self.progress, self.spec.train.timesteps
         for name in ("RTL", "golden"):  # their counts have been compared
-            self.tallies[name].add(step.counts, labels, steps, self.lockstep.targets)
+            self.tallies[name].add(step.counts, labels, steps, self.spec.loss_targets)
         twin = self.tallies["float32"]
         twin.samples += len(labels)
         twin.loss += step.twin["loss"] * len(labels)
@@ -221,7 +220,7 @@ class Trainer:
         self._save()
         now = self.progress
         raise Interrupted(
-            f"stopped in epoch {now.epoch + 1} after minibatch {now.minibatch} of {self.minibatches}; "
+            f"stopped in epoch {now.epoch + 1} after minibatch {now.minibatch} of {self.spec.minibatches}; "
             "--resume (make train RESUME=1) goes on from there"
         )
 

@@ -11,9 +11,12 @@ from typing import Any
 
 
 class Node:
-    """A value or a bit of a formula. ``reads``: what it is made of."""
+    """A value or a bit of a formula."""
 
-    reads: tuple["Node", ...] = ()
+    @property
+    def reads(self) -> tuple["Node", ...]:
+        """What it is made of: its fields that are nodes."""
+        return tuple(value for value in vars(self).values() if isinstance(value, Node))
 
 
 class Bit(Node):
@@ -125,10 +128,6 @@ class MultiplyAdd(Value):
     def __neg__(self) -> Value:
         return MultiplyAdd(-self.a, self.b, NOTHING, self.power) if self.c is NOTHING else Negative(self)
 
-    @property
-    def reads(self):
-        return self.a, self.b, self.c, *([self.power] if self.power else [])
-
     def times_power(self, power: Constant) -> "MultiplyAdd":
         """The product times 2**power, without another rounding."""
         assert self.c is NOTHING
@@ -155,10 +154,6 @@ class Interpolate(Value):
     table: Table
     of: Value
 
-    @property
-    def reads(self):
-        return self.table, self.of
-
 
 Step = MultiplyAdd | Interpolate
 
@@ -169,10 +164,6 @@ class Negative(Value):
 
     of: Value
 
-    @property
-    def reads(self):
-        return (self.of,)
-
 
 @dataclass(frozen=True, eq=False)
 class Magnitude(Value):
@@ -180,20 +171,12 @@ class Magnitude(Value):
 
     of: Value
 
-    @property
-    def reads(self):
-        return (self.of,)
-
 
 @dataclass(frozen=True, eq=False)
 class Positive(Value):
     """The number, or 0 where its sign is set."""
 
     of: Value
-
-    @property
-    def reads(self):
-        return (self.of,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,10 +187,6 @@ class Select(Value):
     yes: Value
     no: Value
 
-    @property
-    def reads(self):
-        return self.bit, self.yes, self.no
-
 
 @dataclass(frozen=True, eq=False)
 class Compare(Bit):
@@ -217,10 +196,6 @@ class Compare(Bit):
     value: Value
     limit: Value
 
-    @property
-    def reads(self):
-        return self.value, self.limit
-
 
 @dataclass(frozen=True, eq=False)
 class Both(Bit):
@@ -229,20 +204,12 @@ class Both(Bit):
     first: Bit
     second: Bit
 
-    @property
-    def reads(self):
-        return self.first, self.second
-
 
 @dataclass(frozen=True, eq=False)
 class Not(Bit):
     """The bit is not set."""
 
     of: Bit
-
-    @property
-    def reads(self):
-        return (self.of,)
 
 
 ONE, ZERO = Literal(1.0), Literal(0.0)

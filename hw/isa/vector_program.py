@@ -4,6 +4,7 @@ From a program of values of hw/isa/vector.py come the golden kernel (sim/golden/
 (:meth:`Program.run`) and the formula in the documentation (:meth:`Program.formula`).
 """
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,6 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.vector import (
     NOTHING,
     ONE,
-    ZERO,
     Both,
     Compare,
     Constant,
@@ -129,8 +129,7 @@ class Program:
         return list(_Writer(self).lines())
 
 
-def _compare(node: Compare, library, value, limit):
-    return {"≥": lambda: value >= limit, ">": lambda: value > limit, "<": lambda: value < limit}[node.sign]()
+_COMPARES = {"≥": operator.ge, ">": operator.gt, "<": operator.lt}
 
 
 def _select(node, library, bit, yes, no):
@@ -150,7 +149,7 @@ _RUN: dict[type, Callable] = {
     Magnitude: lambda node, library, of: abs(of),
     Positive: lambda node, library, of: library.where(of > 0, of, 0.0),
     Select: _select,
-    Compare: _compare,
+    Compare: lambda node, library, value, limit: _COMPARES[node.sign](value, limit),
     Both: lambda node, library, first, second: first & second,
     Not: lambda node, library, of: ~of,
 }
@@ -203,8 +202,6 @@ class _Writer:
                 return f"|{self.text(node.of)}|"
             case Positive():
                 return f"max(0, {self.text(node.of)})"
-            case Select() if node.no is ZERO:
-                return f"({self.text(node.yes)} if {self.text(node.bit)} else 0)"
             case Select():
                 return f"({self.text(node.yes)} if {self.text(node.bit)} else {self.text(node.no)})"
             case Compare():

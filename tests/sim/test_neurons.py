@@ -6,13 +6,13 @@ from itertools import product
 import numpy as np
 import pytest
 
+from tests.sim.steps import Step, torch
 from trident.hw.isa.neurons import CHARGES, RESETS
 from trident.snn.settings import NeuronSettings
 
-torch = pytest.importorskip("torch", reason="the oracle extra is not installed")
 jelly = pytest.importorskip("spikingjelly.activation_based.neuron", reason="the oracle extra is not installed")
 snntorch = pytest.importorskip("snntorch", reason="the oracle extra is not installed")
-from spikingjelly.activation_based import surrogate as jelly_surrogate  # noqa: E402
+jelly_surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
 
 pytestmark = pytest.mark.oracle
 
@@ -21,34 +21,15 @@ STEPS, NEURONS, THRESHOLD, WINDOW, LEAK, SYNAPSE = 12, 50, 0.5, 0.75, 0.75, 0.62
 BOUND = 1e-9  # relative to the largest gradient
 
 
-class Step(torch.autograd.Function):
-    """A step at 0 whose derivative is the rectangle, the triangle, or 1 / (1 + alpha * |x|)**2."""
-
-    @staticmethod
-    def forward(ctx, x, kind, alpha):
-        ctx.save_for_backward(x)
-        ctx.kind, ctx.alpha = kind, alpha
-        return (x >= 0).to(x)
-
-    @staticmethod
-    def backward(ctx, error):
-        distance = ctx.saved_tensors[0].abs()
-        if ctx.kind == "rectangle":
-            return error * (distance < WINDOW), None, None
-        if ctx.kind == "triangle":
-            return error * torch.clamp(1 - distance / WINDOW, min=0), None, None
-        return error / (1 + ctx.alpha * distance) ** 2, None, None
-
-
 # SpikingJelly's own where it has one of that height
 SURROGATES = {
-    "rectangle": lambda: lambda x: Step.apply(x, "rectangle", None),
-    "triangle": lambda: lambda x: Step.apply(x, "triangle", None),
+    "rectangle": lambda: lambda x: Step.apply(x, WINDOW, "rectangle"),
+    "triangle": lambda: lambda x: Step.apply(x, WINDOW, "triangle"),
     "atan": lambda: jelly_surrogate.ATan(),
     "atan:5": lambda: jelly_surrogate.ATan(5.0),
     "sigmoid": lambda: jelly_surrogate.Sigmoid(),
-    "fast-sigmoid": lambda: lambda x: Step.apply(x, "fast-sigmoid", 25.0),  # snnTorch's, which rounds to float32
-    "fast-sigmoid:10": lambda: lambda x: Step.apply(x, "fast-sigmoid", 10.0),
+    "fast-sigmoid": lambda: lambda x: Step.apply(x, 25.0, "fast-sigmoid"),  # snnTorch's, which rounds to float32
+    "fast-sigmoid:10": lambda: lambda x: Step.apply(x, 10.0, "fast-sigmoid"),
 }
 
 

@@ -23,6 +23,8 @@ pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip i
 
 from spikingjelly.activation_based import neuron as sj_neuron  # noqa: E402
 
+from tests.sim.steps import Step  # noqa: E402
+
 pytestmark = pytest.mark.oracle
 
 NETWORKS = ("12-16-5", "12-9-8-4", "6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "6x6x1-4c5s2p2-6c1p0-3")
@@ -33,25 +35,6 @@ CASES = [
 ]
 
 LOSSES = {1: "mse", 5: "count-mse:0.75,0.25", 8: "mse"}  # by timesteps
-
-
-class Surrogate(torch.autograd.Function):
-    """Heaviside step forward; backward the rectangle or the triangle around zero."""
-
-    @staticmethod
-    def forward(ctx, x, window, kind):
-        ctx.save_for_backward(x)
-        ctx.window, ctx.kind = window, kind
-        return (x >= 0).to(x)
-
-    @staticmethod
-    def backward(ctx, grad):
-        distance = ctx.saved_tensors[0].abs()
-        if ctx.kind == "rectangle":
-            slope = (distance < ctx.window).to(grad)
-        else:
-            slope = torch.clamp(1 - distance / ctx.window, min=0)
-        return grad * slope, None, None
 
 
 class Oracle(torch.nn.Module):
@@ -80,7 +63,7 @@ class Oracle(torch.nn.Module):
                     decay_input=False,
                     v_threshold=settings.threshold,
                     v_reset=0.0 if settings.reset == "hard" else None,
-                    surrogate_function=lambda x: Surrogate.apply(x, settings.window, settings.surrogate),
+                    surrogate_function=lambda x: Step.apply(x, settings.window, settings.surrogate),
                     detach_reset=True,
                 )
             )

@@ -116,11 +116,11 @@ def test_an_integer_beyond_every_float_is_refused():
 
 
 @pytest.mark.parametrize("changes, wanted", [
-    ({}, (0, 1)), ({"smoothing": 0.1}, (0.01, 0.91)), ({"loss": "count-mse"}, (0.2, 0.8)),
+    ({}, (0, 1)), ({"smoothing": 0.5}, (0.125, 0.625)), ({"loss": "count-mse"}, (0.2, 0.8)),
     ({"loss": "count-mse:1,0.25"}, (0.25, 1)),
 ])  # fmt: skip
 def test_targets(changes, wanted):
-    assert TrainSettings(**changes).targets(10) == pytest.approx(wanted)
+    assert TrainSettings(**changes).targets(4) == wanted
 
 
 def test_smoothing_is_of_mse():
@@ -131,8 +131,10 @@ def test_smoothing_is_of_mse():
 def test_schedules():
     """Cosine from the rate to 0, half of it in the middle; one cycle from a 25th over the rate to nearly 0."""
     cosine, cycle = (TrainSettings(learning_rate=0.5, epochs=10, schedule=name) for name in ("cosine", "one-cycle"))
-    assert [cosine.rate(epoch) for epoch in (0, 5, 10)] == pytest.approx([0.5, 0.25, 0])
-    assert [cycle.rate(epoch) for epoch in (0, 1.5, 3, 6.5)] == pytest.approx([0.02, 0.26, 0.5, 0.250001])
+    # Within what a cosine in float64 rounds
+    rounding = {"rel": 1e-14, "abs": 1e-16}
+    assert [cosine.rate(epoch) for epoch in (0, 5, 10)] == pytest.approx([0.5, 0.25, 0], **rounding)
+    assert [cycle.rate(epoch) for epoch in (0, 1.5, 3, 6.5)] == pytest.approx([0.02, 0.26, 0.5, 0.250001], **rounding)
     assert 0 < cycle.rate(10) < 1e-5
     rates = [cycle.rate(epoch / 100) for epoch in range(1000)]
     assert max(rates) == rates[300] and rates[:301] == sorted(rates[:301])

@@ -77,6 +77,8 @@ def untouched(tmp_path, monkeypatch):
         (["--reset", "warm"], ["reset", "hard or soft", "'warm'"]),
         (["--surrogate", "step"], ["surrogate", "rectangle or triangle", "'step'"]),
         (["--surrogate", "sigmoid"], ["the surrogate sigmoid", "the target golden"]),
+        (["--schedule", "cosine", "--halve-every", "2"], ["halve_every is of the schedule step", "cosine"]),
+        (["--synapse", "0.5"], ["synapse is of synaptic neurons", "lif"]),
         (["--threshold", "1e9"], ["threshold"]),
         (["--net", "64"], ["'64'", "no layer"]),
         (["--net", "64-lots-10"], ["'lots'"]),
