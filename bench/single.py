@@ -47,7 +47,7 @@ class SingleEngine:
         (self.stage,) = self.plan.plans
         self.chip = VerilatedChip(cfg)
         self.driver = Driver(self.chip, cfg)
-        self.neuron = NeuronConstants.of(NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg.format)
+        self.neuron = NeuronConstants.of(NeuronSettings.of(cfg), cfg.format)
         rng = np.random.default_rng(0)
         placed = self.stage.layers[1]
         weights = to_bits(rng.normal(size=placed.layer.weight_shape) / 16, cfg.format)

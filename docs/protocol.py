@@ -97,9 +97,10 @@ _SPACES = {
     Space.MASKS: ("word of surrogate bits", "read, write"),
     Space.ERRORS: ("row of errors at one timestep; word w, step t at w · 2^⌈log2 T⌉ + t", "read, write"),
     Space.ERROR_MASKS: ("word of bits: error is not zero", "read, write"),
-    Space.POTENTIALS: ("row of potentials, addressed as ERRORS (triangle only)", "read, write"),
+    Space.POTENTIALS: ("row of potentials, addressed as ERRORS (where a surrogate reads them)", "read, write"),
     Space.LOSS_TABLE: ("one number; entry count + target · 2^bits(T)", "write"),
     Space.REGISTERS: ("32-bit word", "read"),
+    Space.FUNCTIONS: ("line of a piece of the surrogate's table: slope, then base", "read, write"),
     Space.ROUTES: ("ports of the router that packets of group n go to", "write"),
 }
 _FAULTS = {

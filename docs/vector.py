@@ -4,13 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trident.hw.isa.config import PRESETS, UNIT_RESETS, UNIT_SURROGATES
+from trident.hw.isa.config import COMPACT_NEURONS, PRESETS
 from trident.hw.isa.neurons import ALPHAS, CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
 from trident.hw.isa.optimisers import OPTIMISERS
+from trident.hw.isa.tables import PIECE_BITS
 from trident.hw.isa.vector import Bit
 from trident.hw.isa.vector_program import STEPS, Program
 from trident.sim.golden.sums import Sums
-from trident.sim.golden.tables import PIECE_BITS, table_errors
+from trident.sim.golden.tables import table_errors
 
 PRESET = "SMALL"  # whose numbers the tables are measured in
 
@@ -23,16 +24,19 @@ What is done to every neuron, error and parameter is declared once, as the formu
 at most {STEPS} steps. A step is a multiply-add `a · b + c` in every lane; the product is rounded, then the sum.
 Operands may be negated, made positive or selected by a bit on their way, and cost no step. From the declaration come
 
-- the golden kernel, compiled by numba ([sim/golden/vector.py](../sim/golden/vector.py)), whose bits the RTL's units
-  must have,
+- the microcode: what every step finds, what is kept from step to step and when a result is there
+  ([hw/isa/microcode.py](../hw/isa/microcode.py)), and from that the RTL's units
+  ([hw/units/parts/steps.py](../hw/units/parts/steps.py)),
+- the golden kernel, compiled by numba ([sim/golden/vector.py](../sim/golden/vector.py)), whose bits the units must
+  have,
 - the float model ([sim/twin.py](../sim/twin.py)); tests compare its backward pass in float64 with PyTorch's
   differentiation of its forward pass, of SpikingJelly's neurons and of snnTorch's, to 1e-9 of the largest gradient
   ([tests/sim/test_neurons.py](../tests/sim/test_neurons.py)),
 - the formulas on this page.
 
-The RTL's units compute lif neurons whose input does not decay, with the resets {" and ".join(UNIT_RESETS)}, detached,
-and the surrogates {" and ".join(UNIT_SURROGATES)}. All else on this page is trained by the golden model alone:
-`make train TARGET=golden NEURON=synaptic SURROGATE=atan RESET=none`.
+A core is built for one neuron: `make train NEURON=synaptic SURROGATE=atan RESET=none` makes another simulation than
+`make train`. A core with a shared engine has the neuron lif, detached, with the resets
+{" and ".join(COMPACT_NEURONS["reset"])} and the surrogates {" and ".join(COMPACT_NEURONS["surrogate"])}.
 
 Names: x is the input of a neuron, u its potential before a reset, v what the timestep before has left of it, s its
 spike, m whether u is within the window, e the error at the spike, d the error at the next timestep's u, dx the error

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from math import cos, pi
 from numbers import Integral, Real
 from sys import float_info
+from typing import Any
 
 from trident.hw.errors import TridentError
-from trident.hw.isa.config import UNIT_RESETS, UNIT_SURROGATES
+from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import ALPHAS, RESETS, SURROGATES, neuron_grad_program, neuron_program
 from trident.hw.isa.vector_program import Program
 
@@ -73,16 +74,25 @@ class NeuronSettings:
         return neuron_program(self.reset, self.charge), grad
 
     @property
-    def beyond_units(self) -> str | None:
-        """What of it the neuron units of a core do not compute; None if they compute it all."""
-        found = {
-            f"a neuron {self.neuron}": self.neuron != "lif",
-            "an input that decays": self.decay_input,
-            f"the reset {self.reset}": self.reset not in UNIT_RESETS,
-            "a reset that is not detached": not self.detach,
-            f"the surrogate {self.surrogate}": self.surrogate not in UNIT_SURROGATES,
-        }
-        return next((what for what, beyond in found.items() if beyond), None)
+    def core(self) -> dict[str, str | bool]:
+        """What a core must be built with: parameters of its configuration."""
+        return {
+            "charge": self.charge, "reset": self.reset, "surrogate": self.surrogate_name, "detach": self.detach
+        }  # fmt: skip
+
+    @staticmethod
+    def built(cfg: CoreConfig) -> dict[str, Any]:
+        """The settings that a core is built for, by name."""
+        decays = cfg.charge == "lif-decay-input"
+        return {
+            "neuron": "lif" if decays else cfg.charge, "decay_input": decays, "reset": cfg.reset,
+            "surrogate": cfg.surrogate, "detach": cfg.detach,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, cfg: CoreConfig) -> "NeuronSettings":
+        """What a core is built for, with the usual constants."""
+        return cls(**cls.built(cfg))
 
     @property
     def constants(self) -> dict[str, float]:

@@ -178,7 +178,7 @@ def check(design: Design, line: SimulatedLine, network: str = NETWORK, samples: 
     began, cfg = time.monotonic(), design.cfg
     net, rng = Network.parse(network), np.random.default_rng(1)
     link = SerialLink(line, cfg, design.mesh)
-    bench = StepBench(net, NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg, link, mesh=design.mesh)
+    bench = StepBench(net, NeuronSettings.of(cfg), cfg, link, mesh=design.mesh)
     spikes = (rng.random((samples, cfg.timesteps, *net.in_shape)) < 0.6).astype(np.uint8)
     constants = UpdateConstants.of(0.9, 0.5 / (LOSS_SCALE * samples), samples, cfg.format)
     mismatch, _ = bench.step(spikes, rng.integers(0, net.classes, samples), constants, LOSS_SCALE)

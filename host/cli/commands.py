@@ -17,8 +17,10 @@ from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 from trident.hw.files import check_folder
 from trident.hw.folders import OUT
-from trident.hw.isa.config import PRESETS, UNIT_RESETS, UNIT_SURROGATES, CoreConfig
+from trident.hw.isa.config import PRESETS, CoreConfig
+from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.defaults import DEEP
+from trident.snn.settings import NEURONS
 
 
 def _core_options(command):
@@ -28,8 +30,8 @@ def _core_options(command):
         click.option("--timesteps", "-T", type=int, help="timesteps of a sample  [the preset's]"),
         click.option("--lanes", type=int, help="output channels at once  [the preset's]"),
         click.option("--cols", type=int, help="columns of all three engines  [the preset's]"),
-        click.option("--reset", help=f"{' or '.join(UNIT_RESETS)}  [hard]"),
-        click.option("--surrogate", help=f"{' or '.join(UNIT_SURROGATES)}  [rectangle]"),
+        click.option("--reset", help=f"{', '.join(RESETS)}  [hard]"),
+        click.option("--surrogate", help=f"{', '.join(SURROGATES)}  [rectangle]"),
         click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core"),
     ]):  # fmt: skip
         command = option(command)
@@ -62,11 +64,10 @@ def _core_options(command):
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
 @_core_options
-@click.option("--neuron", help="lif; on target golden also if or synaptic, the resets soft-after-leak and none, and "
-              "the surrogates atan, sigmoid and fast-sigmoid, with their α as in atan:2  [lif]")
-@click.option("--decay-input/--no-decay-input", default=None, help="multiply the input by 1 - leak; on target golden")
+@click.option("--neuron", help=f"{', '.join(NEURONS)}  [lif]")
+@click.option("--decay-input/--no-decay-input", default=None, help="multiply the input of lif by 1 - leak  [no]")
 @click.option("--synapse", type=float, help="what a synaptic neuron's current keeps from step to step  [0.5]")
-@click.option("--detach/--no-detach", default=None, help="let no error through a reset; no: on target golden")
+@click.option("--detach/--no-detach", default=None, help="let no error through a reset  [detach]")
 @click.option("--target", default="rtl", show_default=True, help=f"{', '.join(TARGETS)}: the simulated chip, the same "
               "behind a simulated serial line, a board, the golden model alone")
 @click.option("--golden", "engines", type=click.Choice(("numpy", "torch")), default="numpy", show_default=True,
@@ -97,9 +98,10 @@ def train_command(net, data, encoding, preset, changes, out, verbose, resume, wa
         "leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate,
         "neuron": neuron, "decay_input": decay_input, "synapse": synapse, "detach": detach,
     }  # fmt: skip
-    for name in ("reset", "surrogate", "timesteps", "lanes"):
+    own = {name: name for name in ("reset", "surrogate", "detach", "timesteps", "lanes")} | {"charge": "neuron"}
+    for name, option in own.items():
         if name in core:
-            raise TridentError(f"{name} has an option of its own: give --{name} instead of --set {name}=")
+            raise TridentError(f"{name} has an option of its own: give --{option} instead of --set {name}=")
     training["timesteps"] = timesteps
     core |= {"lanes": lanes, "cols": cols}
     chip = ChipChoice(size, cores, partition, placer, placement)

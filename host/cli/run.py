@@ -111,10 +111,9 @@ def _train_golden(spec: RunSpec, checkpoint: Path, console: Console, resume: boo
 
     with _stop_on_interrupt(console) as stop:
         run.run(tell, stop)
-    chip = "a chip with such neurons would have" if spec.neuron.beyond_units else "the chip has"
     _say(
         console,
-        f"Weights and momenta, the bits that {chip}: {checkpoint}\n"
+        f"Weights and momenta, the bits that the chip has: {checkpoint}\n"
         f"Accuracy: train {percent(run.progress.history[-1]['train_accuracy'])}, "
         f"test {percent(run.progress.history[-1]['test_accuracy'])}.",
     )

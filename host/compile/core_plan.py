@@ -298,8 +298,7 @@ class CorePlan:
             tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
             pass_step=shared["pass_groups"], group_step=1, **shared, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            leak=neuron.leak, threshold=neuron.threshold, low=neuron.low, high=neuron.high,
-            bias=int(layer.bias), exponent=self._limit(layer, "forward"),
+            bias=int(layer.bias), exponent=self._limit(layer, "forward"), **neuron.forward,
         )  # fmt: skip
 
     def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None) -> dict:
@@ -319,7 +318,7 @@ class CorePlan:
             return job | shared | dict(
                 aux=below.spikes.base, aux_slot=below.spikes.step, dst=below.errors.base, dst_slot=below.errors.step,
                 tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
-                leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
+                **neuron.backward,
             )  # fmt: skip
         assert self.before is not None  # the owner is a core of it
         walk = self._walk_to_owner(layer, self.before, owner)
@@ -337,7 +336,7 @@ class CorePlan:
         placed = self.layers[-1]
         job = dict(
             aux=placed.spikes.base, aux_slot=placed.spikes.step, dst=placed.errors.base, dst_slot=placed.errors.step,
-            leak=neuron.leak, threshold=neuron.threshold, slope=neuron.slope,
+            **neuron.backward,
         )  # fmt: skip
         if self.after is None:
             return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.network.classes}

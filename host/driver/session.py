@@ -37,6 +37,9 @@ class ChipSession:
         for core, entries in plan.tables().items():
             for number, mask in entries.items():
                 parts.append(packets.write(unicast(self.mesh, core), Space.ROUTES, number, np.array([[mask]])))
+        if neuron.functions:
+            lines = np.array(neuron.functions, np.uint32)[:, None]
+            parts += [packets.write(route, Space.FUNCTIONS, 0, lines) for route in self.routes]
         self._send(parts)
         for space in (Space.GRADIENTS, Space.MOMENTUM):
             self.load(space, {name: np.zeros(shape, np.uint32) for name, shape in plan.network.tensors.items()})

@@ -13,11 +13,12 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.operations import OPERATIONS, Opcode
+from trident.hw.isa.optimisers import sgd
 from trident.hw.isa.registry import load
 from trident.snn.layers import Layer
 from trident.snn.network import Network
 
-UPDATE_CYCLES = 2  # per row of weights
+UPDATE_CYCLES = len(sgd().steps)  # per row of weights
 CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
 
 
@@ -102,7 +103,7 @@ class CostModel:
 
     @cached_property
     def recurrence(self) -> int:
-        """Cycles from a neuron's timestep to its next one in neuron and neuron_grad."""
+        """Cycles from a neuron's step to its next one in neuron and neuron_grad; one more where a table is read."""
         return self.cfg.mac_stages + 1
 
     def _maps(self, n: int) -> tuple[WeightMap, list[np.ndarray]]:
@@ -130,11 +131,11 @@ class CostModel:
         latency = 2 + before + (0 if engine == "weight_grad" and cfg.exact else cfg.round_stages)
         if cfg.shared_engine:
             latency = 4 + cfg.mul_stages + cfg.round_stages
-        twice = {"forward": cfg.reset == "soft", "backward": cfg.surrogate == "triangle"}.get(engine, False)
-        turns = (2 if engine == "forward" else 4) if twice else 1
+        program = cfg.programs[engine != "forward"]
+        recurrence = self.recurrence + bool(program.tables)
         queue = 0 if engine == "weight_grad" else cfg.drain_queue(latency)
         return Timing(
-            engine != "forward", latency, queue, engine == "backward", self.recurrence, turns,
+            engine != "forward", latency, queue, engine == "backward", recurrence, len(program.steps),
             gap=int(cfg.short_paths), lead=2 * cfg.short_paths, sweep=cfg.lanes * cfg.words_of("weight_grad") == 1,
         )  # fmt: skip
 
@@ -178,7 +179,7 @@ class CostModel:
             self._walk_taps(inputs, out_y, out_x, layer, False, layer.bias, groups, groups, timing)
             for inputs in self._maps(n)[1]
         ]
-        return float(np.mean(cycles)) + timing.passes * self.recurrence + self.job_start
+        return float(np.mean(cycles)) + timing.passes * timing.recurrence + self.job_start
 
     def backward(self, n: int, first: int, end: int) -> float:
         """Cycles of backward per sample when the layer below is on the same core; 0 for a layer that reads the samples.
@@ -187,8 +188,9 @@ class CostModel:
         """
         if self.network.layers[n].source is None:
             return 0.0
-        tail = self._timing("backward").passes * self.recurrence
-        return self._walk_back(n, first, end, self._maps(n)[0].blocks, self._timing("backward")) + tail
+        timing = self._timing("backward")
+        tail = timing.passes * timing.recurrence
+        return self._walk_back(n, first, end, self._maps(n)[0].blocks, timing) + tail
 
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
@@ -230,7 +232,8 @@ class CostModel:
 
     def loss(self, classes: int) -> float:
         """Cycles of loss and neuron_grad per sample for so many classes."""
-        lanes, neuron = self.cfg.lanes, self._timing("backward").passes * self.recurrence
+        timing = self._timing("backward")
+        lanes, neuron = self.cfg.lanes, timing.passes * timing.recurrence
         return self._model(Opcode.LOSS)(blocks(classes, lanes), lanes, self.cfg.timesteps, neuron) + self.job_start
 
     def update(self, n: int, first: int, end: int) -> float:

@@ -130,7 +130,7 @@ class Comparator:
         for sample, trace in enumerate(traces):
             for n in (layer.number for layer in self.network.layers if sample in held[layer.number]):
                 pairs = [(Space.SPIKES, trace.spikes[n], session.read_spikes(Space.SPIKES, n, sample))]
-                if self.cfg.surrogate == "triangle":
+                if self.cfg.keeps_potentials:
                     potentials = to_bits(trace.potentials[n], self.golden.fmt)
                     pairs.append((Space.POTENTIALS, potentials, session.read_potentials(n, sample)))
                 pairs.append((Space.MASKS, trace.masks[n], session.read_spikes(Space.MASKS, n, sample)))

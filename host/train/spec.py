@@ -131,7 +131,7 @@ class RunSpec:
         mesh = chip.mesh()
         if built:
             mesh = _built_mesh(built[1], mesh, preset)
-            neuron = {"reset": built[0].reset, "surrogate": built[0].surrogate} | neuron
+            neuron = NeuronSettings.built(built[0]) | neuron
         many = mesh is not None and mesh.cores > 1
         if many:  # the network that is made for many cores, and what it learns with
             preset = preset or DEEP.preset
@@ -143,11 +143,7 @@ class RunSpec:
         if encoding not in METHODS:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
-        beyond = neuron_settings.beyond_units
-        if beyond and not alone:
-            raise TridentError(f"{beyond} is more than the neuron units of a core compute: the target golden trains it")
-        if not beyond:
-            core |= {name: getattr(neuron_settings, name) for name in ("reset", "surrogate")}
+        core |= neuron_settings.core
         steps = train.pop("timesteps", None)
         asked = core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)

@@ -38,7 +38,7 @@ def exercise(cfg: CoreConfig, mesh: MeshConfig, core: ctypes.CDLL):
             continue
     else:
         return  # a core so small that there is nothing to learn
-    golden = GoldenTrainer(network, NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate), cfg)
+    golden = GoldenTrainer(network, NeuronSettings.of(cfg), cfg)
     chip = VerilatedChip(cfg, mesh, threads=1, core=core)
     learner = ChipLearner(plan, golden.constants, chip)
     learner.load(golden.bits(Space.WEIGHTS))

@@ -7,8 +7,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.arith.add import FloatAdd
 from trident.hw.arith.mul import FloatMul
 from trident.hw.isa.config import CoreConfig
-
-SCALE_BITS = 8
+from trident.hw.isa.microcode import SCALE_BITS
 
 
 def mac_request(cfg: CoreConfig, tag_bits: int) -> data.StructLayout:

@@ -19,7 +19,7 @@ from trident.hw.isa.operations import Opcode
 from trident.hw.isa.packets import Packing
 from trident.hw.noc.inbox import Inbox
 from trident.hw.noc.inject import Outbox
-from trident.hw.units.neuron import KEYS, NeuronUnit
+from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
 
 MAC_CLIENTS = (Fault.NEURON_GRAD, Fault.NEURON, Fault.UPDATE)  # in the order in which they are served
@@ -60,7 +60,7 @@ class ControlledCore(wiring.Component):
         m.submodules.processor = processor = Processor(image(cfg, self.mesh), cfg.timesteps)
         m.submodules.neuron = neuron = NeuronUnit(cfg)
         m.submodules.neuron_grad = grad = NeuronGradUnit(cfg)
-        m.submodules.engine = engine = SharedEngine(cfg, [grad.tag.size, neuron.tag.size, 1])
+        m.submodules.engine = engine = SharedEngine(cfg, [grad.steps.going.size, neuron.steps.going.size, 1])
         self.value = processor.value
         self.write = {port: processor.write & (processor.port == port) for port in Write}
         self.data, self.flags = {}, {Flag.TRUE: Const(1)}  # what IN and branches find, by port and flag
@@ -237,16 +237,13 @@ class ControlledCore(wiring.Component):
 
     def _constants(self, m: Module, neuron, grad, leak):
         """What the neuron units take from their jobs elsewhere."""
+        given = {name: self._kept(m, Write[name.upper()]) for name in ("threshold", "slope")} | {"leak": leak}
         m.d.comb += [
-            neuron.job.leak.eq(leak),
-            *(neuron.keys[name].eq(self._kept(m, Write[f"KEY_{name.upper()}"])) for name in KEYS),
-            grad.job.leak.eq(leak),
-            grad.job.aux.eq(self._kept(m, Write.GRAD_AUX)),
-            grad.job.dst.eq(self._kept(m, Write.GRAD_DST)),
-            grad.job.slope.eq(self._kept(m, Write.SLOPE)),
+            *(unit.numbers[name].eq(given[name]) for unit in (neuron, grad) for name, _ in unit.numbers.shape()),
+            *(neuron.keys[name].eq(self._kept(m, Write[f"KEY_{name.upper()}"])) for name, _ in neuron.keys.shape()),
+            grad.aux.eq(self._kept(m, Write.GRAD_AUX)),
+            grad.dst.eq(self._kept(m, Write.GRAD_DST)),
         ]
-        threshold = self._kept(m, Write.THRESHOLD)
-        m.d.comb += [unit.job.threshold.eq(threshold) for unit in (neuron, grad)]
 
     def _multiply_add(self, m: Module, array, units, a):
         """The engine's multiplier and adder between its operations, for the units and the controller."""

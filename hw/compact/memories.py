@@ -42,7 +42,7 @@ def connect_memories(m: Module, cfg: CoreConfig, processor, write: dict, engine,
     errors = rows("ERRORS", cfg.error_rows, (engine.error_address, engine.error_en),
                   (grad.error_address, grad.error_en, grad.errors))  # fmt: skip
     m.d.comb += [engine.weights.eq(weights), engine.read_data.eq(gradients), engine.errors.eq(errors)]
-    if cfg.surrogate == "triangle":
+    if cfg.keeps_potentials:
         m.d.comb += grad.potentials.eq(rows(
             "POTENTIALS", cfg.spike_words << cfg.step_bits, (grad.potential_address, grad.potential_en),
             (neuron.row_address, neuron.row_en, neuron.potentials),

@@ -13,8 +13,9 @@ from trident.hw.core.sequencer import Sequencer
 from trident.hw.engines.skeleton.queue import neuron_item
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
-from trident.hw.isa.job import SLOT_BITS
+from trident.hw.isa.job import JOB, SLOT_BITS
 from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.microcode import number_fields
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode, faults_of, of_queue
 from trident.hw.isa.packets import Rows
 from trident.hw.isa.registers import COUNTED, ENGINE_COUNTERS, counted
@@ -28,7 +29,7 @@ from trident.hw.noc.flits import link_signature
 from trident.hw.noc.inject import Injector
 from trident.hw.noc.rows import RowQueue, RowSender
 from trident.hw.units.loss import LossUnit
-from trident.hw.units.neuron import KEYS, NeuronUnit
+from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
@@ -45,6 +46,14 @@ def join(m: Module, sink, *sources):
         sink.valid.eq(Cat(source.valid & chosen for chosen, source in sources).any()),
         *(source.ready.eq(sink.ready & chosen) for chosen, source in sources),
     ]
+
+
+def give_numbers(m: Module, cfg: CoreConfig, unit, job):
+    """The constants of a unit's program, from its job."""
+    fields = number_fields(unit.steps.program)
+    m.d.comb += [unit.numbers[name].eq(job[fields[name]]) for name, _ in unit.numbers.shape()]
+    if hasattr(unit, "keys"):
+        m.d.comb += [unit.keys[name].eq(sort_key(job[fields[name]][: cfg.width])) for name, _ in unit.keys.shape()]
 
 
 def core_signature(mesh: MeshConfig) -> wiring.Signature:
@@ -102,7 +111,7 @@ class Core(wiring.Component):
         m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
         m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
         m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
-        m.submodules.mac = mac = SharedMac(cfg, [unit.tag.size for unit in clients])
+        m.submodules.mac = mac = SharedMac(cfg, [unit.steps.going.size for unit in clients])
         m.submodules.send = send = SendUnit(cfg, mesh)
         m.submodules.receive = receive = ReceiveUnit(cfg)
         m.submodules.reduce = reduce = ReduceUnit(cfg)
@@ -172,7 +181,7 @@ class Core(wiring.Component):
         go, kind, busy = sequencer.go, sequencer.kind, sequencer.busy
         receiving = sequencer.active[Opcode.RECEIVE]
         local = Signal()  # the neuron-gradient unit takes the backward engine's errors
-        outgoing = job[Opcode.BACKWARD].outgoing
+        outgoing, grad_job = job[Opcode.BACKWARD].outgoing, Signal(JOB.shape())
         for queue in QUEUES:
             rows_of_queue = of_queue(queue)
             for wanted, row in enumerate(rows_of_queue):
@@ -181,11 +190,15 @@ class Core(wiring.Component):
         m.d.sync += [
             reducing.eq(kind[Opcode.UPDATE] == QUEUE_OF[Opcode.REDUCE][1]),
             local.eq(~receiving & ~outgoing),
-            neuron_grad.job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
+            grad_job.eq(Mux(receiving, job[Opcode.RECEIVE], job[Opcode.BACKWARD])),
         ]
+        give_numbers(m, cfg, neuron, job[Opcode.FORWARD])
+        give_numbers(m, cfg, neuron_grad, grad_job)
+        give_numbers(m, cfg, update, job[Opcode.UPDATE])
         m.d.comb += [
-            neuron.job.eq(job[Opcode.FORWARD]),
-            *(neuron.keys[name].eq(sort_key(job[Opcode.FORWARD][name][: cfg.width])) for name in KEYS),
+            neuron.dst.eq(job[Opcode.FORWARD].dst),
+            neuron_grad.dst.eq(grad_job.dst),
+            neuron_grad.aux.eq(grad_job.aux),
             busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(outgoing, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
@@ -250,6 +263,7 @@ class Core(wiring.Component):
         memories.read_errors(backward, weight_grad)
         memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector)
         memories.connect_errors(neuron_grad)
+        memories.connect_functions(neuron_grad)
         m.d.comb += [
             sequencer.program_write.eq(ejector.select[Space.PROGRAM] & ejector.write),
             sequencer.program_address.eq(ejector.address),

@@ -36,9 +36,12 @@ class Memories:
             Space.ERRORS: self.errors,
             Space.ERROR_MASKS: self.error_masks,
         }
-        if cfg.surrogate == "triangle":
+        if cfg.keeps_potentials:
             m.submodules.potentials = potentials = SharedMemory(width, cfg.spike_words << cfg.step_bits, 1)
             self.spaces[Space.POTENTIALS] = potentials
+        if cfg.function_pieces:
+            m.submodules.functions = functions = SharedMemory(2 * cfg.width, cfg.function_pieces, cfg.lanes)
+            self.spaces[Space.FUNCTIONS] = functions
 
     def connect_host(self, host):
         """Packets that read and write memories; ``host`` is the :class:`Ejector`."""
@@ -196,6 +199,17 @@ class Memories:
             errors.write_en.eq(neuron_grad.error_en << neuron_grad.error_address[:error_bits]),
             errors.write_data.eq(neuron_grad.errors.replicate(cols)),
         ]
+
+    def connect_functions(self, unit):
+        """The function table, a reader per lane."""
+        if Space.FUNCTIONS in self.spaces:
+            functions = self.spaces[Space.FUNCTIONS]
+            for lane in range(self.cfg.lanes):
+                self.m.d.comb += [
+                    functions.read_address[lane].eq(unit.table_address[lane]),
+                    functions.read_en[lane].eq(unit.table_en),
+                    unit.tables[lane].eq(functions.read_data[lane]),
+                ]
 
     def read_errors(self, backward, weight_grad):
         """Reader 0 gives rows to weight_grad, reader 1 operands to backward."""

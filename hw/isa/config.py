@@ -6,10 +6,17 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.microcode import number_fields
+from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
 from trident.hw.isa.registry import PLACES, EngineEntry, entry, first_engine
+from trident.hw.isa.tables import PIECE_BITS, piece_bits
+from trident.hw.isa.vector import Input
+from trident.hw.isa.vector_program import Program
 
-UNIT_RESETS = ("hard", "soft")
-UNIT_SURROGATES = ("rectangle", "triangle")
+COMPACT_NEURONS: dict[str, tuple] = {
+    "charge": ("lif",), "reset": ("hard", "soft"), "surrogate": ("rectangle", "triangle"), "detach": (True,),
+}  # fmt: skip
+"""What a core with a shared engine can have: its firmware gives units three numbers."""
 COUNTERS = ("all", "few", "running")
 
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
@@ -60,7 +67,8 @@ class CoreConfig:
         that the trained weights do not depend on how many cores there are and what each of them does.
     exp, frac: the number format; multiplier_subnormals: whether multipliers keep subnormals or flush them to zero.
     mul_stages, round_stages: pipeline registers of a multiplier, and of what rounds a sum, in cycles.
-    reset, surrogate: what the neuron does at a spike, and which derivative stands for the spike's.
+    charge, reset, surrogate, detach: the neuron, names of :mod:`hw.isa.neurons`: how it charges, what it does at a
+        spike, which derivative stands for the spike's, and whether no error flows through a reset.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
     error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
@@ -89,8 +97,10 @@ class CoreConfig:
     gradient_bits: int = 48
     mul_stages: int = 2
     round_stages: int = 2
+    charge: str = "lif"
     reset: str = "hard"
     surrogate: str = "rectangle"
+    detach: bool = True
     weight_rows: int = 4096
     spike_words: int = 1024
     error_words: int = 512
@@ -115,7 +125,7 @@ class CoreConfig:
                 f"a float of {self.exp} exponent and {self.frac} fraction bits has {self.width} bits with its sign, "
                 f"more than the {NUMBER_BITS} that a job's constants have"
             )
-        for name in ("prefetch_jobs", "short_paths", "shared_engine", "standalone"):
+        for name in ("detach", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
             if not isinstance(getattr(self, name), bool):
                 raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
@@ -136,10 +146,16 @@ class CoreConfig:
             if self.engine(place) != first_engine(place):
                 option = f"{place}_engine of {getattr(self, f'{place}_engine')!r}"
                 require(self.capabilities, option, (Capability.ENGINES,))
-        if self.reset not in UNIT_RESETS:
-            raise TridentError(f"reset must be one of {', '.join(UNIT_RESETS)}, not {self.reset!r}")
-        if self.surrogate not in UNIT_SURROGATES:
-            raise TridentError(f"surrogate must be one of {', '.join(UNIT_SURROGATES)}, not {self.surrogate!r}")
+        for name, known in (("charge", CHARGES), ("reset", RESETS), ("surrogate", SURROGATES)):
+            if getattr(self, name) not in known:
+                raise TridentError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
+        if self.function_pieces and self.frac < PIECE_BITS:
+            raise TridentError(
+                f"the surrogate {self.surrogate} needs frac of at least {PIECE_BITS}, not {self.frac}: its table has "
+                f"{1 << PIECE_BITS} pieces per power of two"
+            )
+        for program in self.programs:
+            number_fields(program)
         if self.counters not in COUNTERS:
             raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {self.counters!r}")
         if self.weight_rows % self.lanes:
@@ -164,6 +180,9 @@ class CoreConfig:
             raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {self.timesteps}")
         if self.counters != "running":
             raise TridentError(f"with shared_engine, counters must be running, not {self.counters}")
+        for name, known in COMPACT_NEURONS.items():
+            if getattr(self, name) not in known:
+                require(self.capabilities, f"{name} of {getattr(self, name)}", (Capability.NEURONS,))
         if self.exact:
             raise TridentError(
                 f"with shared_engine, gradients are floats: gradient_bits must be {FLOAT_GRADIENTS}, not "
@@ -173,8 +192,27 @@ class CoreConfig:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What the core has beside what all cores have."""
-        lacks = {Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone}
+        lacks = {
+            Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone,
+            Capability.NEURONS: self.shared_engine,
+        }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
+
+    @property
+    def programs(self) -> tuple[Program, Program]:
+        """The neuron's programs: of the forward and of the backward pass."""
+        grad = neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach)
+        return neuron_program(self.reset, self.charge), grad
+
+    @property
+    def keeps_potentials(self) -> bool:
+        """Whether the backward pass reads potentials."""
+        return any(isinstance(node, Input) and node.name == "u" for node in self.programs[1].nodes())
+
+    @property
+    def function_pieces(self) -> int:
+        """Pieces of the table of the surrogate; 0 where there is none."""
+        return 1 << piece_bits(self.format) if self.programs[1].tables else 0
 
     def engine(self, place: str) -> EngineEntry:
         """The engine that sits in ``place``: forward, backward or weight_grad; with shared_engine, what it works like.

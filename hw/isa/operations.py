@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.faults import Fault
+from trident.hw.isa.microcode import NUMBERS
 from trident.hw.isa.registry import first_engine
 from trident.hw.isa.spaces import Space
 
@@ -74,17 +75,18 @@ class Operation:
 _WALK = ("src", "tile", "groups", "pass_groups", "exponent", "group_step", "group_entries", "words", "src_y", "src_x",
          "blocks", "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
 _STEPS = ("block_step", "tap_step", "pass_step")
-_GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", "leak", "threshold", "slope")  # of the neuron-gradient unit
+_GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", *NUMBERS)  # of the neuron-gradient unit
 _ROWS = ("target", "channel", "take", "outgoing", "final", "source")  # that leave the core, and those added to them
 _FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "weight_grad"))
 _NEURON, _NEURON_GRAD = (f"trident.hw.isa.neurons:{name}_program" for name in ("neuron", "neuron_grad"))
+_STORED = (Space.SPIKES, Space.MASKS, Space.POTENTIALS, Space.FUNCTIONS)  # what the neuron-gradient unit reads
 _ERRORS = {Space.ERRORS: "neuron_grad", Space.ERROR_MASKS: "neuron_grad"}
 _MAPPING = "trident.host.mapping"
 
 OPERATIONS = (
     Operation(
         Opcode.FORWARD, "a forward job: forward engine, neuron unit", Opcode.FORWARD,
-        fields=(*_WALK, *_STEPS, "src_slot", "dst", "dst_slot", "leak", "threshold", "low", "high", "bias"),
+        fields=(*_WALK, *_STEPS, "src_slot", "dst", "dst_slot", *NUMBERS, "bias"),
         pointers={"src": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.WEIGHTS),
         writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
@@ -96,7 +98,7 @@ OPERATIONS = (
         Opcode.BACKWARD, "a backward job: backward engine; neuron_grad unit, or rows to another core", Opcode.BACKWARD,
         fields=(*_WALK, *_STEPS, "src_slot", *_GRADIENT, *_ROWS),
         pointers={"src": "errors", "aux": "spikes", "dst": "errors"},
-        reads=(Space.ERRORS, Space.ERROR_MASKS, Space.WEIGHTS, Space.SPIKES, Space.MASKS, Space.POTENTIALS),
+        reads=(Space.ERRORS, Space.ERROR_MASKS, Space.WEIGHTS, *_STORED),
         writes=_ERRORS,
         faults=(Fault.BACKWARD, Fault.NEURON_GRAD), place="backward", unit=_BACKWARD.rtl,
         golden=(_BACKWARD.golden, _NEURON_GRAD),
@@ -125,7 +127,7 @@ OPERATIONS = (
         Opcode.RECEIVE, "a receive job: errors from the next stage, neuron_grad unit", Opcode.RECEIVE,
         fields=(*_GRADIENT, "groups", "pass_groups", "words", "last_x", "last_y", "count", "source"),
         pointers={"aux": "spikes", "dst": "errors"},
-        reads=(Space.SPIKES, Space.MASKS, Space.POTENTIALS), writes=_ERRORS,
+        reads=_STORED, writes=_ERRORS,
         faults=(Fault.NEURON_GRAD,), needs=(Capability.NEIGHBOURS,),
         unit="trident.hw.units.receive:ReceiveUnit", golden=(_NEURON_GRAD,),
         firmware="begin_errors",
@@ -141,7 +143,7 @@ OPERATIONS = (
         Opcode.LOSS, "a loss job: loss unit, neuron_grad unit", Opcode.RECEIVE,
         fields=(*_GRADIENT, "src", "groups", "count"),
         pointers={"aux": "spikes", "dst": "errors"},
-        reads=(Space.LOSS_TABLE, Space.SPIKES, Space.MASKS, Space.POTENTIALS), writes=_ERRORS,
+        reads=(Space.LOSS_TABLE, *_STORED), writes=_ERRORS,
         faults=(Fault.NEURON_GRAD,), unit="trident.hw.units.loss:LossUnit",
         golden=("trident.sim.golden.loss:loss_errors", _NEURON_GRAD),
         firmware="begin_errors",

@@ -24,6 +24,7 @@ class Space(IntEnum):
     LOSS_TABLE = 10
     REGISTERS = 11
     ROUTES = 12
+    FUNCTIONS = 13
 
 
 def space_bits(cfg: CoreConfig) -> dict[Space, int]:
@@ -43,6 +44,7 @@ def space_bits(cfg: CoreConfig) -> dict[Space, int]:
         Space.LOSS_TABLE: cfg.width,
         Space.REGISTERS: WORD,
         Space.ROUTES: PORTS,
+        Space.FUNCTIONS: 2 * cfg.width,
     }
 
 

@@ -1,35 +1,28 @@
-"""The neuron unit: leaky integrate-and-fire over the timesteps, one spike bit and one surrogate bit each."""
+"""The neuron unit: a neuron's forward pass over the timesteps, one spike bit and one surrogate bit each."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.arith.compare import sort_key
-from trident.hw.arith.mac import every_lane, mac_request, select_lanes
+from trident.hw.arith.mac import mac_request
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import neuron_item
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB
 from trident.hw.lib.fetch import Fetch
 from trident.hw.units.parts.history import History
-from trident.hw.units.parts.passes import PassLoop
 from trident.hw.units.parts.pending import Pending
-
-KEYS = ("threshold", "low", "high")  # constants that potentials are compared with
+from trident.hw.units.parts.steps import VectorSteps, connect_steps
 
 
 class NeuronUnit(wiring.Component):
-    """``u[t] = leak * u[t-1] + x[t]``; a spike where u >= threshold; then the reset.
+    """Runs the configuration's forward program: from rows of x to spikes s, surrogate bits m and potentials u.
 
-    Hard reset: u becomes 0 after a spike. Soft reset: the threshold is subtracted, a second pass through the
-    multiply-adder (``1 * u + (-threshold)``). The surrogate bit is 1 where low < u < high; a surrogate that needs the
-    potential has u stored instead. A neuron's next timestep may follow when its last one has come back; other neurons
-    fill the time between. Initial potential 0.
+    A neuron's next timestep may follow when its last one has come back; other neurons fill the time between. States are
+    0 at the first timestep.
 
     Members
     -------
-    job : In, constants; ``dst`` is the layer's first word; keys : In, ``threshold``, ``low`` and ``high`` as
-        :func:`sort_key` has them
+    dst : In, the layer's first word; numbers, keys : In, constants, see :class:`VectorSteps`
     i : stream of rows of x
     request, result... : a client of the shared multiply-adder
     word_address, word_en, spikes, masks : write port for spike and mask words
@@ -40,17 +33,18 @@ class NeuronUnit(wiring.Component):
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         self.payloads = Payloads(cfg, "forward")
-        self.item = data.StructLayout({
-            "row": cfg.row_bits, "tag": self.payloads.place, "again": 1, "spikes": cfg.lanes,
-        })  # fmt: skip
-        self.tag = data.StructLayout({"tag": self.payloads.place, "again": 1})
+        self.items = cfg.accumulators // cfg.entries_per_word("forward")
+        self.steps = steps = VectorSteps(
+            cfg, cfg.programs[0], self.payloads.place, self.items, lambda tag: tag.item, lambda tag: tag.step == 0
+        )
         super().__init__({
-            "job": In(JOB.shape()),
-            "keys": In(data.StructLayout({name: cfg.width for name in KEYS})),
+            "dst": In(cfg.address_bits),
+            "numbers": In(steps.numbers.shape()),
+            "keys": In(steps.keys.shape()),
             "i": In(stream.Signature(neuron_item(self.payloads))),
-            "request": Out(stream.Signature(mac_request(cfg, self.tag.size))),
+            "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
             "result": In(cfg.row_bits),
-            "result_tag": In(self.tag.size),
+            "result_tag": In(steps.going.size),
             "result_valid": In(1),
             "word_address": Out(cfg.address_bits),
             "word_en": Out(1),
@@ -64,84 +58,39 @@ class NeuronUnit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg, job, width = self.cfg, self.job, self.cfg.width
-        fmt = cfg.format
-        soft = cfg.reset == "soft"
-        items = cfg.accumulators // cfg.entries_per_word("forward")
-        m.submodules.state = state = memory.Memory(shape=cfg.row_bits, depth=items, init=[])
-        before, after = state.read_port(domain="comb"), state.write_port()
-        m.submodules.pending = pending = Pending(cfg, items)
+        cfg = self.cfg
+        m.submodules.pending = pending = Pending(cfg, self.items)
+        m.submodules.steps = steps = self.steps
+        connect_steps(m, self, steps)
 
-        # New rows, and with a soft reset the same neurons once more
         rows = self.i
         if pending.early:
             m.submodules.fetch = fetch = Fetch(neuron_item(self.payloads))
             wiring.connect(m, wiring.flipped(self.i), fetch.i)
             rows = fetch.o
             m.d.comb += [pending.following.eq(self.i.payload.tag.item), pending.moves.eq(fetch.i.ready)]
-        source = stream.Signature(self.item).create()
         m.d.comb += [
-            source.payload.row.eq(rows.payload.row),
-            source.payload.tag.eq(rows.payload.tag),
-            source.valid.eq(rows.valid & pending.free),
-            rows.ready.eq(source.ready & pending.free),
+            steps.i.payload.inputs.x.eq(rows.payload.row),
+            steps.i.payload.tag.eq(rows.payload.tag),
+            steps.i.valid.eq(rows.valid & pending.free),
+            rows.ready.eq(steps.i.ready & pending.free),
             pending.item.eq(rows.payload.tag.item),
-            pending.take.eq(source.valid & source.ready),
+            pending.take.eq(steps.i.valid & steps.i.ready),
+            pending.done_item.eq(steps.tag.item),
+            pending.done.eq(steps.done),
         ]
-        if soft:
-            m.submodules.passes = passes = PassLoop(self.item, depth=cfg.mac_stages + 2)
-            wiring.connect(m, source, passes.i)
-            going = passes.o
-        else:
-            going = source
-        tag = going.payload.tag
-        out = Signal(self.tag)
-        m.d.comb += [
-            before.addr.eq(tag.item),
-            out.tag.eq(tag),
-            out.again.eq(going.payload.again),
-            self.request.valid.eq(going.valid),
-            going.ready.eq(self.request.ready),
-            self.request.payload.tag.eq(out),
-        ]
-        minus_threshold = Cat(job.threshold[: width - 1], ~job.threshold[width - 1])
-        with m.If(going.payload.again):
-            m.d.comb += [
-                self.request.payload.a.eq(every_lane(cfg, Const(fmt.one, width))),
-                self.request.payload.b.eq(going.payload.row),
-                self.request.payload.c.eq(
-                    select_lanes(cfg, going.payload.spikes, every_lane(cfg, minus_threshold), fmt.negative_zero)
-                ),
-            ]
-        with m.Else():
-            m.d.comb += [
-                self.request.payload.a.eq(every_lane(cfg, job.leak[:width])),
-                self.request.payload.b.eq(Mux(tag.step == 0, 0, before.data)),
-                self.request.payload.c.eq(going.payload.row),
-            ]
 
-        # What comes back: a potential, or (soft reset, second pass) the potential after the reset
-        done = Signal(self.tag)
-        step = done.tag.step
-        fired, near = Signal(cfg.lanes), Signal(cfg.lanes)
-        m.d.comb += done.eq(self.result_tag)
-        for lane in range(cfg.lanes):
-            key = sort_key(self.result[lane * width : (lane + 1) * width])
-            m.d.comb += [
-                fired[lane].eq(key >= self.keys.threshold),
-                near[lane].eq((key > self.keys.low) & (key < self.keys.high)),
-            ]
-        fresh = self.result_valid & ~done.again
-        final = self.result_valid & (done.again if soft else 1)
         # The bits go to memory a cycle later, because the comparisons take long
-        compared, kept, late = Signal(), Signal.like(done.tag), Signal(cfg.address_bits)
-        address = job.dst + done.tag.address
+        code, outputs = steps.code, steps.outputs
+        fired = steps.returned[max(code.outputs["s"], code.outputs["m"])]
+        compared, kept, late = Signal(), Signal.like(steps.tag), Signal(cfg.address_bits)
+        address = self.dst + steps.tag.address
         m.d.sync += [
-            compared.eq(fresh), kept.eq(done.tag), late.eq(address),
-            self.word_en.eq(fresh & (step == cfg.timesteps - 1)),
+            compared.eq(fired), kept.eq(steps.tag), late.eq(address),
+            self.word_en.eq(fired & (steps.tag.step == cfg.timesteps - 1)),
         ]  # fmt: skip
-        for name, bits, word in (("spike", fired, self.spikes), ("mask", near, self.masks)):
-            m.submodules[f"{name}_history"] = history = History(cfg, items)
+        for name, bits, word in (("spike", outputs.s, self.spikes), ("mask", outputs.m, self.masks)):
+            m.submodules[f"{name}_history"] = history = History(cfg, self.items)
             m.d.sync += history.bits.eq(bits)
             m.d.comb += [
                 history.item.eq(kept.item),
@@ -152,25 +101,9 @@ class NeuronUnit(wiring.Component):
             ]
         m.d.comb += [
             self.word_address.eq(late),
-            self.row_address.eq(Cat(step[: cfg.step_bits], address[: cfg.address_bits])),
-            self.row_en.eq(fresh),
-            self.potentials.eq(self.result),
-            after.addr.eq(done.tag.item),
-            after.en.eq(final),
-            after.data.eq(self.result if soft else select_lanes(cfg, ~fired, self.result, 0)),
-        ]
-        if soft:
-            m.d.comb += [
-                passes.back.row.eq(self.result),
-                passes.back.tag.eq(done.tag),
-                passes.back.again.eq(1),
-                passes.back.spikes.eq(fired),
-                passes.back_valid.eq(fresh),
-            ]
-
-        m.d.comb += [
-            pending.done_item.eq(done.tag.item),
-            pending.done.eq(final),
+            self.row_address.eq(Cat(steps.tag.step[: cfg.step_bits], address[: cfg.address_bits])),
+            self.row_en.eq(steps.returned[code.outputs["u"]]),
+            self.potentials.eq(outputs.u),
             self.busy.eq(self.i.valid | rows.valid | pending.busy | compared),
         ]
         return m

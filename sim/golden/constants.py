@@ -1,6 +1,6 @@
 """The numbers that a core is given, rounded to its format once, for hardware and golden alike."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from math import frexp
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.microcode import SCALE_BITS, number_fields
 from trident.sim.golden.format import to_bits, to_values, value_dtype
 from trident.sim.golden.tables import table_values
 from trident.snn.settings import NeuronSettings
@@ -24,31 +25,43 @@ def _value(bits: int, fmt: FloatFormat) -> np.floating:
 
 @dataclass(frozen=True)
 class NeuronConstants:
-    """Constants of the neuron units as raw bits."""
+    """Constants of the neuron units as raw bits.
 
-    leak: int
-    threshold: int
-    low: int
-    high: int
-    slope: int
+    forward, backward: by field of the job. functions: lines of the function table, slope below base; none where no
+    program reads it.
+    """
+
+    forward: dict[str, int]
+    backward: dict[str, int]
+    functions: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, neuron: NeuronSettings, fmt: FloatFormat) -> "NeuronConstants":
         """Round the settings. Raises TridentError for what rounding makes useless: a threshold of zero or infinity, a
         window that nothing lies within, a slope that is infinite."""
-        constants = cls(**{field.name: _bits(neuron.constants[field.name], fmt) for field in fields(cls)})
-        if not 0 < constants.threshold < fmt.inf or constants.high >= fmt.inf:
+        bits = {name: _bits(value, fmt) for name, value in neuron.constants.items()}
+        if not 0 < bits["threshold"] < fmt.inf or bits["high"] >= fmt.inf:
             raise TridentError(
                 f"threshold {neuron.threshold} with window {neuron.window} is outside what a float of "
                 f"{fmt.exp} exponent and {fmt.frac} fraction bits holds"
             )
-        useless = constants.slope & fmt.inf == fmt.inf and neuron.surrogate == "triangle"
-        if constants.low == constants.high or useless:
+        useless = bits["slope"] & fmt.inf == fmt.inf and neuron.surrogate == "triangle"
+        if bits["low"] == bits["high"] or useless:
             raise TridentError(
                 f"a window of {neuron.window} around the threshold {neuron.threshold} is too narrow for a float of "
                 f"{fmt.exp} exponent and {fmt.frac} fraction bits: nothing lies within"
             )
-        return constants
+        values = neuron_values(neuron, fmt)
+        functions: list[int] = []
+        for program in neuron.programs:
+            for table in program.tables:
+                slopes, bases = to_bits(values[table.name], fmt).T.tolist()
+                functions += [slope | base << fmt.width for slope, base in zip(slopes, bases, strict=True)]
+                bits[f"{table.name}_scale"] = values[f"{table.name}_scale"] % (1 << SCALE_BITS)
+        fields = (
+            {field: bits[name] for name, field in number_fields(program).items()} for program in neuron.programs
+        )
+        return cls(*fields, tuple(functions))
 
 
 def neuron_values(neuron: NeuronSettings, fmt: FloatFormat) -> dict[str, Any]:

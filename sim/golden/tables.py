@@ -6,12 +6,12 @@ import numpy as np
 from numba import njit
 
 from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.tables import PIECE_BITS
 from trident.sim.golden.add import add_value
 from trident.sim.golden.format import float_bits, to_bits, to_values, value_dtype
 from trident.sim.golden.mul import mul_value
 from trident.sim.golden.sums import Sums
 
-PIECE_BITS = 3  # of the fraction: a power of two has so many pieces
 SAMPLES = 65  # of a piece, in which its line is fitted
 
 

@@ -180,7 +180,7 @@ class Maker(Placing):
         for space, bits in ((Space.SPIKES, spikes), (Space.MASKS, masks)):
             placed = self._places(self._image(base, bits), base, groups, width)
             case.after[space] = {at: (value, counted[at], place) for at, (value, _, place) in placed.items()}
-        if self.cfg.surrogate == "triangle":
+        if self.cfg.keeps_potentials:
             rows, bits = self._rows(base, potentials), self.cfg.step_bits
             case.after[Space.POTENTIALS] = self._places(rows, base, groups, width, bits)
         case.fault = bool(fault.any())
@@ -203,8 +203,10 @@ class Maker(Placing):
             e = np.ascontiguousarray(e.transpose(2, 0, 1, 3).reshape(1, 1, steps, -1))
         case.inputs = [payload for payload, *_ in self._stream(e, "backward", job, mapped)]
         case.memories = {Space.SPIKES: self._image(aux, spikes), Space.MASKS: self._image(aux, masks)}
-        if self.cfg.surrogate == "triangle":
+        if self.cfg.keeps_potentials:
             case.memories[Space.POTENTIALS] = self._rows(aux, potentials)
+        if self.constants.functions:
+            case.memories[Space.FUNCTIONS] = dict(enumerate(self.constants.functions))
         groups, bits = self.below.weights.groups, self.cfg.step_bits
         case.after = {
             Space.ERRORS: self._places(self._rows(dst, d), dst, groups, x, bits),

@@ -85,6 +85,8 @@ class Harness(wiring.Component):
             return SharedMemory(cfg.spike_bits, depth, readers)
         if space == Space.POTENTIALS:
             return SharedMemory(cfg.row_bits, cfg.spike_words << cfg.step_bits, readers)
+        if space == Space.FUNCTIONS:
+            return SharedMemory(2 * cfg.width, cfg.function_pieces, readers)
         if space == Space.ERRORS:
             cols = cfg.backward_cols
             return SharedMemory(cfg.row_bits, cfg.error_rows // cols, readers, granules=cols)
@@ -129,7 +131,7 @@ class Harness(wiring.Component):
                 connect(m, outside, theirs)
         self.saturated = Signal()  # a fault beside those of the multiply-adder
         if hasattr(unit, "request"):
-            m.submodules.mac = mac = SharedMac(self.cfg, [unit.tag.size])
+            m.submodules.mac = mac = SharedMac(self.cfg, [unit.steps.going.size])
             m.d.comb += [
                 mac.i[0].valid.eq(unit.request.valid & ~self.hold),
                 mac.i[0].payload.eq(unit.request.payload),

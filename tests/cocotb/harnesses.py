@@ -3,7 +3,7 @@
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
 from tests.cocotb.harness import Harness
-from trident.hw.arith.compare import sort_key
+from trident.hw.core.core import give_numbers
 from trident.hw.engines.backward import BackwardEngine
 from trident.hw.engines.forward import ForwardEngine
 from trident.hw.engines.weight_grad import WeightGradEngine
@@ -13,7 +13,7 @@ from trident.hw.isa.spaces import Space
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.lib.streams import connect
 from trident.hw.units.loss import LossUnit
-from trident.hw.units.neuron import KEYS, NeuronUnit
+from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
@@ -123,7 +123,7 @@ class NeuronHarness(Harness):
 
     def memories(self):
         spaces = [Space.SPIKES, Space.MASKS]
-        if self.cfg.surrogate == "triangle":
+        if self.cfg.keeps_potentials:
             spaces.append(Space.POTENTIALS)
         return {space: self._memory(space) for space in spaces}
 
@@ -140,8 +140,9 @@ class NeuronHarness(Harness):
                 memories[Space.POTENTIALS].write_en.eq(unit.row_en),
                 memories[Space.POTENTIALS].write_data.eq(unit.potentials),
             ]
-        m.d.comb += [unit.keys[name].eq(sort_key(unit.job[name][: self.cfg.width])) for name in KEYS]
-        m.d.comb += [self.o_valid.eq(unit.word_en), self.o_payload.eq(unit.word_address)]
+        job = JOB.shape()(self.job)
+        give_numbers(m, self.cfg, unit, job)
+        m.d.comb += [unit.dst.eq(job.dst), self.o_valid.eq(unit.word_en), self.o_payload.eq(unit.word_address)]
 
 
 class NeuronGradHarness(Harness):
@@ -149,11 +150,17 @@ class NeuronGradHarness(Harness):
 
     def memories(self):
         spaces = [Space.SPIKES, Space.MASKS, Space.ERRORS, Space.ERROR_MASKS]
-        if self.cfg.surrogate == "triangle":
+        if self.cfg.keeps_potentials:
             spaces.append(Space.POTENTIALS)
-        return {space: self._memory(space) for space in spaces}
+        tables = {Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes)} if self.cfg.function_pieces else {}
+        return {space: self._memory(space) for space in spaces} | tables
 
     def connect(self, m, unit, memories):
+        job, functions = JOB.shape()(self.job), memories.get(Space.FUNCTIONS)
+        give_numbers(m, self.cfg, unit, job)
+        m.d.comb += [unit.dst.eq(job.dst), unit.aux.eq(job.aux)]
+        for lane in range(self.cfg.lanes if functions else 0):
+            m.d.comb += unit.tables[lane].eq(_read(m, functions, lane, unit.table_address[lane], unit.table_en))
         errors, masks = memories[Space.ERRORS], memories[Space.ERROR_MASKS]
         error_bits = _bits(errors.granules)
         address = Mux(unit.spike_en, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
@@ -247,6 +254,7 @@ class UpdateHarness(Harness):
 
     def connect(self, m, unit, memories):
         weights, momentum, gradients = (memories[s] for s in (Space.WEIGHTS, Space.MOMENTUM, Space.GRADIENTS))
+        give_numbers(m, self.cfg, unit, JOB.shape()(self.job))
         grad_bits = _bits(gradients.granules)
         chosen = Signal(max(grad_bits, 1))
         with m.If(unit.gradient_read):

@@ -76,7 +76,7 @@ class Placing:
         self.fmt, self.sums = cfg.format, Sums(cfg.format, cfg.fixed)
         self.gradient_sums = Sums(cfg.format, cfg.fixed_of("weight_grad"))
         self.dtype = self.sums.dtype
-        self.settings = settings or NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
+        self.settings = settings or NeuronSettings.of(cfg)
         self.constants = NeuronConstants.of(self.settings, self.fmt)
         self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), 1, self.fmt)
         self.network = random_network(rng, cfg)

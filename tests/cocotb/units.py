@@ -9,7 +9,7 @@ from tests.cocotb.simulate import run
 from trident.hw.isa.config import CoreConfig
 
 _SIZES = {"weight_rows": 2048, "spike_words": 2048, "error_words": 2048}
-# Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, both resets and surrogates, both formats, all latencies,
+# Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, all neurons and surrogates, both formats, all latencies,
 # gradients of 16 to 48 bits
 CONFIGS = {
     "lanes1": CoreConfig(lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, gradient_bits=16,
@@ -17,6 +17,18 @@ CONFIGS = {
     "lanes2-soft-triangle": CoreConfig(
         lanes=2, timesteps=5, words=2, accumulators=16, mul_stages=1, round_stages=1, reset="soft",
         surrogate="triangle", multiplier_subnormals=True, gradient_bits=16, **_SIZES,
+    ),
+    "lanes2-synaptic-atan": CoreConfig(
+        lanes=2, timesteps=6, words=2, accumulators=32, charge="synaptic", reset="hard", surrogate="atan", detach=False,
+        gradient_bits=16, **_SIZES,
+    ),
+    "lanes4-decay-sigmoid-bf16": CoreConfig(
+        lanes=4, timesteps=3, words=2, accumulators=16, exp=8, frac=7, charge="lif-decay-input",
+        reset="soft-after-leak", surrogate="sigmoid", detach=False, short_paths=True, **_SIZES,
+    ),
+    "lanes1-if-fast-sigmoid": CoreConfig(
+        lanes=1, timesteps=4, words=2, accumulators=16, mul_stages=3, round_stages=4, charge="if", reset="soft",
+        surrogate="fast-sigmoid", detach=False, short_paths=True, gradient_bits=16, **_SIZES,
     ),
     "lanes4-cols2-bf16": CoreConfig(
         lanes=4, forward_cols=2, backward_cols=2, weight_grad_cols=2, timesteps=4, words=4, accumulators=8,
@@ -33,9 +45,12 @@ CONFIGS = {
 # (configuration, seed of random stalls on every connection or None)
 BENCHES = [
     ("lanes2-soft-triangle", 3),
+    ("lanes2-synaptic-atan", 5),
     ("lanes4-cols2-bf16", None),
-    *(pytest.param(*bench, marks=pytest.mark.slow)
-      for bench in (("lanes1", None), ("lanes8-cols4", 4), ("lanes2-one-step", None))),
+    *(pytest.param(*bench, marks=pytest.mark.slow) for bench in (
+        ("lanes1", None), ("lanes4-decay-sigmoid-bf16", None), ("lanes1-if-fast-sigmoid", 6), ("lanes8-cols4", 4),
+        ("lanes2-one-step", None),
+    )),
 ]  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from trident.hw.isa.config import PRESETS
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.neurons import ALPHAS, CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
+from trident.hw.isa.tables import PIECE_BITS
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
-from trident.sim.golden.tables import PIECE_BITS, table_errors, table_values
+from trident.sim.golden.tables import table_errors, table_values
 from trident.sim.golden.vector import kernel, run_program, source
 
 CFG = PRESETS["SMALL"]

@@ -5,6 +5,7 @@ from math import frexp
 import pytest
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -41,13 +42,15 @@ def test_only_a_lif_input_decays():
         NeuronSettings(neuron="if", decay_input=True)
 
 
-@pytest.mark.parametrize("changes, what", [
-    ({}, None), ({"reset": "soft", "surrogate": "triangle"}, None), ({"neuron": "if"}, "a neuron if"),
-    ({"decay_input": True}, "an input that decays"), ({"reset": "none"}, "the reset none"),
-    ({"detach": False}, "a reset that is not detached"), ({"surrogate": "atan:3"}, "the surrogate atan:3"),
+@pytest.mark.parametrize("changes", [
+    {}, {"reset": "soft", "surrogate": "triangle"}, {"neuron": "if"}, {"decay_input": True}, {"reset": "none"},
+    {"detach": False}, {"surrogate": "atan"}, {"neuron": "synaptic", "reset": "soft-after-leak"},
 ])  # fmt: skip
-def test_what_the_units_of_a_core_compute(changes, what):
-    assert NeuronSettings(**changes).beyond_units == what
+def test_the_core_of_a_neuron(changes):
+    """A core that is built for it has it, with the same programs."""
+    settings = NeuronSettings(**changes)
+    cfg = CoreConfig.preset("TINY", **settings.core)
+    assert NeuronSettings.of(cfg) == settings and cfg.programs == settings.programs
 
 
 @pytest.mark.parametrize("surrogate, alpha", [("atan", 2), ("atan:3.5", 3.5), ("fast-sigmoid", 25), ("triangle", 1)])

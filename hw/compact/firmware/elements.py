@@ -94,7 +94,7 @@ def _read(a: Assembler, mesh: MeshConfig):
 def _rows(a: Assembler, cfg: CoreConfig, what: str, access: Callable[[str], None]):
     """``access`` the port of space R4, if it is one of rows, at R5, and return."""
     a.write(Write.ADDRESS, R5)
-    for space in (*ROWS, Space.POTENTIALS) if cfg.surrogate == "triangle" else ROWS:
+    for space in (*ROWS, Space.POTENTIALS) if cfg.keeps_potentials else ROWS:
         a.cmpi(R4, space)
         a.bf(Flag.Z, f"{what}_{space.name}")
         access(space.name)

@@ -166,7 +166,7 @@ def _subroutines(a: Assembler, cfg: CoreConfig):
     a.write(Write.GRAD_AUX, R1)
     _pointer(a, DST, Record.ERRORS)
     a.write(Write.GRAD_DST, R1)
-    triangle = {"threshold": Write.THRESHOLD, "slope": Write.SLOPE} if cfg.surrogate == "triangle" else {}
+    triangle = {"threshold": Write.THRESHOLD, "slope": Write.SLOPE} if cfg.keeps_potentials else {}
     _copy(a, {"leak": Write.A} | triangle)
     a.ret()
 

@@ -42,11 +42,10 @@ def test_learns(unbroken):
 NEURONS = {"neuron": "synaptic", "reset": "soft-after-leak", "surrogate": "atan", "detach": False, "threshold": 1.0}
 
 
-def test_neurons_beyond_the_units(tmp_path, capsys):
-    """They learn on golden alone, in the same format; the chip is refused."""
-    what = "a neuron synaptic is more than the neuron units of a core compute: the target golden trains it"
-    with pytest.raises(TridentError, match=what):
-        RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN, neuron=NEURONS)
+def test_neurons_that_a_compact_core_has_not(tmp_path, capsys):
+    """Other cores learn with them."""
+    with pytest.raises(TridentError, match="charge of synaptic needs vector programs, which a core with a shared_eng"):
+        RunSpec.make("digits", net="64-12-10", preset="COMPACT", train=TRAIN, neuron=NEURONS)
     spec = RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN, neuron=NEURONS, alone=True)
     told = []
     run = GoldenRun(spec, tmp_path / "golden.npz")
@@ -54,9 +53,9 @@ def test_neurons_beyond_the_units(tmp_path, capsys):
     assert told[1]["loss"] < told[0]["loss"] and told[1]["test_accuracy"] > 0.5
     assert not run.golden.faults.any()
     with pytest.raises(SystemExit) as ended:
-        main(["train", "--surrogate", "atan:2"])
+        main(["train", "--preset", "COMPACT", "--surrogate", "atan:2"])
     assert ended.value.code == 2
-    assert "the surrogate atan:2 is more than the neuron units" in capsys.readouterr().err
+    assert "surrogate of atan needs vector programs, which a core with a sh" in capsys.readouterr().err
 
 
 def test_goes_on_where_it_stopped(spec, unbroken, tmp_path):

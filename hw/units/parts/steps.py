@@ -1,0 +1,344 @@
+"""The steps of a vector program, one after another through the shared multiply-adder, for many rows at once."""
+
+from collections.abc import Callable
+from math import frexp
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from trident.hw.arith.compare import sort_key
+from trident.hw.arith.mac import every_lane, mac_request, select_lanes
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.microcode import SCALE_BITS, Microcode
+from trident.hw.isa.tables import piece_bits
+from trident.hw.isa.vector import (
+    NOTHING,
+    Bit,
+    Both,
+    Compare,
+    Constant,
+    Input,
+    InputBit,
+    Interpolate,
+    Literal,
+    Magnitude,
+    MultiplyAdd,
+    Negative,
+    Node,
+    Not,
+    Positive,
+    Select,
+    State,
+    StateBit,
+    Value,
+)
+from trident.hw.isa.vector_program import Program
+from trident.hw.lib.fetch import Fetch
+from trident.hw.units.parts.passes import PassLoop
+
+
+class VectorSteps(wiring.Component):
+    """Runs a vector program on rows, each a step at a time, with others in between.
+
+    A row is known by the number ``item(tag)``; no two with the same number may be under way. What later steps read is
+    kept in small memories by that number. A step takes ``mac_stages`` cycles and one more until the next (two with a
+    table); a program of one step keeps nothing. One step is issued per cycle; those of rows on their way come first.
+
+    Parameters
+    ----------
+    cfg : CoreConfig
+    program : Program
+    tag : shape of what travels with a row
+    items : rows that can be under way at once
+    item, first : functions of a tag: the row's number, and whether its states are 0
+
+    Members
+    -------
+    numbers, keys : In, the program's constants by name; ``keys`` those that values are compared with, as
+        :func:`sort_key` has them
+    i : stream of rows: ``tag`` and ``inputs`` by name
+    request, result... : a client of the shared multiply-adder
+    table_address, table_en, tables : per lane, a read port of the function table: slope and base
+    returned : Out, a bit per step: it has returned in this cycle, for the row of ``tag``; an output is there with the
+        step that :class:`Microcode` says
+    tag, outputs : Out
+    done : Out(1), the last step has
+    """
+
+    def __init__(
+        self, cfg: CoreConfig, program: Program, tag, items: int, item: Callable, first: Callable | None = None
+    ):
+        self.cfg, self.program, self.items, self.item, self.first = cfg, program, items, item, first
+        self.code = code = Microcode(program)
+        self.looks = bool(program.tables)
+        turns = range(len(code.steps))
+        self.going = data.StructLayout({"tag": tag, "turn": turns})
+        inputs = {node.name: node for node in program.nodes() if isinstance(node, Input | InputBit)}
+        self.inputs = data.StructLayout({name: self._bits(node) for name, node in inputs.items()})
+        numbers = {name: SCALE_BITS if name in code.powers else cfg.width for name in code.numbers}
+        address = piece_bits(cfg.format) + (len(program.tables) - 1).bit_length() if self.looks else 0
+        super().__init__({
+            "numbers": In(data.StructLayout(numbers)),
+            "keys": In(data.StructLayout({name: cfg.width for name in code.limits})),
+            "i": In(stream.Signature(data.StructLayout({"tag": tag, "inputs": self.inputs}))),
+            "request": Out(stream.Signature(mac_request(cfg, self.going.size))),
+            "result": In(cfg.row_bits),
+            "result_tag": In(self.going.size),
+            "result_valid": In(1),
+            "table_address": Out(address).array(cfg.lanes),
+            "table_en": Out(1),
+            "tables": In(2 * cfg.width if self.looks else 0).array(cfg.lanes),
+            "returned": Out(len(turns)),
+            "tag": Out(tag),
+            "outputs": Out(data.StructLayout({name: self._bits(node) for name, node in program.outputs.items()})),
+            "done": Out(1),
+        })  # fmt: skip
+
+    def _bits(self, node: Node) -> int:
+        return self.cfg.lanes if isinstance(node, Bit) else self.cfg.row_bits
+
+    def elaborate(self, platform):
+        m = Module()
+        cfg, code, steps = self.cfg, self.code, self.code.steps
+        entering = stream.Signature(self.going).create()
+        m.d.comb += [
+            entering.payload.tag.eq(self.i.payload.tag),
+            entering.valid.eq(self.i.valid),
+            self.i.ready.eq(entering.ready),
+        ]
+        going, inputs = entering, self.i.payload.inputs
+        again = len(steps) > 1
+        if again:
+            m.submodules.passes = passes = PassLoop(self.going, depth=min(self.items, cfg.mac_stages + 2 + self.looks))
+            wiring.connect(m, entering, passes.i)
+            going = passes.o
+        files = _Files(m, self)
+        if self.looks:
+            m.submodules.looking = looking = Fetch(data.StructLayout({"going": self.going, "inputs": self.inputs}))
+            look = _Site(self, files, "look", going.payload.tag, inputs)
+            self._choose(m, going.payload.turn, {
+                n: self._pieces(step, look.at(n)) for n, step in enumerate(steps) if isinstance(step, Interpolate)
+            })  # fmt: skip
+            m.d.comb += [
+                looking.i.payload.going.eq(going.payload),
+                looking.i.payload.inputs.eq(inputs),
+                looking.i.valid.eq(going.valid),
+                going.ready.eq(looking.i.ready),
+                self.table_en.eq(looking.en),
+            ]
+            going, inputs = stream.Signature(self.going).create(), looking.o.payload.inputs
+            m.d.comb += [
+                going.payload.eq(looking.o.payload.going),
+                going.valid.eq(looking.o.valid),
+                looking.o.ready.eq(going.ready),
+            ]
+        tag, turn = going.payload.tag, going.payload.turn
+        m.d.comb += [
+            self.request.valid.eq(going.valid),
+            going.ready.eq(self.request.ready),
+            self.request.payload.tag.eq(going.payload),
+        ]
+        issue = _Site(self, files, "issue", tag, inputs)
+        self._choose(m, turn, {n: self._operands(step, issue.at(n)) for n, step in enumerate(steps)})
+
+        # What comes back
+        done = Signal(self.going)
+        m.d.comb += [
+            done.eq(self.result_tag),
+            self.tag.eq(done.tag),
+            *(self.returned[n].eq(self.result_valid & (done.turn == n)) for n in range(len(steps))),
+            self.done.eq(self.returned[-1]),
+        ]
+        back = [_Site(self, files, "return", done.tag, None, n) for n in range(len(steps))]
+        for name, node in self.program.outputs.items():
+            m.d.comb += self.outputs[name].eq(back[code.outputs[name]].value(node))
+        if again:
+            m.d.comb += [
+                passes.back.tag.eq(done.tag),
+                passes.back.turn.eq(done.turn + 1),
+                passes.back_valid.eq(self.result_valid & ~self.done),
+            ]
+        files.write(tag, inputs, self.request.valid & self.request.ready & (turn == 0), done.tag, back)
+        return m
+
+    def _operands(self, step: Node, site: "_Site") -> list:
+        """The assignments that make a step's request."""
+        cfg, request = self.cfg, self.request.payload
+        if isinstance(step, Interpolate):
+            lines = [self.tables[lane] for lane in range(cfg.lanes)]
+            a, b, c = Cat(line[: cfg.width] for line in lines), step.of, Cat(line[cfg.width :] for line in lines)
+            power: Value | None = Constant(f"{step.table.name}_scale")
+        else:
+            assert isinstance(step, MultiplyAdd)
+            a, b, c, power = site.value(step.a), step.b, site.value(step.c), step.power
+        scale = 0 if power is None else self.numbers[power.name].as_signed()
+        return [request.a.eq(a), request.b.eq(site.value(b)), request.c.eq(c), request.scale.eq(scale)]
+
+    def _pieces(self, step: Interpolate, site: "_Site") -> list:
+        """The assignments that look up which piece of a function each lane's number is in."""
+        cfg, pieces = self.cfg, piece_bits(self.cfg.format)
+        number = [table.name for table in self.program.tables].index(step.table.name)
+        row, tops = site.value(step.of), [(lane + 1) * cfg.width - 1 for lane in range(cfg.lanes)]
+        return [
+            self.table_address[lane].eq(row[top - pieces : top] | number << pieces) for lane, top in enumerate(tops)
+        ]
+
+    def _choose(self, m: Module, turn, statements: dict[int, list]):
+        """Assignments by the step that they are for."""
+        if len(self.code.steps) == 1:
+            m.d.comb += statements[0]
+            return
+        with m.Switch(turn):
+            for n, assignments in statements.items():
+                with m.Case(n):
+                    m.d.comb += assignments
+
+
+def connect_steps(m: Module, unit, steps: VectorSteps):
+    """The ports that a unit has for its steps."""
+    m.d.comb += [
+        steps.numbers.eq(unit.numbers),
+        unit.request.valid.eq(steps.request.valid),
+        unit.request.payload.eq(steps.request.payload),
+        steps.request.ready.eq(unit.request.ready),
+        steps.result.eq(unit.result),
+        steps.result_tag.eq(unit.result_tag),
+        steps.result_valid.eq(unit.result_valid),
+    ]
+    if hasattr(unit, "keys"):
+        m.d.comb += steps.keys.eq(unit.keys)
+
+
+class _Files:
+    """What is kept of the rows under way, by their numbers: inputs, results, comparisons and states."""
+
+    def __init__(self, m: Module, unit: VectorSteps):
+        self.m, self.unit, code = m, unit, unit.code
+        states = {name: unit._bits(node) for name, node in unit.program.states.items()}
+        inputs = {node.name: unit._bits(node) for node in code.inputs}
+        widths = {f"state_{name}": bits for name, bits in states.items()}
+        widths |= {f"input_{name}": bits for name, bits in inputs.items()}
+        widths |= {f"register{n}": unit.cfg.row_bits for n in range(len(code.registers))}
+        widths |= {f"bits{n}": unit.cfg.lanes for n in range(len(code.bits))}
+        self.memories = {}
+        for name, width in widths.items():
+            m.submodules[name] = self.memories[name] = memory.Memory(shape=width, depth=unit.items, init=[])
+        self.ports: dict[tuple[str, str], Value] = {}
+        self.compared: dict[tuple[int, int], Signal] = {}
+
+    def read(self, name: str, where: str, tag):
+        """What is kept under a name, for the row that ``tag`` belongs to; ``where``: the place of that tag."""
+        if (name, where) not in self.ports:
+            port = self.memories[name].read_port(domain="comb")
+            self.m.d.comb += port.addr.eq(self.unit.item(tag))
+            self.ports[name, where] = port.data
+        return self.ports[name, where]
+
+    def write(self, tag, inputs, entering, done, back: "list[_Site]"):
+        """Keep inputs where a row is ``entering``, and results in the cycle in which their step returns."""
+        unit, code = self.unit, self.unit.code
+        for node in code.inputs:
+            self._write(f"input_{node.name}", tag, entering, inputs[node.name])
+        for n, steps in enumerate(code.registers):
+            self._write(f"register{n}", done, Cat(unit.returned[step] for step in steps).any(), unit.result)
+        for n, node in enumerate(code.bits):
+            at = code.ready(node) - 1
+            self._write(f"bits{n}", done, unit.returned[at], back[at].value(node))
+        for name, node in unit.program.states.items():
+            at = code.states[name]
+            self._write(f"state_{name}", done, unit.returned[at], back[at].value(node))
+
+    def _write(self, name: str, tag, en, value):
+        port = self.memories[name].write_port()
+        self.m.d.comb += [port.addr.eq(self.unit.item(tag)), port.en.eq(en), port.data.eq(value)]
+
+
+class _Site:
+    """Where nodes are evaluated: before step ``turn``, or with its return."""
+
+    def __init__(self, unit: VectorSteps, files: _Files, where: str, tag, inputs, turn: int = 0):
+        self.unit, self.files, self.where, self.tag, self.inputs, self.turn = unit, files, where, tag, inputs, turn
+
+    def at(self, turn: int) -> "_Site":
+        """The same before another step."""
+        return _Site(self.unit, self.files, self.where, self.tag, self.inputs, turn)
+
+    def _kept(self, name: str):
+        return self.files.read(name, self.where, self.tag)
+
+    def value(self, node: Node):
+        """A row, or a bit per lane."""
+        unit, code = self.unit, self.unit.code
+        cfg, lanes, width = unit.cfg, range(unit.cfg.lanes), unit.cfg.width
+        returning = self.where == "return"
+        match node:
+            case Literal():
+                return every_lane(cfg, Const(literal(node, cfg.format), width))
+            case Constant():
+                return every_lane(cfg, unit.numbers[node.name])
+            case Input() | InputBit():
+                live = not returning and self.turn == 0
+                return self.inputs[node.name] if live else self._kept(f"input_{node.name}")
+            case State() | StateBit():
+                kept = self._kept(f"state_{node.name}")
+                return kept if unit.first is None else Mux(unit.first(self.tag), 0, kept)
+            case MultiplyAdd() | Interpolate():
+                number = next(n for n, step in enumerate(code.steps) if step is node)
+                if returning and number == self.turn:
+                    return unit.result
+                return self._kept(f"register{next(n for n, at in enumerate(code.registers) if number in at)}")
+            case Negative():
+                return Cat(Cat(lane[:-1], ~lane[-1]) for lane in self._lanes(node.of))
+            case Magnitude():
+                return Cat(Cat(lane[:-1], 0) for lane in self._lanes(node.of))
+            case Positive():
+                return Cat(Mux(lane[-1], 0, lane) for lane in self._lanes(node.of))
+            case Select():
+                yes, no, bit = self.value(node.yes), self.value(node.no), self.value(node.bit)
+                if isinstance(node.no, Literal):
+                    return select_lanes(cfg, bit, yes, literal(node.no, cfg.format))
+                if isinstance(node.yes, Literal):
+                    return select_lanes(cfg, ~bit, no, literal(node.yes, cfg.format))
+                parts = [slice(n * width, (n + 1) * width) for n in lanes]
+                return Cat(Mux(bit[n], yes[part], no[part]) for n, part in zip(lanes, parts, strict=True))
+            case Compare():
+                ready = code.ready(node)
+                if ready and not (returning and ready == self.turn + 1):
+                    return self._kept(f"bits{next(n for n, bit in enumerate(code.bits) if bit is node)}")
+                return self._compare(node)
+            case Both():
+                return self.value(node.first) & self.value(node.second)
+            case Not():
+                return ~self.value(node.of)
+        raise TypeError(f"{type(node).__name__} has no logic")
+
+    def _lanes(self, node: Node):
+        row, width = self.value(node), self.unit.cfg.width
+        return [row[n * width : (n + 1) * width] for n in range(self.unit.cfg.lanes)]
+
+    def _compare(self, node: Compare):
+        """Once each, however often it is read."""
+        compared = self.files.compared
+        if (id(node), self.turn) not in compared:
+            assert isinstance(node.limit, Constant)
+            bits = Signal(self.unit.cfg.lanes, name=f"above_{node.limit.name}")
+            limit = self.unit.keys[node.limit.name]
+            for n, lane in enumerate(self._lanes(node.value)):
+                key = sort_key(lane)
+                how = {"≥": key >= limit, ">": key > limit, "<": key < limit}[node.sign]
+                self.files.m.d.comb += bits[n].eq(how)
+            compared[id(node), self.turn] = bits
+        return compared[id(node), self.turn]
+
+
+def literal(node: Literal, fmt: FloatFormat) -> int:
+    """The raw bits of a literal. Raises TridentError for one that is neither zero nor a power of two."""
+    if node is NOTHING:
+        return fmt.negative_zero
+    significand, exponent = frexp(abs(node.number))
+    if significand not in (0, 0.5) or (not significand == 0 and not 0 < exponent - 1 + fmt.bias < fmt.inf >> fmt.frac):
+        raise TridentError(f"a program's literal is 0 or a power of two of the format, not {node.number}")
+    return (exponent - 1 + fmt.bias << fmt.frac if significand else 0) | (node.number < 0) * fmt.negative_zero
