@@ -9,7 +9,6 @@ from rich.console import Console
 
 from trident.host.report.figure import Figure
 from trident.host.report.progress import Plain
-from trident.host.train.lockstep import STATE
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Trainer
 from trident.sim.rtl.verilated import VerilatedChip
@@ -44,7 +43,7 @@ def measure_overlap(only: str) -> Iterator[Figure]:
 def measure_digits(only: str) -> Iterator[Figure]:
     """The default training run: digits, 64-128-10, every weight compared with golden after every epoch."""
     with _run(RunSpec.make()) as trainer:
-        differing, _ = trainer.lockstep.compare.state(tuple(STATE.values()))
+        differing, _ = trainer.lockstep.compare.state(tuple(trainer.lockstep.state.values()))
     progress = trainer.progress
     accuracy = progress.history["RTL"][-1]["test_accuracy"]
     yield Figure("train.digits.test_accuracy", "fraction", accuracy, "higher", ACCURACY_BOUND)

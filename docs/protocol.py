@@ -100,7 +100,8 @@ _SPACES = {
     Space.POTENTIALS: ("row of potentials, addressed as ERRORS (where a surrogate reads them)", "read, write"),
     Space.LOSS_TABLE: ("one number; entry count + target · 2^bits(T)", "write"),
     Space.REGISTERS: ("32-bit word", "read"),
-    Space.FUNCTIONS: ("line of a piece of the surrogate's table: slope, then base", "read, write"),
+    Space.FUNCTIONS: ("line of a piece of a function: slope, base, scale", "read, write"),
+    Space.SQUARES: ("row of mean squared gradients (Adam)", "read, write"),
     Space.ROUTES: ("ports of the router that packets of group n go to", "write"),
 }
 _FAULTS = {

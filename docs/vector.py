@@ -4,25 +4,29 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trident.hw.isa.config import COMPACT_NEURONS, PRESETS
+from trident.hw.isa.config import COMPACT_PROGRAMS, PRESETS
+from trident.hw.isa.losses import error_program, share_program
 from trident.hw.isa.neurons import ALPHAS, CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
-from trident.hw.isa.optimisers import OPTIMISERS
+from trident.hw.isa.optimisers import OPTIMISERS, RECIPROCAL, SQRT, optimiser
 from trident.hw.isa.tables import PIECE_BITS
 from trident.hw.isa.vector import Bit
 from trident.hw.isa.vector_program import STEPS, Program
+from trident.sim.golden.format import to_values
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.tables import table_errors
 
 PRESET = "SMALL"  # whose numbers the tables are measured in
+LEAST = 2.0**-13  # of what errors of tables are counted for: twice the least normal number
 
 BEGIN = f"""# Vector programs
 
-<!-- Written by `python -m docs` from hw/isa/neurons.py and hw/isa/optimisers.py. -->
+<!-- Written by `python -m docs` from hw/isa/neurons.py, hw/isa/optimisers.py and hw/isa/losses.py. -->
 
 What is done to every neuron, error and parameter is declared once, as the formula that it is:
-[neurons.py](../hw/isa/neurons.py), [optimisers.py](../hw/isa/optimisers.py). A declaration is a *vector program* of
-at most {STEPS} steps. A step is a multiply-add `a · b + c` in every lane; the product is rounded, then the sum.
-Operands may be negated, made positive or selected by a bit on their way, and cost no step. From the declaration come
+[neurons.py](../hw/isa/neurons.py), [optimisers.py](../hw/isa/optimisers.py), [losses.py](../hw/isa/losses.py). A
+declaration is a *vector program* of at most {STEPS} steps. A step is a multiply-add `a · b + c` in every lane; the
+product is rounded, then the sum. Operands may be negated, made positive or selected by a bit on their way, and cost no
+step. From the declaration come
 
 - the microcode: what every step finds, what is kept from step to step and when a result is there
   ([hw/isa/microcode.py](../hw/isa/microcode.py)), and from that the RTL's units
@@ -36,11 +40,27 @@ Operands may be negated, made positive or selected by a bit on their way, and co
 
 A core is built for one neuron: `make train NEURON=synaptic SURROGATE=atan RESET=none` makes another simulation than
 `make train`. A core with a shared engine has the neuron lif, detached, with the resets
-{" and ".join(COMPACT_NEURONS["reset"])} and the surrogates {" and ".join(COMPACT_NEURONS["surrogate"])}.
+{" and ".join(COMPACT_PROGRAMS["reset"])} and the surrogates {" and ".join(COMPACT_PROGRAMS["surrogate"])}.
 
 Names: x is the input of a neuron, u its potential before a reset, v what the timestep before has left of it, s its
 spike, m whether u is within the window, e the error at the spike, d the error at the next timestep's u, dx the error
 at x. `←` is what the next timestep finds; in the backward pass that is the one before.
+"""
+
+
+OPTIMISER_TEXT = """## Optimisers
+
+g is the gradient, summed over a minibatch and times the loss scale, w the parameter, v and r what is kept of it. A step
+is minus_rate · 2^scale. Adam's mean of squares r has to fit the format: `shrink` gives g a range in which squares of
+mean gradients from some 1e-5 to 0.1 are normal numbers of FP16. If one overflows, the update is undone and the loss
+scale halved, which moves that range. Smaller ones are flushed to zero, and `epsilon` decides. What begins at zero is
+made up for in `minus_rate` and `epsilon`, which the host sends with every minibatch. The functions are tables:
+"""
+LOSS_TEXT = """## Losses
+
+Of a loss that a class has by itself, the host fills a table: the error by spikes fired and by whether it is the label's
+class. Of a softmax, the table is x = exp(−n) by n, how many spikes fewer than the class with most; `total` is the sum
+of all x, exact and rounded once; hit and miss are what is wanted of the label's class and of others, times gain.
 """
 
 
@@ -63,8 +83,11 @@ def _page() -> Iterator[str]:
         "## Surrogates\n"
     )
     yield from _surrogates()
-    yield "## Optimisers\n"
-    yield from _programs((f"`{name}`", make()) for name, make in OPTIMISERS.items())
+    yield OPTIMISER_TEXT
+    yield from _functions()
+    yield from _programs((f"`{name}`", optimiser(name)) for name in OPTIMISERS)
+    yield LOSS_TEXT
+    yield from _programs((f"`{program.name}`", program) for program in (share_program(), error_program()))
 
 
 def _programs(rows) -> Iterator[str]:
@@ -102,3 +125,17 @@ def _surrogates() -> Iterator[str]:
             off = table_errors(lambda x, t=table, a=alpha: t.function(np, x, a), sums, subnormals=True)
             yield f"| `{name}` | {table.text} | {ALPHAS[name]:g} | {off.max():.2f} | {off.mean():.3f} |"
     yield ""
+
+
+def _functions() -> Iterator[str]:
+    cfg = PRESETS[PRESET]
+    sums = Sums(cfg.format, cfg.fixed)
+    x = to_values(np.arange(cfg.format.inf), cfg.format)
+    yield "| function | formula | worst error | mean error |\n| --- | --- | ---: | ---: |"
+    for table in (SQRT, RECIPROCAL):
+        with np.errstate(divide="ignore"):
+            exact = table.function(np, x, {})
+        usable = (exact >= LEAST) & (exact <= x[-1]) & (x >= LEAST)
+        off = table_errors(lambda x, t=table: t.function(np, x, {}), sums, subnormals=False, relative=True)[usable]
+        yield f"| {table.name} | {table.text} | {off.max():.2f} | {off.mean():.3f} |"
+    yield "\nErrors are in last places of the value, where value and x are from 2^−13 to the largest number.\n"

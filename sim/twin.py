@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.optimisers import KEPT, optimiser
 from trident.snn.layers import Layer
 from trident.snn.network import Network, Tensors
 from trident.snn.readout import predicted
@@ -36,9 +37,8 @@ class FloatTwin:
     with the errors d at its inputs: weight gradient ``sum over t of d[t] ⊗ s_in[t]``, bias gradient ``sum over t of
     d[t]``, errors below ``Wᵀ * d[t]``.
 
-    The loss of a sample is the mean over the N outputs of ``(count / T - target)**2``; the error at the top is
-    ``2 * (count / T - target) / (N * T)`` at every t, times the loss scale. The update is that of
-    :class:`TrainSettings`.
+    The error at the top is the loss's derivative, the same at every t, times the loss scale; loss and update are those
+    of :class:`TrainSettings`.
 
     Parameters
     ----------
@@ -52,8 +52,10 @@ class FloatTwin:
 
     Attributes
     ----------
-    weights, momentum : dict of ndarray
-        The network's parameters and their momenta by name.
+    state : dict of dict of ndarray
+        ``weights``, the network's parameters by name, and what the optimiser keeps of them: ``momentum``, ``squares``.
+    updates : int
+        Minibatches trained on.
     """
 
     def __init__(
@@ -63,10 +65,19 @@ class FloatTwin:
         self.dtype, self.storage = np.dtype(dtype), np.dtype(storage or dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TridentError(f"the fast model computes in float32 or float64, not {self.dtype}")
-        self.weights: Tensors = {
-            name: self._stored(value) for name, value in network.initial_weights(settings.seed).items()
+        weights = {name: self._stored(value) for name, value in network.initial_weights(settings.seed).items()}
+        self._loss = settings.losses(network.classes)
+        self._update = optimiser(settings.optimiser)
+        self._kept = {name: memory for name, memory in KEPT.items() if name in self._update.inputs} | {"w": "weights"}
+        self.state: dict[str, Tensors] = {
+            memory: weights if memory == "weights" else {name: np.zeros_like(value) for name, value in weights.items()}
+            for memory in self._kept.values()
         }
-        self.momentum: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
+        self.updates = 0
+
+    @property
+    def weights(self) -> Tensors:
+        return self.state["weights"]
 
     def train_batch(self, spikes: np.ndarray, labels: np.ndarray, epoch: float = 0) -> dict:
         """Train on one minibatch: ``spikes`` (B, T, Y, X, C) of 0 and 1, ``labels`` (B,); ``epoch`` sets the step.
@@ -77,14 +88,17 @@ class FloatTwin:
         """
         traces = self.forward(spikes)
         gradients, sparsity = self._backward(traces, labels)
-        step = self.settings.step(epoch)
+        self.updates += 1
+        settings = self.settings
+        numbers = settings.numbers(settings.rate(epoch), settings.loss_scale, self.updates)
         for name, gradient in gradients.items():
-            momentum = self._stored(self.settings.momentum * self.momentum[name] + self._stored(gradient))
-            self.momentum[name] = momentum
-            self.weights[name] = self._stored(self.weights[name] - step * momentum)
+            old = {short: self.state[memory][name][None] for short, memory in self._kept.items()}
+            new = self._update.run(numbers, g=self._stored(gradient)[None], **old)
+            for short, memory in self._kept.items():
+                self.state[memory][name] = self._stored(new[short][0])
         counts = self._counts(traces)
         return {
-            "loss": float(np.square(counts / self.settings.timesteps - self._targets(labels)).mean()),
+            "loss": float(self._loss.values(counts, labels, self.settings.timesteps).mean()),
             "correct": int((predicted(counts) == labels).sum()),
             "firing_rate": [float(trace.spikes.mean()) for trace in traces],
             "gradient_sparsity": sparsity,
@@ -123,9 +137,8 @@ class FloatTwin:
 
     def _backward(self, traces: list[LayerTrace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
         """The gradients of all parameters, and per layer the share of errors d that are zero."""
-        timesteps, outputs = self.settings.timesteps, self.network.classes
-        off = self._counts(traces) / timesteps - self._targets(labels)
-        top = off * (2 * self.settings.loss_scale / (outputs * timesteps))
+        timesteps = self.settings.timesteps
+        top = self._loss.errors(self._counts(traces), labels, timesteps).astype(self.dtype) * self.settings.loss_scale
         layers, program = self.network.layers, self.neuron.programs[1]
         errors = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}  # by layer, at its spikes
         gradients: Tensors = {}
@@ -147,10 +160,6 @@ class FloatTwin:
     def _counts(self, traces: list[LayerTrace]) -> np.ndarray:
         spikes = traces[-1].spikes
         return spikes.sum(0).reshape(spikes.shape[1], -1)
-
-    def _targets(self, labels: np.ndarray) -> np.ndarray:
-        other, label = self.settings.targets(self.network.classes)
-        return np.where(np.eye(self.network.classes, dtype=bool)[labels], label, other).astype(self.dtype)
 
     def _stored(self, values: np.ndarray) -> np.ndarray:
         return values.astype(self.storage).astype(self.dtype)

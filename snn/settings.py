@@ -1,7 +1,7 @@
 """What a user may set about the neurons and the training, checked when it is made."""
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, frexp, log2, pi, sqrt
 from numbers import Integral, Real
 from sys import float_info
 from typing import Any
@@ -10,6 +10,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import ALPHAS, RESETS, SURROGATES, neuron_grad_program, neuron_program
 from trident.hw.isa.vector_program import Program
+from trident.snn.losses import LOSSES, Loss
 
 MAX_TIMESTEPS = 32
 MAX_LOSS_SCALE = 2**15
@@ -105,10 +106,12 @@ class NeuronSettings:
         }  # fmt: skip
 
 
-Targets = tuple[float, float]
-"""Rates that a loss wants: of every other neuron, and of the label's."""
-ONE_HOT: Targets = (0.0, 1.0)
-LOSSES = ("mse", "count-mse")
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCALED = 15  # power of two that Adam sees a mean gradient with: its square then has room in a narrow format
+EPSILON = 1e-5
+ADAM_RATE = 0.01  # learning rate of Adam where none is given
+
+
 SCHEDULES = ("step", "cosine", "one-cycle")
 COUNT_RATES = "0.8,0.2"  # of count-mse: what the label's neuron and the others should fire, per timestep
 WARM, FIRST, LAST = 0.3, 1 / 25, 1e-4  # of one-cycle: share of the run that warms up; the rates at its ends
@@ -122,8 +125,14 @@ class TrainSettings:
     ``v = momentum * v + g`` and ``W -= step * v`` with ``step = rate / (loss_scale * batch)``. The defaults make every
     step a power of two, so that multiplying by it only shifts the exponent.
 
-    loss: "mse", of the rates and 1 for the label's neuron, 0 for the others; or "count-mse:0.8,0.2", the same with
-    these. smoothing: of mse, the share of the 1 that all neurons have alike, at least 0 and below 1. schedule: "step",
+    optimizer: "sgd"; "adam" or "adamw", with ``momentum`` and ``beta2`` as what means of gradients and of their squares
+    keep, and ``epsilon`` added to the root of the latter (Kingma, Ba 2015; Loshchilov, Hutter 2019). weight_decay:
+    share of a weight that is added to its gradient or, of adamw, taken from the weight, times the rate. nesterov: of
+    sgd, the step looks one momentum ahead.
+
+    loss: "mse", of the rates and 1 for the label's neuron, 0 for the others; "count-mse:0.8,0.2", the same with these;
+    "cross-entropy" of the counts or "rate-cross-entropy", see :class:`trident.snn.losses.Loss`. smoothing: the share of
+    the 1 that all neurons have alike, at least 0 and below 1. schedule: "step",
     the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over all epochs;
     "one-cycle", up for 30 % of all epochs, then down (Smith, Topin 2017).
 
@@ -142,6 +151,11 @@ class TrainSettings:
     loss: str = "mse"
     smoothing: float = 0.0
     schedule: str = "step"
+    optimizer: str = "sgd"
+    weight_decay: float = 0.0
+    nesterov: bool = False
+    beta2: float = 0.999
+    epsilon: float = EPSILON
 
     def __post_init__(self):
         _whole("timesteps", self.timesteps, 1, MAX_TIMESTEPS)
@@ -156,14 +170,22 @@ class TrainSettings:
         if scale != int(scale) or not 1 <= scale <= MAX_LOSS_SCALE or int(scale) & (int(scale) - 1):
             raise TridentError(f"loss scale must be a power of two within 1 to {MAX_LOSS_SCALE}, not {self.loss_scale}")
         _choice("schedule", self.schedule, SCHEDULES)
+        _choice("optimizer", self.optimizer, OPTIMIZERS)
+        if not 0 <= _number("weight decay", self.weight_decay) < 1:
+            raise TridentError(f"weight decay must be at least 0 and below 1, not {self.weight_decay}")
+        if not 0 <= _number("beta2", self.beta2) < 1:
+            raise TridentError(f"beta2 must be at least 0 and below 1, not {self.beta2}")
+        _positive("epsilon", self.epsilon)
+        if self.nesterov and self.optimizer != "sgd":
+            raise TridentError(f"nesterov is for the optimizer sgd, not for {self.optimizer}")
         if not 0 <= _number("smoothing", self.smoothing) < 1:
             raise TridentError(f"smoothing must be at least 0 and below 1, not {self.smoothing}")
         name, rates = self._loss()
-        if name == "mse" and rates:
-            raise TridentError(f"the loss mse has no rates of its own: {self.loss!r} gives some; count-mse takes them")
+        if name != "count-mse" and rates:
+            raise TridentError(f"only count-mse has rates of its own, not {name} as in {self.loss!r}")
         if name == "count-mse":
             if self.smoothing:
-                raise TridentError("smoothing is for the loss mse: count-mse names the rates of all neurons itself")
+                raise TridentError("smoothing is not for count-mse, which names the rates of all neurons itself")
             wanted = [_parsed(rate) for rate in (rates or COUNT_RATES).split(",")]
             if len(wanted) != 2 or not all(isinstance(rate, float) and 0 <= rate <= 1 for rate in wanted):
                 raise TridentError(f"the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not {rates!r}")
@@ -174,13 +196,13 @@ class TrainSettings:
         _choice("loss", name, LOSSES)
         return name, rates
 
-    def targets(self, classes: int) -> Targets:
-        """The rates that the loss wants."""
+    def losses(self, classes: int) -> Loss:
+        """The loss of so many classes."""
         name, rates = self._loss()
         if name == "count-mse":
             label, other = map(float, (rates or COUNT_RATES).split(","))
-            return other, label
-        return self.smoothing / classes, 1 - self.smoothing + self.smoothing / classes
+            return Loss("mse", other, label)
+        return Loss(name, self.smoothing / classes, 1 - self.smoothing + self.smoothing / classes)
 
     def rate(self, epoch: float) -> float:
         """The learning rate at a moment in epochs, from 0; the part of an epoch matters to smooth schedules only."""
@@ -193,9 +215,44 @@ class TrainSettings:
             return self.learning_rate * _cosine(FIRST, 1.0, done / WARM)
         return self.learning_rate * _cosine(1.0, FIRST * LAST, (done - WARM) / (1 - WARM))
 
+    @property
+    def optimiser(self) -> str:
+        """The program of an update: a name of :data:`trident.hw.isa.optimisers.OPTIMISERS`."""
+        if not self.weight_decay:
+            return "nesterov" if self.nesterov else self.optimizer.removesuffix("w")
+        return f"{'nesterov' if self.nesterov else self.optimizer}-decay"
+
+    @property
+    def core(self) -> dict[str, str]:
+        """What a core must be built with: parameters of its configuration."""
+        return {"optimiser": self.optimiser, "loss": "softmax" if self.losses(2).softmax else "table"}
+
     def step(self, epoch: float = 0) -> float:
         """What the momentum is multiplied by before it is taken from a weight, at the given moment."""
         return self.rate(epoch) / (self.loss_scale * self.batch)
+
+    def numbers(self, rate: float, scale: float, update: int, carry: float = 1.0) -> dict[str, float]:
+        """The numbers of the optimiser's program by name, for the update with this number, from 1, at a learning rate
+        and a loss scale. ``carry``: what a momentum is multiplied by once because the loss scale has changed. Whole
+        numbers are powers of two."""
+        summed = scale * self.batch  # what a gradient is multiplied by
+        decay = 1 - rate * self.weight_decay if self.optimizer == "adamw" else self.weight_decay * summed
+        if self.optimizer == "sgd":
+            return {"momentum": self.momentum * carry, "decay": decay} | step_size(rate / summed)
+        shrink = SCALED - round(log2(self.loss_scale * self.batch))
+        root = sqrt(1 - self.beta2**update)  # a mean of squares begins at 0: what is missing is made up for
+        return {
+            "keep": self.momentum * carry, "gain": 1 - self.momentum, "keep_squares": self.beta2 * carry**2,
+            "gain_squares": 1 - self.beta2, "shrink": shrink, "shrink_squares": 2 * shrink,
+            "epsilon": self.epsilon * root * summed * 2.0**shrink, "decay": decay,
+        } | step_size(rate * root / (1 - self.momentum**update))  # fmt: skip
+
+
+def step_size(rate: float) -> dict[str, float]:
+    """A rate as the numbers ``minus_rate``, a significand within 1 to 2, and ``scale``, a power of two, so that it is
+    never subnormal."""
+    significand, exponent = frexp(rate)
+    return {"minus_rate": -2 * significand, "scale": exponent - 1}
 
 
 def _cosine(first: float, last: float, done: float) -> float:

@@ -20,7 +20,7 @@ from trident.hw.folders import OUT
 from trident.hw.isa.config import PRESETS, CoreConfig
 from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.defaults import DEEP
-from trident.snn.settings import NEURONS
+from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 
 
 def _core_options(command):
@@ -51,13 +51,19 @@ def _core_options(command):
 @click.option("--epochs", type=int, help="passes over the training samples  [10; mnist 2]")
 @click.option("--batch", type=int, help=f"samples of a minibatch  [16; deep network {DEEP.train['batch']}]")
 @click.option("--lr", "learning_rate", type=float, help="learning rate  [0.5; mnist 0.25; deep network "
-              f"{DEEP.train['learning_rate']}]")
+              f"{DEEP.train['learning_rate']}; adam {ADAM_RATE}]")
 @click.option("--momentum", type=float, help="momentum  [0.9]")
 @click.option("--halve-every", type=int, help="epochs after which the learning rate halves, 0 for never  [3; mnist 1]")
 @click.option("--schedule", help="of the learning rate: step, which halves it, cosine or one-cycle  [step]")
-@click.option("--loss", help="mse, or count-mse with the rates of the label's neuron and of the others, as in "
-              "count-mse:0.8,0.2  [mse]")
-@click.option("--smoothing", type=float, help="of mse: share of the label's 1 that all classes have alike  [0]")
+@click.option("--loss", help="mse; count-mse with the rates of the label's neuron and of the others, as in "
+              "count-mse:0.8,0.2; cross-entropy of the spike counts, or rate-cross-entropy  [mse]")
+@click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
+@click.option("--weight-decay", type=float, help="share of a weight that is added to its gradient or, of adamw, taken "
+              "from it, times the rate  [0]")
+@click.option("--nesterov/--no-nesterov", default=None, help="of sgd: a step looks one momentum ahead  [no]")
+@click.option("--beta2", type=float, help="of adam: what a mean of squared gradients keeps  [0.999]")
+@click.option("--epsilon", type=float, help=f"of adam: added to the root of that mean  [{EPSILON:g}]")
+@click.option("--smoothing", type=float, help="share of the label's 1 that all classes have alike  [0]")
 @click.option("--loss-scale", type=float, help="power of two that the loss is multiplied by  [256]")
 @click.option("--seed", type=int, help="of weights, order and encoding  [0]")
 @click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
@@ -98,7 +104,8 @@ def train_command(net, data, encoding, preset, changes, out, verbose, resume, wa
         "leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate,
         "neuron": neuron, "decay_input": decay_input, "synapse": synapse, "detach": detach,
     }  # fmt: skip
-    own = {name: name for name in ("reset", "surrogate", "detach", "timesteps", "lanes")} | {"charge": "neuron"}
+    own = {name: name for name in ("reset", "surrogate", "detach", "timesteps", "lanes")}
+    own |= {"charge": "neuron", "optimiser": "optimizer"}
     for name, option in own.items():
         if name in core:
             raise TridentError(f"{name} has an option of its own: give --{option} instead of --set {name}=")

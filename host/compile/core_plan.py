@@ -248,7 +248,7 @@ class CorePlan:
         for n, placed in enumerate(self.layers):
             if self.cfg.exact:  # whose sums are those of all samples
                 result[self.job("weight_grad", n)] = self._weight_grad(placed, updates.samples)
-            constants = {"leak": updates.momentum, "threshold": updates.minus_rate, "exponent": updates.scale & 0xFF}
+            constants = updates.fields(self.cfg.update_program)
             weights = placed.weights
             bias_tiles = weights.groups if placed.layer.bias else 0
             rows = weights.rows - bias_tiles * self.cfg.lanes

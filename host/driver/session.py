@@ -9,9 +9,10 @@ from trident.host.driver.driver import QUIET, BatchResult, CoreStuck, Driver
 from trident.host.driver.packets import received, unpack_bits
 from trident.hw.isa.job import JOB_INDEX_BITS
 from trident.hw.isa.packets import Command, Packet, Packing
-from trident.hw.isa.spaces import Space, table_address
+from trident.hw.isa.spaces import Space, kept_spaces, space_bits, table_address
 from trident.hw.isa.tokens import Token
-from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.hw.isa.words import WORD, elements_to_words
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants, function_lines
 from trident.snn.network import Tensors
 
 LIMIT_UNIT = 1024  # cycles of the host tile's limit
@@ -37,11 +38,12 @@ class ChipSession:
         for core, entries in plan.tables().items():
             for number, mask in entries.items():
                 parts.append(packets.write(unicast(self.mesh, core), Space.ROUTES, number, np.array([[mask]])))
-        if neuron.functions:
-            lines = np.array(neuron.functions, np.uint32)[:, None]
-            parts += [packets.write(route, Space.FUNCTIONS, 0, lines) for route in self.routes]
+        if lines := function_lines(self.cfg, neuron):
+            words = elements_to_words(space_bits(self.cfg)[Space.FUNCTIONS])
+            values = np.array([[line >> WORD * n & 0xFFFFFFFF for n in range(words)] for line in lines], np.uint32)
+            parts += [packets.write(route, Space.FUNCTIONS, 0, values) for route in self.routes]
         self._send(parts)
-        for space in (Space.GRADIENTS, Space.MOMENTUM):
+        for space in (Space.GRADIENTS, *kept_spaces(self.cfg)):
             self.load(space, {name: np.zeros(shape, np.uint32) for name, shape in plan.network.tensors.items()})
 
     # Programs

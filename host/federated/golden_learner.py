@@ -3,7 +3,7 @@
 import numpy as np
 
 from trident.host.train.spec import RunSpec
-from trident.hw.isa.spaces import Space
+from trident.hw.isa.spaces import Space, kept_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network import Tensors
@@ -14,14 +14,15 @@ class GoldenLearner:
 
     def __init__(self, spec: RunSpec):
         self.golden = GoldenTrainer(
-            spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition, targets=spec.loss_targets
+            spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition, loss=spec.loss
         )
 
     def load(self, weights: Tensors):
         """Weights of the next minibatch, raw bits; momenta and gradients become zero. Between minibatches only."""
         zeros = {name: np.zeros_like(bits) for name, bits in weights.items()}
         self.golden.load(Space.WEIGHTS, weights)
-        self.golden.load(Space.MOMENTUM, zeros)
+        for space in kept_spaces(self.golden.cfg):
+            self.golden.load(space, zeros)
         self.golden.load(Space.GRADIENTS, zeros)
 
     def load_gradients(self, gradients: Tensors):

@@ -83,10 +83,10 @@ class Worker:
                 self.on_stage("training", done, of)
                 if settings.mu:
                     self.learner.load_gradients(self._proximal(self.learner.read(), task.weights, scaler.scale))
-                constants = scaler.constants(run.train, rate, run.train.batch, run.cfg.format)
+                constants = scaler.constants(run.train, rate, run.cfg.format)
                 counts, skipped = self.learner.train(spikes[index], labels[index], constants, scaler.scale)
                 scaler.after(skipped)
-                tally.add(counts, labels[index], run.train.timesteps, run.loss_targets)
+                tally.add(counts, labels[index], run.train.timesteps, run.loss)
                 done += 1
         weights, after = self.learner.read(), self.learner.counters()
         self.on_stage("trained", done, of)

@@ -13,12 +13,10 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.operations import OPERATIONS, Opcode
-from trident.hw.isa.optimisers import sgd
 from trident.hw.isa.registry import load
 from trident.snn.layers import Layer
 from trident.snn.network import Network
 
-UPDATE_CYCLES = len(sgd().steps)  # per row of weights
 CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
 
 
@@ -234,11 +232,16 @@ class CostModel:
         """Cycles of loss and neuron_grad per sample for so many classes."""
         timing = self._timing("backward")
         lanes, neuron = self.cfg.lanes, timing.passes * timing.recurrence
-        return self._model(Opcode.LOSS)(blocks(classes, lanes), lanes, self.cfg.timesteps, neuron) + self.job_start
+        groups, before = blocks(classes, lanes), 0
+        if self.cfg.loss == "softmax":
+            before = softmax_cycles(groups, lanes, self.recurrence)
+        return self._model(Opcode.LOSS)(groups, lanes, self.cfg.timesteps, neuron) + before + self.job_start
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
-        return self._model(Opcode.UPDATE) * self.words(n, first, end).weight_rows
+        model = self._model(Opcode.UPDATE)
+        row = model(len(self.cfg.update_program.steps)) if callable(model) else model
+        return row * self.words(n, first, end).weight_rows
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""
@@ -268,9 +271,19 @@ class CostModel:
         return Words(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, words)
 
 
+def update_cycles(steps: int) -> int:
+    """Cycles per row of weights; ``steps``: of the optimiser's program."""
+    return steps
+
+
 def loss_cycles(groups: int, lanes: int, steps: int, neuron: int) -> int:
     """Cycles of loss and neuron_grad; ``neuron``: those from a neuron's timestep to its next one."""
     return groups * (lanes + 3 + steps * neuron)
+
+
+def softmax_cycles(groups: int, lanes: int, step: int) -> int:
+    """Cycles that a softmax takes before there are errors, in all groups; ``step``: those of a program's step."""
+    return 2 * groups * (lanes + 2) + (groups + 2) * (step + 1)
 
 
 def reduce_cycles(room: int, entering: int, flits: int) -> float:

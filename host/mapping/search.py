@@ -34,7 +34,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
     available = mesh.cores if cores is None else cores
     if not 1 <= available <= mesh.cores:
         raise TridentError(f"cores must be from 1 to {mesh.cores} on a mesh {mesh.width}x{mesh.height}, not {cores}")
-    layers = network.layers
+    layers, whole = network.layers, cost.cfg.loss == "softmax"
 
     @cache
     def best(layer: int, cores: int, stages: int, below: int) -> tuple[float, tuple[Stage, ...]] | None:
@@ -45,7 +45,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
         found = None
         source = layers[layer].source
         cuts = () if source is None else tuple(even_cuts(layers[source].out_channels, below, lanes))
-        for stage in _stages_from(layers, layer, cores, lanes) if 0 < stages <= cores else ():
+        for stage in _stages_from(layers, layer, cores, lanes, whole) if 0 < stages <= cores else ():
             rest = best(stage.last + 1, cores - stage.cores, stages - 1, stage.cores)
             if rest is None or (found and rest[0] >= found[0]):
                 continue
@@ -79,13 +79,14 @@ def multicast_groups(partition: Partition) -> int:
     return partition.replicas * per_replica + partition.members * (partition.replicas > 2)
 
 
-def _stages_from(layers: tuple[Layer, ...], first: int, cores: int, lanes: int) -> Iterator[Stage]:
-    """Stages of at most ``cores`` cores that begin with layer ``first``, split evenly."""
+def _stages_from(layers: tuple[Layer, ...], first: int, cores: int, lanes: int, whole: bool) -> Iterator[Stage]:
+    """Stages of at most ``cores`` cores that begin with layer ``first``, split evenly; ``whole``: but not the last."""
     for last in range(first, len(layers)):
         outputs = layers[last].out_channels
-        most = min(-(-outputs // lanes), cores, FAN) if last == first else min(cores, 1)
-        for split in range(1, most + 1):
-            yield Stage(first, last, tuple(even_cuts(outputs, split, lanes)))
+        split = last == first and not (whole and last == len(layers) - 1)
+        most = min(-(-outputs // lanes), cores, FAN) if split else min(cores, 1)
+        for slices_ in range(1, most + 1):
+            yield Stage(first, last, tuple(even_cuts(outputs, slices_, lanes)))
 
 
 def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig:

@@ -9,12 +9,12 @@ from trident.host.driver.driver import BatchResult, Driver, FlitPort
 from trident.host.driver.session import ChipSession
 from trident.hw.errors import Failure
 from trident.hw.isa.faults import GRADIENT_FAULTS
-from trident.hw.isa.spaces import Space
+from trident.hw.isa.spaces import Space, kept_spaces
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import raw_dtype
 from trident.sim.golden.loss import loss_table
+from trident.snn.losses import MSE, Loss
 from trident.snn.network import Tensors
-from trident.snn.settings import ONE_HOT, Targets
 
 
 class NumericFault(Failure):
@@ -42,9 +42,8 @@ class ChipLearner:
     infinity or a NaN that a smaller loss scale cannot mend.
     """
 
-    def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, targets: Targets = ONE_HOT):
-        """``targets``: of the loss, see :meth:`TrainSettings.targets`."""
-        self.plan, self.chip, self.cfg, self.targets = plan, chip, plan.cfg, targets
+    def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, loss: Loss = MSE):
+        self.plan, self.chip, self.cfg, self.loss = plan, chip, plan.cfg, loss
         self.driver = Driver(chip, plan.cfg, plan.mesh)
         self.session = ChipSession(self.driver, plan, neuron)
         self._constants: tuple[UpdateConstants, float] | None = None  # that the chip has
@@ -53,7 +52,8 @@ class ChipLearner:
         """Weights of the next minibatch; momenta and gradients become zero. Between minibatches only."""
         zeros = {name: np.zeros_like(value) for name, value in weights.items()}
         self.session.load(Space.WEIGHTS, weights)
-        self.session.load(Space.MOMENTUM, zeros)
+        for space in kept_spaces(self.session.cfg):
+            self.session.load(space, zeros)
         self.session.load(Space.GRADIENTS, zeros)
 
     def load_gradients(self, gradients: Tensors):
@@ -63,7 +63,7 @@ class ChipLearner:
     def run(self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float) -> BatchResult:
         """One minibatch, uint8 (N, T, y, x, c), with its update; its faults are the caller's to :meth:`check`."""
         if self._constants != (constants, scale):
-            table = loss_table(self.cfg.timesteps, self.plan.network.classes, scale, self.cfg.format, self.targets)
+            table = loss_table(self.cfg.timesteps, self.plan.network.classes, scale, self.cfg.format, self.loss)
             self.session.set_constants(constants, table)
             self._constants = constants, scale
         return self.session.run(spikes, labels, train=True)

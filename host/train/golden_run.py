@@ -11,7 +11,7 @@ from pydantic import Field
 
 from trident.host.train.checkpoint import Checkpoint, check_progress, check_tensors, fill, named
 from trident.host.train.chip_learner import NumericFault
-from trident.host.train.lockstep import STATE
+from trident.host.train.lockstep import state_spaces
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
@@ -54,7 +54,7 @@ class GoldenRun:
         # Exact sums do not depend on it
         partition = None if spec.cfg.exact or spec.plan is None else spec.plan.partition
         self.golden = GoldenTrainer(
-            spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines, spec.loss_targets
+            spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines, spec.loss
         )
         self.progress, self.tally = GoldenProgress(), Tally()
         self.scaler = LossScaler(float(spec.train.loss_scale))
@@ -94,9 +94,10 @@ class GoldenRun:
         spec, golden, now = self.spec, self.golden, self.progress
         train = spec.train
         rate = train.rate(now.epoch + now.minibatch / spec.minibatches)
-        constants = self.scaler.constants(train, rate, len(labels), spec.cfg.format)
+        constants = self.scaler.constants(train, rate, spec.cfg.format)
         counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.scaler.scale)))
-        kept = [(values, values.copy()) for tensors in (golden.weights, golden.momentum) for values in tensors.values()]
+        tensors = (golden.weights, *golden.kept.values())
+        kept = [(values, values.copy()) for own in tensors for values in own.values()]
         golden.update(constants)
         faults = int(np.bitwise_or.reduce(golden.faults))
         undone = faults == 1 << Fault.UPDATE  # as of the chip: a smaller loss scale may mend it
@@ -106,7 +107,7 @@ class GoldenRun:
         elif faults & ~GRADIENT_FAULTS:
             raise NumericFault.of(f"epoch {now.epoch + 1}, minibatch {now.minibatch + 1}")
         self.scaler.after(golden.overflowed or undone)
-        self.tally.add(counts, labels, train.timesteps, spec.loss_targets)
+        self.tally.add(counts, labels, train.timesteps, spec.loss)
         now.minibatch += 1
 
     def _test(self, spikes: np.ndarray) -> Tally:
@@ -114,14 +115,14 @@ class GoldenRun:
         for first in range(0, len(labels), CHUNK):
             part = slice(first, first + CHUNK)
             counts = self.golden.counts_of(self.golden.infer(spikes[part]))
-            tally.add(counts, labels[part], self.spec.train.timesteps, self.spec.loss_targets)
+            tally.add(counts, labels[part], self.spec.train.timesteps, self.spec.loss)
         return tally
 
     # Checkpoint
     def _save(self):
         self.progress.scaler, self.progress.tally = asdict(self.scaler), asdict(self.tally)
         arrays: dict[str, np.ndarray] = {}
-        for name, space in STATE.items():
+        for name, space in state_spaces(self.spec.cfg).items():
             arrays |= named(name, self.golden.bits(space))
         Checkpoint(self.spec.settings(), asdict(self.progress), arrays, KIND).save(self.path)
 
@@ -136,6 +137,6 @@ class GoldenRun:
             "history": [set(epoch) for epoch in progress.history] == [set(HISTORY)] * progress.epoch,
         }
         check_progress(good, progress.epoch, self.spec.train.epochs, where)
-        for name, space in STATE.items():
+        for name, space in state_spaces(self.spec.cfg).items():
             check_tensors(state.tensors(name), self.golden.bits(space), where)
             self.golden.load(space, state.tensors(name))

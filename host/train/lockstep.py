@@ -10,8 +10,9 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.host.train.chip_learner import ChipLearner, ClosablePort
 from trident.host.train.compare import Comparator, Divergence, Mismatch
 from trident.host.train.tally import Tally
+from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
-from trident.hw.isa.spaces import Space
+from trident.hw.isa.spaces import Space, kept_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
@@ -19,7 +20,11 @@ from trident.snn.network import Tensors
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 CHUNK = 64  # test samples per run of the core
-STATE = {"weights": Space.WEIGHTS, "momentum": Space.MOMENTUM}
+
+
+def state_spaces(cfg: CoreConfig) -> dict[str, Space]:
+    """The memories that a run goes on from, by name."""
+    return {space.name.lower(): space for space in (Space.WEIGHTS, *kept_spaces(cfg))}
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,13 @@ class Lockstep:
         engines: str = "numpy",
     ):  # fmt: skip
         self.plan, self.network, self.cfg = plan, plan.network, plan.cfg
-        self.targets = settings.targets(plan.network.classes)
+        self.state = state_spaces(plan.cfg)
+        self.loss = settings.losses(plan.network.classes)
         self.golden = GoldenTrainer(
-            plan.network, neuron, plan.cfg, settings.seed, plan.partition, engines, self.targets
+            plan.network, neuron, plan.cfg, settings.seed, plan.partition, engines, self.loss
         )
         self.twin = FloatTwin(plan.network, neuron, settings)
-        self.learner = ChipLearner(plan, self.golden.constants, chip, self.targets)
+        self.learner = ChipLearner(plan, self.golden.constants, chip, self.loss)
         self.compare = Comparator(self.golden, self.learner.session)
         self.load_state(self.golden_state())
         # Threads of BLAS would only take the processor from the simulation
@@ -108,7 +114,7 @@ class Lockstep:
             self._expect_none(self.compare.answers(counts, self.golden.faults, found), there)
             self.learner.check(found, where, training=False)
             for name, values in (("RTL", found.counts), ("golden", counts), ("float32", twin)):
-                tallies[name].add(values, wanted, self.cfg.timesteps, self.targets)
+                tallies[name].add(values, wanted, self.cfg.timesteps, self.loss)
         return tallies
 
     def _test_beside(self, spikes):
@@ -116,18 +122,18 @@ class Lockstep:
 
     # State
     def golden_state(self) -> dict[str, Tensors]:
-        """Weights and momenta of golden as raw bits."""
-        return {name: self.golden.bits(space) for name, space in STATE.items()}
+        """Weights, and what the optimiser keeps, of golden as raw bits."""
+        return {name: self.golden.bits(space) for name, space in self.state.items()}
 
     def load_state(self, state: dict[str, Tensors]):
         """Give cores and golden weights and momenta, as :meth:`golden_state` has them; before any sample."""
-        for name, space in STATE.items():
+        for name, space in self.state.items():
             self.learner.session.load(space, state[name])
             self.golden.load(space, state[name])
 
     def compare_state(self, where: str):
         """Raise :class:`Divergence` unless all weights and momenta of the cores are golden's."""
-        count, first = self.compare.state(tuple(STATE.values()))
+        count, first = self.compare.state(tuple(self.state.values()))
         self._expect_none(first, where, f" in {count} weights and momenta")
 
     def _expect_none(self, mismatch: Mismatch | None, where: str, count: str = "", weights: bool = False):
@@ -136,6 +142,6 @@ class Lockstep:
             return
         after = ""
         if weights:
-            first = self.compare.state(tuple(STATE.values()))[1]
+            first = self.compare.state(tuple(self.state.values()))[1]
             after = f"; the weights after it: {first or 'equal'}"
         raise Divergence(f"RTL differs from golden{count}, first in {mismatch}; {where}{after}")

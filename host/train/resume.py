@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from trident.host.train.checkpoint import Checkpoint, check_progress, check_tensors, fill
+from trident.host.train.lockstep import state_spaces
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
-from trident.host.train.trainer import HISTORY, SERIES, STATE, Progress
+from trident.host.train.trainer import HISTORY, SERIES, Progress
 from trident.sim.golden.format import raw_dtype
 from trident.snn.network import Tensors
 
@@ -45,6 +46,6 @@ def _check_arrays(spec: RunSpec, state: Checkpoint, where: str):
     def tensors(kind) -> Tensors:
         return {name: np.empty(shape, kind) for name, shape in shapes.items()}
 
-    for name in STATE:
+    for name in state_spaces(spec.cfg):
         check_tensors(state.tensors(name), tensors(raw_dtype(spec.cfg.format)), where)
         check_tensors(state.tensors(f"float32/{name}"), tensors(np.float32), where)

@@ -13,17 +13,19 @@ class LossScaler:
     """What the next minibatch is computed with. Momenta carry the scale of the gradients they were made of, so after a
     halving the next update that is carried out takes half the momentum.
 
-    Attributes: ``scale``; ``carry``, what the momentum is multiplied by in the next update; ``skipped`` minibatches.
+    Attributes: ``scale``; ``carry``, what the momentum is multiplied by in the next update; ``skipped`` minibatches,
+    and ``updates``, the others.
     """
 
     scale: float
     carry: float = 1.0
     skipped: int = 0
+    updates: int = 0
 
-    def constants(self, settings: TrainSettings, learning_rate: float, batch: int, fmt: FloatFormat) -> UpdateConstants:
-        """Constants for a minibatch of ``batch`` samples."""
-        rate = learning_rate / (self.scale * batch)
-        return UpdateConstants.of(settings.momentum * self.carry, rate, batch, fmt)
+    def constants(self, settings: TrainSettings, learning_rate: float, fmt: FloatFormat) -> UpdateConstants:
+        """Constants for the next minibatch."""
+        numbers = settings.numbers(learning_rate, self.scale, self.updates + 1, self.carry)
+        return UpdateConstants.round(numbers, settings.batch, fmt)
 
     def possible(self, settings: TrainSettings) -> bool:
         """Whether a run with these settings can have come to it."""
@@ -33,6 +35,7 @@ class LossScaler:
         """Tell how the minibatch went. Raises TridentError when the scale has nothing left to halve."""
         if not overflowed:
             self.carry = 1.0
+            self.updates += 1
             return
         self.skipped += 1
         self.scale /= 2

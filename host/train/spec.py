@@ -22,9 +22,10 @@ from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
 from trident.snn.encoding import METHODS, faint
 from trident.snn.files import SUFFIXES, dumps
+from trident.snn.losses import Loss
 from trident.snn.network import Network
 from trident.snn.partition import Partition
-from trident.snn.settings import NeuronSettings, Targets, TrainSettings
+from trident.snn.settings import ADAM_RATE, NeuronSettings, TrainSettings
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
@@ -127,6 +128,8 @@ class RunSpec:
             raise TridentError(f"halve_every is of the schedule step, not of {train['schedule']}")
         if "synapse" in neuron and neuron.get("neuron") != "synaptic":
             raise TridentError(f"synapse is of synaptic neurons, not of {neuron.get('neuron', NeuronSettings.neuron)}")
+        if train.get("optimizer", "sgd") != "sgd":
+            train = {"learning_rate": ADAM_RATE} | train
         chip = chip or ChipChoice()
         mesh = chip.mesh()
         if built:
@@ -143,7 +146,7 @@ class RunSpec:
         if encoding not in METHODS:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
-        core |= neuron_settings.core
+        core |= neuron_settings.core | TrainSettings(**{**train, "timesteps": 1}).core
         steps = train.pop("timesteps", None)
         asked = core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
@@ -161,7 +164,8 @@ class RunSpec:
         check_fits(dataset, network, settings)
         _check_rate(settings, len(dataset.train))
         constants = NeuronConstants.of(neuron_settings, cfg.format)
-        updates = UpdateConstants.of(settings.momentum, 1.0, settings.batch, cfg.format)
+        numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)
+        updates = UpdateConstants.round(numbers, settings.batch, cfg.format)
         fixed = MEMORIES if built else MEMORIES & set(core)
         forecast = None
         if many:
@@ -179,9 +183,9 @@ class RunSpec:
         return cls(_title(net, network), network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     @property
-    def loss_targets(self) -> Targets:
-        """The rates that the loss wants."""
-        return self.train.targets(self.network.classes)
+    def loss(self) -> Loss:
+        """The loss of the network's classes."""
+        return self.train.losses(self.network.classes)
 
     @property
     def minibatches(self) -> int:

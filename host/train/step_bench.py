@@ -10,7 +10,7 @@ from trident.host.driver.session import ChipSession
 from trident.host.train.compare import Comparator, Mismatch
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.spaces import Space
+from trident.hw.isa.spaces import Space, kept_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer, Trace
 from trident.snn.network import Network, Tensors
@@ -67,7 +67,7 @@ class StepBench:
         found = self.session.run(spikes, labels, train=True)
         golden.update(constants)
         mismatch = self.compare.samples(expected.traces) or self.compare.counts(expected.counts, found.counts)
-        mismatch = mismatch or self.compare.state((Space.MOMENTUM, Space.WEIGHTS, Space.GRADIENTS), "update")[1]
+        mismatch = mismatch or self.compare.state((*kept_spaces(self.cfg), Space.WEIGHTS, Space.GRADIENTS), "update")[1]
         return mismatch or self.compare.faults(golden.faults, found.faults), found
 
     def infer(self, spikes: np.ndarray) -> tuple[Mismatch | None, BatchResult]:

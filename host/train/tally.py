@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trident.snn.losses import MSE, Loss
 from trident.snn.readout import predicted
-from trident.snn.settings import ONE_HOT, Targets
 
 
 @dataclass
@@ -24,13 +24,12 @@ class Tally:
     silent: int = 0
     confusion: list[list[int]] = field(default_factory=list)
 
-    def add(self, counts: np.ndarray, labels: np.ndarray, steps: int, targets: Targets = ONE_HOT):
-        """Spike counts (N, classes) of samples with these labels; ``targets``: see :meth:`TrainSettings.targets`."""
+    def add(self, counts: np.ndarray, labels: np.ndarray, steps: int, loss: Loss = MSE):
+        """Spike counts (N, classes) of samples with these labels; ``loss``: what is trained for."""
         classes = counts.shape[1]
         guesses = predicted(counts)
         self.samples += len(labels)
-        wanted = np.where(np.arange(classes) == labels[:, None], targets[1], targets[0])
-        self.loss += float(np.square(counts / steps - wanted).mean(axis=1).sum())
+        self.loss += float(loss.values(counts, labels, steps).sum())
         self.correct += int((guesses == labels).sum())
         self.undecided += int((guesses < 0).sum())
         self.silent += int((counts.sum(axis=1) == 0).sum())

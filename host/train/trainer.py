@@ -13,7 +13,7 @@ from pydantic import Field
 from trident.host.driver.driver import FlitPort
 from trident.host.train.checkpoint import Checkpoint, named
 from trident.host.train.findings import findings
-from trident.host.train.lockstep import STATE, BatchStep, Lockstep
+from trident.host.train.lockstep import BatchStep, Lockstep
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
@@ -148,7 +148,7 @@ class Trainer:
         train, now = self.spec.train, self.progress
         moment = now.epoch + now.minibatch / self.spec.minibatches
         now.minibatch += 1
-        constants = self.scaler.constants(train, train.rate(moment), train.batch, self.spec.cfg.format)
+        constants = self.scaler.constants(train, train.rate(moment), self.spec.cfg.format)
         step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, moment, self.where)
         self.scaler.after(step.skipped)
         self._count(step, labels)
@@ -156,7 +156,7 @@ class Trainer:
     def _count(self, step: BatchStep, labels: np.ndarray):
         now, steps = self.progress, self.spec.train.timesteps
         for name in ("RTL", "golden"):  # their counts have been compared
-            self.tallies[name].add(step.counts, labels, steps, self.spec.loss_targets)
+            self.tallies[name].add(step.counts, labels, steps, self.spec.loss)
         twin = self.tallies["float32"]
         twin.samples += len(labels)
         twin.loss += step.twin["loss"] * len(labels)
@@ -231,10 +231,11 @@ class Trainer:
         self.progress.tallies = {name: asdict(tally) for name, tally in self.tallies.items()}
         arrays = {}
         for name, tensors in self.lockstep.golden_state().items():
-            arrays |= named(name, tensors) | named(f"float32/{name}", getattr(self.lockstep.twin, name))
+            arrays |= named(name, tensors) | named(f"float32/{name}", self.lockstep.twin.state[name])
         Checkpoint(self.spec.settings(), asdict(self.progress), arrays).save(self.path)
 
     def _restore(self, checkpoint: Checkpoint):
-        self.lockstep.load_state({name: checkpoint.tensors(name) for name in STATE})
-        for name in STATE:
-            setattr(self.lockstep.twin, name, checkpoint.tensors(f"float32/{name}"))
+        names, twin = self.lockstep.state, self.lockstep.twin
+        self.lockstep.load_state({name: checkpoint.tensors(name) for name in names})
+        twin.state = {name: checkpoint.tensors(f"float32/{name}") for name in names}
+        twin.updates = self.scaler.updates + self.scaler.skipped

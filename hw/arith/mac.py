@@ -11,9 +11,11 @@ from trident.hw.isa.microcode import SCALE_BITS
 
 
 def mac_request(cfg: CoreConfig, tag_bits: int) -> data.StructLayout:
-    """``a * b * 2**scale + c`` for every lane; ``tag`` comes back with the result."""
+    """``a * b * 2**scale + c`` for every lane; ``tag`` comes back with the result. Where there are function tables,
+    lanes have scales of their own, otherwise they have one."""
+    scales = data.ArrayLayout(signed(SCALE_BITS), cfg.lanes if cfg.tables else 1)
     return data.StructLayout({
-        "a": cfg.row_bits, "b": cfg.row_bits, "c": cfg.row_bits, "scale": signed(SCALE_BITS), "tag": tag_bits,
+        "a": cfg.row_bits, "b": cfg.row_bits, "c": cfg.row_bits, "scales": scales, "tag": tag_bits,
     })  # fmt: skip
 
 
@@ -99,7 +101,7 @@ class SharedMac(wiring.Component):
             return value
 
         addend = delay(chosen.c, cfg.mul_stages, "addend")
-        flags = []
+        flags, scales = [], [chosen.scales[n] for n in range(cfg.lanes if cfg.tables else 1)]
         for lane in range(cfg.lanes):
             low = lane * width
             m.submodules[f"mul_{lane}"] = mul = FloatMul(
@@ -109,7 +111,7 @@ class SharedMac(wiring.Component):
             m.d.comb += [
                 mul.a.eq(chosen.a[low : low + width]),
                 mul.b.eq(chosen.b[low : low + width]),
-                mul.scale.eq(chosen.scale),
+                mul.scale.eq(scales[lane % len(scales)]),
                 add.a.eq(mul.o),
                 add.b.eq(addend[low : low + width]),
                 self.o[low : low + width].eq(add.o),

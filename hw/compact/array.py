@@ -120,7 +120,7 @@ class SharedArray(wiring.Component):
         # What is multiplied, and what goes beside it
         given = Signal(width)
         factors = [Signal(width, name=f"factor{n}") for n in range(2)]
-        scale = Signal.like(asked.scale)
+        scale = Signal.like(asked.scales[0])
         beside = data.StructLayout({"row": width, "present": 1})
         carried = [Signal(beside, name=f"beside{n}") for n in range(cfg.mul_stages + 1)]
         mine = at_read.multiplies
@@ -128,7 +128,7 @@ class SharedArray(wiring.Component):
             given.eq(Mux(adds, asked.c, self.given)),
             factors[0].eq(Mux(mine, asked.a, self.weights)),
             factors[1].eq(Mux(mine, asked.b, self.errors)),
-            scale.eq(Mux(mine, asked.scale, 0)),
+            scale.eq(Mux(mine, asked.scales[0], 0)),
             # A weight of zero adds nothing, even to an error that has overflowed
             carried[0].present.eq(mine | ~at_read.flags.product | self.weights[: width - 1].any()),
             *(after.eq(before) for before, after in pairwise(carried)),

@@ -261,7 +261,7 @@ class ControlledCore(wiring.Component):
             mine.payload.a.eq(a),
             mine.payload.b.eq(self._kept(m, Write.B)),
             mine.payload.c.eq(self._kept(m, Write.C)),
-            mine.payload.scale.eq(self._kept(m, Write.SCALE)[JOB.shape()["exponent"].offset % BITS :]),
+            mine.payload.scales[0].eq(self._kept(m, Write.SCALE)[JOB.shape()["exponent"].offset % BITS :]),
         ]
         self.data[Read.RESULT] = result
         self.flags[Flag.RESULT] = there

@@ -15,7 +15,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.job import JOB, SLOT_BITS
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.microcode import number_fields
+from trident.hw.isa.microcode import NUMBERS, UPDATE_NUMBERS, number_fields
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode, faults_of, of_queue
 from trident.hw.isa.packets import Rows
 from trident.hw.isa.registers import COUNTED, ENGINE_COUNTERS, counted
@@ -33,6 +33,7 @@ from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
+from trident.hw.units.softmax import SoftmaxUnit
 from trident.hw.units.transfer import NotifyUnit, SendUnit
 from trident.hw.units.update import UpdateUnit
 
@@ -48,12 +49,12 @@ def join(m: Module, sink, *sources):
     ]
 
 
-def give_numbers(m: Module, cfg: CoreConfig, unit, job):
-    """The constants of a unit's program, from its job."""
-    fields = number_fields(unit.steps.program)
-    m.d.comb += [unit.numbers[name].eq(job[fields[name]]) for name, _ in unit.numbers.shape()]
+def give_numbers(m: Module, cfg: CoreConfig, unit, job, fields: tuple[str, ...] = NUMBERS):
+    """The constants of a unit's program, from the ``fields`` of its job."""
+    places = number_fields(unit.steps.program, fields)
+    m.d.comb += [unit.numbers[name].eq(job[places[name]]) for name, _ in unit.numbers.shape()]
     if hasattr(unit, "keys"):
-        m.d.comb += [unit.keys[name].eq(sort_key(job[fields[name]][: cfg.width])) for name, _ in unit.keys.shape()]
+        m.d.comb += [unit.keys[name].eq(sort_key(job[places[name]][: cfg.width])) for name, _ in unit.keys.shape()]
 
 
 def core_signature(mesh: MeshConfig) -> wiring.Signature:
@@ -104,14 +105,16 @@ class Core(wiring.Component):
         m.submodules.ejector = ejector = Ejector(cfg, mesh)
         m.submodules.sequencer = sequencer = Sequencer(cfg)
         m.submodules.neuron = neuron = NeuronUnit(cfg)
-        m.submodules.loss = loss = LossUnit(cfg)
+        m.submodules.loss = loss = {"table": LossUnit, "softmax": SoftmaxUnit}[cfg.loss](cfg)
         m.submodules.neuron_grad = neuron_grad = NeuronGradUnit(cfg)
         m.submodules.update = update = UpdateUnit(cfg)
-        clients = neuron_grad, neuron, update
+        clients = [neuron_grad, neuron, update]
+        if cfg.loss == "softmax":
+            clients.insert(2, loss)
         m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
         m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
         m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
-        m.submodules.mac = mac = SharedMac(cfg, [unit.steps.going.size for unit in clients])
+        m.submodules.mac = mac = SharedMac(cfg, [len(unit.result_tag) for unit in clients])
         m.submodules.send = send = SendUnit(cfg, mesh)
         m.submodules.receive = receive = ReceiveUnit(cfg)
         m.submodules.reduce = reduce = ReduceUnit(cfg)
@@ -194,7 +197,7 @@ class Core(wiring.Component):
         ]
         give_numbers(m, cfg, neuron, job[Opcode.FORWARD])
         give_numbers(m, cfg, neuron_grad, grad_job)
-        give_numbers(m, cfg, update, job[Opcode.UPDATE])
+        give_numbers(m, cfg, update, job[Opcode.UPDATE], UPDATE_NUMBERS)
         m.d.comb += [
             neuron.dst.eq(job[Opcode.FORWARD].dst),
             neuron_grad.dst.eq(grad_job.dst),
@@ -263,7 +266,7 @@ class Core(wiring.Component):
         memories.read_errors(backward, weight_grad)
         memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector)
         memories.connect_errors(neuron_grad)
-        memories.connect_functions(neuron_grad)
+        memories.connect_functions(neuron_grad, update, loss)
         m.d.comb += [
             sequencer.program_write.eq(ejector.select[Space.PROGRAM] & ejector.write),
             sequencer.program_address.eq(ejector.address),
@@ -274,8 +277,10 @@ class Core(wiring.Component):
 
         engines = {"forward": forward, "backward": backward, "weight_grad": weight_grad}
         raised = {fault: getattr(engines.get(fault.name.lower()), "nonfinite", 0) for fault in Fault}
-        for n, fault in enumerate((Fault.NEURON_GRAD, Fault.NEURON, Fault.UPDATE)):
-            raised[fault] = mac.nonfinite & mac.o_valid[n]
+        of_unit = {neuron: Fault.NEURON, update: Fault.UPDATE}  # the others make errors
+        for n, unit in enumerate(clients):
+            fault = of_unit.get(unit, Fault.NEURON_GRAD)
+            raised[fault] = raised[fault] | mac.nonfinite & mac.o_valid[n]
         raised[Fault.UPDATE] = raised[Fault.UPDATE] | update.saturated
         number = {}
         for queue in QUEUES:

@@ -3,7 +3,8 @@
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.spaces import Space
+from trident.hw.isa.optimisers import KEPT
+from trident.hw.isa.spaces import Space, space_bits
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.lib.parts import to_lanes, to_parts
 
@@ -39,9 +40,13 @@ class Memories:
         if cfg.keeps_potentials:
             m.submodules.potentials = potentials = SharedMemory(width, cfg.spike_words << cfg.step_bits, 1)
             self.spaces[Space.POTENTIALS] = potentials
-        if cfg.function_pieces:
-            m.submodules.functions = functions = SharedMemory(2 * cfg.width, cfg.function_pieces, cfg.lanes)
+        if cfg.tables:
+            bits = space_bits(cfg)[Space.FUNCTIONS]
+            m.submodules.functions = functions = SharedMemory(bits, cfg.function_lines, cfg.lanes)
             self.spaces[Space.FUNCTIONS] = functions
+        if "r" in cfg.update_program.inputs:
+            m.submodules.squares = squares = SharedMemory(width, rows, 1)
+            self.spaces[Space.SQUARES] = squares
 
     def connect_host(self, host):
         """Packets that read and write memories; ``host`` is the :class:`Ejector`."""
@@ -70,17 +75,17 @@ class Memories:
             weights.col_number.eq(backward.row_number),
             weights.col_en.eq(backward.row_en),
             backward.row_data.eq(weights.col_data),
-            weights.update_address.eq(update.weight_address),
-            weights.update_read.eq(update.weight_read),
-            update.weights.eq(weights.row_data),
-            weights.update_write_address.eq(update.weight_write_address),
-            weights.update_write.eq(update.weight_write),
-            weights.update_data.eq(update.weight_data),
+            weights.update_address.eq(update.row_address),
+            weights.update_read.eq(update.row_read),
+            update.weights.old.eq(weights.row_data),
+            weights.update_write_address.eq(update.row_write_address),
+            weights.update_write.eq(update.weights.write),
+            weights.update_data.eq(update.weights.new),
         ]
 
     def connect_gradients(self, weight_grad, update):
-        """Gradients and momenta."""
-        m, cfg, gradients, momentum = self.m, self.cfg, self.gradients, self.momentum
+        """Gradients, and what the optimiser keeps."""
+        m, cfg, gradients = self.m, self.cfg, self.gradients
         grad_cols, width = cfg.weight_grad_cols, gradients.width
         grad_bits = (grad_cols - 1).bit_length()
         beat_bits = cfg.lane_bits - grad_bits
@@ -100,13 +105,17 @@ class Memories:
             update.gradients.eq(
                 Array(gradients.read_data[0][n * width : (n + 1) * width] for n in range(grad_cols))[sub]
             ),
-            momentum.read_address[0].eq(update.momentum_address),
-            momentum.read_en[0].eq(update.momentum_read),
-            update.momenta.eq(momentum.read_data[0]),
-            momentum.write_address.eq(update.momentum_write_address),
-            momentum.write_en.eq(update.momentum_write),
-            momentum.write_data.eq(update.momentum_data),
         ]
+        for name in update.kept:
+            memory, port = self.spaces[Space[KEPT[name].upper()]], getattr(update, KEPT[name])
+            m.d.comb += [
+                memory.read_address[0].eq(update.row_address),
+                memory.read_en[0].eq(update.row_read),
+                port.old.eq(memory.read_data[0]),
+                memory.write_address.eq(update.row_write_address),
+                memory.write_en.eq(port.write),
+                memory.write_data.eq(port.new),
+            ]
         with m.If(update.gradient_clear):
             m.d.comb += [
                 gradients.write_address.eq(update.gradient_clear_address >> grad_bits),
@@ -200,16 +209,19 @@ class Memories:
             errors.write_data.eq(neuron_grad.errors.replicate(cols)),
         ]
 
-    def connect_functions(self, unit):
-        """The function table, a reader per lane."""
-        if Space.FUNCTIONS in self.spaces:
-            functions = self.spaces[Space.FUNCTIONS]
-            for lane in range(self.cfg.lanes):
-                self.m.d.comb += [
-                    functions.read_address[lane].eq(unit.table_address[lane]),
-                    functions.read_en[lane].eq(unit.table_en),
-                    unit.tables[lane].eq(functions.read_data[lane]),
-                ]
+    def connect_functions(self, neuron_grad, update, loss):
+        """The function table, a reader per lane. The update reads when nothing else runs, the loss before it gives
+        errors to neuron_grad."""
+        if Space.FUNCTIONS not in self.spaces:
+            return
+        functions, m = self.spaces[Space.FUNCTIONS], self.m
+        for unit in (neuron_grad, update, loss):
+            for lane in range(self.cfg.lanes if hasattr(unit, "tables") else 0):
+                m.d.comb += unit.tables[lane].eq(functions.read_data[lane])
+                with m.If(unit.table_en):
+                    m.d.comb += [
+                        functions.read_address[lane].eq(unit.table_address[lane]), functions.read_en[lane].eq(1),
+                    ]  # fmt: skip
 
     def read_errors(self, backward, weight_grad):
         """Reader 0 gives rows to weight_grad, reader 1 operands to backward."""

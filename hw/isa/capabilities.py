@@ -10,7 +10,7 @@ class Capability(Enum):
     """What operations and options need: its name in messages, and which cores have it not."""
 
     ENGINES = "exchangeable engines", "a core with a shared_engine"  # each place has an engine that is chosen by name
-    NEURONS = "vector programs", "a core with a shared_engine"  # neurons beyond those that its firmware knows
+    PROGRAMS = "vector programs", "a core with a shared_engine"  # beyond those that its firmware knows
     NEIGHBOURS = "neighbours", "a standalone core"  # rows and tokens come from other cores and go there
 
     @property

@@ -1,22 +1,30 @@
 """The one configuration that every unit of a core is built from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
-from trident.hw.isa.microcode import number_fields
+from trident.hw.isa.losses import LOSSES, share_program
+from trident.hw.isa.microcode import UPDATE_NUMBERS, number_fields
 from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
+from trident.hw.isa.optimisers import OPTIMISERS, optimiser
 from trident.hw.isa.registry import PLACES, EngineEntry, entry, first_engine
 from trident.hw.isa.tables import PIECE_BITS, piece_bits
-from trident.hw.isa.vector import Input
+from trident.hw.isa.vector import Input, Table
 from trident.hw.isa.vector_program import Program
 
-COMPACT_NEURONS: dict[str, tuple] = {
-    "charge": ("lif",), "reset": ("hard", "soft"), "surrogate": ("rectangle", "triangle"), "detach": (True,),
+_DECLARED: dict[str, Iterable[str]] = {
+    "charge": CHARGES, "reset": RESETS, "surrogate": SURROGATES, "optimiser": OPTIMISERS,
+    "loss": LOSSES,
 }  # fmt: skip
-"""What a core with a shared engine can have: its firmware gives units three numbers."""
+COMPACT_PROGRAMS: dict[str, tuple] = {
+    "charge": ("lif",), "reset": ("hard", "soft"), "surrogate": ("rectangle", "triangle"), "detach": (True,),
+    "optimiser": ("sgd",), "loss": ("table",),
+}  # fmt: skip
+"""What a core with a shared engine can have: its firmware gives units three numbers, and updates by itself."""
 COUNTERS = ("all", "few", "running")
 
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
@@ -69,6 +77,8 @@ class CoreConfig:
     mul_stages, round_stages: pipeline registers of a multiplier, and of what rounds a sum, in cycles.
     charge, reset, surrogate, detach: the neuron, names of :mod:`hw.isa.neurons`: how it charges, what it does at a
         spike, which derivative stands for the spike's, and whether no error flows through a reset.
+    optimiser: what an update does, a name of :mod:`hw.isa.optimisers`; loss: how errors of the last layer come from
+        its spikes, one of :data:`trident.hw.isa.losses.LOSSES`.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
     error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
@@ -101,6 +111,8 @@ class CoreConfig:
     reset: str = "hard"
     surrogate: str = "rectangle"
     detach: bool = True
+    optimiser: str = "sgd"
+    loss: str = "table"
     weight_rows: int = 4096
     spike_words: int = 1024
     error_words: int = 512
@@ -146,16 +158,17 @@ class CoreConfig:
             if self.engine(place) != first_engine(place):
                 option = f"{place}_engine of {getattr(self, f'{place}_engine')!r}"
                 require(self.capabilities, option, (Capability.ENGINES,))
-        for name, known in (("charge", CHARGES), ("reset", RESETS), ("surrogate", SURROGATES)):
+        for name, known in _DECLARED.items():
             if getattr(self, name) not in known:
                 raise TridentError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
-        if self.function_pieces and self.frac < PIECE_BITS:
+        if self.tables and self.frac < PIECE_BITS:
             raise TridentError(
-                f"the surrogate {self.surrogate} needs frac of at least {PIECE_BITS}, not {self.frac}: its table has "
-                f"{1 << PIECE_BITS} pieces per power of two"
+                f"the function {self.tables[0].text} needs frac of at least {PIECE_BITS}, not {self.frac}: its table "
+                f"has {1 << PIECE_BITS} pieces per power of two"
             )
         for program in self.programs:
             number_fields(program)
+        number_fields(self.update_program, UPDATE_NUMBERS)
         if self.counters not in COUNTERS:
             raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {self.counters!r}")
         if self.weight_rows % self.lanes:
@@ -180,9 +193,9 @@ class CoreConfig:
             raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {self.timesteps}")
         if self.counters != "running":
             raise TridentError(f"with shared_engine, counters must be running, not {self.counters}")
-        for name, known in COMPACT_NEURONS.items():
+        for name, known in COMPACT_PROGRAMS.items():
             if getattr(self, name) not in known:
-                require(self.capabilities, f"{name} of {getattr(self, name)}", (Capability.NEURONS,))
+                require(self.capabilities, f"{name} of {getattr(self, name)}", (Capability.PROGRAMS,))
         if self.exact:
             raise TridentError(
                 f"with shared_engine, gradients are floats: gradient_bits must be {FLOAT_GRADIENTS}, not "
@@ -194,7 +207,7 @@ class CoreConfig:
         """What the core has beside what all cores have."""
         lacks = {
             Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone,
-            Capability.NEURONS: self.shared_engine,
+            Capability.PROGRAMS: self.shared_engine,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
 
@@ -210,9 +223,20 @@ class CoreConfig:
         return any(isinstance(node, Input) and node.name == "u" for node in self.programs[1].nodes())
 
     @property
-    def function_pieces(self) -> int:
-        """Pieces of the table of the surrogate; 0 where there is none."""
-        return 1 << piece_bits(self.format) if self.programs[1].tables else 0
+    def update_program(self) -> Program:
+        """The optimiser's program."""
+        return optimiser(self.optimiser)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The functions that its programs read, in the order in which the function table has them."""
+        programs = (*self.programs, self.update_program, *([share_program()] if self.loss == "softmax" else []))
+        return tuple({table.name: table for program in programs for table in program.tables}.values())
+
+    @property
+    def function_lines(self) -> int:
+        """Lines of the function table, those of a power of two of functions."""
+        return len(self.tables) and 1 << piece_bits(self.format) + (len(self.tables) - 1).bit_length()
 
     def engine(self, place: str) -> EngineEntry:
         """The engine that sits in ``place``: forward, backward or weight_grad; with shared_engine, what it works like.
@@ -234,6 +258,11 @@ class CoreConfig:
     def exact(self) -> bool:
         """Whether gradients, and what cores sum for each other, are exact sums."""
         return self.gradient_bits > FLOAT_GRADIENTS
+
+    @property
+    def loss_fixed(self) -> FixedFormat:
+        """In which a softmax adds exponentials, of any number of classes."""
+        return FixedFormat(18 - self.fixed.place, self.fixed.place)
 
     def fixed_of(self, engine: str) -> FixedFormat:
         """In which the accumulators of an engine add."""

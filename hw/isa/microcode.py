@@ -9,7 +9,6 @@ from trident.hw.isa.vector import (
     Constant,
     Input,
     InputBit,
-    Interpolate,
     MultiplyAdd,
     Node,
     State,
@@ -22,21 +21,23 @@ from trident.hw.isa.vector_program import Program
 NUMBERS = ("leak", "threshold", "low", "high", "slope")
 """Fields of a job that hold a program's numbers."""
 SCALE_BITS = 8  # of the power of two that a product is multiplied by, two's complement
-_OWN = {"momentum": "leak", "minus_rate": "threshold", "scale": "exponent"}
+_OWN = {"momentum": "leak", "keep": "leak", "minus_rate": "threshold", "scale": "exponent"}
+UPDATE_NUMBERS = (*NUMBERS, "block_step", "tap_step", "pass_step", "groups")
+"""Those of an update, which walks over rows alone."""
 
 
-def number_fields(program: Program) -> dict[str, str]:
-    """The field of the job that each number of a program comes in: that of its name, or one that is free.
+def number_fields(program: Program, fields: tuple[str, ...] = NUMBERS) -> dict[str, str]:
+    """The field of the job that each number of a program comes in: that of its name, or one of ``fields`` that is free.
 
     Raises :class:`TridentError` for more numbers than there are fields.
     """
     names = [name for name in program.constants if name not in {table.name for table in program.tables}]
     own = {name: _OWN.get(name, name) for name in names if name in (*NUMBERS, *_OWN)}
-    free = [name for name in NUMBERS if name not in own.values()]
+    free = [name for name in fields if name not in own.values()]
     others = [name for name in names if name not in own]
     if len(others) > len(free):
         raise TridentError(
-            f"the program {program.name} has {len(names)} numbers, and a job takes {len(NUMBERS)}: {', '.join(names)}"
+            f"the program {program.name} has {len(names)} numbers, and a job takes {len(fields)}: {', '.join(names)}"
         )
     return own | dict(zip(others, free, strict=False))
 
@@ -107,18 +108,12 @@ class Microcode:
         """Names of the constants that values are made of, sorted; of powers too."""
         limits = {id(node.limit) for node in self.program.nodes() if isinstance(node, Compare)}
         read = {id(read) for node in self.program.nodes() if not isinstance(node, Compare) for read in node.reads}
-        return self._names(lambda node: id(node) in read or id(node) not in limits) + tuple(
-            f"{table.name}_scale" for table in self.program.tables
-        )
+        return self._names(lambda node: id(node) in read or id(node) not in limits)
 
     @property
     def powers(self) -> frozenset[str]:
         """Which of the numbers are powers of two."""
-        steps = self.steps
-        return frozenset(
-            [f"{step.table.name}_scale" for step in steps if isinstance(step, Interpolate)]
-            + [step.power.name for step in steps if isinstance(step, MultiplyAdd) and step.power]
-        )
+        return frozenset(step.power.name for step in self.steps if isinstance(step, MultiplyAdd) and step.power)
 
     @property
     def limits(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.faults import Fault
-from trident.hw.isa.microcode import NUMBERS
+from trident.hw.isa.microcode import NUMBERS, UPDATE_NUMBERS
 from trident.hw.isa.registry import first_engine
 from trident.hw.isa.spaces import Space
 
@@ -116,12 +116,13 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.UPDATE, "an update job", Opcode.UPDATE,
-        fields=("tile", "group_step", "count", "leak", "threshold", "exponent"),
-        reads=(Space.GRADIENTS, Space.MOMENTUM, Space.WEIGHTS),
-        writes={Space.MOMENTUM: "update", Space.WEIGHTS: "update", Space.GRADIENTS: "update"},
-        faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit", golden=("trident.hw.isa.optimisers:sgd",),
+        fields=("tile", "group_step", "count", "exponent", *UPDATE_NUMBERS),
+        reads=(Space.GRADIENTS, Space.MOMENTUM, Space.SQUARES, Space.WEIGHTS, Space.FUNCTIONS),
+        writes=dict.fromkeys((Space.MOMENTUM, Space.SQUARES, Space.WEIGHTS, Space.GRADIENTS), "update"),
+        faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit",
+        golden=("trident.hw.isa.optimisers:optimiser",),
         firmware="begin_update",
-        cycles=(f"{_MAPPING}.cost:UPDATE_CYCLES", f"{_MAPPING}.firmware_cycles:UPDATE_ROW"),
+        cycles=(f"{_MAPPING}.cost:update_cycles", f"{_MAPPING}.firmware_cycles:UPDATE_ROW"),
     ),
     Operation(
         Opcode.RECEIVE, "a receive job: errors from the next stage, neuron_grad unit", Opcode.RECEIVE,

@@ -3,6 +3,8 @@
 from enum import IntEnum
 
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.microcode import SCALE_BITS
+from trident.hw.isa.optimisers import KEPT
 from trident.hw.isa.words import WORD
 
 PORTS = 5  # of a router: what an entry of its multicast table has a bit for
@@ -25,6 +27,7 @@ class Space(IntEnum):
     REGISTERS = 11
     ROUTES = 12
     FUNCTIONS = 13
+    SQUARES = 14
 
 
 def space_bits(cfg: CoreConfig) -> dict[Space, int]:
@@ -44,10 +47,21 @@ def space_bits(cfg: CoreConfig) -> dict[Space, int]:
         Space.LOSS_TABLE: cfg.width,
         Space.REGISTERS: WORD,
         Space.ROUTES: PORTS,
-        Space.FUNCTIONS: 2 * cfg.width,
+        Space.FUNCTIONS: 2 * cfg.width + SCALE_BITS,
+        Space.SQUARES: row,
     }
+
+
+def kept_spaces(cfg: CoreConfig) -> tuple[Space, ...]:
+    """Memories of what the optimiser keeps of every parameter."""
+    return tuple(Space[memory.upper()] for name, memory in KEPT.items() if name in cfg.update_program.inputs)
 
 
 def table_address(cfg: CoreConfig, count: int, target: bool) -> int:
     """Where the host puts the error of a neuron that fired ``count`` times and is (not) the target."""
-    return count | target << cfg.timesteps.bit_length()
+    return count | target << loss_bits(cfg) - 1
+
+
+def loss_bits(cfg: CoreConfig) -> int:
+    """Address bits of the loss table."""
+    return max(cfg.timesteps.bit_length(), 2 if cfg.loss == "softmax" else 1) + 1

@@ -149,7 +149,7 @@ class Table(Node):
 
 @dataclass(frozen=True, eq=False)
 class Interpolate(Value):
-    """A step: ``slope * x * 2**scale + base``, slope and base from the table by x, which is ``of``."""
+    """A step: ``slope * x * 2**scale + base``, all three from the table by x, which is ``of``."""
 
     table: Table
     of: Value

@@ -83,9 +83,8 @@ class Program:
 
     @property
     def constants(self) -> tuple[str, ...]:
-        """Names of the job's numbers, tables and the tables' scales, sorted."""
-        names = {node.name for node in self.nodes() if isinstance(node, Constant | Table)}
-        return tuple(sorted(names | {f"{table.name}_scale" for table in self.tables}))
+        """Names of the job's numbers and of tables, sorted."""
+        return tuple(sorted({node.name for node in self.nodes() if isinstance(node, Constant | Table)}))
 
     @property
     def tables(self) -> list[Table]:

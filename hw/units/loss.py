@@ -1,6 +1,6 @@
 """The loss unit: from the spike counts of the last layer to the errors at its spikes."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,6 +8,40 @@ from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import neuron_item
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
+from trident.hw.isa.spaces import loss_bits
+from trident.hw.lib.memory import host_ports
+
+
+def loss_ports(cfg: CoreConfig) -> dict:
+    """The ports of any loss unit."""
+    return {
+        "job": In(JOB.shape()),
+        "label": In(16),
+        "start": In(1),
+        "busy": Out(1),
+        "spike_address": Out(cfg.address_bits),
+        "spike_request": Out(1),
+        "spike_grant": In(1),
+        "spikes": In(cfg.spike_bits),
+        "o": Out(stream.Signature(neuron_item(Payloads(cfg, "backward")))),
+        **host_ports(loss_bits(cfg), cfg.width),
+    }
+
+
+def loss_memory(m: Module, unit: wiring.Component) -> tuple[Signal, Value]:
+    """The table of a loss unit, which the host writes: an address, and what is there."""
+    depth = 1 << len(unit.host_address)
+    m.submodules.table = table = memory.Memory(shape=unit.host_wdata.shape(), depth=depth, init=[])
+    read, write = table.read_port(domain="comb"), table.write_port()
+    address = Signal.like(unit.host_address)
+    m.d.comb += [
+        write.addr.eq(unit.host_address),
+        write.data.eq(unit.host_wdata),
+        write.en.eq(unit.host_write),
+        read.addr.eq(Mux(unit.host_select, unit.host_address, address)),
+    ]
+    m.d.sync += unit.host_rdata.eq(read.data)
+    return address, read.data
 
 
 class LossUnit(wiring.Component):
@@ -29,37 +63,12 @@ class LossUnit(wiring.Component):
 
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
-        self.payloads = Payloads(cfg, "backward")
-        table_bits = cfg.timesteps.bit_length() + 1
-        super().__init__({
-            "job": In(JOB.shape()),
-            "label": In(16),
-            "start": In(1),
-            "busy": Out(1),
-            "spike_address": Out(cfg.address_bits),
-            "spike_request": Out(1),
-            "spike_grant": In(1),
-            "spikes": In(cfg.spike_bits),
-            "o": Out(stream.Signature(neuron_item(self.payloads))),
-            "host_select": In(1),
-            "host_write": In(1),
-            "host_address": In(table_bits),
-            "host_wdata": In(cfg.width),
-            "host_rdata": Out(cfg.width),
-        })  # fmt: skip
+        super().__init__(loss_ports(cfg))
 
     def elaborate(self, platform):
         m = Module()
         cfg, job, steps, width = self.cfg, self.job, self.cfg.timesteps, self.cfg.width
-        m.submodules.table = table = memory.Memory(shape=width, depth=1 << len(self.host_address), init=[])
-        read, write = table.read_port(domain="comb"), table.write_port()
-        m.d.comb += [
-            write.addr.eq(self.host_address),
-            write.data.eq(self.host_wdata),
-            write.en.eq(self.host_write),
-        ]
-        m.d.sync += self.host_rdata.eq(read.data)
-
+        address, value = loss_memory(m, self)
         group = Signal(cfg.address_bits)
         number = Signal(cfg.address_bits)  # of the class
         lane = Signal(range(max(cfg.lanes, 2)))
@@ -69,7 +78,7 @@ class LossUnit(wiring.Component):
         fired = Signal(steps.bit_length())
         m.d.comb += [
             fired.eq(sum(word[t] for t in range(steps))),
-            read.addr.eq(Mux(self.host_select, self.host_address, Cat(fired, number == self.label))),
+            address.eq(Cat(fired, number == self.label)),
             self.spike_address.eq(job.aux + group),
             self.o.payload.row.eq(row),
             self.o.payload.tag.address.eq(group),
@@ -88,7 +97,7 @@ class LossUnit(wiring.Component):
                 m.d.sync += [word.eq(self.spikes), lane.eq(0)]
                 m.next = "COUNT"
             with m.State("COUNT"):
-                error = Mux(number < job.count[: cfg.address_bits], read.data, 0)
+                error = Mux(number < job.count[: cfg.address_bits], value, 0)
                 m.d.sync += [
                     word.eq(word >> steps),
                     row.eq(Cat(row[width:], error[:width]) if cfg.lanes > 1 else error),

@@ -82,11 +82,6 @@ class NeuronGradUnit(wiring.Component):
         m.submodules.pending = pending = Pending(cfg, self.items)
         m.submodules.steps = steps = self.steps
         connect_steps(m, self, steps)
-        m.d.comb += self.table_en.eq(steps.table_en)
-        for lane in range(cfg.lanes):
-            m.d.comb += [
-                self.table_address[lane].eq(steps.table_address[lane]), steps.tables[lane].eq(self.tables[lane]),
-            ]  # fmt: skip
 
         # Read what the forward pass has stored for the row that comes in
         m.submodules.fetch = fetch = Fetch(neuron_item(self.payloads))

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.arith.mac import mac_request
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
-from trident.hw.isa.optimisers import sgd
+from trident.hw.isa.optimisers import KEPT
 from trident.hw.lib.fetch import Fetch
 from trident.hw.units.parts.rounding import RoundRows
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
@@ -27,8 +27,9 @@ class UpdateUnit(wiring.Component):
     request, result... : a client of the shared multiply-adder
     saturated : Out(1), an exact gradient is too large for a float
     gradient_address, gradient_read, gradients; gradient_clear_address, gradient_clear
-    momentum_address, momentum_read, momenta; momentum_write_address, momentum_write, momentum_data
-    weight_address, weight_read, weights; weight_write_address, weight_write, weight_data
+    row_address, row_read, row_write_address : of weights and of what is kept of them
+    weights, momentum, squares : each ``old`` In, ``new`` and ``write`` Out; of those that the program has
+    table_address, table_en, tables : per lane, a read port of the function table
     """
 
     def __init__(self, cfg: CoreConfig):
@@ -36,7 +37,9 @@ class UpdateUnit(wiring.Component):
         rows = max((cfg.weight_rows - 1).bit_length(), 1)
         self.under_way = 1 << (cfg.mac_stages + 4).bit_length()
         self.tag = data.StructLayout({"address": rows, "slot": range(self.under_way)})
-        self.steps = steps = VectorSteps(cfg, sgd(), self.tag, self.under_way, lambda tag: tag.slot)
+        self.steps = steps = VectorSteps(cfg, cfg.update_program, self.tag, self.under_way, lambda tag: tag.slot)
+        self.kept = [name for name in KEPT if name in cfg.update_program.inputs]
+        port = wiring.Signature({"old": In(cfg.row_bits), "new": Out(cfg.row_bits), "write": Out(1)})
         super().__init__({
             "job": In(JOB.shape()),
             "numbers": In(steps.numbers.shape()),
@@ -48,15 +51,13 @@ class UpdateUnit(wiring.Component):
             "result_tag": In(steps.going.size),
             "result_valid": In(1),
             "saturated": Out(1),
-            **{f"{name}_address": Out(rows) for name in ("gradient", "momentum", "weight")},
-            **{f"{name}_read": Out(1) for name in ("gradient", "momentum", "weight")},
-            **{name: In(cfg.row_bits) for name in ("momenta", "weights")},
+            **{f"{name}_address": Out(rows) for name in ("gradient", "gradient_clear", "row", "row_write")},
+            **{name: Out(1) for name in ("gradient_read", "gradient_clear", "row_read")},
             "gradients": In(cfg.gradient_row_bits),
-            "gradient_clear_address": Out(rows),
-            "gradient_clear": Out(1),
-            **{f"{name}_write_address": Out(rows) for name in ("momentum", "weight")},
-            **{f"{name}_write": Out(1) for name in ("momentum", "weight")},
-            **{f"{name}_data": Out(cfg.row_bits) for name in ("momentum", "weight")},
+            **{KEPT.get(name, "weights"): Out(port) for name in (*self.kept, "w")},
+            "table_address": Out(steps.table_address[0].shape()).array(cfg.lanes),
+            "table_en": Out(1),
+            "tables": In(steps.tables[0].shape()).array(cfg.lanes),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -102,10 +103,11 @@ class UpdateUnit(wiring.Component):
         enters = steps.i.valid & steps.i.ready
         free = under_way != self.under_way
         m.d.sync += [slot.eq(slot + enters), under_way.eq(under_way + enters - steps.done)]
-        found = {"g": turn.o.payload.row, "v": self.momenta, "w": self.weights}
+        ports = {name: getattr(self, KEPT.get(name, "weights")) for name in (*self.kept, "w")}
+        found = {"g": turn.o.payload.row} | {name: port.old for name, port in ports.items()}
         m.d.comb += [
-            *(signal.eq(turn.i.payload.beside) for signal in (self.momentum_address, self.weight_address)),
-            *(signal.eq(turn.en) for signal in (self.momentum_read, self.weight_read)),
+            self.row_address.eq(turn.i.payload.beside),
+            self.row_read.eq(turn.en),
             *(steps.i.payload.inputs[name].eq(found[name]) for name, _ in steps.inputs),
             steps.i.payload.tag.address.eq(turn.o.payload.beside),
             steps.i.payload.tag.slot.eq(slot),
@@ -113,11 +115,9 @@ class UpdateUnit(wiring.Component):
             turn.o.ready.eq(steps.i.ready & free),
             self.busy.eq(left.any() | fetch.o.valid | rounding | turn.o.valid | under_way.any()),
         ]
-        for name, there, write, to, value in (
-            ("v", steps.code.outputs["v"], self.momentum_write, self.momentum_write_address, self.momentum_data),
-            ("w", steps.code.outputs["w"], self.weight_write, self.weight_write_address, self.weight_data),
-        ):
+        for name, port in ports.items():
             m.d.comb += [
-                write.eq(steps.returned[there]), to.eq(steps.tag.address), value.eq(steps.outputs[name]),
+                port.write.eq(steps.returned[steps.code.outputs[name]]), port.new.eq(steps.outputs[name]),
             ]  # fmt: skip
+        m.d.comb += self.row_write_address.eq(steps.tag.address)
         return m

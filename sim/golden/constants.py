@@ -1,18 +1,20 @@
 """The numbers that a core is given, rounded to its format once, for hardware and golden alike."""
 
-from dataclasses import dataclass
-from functools import partial
-from math import frexp
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.format import FloatFormat
-from trident.hw.isa.microcode import SCALE_BITS, number_fields
+from trident.hw.isa.microcode import SCALE_BITS, UPDATE_NUMBERS, Microcode, number_fields
+from trident.hw.isa.vector import Table
+from trident.hw.isa.vector_program import Program
 from trident.sim.golden.format import to_bits, to_values, value_dtype
 from trident.sim.golden.tables import table_values
-from trident.snn.settings import NeuronSettings
+from trident.snn.settings import NeuronSettings, step_size
 
 
 def _bits(value: float, fmt: FloatFormat) -> int:
@@ -27,13 +29,12 @@ def _value(bits: int, fmt: FloatFormat) -> np.floating:
 class NeuronConstants:
     """Constants of the neuron units as raw bits.
 
-    forward, backward: by field of the job. functions: lines of the function table, slope below base; none where no
-    program reads it.
+    forward, backward: by field of the job. functions: by name the lines of the tables that its programs read.
     """
 
     forward: dict[str, int]
     backward: dict[str, int]
-    functions: tuple[int, ...] = ()
+    functions: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, neuron: NeuronSettings, fmt: FloatFormat) -> "NeuronConstants":
@@ -52,52 +53,82 @@ class NeuronConstants:
                 f"{fmt.exp} exponent and {fmt.frac} fraction bits: nothing lies within"
             )
         values = neuron_values(neuron, fmt)
-        functions: list[int] = []
-        for program in neuron.programs:
-            for table in program.tables:
-                slopes, bases = to_bits(values[table.name], fmt).T.tolist()
-                functions += [slope | base << fmt.width for slope, base in zip(slopes, bases, strict=True)]
-                bits[f"{table.name}_scale"] = values[f"{table.name}_scale"] % (1 << SCALE_BITS)
+        names = [table.name for program in neuron.programs for table in program.tables]
         fields = (
             {field: bits[name] for name, field in number_fields(program).items()} for program in neuron.programs
         )
-        return cls(*fields, tuple(functions))
+        return cls(*fields, {name: _lines(values[name], fmt) for name in names})
+
+
+def _lines(table: np.ndarray, fmt: FloatFormat) -> tuple[int, ...]:
+    """The lines of :func:`table_values` as the function table has them: slope, base and scale, lowest first."""
+    scales = table[:, 2].astype(np.int64) % (1 << SCALE_BITS)
+    slopes, bases = to_bits(table[:, :2], fmt).T.astype(np.int64)
+    return tuple((slopes | bases << fmt.width | scales << 2 * fmt.width).tolist())
+
+
+@cache
+def fixed_table(table: Table, fmt: FloatFormat) -> np.ndarray:
+    """As :func:`table_values`, of a function without constants."""
+    return table_values(lambda x: table.function(np, x, {}), fmt)
+
+
+def function_lines(cfg: CoreConfig, neuron: NeuronConstants) -> list[int]:
+    """The function table of a core: the lines of all functions that its programs read."""
+    fmt = cfg.format
+    parts = (neuron.functions.get(table.name) or _lines(fixed_table(table, fmt), fmt) for table in cfg.tables)
+    return [line for part in parts for line in part]
 
 
 def neuron_values(neuron: NeuronSettings, fmt: FloatFormat) -> dict[str, Any]:
     """The numbers and tables of a neuron's golden programs by name, rounded."""
     values: dict[str, Any] = {name: _value(_bits(value, fmt), fmt) for name, value in neuron.constants.items()}
     for table in (table for program in neuron.programs for table in program.tables):
-        function = partial(table.function, np, constants=neuron.constants)
-        values[table.name], values[f"{table.name}_scale"] = table_values(function, fmt)
+        values[table.name] = table_values(lambda x, t=table: t.function(np, x, neuron.constants), fmt)
     return values
+
+
+_KEPT = {"momentum": "a momentum", "keep": "a momentum", "keep_squares": "a beta2"}
 
 
 @dataclass(frozen=True)
 class UpdateConstants:
-    """Constants of one update: momentum and negated rate as raw bits, the rate's power of two, and the samples whose
-    gradients it applies, which bound the terms of an exact sum."""
+    """Constants of one update: the numbers of the optimiser's program by name, floats as raw bits and powers of two,
+    and the samples whose gradients it applies, which bound the terms of an exact sum. What is not there is 0."""
 
-    momentum: int = 0
-    minus_rate: int = 0
-    scale: int = 0
+    numbers: dict[str, int] = field(default_factory=dict)
     samples: int = 1
 
     @classmethod
     def of(cls, momentum: float, rate: float, samples: int, fmt: FloatFormat) -> "UpdateConstants":
-        """``rate`` is what multiplies the scaled gradient, summed over ``samples``: learning rate / (loss scale *
-        samples).
+        """Those of gradient descent with momentum. ``rate`` is what multiplies the scaled gradient, summed over
+        ``samples``: learning rate / (loss scale * samples). Raises what :meth:`round` raises."""
+        return cls.round({"momentum": momentum} | step_size(rate), samples, fmt)
 
-        It is split into a significand in [1, 2) and a power of two, so that it is never subnormal. Raises TridentError
-        if the power does not fit the 8 bits it has, and for a momentum below 1 that rounds to 1.
-        """
-        significand, exponent = frexp(rate)
-        if not -128 <= exponent - 1 <= 127:
-            raise TridentError(f"a rate of {rate} is outside what the update unit can multiply by, 2**-128 to 2**127")
-        if momentum < 1 and _bits(momentum, fmt) == _bits(1, fmt):
-            raise TridentError(f"a momentum of {momentum} rounds to 1, so that no gradient would ever be forgotten")
-        return cls(_bits(momentum, fmt), _bits(-2 * significand, fmt), exponent - 1, samples)
+    @classmethod
+    def round(cls, numbers: dict[str, float], samples: int, fmt: FloatFormat) -> "UpdateConstants":
+        """Round numbers; whole ones are powers of two. Raises TridentError if a power does not fit the 8 bits it has,
+        for what is kept of a momentum if it is below 1 and rounds to 1, and for an epsilon that rounds to 0."""
+        rounded = {name: n % (1 << SCALE_BITS) if isinstance(n, int) else _bits(n, fmt) for name, n in numbers.items()}
+        for name, number in numbers.items():
+            if isinstance(number, int) and not -128 <= number <= 127:
+                raise TridentError(f"{name} of 2**{number} is beyond what an update can multiply by, 2**-128 to 2**127")
+            what = _KEPT.get(name)
+            if what and number < 1 and rounded[name] == _bits(1, fmt):
+                raise TridentError(f"{what} of {number} rounds to 1, so that no gradient would ever be forgotten")
+            if name == "epsilon" and rounded[name] < fmt.min_normal:
+                raise TridentError(f"an epsilon of {number:.3g}, as it is scaled for the format, rounds to 0")
+        return cls(rounded, samples)
 
-    def values(self, fmt: FloatFormat) -> dict[str, np.floating | int]:
-        """Their values by name, for golden programs."""
-        return {name: _value(getattr(self, name), fmt) for name in ("momentum", "minus_rate")} | {"scale": self.scale}
+    def fields(self, program: Program) -> dict[str, int]:
+        """The numbers of a program by field of the job."""
+        return {to: self.numbers.get(name, 0) for name, to in number_fields(program, UPDATE_NUMBERS).items()}
+
+    def values(self, program: Program, fmt: FloatFormat) -> dict[str, Any]:
+        """The numbers and tables of a program by name, for golden."""
+        powers, half = Microcode(program).powers, 1 << SCALE_BITS - 1
+        values: dict[str, Any] = {table.name: fixed_table(table, fmt) for table in program.tables}
+        for name in number_fields(program, UPDATE_NUMBERS):
+            bits = self.numbers.get(name, 0)
+            values[name] = (bits + half) % (2 * half) - half if name in powers else _value(bits, fmt)
+        return values

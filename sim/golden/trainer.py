@@ -7,10 +7,9 @@ import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
-from trident.hw.isa.optimisers import sgd
 from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
-from trident.hw.isa.spaces import Space
+from trident.hw.isa.spaces import Space, kept_spaces
 from trident.hw.isa.vector_program import Program
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuron_values
 from trident.sim.golden.format import to_bits, to_values
@@ -19,9 +18,10 @@ from trident.sim.golden.reduce import reduce
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
 from trident.snn.layers import Layer
+from trident.snn.losses import MSE, Loss
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
-from trident.snn.settings import ONE_HOT, NeuronSettings, Targets
+from trident.snn.settings import NeuronSettings
 
 AT_ONCE = 32  # samples whose arrays are held at a time
 
@@ -68,7 +68,7 @@ class GoldenTrainer:
     """Bit-exact model of the cores that train ``network``; without a partition, of one core. ``engines``: numpy or
     torch, what computes the sums of the engines; the bits are the same.
 
-    ``weights``, ``momentum`` and, per replica, ``gradients`` hold the network's parameters by name: values of the
+    ``weights``, ``kept`` (momenta and the like) and, per replica, ``gradients`` hold parameters by name: values of the
     format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core the bits of
     :class:`Fault` raised since the last minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n of a
     minibatch is on replica n modulo their count. Every replica has the same weights.
@@ -80,9 +80,9 @@ class GoldenTrainer:
 
     def __init__(
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, seed: int = 0,
-        partition: Partition | None = None, engines: str = "numpy", targets: Targets = ONE_HOT,
+        partition: Partition | None = None, engines: str = "numpy", loss: Loss = MSE,
     ):  # fmt: skip
-        self.network, self.cfg, self.targets = network, cfg, targets
+        self.network, self.cfg, self.loss = network, cfg, loss
         self.partition = partition or Partition.single(network)
         self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format
@@ -97,7 +97,11 @@ class GoldenTrainer:
         self.faults = np.zeros(self.partition.cores, np.int64)
         initial = network.initial_weights(seed)
         self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
-        self.momentum: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
+        self._update = cfg.update_program
+        # What the optimiser keeps, by the name of its memory
+        self.kept: dict[Space, Tensors] = {
+            space: {name: np.zeros_like(value) for name, value in self.weights.items()} for space in kept_spaces(cfg)
+        }
         self.gradients: list[Tensors] = [
             {name: np.zeros_like(value, np.float64 if cfg.exact else None) for name, value in self.weights.items()}
             for _ in range(self.partition.replicas)
@@ -131,7 +135,7 @@ class GoldenTrainer:
     def _tensors(self, space: Space, replica: int) -> Tensors:
         if space == Space.GRADIENTS:
             return self.gradients[replica]
-        return {Space.WEIGHTS: self.weights, Space.MOMENTUM: self.momentum}[space]
+        return self.weights if space == Space.WEIGHTS else self.kept[space]
 
     @property
     def overflowed(self) -> bool:
@@ -184,7 +188,9 @@ class GoldenTrainer:
         """Loss, backward and weight gradients of samples of a minibatch of so many; fills in the trace's errors."""
         layers, top = self.network.layers, trace.spikes[-1]
         # By layer, the errors at its spikes
-        errors = {layers[-1].number: self._values(loss_errors(top, labels, table))}
+        found, fault = loss_errors(top, labels, table, self.cfg)
+        self._flag(Fault.NEURON_GRAD, layers[-1].number, fault, replicas)
+        errors = {layers[-1].number: found.astype(self.dtype)}
         trace.errors = [np.empty(0)] * len(layers)
         for layer in reversed(layers):
             n = layer.number
@@ -306,18 +312,21 @@ class GoldenTrainer:
         """Sum the gradients of the replicas, apply them and clear them; after an overflow only clear them."""
         self.reduce()
         skip = self.overflowed
-        numbers = constants.values(self.fmt)
+        numbers = constants.values(self._update, self.fmt)
         for layer, name in self._each_tensor():
-            weights, momenta, gradients = self.weights[name], self.momentum[name], self.gradients[-1][name]
+            weights, gradients = self.weights[name], self.gradients[-1][name]
+            kept = [tensors[name] for tensors in self.kept.values()]
             if not skip:
                 too_large = np.zeros(gradients.shape, bool)
                 if self.cfg.exact:
                     gradients, too_large = self.gradient_sums.saturate(gradients)
+                before = gradients, *(array.copy() for array in (*kept, weights))
                 # Parameters where timesteps are: that is the innermost loop
-                arrays = (array.reshape(1, -1, 1) for array in (gradients, momenta, weights, momenta, weights))
-                self._run(sgd(), numbers, *arrays)
-                finite = np.isfinite(momenta) & np.isfinite(weights) & ~too_large
-                fault = ~finite.reshape(-1, layer.out_channels).all(axis=0)
+                arrays = (array.reshape(1, -1, 1) for array in (*before, *kept, weights))
+                fault = too_large.reshape(-1, layer.out_channels).any(axis=0)
+                if self._run(self._update, numbers, *arrays).any():  # of which channels?
+                    arrays = (array.reshape(1, -1, layer.out_channels) for array in (*before, *kept, weights))
+                    fault |= self._run(self._update, numbers, *arrays)[0]
                 replicas = np.arange(self.partition.replicas)
                 self._flag(Fault.UPDATE, layer.number, np.tile(fault, (len(replicas), 1)), replicas)
             for own in self.gradients:
@@ -326,4 +335,4 @@ class GoldenTrainer:
 
     def table(self, loss_scale: float) -> np.ndarray:
         """The loss table for this network."""
-        return loss_table(self.cfg.timesteps, self.network.classes, loss_scale, self.fmt, self.targets)
+        return loss_table(self.cfg.timesteps, self.network.classes, loss_scale, self.fmt, self.loss)

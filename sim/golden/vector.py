@@ -79,7 +79,7 @@ def kernel(program: Program) -> Callable:
 
     Inputs and outputs are arrays (positions, T, neurons) in the program's order, values of the format or bits as uint8;
     an output may be the array of an input. Constants are values of the format in the order of ``program.constants``,
-    powers whole numbers, tables and their scales as :func:`table_values` makes them; ``subnormals``: the multipliers
+    powers whole numbers, tables as :func:`table_values` makes them; ``subnormals``: the multipliers
     keep them; p: FormatParameters. Returns bool (positions, neurons): a result of a step was infinite or not a number.
     """
     return _loaded(source(program))
@@ -132,7 +132,7 @@ def _text(node: Node, *reads: str) -> str:
         case Constant() | Table():
             return f"k_{node.name}"
         case Interpolate():
-            return f"interpolate({reads[1]}, {reads[0]}, {reads[0]}_scale, p, subnormals)"
+            return f"interpolate({reads[1]}, {reads[0]}, p, subnormals)"
         case Input():
             return f"in_{node.name}[position, t, n]"
         case InputBit():

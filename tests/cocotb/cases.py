@@ -7,16 +7,15 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import drained_item, neuron_item
 from trident.hw.isa.job import JOB
-from trident.hw.isa.optimisers import sgd
 from trident.hw.isa.packets import Rows
-from trident.hw.isa.spaces import Space, table_address
+from trident.hw.isa.spaces import Space, kept_spaces, table_address
 from trident.sim.golden.backward import backward
-from trident.sim.golden.constants import neuron_values
-from trident.sim.golden.format import to_values
+from trident.sim.golden.constants import function_lines, neuron_values
 from trident.sim.golden.forward import forward
-from trident.sim.golden.loss import loss_errors
+from trident.sim.golden.loss import loss_errors, loss_table
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.weight_grad import weight_grad
+from trident.snn.losses import Loss
 from trident.snn.network import Network
 
 
@@ -206,7 +205,7 @@ class Maker(Placing):
         if self.cfg.keeps_potentials:
             case.memories[Space.POTENTIALS] = self._rows(aux, potentials)
         if self.constants.functions:
-            case.memories[Space.FUNCTIONS] = dict(enumerate(self.constants.functions))
+            case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
         groups, bits = self.below.weights.groups, self.cfg.step_bits
         case.after = {
             Space.ERRORS: self._places(self._rows(dst, d), dst, groups, x, bits),
@@ -223,17 +222,24 @@ class Maker(Placing):
         self.layer = self.placed.layer
         label = int(self.rng.integers(0, classes))
         spikes = self._spikes((1, 1, steps, classes))
-        table = self._bits(self._values((2, steps + 1)))  # any loss
+        if self.cfg.loss == "softmax":
+            loss = Loss(str(self.rng.choice(["cross-entropy", "rate-cross-entropy"])), *self.rng.random(2))
+            table = loss_table(steps, classes, float(2.0 ** self.rng.integers(0, 12)), self.fmt, loss)
+        else:
+            table = self._bits(self._values((2, steps + 1)))  # any loss
         base = self.placed.spikes.at(self.sample)
         case = self._case(self._job("errors", 0) | {"aux": base}, label=label)
         case.memories = {
             Space.SPIKES: self._image(base, spikes),
             Space.LOSS_TABLE: {
                 table_address(self.cfg, count, target): int(table[int(target), count])
-                for target in (False, True) for count in range(steps + 1)
+                for target in (False, True) for count in range(table.shape[1])
             },
         }  # fmt: skip
-        errors = to_values(loss_errors(spikes[None], np.array([label]), table), self.fmt)[0]
+        if self.cfg.loss == "softmax":
+            case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
+        (errors,), fault = loss_errors(spikes[None], np.array([label]), table, self.cfg)
+        case.fault = bool(fault.any())
         rows = self._rows(0, errors)
         shape = neuron_item(Payloads(self.cfg, "backward"))
         for group in range(self.placed.weights.groups):
@@ -246,27 +252,35 @@ class Maker(Placing):
     def update(self) -> Case:
         layer, shape = self.layer, self.layer.weight_shape
         skip = bool(self.rng.integers(0, 4) == 0)
-        arrays = [[self._values(s, scale) for s in (shape, layer.out_channels)] for scale in (1.0, 2.0, 4.0)]
+        program, kept = self.cfg.update_program, kept_spaces(self.cfg)
+        spaces = (Space.WEIGHTS, *kept, Space.GRADIENTS)
+        arrays = [[self._values(s, 2.0**n) for s in (shape, layer.out_channels)] for n in range(len(spaces))]
+        if Space.SQUARES in spaces:
+            squares = arrays[spaces.index(Space.SQUARES)]
+            squares[:] = map(np.abs, squares)
         if self.cfg.exact:
-            arrays[2] = [self._gradients(s) for s in (shape, layer.out_channels)]
+            arrays[-1] = [self._gradients(s) for s in (shape, layer.out_channels)]
         if not layer.bias:
             for _, biases in arrays:
                 biases[:] = 0
-        spaces = (Space.WEIGHTS, Space.MOMENTUM, Space.GRADIENTS)
-        packs = (self._weights, self._weights, self._gradient_rows)
+        packs = (self._weights, *(self._weights for _ in kept), self._gradient_rows)
         case = self._case(self._job("update"), skip=skip)
         if layer.bias:
             case.runs += self._case(self._job("update_bias"), skip=skip).runs
         case.memories = {s: pack(*values) for s, pack, values in zip(spaces, packs, arrays, strict=True)}
+        if program.tables:
+            case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
         for part in range(1 + layer.bias):
-            weights, momenta, gradients = (values[part].reshape(-1) for values in arrays)
+            *old, gradients = (values[part].reshape(-1) for values in arrays)
             if not skip:
                 rounded = gradients.copy()
                 if self.cfg.exact:
                     rounded, too_large = self.gradient_sums.saturate(gradients)
                     case.fault |= bool(too_large.any())
-                changed = (array.reshape(1, -1, 1) for array in (rounded, momenta, weights, momenta, weights))
-                case.fault |= bool(self._run(sgd(), self.updates.values(self.fmt), *changed).any())
+                changed = [array.reshape(1, -1, 1) for array in (*old[1:], old[0])]
+                numbers = self.updates.values(program, self.fmt)
+                wrong = self._run(program, numbers, rounded.reshape(1, -1, 1), *changed, *changed)
+                case.fault |= bool(wrong.any())
             gradients[:] = 0
         case.after = {
             s: self._weight_places(pack(*values)) for s, pack, values in zip(spaces, packs, arrays, strict=True)

@@ -86,7 +86,7 @@ class Harness(wiring.Component):
         if space == Space.POTENTIALS:
             return SharedMemory(cfg.row_bits, cfg.spike_words << cfg.step_bits, readers)
         if space == Space.FUNCTIONS:
-            return SharedMemory(2 * cfg.width, cfg.function_pieces, readers)
+            return SharedMemory(space_bits(cfg)[space], cfg.function_lines, readers)
         if space == Space.ERRORS:
             cols = cfg.backward_cols
             return SharedMemory(cfg.row_bits, cfg.error_rows // cols, readers, granules=cols)
@@ -131,7 +131,7 @@ class Harness(wiring.Component):
                 connect(m, outside, theirs)
         self.saturated = Signal()  # a fault beside those of the multiply-adder
         if hasattr(unit, "request"):
-            m.submodules.mac = mac = SharedMac(self.cfg, [unit.steps.going.size])
+            m.submodules.mac = mac = SharedMac(self.cfg, [len(unit.result_tag)])
             m.d.comb += [
                 mac.i[0].valid.eq(unit.request.valid & ~self.hold),
                 mac.i[0].payload.eq(unit.request.payload),

@@ -9,7 +9,8 @@ from trident.hw.engines.forward import ForwardEngine
 from trident.hw.engines.weight_grad import WeightGradEngine
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
-from trident.hw.isa.spaces import Space
+from trident.hw.isa.microcode import UPDATE_NUMBERS
+from trident.hw.isa.spaces import Space, kept_spaces
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.lib.streams import connect
 from trident.hw.units.loss import LossUnit
@@ -17,6 +18,7 @@ from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
+from trident.hw.units.softmax import SoftmaxUnit
 from trident.hw.units.update import UpdateUnit
 
 
@@ -45,6 +47,13 @@ def _gradients(m: Module, cfg: CoreConfig, unit: WeightGradEngine, memory: Share
         memory.write_en.eq(unit.write_en),
         memory.write_data.eq(unit.write_data),
     ]
+
+
+def _functions(m: Module, cfg: CoreConfig, unit, memories: dict):
+    """Connect a unit's readers of the function table, if it has some."""
+    for lane in range(cfg.lanes if Space.FUNCTIONS in memories else 0):
+        data = _read(m, memories[Space.FUNCTIONS], lane, unit.table_address[lane], unit.table_en)
+        m.d.comb += unit.tables[lane].eq(data)
 
 
 class ForwardHarness(Harness):
@@ -152,15 +161,14 @@ class NeuronGradHarness(Harness):
         spaces = [Space.SPIKES, Space.MASKS, Space.ERRORS, Space.ERROR_MASKS]
         if self.cfg.keeps_potentials:
             spaces.append(Space.POTENTIALS)
-        tables = {Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes)} if self.cfg.function_pieces else {}
+        tables = {Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes)} if self.unit.steps.looks else {}
         return {space: self._memory(space) for space in spaces} | tables
 
     def connect(self, m, unit, memories):
-        job, functions = JOB.shape()(self.job), memories.get(Space.FUNCTIONS)
+        job = JOB.shape()(self.job)
         give_numbers(m, self.cfg, unit, job)
         m.d.comb += [unit.dst.eq(job.dst), unit.aux.eq(job.aux)]
-        for lane in range(self.cfg.lanes if functions else 0):
-            m.d.comb += unit.tables[lane].eq(_read(m, functions, lane, unit.table_address[lane], unit.table_en))
+        _functions(m, self.cfg, unit, memories)
         errors, masks = memories[Space.ERRORS], memories[Space.ERROR_MASKS]
         error_bits = _bits(errors.granules)
         address = Mux(unit.spike_en, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
@@ -187,14 +195,19 @@ class NeuronGradHarness(Harness):
 class LossHarness(Harness):
     """The loss table is a memory of the unit itself."""
 
-    unit_class = LossUnit
+    def unit_class(self, cfg: CoreConfig):
+        return {"table": LossUnit, "softmax": SoftmaxUnit}[cfg.loss](cfg)
 
     def memories(self):
-        return {Space.SPIKES: self._memory(Space.SPIKES), Space.LOSS_TABLE: self.unit}
+        found = {Space.SPIKES: self._memory(Space.SPIKES), Space.LOSS_TABLE: self.unit}
+        if self.cfg.loss == "softmax":
+            found[Space.FUNCTIONS] = self._memory(Space.FUNCTIONS, self.cfg.lanes)
+        return found
 
     def connect(self, m, unit, memories):
         grant = unit.spike_request & ~self.hold
         address = Mux(grant, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
+        _functions(m, self.cfg, unit, memories)
         m.d.comb += [unit.spike_grant.eq(grant), unit.spikes.eq(_read(m, memories[Space.SPIKES], 0, address, 1))]
 
 
@@ -248,13 +261,15 @@ class UpdateHarness(Harness):
     def memories(self):
         return {
             Space.WEIGHTS: WeightMemory(self.cfg),
-            Space.MOMENTUM: self._memory(Space.MOMENTUM),
             Space.GRADIENTS: self._memory(Space.GRADIENTS),
+            **{space: self._memory(space) for space in kept_spaces(self.cfg)},
+            **({Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes)} if self.unit.steps.looks else {}),
         }
 
     def connect(self, m, unit, memories):
-        weights, momentum, gradients = (memories[s] for s in (Space.WEIGHTS, Space.MOMENTUM, Space.GRADIENTS))
-        give_numbers(m, self.cfg, unit, JOB.shape()(self.job))
+        weights, gradients = memories[Space.WEIGHTS], memories[Space.GRADIENTS]
+        give_numbers(m, self.cfg, unit, JOB.shape()(self.job), UPDATE_NUMBERS)
+        _functions(m, self.cfg, unit, memories)
         grad_bits = _bits(gradients.granules)
         chosen = Signal(max(grad_bits, 1))
         with m.If(unit.gradient_read):
@@ -264,19 +279,23 @@ class UpdateHarness(Harness):
             unit.gradients.eq(_granule(gradients, 0, chosen)),
             gradients.write_address.eq(unit.gradient_clear_address >> grad_bits),
             gradients.write_en.eq(Mux(unit.gradient_clear, 1 << unit.gradient_clear_address[:grad_bits], 0)),
-            unit.momenta.eq(_read(m, momentum, 0, unit.momentum_address, unit.momentum_read)),
-            momentum.write_address.eq(unit.momentum_write_address),
-            momentum.write_en.eq(unit.momentum_write),
-            momentum.write_data.eq(unit.momentum_data),
-            weights.update_address.eq(unit.weight_address),
-            weights.update_read.eq(unit.weight_read),
-            unit.weights.eq(weights.row_data),
-            weights.update_write_address.eq(unit.weight_write_address),
-            weights.update_write.eq(unit.weight_write),
-            weights.update_data.eq(unit.weight_data),
-            self.o_valid.eq(unit.weight_write),
-            self.o_payload.eq(unit.weight_write_address),
+            weights.update_address.eq(unit.row_address),
+            weights.update_read.eq(unit.row_read),
+            unit.weights.old.eq(weights.row_data),
+            weights.update_write_address.eq(unit.row_write_address),
+            weights.update_write.eq(unit.weights.write),
+            weights.update_data.eq(unit.weights.new),
+            self.o_valid.eq(unit.weights.write),
+            self.o_payload.eq(unit.row_write_address),
         ]
+        for space in kept_spaces(self.cfg):
+            memory, port = memories[space], getattr(unit, space.name.lower())
+            m.d.comb += [
+                port.old.eq(_read(m, memory, 0, unit.row_address, unit.row_read)),
+                memory.write_address.eq(unit.row_write_address),
+                memory.write_en.eq(port.write),
+                memory.write_data.eq(port.new),
+            ]
         if self.cfg.exact:
             m.d.comb += self.saturated.eq(unit.saturated)
 

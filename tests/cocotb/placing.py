@@ -22,7 +22,7 @@ from trident.sim.golden.vector import run_program
 from trident.snn.builder import Builder
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage, even_cuts
-from trident.snn.settings import NeuronSettings
+from trident.snn.settings import NeuronSettings, TrainSettings
 
 
 @dataclass
@@ -68,6 +68,15 @@ def random_network(rng, cfg: CoreConfig, kind: str | None = None) -> Network:
     return build.network()
 
 
+DECAY = {"weight_decay": 0.01}
+OPTIMISED: dict[str, dict] = {
+    "sgd": {}, "sgd-decay": DECAY, "nesterov": {"nesterov": True}, "nesterov-decay": {"nesterov": True} | DECAY,
+    "adam": {"optimizer": "adam"}, "adam-decay": {"optimizer": "adam"} | DECAY,
+    "adamw-decay": {"optimizer": "adamw"} | DECAY,
+}  # fmt: skip
+"""Settings that make a core's optimiser."""
+
+
 class Placing:
     """A random network of two layers on a core, random values for its second layer, and where they lie."""
 
@@ -78,7 +87,9 @@ class Placing:
         self.dtype = self.sums.dtype
         self.settings = settings or NeuronSettings.of(cfg)
         self.constants = NeuronConstants.of(self.settings, self.fmt)
-        self.updates = UpdateConstants.of(0.9, float(2.0 ** rng.integers(-12, 2) * rng.uniform(1, 2)), 1, self.fmt)
+        rate = float(2.0 ** rng.integers(-4, 10) * rng.uniform(1, 2))
+        train = TrainSettings(batch=16, beta2=0.97, **OPTIMISED[cfg.optimiser])
+        self.updates = UpdateConstants.round(train.numbers(rate, 256, int(rng.integers(1, 2000))), 1, self.fmt)
         self.network = random_network(rng, cfg)
         self.plan = ChipPlan(self.network, cfg).plans[0]
         self.below, self.placed = self.plan.layers

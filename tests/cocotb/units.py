@@ -20,15 +20,17 @@ CONFIGS = {
     ),
     "lanes2-synaptic-atan": CoreConfig(
         lanes=2, timesteps=6, words=2, accumulators=32, charge="synaptic", reset="hard", surrogate="atan", detach=False,
-        gradient_bits=16, **_SIZES,
+        optimiser="adam", loss="softmax", gradient_bits=16, **_SIZES,
     ),
     "lanes4-decay-sigmoid-bf16": CoreConfig(
         lanes=4, timesteps=3, words=2, accumulators=16, exp=8, frac=7, charge="lif-decay-input",
-        reset="soft-after-leak", surrogate="sigmoid", detach=False, short_paths=True, **_SIZES,
+        reset="soft-after-leak", surrogate="sigmoid", detach=False, optimiser="adamw-decay",
+        loss="softmax", short_paths=True, **_SIZES,
     ),
     "lanes1-if-fast-sigmoid": CoreConfig(
         lanes=1, timesteps=4, words=2, accumulators=16, mul_stages=3, round_stages=4, charge="if", reset="soft",
-        surrogate="fast-sigmoid", detach=False, short_paths=True, gradient_bits=16, **_SIZES,
+        surrogate="fast-sigmoid", detach=False, optimiser="nesterov-decay", loss="softmax",
+        short_paths=True, gradient_bits=16, **_SIZES,
     ),
     "lanes4-cols2-bf16": CoreConfig(
         lanes=4, forward_cols=2, backward_cols=2, weight_grad_cols=2, timesteps=4, words=4, accumulators=8,

@@ -46,7 +46,7 @@ def test_without_rounding_it_is_the_twin():
         values[:] = np.rint(16 * values) / 16
     settings = TrainSettings(timesteps=8, loss_scale=256.0)
     twin = FloatTwin(network, rounding.NEURON, settings, np.float64)
-    twin.weights = {name: values.astype(np.float64) for name, values in golden.weights.items()}
+    twin.state["weights"] = {name: values.astype(np.float64) for name, values in golden.weights.items()}
     inputs, spikes, masks, potentials = (
         [np.moveaxis(array.astype(np.float64), 3, 0) for array in arrays]
         for arrays in (trace.inputs, trace.spikes, trace.masks, trace.potentials)

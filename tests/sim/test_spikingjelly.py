@@ -43,7 +43,8 @@ class Oracle(torch.nn.Module):
     def __init__(self, trainer: FloatTwin):
         super().__init__()
         self.network, self.loss_scale = trainer.network, trainer.settings.loss_scale
-        self.other, self.label = trainer.settings.targets(self.network.classes)
+        loss = trainer.settings.losses(self.network.classes)
+        self.other, self.label = loss.other, loss.label
         settings = trainer.neuron
         self.synapses, self.neurons = torch.nn.ModuleList(), torch.nn.ModuleList()
         for layer in trainer.network.layers:
@@ -139,7 +140,7 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
         format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, timesteps=timesteps,
         reset=reset, surrogate=surrogate, multiplier_subnormals=True, engine=CoreConfig().engine,
     )  # fmt: skip
-    golden = GoldenTrainer(network, neuron, cfg, settings.seed, targets=settings.targets(network.classes))
+    golden = GoldenTrainer(network, neuron, cfg, settings.seed, loss=settings.losses(network.classes))
     trainer = FloatTwin(network, neuron, settings, np.float64)
     for name, values in golden.weights.items():
         trainer.weights[name][:] = values

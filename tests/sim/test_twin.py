@@ -98,7 +98,7 @@ def test_counts_and_gradients_equal_plain_loops(text, reset, surrogate):
 
 def test_a_potential_at_the_threshold_fires_and_at_the_edge_of_the_window_has_no_slope():
     trainer = FloatTwin(Network.parse("1-3"), NeuronSettings(0.5, 1.0, 0.5), TrainSettings(timesteps=1), np.float64)
-    trainer.weights = {"linear1.weight": np.array([[[1.0, 0.5, 1.5]]]), "linear1.bias": np.zeros(3)}
+    trainer.state["weights"] = {"linear1.weight": np.array([[[1.0, 0.5, 1.5]]]), "linear1.bias": np.zeros(3)}
     (trace,) = trainer.forward(np.ones((1, 1, 1, 1, 1), np.uint8))
     assert trace.spikes.ravel().tolist() == [1, 0, 1]
     assert trace.near.ravel().tolist() == [True, False, False]

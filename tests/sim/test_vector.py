@@ -9,6 +9,7 @@ from trident.hw.isa.config import PRESETS
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.neurons import ALPHAS, CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
+from trident.hw.isa.optimisers import RECIPROCAL, SQRT
 from trident.hw.isa.tables import PIECE_BITS
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
@@ -89,11 +90,22 @@ def test_tables(name, alpha):
 
 
 def test_the_table_of_what_is_too_large():
-    table, scale = table_values(lambda x: 1 / (1 + x), FMT)
+    table = table_values(lambda x: 1 / (1 + x), FMT)
     assert table.shape[0] == (FMT.inf >> FMT.frac - PIECE_BITS) + (1 << PIECE_BITS)
-    slope, base = table[-1]
-    assert (slope, base) == (0, to_values(to_bits(1 / 65505, FMT), FMT))
-    assert (table[0, 0] * 2.0**scale, table[0, 1]) == (-1, 1)
+    assert table[-1].tolist() == [0, to_values(to_bits(1 / 65505, FMT), FMT), 0]
+    slope, base, scale = table[0]
+    assert (slope * 2.0**scale, base) == (-1, 1)
+
+
+@pytest.mark.parametrize("table, worst", [(RECIPROCAL, 4.1), (SQRT, 1.3)])
+def test_tables_of_optimisers(table, worst):
+    """Their relative error, in last places of the function's value, at every normal number whose value is one; a
+    product that is half as large must be one as well."""
+    x = to_values(np.arange(FMT.min_normal, FMT.inf), FMT)
+    exact = table.function(np, x, {})
+    usable = (exact >= 2.0**-13) & (exact < 65504)
+    errors = table_errors(lambda x: table.function(np, x, {}), SUMS, False, relative=True)[FMT.min_normal:][usable]
+    assert errors.max() < worst
 
 
 def test_a_kernel_is_compiled_once():

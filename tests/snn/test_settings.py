@@ -80,8 +80,8 @@ def test_alpha(surrogate, alpha):
         ("loss_scale", 65536, "loss scale must be a power of two within 1 to 32768, not 65536"),
         ("schedule", "linear", "schedule must be step or cosine or one-cycle, not 'linear'"),
         ("smoothing", 1, "smoothing must be at least 0 and below 1, not 1"),
-        ("loss", "hinge", "loss must be mse or count-mse, not 'hinge'"),
-        ("loss", "mse:1", "the loss mse has no rates of its own: 'mse:1' gives some; count-mse takes them"),
+        ("loss", "hinge", "loss must be mse or count-mse or cross-entropy or rate-cross-entropy, not 'hinge'"),
+        ("loss", "mse:1", "only count-mse has rates of its own, not mse as in 'mse:1'"),
         ("loss", "count-mse:1", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '1'"),
         ("loss", "count-mse:2,0", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '2,0'"),
         ("loss", "count-mse:a,b", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not 'a,b'"),
@@ -120,14 +120,15 @@ def test_an_integer_beyond_every_float_is_refused():
 
 @pytest.mark.parametrize("changes, wanted", [
     ({}, (0, 1)), ({"smoothing": 0.5}, (0.125, 0.625)), ({"loss": "count-mse"}, (0.2, 0.8)),
-    ({"loss": "count-mse:1,0.25"}, (0.25, 1)),
+    ({"loss": "count-mse:1,0.25"}, (0.25, 1)), ({"loss": "cross-entropy", "smoothing": 0.5}, (0.125, 0.625)),
 ])  # fmt: skip
-def test_targets(changes, wanted):
-    assert TrainSettings(**changes).targets(4) == wanted
+def test_what_a_loss_wants(changes, wanted):
+    loss = TrainSettings(**changes).losses(4)
+    assert (loss.other, loss.label) == wanted and loss.softmax == (loss.name == "cross-entropy")
 
 
 def test_smoothing_is_of_mse():
-    with pytest.raises(TridentError, match="smoothing is for the loss mse"):
+    with pytest.raises(TridentError, match="smoothing is not for count-mse"):
         TrainSettings(loss="count-mse", smoothing=0.1)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import frexp
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,7 +33,6 @@ from trident.hw.isa.vector import (
     Select,
     State,
     StateBit,
-    Value,
 )
 from trident.hw.isa.vector_program import Program
 from trident.hw.lib.fetch import Fetch
@@ -61,7 +60,7 @@ class VectorSteps(wiring.Component):
         :func:`sort_key` has them
     i : stream of rows: ``tag`` and ``inputs`` by name
     request, result... : a client of the shared multiply-adder
-    table_address, table_en, tables : per lane, a read port of the function table: slope and base
+    table_address, table_en, tables : per lane, a read port of the function table, see :func:`function_line`
     returned : Out, a bit per step: it has returned in this cycle, for the row of ``tag``; an output is there with the
         step that :class:`Microcode` says
     tag, outputs : Out
@@ -79,7 +78,7 @@ class VectorSteps(wiring.Component):
         inputs = {node.name: node for node in program.nodes() if isinstance(node, Input | InputBit)}
         self.inputs = data.StructLayout({name: self._bits(node) for name, node in inputs.items()})
         numbers = {name: SCALE_BITS if name in code.powers else cfg.width for name in code.numbers}
-        address = piece_bits(cfg.format) + (len(program.tables) - 1).bit_length() if self.looks else 0
+        address = (cfg.function_lines - 1).bit_length() if self.looks else 0
         super().__init__({
             "numbers": In(data.StructLayout(numbers)),
             "keys": In(data.StructLayout({name: cfg.width for name in code.limits})),
@@ -90,7 +89,7 @@ class VectorSteps(wiring.Component):
             "result_valid": In(1),
             "table_address": Out(address).array(cfg.lanes),
             "table_en": Out(1),
-            "tables": In(2 * cfg.width if self.looks else 0).array(cfg.lanes),
+            "tables": In(function_line(cfg).size if self.looks else 0).array(cfg.lanes),
             "returned": Out(len(turns)),
             "tag": Out(tag),
             "outputs": Out(data.StructLayout({name: self._bits(node) for name, node in program.outputs.items()})),
@@ -168,19 +167,24 @@ class VectorSteps(wiring.Component):
         """The assignments that make a step's request."""
         cfg, request = self.cfg, self.request.payload
         if isinstance(step, Interpolate):
-            lines = [self.tables[lane] for lane in range(cfg.lanes)]
-            a, b, c = Cat(line[: cfg.width] for line in lines), step.of, Cat(line[cfg.width :] for line in lines)
-            power: Value | None = Constant(f"{step.table.name}_scale")
-        else:
-            assert isinstance(step, MultiplyAdd)
-            a, b, c, power = site.value(step.a), step.b, site.value(step.c), step.power
-        scale = 0 if power is None else self.numbers[power.name].as_signed()
-        return [request.a.eq(a), request.b.eq(site.value(b)), request.c.eq(c), request.scale.eq(scale)]
+            lines = [function_line(cfg)(self.tables[lane]) for lane in range(cfg.lanes)]
+            return [
+                request.a.eq(Cat(line.slope for line in lines)), request.b.eq(site.value(step.of)),
+                request.c.eq(Cat(line.base for line in lines)),
+                *(request.scales[lane].eq(line.scale) for lane, line in enumerate(lines)),
+            ]  # fmt: skip
+        assert isinstance(step, MultiplyAdd)
+        scale = self.numbers[step.power.name].as_signed() if step.power else 0
+        scales = [request.scales[n] for n in range(cfg.lanes if cfg.tables else 1)]
+        return [
+            request.a.eq(site.value(step.a)), request.b.eq(site.value(step.b)), request.c.eq(site.value(step.c)),
+            *(own.eq(scale) for own in scales),
+        ]  # fmt: skip
 
     def _pieces(self, step: Interpolate, site: "_Site") -> list:
         """The assignments that look up which piece of a function each lane's number is in."""
         cfg, pieces = self.cfg, piece_bits(self.cfg.format)
-        number = [table.name for table in self.program.tables].index(step.table.name)
+        number = [table.name for table in cfg.tables].index(step.table.name)
         row, tops = site.value(step.of), [(lane + 1) * cfg.width - 1 for lane in range(cfg.lanes)]
         return [
             self.table_address[lane].eq(row[top - pieces : top] | number << pieces) for lane, top in enumerate(tops)
@@ -197,6 +201,11 @@ class VectorSteps(wiring.Component):
                     m.d.comb += assignments
 
 
+def function_line(cfg: CoreConfig) -> data.StructLayout:
+    """A line of the function table: ``slope * x * 2**scale + base``."""
+    return data.StructLayout({"slope": cfg.width, "base": cfg.width, "scale": signed(SCALE_BITS)})
+
+
 def connect_steps(m: Module, unit, steps: VectorSteps):
     """The ports that a unit has for its steps."""
     m.d.comb += [
@@ -210,6 +219,16 @@ def connect_steps(m: Module, unit, steps: VectorSteps):
     ]
     if hasattr(unit, "keys"):
         m.d.comb += steps.keys.eq(unit.keys)
+    connect_tables(m, unit, steps)
+
+
+def connect_tables(m: Module, unit, steps: VectorSteps):
+    """A unit's readers of the function table, if its steps read there."""
+    for lane in range(steps.cfg.lanes if steps.looks else 0):
+        m.d.comb += [
+            unit.table_en.eq(steps.table_en), unit.table_address[lane].eq(steps.table_address[lane]),
+            steps.tables[lane].eq(unit.tables[lane]),
+        ]  # fmt: skip
 
 
 class _Files:
@@ -226,7 +245,7 @@ class _Files:
         self.memories = {}
         for name, width in widths.items():
             m.submodules[name] = self.memories[name] = memory.Memory(shape=width, depth=unit.items, init=[])
-        self.ports: dict[tuple[str, str], Value] = {}
+        self.ports: dict[tuple[str, str], Signal] = {}
         self.compared: dict[tuple[int, int], Signal] = {}
 
     def read(self, name: str, where: str, tag):

@@ -5,9 +5,9 @@ from itertools import product
 import pytest
 
 from trident.hw.errors import TridentError
-from trident.hw.isa.microcode import NUMBERS, Microcode, number_fields
+from trident.hw.isa.microcode import NUMBERS, UPDATE_NUMBERS, Microcode, number_fields
 from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
-from trident.hw.isa.optimisers import sgd
+from trident.hw.isa.optimisers import OPTIMISERS, optimiser
 from trident.hw.isa.vector import Constant, Input, State
 from trident.hw.isa.vector_program import Program
 
@@ -62,7 +62,7 @@ def test_a_state_that_another_state_takes_over():
 def test_numbers_and_limits():
     found = Microcode(neuron_program("soft", "synaptic"))
     assert found.numbers == ("leak", "synapse", "threshold") and found.limits == ("high", "low", "threshold")
-    assert Microcode(sgd()).powers == {"scale"}
+    assert Microcode(optimiser("sgd")).powers == {"scale"}
 
 
 @pytest.mark.parametrize("charge, reset", [*product(CHARGES, RESETS)])
@@ -73,6 +73,14 @@ def test_numbers_fit_a_job(charge, reset):
         fields = number_fields(program)
         assert set(fields.values()) <= set(NUMBERS) and len(set(fields.values())) == len(fields)
         assert all(fields[name] == name for name in fields if name in NUMBERS)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_numbers_of_an_update_fit_its_job(name):
+    program = optimiser(name)
+    fields = number_fields(program, UPDATE_NUMBERS)
+    assert set(fields.values()) <= {*UPDATE_NUMBERS, "exponent"} and len(set(fields.values())) == len(fields)
+    assert {table.name for table in program.tables}.isdisjoint(fields)
 
 
 def test_too_many_numbers():

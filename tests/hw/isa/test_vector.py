@@ -6,7 +6,7 @@ import pytest
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
-from trident.hw.isa.optimisers import sgd
+from trident.hw.isa.optimisers import optimiser
 from trident.hw.isa.vector import Constant, Input, positive, where
 from trident.hw.isa.vector_program import STEPS, Program
 
@@ -62,7 +62,7 @@ def test_formulas_of_the_units():
     assert neuron_grad_program("hard", "rectangle").formula() == [
         "dx = leak · (0 if s else d) + (e if m else 0)", "d ← dx"
     ]  # fmt: skip
-    assert sgd().formula() == ["v = momentum · v + g", "w = minus_rate · v · 2^scale + w"]
+    assert optimiser("sgd").formula() == ["v = momentum · v + g", "w = minus_rate · v · 2^scale + w"]
     # As the units' own registers do it today: two passes of a soft reset, four of a triangle
     assert [len(neuron_program(reset).steps) for reset in ("hard", "soft")] == [1, 2]
     assert [len(neuron_grad_program("hard", name).steps) for name in ("rectangle", "triangle")] == [1, 4]

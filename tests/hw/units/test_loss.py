@@ -9,6 +9,7 @@ from trident.hw.isa.format import FP16
 from trident.hw.isa.spaces import table_address
 from trident.sim.golden.format import to_values
 from trident.sim.golden.loss import loss_table
+from trident.snn.losses import Loss
 
 
 @pytest.mark.parametrize("config, stalls", BENCHES)
@@ -19,7 +20,7 @@ def test_against_golden(config, stalls):
 @pytest.mark.parametrize("steps, classes, targets", [(1, 2, (0.0, 1.0)), (4, 3, (0.0, 1.0)), (8, 10, (0.25, 0.75))])
 def test_table_is_the_derivative(steps, classes, targets):
     """One more spike of a neuron changes the loss by the table's mean over that spike, within FP16's rounding."""
-    table = to_values(loss_table(steps, classes, 1.0, FP16, targets), FP16)
+    table = to_values(loss_table(steps, classes, 1.0, FP16, Loss("mse", *targets)), FP16)
 
     def loss(counts, label):
         return np.mean((counts / steps - np.where(np.arange(classes) == label, *reversed(targets))) ** 2)

@@ -5,7 +5,7 @@ import pytest
 
 from tests.cocotb.units import BENCHES, check_unit
 from tests.hw.engines.windows import SUMS
-from trident.hw.isa.optimisers import sgd
+from trident.hw.isa.optimisers import optimiser
 from trident.sim.golden.vector import run_program
 
 
@@ -17,7 +17,7 @@ def test_against_golden(config, stalls):
 def update(w, v, g, **constants):
     """One parameter's new weight and momentum, and whether there was a fault."""
     w, v, g = (np.full((1, 1, 1), value, np.float32) for value in (w, v, g))
-    fault = run_program(sgd(), SUMS, False, constants, g, v, w, v, w)
+    fault = run_program(optimiser("sgd"), SUMS, False, constants, g, v, w, v, w)
     return w.item(), v.item(), fault.item()
 
 
