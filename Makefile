@@ -28,7 +28,7 @@ help:
 	@echo '                 NET=64-128-10   layers: 128 linear, 16c3s2p1 conv of 16 channels, kernel 3, stride 2, padding 1'
 	@echo '                 DATA=digits     digits, mnist or the path of an .npz with images or spikes, and labels'
 	@echo '                 EPOCHS=10 BATCH=16 LR=0.5 MOMENTUM=0.9 LOSS_SCALE=256 HALVE_EVERY=3 SEED=0'
-	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1)'
+	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1); BIAS=1'
 	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
 	@echo '                 NEURON=lif DECAY_INPUT=0 SYNAPSE=0.5 DETACH=1 SCHEDULE=step LOSS=mse SMOOTHING=0'
 	@echo '                 OPTIMIZER=sgd NESTEROV=0 WEIGHT_DECAY=0; OPTIMIZER=adam LR=0.01 BETA2=0.999 EPSILON=1e-5'

@@ -6,15 +6,17 @@ import click
 from rich.table import Table
 
 from trident.bench.chip import measure_deep, measure_speedup
+from trident.bench.coverage import measure_coverage
 from trident.bench.engines import measure_engines
 from trident.bench.exact import measure_exact
 from trident.bench.federated import measure_federated
 from trident.bench.fpga import measure_fpga
 from trident.bench.golden import measure_golden
+from trident.bench.gradients import measure_gradients
 from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
 from trident.bench.rounding import measure_rounding
-from trident.bench.training import measure_digits, measure_overlap
+from trident.bench.training import measure_adam, measure_digits, measure_overlap
 from trident.host.report.figure import Figure, selected
 from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError
@@ -30,6 +32,9 @@ GROUPS = {
     "core.step": measure_overlap,
     "golden": measure_golden,
     "train.digits": measure_digits,
+    "train.digits.adam": measure_adam,
+    "vector.neurons": measure_gradients,
+    "coverage": measure_coverage,
     "sim.core8": measure_digits,
     "chip.speedup20": measure_speedup,
     "chip.one_core": measure_speedup,

@@ -21,12 +21,13 @@ from trident.bench.federated import BOUNDS as FEDERATED_BOUNDS
 from trident.bench.federated import WORKERS as FLOWER_WORKERS
 from trident.bench.fpga import BOARD, WORK
 from trident.bench.golden import EPOCH_BOUND
+from trident.bench.gradients import BOUND as GRADIENT_BOUND
 from trident.bench.link import UPLOAD_BOUND
 from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
 from trident.bench.noc import HOP_BOUND
 from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.bench.single import ENGINES
-from trident.bench.training import ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND
+from trident.bench.training import ACCURACY_BOUND, ADAM_BOUND, OVERLAP_BOUND, SPEED_BOUND
 from trident.boards.report.results import committed, table
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
@@ -43,6 +44,9 @@ BOUNDS = {
     r"train\.digits\.test_accuracy": ACCURACY_BOUND,
     r"train\.digits\.weights_differing": 0,
     r"train\.digits\.epochs": 15,
+    r"train\.digits\.adam\.test_accuracy": ADAM_BOUND,
+    r"train\.digits\.adam\.bits_differing": 0,
+    r"vector\.neurons\.worst_error": GRADIENT_BOUND,
     r"core\.\w+\.(linear|conv)\.cols1\.busy": BUSY_BOUND,
     r"core\.\w+\.(conv\.)?zeros90\.saving": SAVING_BOUND,
     r"core\.step\.overlap_ratio": OVERLAP_BOUND,
@@ -65,6 +69,12 @@ TITLES = {
     "train.digits.test_accuracy": "test accuracy, digits, trained on the RTL",
     "train.digits.weights_differing": "weights and momenta that differ from golden",
     "train.digits.epochs": "epochs of that run",
+    "train.digits.adam.test_accuracy": "the same network with Adam and cross-entropy",
+    "train.digits.adam.bits_differing": "weights and moments that differ from golden",
+    "vector.neurons": "combinations of neuron, reset, surrogate, loss and optimiser compared with PyTorch",
+    "vector.neurons.worst_error": "largest relative difference of a gradient or a step, in float64",
+    "coverage.models": "of 55 public models, those that can be trained as published",
+    "coverage.models_near": "those that lack only what has a near substitute",
     "core.step.overlap_ratio": "cycles of a training step ÷ busy cycles of its longest engine",
     "core.step.cycles_per_sample": "cycles per training sample, update included",
     "sim.core8.cycles_per_second": "simulated cycles per second, 8 lanes, golden model and Python included",

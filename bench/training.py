@@ -15,6 +15,8 @@ from trident.sim.rtl.verilated import VerilatedChip
 
 ENGINES = ("forward", "backward", "weight_grad")
 ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND = 0.97, 1.15, 400_000
+ADAM = {"optimizer": "adam", "loss": "cross-entropy", "schedule": "cosine", "epochs": 10}
+ADAM_BOUND = 0.975
 
 
 @contextmanager
@@ -51,3 +53,12 @@ def measure_digits(only: str) -> Iterator[Figure]:
     yield Figure("train.digits.epochs", "epochs", len(progress.history["RTL"]), "lower", 15)
     speed = progress.cycles / progress.seconds
     yield Figure("sim.core8.cycles_per_second", "cycles/s", speed, "higher", SPEED_BOUND)
+
+
+def measure_adam(only: str) -> Iterator[Figure]:
+    """The same network with Adam and cross-entropy."""
+    with _run(RunSpec.make(train=dict(ADAM))) as trainer:
+        differing, _ = trainer.lockstep.compare.state(tuple(trainer.lockstep.state.values()))
+    accuracy = trainer.progress.history["RTL"][-1]["test_accuracy"]
+    yield Figure("train.digits.adam.test_accuracy", "fraction", accuracy, "higher", ADAM_BOUND)
+    yield Figure("train.digits.adam.bits_differing", "values", differing, "lower", 0)

@@ -1,19 +1,31 @@
 """What training makes small: a function of how often the classes fired and of the label."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-LOSSES = ("mse", "count-mse", "cross-entropy", "rate-cross-entropy")
+
+@dataclass(frozen=True)
+class PerClass:
+    """A loss that every class has by itself, a function of how far its firing rate is above what is wanted of it: its
+    value, and its derivative."""
+
+    value: Callable[[np.ndarray], np.ndarray]
+    slope: Callable[[np.ndarray], np.ndarray]
+
+
+PER_CLASS = {"mse": PerClass(np.square, lambda off: 2 * off)}
+SOFTMAX = ("cross-entropy", "rate-cross-entropy")
 
 
 @dataclass(frozen=True)
 class Loss:
     """A loss of spike counts (N, classes) and labels (N,).
 
-    name: mse, the mean over the classes of (count / T - wanted)**2, or the cross-entropy of wanted and the softmax of
-    the counts (cross-entropy) or of count / T (rate-cross-entropy). other, label: what is wanted of every other class,
-    and of the label's.
+    name: one of :data:`PER_CLASS`, the mean over the classes; or the cross-entropy of wanted and the softmax of the
+    counts (cross-entropy) or of count / T (rate-cross-entropy). other, label: what is wanted of every other class, and
+    of the label's.
     """
 
     name: str = "mse"
@@ -23,7 +35,7 @@ class Loss:
     @property
     def softmax(self) -> bool:
         """Whether the error of a class depends on all classes."""
-        return self.name.endswith("cross-entropy")
+        return self.name in SOFTMAX
 
     def per_spike(self, steps: int) -> float:
         """What a spike adds to the argument of the softmax."""
@@ -37,7 +49,7 @@ class Loss:
         """The loss of every sample, (N,)."""
         wanted = self.wanted(labels, counts.shape[1])
         if not self.softmax:
-            return np.square(counts / steps - wanted).mean(axis=1)
+            return PER_CLASS[self.name].value(counts / steps - wanted).mean(axis=1)
         logits = counts * self.per_spike(steps)
         logits = logits - logits.max(axis=1, keepdims=True)
         return (wanted * (np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits)).sum(axis=1)
@@ -47,10 +59,20 @@ class Loss:
         classes = counts.shape[1]
         wanted = self.wanted(labels, classes)
         if not self.softmax:
-            return 2 * (counts / steps - wanted) / (classes * steps)
+            return self.own_errors(counts, wanted, steps, classes)
         logits = counts * self.per_spike(steps)
         share = np.exp(logits - logits.max(axis=1, keepdims=True))
         return (share / share.sum(axis=1, keepdims=True) - wanted) * self.per_spike(steps)
 
 
+    def own_errors(self, counts: np.ndarray, wanted: np.ndarray, steps: int, classes: int) -> np.ndarray:
+        """Of a loss of every class by itself: the derivative by a spike of counts and what is wanted of them."""
+        return PER_CLASS[self.name].slope(counts / steps - wanted) / (classes * steps)
+
+
 MSE = Loss()
+
+
+def usual_loss(unit: str) -> Loss:
+    """The loss of a core with that loss unit where none is asked for."""
+    return Loss("cross-entropy") if unit == "softmax" else MSE

@@ -10,7 +10,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import ALPHAS, RESETS, SURROGATES, neuron_grad_program, neuron_program
 from trident.hw.isa.vector_program import Program
-from trident.snn.losses import LOSSES, Loss
+from trident.snn.losses import PER_CLASS, SOFTMAX, Loss
 
 MAX_TIMESTEPS = 32
 MAX_LOSS_SCALE = 2**15
@@ -193,7 +193,7 @@ class TrainSettings:
     def _loss(self) -> tuple[str, str]:
         text = self.loss
         name, _, rates = text.partition(":") if isinstance(text, str) else (text, "", "")
-        _choice("loss", name, LOSSES)
+        _choice("loss", name, (*PER_CLASS, "count-mse", *SOFTMAX))
         return name, rates
 
     def losses(self, classes: int) -> Loss:
@@ -237,8 +237,9 @@ class TrainSettings:
         numbers are powers of two."""
         summed = scale * self.batch  # what a gradient is multiplied by
         decay = 1 - rate * self.weight_decay if self.optimizer == "adamw" else self.weight_decay * summed
-        if self.optimizer == "sgd":
-            return {"momentum": self.momentum * carry, "decay": decay} | step_size(rate / summed)
+        if self.optimizer not in ("adam", "adamw"):
+            own = {"momentum": self.momentum * carry, "gain": 1 - self.momentum, "decay": decay}
+            return own | step_size(rate / summed)
         shrink = SCALED - round(log2(self.loss_scale * self.batch))
         root = sqrt(1 - self.beta2**update)  # a mean of squares begins at 0: what is missing is made up for
         return {

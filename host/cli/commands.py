@@ -41,6 +41,7 @@ def _core_options(command):
 @click.command("train")
 @click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10  [one hidden layer of 128; on several "
               "cores a deep network]")
+@click.option("--bias/--no-bias", default=True, help="whether layers have biases; a network file says it  [bias]")
 @click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
 @click.option("--encoding", default="dither", help="rate, dither or bernoulli", show_default=True)
 @click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
@@ -86,9 +87,9 @@ def _core_options(command):
 @click.option("--verbose", "-v", is_flag=True, help="print all counters at the end")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
-def train_command(net, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold, window, reset,
-                  surrogate, neuron, decay_input, synapse, detach, timesteps, lanes, cols, size, cores, partition,
-                  placer, placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
+def train_command(net, bias, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold, window,
+                  reset, surrogate, neuron, decay_input, synapse, detach, timesteps, lanes, cols, size, cores,
+                  partition, placer, placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
@@ -113,7 +114,8 @@ def train_command(net, data, encoding, preset, changes, out, verbose, resume, wa
     core |= {"lanes": lanes, "cols": cols}
     chip = ChipChoice(size, cores, partition, placer, placement)
     spec = RunSpec.make(
-        data, net, preset, encoding, neurons, training, core, chip, target.chip(), alone=target.kind == "golden"
+        data, net, preset, encoding, neurons, training, core, chip, target.chip(), alone=target.kind == "golden",
+        bias=bias,
     )
     name = Path(data).stem[:100] + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
     train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose, engines)

@@ -8,7 +8,6 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits
-from trident.sim.golden.loss import loss_table
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data import Dataset
 from trident.snn.encoding import encode
@@ -81,8 +80,7 @@ def measure(
     golden = GoldenTrainer(network, neuron, cfg, seed)
     if weights:
         golden.load(Space.WEIGHTS, {name: to_bits(values, cfg.format) for name, values in weights.items()})
-    table = loss_table(cfg.timesteps, network.classes, LOSS_SCALE, cfg.format)
-    trace = next(golden.train(spikes, labels, table, at_once=len(spikes)))
+    trace = next(golden.train(spikes, labels, golden.table(LOSS_SCALE), at_once=len(spikes)))
     layers = zip(trace.inputs, trace.spikes, trace.errors, strict=True)
     return Activity(
         len(spikes),

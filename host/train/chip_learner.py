@@ -13,7 +13,7 @@ from trident.hw.isa.spaces import Space, kept_spaces
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import raw_dtype
 from trident.sim.golden.loss import loss_table
-from trident.snn.losses import MSE, Loss
+from trident.snn.losses import Loss, usual_loss
 from trident.snn.network import Tensors
 
 
@@ -42,8 +42,8 @@ class ChipLearner:
     infinity or a NaN that a smaller loss scale cannot mend.
     """
 
-    def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, loss: Loss = MSE):
-        self.plan, self.chip, self.cfg, self.loss = plan, chip, plan.cfg, loss
+    def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, loss: Loss | None = None):
+        self.plan, self.chip, self.cfg, self.loss = plan, chip, plan.cfg, loss or usual_loss(plan.cfg.loss)
         self.driver = Driver(chip, plan.cfg, plan.mesh)
         self.session = ChipSession(self.driver, plan, neuron)
         self._constants: tuple[UpdateConstants, float] | None = None  # that the chip has

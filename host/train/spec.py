@@ -108,6 +108,7 @@ class RunSpec:
         chip: ChipChoice | None = None,
         built: tuple[CoreConfig, MeshConfig] | None = None,
         alone: bool = False,
+        bias: bool = True,
     ) -> "RunSpec":
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
@@ -117,7 +118,8 @@ class RunSpec:
         have, otherwise the preset's; without ``batch`` 16, or fewer when there are fewer samples. The memories of a
         single core that ``core`` does not name grow to what the network needs. ``built``: core and mesh of a chip that
         exists: nothing of it is changed, and options that ask for something else are refused. ``alone``: for golden
-        alone, so a network may be larger than any single core, unless ``core`` names memories.
+        alone, so a network may be larger than any single core, unless ``core`` names memories. ``bias``: whether the
+        layers of a shorthand have biases.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
@@ -143,6 +145,8 @@ class RunSpec:
             if preset.upper() == DEEP.preset and not built:
                 core = DEEP.core | core
         preset = preset or "SMALL"
+        if not bias and (isinstance(net, Network) or (net and net.strip().lower().endswith(SUFFIXES))):
+            raise TridentError("a network file says of every layer whether it has biases: bias is of the shorthand")
         if encoding not in METHODS:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
@@ -151,14 +155,14 @@ class RunSpec:
         asked = core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.timesteps, **train)  # so that a wrong value is told before the data are read
-        network = Network.parse(net) if isinstance(net, str) else net
+        network = Network.parse(net, bias) if isinstance(net, str) else net
         dataset = load(data)
         if dataset.holds_spikes and steps is None and not built:
             cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
         y, x, channels = dataset.shape
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
-            network = Network.parse(net)
+            network = Network.parse(net, bias)
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.timesteps, **train)
         check_fits(dataset, network, settings)
@@ -180,7 +184,8 @@ class RunSpec:
                     raise
                 plan = None
         _check_plan(plan, network, cfg, constants, updates)
-        return cls(_title(net, network), network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
+        title = _title(net, network, bias)
+        return cls(title, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     @property
     def loss(self) -> Loss:
@@ -221,10 +226,10 @@ def _check_plan(
         plan.jobs(number, program, constants, updates)
 
 
-def _title(net: str | Network, network: Network) -> str:
+def _title(net: str | Network, network: Network, bias: bool) -> str:
     """What a network is called: its shorthand, or the name of its file with a digest of what is in it."""
     if isinstance(net, str) and not net.strip().lower().endswith(SUFFIXES):
-        return net
+        return net if bias else f"{net} without biases"
     digest = sha256(dumps(network, ".json").encode()).hexdigest()[:8]
     return f"graph {digest}" if isinstance(net, Network) else f"{Path(net).stem} (graph {digest})"
 

@@ -136,10 +136,11 @@ SURROGATES: dict[str, Callable[[], Value | Bit]] = {
     "atan": _smooth("α / 2 / (1 + (π / 2 · α · x)²)", lambda _, x, alpha: alpha / 2 / (1 + (pi / 2 * alpha * x) ** 2)),
     "sigmoid": _smooth("α · σ(α · x) · (1 − σ(α · x))", _sigmoid),
     "fast-sigmoid": _smooth("1 / (1 + α · x)²", lambda _, x, alpha: 1 / (1 + alpha * x) ** 2),
+    "superspike": _smooth("1 / (1 + α · x)²", lambda _, x, alpha: 1 / (1 + alpha * x) ** 2),
 }
 """By name: the derivative of a spike, as a number or as a bit that has been stored."""
-ALPHAS = {"atan": 2.0, "sigmoid": 4.0, "fast-sigmoid": 25.0}
-"""The usual α of those that have one: SpikingJelly's of the first two, snnTorch's of the last."""
+ALPHAS = {"atan": 2.0, "sigmoid": 4.0, "fast-sigmoid": 25.0, "superspike": 100.0}
+"""The usual α of those that have one: SpikingJelly's of the first two, snnTorch's and Norse's of the last."""
 
 
 @cache

@@ -21,8 +21,8 @@ def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat
     """
     count = np.arange(timesteps + 1)
     if not loss.softmax:
-        target = np.array([loss.other, loss.label])[:, None]
-        return to_bits(2 * (count / timesteps - target) / (classes * timesteps) * loss_scale, fmt)
+        wanted = np.array([loss.other, loss.label])[:, None]
+        return to_bits(loss.own_errors(count, wanted, timesteps, classes) * loss_scale, fmt)
     gain = loss.per_spike(timesteps) * loss_scale
     table = np.zeros((2, max(timesteps + 1, len(NUMBERS))))
     table[0, : timesteps + 1] = np.exp(-loss.per_spike(timesteps) * count)

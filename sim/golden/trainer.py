@@ -18,7 +18,7 @@ from trident.sim.golden.reduce import reduce
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
 from trident.snn.layers import Layer
-from trident.snn.losses import MSE, Loss
+from trident.snn.losses import Loss, usual_loss
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
@@ -80,9 +80,9 @@ class GoldenTrainer:
 
     def __init__(
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, seed: int = 0,
-        partition: Partition | None = None, engines: str = "numpy", loss: Loss = MSE,
+        partition: Partition | None = None, engines: str = "numpy", loss: Loss | None = None,
     ):  # fmt: skip
-        self.network, self.cfg, self.loss = network, cfg, loss
+        self.network, self.cfg, self.loss = network, cfg, loss or usual_loss(cfg.loss)
         self.partition = partition or Partition.single(network)
         self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format

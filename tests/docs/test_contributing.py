@@ -3,14 +3,25 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import trident.hw.engines
 import trident.hw.isa.registry
 import trident.sim.golden
-from trident.hw.isa import neurons
+from tests.snn import test_losses
+from trident.host.train.step_bench import StepBench
+from trident.hw.isa import config, neurons, optimisers
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.format import FP16
 from trident.hw.isa.registry import PLACES, EngineEntry, register
-from trident.snn import settings
+from trident.hw.isa.spaces import Space
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import to_values
+from trident.sim.golden.loss import loss_table
+from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn import losses, settings
+from trident.snn.network import Network
 
 PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 STEP = re.compile(r"^### \d\. .*?`(\S+\.py)`\n(.*?)```python\n(.*?)```", re.MULTILINE | re.DOTALL)
@@ -60,3 +71,41 @@ def test_a_neuron_is_added(reset, monkeypatch):
     monkeypatch.setattr(settings, "NEURONS", (*settings.NEURONS, "rectified"))
     test_own_forward_pass("rectified", reset, "atan", True)
     assert neurons.neuron_program(reset, "rectified").formula()[0] == "u = leak · max(0, v) + x"
+
+
+def _code(title: str) -> str:
+    (code,) = re.findall(rf"^## {title}\n.*?```python\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return code
+
+
+def test_an_optimiser_is_added(monkeypatch):
+    """A core with it updates as golden."""
+    monkeypatch.setattr(optimisers, "OPTIMISERS", dict(optimisers.OPTIMISERS))
+    exec(_code("Add an optimiser"), vars(optimisers) | {"OPTIMISERS": optimisers.OPTIMISERS})
+    monkeypatch.setattr(settings, "OPTIMIZERS", (*settings.OPTIMIZERS, "damped"))
+    monkeypatch.setitem(config._DECLARED, "optimiser", optimisers.OPTIMISERS)
+    optimisers.optimiser.cache_clear()
+    train = settings.TrainSettings(timesteps=4, batch=3, optimizer="damped")
+    cfg = CoreConfig.preset("TINY", **train.core)
+    assert cfg.update_program.formula()[0] == "v = momentum · v + gain · g"
+    network, rng = Network.parse("6-5-3"), np.random.default_rng(0)
+    chip = VerilatedChip(cfg)
+    bench = StepBench(network, settings.NeuronSettings(), cfg, chip)
+    for update in (1, 2):
+        spikes = (rng.random((3, cfg.timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
+        constants = UpdateConstants.round(train.numbers(0.5, 256, update), 3, cfg.format)
+        mismatch, _ = bench.step(spikes, np.array([0, 2, 1]), constants, loss_scale=256)
+        assert mismatch is None, str(mismatch)
+    chip.close()
+    assert any(values.any() for values in bench.golden.bits(Space.MOMENTUM).values())
+
+
+def test_a_loss_is_added(monkeypatch):
+    """Its errors are its derivatives, and a table."""
+    monkeypatch.setattr(losses, "PER_CLASS", dict(losses.PER_CLASS))
+    exec(_code("Add a loss"), vars(losses) | {"PER_CLASS": losses.PER_CLASS})
+    monkeypatch.setattr(settings, "PER_CLASS", losses.PER_CLASS)
+    test_losses.test_errors_are_derivatives(losses.Loss("log-cosh"))
+    loss = settings.TrainSettings(timesteps=4, loss="log-cosh").losses(3)
+    table = to_values(loss_table(4, 3, 1.0, FP16, loss), FP16)
+    np.testing.assert_allclose(table[0], np.tanh(np.arange(5) / 4) / 12, rtol=2**-11)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from trident.snn.losses import LOSSES, Loss
+from trident.snn.losses import PER_CLASS, SOFTMAX, Loss
 
 STEPS, CLASSES = 6, 4
-CASES = [Loss(name, *rates) for name in LOSSES if name != "count-mse" for rates in ((0.0, 1.0), (0.125, 0.625))]
+CASES = [Loss(name, *rates) for name in (*PER_CLASS, *SOFTMAX) for rates in ((0.0, 1.0), (0.125, 0.625))]
 
 
 def _counts(samples: int = 5) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,107 @@
+"""Which of 55 public models the chip trains as published: their declared needs against what a run accepts."""
+
+from collections.abc import Iterator
+
+from trident.host.report.figure import Figure
+from trident.host.train.spec import RunSpec
+from trident.hw.errors import TridentError
+
+SOFT = frozenset({"ADAM", "SURR", "NODET", "DROP", "SUB", "WD"})
+"""Needs that have a near substitute: a model counts as near if it lacks nothing else."""
+
+# What a need asks a run for; the others are asked for by nothing that there is
+PROBES: dict[str, dict] = {
+    "CE": {"train": {"loss": "cross-entropy"}},
+    "SURR": {"neuron": {"surrogate": "atan:2"}},
+    "NODET": {"neuron": {"surrogate": "sigmoid:4", "detach": False}},
+    "SUB": {"neuron": {"reset": "soft"}},
+    "SYN": {"neuron": {"neuron": "synaptic"}},
+    "ADAM": {"train": {"optimizer": "adamw", "weight_decay": 0.01}},
+    "WD": {"train": {"weight_decay": 0.01}},
+    "T32": {"train": {"timesteps": 100}},
+}
+
+MODELS: dict[str, str] = {
+    "SJ lif_fc_mnist": "T32 ADAM SURR NODET",
+    "SJ CSNN Fashion-MNIST": "ANALOG BN POOL SURR NODET",
+    "SJ PLIF MNIST/F-MNIST net": "ANALOG BN POOL VOTE DROP PLIF SURR",
+    "SJ PLIF N-MNIST net": "ANALOG BN POOL VOTE DROP PLIF SURR",
+    "SJ PLIF CIFAR10 net": "ANALOG BN POOL VOTE DROP PLIF SURR",
+    "SJ DVS Gesture (classify_dvsg)": "ANALOG BN POOL VOTE DROP SURR",
+    "SJ PLIF CIFAR10-DVS net": "ANALOG BN POOL VOTE DROP PLIF SURR",
+    "SJ spiking_resnet18 ImageNet": "ANALOG BN POOL RES READOUT CE SURR",
+    "SJ spiking_vgg16_bn": "ANALOG BN POOL DROP READOUT CE SURR",
+    "SJ CIFAR10 ResNet11": "ANALOG T32 POOL RES DROP READOUT OTHERN SURR WD",
+    "SJ lava_mnist": "CE SURR",
+    "SJ speechcommands": "ANALOG CONVX T32 READOUT CE ADAM SURR NODET",
+    "SJ rsnn F-MNIST plain": "ANALOG SURR NODET",
+    "SJ rsnn F-MNIST stateful synapse": "ANALOG SYN PLIF SURR NODET",
+    "SJ rsnn F-MNIST feedback": "ANALOG REC SURR NODET",
+    "SJ memopt CIFAR10DVS VGG": "ANALOG BN POOL DROP READOUT CE SURR",
+    "SJ DSQN Atari": "ANALOG CONVX READOUT REGR ADAM SURR",
+    "snnTorch tutorial 5 (FC)": "ANALOG READOUT CE ADAM SURR SUB",
+    "snnTorch tutorial 6 (CNN)": "ANALOG POOL T32 CE ADAM SURR SUB",
+    "snnTorch tutorial 7 (N-MNIST)": "ANALOG POOL T32 ADAM SURR SUB",
+    "snnTorch quickstart CNN": "ANALOG POOL ADAM SURR SUB",
+    "snnTorch quickstart FC learn_beta": "ANALOG PLIF ADAM SURR SUB",
+    "snnTorch population coding": "ANALOG VOTE ADAM SURR SUB",
+    "snnTorch ST-MNIST": "ANALOG POOL T32 ADAM SURR SUB",
+    "snnTorch regression 1": "ANALOG PLIF T32 READOUT REGR ADAM SURR SUB",
+    "snnTorch regression 2 (RLeaky)": "ANALOG REC ADAM SURR SUB",
+    "snnTorch spiking autoencoder": "ANALOG BN CONVX READOUT REGR ADAM SURR SUB",
+    "snnTorch exoplanet": "ANALOG POOL READOUT CE SURR SUB",
+    "snnTorch BSNN": "ANALOG BN POOL DROP BINW CE ADAM SURR SUB",
+    "snnTorch DVS Gesture (Lee)": "ANALOG POOL T32 ADAM SURR SUB",
+    "NIR paper CNN N-MNIST": "ANALOG POOL T32 CE ADAM SURR",
+    "NIR paper SRNN Braille": "T32 REC SYN CE REG ADAM SURR SUB",
+    "Norse MNIST": "POOL T32 SYN READOUT CE ADAM SURR",
+    "Norse CIFAR10": "POOL T32 SYN READOUT CE ADAM SURR DROP",
+    "Norse speech commands": "ANALOG T32 REC SYN OTHERN READOUT CE ADAM SURR",
+    "Lava SLAYER N-MNIST": "T32 SYN WNORM DELAY DROP ADAM SURR",
+    "Lava Oxford": "T32 REGR ADAM SURR WD",
+    "Lava PilotNet SDNN": "ANALOG BN WNORM CONVX OTHERN REGR DROP ADAM",
+    "Lava bootstrap MNIST": "ANALOG WNORM CE ADAM SURR",
+    "Rockpool SHD": "ANALOG T32 SYN READOUT CE ADAM SURR",
+    "Rockpool hello MNIST": "T32 SYN REGR ADAM SURR",
+    "Rockpool WaveSense": "T32 SYN CONVX RES READOUT CE ADAM SURR",
+    "SEW ResNet DVS Gesture": "ANALOG BN POOL RES PLIF READOUT CE SURR",
+    "SEW ResNet-18 ImageNet": "ANALOG BN POOL RES READOUT CE SURR",
+    "PSN CIFAR10": "ANALOG BN POOL OTHERN READOUT CE SURR",
+    "Spikformer-4-384 CIFAR10": "ANALOG BN POOL RES ATT READOUT CE ADAM SURR",
+    "Spikingformer-4-384 CIFAR10": "ANALOG BN POOL RES ATT READOUT CE ADAM SURR",
+    "CML + Spikingformer": "ANALOG BN POOL RES ATT READOUT CE ADAM SURR",
+    "QKFormer CIFAR10": "ANALOG BN POOL RES ATT READOUT CE ADAM SURR",
+    "SpikingResformer CIFAR10": "ANALOG BN RES ATT CONVX PLIF POOL READOUT CE ADAM SURR",
+    "Meta-SpikeFormer (SDT V2)": "ANALOG BN RES ATT CONVX POOL READOUT CE ADAM SURR",
+    "SVFormer UCF101": "ANALOG BN RES ATT CONVX PLIF POOL READOUT CE DROP ADAM SURR",
+    "SpikeSCR SHD": "ANALOG T32 BN RES ATT CONVX READOUT CE DROP ADAM SURR",
+    "DCLS delays SHD": "ANALOG T32 BN DELAY READOUT CE DROP ADAM SURR",
+    "EGRU DVS Gesture": "ANALOG T32 POOL REC OTHERN READOUT CE DROP ADAM SURR",
+}
+"""Codes of needs by model, of public examples and papers: real-valued input, pooling, batch norm, residuals,
+cross-entropy, a readout, more than 32 timesteps, learned leaks, voting, synaptic currents, recurrence, other
+convolutions, attention, other neurons, another task, weight norm, delays, binary weights, a spike penalty, Adam, a
+smooth surrogate, a reset that is not detached, dropout, a subtracting reset, weight decay."""
+
+
+def covered() -> set[str]:
+    """The needs that a run accepts: each is asked for, on one core."""
+    found = set()
+    for need, options in PROBES.items():
+        try:
+            RunSpec.make(net="64-12-10", **options)
+            found.add(need)
+        except TridentError:
+            continue
+    return found
+
+
+def measure_coverage(only: str) -> Iterator[Figure]:
+    """Models that lack nothing, and those that lack only what has a near substitute."""
+    has = covered()
+    lacks = [set(needs.split()) - has for needs in MODELS.values()]
+    yield Figure("coverage.models", "models", sum(not lack for lack in lacks), "higher")
+    yield Figure("coverage.models_near", "models", sum(not lack - SOFT for lack in lacks), "higher")
+    for need in sorted(set(" ".join(MODELS.values()).split()) - has):
+        alone = sum(need in lack for lack in lacks)
+        yield Figure(f"coverage.lacking.{need.lower()}", "models", alone, "lower")

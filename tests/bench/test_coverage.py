@@ -1,0 +1,29 @@
+"""The count of models that the chip trains as published."""
+
+import pytest
+
+from trident.bench import coverage
+from trident.hw.errors import TridentError
+
+
+def test_needs_that_runs_accept():
+    has = coverage.covered()
+    assert {"CE", "SURR", "NODET", "SUB", "SYN", "ADAM", "WD"} <= has
+    assert "T32" not in has  # more timesteps than a word has
+
+
+def test_a_need_that_a_run_refuses_is_not_counted(monkeypatch):
+    def refuse(**options):
+        if options.get("train", {}).get("loss"):
+            raise TridentError("no such loss")
+
+    monkeypatch.setattr(coverage.RunSpec, "make", refuse)
+    assert coverage.covered() == set(coverage.PROBES) - {"CE"}
+
+
+@pytest.mark.parametrize("has, models, near", [(set(), 0, 0), ({"CE"}, 0, 1), ({"CE", "SURR"}, 1, 1)])
+def test_counting(has, models, near, monkeypatch):
+    monkeypatch.setattr(coverage, "covered", lambda: has)
+    found = {figure.name: figure.value for figure in coverage.measure_coverage("")}
+    assert (found["coverage.models"], found["coverage.models_near"]) == (models, near)
+    assert len(coverage.MODELS) == 55
