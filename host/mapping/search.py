@@ -111,11 +111,11 @@ def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig
 
 def _too_small(cost: CostModel, mesh: MeshConfig, available: int) -> str:
     """Why the network does not fit: a layer that cannot be cut small enough, or too few cores."""
-    layers, lanes = cost.network.layers, cost.cfg.lanes
+    layers, lanes, whole = cost.network.layers, cost.cfg.lanes, cost.cfg.loss == "softmax"
     needed = [0] + [0] * len(layers)  # least cores for the layers before this one
     for end in range(1, len(needed)):
         options, smallest = [], ""
-        for stage in (s for first in range(end) for s in _stages_from(layers, first, FAN, lanes)):
+        for stage in (s for first in range(end) for s in _stages_from(layers, first, FAN, lanes, whole)):
             if stage.last == end - 1:
                 faults = [core_cost(cost, stage, share, (), 0, 1) for share in slices(stage)]
                 fault = next((fault for fault in faults if isinstance(fault, str)), None)

@@ -1,14 +1,10 @@
-"""Golden loss: what hw/units/loss.py computes, and the table that both take their errors from."""
+"""Golden loss: the table that hw/units/loss.py takes its errors from, and what it computes."""
 
 import numpy as np
 
-from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.format import FloatFormat
-from trident.hw.isa.losses import NUMBERS, error_program, share_program
-from trident.sim.golden.constants import fixed_table
-from trident.sim.golden.format import to_bits, to_values
-from trident.sim.golden.sums import Sums
-from trident.sim.golden.vector import run_program
+from trident.hw.isa.losses import NUMBERS
+from trident.sim.golden.format import to_bits
 from trident.snn.losses import MSE, Loss
 
 
@@ -30,29 +26,17 @@ def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat
     return to_bits(table, fmt)
 
 
-def loss_errors(
-    spikes: np.ndarray, labels: np.ndarray, table: np.ndarray, cfg: CoreConfig
-) -> tuple[np.ndarray, np.ndarray]:
-    """Errors for spikes (N, y, x, T, channel), whose classes are y, x, channel: values of the format, of the shape of
-    ``spikes``, the same at every timestep; and where there is a fault, (N, channel). ``labels`` (N,)."""
+def targets(spikes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of spikes (N, y, x, T, channel), whose classes are y, x, channel: how often each fired, (N, y, x, 1, channel),
+    and whether it is the label's."""
     samples, y, x, _, channels = spikes.shape
     counts = spikes.sum(axis=3, keepdims=True, dtype=np.int64)
-    target = np.arange(y * x * channels).reshape(1, y, x, 1, channels) == np.reshape(labels, (samples, 1, 1, 1, 1))
-    if cfg.loss == "table":
-        errors = to_values(table[target.astype(int), counts], cfg.format)
-        return np.broadcast_to(errors, spikes.shape), np.zeros((samples, channels), bool)
-    sums = Sums(cfg.format, cfg.loss_fixed)
-    values = to_values(table, cfg.format).astype(sums.dtype)
-    numbers = dict(zip(NUMBERS, values[1], strict=False))
-    parts = values[0][counts.max(axis=(1, 2, 4), keepdims=True) - counts]
-    total = sums.round(sums.terms(parts)[0].sum(axis=(1, 2, 3, 4))).reshape(samples, 1, 1)
-    share, errors = np.empty_like(total), np.empty((samples, 1, y * x * channels), sums.dtype)
-    once, each = share_program(), error_program()
-    tables = {name.name: fixed_table(name, cfg.format) for name in once.tables}
-    subnormals = cfg.multiplier_subnormals
-    fault = run_program(once, sums, subnormals, numbers | tables, total, share)
-    arrays = (np.ascontiguousarray(array).reshape(errors.shape) for array in (
-        parts, np.broadcast_to(share, errors.shape), target.astype(np.uint8)))  # fmt: skip
-    fault = run_program(each, sums, subnormals, numbers, *arrays, errors) | fault
-    errors = errors.reshape(samples, y, x, 1, channels)
-    return np.broadcast_to(errors, spikes.shape), fault.reshape(samples, -1, channels).any(axis=1)
+    numbers = np.arange(y * x * channels).reshape(1, y, x, 1, channels)
+    return counts, numbers == np.reshape(labels, (samples, 1, 1, 1, 1))
+
+
+def loss_errors(spikes: np.ndarray, labels: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Errors for spikes (N, y, x, T, channel) with these labels (N,): the table's, raw bits of the shape of ``spikes``,
+    the same at every timestep."""
+    counts, label = targets(spikes, labels)
+    return np.broadcast_to(table[label.astype(int), counts], spikes.shape)

@@ -15,6 +15,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuro
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import loss_errors, loss_table
 from trident.sim.golden.reduce import reduce
+from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
 from trident.snn.layers import Layer
@@ -188,9 +189,12 @@ class GoldenTrainer:
         """Loss, backward and weight gradients of samples of a minibatch of so many; fills in the trace's errors."""
         layers, top = self.network.layers, trace.spikes[-1]
         # By layer, the errors at its spikes
-        found, fault = loss_errors(top, labels, table, self.cfg)
-        self._flag(Fault.NEURON_GRAD, layers[-1].number, fault, replicas)
-        errors = {layers[-1].number: found.astype(self.dtype)}
+        if self.loss.softmax:
+            found, fault = softmax_errors(top, labels, table, self.cfg)
+            self._flag(Fault.NEURON_GRAD, layers[-1].number, fault, replicas)
+        else:
+            found = self._values(loss_errors(top, labels, table))
+        errors = {layers[-1].number: found}
         trace.errors = [np.empty(0)] * len(layers)
         for layer in reversed(layers):
             n = layer.number

@@ -17,7 +17,7 @@ SHOWN = {
     "weight_grad": (Space.GRADIENTS,), "neuron": (Space.SPIKES, Space.MASKS), "neuron_grad": (Space.ERRORS,),
     "update": (Space.WEIGHTS,),
 }  # fmt: skip
-STREAMS = ("forward", "backward", "loss", "receive", "reduce")  # units with a stream out
+STREAMS = ("forward", "backward", "loss", "softmax", "receive", "reduce")  # units with a stream out
 
 
 @dataclass(frozen=True)

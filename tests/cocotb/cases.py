@@ -1,5 +1,8 @@
 """Stimulus of the units and what golden says comes of it, as the words that go through a unit's ports."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from tests.cocotb.placing import Case, Placing, join_words, parts_of, payload_of, rows_of
@@ -11,11 +14,13 @@ from trident.hw.isa.packets import Rows
 from trident.hw.isa.spaces import Space, kept_spaces, table_address
 from trident.sim.golden.backward import backward
 from trident.sim.golden.constants import function_lines, neuron_values
+from trident.sim.golden.format import to_values
 from trident.sim.golden.forward import forward
 from trident.sim.golden.loss import loss_errors, loss_table
 from trident.sim.golden.reduce import reduce
+from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.weight_grad import weight_grad
-from trident.snn.losses import Loss
+from trident.snn.losses import SOFTMAX, Loss
 from trident.snn.network import Network
 
 
@@ -215,6 +220,20 @@ class Maker(Placing):
         return case
 
     def loss(self) -> Case:
+        table = self._bits(self._values((2, self.cfg.timesteps + 1)))  # any loss
+        return self._loss(table, lambda *args: (to_values(loss_errors(*args), self.fmt), np.False_))
+
+    def softmax(self) -> Case:
+        self.cfg = replace(self.cfg, loss="softmax")
+        loss = Loss(str(self.rng.choice(SOFTMAX)), *self.rng.random(2))
+        scale = float(2.0 ** self.rng.integers(0, 12))
+        table = loss_table(self.cfg.timesteps, 2, scale, self.fmt, loss)
+        case = self._loss(table, lambda *args: softmax_errors(*args, self.cfg))
+        case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
+        return case
+
+    def _loss(self, table: np.ndarray, errors_of: Callable) -> Case:
+        """A sample's spikes of any number of classes; ``errors_of``: spikes, labels and the table."""
         steps, classes = self.cfg.timesteps, int(self.rng.integers(1, 3 * self.cfg.lanes + 2))
         self.network = Network.parse(f"2-3-{classes}")
         self.plan = ChipPlan(self.network, self.cfg).plans[0]
@@ -222,11 +241,6 @@ class Maker(Placing):
         self.layer = self.placed.layer
         label = int(self.rng.integers(0, classes))
         spikes = self._spikes((1, 1, steps, classes))
-        if self.cfg.loss == "softmax":
-            loss = Loss(str(self.rng.choice(["cross-entropy", "rate-cross-entropy"])), *self.rng.random(2))
-            table = loss_table(steps, classes, float(2.0 ** self.rng.integers(0, 12)), self.fmt, loss)
-        else:
-            table = self._bits(self._values((2, steps + 1)))  # any loss
         base = self.placed.spikes.at(self.sample)
         case = self._case(self._job("errors", 0) | {"aux": base}, label=label)
         case.memories = {
@@ -236,9 +250,7 @@ class Maker(Placing):
                 for target in (False, True) for count in range(table.shape[1])
             },
         }  # fmt: skip
-        if self.cfg.loss == "softmax":
-            case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
-        (errors,), fault = loss_errors(spikes[None], np.array([label]), table, self.cfg)
+        (errors,), fault = errors_of(spikes[None], np.array([label]), table)
         case.fault = bool(fault.any())
         rows = self._rows(0, errors)
         shape = neuron_item(Payloads(self.cfg, "backward"))

@@ -1,5 +1,7 @@
 """The harness of each unit: its memories and how they are connected."""
 
+from dataclasses import replace
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
 from tests.cocotb.harness import Harness
@@ -195,20 +197,31 @@ class NeuronGradHarness(Harness):
 class LossHarness(Harness):
     """The loss table is a memory of the unit itself."""
 
-    def unit_class(self, cfg: CoreConfig):
-        return {"table": LossUnit, "softmax": SoftmaxUnit}[cfg.loss](cfg)
+    unit_class = LossUnit
 
     def memories(self):
-        found = {Space.SPIKES: self._memory(Space.SPIKES), Space.LOSS_TABLE: self.unit}
-        if self.cfg.loss == "softmax":
-            found[Space.FUNCTIONS] = self._memory(Space.FUNCTIONS, self.cfg.lanes)
-        return found
+        return {Space.SPIKES: self._memory(Space.SPIKES), Space.LOSS_TABLE: self.unit}
 
     def connect(self, m, unit, memories):
         grant = unit.spike_request & ~self.hold
         address = Mux(grant, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
-        _functions(m, self.cfg, unit, memories)
         m.d.comb += [unit.spike_grant.eq(grant), unit.spikes.eq(_read(m, memories[Space.SPIKES], 0, address, 1))]
+
+
+class SoftmaxHarness(LossHarness):
+    """With the function table; a core that has the unit has that loss."""
+
+    unit_class = SoftmaxUnit
+
+    def __init__(self, cfg: CoreConfig):
+        super().__init__(replace(cfg, loss="softmax"))
+
+    def memories(self):
+        return super().memories() | {Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes)}
+
+    def connect(self, m, unit, memories):
+        super().connect(m, unit, memories)
+        _functions(m, self.cfg, unit, memories)
 
 
 class ReceiveHarness(Harness):
@@ -307,6 +320,7 @@ HARNESSES = {
     "neuron": NeuronHarness,
     "neuron_grad": NeuronGradHarness,
     "loss": LossHarness,
+    "softmax": SoftmaxHarness,
     "receive": ReceiveHarness,
     "reduce": ReduceHarness,
     "update": UpdateHarness,

@@ -77,6 +77,13 @@ OPTIMISED: dict[str, dict] = {
 """Settings that make a core's optimiser."""
 
 
+def updates_of(cfg: CoreConfig, samples: int, loss_scale: float, update: int = 1) -> UpdateConstants:
+    """Constants of a core's optimiser for its update with this number, at a usual learning rate."""
+    train = TrainSettings(batch=samples, beta2=0.97, **OPTIMISED[cfg.optimiser])
+    rate = 0.5 if train.optimizer == "sgd" else 0.01
+    return UpdateConstants.round(train.numbers(rate, loss_scale, update), samples, cfg.format)
+
+
 class Placing:
     """A random network of two layers on a core, random values for its second layer, and where they lie."""
 

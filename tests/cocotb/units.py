@@ -20,16 +20,16 @@ CONFIGS = {
     ),
     "lanes2-synaptic-atan": CoreConfig(
         lanes=2, timesteps=6, words=2, accumulators=32, charge="synaptic", reset="hard", surrogate="atan", detach=False,
-        optimiser="adam", loss="softmax", gradient_bits=16, **_SIZES,
+        optimiser="adam", gradient_bits=16, **_SIZES,
     ),
     "lanes4-decay-sigmoid-bf16": CoreConfig(
         lanes=4, timesteps=3, words=2, accumulators=16, exp=8, frac=7, charge="lif-decay-input",
         reset="soft-after-leak", surrogate="sigmoid", detach=False, optimiser="adamw-decay",
-        loss="softmax", short_paths=True, **_SIZES,
+        short_paths=True, **_SIZES,
     ),
     "lanes1-if-fast-sigmoid": CoreConfig(
         lanes=1, timesteps=4, words=2, accumulators=16, mul_stages=3, round_stages=4, charge="if", reset="soft",
-        surrogate="fast-sigmoid", detach=False, optimiser="nesterov-decay", loss="softmax",
+        surrogate="fast-sigmoid", detach=False, optimiser="nesterov-decay",
         short_paths=True, gradient_bits=16, **_SIZES,
     ),
     "lanes4-cols2-bf16": CoreConfig(

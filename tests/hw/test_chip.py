@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.cocotb.placing import updates_of
 from trident.host.driver import session
 from trident.host.driver.driver import CoreStuck
 from trident.host.train.step_bench import StepBench
@@ -16,7 +17,6 @@ from trident.hw.isa.job import FAN
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
-from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage, even_cuts
@@ -42,6 +42,10 @@ CONFIGS = {
         "COMPACT", reset="soft", surrogate="triangle", timesteps=8, multiplier_subnormals=True, round_stages=2,
         mul_stages=1, short_paths=False, prefetch_jobs=False, error_words=512
     ),
+    "synaptic-atan-adamw": CoreConfig.preset(
+        "TINY", charge="synaptic", reset="soft-after-leak", surrogate="atan", detach=False, optimiser="adamw-decay",
+        gradient_bits=48, **SIZES
+    ),
     "short-paths": CoreConfig.preset("FPGA", accumulators=16, gradient_bits=48, **SIZES),
 }
 MESHES = [(1, 1), (2, 1), (2, 2), (3, 2)]
@@ -62,7 +66,7 @@ def _bench(config, width, height, network, partition, seed=0, placement=None, bi
     network = Network.parse(network, bias)
     if isinstance(partition, str):
         partition = Partition.parse(partition, network, cfg.lanes)
-    neuron = NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
+    neuron = NeuronSettings.of(cfg)
     link = link or _chip(config, width, height)
     return StepBench(network, neuron, cfg, link, seed, _mesh(cfg, width, height), partition, placement)
 
@@ -71,8 +75,7 @@ def _train(bench: StepBench, rng, samples: int, density: float = 0.3, loss_scale
     shape = (samples, bench.cfg.timesteps, *bench.network.in_shape)
     spikes = (rng.random(shape) < density).astype(np.uint8)
     labels = rng.integers(0, bench.network.classes, samples)
-    constants = UpdateConstants.of(0.9, 0.5 / loss_scale / samples, samples, bench.cfg.format)
-    return bench.step(spikes, labels, constants, loss_scale)
+    return bench.step(spikes, labels, updates_of(bench.cfg, samples, loss_scale), loss_scale)
 
 
 def _random_network(rng) -> str:

@@ -78,7 +78,7 @@ def untouched(tmp_path, monkeypatch):
         (["--surrogate", "step"], ["surrogate", "rectangle or triangle", "'step'"]),
         (["--surrogate", "sigmoid", "--preset", "COMPACT"], ["surrogate of sigmoid", "shared_engine has not"]),
         (["--set", "charge=if"], ["charge has an option of its own", "--neuron"]),
-        (["--surrogate", "atan", "--set", "frac=2"], ["surrogate atan", "frac of at least 3"]),
+        (["--surrogate", "atan", "--set", "frac=2"], ["the function α / 2", "frac of at least 3"]),
         (["--schedule", "cosine", "--halve-every", "2"], ["halve_every is of the schedule step", "cosine"]),
         (["--synapse", "0.5"], ["synapse is of synaptic neurons", "lif"]),
         (["--threshold", "1e9"], ["threshold"]),

@@ -104,7 +104,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_af
     for found, expected in zip(final(resumed), final(unbroken), strict=True):
         assert (found == expected).all()
     for name in ("weights", "momentum"):
-        ours, theirs = (getattr(trainer.lockstep.twin, name) for trainer in (resumed, unbroken))
+        ours, theirs = (trainer.lockstep.twin.state[name] for trainer in (resumed, unbroken))
         assert list(ours) == list(theirs) and all((ours[key] == theirs[key]).all() for key in theirs)
     assert resumed.progress.history == unbroken.progress.history
     done = [trainer.progress.counters[0]["forward.useful"] for trainer in (resumed, unbroken)]

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.cocotb.placing import updates_of
 from trident.boards.devices import design_of
 from trident.host.driver import driver, session
 from trident.host.train.step_bench import StepBench
@@ -20,6 +21,14 @@ from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
 
 TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
+SYNAPTIC = {
+    "charge": "synaptic", "reset": "soft-after-leak", "surrogate": "sigmoid", "detach": False, "loss": "softmax",
+    "optimiser": "adam-decay",
+}  # fmt: skip
+DECAYING = {
+    "charge": "lif-decay-input", "surrogate": "superspike", "optimiser": "nesterov-decay", "loss": "softmax",
+    "gradient_bits": 40,
+}  # fmt: skip
 SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
@@ -34,7 +43,7 @@ def _core(preset: str, stalls: int | None = None, **changes) -> tuple[VerilatedC
 
 def _bench(network: str, preset: str = "TINY", stalls: int | None = None, seed: int = 0, bias: bool = True, **changes):
     core, cfg = _core(preset, stalls, **changes)
-    neuron = NeuronSettings(reset=cfg.reset, surrogate=cfg.surrogate)
+    neuron = NeuronSettings.of(cfg)
     return StepBench(Network.parse(network, bias), neuron, cfg, core, seed)
 
 
@@ -44,7 +53,7 @@ def _batch(bench: StepBench, rng, samples: int, density: float):
 
 
 def _constants(bench: StepBench, samples: int, loss_scale: float = 256) -> UpdateConstants:
-    return UpdateConstants.of(0.9, 0.5 / loss_scale / samples, samples, bench.cfg.format)
+    return updates_of(bench.cfg, samples, loss_scale)
 
 
 def _train(bench: StepBench, rng, samples: int = 5, density: float = 0.3, loss_scale: float = 256):
@@ -93,7 +102,8 @@ def test_core_of_the_smallest_board():
 
 
 @pytest.mark.parametrize("changes, stalls", [
-    ({}, None), ({}, 7), (TRIANGLE, None), (BF16, None), (SHORT, 7), (SHORT | TRIANGLE, None),
+    ({}, None), ({}, 7), (TRIANGLE, None), (BF16, None), (SHORT, 7), (SHORT | TRIANGLE, None), (SYNAPTIC, None),
+    (SHORT | DECAYING, 7),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""
