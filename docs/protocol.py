@@ -1,6 +1,7 @@
 """The text of docs/protocol.md, from the declarations that the hardware and the driver use."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from textwrap import wrap
 
@@ -250,7 +251,7 @@ def _link() -> list[str]:
 
 def protocol() -> str:
     """The page as Markdown."""
-    small = PRESETS["SMALL"]
+    small = replace(PRESETS["SMALL"], surrogate="atan")  # which has a function table
     gradient = ", ".join(fault.name for fault in Fault if GRADIENT_FAULTS >> fault & 1)
     engines = [(f"`ENGINE.{name}`", meaning) for name, meaning in _COUNTERS.items()]
     few = counted(CoreConfig(counters="few"))[1:]

@@ -33,7 +33,8 @@ class Space(IntEnum):
 def space_bits(cfg: CoreConfig) -> dict[Space, int]:
     """Bits of one element of each memory; an element travels as whole flits, lowest bits first."""
     row, word = cfg.row_bits, cfg.spike_bits
-    bits = {
+    line = 2 * cfg.width + SCALE_BITS if cfg.tables else cfg.width  # without a table, no more than there is anyway
+    return {
         Space.PROGRAM: WORD,
         Space.JOBS: WORD,
         Space.WEIGHTS: row,
@@ -47,9 +48,9 @@ def space_bits(cfg: CoreConfig) -> dict[Space, int]:
         Space.LOSS_TABLE: cfg.width,
         Space.REGISTERS: WORD,
         Space.ROUTES: PORTS,
+        Space.FUNCTIONS: line,
         Space.SQUARES: row,
     }
-    return bits | ({Space.FUNCTIONS: 2 * cfg.width + SCALE_BITS} if cfg.tables else {})
 
 
 def kept_spaces(cfg: CoreConfig) -> tuple[Space, ...]:
