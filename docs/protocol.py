@@ -299,7 +299,8 @@ def protocol() -> str:
         *_link(),
         "## Memories",
         "",
-        f"Bits and words of an element are those of preset SMALL with the surrogate atan ({small.lanes} lanes, T = {small.timesteps}).",
+        f"Bits and words of an element are those of preset SMALL with the surrogate atan ({small.lanes} lanes, T = "
+        f"{small.timesteps}).",
         "",
         *_table(("code", "space", "element", "host may", "bits", "words"), _spaces(small)),
         "## Programs",
