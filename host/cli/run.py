@@ -102,12 +102,14 @@ def _train_golden(spec: RunSpec, checkpoint: Path, console: Console, resume: boo
     run = GoldenRun(spec, checkpoint, resume, engines)
     _introduce(spec, console)
 
-    def tell(epoch: dict):
+    def tell(epoch: dict, found: list[str]):
         _say(
             console,
             f"epoch {run.progress.epoch:>2}  loss {epoch['loss']:.4f}  train {percent(epoch['train_accuracy'])}  "
             f"test {percent(epoch['test_accuracy'])}  {count(epoch['samples_per_second'])} samples/s",
         )
+        for finding in found:
+            warn(console, finding)
 
     with _stop_on_interrupt(console) as stop:
         run.run(tell, stop)

@@ -1,5 +1,6 @@
 """What a user should know of an epoch: what keeps a network from learning, the likely cause, the option to change."""
 
+import re
 from collections.abc import Iterator
 
 from trident.host.train.tally import Tally
@@ -7,8 +8,18 @@ from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 MANY = 0.2  # share of the test samples without a prediction, or of the minibatches skipped, from which it is told
-FULL = 0.25  # loss that is only reached when most classes fire most of the time
+FULL = 0.25  # squared error that is only reached when most classes fire most of the time
 STILL = 0.01  # part of the first loss by which a loss that moves has changed
+
+
+def new_findings(found: list[str], known: list[str]) -> list[str]:
+    """Those that have not been told: the same fault, with other figures, is told once."""
+    told = {_without_figures(finding) for finding in known}
+    return [finding for finding in found if _without_figures(finding) not in told]
+
+
+def _without_figures(finding: str) -> str:
+    return re.sub(r"[\d.]+", "", finding)
 
 
 def findings(
@@ -58,7 +69,7 @@ def _predictions(train: TrainSettings, tested: Tally, loss: float) -> Iterator[s
             f"{100 * silent:.0f} % of the test samples make no output neuron fire and have no prediction. Lower "
             f"--threshold or give more timesteps, --timesteps, than {train.timesteps}"
         )
-    elif undecided > MANY and loss > FULL:
+    elif undecided > MANY and loss > FULL and not train.losses(len(tested.confusion)).softmax:
         yield (
             f"{100 * undecided:.0f} % of the test samples make several classes fire all the time. Lower "
             f"--lr, which is {train.learning_rate:g}"

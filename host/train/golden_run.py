@@ -11,7 +11,9 @@ from pydantic import Field
 
 from trident.host.train.checkpoint import Checkpoint, check_progress, check_tensors, fill, named
 from trident.host.train.chip_learner import NumericFault
+from trident.host.train.findings import findings, new_findings
 from trident.host.train.lockstep import state_spaces
+from trident.host.train.rates import Rates
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
@@ -31,15 +33,18 @@ Count = Annotated[int, Field(ge=0)]
 class GoldenProgress:
     """Where a run is; plain values, so that a checkpoint holds it.
 
-    epoch, minibatch: how many are done, of the run and of the epoch under way; tally: of the epoch under way; history:
-    :data:`HISTORY` of every epoch.
+    epoch, minibatch: how many are done, of the run and of the epoch under way; tally, rates, skipped: of the epoch
+    under way; history: :data:`HISTORY` of every epoch; findings: what a user should know, each once.
     """
 
     epoch: Count = 0
     minibatch: Count = 0
     scaler: dict = field(default_factory=dict)
     tally: dict = field(default_factory=dict)
+    rates: dict = field(default_factory=dict)
+    skipped: Count = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
 
 class GoldenRun:
@@ -56,13 +61,14 @@ class GoldenRun:
         self.golden = GoldenTrainer(
             spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines, spec.loss
         )
-        self.progress, self.tally = GoldenProgress(), Tally()
+        self.progress, self.tally, self.rates = GoldenProgress(), Tally(), Rates()
         self.scaler = LossScaler(float(spec.train.loss_scale))
         if resume:
             self._restore()
 
-    def run(self, tell: Callable[[dict], None], stop: Callable[[], bool] = lambda: False):
-        """Train up to the last epoch; ``tell`` gets the figures of each, ``stop`` is asked before every minibatch.
+    def run(self, tell: Callable[[dict, list[str]], None], stop: Callable[[], bool] = lambda: False):
+        """Train up to the last epoch; ``tell`` gets the figures of each and what has been found that was not known yet,
+        ``stop`` is asked before every minibatch.
 
         Raises :class:`Interrupted` after a stop, and :class:`NumericFault` for a fault that a smaller loss scale cannot
         mend.
@@ -86,16 +92,26 @@ class GoldenRun:
             tested = self._test(test)
             figures = self.tally.mean_loss, self.tally.accuracy, tested.accuracy, rate
             now.history.append(dict(zip(HISTORY, figures, strict=True)))
-            now.epoch, now.minibatch, self.tally = now.epoch + 1, 0, Tally()
+            found = findings(
+                spec.network, spec.neuron, spec.train, *(list(share) for share in self.rates.means),
+                [epoch["loss"] for epoch in now.history], tested, now.skipped / spec.minibatches,
+            )  # fmt: skip
+            new = new_findings(found, now.findings)
+            now.findings += new
+            now.epoch, now.minibatch, now.skipped, self.tally, self.rates = now.epoch + 1, 0, 0, Tally(), Rates()
             self._save()
-            tell(now.history[-1])
+            tell(now.history[-1], new)
 
     def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
         spec, golden, now = self.spec, self.golden, self.progress
         train = spec.train
         rate = train.rate(now.epoch + now.minibatch / spec.minibatches)
         constants = self.scaler.constants(train, rate, spec.cfg.format)
-        counts = golden.counts_of(golden.train(spikes, labels, golden.table(self.scaler.scale)))
+        parts = []
+        for trace in golden.train(spikes, labels, golden.table(self.scaler.scale)):
+            parts.append(golden.counts(trace))
+            self.rates.add(trace)
+        counts = np.concatenate(parts)
         tensors = (golden.weights, *golden.kept.values())
         kept = [(values, values.copy()) for own in tensors for values in own.values()]
         golden.update(constants)
@@ -107,6 +123,7 @@ class GoldenRun:
         elif faults & ~GRADIENT_FAULTS:
             raise NumericFault.of(f"epoch {now.epoch + 1}, minibatch {now.minibatch + 1}")
         self.scaler.after(golden.overflowed or undone)
+        now.skipped += golden.overflowed or undone
         self.tally.add(counts, labels, train.timesteps, spec.loss)
         now.minibatch += 1
 
@@ -121,6 +138,7 @@ class GoldenRun:
     # Checkpoint
     def _save(self):
         self.progress.scaler, self.progress.tally = asdict(self.scaler), asdict(self.tally)
+        self.progress.rates = asdict(self.rates)
         arrays: dict[str, np.ndarray] = {}
         for name, space in state_spaces(self.spec.cfg).items():
             arrays |= named(name, self.golden.bits(space))
@@ -131,8 +149,11 @@ class GoldenRun:
         state.check(self.spec.settings(), self.path)
         self.progress = progress = fill(GoldenProgress, state.progress, where)
         self.scaler, self.tally = fill(LossScaler, progress.scaler, where), fill(Tally, progress.tally, where)
+        self.rates = fill(Rates, progress.rates, where)
+        layers = len(self.spec.network.layers)
         good = {
             "minibatch": progress.minibatch <= self.spec.minibatches,
+            "rates": len(self.rates.firing) == len(self.rates.zeros) == layers * (self.rates.samples > 0),
             "scaler": self.scaler.possible(self.spec.train),
             "history": [set(epoch) for epoch in progress.history] == [set(HISTORY)] * progress.epoch,
         }

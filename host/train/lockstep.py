@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.train.chip_learner import ChipLearner, ClosablePort
 from trident.host.train.compare import Comparator, Divergence, Mismatch
+from trident.host.train.rates import Rates
 from trident.host.train.tally import Tally
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
@@ -88,16 +89,14 @@ class Lockstep:
 
     def _train_beside(self, spikes, labels, table, constants, epoch):
         golden = self.golden
-        counts, firing, zeros = [], 0, 0
+        counts, rates = [], Rates()
         for trace in golden.train(spikes, labels, table):
             counts.append(golden.counts(trace))
-            share = len(counts[-1]) / len(labels)
-            firing = firing + share * np.array([layer.mean() for layer in trace.spikes])
-            zeros = zeros + share * np.array([1 - np.count_nonzero(layer) / layer.size for layer in trace.errors])
+            rates.add(trace)
         before = self.golden_state()
         golden.update(constants)
         twin = self.twin.train_batch(spikes, labels, epoch)
-        return np.concatenate(counts), (firing, zeros), twin, before
+        return np.concatenate(counts), rates.means, twin, before
 
     # Test
     def test(self, spikes: np.ndarray, labels: np.ndarray, where: str, stop) -> dict[str, Tally] | None:

@@ -1,6 +1,5 @@
 """A training run: epochs of minibatches in lockstep with golden, tested, kept in a checkpoint, told to a display."""
 
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import Field
 
 from trident.host.driver.driver import FlitPort
 from trident.host.train.checkpoint import Checkpoint, named
-from trident.host.train.findings import findings
+from trident.host.train.findings import findings, new_findings
 from trident.host.train.lockstep import BatchStep, Lockstep
 from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
@@ -64,11 +63,6 @@ class Display(Protocol):
     def epoch(self, progress: Progress): ...
 
     def warn(self, finding: str): ...
-
-
-def _kind(finding: str) -> str:
-    """A finding without its figures."""
-    return re.sub(r"[\d.]+", "", finding)
 
 
 class Trainer:
@@ -209,9 +203,7 @@ class Trainer:
             [zero / done for zero in now.gradient_sparsity], [epoch["loss"] for epoch in now.history["RTL"]],
             tested["RTL"], now.skipped / done,
         )  # fmt: skip
-        # The same fault, with other figures, is told once
-        known = {_kind(finding) for finding in now.findings}
-        new = [finding for finding in found if _kind(finding) not in known]
+        new = new_findings(found, now.findings)
         now.findings += new
         return new
 

@@ -153,10 +153,10 @@ def test_an_epoch_of_digits(tmp_path):
     spec = [RunSpec.make("digits", net="8x8x1-4c3s2p1-12-10", train={"epochs": n, "batch": 32}) for n in (1, 2)]
     paths = {engines: tmp_path / f"{engines}.npz" for engines in ("numpy", "torch")}
     for engines, path in paths.items():
-        GoldenRun(spec[0], path, engines=engines).run(lambda _: None)
+        GoldenRun(spec[0], path, engines=engines).run(lambda *_: None)
     assert _same_state(*paths.values())
     for engines, path in zip(("torch", "numpy"), paths.values(), strict=True):
-        GoldenRun(spec[1], path, True, engines).run(lambda _: None)
+        GoldenRun(spec[1], path, True, engines).run(lambda *_: None)
     assert _same_state(*paths.values())
 
 

@@ -26,7 +26,7 @@ def unbroken(spec, tmp_path_factory):
     """A whole run, and what it told."""
     told = []
     run = GoldenRun(spec, tmp_path_factory.mktemp("golden") / "golden.npz")
-    run.run(told.append)
+    run.run(lambda epoch, _: told.append(epoch))
     return run, told
 
 
@@ -49,7 +49,7 @@ def test_neurons_that_a_compact_core_has_not(tmp_path, capsys):
     spec = RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN, neuron=NEURONS, alone=True)
     told = []
     run = GoldenRun(spec, tmp_path / "golden.npz")
-    run.run(told.append)
+    run.run(lambda epoch, _: told.append(epoch))
     assert told[1]["loss"] < told[0]["loss"] and told[1]["test_accuracy"] > 0.5
     assert not run.golden.faults.any()
     with pytest.raises(SystemExit) as ended:
@@ -61,9 +61,9 @@ def test_neurons_that_a_compact_core_has_not(tmp_path, capsys):
 def test_goes_on_where_it_stopped(spec, unbroken, tmp_path):
     path, asked = tmp_path / "golden.npz", iter([False] * 60 + [True])
     with pytest.raises(Interrupted, match="stopped in epoch 2 after minibatch 16"):
-        GoldenRun(spec, path).run(lambda _: None, lambda: next(asked))
+        GoldenRun(spec, path).run(lambda *_: None, lambda: next(asked))
     resumed = GoldenRun(spec, path, resume=True)
-    resumed.run(lambda _: None)
+    resumed.run(lambda *_: None)
     assert (_weights(resumed) == _weights(unbroken[0])).all()
     for ours, theirs in zip(resumed.progress.history, unbroken[0].progress.history, strict=True):
         assert all(ours[name] == theirs[name] for name in ("loss", "train_accuracy", "test_accuracy"))
@@ -72,7 +72,7 @@ def test_goes_on_where_it_stopped(spec, unbroken, tmp_path):
 def test_an_overflow_halves_the_loss_scale(tmp_path):
     spec = RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN | {"epochs": 1, "loss_scale": 2**15})
     run = GoldenRun(spec, tmp_path / "golden.npz")
-    run.run(lambda _: None)
+    run.run(lambda *_: None)
     assert run.scaler.skipped > 0 and run.scaler.scale < 2**15
 
 
@@ -127,3 +127,26 @@ def test_the_command(tmp_path, capsys, monkeypatch):
         main()
     out = capsys.readouterr().out
     assert not ended.value.code and "Accuracy: train" in out and (tmp_path / "golden.npz").exists()
+
+
+def test_says_what_keeps_a_network_from_learning(tmp_path, capsys):
+    """Once, in words that name the option to change."""
+    command = ["train", "--target", "golden", "--net", "64-12-10", "--threshold", "50", "--window", "1"]
+    main([*command, "--epochs", "2", "--batch", "100", "--out", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert said.count("warning: linear1 has not fired once in an epoch") == 1 and "Lower --threshold" in said
+    progress = Checkpoint.load(tmp_path / "golden.npz", KIND).progress
+    assert len(progress["findings"]) >= 1 and progress["rates"]["samples"] == 0
+
+
+def test_a_resumed_run_finds_what_an_unbroken_one_does(tmp_path):
+    """Rates of the first part of an epoch are kept."""
+    spec = RunSpec.make("digits", net="64-12-10", train={"epochs": 1, "batch": 100}, neuron={"threshold": 50.0})
+    told, asked = {}, iter([False] * 5 + [True] * 99)
+    GoldenRun(spec, tmp_path / "a.npz").run(lambda _, found: told.update(a=found))
+    with pytest.raises(Interrupted):
+        GoldenRun(spec, tmp_path / "b.npz").run(lambda *_: None, lambda: next(asked))
+    resumed = GoldenRun(spec, tmp_path / "b.npz", resume=True)
+    assert resumed.rates.samples == 500
+    resumed.run(lambda _, found: told.update(b=found))
+    assert told["a"] == told["b"] != []
