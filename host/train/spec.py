@@ -132,6 +132,8 @@ class RunSpec:
             raise TridentError(f"synapse is of synaptic neurons, not of {neuron.get('neuron', NeuronSettings.neuron)}")
         if train.get("optimizer", "sgd") != "sgd":
             train = {"learning_rate": ADAM_RATE} | train
+        elif given := [name for name in ("beta2", "epsilon") if name in train]:
+            raise TridentError(f"{given[0]} is of the optimizers adam and adamw, not of sgd")
         chip = chip or ChipChoice()
         mesh = chip.mesh()
         if built:

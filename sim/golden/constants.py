@@ -117,7 +117,7 @@ class UpdateConstants:
             if what and number < 1 and rounded[name] == _bits(1, fmt):
                 raise TridentError(f"{what} of {number} rounds to 1, so that no gradient would ever be forgotten")
             if name == "epsilon" and rounded[name] < fmt.min_normal:
-                raise TridentError(f"an epsilon of {number:.3g}, as it is scaled for the format, rounds to 0")
+                raise TridentError(f"an epsilon that becomes {number:.3g} where Adam adds it rounds to 0: raise it")
         return cls(rounded, samples)
 
     def fields(self, program: Program) -> dict[str, int]:
