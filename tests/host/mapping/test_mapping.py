@@ -127,6 +127,23 @@ def test_one_core_has_no_gradients_to_reduce(small):
     assert twice.reduction > 0 and twice.cycles < 0.7 * alone.cycles
 
 
+def test_a_softmax_leaves_the_last_layer_whole(small):
+    """The search splits it where that is faster, but for a cross-entropy; a partition that does is refused."""
+    network, mesh = Network.parse("8x8x1-4c3s2-40"), MeshConfig(width=2, height=2)
+    sizes = {"weight_rows": 8192, "spike_words": 2048, "error_words": 512, "lanes": 4}
+    cores = []
+    for loss in ("table", "softmax"):
+        cfg = CoreConfig.preset("TINY", loss=loss, **sizes)
+        cost = dense("8x8x1-4c3s2-40", cfg)
+        partition = find_partition(cost, mesh, batch=1).partition
+        ChipPlan(network, cfg, mesh, partition)
+        cores.append(partition.stages[-1].cores)
+    assert cores[0] > cores[1] == 1
+    split = Partition.parse("1,2/2", network, cfg.lanes)
+    with pytest.raises(TridentError, match="a cross-entropy needs all classes on one core, and the last layer is on 2"):
+        ChipPlan(network, cfg, mesh, split)
+
+
 def test_a_mesh_that_is_too_small(small):
     with pytest.raises(TridentError, match="needs at least 2 cores of this preset, the mesh 1x1 has 1$"):
         find_partition(small, MeshConfig(width=1, height=1), 16)
