@@ -31,7 +31,8 @@ def _core_options(command):
         click.option("--lanes", type=int, help="output channels at once  [the preset's]"),
         click.option("--cols", type=int, help="columns of all three engines  [the preset's]"),
         click.option("--reset", help=f"{', '.join(RESETS)}  [hard]"),
-        click.option("--surrogate", help=f"{', '.join(SURROGATES)}  [rectangle]"),
+        click.option("--surrogate", help=f"{', '.join(SURROGATES)}, the smooth ones with an α, as in "
+                     "atan:2  [rectangle]"),
         click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core"),
     ]):  # fmt: skip
         command = option(command)
@@ -58,13 +59,13 @@ def _core_options(command):
 @click.option("--schedule", help="of the learning rate: step, which halves it, cosine or one-cycle  [step]")
 @click.option("--loss", help="mse; count-mse with the rates of the label's neuron and of the others, as in "
               "count-mse:0.8,0.2; cross-entropy of the spike counts, or rate-cross-entropy  [mse]")
+@click.option("--smoothing", type=float, help="share of the label's 1 that all classes have alike  [0]")
 @click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
 @click.option("--weight-decay", type=float, help="share of a weight that is added to its gradient or, of adamw, taken "
               "from it, times the rate  [0]")
 @click.option("--nesterov/--no-nesterov", default=None, help="of sgd: a step looks one momentum ahead  [no]")
 @click.option("--beta2", type=float, help="of adam: what a mean of squared gradients keeps  [0.999]")
 @click.option("--epsilon", type=float, help=f"of adam: added to the root of that mean  [{EPSILON:g}]")
-@click.option("--smoothing", type=float, help="share of the label's 1 that all classes have alike  [0]")
 @click.option("--loss-scale", type=float, help="power of two that the loss is multiplied by  [256]")
 @click.option("--seed", type=int, help="of weights, order and encoding  [0]")
 @click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
