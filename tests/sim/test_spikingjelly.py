@@ -138,7 +138,8 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     fixed = FixedFormat(53, -30)
     cfg = SimpleNamespace(
         format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, timesteps=timesteps,
-        reset=reset, surrogate=surrogate, multiplier_subnormals=True, engine=CoreConfig().engine,
+        update_program=CoreConfig().update_program, loss="table", multiplier_subnormals=True,
+        engine=CoreConfig().engine,
     )  # fmt: skip
     golden = GoldenTrainer(network, neuron, cfg, settings.seed, loss=settings.losses(network.classes))
     trainer = FloatTwin(network, neuron, settings, np.float64)
