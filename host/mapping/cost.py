@@ -239,9 +239,7 @@ class CostModel:
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
-        model = self._model(Opcode.UPDATE)
-        row = model(len(self.cfg.update_program.steps)) if callable(model) else model
-        return row * self.words(n, first, end).weight_rows
+        return self._model(Opcode.UPDATE)(self.cfg) * self.words(n, first, end).weight_rows
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""
@@ -271,9 +269,9 @@ class CostModel:
         return Words(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, words)
 
 
-def update_cycles(steps: int) -> int:
-    """Cycles per row of weights; ``steps``: of the optimiser's program."""
-    return steps
+def update_cycles(cfg: CoreConfig) -> int:
+    """Cycles per row of weights: one for every step of the optimiser's program."""
+    return len(cfg.update_program.steps)
 
 
 def loss_cycles(groups: int, lanes: int, steps: int, neuron: int) -> int:

@@ -63,3 +63,8 @@ def controller_cycles(
             packets = row_packets(cfg, mesh, in_y * in_x, own)
             total += packets * (SENT_PACKET + SUM_PACKET * (stage.cores > 1))
     return total
+
+
+def update_cycles(cfg: CoreConfig) -> int:
+    """Cycles per row of weights, whatever the core."""
+    return UPDATE_ROW

@@ -122,7 +122,7 @@ OPERATIONS = (
         faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit",
         golden=("trident.hw.isa.optimisers:optimiser",),
         firmware="begin_update",
-        cycles=(f"{_MAPPING}.cost:update_cycles", f"{_MAPPING}.firmware_cycles:UPDATE_ROW"),
+        cycles=(f"{_MAPPING}.cost:update_cycles", f"{_MAPPING}.firmware_cycles:update_cycles"),
     ),
     Operation(
         Opcode.RECEIVE, "a receive job: errors from the next stage, neuron_grad unit", Opcode.RECEIVE,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from trident.bench.gradients import OPTIMIZERS
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.packing import pack_spikes, rows_to_words
@@ -68,12 +69,7 @@ def random_network(rng, cfg: CoreConfig, kind: str | None = None) -> Network:
     return build.network()
 
 
-DECAY = {"weight_decay": 0.01}
-OPTIMISED: dict[str, dict] = {
-    "sgd": {}, "sgd-decay": DECAY, "nesterov": {"nesterov": True}, "nesterov-decay": {"nesterov": True} | DECAY,
-    "adam": {"optimizer": "adam"}, "adam-decay": {"optimizer": "adam"} | DECAY,
-    "adamw-decay": {"optimizer": "adamw"} | DECAY,
-}  # fmt: skip
+OPTIMISED = {TrainSettings(**options).optimiser: options for options in OPTIMIZERS}
 """Settings that make a core's optimiser."""
 
 

@@ -16,7 +16,6 @@ class PassLoop(wiring.Component):
     i : stream of new items
     back, back_valid : In, an item that needs one more pass (it cannot wait)
     o : stream of all items, further passes first
-    again : Out(1), the item at ``o`` is on a further pass
     """
 
     def __init__(self, shape, depth: int):
@@ -26,7 +25,6 @@ class PassLoop(wiring.Component):
             "back": In(shape),
             "back_valid": In(1),
             "o": Out(stream.Signature(shape)),
-            "again": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -35,9 +33,8 @@ class PassLoop(wiring.Component):
         m.d.comb += [
             waiting.w_data.eq(self.back),
             waiting.w_en.eq(self.back_valid),
-            self.again.eq(waiting.r_rdy),
         ]
-        with m.If(self.again):
+        with m.If(waiting.r_rdy):
             m.d.comb += [
                 self.o.payload.eq(waiting.r_data),
                 self.o.valid.eq(1),
