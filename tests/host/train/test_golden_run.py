@@ -132,7 +132,9 @@ def test_the_command(tmp_path, capsys, monkeypatch):
 def test_says_what_keeps_a_network_from_learning(tmp_path, capsys):
     """Once, in words that name the option to change."""
     command = ["train", "--target", "golden", "--net", "64-12-10", "--threshold", "50", "--window", "1"]
-    main([*command, "--epochs", "2", "--batch", "100", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--epochs", "2", "--batch", "100", "--out", str(tmp_path)])
+    assert not ended.value.code
     said = capsys.readouterr().out
     assert said.count("warning: linear1 has not fired once in an epoch") == 1 and "Lower --threshold" in said
     progress = Checkpoint.load(tmp_path / "golden.npz", KIND).progress
