@@ -34,7 +34,7 @@ def measure_golden(only: str) -> Iterator[Figure]:
 def _epoch() -> float:
     spec = RunSpec.make()
     golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg)
-    spikes, _ = encode(spec.dataset, spec.network, spec.cfg.timesteps)
+    spikes, _ = encode(spec.dataset, spec.network, spec.cfg.steps)
     labels = spec.dataset.train_labels
     table = golden.table(spec.train.loss_scale)
     updates = UpdateConstants.of(spec.train.momentum, spec.train.step(), spec.train.batch, spec.cfg.format)
@@ -50,13 +50,13 @@ def _epoch() -> float:
 def _kernels() -> Iterator[Figure]:
     cfg, layer = CoreConfig(timesteps=4), Network.parse(LAYER).layers[0]
     sums, rng = Sums(cfg.format, cfg.fixed), np.random.default_rng(0)
-    window, shape = (layer.kernel, layer.stride, layer.padding), (SAMPLES, *layer.out_shape[:2], cfg.timesteps)
+    window, shape = (layer.kernel, layer.stride, layer.padding), (SAMPLES, *layer.out_shape[:2], cfg.steps)
     spikes = (rng.random((*shape, layer.in_shape[2])) < SPIKES).astype(np.uint8)
     weights = sums.round(rng.normal(size=layer.weight_shape) / 16)
     errors = sums.round(rng.normal(size=(*shape, layer.out_channels)))
     errors *= rng.random(errors.shape) < ERRORS
     columns, biases = np.ascontiguousarray(weights.transpose(0, 2, 1)), np.zeros(layer.out_channels, sums.dtype)
-    terms = layer.gradient_terms(cfg.timesteps)
+    terms = layer.gradient_terms(cfg.steps)
     runs: dict[str, Callable] = {
         "forward": lambda: forward(spikes, weights, biases, True, *window, layer.forward_terms, sums),
         "backward": lambda: backward(

@@ -64,7 +64,7 @@ def upload_fraction(data: str) -> float:
     the first one to the last acknowledgement."""
     spec = RunSpec.make(data, NETWORKS[data], preset="FPGA")
     count = SAMPLES[data]
-    spikes, _ = encode(spec.dataset, spec.network, spec.cfg.timesteps, spec.encoding)
+    spikes, _ = encode(spec.dataset, spec.network, spec.cfg.steps, spec.encoding)
     flits = sample_packets(spec.plan, spikes[:count], spec.dataset.train_labels[:count])
     line = SimulatedLine(emit(Sink(spec.cfg, spec.mesh), "sink"), "sink", CLOCK, BAUD)
     link = SerialLink(line, spec.cfg, spec.mesh)
@@ -74,7 +74,7 @@ def upload_fraction(data: str) -> float:
     link.close()
     if given < len(flits):
         raise RuntimeError(f"the link took {given} of {len(flits)} flits")
-    inputs = int(np.prod(spec.network.in_shape)) * spec.cfg.timesteps // 8
+    inputs = int(np.prod(spec.network.in_shape)) * spec.cfg.steps // 8
     return count * (inputs + LABEL) / (seconds * BAUD / BYTE_BITS)
 
 

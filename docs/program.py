@@ -3,7 +3,7 @@
 import re
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.core_plan import KINDS, CorePlan
+from trident.host.compile.core_plan import UPDATES, WALKS, CorePlan
 from trident.host.compile.program import Program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.operations import QUEUE_OF, QUEUES
@@ -19,8 +19,8 @@ def _tokens(tokens: tuple[Token, ...]) -> str:
 
 def _place(plan: CorePlan, job: int) -> str:
     """The layer of a job, as far as it has one."""
-    kind, layer = next(name for name, number in plan.numbers.items() if number == job)
-    if kind not in KINDS:
+    kind, layer, _ = next(name for name, number in plan.numbers.items() if number == job)
+    if kind not in (*WALKS, *UPDATES):
         return f"layer {plan.layers[-1].layer.number + 1}" if kind in ("errors", "send") else ""
     return f"layer {plan.layers[layer].layer.number + 1}{', biases' if kind == 'update_bias' else ''}"
 

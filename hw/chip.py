@@ -22,8 +22,13 @@ from trident.hw.noc.mesh import KEPT, Mesh, mesh_modules, mesh_signature
 
 
 def check_pair(cfg: CoreConfig, mesh: MeshConfig):
-    """Raise :class:`TridentError` unless the longest packet holds an element of each of the core's memories, and a
-    controller has what it needs."""
+    """Raise :class:`TridentError` unless the longest packet holds an element of each of the core's memories, a
+    controller has what it needs, and samples of several chunks meet one core."""
+    if mesh.cores > 1 and cfg.chunks > 1:
+        raise TridentError(
+            f"{cfg.steps} timesteps are {cfg.chunks} chunks of {cfg.timesteps}, which one core takes: the mesh of "
+            f"{mesh.width}x{mesh.height} has {mesh.cores}"
+        )
     if mesh.cores > 1:
         require(cfg.capabilities, f"a mesh of {mesh.width}x{mesh.height}", (Capability.NEIGHBOURS,))
     flits = cfg.row_bits % mesh.flit == 0 or mesh.flit % cfg.row_bits == 0

@@ -12,7 +12,7 @@ from trident.hw.isa.neurons import ALPHAS, RESETS, SURROGATES, neuron_grad_progr
 from trident.hw.isa.vector_program import Program
 from trident.snn.losses import PER_CLASS, SOFTMAX, Loss
 
-MAX_TIMESTEPS = 32
+MAX_TIMESTEPS = 2048
 MAX_LOSS_SCALE = 2**15
 
 
@@ -136,7 +136,7 @@ class TrainSettings:
     the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over all epochs;
     "one-cycle", up for 30 % of all epochs, then down (Smith, Topin 2017).
 
-    ``timesteps`` is within 1 to 32, ``loss_scale`` a power of two within 1 to 32768, ``momentum`` at least 0 and
+    ``timesteps`` is within 1 to 2048, ``loss_scale`` a power of two within 1 to 32768, ``momentum`` at least 0 and
     below 1, ``seed`` within 0 to 2**32 - 1. Raises :class:`TridentError` for anything else.
     """
 

@@ -112,7 +112,7 @@ def train_command(net, bias, data, encoding, preset, changes, out, verbose, resu
         if name in core:
             raise TridentError(f"{name} has an option of its own: give --{option} instead of --set {name}=")
     training["timesteps"] = timesteps
-    core |= {"lanes": lanes, "cols": cols}
+    core |= {name: value for name, value in {"lanes": lanes, "cols": cols}.items() if value is not None}
     chip = ChipChoice(size, cores, partition, placer, placement)
     spec = RunSpec.make(
         data, net, preset, encoding, neurons, training, core, chip, target.chip(), alone=target.kind == "golden",

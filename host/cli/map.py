@@ -16,6 +16,7 @@ from trident.host.mapping.search import mesh_of
 from trident.host.report.floorplan import core_label, floorplan_png, floorplan_svg
 from trident.host.report.graph import COLUMNS, graph_png, graph_rows, graph_svg
 from trident.host.report.terminal import terminal
+from trident.hw.chip import check_pair
 from trident.hw.files import check_folder, make_folder, write_whole
 from trident.hw.folders import OUT
 from trident.hw.isa.mesh import MeshConfig, mesh_for
@@ -126,14 +127,16 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
         for name, value in {"leak": leak, "threshold": threshold, "window": window}.items()
         if value is not None
     }
-    core = parse_changes(changes) | {"timesteps": timesteps, "lanes": lanes, "cols": cols}
+    own = {"timesteps": timesteps, "lanes": lanes, "cols": cols}
+    core = parse_changes(changes) | {name: value for name, value in own.items() if value is not None}
     settings = NeuronSettings(**neuron)
     if preset.upper() == DEEP.preset:
         core = DEEP.core | core
     cfg = configure(preset, **core)
     batch = DEEP.train["batch"] if batch is None else batch
-    train = TrainSettings(timesteps=cfg.timesteps, batch=batch, seed=seed)
+    train = TrainSettings(timesteps=cfg.steps, batch=batch, seed=seed)
     mesh = mesh_for(cfg, mesh_of(mesh_text, cores, MeshConfig()))
+    check_pair(cfg, mesh)
     network = Network.parse(net or DEEP.net)
     dataset = load_data(data)
     check_fits(dataset, network, train)

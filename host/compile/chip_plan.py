@@ -198,15 +198,15 @@ class ChipPlan:
 
     @cached_property
     def longest_job(self) -> int:
-        """Cycles that no job of an engine is longer than; of a shared engine, all jobs of a sample together, or the
-        controller's update."""
+        """Cycles that no job of an engine, of all chunks, is longer than; of a shared engine, all jobs of a sample
+        together, or the controller's update."""
         most = 0
         for plan in self.plans:
             jobs = []
             for placed in plan.layers:
                 y, x, channels = placed.layer.out_shape
                 taps = placed.layer.taps * placed.layer.in_shape[2]
-                jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.timesteps * 2)
+                jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.steps * 2)
             small = max(3 * sum(jobs), FIRMWARE_ROW_CYCLES * plan.rows)
             most = max(most, small if self.cfg.shared_engine else max(jobs))
         return most

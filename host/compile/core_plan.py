@@ -15,11 +15,12 @@ from trident.snn.layers import Layer
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage
 
-# Jobs of a layer, of a core, and for each core of the stage before: what they run, and what of, for messages
-_LAYER_JOBS = {
-    "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, ""),
-    "update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, ""),
+# Jobs of a layer and chunk, of a layer, of a core, and for each core of the stage before: what they run, and what of,
+# for messages
+_CHUNK_JOBS = {
+    "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, "")
 }  # fmt: skip
+_LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
 _CORE_JOBS = {
     "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
     "free": (Opcode.NOTIFY, " of free room"), "ready": (Opcode.NOTIFY, " of the replica before"),
@@ -27,13 +28,15 @@ _CORE_JOBS = {
     "vote": (Opcode.NOTIFY, " of complete gradients"),
 }  # fmt: skip
 _OWNER_JOBS = {"owner": (Opcode.BACKWARD, " to core {} of the stage before")}
-KINDS, SINGLE = tuple(_LAYER_JOBS), tuple(_CORE_JOBS)
+WALKS, UPDATES, SINGLE = tuple(_CHUNK_JOBS), tuple(_LAYER_JOBS), tuple(_CORE_JOBS)
 
 
-def sequencer_needs(layers: int, owners: int = 0) -> dict[str, int]:
-    """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others."""
-    jobs = len(KINDS) * layers + len(SINGLE) + owners
-    return {"jobs": jobs, "program_words": 5 * layers + owners + 40}
+def sequencer_needs(layers: int, owners: int = 0, chunks: int = 1) -> dict[str, int]:
+    """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others, and
+    whose samples have so many chunks of timesteps."""
+    walks = len(WALKS) * chunks
+    jobs = (walks + len(UPDATES)) * layers + len(SINGLE) + owners
+    return {"jobs": jobs, "program_words": (walks + len(UPDATES)) * layers + owners + 40}
 
 
 def signed_field(field: str, value: int) -> int:
@@ -51,7 +54,7 @@ def limit_of_sums(layer: Layer, engine: str, cfg: CoreConfig, samples: int = 1) 
     """
     terms = {
         "forward": layer.forward_terms, "backward": layer.backward_terms,
-        "weight_grad": layer.gradient_terms(cfg.timesteps),
+        "weight_grad": layer.gradient_terms(cfg.steps),
     }[engine]  # fmt: skip
     fixed, bits = cfg.fixed_of(engine), "accumulator_bits"
     if engine == "weight_grad" and cfg.exact:
@@ -132,16 +135,20 @@ class CorePlan:
     def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[_Place]]:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
         slots, first = self.spike_slots, layers[0][1]
-        y, x, channels = first.image
         # By the number of the layer that fires them
-        regions = {first.source: spikes.take(y * x * blocks(channels, self.cfg.lanes), slots)}
+        regions = {first.source: spikes.take(self._input_words(first) * self.cfg.chunks, slots)}
         places = []
         for start, layer in layers:
             weights = WeightMap(layer, self.cfg)
             out_y, out_x, _ = layer.out_shape
-            regions[layer.number] = spikes.take(out_y * out_x * weights.groups, slots)
+            regions[layer.number] = spikes.take(out_y * out_x * weights.groups * self.cfg.chunks, slots)
             places.append((start, layer, weights, regions[layer.source], regions[layer.number]))
         return regions[first.source], places
+
+    def _input_words(self, layer: Layer) -> int:
+        """Spike words of a chunk of what a layer reads."""
+        y, x, channels = layer.image
+        return y * x * blocks(channels, self.cfg.lanes)
 
     @property
     def inner(self) -> list[int]:
@@ -154,9 +161,11 @@ class CorePlan:
         return next(other for other in self.layers if other.layer.number == placed.layer.source)
 
     def _number_jobs(self):
-        names = [(name, 0) for name in SINGLE]
-        names += [("owner", k) for k in range(self.owners)]
-        names += [(kind, n) for n in range(len(self.layers)) for kind in KINDS]
+        names = [(name, 0, 0) for name in SINGLE]
+        names += [("owner", k, 0) for k in range(self.owners)]
+        for n in range(len(self.layers)):
+            names += [(kind, n, chunk) for chunk in range(self.cfg.chunks) for kind in WALKS]
+            names += [(kind, n, 0) for kind in UPDATES]
         self.numbers = {name: number for number, name in enumerate(names)}
 
     @property
@@ -180,10 +189,11 @@ class CorePlan:
         return self.after is None
 
     def _check_limits(self):
-        for parameter, needed in sequencer_needs(len(self.layers), self.owners).items():
+        for parameter, needed in sequencer_needs(len(self.layers), self.owners, self.cfg.chunks).items():
             if needed > getattr(self.cfg, parameter):
+                chunks = f" of {self.cfg.chunks} chunks of timesteps" if self.cfg.chunks > 1 else ""
                 raise TooLarge(
-                    f"{len(self.layers)} layers need {parameter} of at least {needed}, the core has "
+                    f"{len(self.layers)} layers{chunks} need {parameter} of at least {needed}, the core has "
                     f"{getattr(self.cfg, parameter)}"
                 )
         y, x, _ = max((placed.layer.image for placed in self.layers), key=lambda image: max(image[:2]))
@@ -206,15 +216,16 @@ class CorePlan:
         ]
 
     # Jobs
-    def job(self, kind: str, layer: int = 0) -> int:
-        """The number of a job: one of :data:`SINGLE`, one of :data:`KINDS` per layer of this core, or ``owner`` per
-        core of the stage before."""
-        return self.numbers[kind, layer]
+    def job(self, kind: str, layer: int = 0, chunk: int = 0) -> int:
+        """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per layer of this core, one of
+        :data:`WALKS` per layer and chunk of timesteps, or ``owner`` per core of the stage before."""
+        return self.numbers[kind, layer, chunk]
 
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
-        kind, n = next((name for name, other in self.numbers.items() if other == number), ("unknown job", 0))
-        placed = self.layers[n if kind in KINDS else 0 if kind in ("owner", "free") else -1]
+        unknown = "unknown job", 0, 0
+        kind, n, _ = next((name for name, other in self.numbers.items() if other == number), unknown)
+        placed = self.layers[n if kind in (*WALKS, *UPDATES) else 0 if kind in ("owner", "free") else -1]
         what = kind
         if kind != "unknown job":
             opcode, of = self._runs(kind)
@@ -225,7 +236,7 @@ class CorePlan:
         """What a job of this kind runs, and what of."""
         if kind == "errors" and self.is_last:
             return Opcode.LOSS, ""
-        return (_LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
+        return (_CHUNK_JOBS | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""
@@ -236,18 +247,19 @@ class CorePlan:
         for k in range(self.owners):
             result[self.job("owner", k)] = self._backward(0, neuron, k)
         for n, placed in enumerate(self.layers):
-            result[self.job("forward", n)] = self._forward(placed, neuron)
-            if n in self.inner:
-                result[self.job("backward", n)] = self._backward(n, neuron)
-            result[self.job("weight_grad", n)] = self._weight_grad(placed, updates.samples)
+            for chunk in range(self.cfg.chunks):
+                result[self.job("forward", n, chunk)] = self._forward(placed, neuron, chunk)
+                if n in self.inner:
+                    result[self.job("backward", n, chunk)] = self._backward(n, neuron, chunk=chunk)
+            result |= self._weight_grads(n, updates.samples)
         return result | self.update_jobs(updates)
 
     def update_jobs(self, updates: UpdateConstants) -> dict[int, dict]:
         """The jobs that change with the learning rate, the loss scale or the number of samples."""
-        result = {}
+        result: dict[int, dict] = {}
         for n, placed in enumerate(self.layers):
             if self.cfg.exact:  # whose sums are those of all samples
-                result[self.job("weight_grad", n)] = self._weight_grad(placed, updates.samples)
+                result |= self._weight_grads(n, updates.samples)
             constants = updates.fields(self.cfg.update_program)
             weights = placed.weights
             bias_tiles = weights.groups if placed.layer.bias else 0
@@ -287,27 +299,35 @@ class CorePlan:
             "blocks": blocks(channels, self.cfg.lanes),
         }  # fmt: skip
 
-    def _forward(self, placed: PlacedLayer, neuron: NeuronConstants) -> dict:
+    def _weight_grads(self, n: int, samples: int) -> dict[int, dict]:
+        chunks = range(self.cfg.chunks)
+        return {self.job("weight_grad", n, c): self._weight_grad(self.layers[n], samples, c) for c in chunks}
+
+    def _at(self, region: Region, chunk: int) -> int:
+        """The first word of a chunk of timesteps, in the first slot."""
+        return region.base + region.size // self.cfg.chunks * chunk
+
+    def _forward(self, placed: PlacedLayer, neuron: NeuronConstants, chunk: int) -> dict:
         layer, weights = placed.layer, placed.weights
         out_x = layer.out_shape[1]
         in_y, in_x, _ = layer.in_shape
         shared = passes(self.cfg, "forward", out_x, weights.groups)
         return dict(
-            src=placed.inputs.base, src_slot=placed.inputs.step,
-            dst=placed.spikes.base, dst_slot=placed.spikes.step,
+            src=self._at(placed.inputs, chunk), src_slot=placed.inputs.step,
+            dst=self._at(placed.spikes, chunk), dst_slot=placed.spikes.step, carry=int(chunk > 0),
             tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
             pass_step=shared["pass_groups"], group_step=1, **shared, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
             bias=int(layer.bias), exponent=self._limit(layer, "forward"), **neuron.forward,
         )  # fmt: skip
 
-    def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None) -> dict:
+    def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None, chunk: int = 0) -> dict:
         """Errors of layer n to errors of the layer below: on this core, or its part on an ``owner``."""
         placed = self.layers[n]
         layer, weights = placed.layer, placed.weights
         out_y, out_x, _ = layer.out_shape
         job = dict(
-            src=placed.errors.base, src_slot=placed.errors.step, block_step=1,
+            src=self._at(placed.errors, chunk), src_slot=placed.errors.step, block_step=1,
             tap_step=(weights.blocks - 1) * weights.groups + 1, group_step=weights.groups,
             **self._window(layer, back=True), src_y=out_y, src_x=out_x, blocks=weights.groups,
             exponent=self._limit(layer, "backward"),
@@ -316,7 +336,9 @@ class CorePlan:
             below = self._source(placed)
             shared = passes(self.cfg, "backward", layer.in_shape[1], weights.blocks)
             return job | shared | dict(
-                aux=below.spikes.base, aux_slot=below.spikes.step, dst=below.errors.base, dst_slot=below.errors.step,
+                aux=self._at(below.spikes, chunk), aux_slot=below.spikes.step,
+                dst=self._at(below.errors, chunk), dst_slot=below.errors.step,
+                carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
                 tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
                 **neuron.backward,
             )  # fmt: skip
@@ -346,15 +368,15 @@ class CorePlan:
         job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x}
         return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
 
-    def _weight_grad(self, placed: PlacedLayer, samples: int) -> dict:
+    def _weight_grad(self, placed: PlacedLayer, samples: int, chunk: int) -> dict:
         layer, weights = placed.layer, placed.weights
         in_y, in_x, _ = layer.in_shape
         words = self.cfg.words_of("weight_grad")
         entries = words * self.cfg.entries_per_word("weight_grad")
         pass_groups = min(weights.groups, self.cfg.accumulators // entries, 255)
         return dict(
-            src=placed.inputs.base, src_slot=placed.inputs.step,
-            aux=placed.errors.base, aux_slot=placed.errors.step,
+            src=self._at(placed.inputs, chunk), src_slot=placed.inputs.step,
+            aux=self._at(placed.errors, chunk), aux_slot=placed.errors.step,
             tile=placed.tile, group_step=1, groups=weights.groups,
             # Of errors: they lie pixel by pixel, all groups of one beside each other
             block_step=weights.groups, tap_step=weights.groups, pass_step=pass_groups,

@@ -15,11 +15,12 @@ def blocks(channels: int, lanes: int) -> int:
 def pack_spikes(spikes: np.ndarray, cfg: CoreConfig) -> np.ndarray:
     """Spike words of samples: (N, T, y, x, c) of 0 and 1 to uint32 (N, words, 32-bit pieces).
 
-    Word ``(y * width + x) * blocks + block``, bit ``lane * T + t``.
+    Word ``((chunk * height + y) * width + x) * blocks + block``, bit ``lane * timesteps + t``.
     """
-    n, steps, y, x, channels = spikes.shape
-    padded = np.zeros((n, y, x, blocks(channels, cfg.lanes) * cfg.lanes, steps), np.uint8)
-    padded[..., :channels, :] = spikes.transpose(0, 2, 3, 4, 1)
+    n, _, y, x, channels = spikes.shape
+    padded = np.zeros((n, cfg.chunks, y, x, blocks(channels, cfg.lanes) * cfg.lanes, cfg.timesteps), np.uint8)
+    chunks = spikes.reshape(n, cfg.chunks, cfg.timesteps, y, x, channels)
+    padded[..., :channels, :] = chunks.transpose(0, 1, 3, 4, 5, 2)
     bits = padded.reshape(n, -1, cfg.spike_bits)
     pieces = elements_to_words(cfg.spike_bits)
     full = np.zeros((*bits.shape[:2], pieces * WORD), np.uint8)
@@ -32,8 +33,8 @@ def unpack_spikes(words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfi
     y, x, channels = shape
     octets = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
     bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : cfg.spike_bits]
-    lanes = bits.reshape(y, x, -1, cfg.timesteps)[:, :, :channels]
-    return np.ascontiguousarray(lanes.transpose(0, 1, 3, 2))
+    lanes = bits.reshape(cfg.chunks, y, x, -1, cfg.timesteps)[:, :, :, :channels]
+    return np.ascontiguousarray(lanes.transpose(1, 2, 0, 4, 3)).reshape(y, x, cfg.steps, channels)
 
 
 def rows_to_words(rows: np.ndarray, cfg: CoreConfig, parts: int = 1) -> np.ndarray:

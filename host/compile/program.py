@@ -73,13 +73,22 @@ def _begin(plan: CorePlan, remote_slots: int) -> Program:
     return program
 
 
+def _chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tuple = (), post: tuple = ()):
+    """The jobs of a layer, one for each chunk of timesteps, of which none but its own may come between; backward begins
+    with the last."""
+    numbers = [plan.job(kind, layer, chunk) for chunk in range(plan.cfg.chunks)]
+    numbers = numbers[::-1] if kind == "backward" else numbers
+    for n, number in enumerate(numbers):
+        program.run(Opcode[kind.upper()], number, wait if n == 0 else (), post if n == len(numbers) - 1 else ())
+
+
 def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: tuple):
     """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` after its first layer."""
     count = len(plan.layers)
     for n in range(count):
         wait = (*inputs_ready(plan.senders), Token.SLOT_FREE, Token.SENT) if n == 0 else ()
         post = (done if n == count - 1 else ()) + (read if n == 0 else ())
-        program.run(Opcode.FORWARD, plan.job("forward", n), wait, post)
+        _chunks(program, plan, "forward", n, wait, post)
     program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(plan.receivers)), sent)
 
 
@@ -121,11 +130,14 @@ def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = Tru
         wait = ((Token.TOP_READY,) if n == 0 else ()) + (unit if local else ())
         post = (Token.LOWER_READY, *unit) if local else ()
         post += backs if n == len(backward) - 1 else ()
-        program.run(Opcode.BACKWARD, plan.job(kind, number), wait, post)
+        if local:
+            _chunks(program, plan, kind, number, wait, post)
+        else:
+            program.run(Opcode.BACKWARD, plan.job(kind, number), wait, post)
     for n in reversed(range(count)):
         post = () if n else (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE)
         ready = Token.ERRORS_READY if n == count - 1 else Token.LOWER_READY
-        program.run(Opcode.WEIGHT_GRAD, plan.job("weight_grad", n), (ready,), post)
+        _chunks(program, plan, "weight_grad", n, (ready,), post)
     program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
     program.end_loop()
     program.together(Opcode.BARRIER)

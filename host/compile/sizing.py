@@ -7,7 +7,7 @@ from typing import Any
 from trident.host.compile.chip_plan import wanted_slots
 from trident.host.compile.core_plan import CorePlan, sequencer_needs
 from trident.hw.errors import TooLarge, TridentError
-from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.config import LIMITS, CoreConfig
 from trident.hw.isa.registry import PLACES
 from trident.snn.network import Network
 from trident.snn.partition import Partition
@@ -17,18 +17,25 @@ _LARGEST = {
     "weight_rows": 1 << 16,
     "spike_words": 1 << 15,
     "error_words": 1 << 15,
+    "carry_words": 1 << 15,
     "jobs": 256,
     "program_words": 1024,
 }
 
 
+MOST_STEPS, MOST_CHUNKS = LIMITS["timesteps"][1], LIMITS["chunks"][1]
+
+
 def configure(preset: str, **changes: int | str | None) -> CoreConfig:
     """A preset with what the user changed; ``None`` leaves a parameter as the preset has it.
 
-    ``cols`` stands for the columns of all three engines. Accumulators grow with what is changed, unless they are given.
+    ``cols`` stands for the columns of all three engines; more timesteps than a spike word holds become chunks, see
+    :func:`chunks_of`. Accumulators grow with what is changed, unless they are given.
     Raises :class:`TridentError` for an unknown preset or parameter and for a value that is not allowed.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
+    if isinstance(steps := changes.get("timesteps"), int) and "chunks" not in changes:
+        changes["timesteps"], changes["chunks"] = chunks_of(steps)
     cols = changes.pop("cols", None)
     for engine in ("forward", "backward", "weight_grad") if cols is not None else ():
         changes.setdefault(f"{engine}_cols", cols)
@@ -38,6 +45,28 @@ def configure(preset: str, **changes: int | str | None) -> CoreConfig:
     roomy = CoreConfig.preset(preset, **changes, accumulators=1024)
     needed = max(roomy.entries_per_word(engine) for engine in PLACES)
     return replace(roomy, accumulators=max(CoreConfig.preset(preset).accumulators, needed))
+
+
+def chunks_of(steps: int) -> tuple[int, int]:
+    """Timesteps of a word, as many as can be, and chunks of so many timesteps of a sample.
+
+    Raises TridentError for a number that has no such divisors; the sentence names the nearest that has.
+    """
+    most = MOST_STEPS * MOST_CHUNKS
+    if not 1 <= steps <= most:
+        raise TridentError(f"timesteps must be a whole number from 1 to {most}, not {steps}")
+
+    def found(total: int) -> tuple[int, int] | None:
+        words = (word for word in range(MOST_STEPS, 0, -1) if total % word == 0 and total // word <= MOST_CHUNKS)
+        return next(((word, total // word) for word in words), None)
+
+    if chunks := found(steps):
+        return chunks
+    near = min(filter(found, range(1, most + 1)), key=lambda other: abs(other - steps))
+    raise TridentError(
+        f"{steps} timesteps are not {MOST_CHUNKS} words or fewer of the same number of timesteps, which is at most "
+        f"{MOST_STEPS}: take {near}"
+    )
 
 
 def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
@@ -60,7 +89,8 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
         "weight_rows": plan.rows,
         "spike_words": sum(r.size * r.slots for r in (plan.input, *(placed.spikes for placed in plan.layers))),
         "error_words": sum(placed.errors.size * placed.errors.slots for placed in plan.layers),
-        **sequencer_needs(len(plan.layers)),
+        "carry_words": max(placed.spikes.size for placed in plan.layers) // cfg.chunks if cfg.chunks > 1 else 1,
+        **sequencer_needs(len(plan.layers), chunks=cfg.chunks),
     }
     return _grow(cfg, needed, largest)
 

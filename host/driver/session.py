@@ -179,8 +179,9 @@ class ChipSession:
             base = (placed.errors if space == Space.ERRORS else placed.spikes).at(number)
             y, x, channels = placed.layer.out_shape
             words = self.driver.read(self.plan.placement[core], space, base << bits, placed.spikes.size << bits)
-            rows = words_to_rows(words, self.cfg).reshape(y, x, placed.weights.groups, 1 << bits, self.cfg.lanes)
-            lanes = rows[:, :, :, :steps].transpose(0, 1, 3, 2, 4).reshape(y, x, steps, -1)
+            shape = self.cfg.chunks, y, x, placed.weights.groups, 1 << bits, self.cfg.lanes
+            rows = words_to_rows(words, self.cfg).reshape(shape)[..., :steps, :]
+            lanes = rows.transpose(1, 2, 0, 4, 3, 5).reshape(y, x, self.cfg.steps, -1)
             parts.append(lanes[..., :channels])
         return np.concatenate(parts, axis=-1)
 

@@ -100,5 +100,5 @@ def measure_data(
 ) -> Activity:
     """:func:`measure` of ``count`` training samples of ``dataset``, spread evenly over it and encoded with ``seed``."""
     chosen = np.linspace(0, len(dataset.train) - 1, min(count, len(dataset.train))).astype(int)
-    spikes, _ = encode(dataset, network, cfg.timesteps, encoding, seed)
+    spikes, _ = encode(dataset, network, cfg.steps, encoding, seed)
     return measure(network, cfg, neuron, spikes[chosen], dataset.train_labels[chosen], seed, weights)

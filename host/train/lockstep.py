@@ -113,7 +113,7 @@ class Lockstep:
             self._expect_none(self.compare.answers(counts, self.golden.faults, found), there)
             self.learner.check(found, where, training=False)
             for name, values in (("RTL", found.counts), ("golden", counts), ("float32", twin)):
-                tallies[name].add(values, wanted, self.cfg.timesteps, self.loss)
+                tallies[name].add(values, wanted, self.cfg.steps, self.loss)
         return tallies
 
     def _test_beside(self, spikes):

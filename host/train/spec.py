@@ -13,6 +13,7 @@ from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.mapper import SAMPLES, check_choice, make_map
 from trident.host.mapping.prediction import predict
+from trident.hw.chip import check_pair
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
@@ -29,7 +30,7 @@ from trident.snn.settings import ADAM_RATE, NeuronSettings, TrainSettings
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
-MEMORIES = frozenset({"weight_rows", "spike_words", "error_words", "jobs", "program_words"})
+MEMORIES = frozenset({"weight_rows", "spike_words", "error_words", "carry_words", "jobs", "program_words"})
 # A sample of mnist takes 4 times the cycles of one of digits, and there are 3 times as many
 DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
 
@@ -84,7 +85,7 @@ class RunSpec:
     def chip_text(self) -> str:
         """The chip in words."""
         cfg = self.cfg
-        core = f"{cfg.lanes} lane{'s' * (cfg.lanes > 1)}, {cfg.timesteps} timesteps"
+        core = f"{cfg.lanes} lane{'s' * (cfg.lanes > 1)}, {cfg.steps} timesteps"
         if self.plan is None:
             return f"Core: {core}, and larger memories than can be built"
         partition = self.plan.partition
@@ -154,9 +155,9 @@ class RunSpec:
         neuron_settings = NeuronSettings(**neuron)
         core |= neuron_settings.core | TrainSettings(**{**train, "timesteps": 1}).core
         steps = train.pop("timesteps", None)
-        asked = core | {"timesteps": steps}
+        asked = core if steps is None else core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
-        TrainSettings(timesteps=cfg.timesteps, **train)  # so that a wrong value is told before the data are read
+        TrainSettings(timesteps=cfg.steps, **train)  # so that a wrong value is told before the data are read
         network = Network.parse(net, bias) if isinstance(net, str) else net
         dataset = load(data)
         if dataset.holds_spikes and steps is None and not built:
@@ -166,7 +167,7 @@ class RunSpec:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
             network = Network.parse(net, bias)
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
-        settings = TrainSettings(timesteps=cfg.timesteps, **train)
+        settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)
         _check_rate(settings, len(dataset.train))
         constants = NeuronConstants.of(neuron_settings, cfg.format)
@@ -242,6 +243,7 @@ def _spread(
 ) -> tuple[CoreConfig, ChipPlan, Forecast]:  # fmt: skip
     """Partition and placement of a network on a mesh; memories stay as the preset says, queues grow."""
     mesh = mesh_for(cfg, mesh)
+    check_pair(cfg, mesh)
     check_choice(network, cfg.lanes, mesh, train.batch, None, chip.partition, chip.placer, chip.placement)
     activity = measure_data(network, cfg, neuron, dataset, SAMPLES, encoding, train.seed)
     chosen = make_map(
@@ -265,6 +267,8 @@ def _built_core(cfg: CoreConfig, asked: dict) -> CoreConfig:
     columns = {"forward_cols", "backward_cols", "weight_grad_cols"}
     for name, value in asked.items():
         for own in columns if name == "cols" else {name}:
+            if own == "timesteps" and value == cfg.steps:  # in whatever chunks
+                continue
             if value is not None and getattr(cfg, own, value) != value:
                 raise TridentError(f"the chip has been built with {own} of {getattr(cfg, own)}, not {value}")
     return cfg

@@ -10,7 +10,7 @@ from trident.hw.core.counters import Counters
 from trident.hw.core.faults import Faults
 from trident.hw.core.memories import Memories
 from trident.hw.core.sequencer import Sequencer
-from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.engines.skeleton.queue import error_item, place_error
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.job import JOB, SLOT_BITS
@@ -200,6 +200,7 @@ class Core(wiring.Component):
         give_numbers(m, cfg, update, job[Opcode.UPDATE], UPDATE_NUMBERS)
         m.d.comb += [
             neuron.dst.eq(job[Opcode.FORWARD].dst),
+            neuron.carry.eq(job[Opcode.FORWARD].carry),
             neuron_grad.dst.eq(grad_job.dst),
             neuron_grad.aux.eq(grad_job.aux),
             busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),
@@ -228,8 +229,13 @@ class Core(wiring.Component):
         # From engine to engine, and to and from other cores
         connect(m, forward.o, neuron.i)
         connect(m, errors_queue.o, receive.i)
-        errors = stream.Signature(neuron_item(neuron_grad.payloads)).create()  # of the backward engine, for this core
-        m.d.comb += [errors.payload.row.eq(backward.o.payload.row), errors.payload.tag.eq(backward.o.payload.tag)]
+        errors = stream.Signature(error_item(neuron_grad.payloads)).create()  # of the backward engine, for this core
+        m.d.comb += [
+            errors.payload.row.eq(backward.o.payload.row),
+            *place_error(
+                neuron_grad.payloads, errors.payload.tag, backward.o.payload.tag, job[Opcode.BACKWARD].carry
+            ),
+        ]  # fmt: skip
         join(m, neuron_grad.i, (receive.busy, receive.o), (loss.busy, loss.o), (local, errors))
         connect(m, reduce.o, weight_grad.reduce)
         connect(m, partials.o, joined.i)

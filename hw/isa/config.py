@@ -30,12 +30,14 @@ COUNTERS = ("all", "few", "running")
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
 FLOAT_GRADIENTS = 16  # of gradient_bits: gradients are floats
 
-_LIMITS = {
+LIMITS = {  # from and to
     "lanes": (1, 32),
     "forward_cols": (1, 32),
     "backward_cols": (1, 32),
     "weight_grad_cols": (1, 32),
     "timesteps": (1, 32),
+    "chunks": (1, 64),
+    "carry_words": (1, 1 << 15),
     "words": (1, 8),
     "accumulators": (1, 1024),
     "exp": (4, 8),
@@ -64,7 +66,8 @@ class CoreConfig:
     lanes: output channels that one row of weights holds, and processing elements per column (a power of two).
     forward_cols, backward_cols: timesteps that an engine adds at once (they divide timesteps).
     weight_grad_cols: input channels that weight_grad adds at once (they divide lanes).
-    timesteps: T, the steps of one sample.
+    timesteps: steps of a sample that a spike word holds; chunks: such words, one after another: T is their product.
+    carry_words: with more than one chunk, spike words of a layer and chunk whose neurons' states are kept for the next.
     words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
         (forward, backward) or input blocks (weight_grad) that share one row.
     accumulators: entries per processing element: sums that share what is read.
@@ -97,6 +100,8 @@ class CoreConfig:
     backward_cols: int = 1
     weight_grad_cols: int = 1
     timesteps: int = 8
+    chunks: int = 1
+    carry_words: int = 64
     words: int = 4
     accumulators: int = 32
     exp: int = 5
@@ -128,7 +133,7 @@ class CoreConfig:
     weight_grad_engine: str = "outer_product"
 
     def __post_init__(self):
-        for name, (low, high) in _LIMITS.items():
+        for name, (low, high) in LIMITS.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
                 raise TridentError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
@@ -177,6 +182,11 @@ class CoreConfig:
             self._check_shared()
         elif self.standalone:
             raise TridentError("standalone takes a shared_engine: other cores are the same with and without others")
+        if self.chunks > 1 and not self.exact:
+            raise TridentError(
+                f"chunks of {self.chunks} need exact gradients, which no chunk rounds: gradient_bits of more than "
+                f"{FLOAT_GRADIENTS}"
+            )
         needed = max(self.entries_per_word(engine) for engine in PLACES)
         if self.accumulators < needed:
             raise TridentError(
@@ -189,6 +199,8 @@ class CoreConfig:
         for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
             if getattr(self, name) != 1:
                 raise TridentError(f"with shared_engine, {name} must be 1, not {getattr(self, name)}")
+        if self.chunks > 1:
+            require(self.capabilities, f"a sample of {self.steps} timesteps", (Capability.CHUNKS,))
         if self.timesteps not in (2, 4, 8):
             raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {self.timesteps}")
         if self.counters != "running":
@@ -207,7 +219,7 @@ class CoreConfig:
         """What the core has beside what all cores have."""
         lacks = {
             Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone,
-            Capability.PROGRAMS: self.shared_engine,
+            Capability.PROGRAMS: self.shared_engine, Capability.CHUNKS: self.shared_engine,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
 
@@ -303,6 +315,11 @@ class CoreConfig:
     def row_bits(self) -> int:
         """Bits of a row: ``lanes`` numbers."""
         return self.lanes * self.width
+
+    @property
+    def steps(self) -> int:
+        """T, the timesteps of one sample."""
+        return self.timesteps * self.chunks
 
     @property
     def spike_bits(self) -> int:

@@ -42,7 +42,8 @@ JOB = WordLayout("job", [
      Field("outgoing", 1, "rows leave the core: backward, reduce"),
      Field("token", 5, "token that send and notify give at the end; 31: none"),
      Field("source", 8, "who sends the rows that the job takes, as the route of the credits"),
-     Field("final", 1, "the reduced rows go into the targets' gradient memories")],
+     Field("final", 1, "the reduced rows go into the targets' gradient memories"),
+     Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left")],
     [Field("wait", 31, "tokens taken before the start, see pack_tokens")],
     [Field("post", 31, "tokens given at the end")],
 ])  # fmt: skip

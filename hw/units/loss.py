@@ -5,11 +5,14 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.engines.skeleton.payloads import Payloads
-from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.engines.skeleton.queue import error_item
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.spaces import loss_bits
 from trident.hw.lib.memory import host_ports
+from trident.hw.lib.streams import connect
+from trident.hw.units.parts.fired import FiredCounts
+from trident.hw.units.parts.repeat import RepeatErrors
 
 
 def loss_ports(cfg: CoreConfig) -> dict:
@@ -23,7 +26,7 @@ def loss_ports(cfg: CoreConfig) -> dict:
         "spike_request": Out(1),
         "spike_grant": In(1),
         "spikes": In(cfg.spike_bits),
-        "o": Out(stream.Signature(neuron_item(Payloads(cfg, "backward")))),
+        "o": Out(stream.Signature(error_item(Payloads(cfg, "backward")))),
         **host_ports(loss_bits(cfg), cfg.width),
     }
 
@@ -44,12 +47,25 @@ def loss_memory(m: Module, unit: wiring.Component) -> tuple[Signal, Value]:
     return address, read.data
 
 
+def loss_parts(m: Module, unit: wiring.Component, group, row) -> tuple[FiredCounts, RepeatErrors]:
+    """How often the classes of a ``group`` fired, and what gives the ``row`` of their errors at every timestep."""
+    m.submodules.counts, m.submodules.repeat = counts, repeat = FiredCounts(unit.cfg), RepeatErrors(unit.cfg)
+    m.d.comb += [
+        counts.first.eq(unit.job.aux + group), counts.stride.eq(unit.job.groups),
+        unit.spike_address.eq(counts.spike_address), unit.spike_request.eq(counts.spike_request),
+        counts.spike_grant.eq(unit.spike_grant), counts.spikes.eq(unit.spikes),
+        repeat.row.eq(row), repeat.group.eq(group), repeat.stride.eq(unit.job.groups),
+    ]  # fmt: skip
+    connect(m, repeat.o, unit.o)
+    return counts, repeat
+
+
 class LossUnit(wiring.Component):
     """``e = table[spikes fired, is it the label's neuron]``, the same at every timestep.
 
     The host fills the table with ``2 * (count / T - target) / (classes * T) * loss scale`` for the mean squared error
     of the rate; any loss that depends on a neuron's count and target alone fits. One group takes ``lanes + timesteps``
-    cycles and the waits of the neuron-gradient unit. Lanes beyond the classes get +0.
+    cycles per chunk and the waits of the neuron-gradient unit. Lanes beyond the classes get +0.
 
     Members
     -------
@@ -67,55 +83,31 @@ class LossUnit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg, job, steps, width = self.cfg, self.job, self.cfg.timesteps, self.cfg.width
+        cfg, job, width = self.cfg, self.job, self.cfg.width
         address, value = loss_memory(m, self)
         group = Signal(cfg.address_bits)
         number = Signal(cfg.address_bits)  # of the class
-        lane = Signal(range(max(cfg.lanes, 2)))
-        step = Signal(range(max(steps, 2)))
-        word = Signal(cfg.spike_bits)
         row = Signal(cfg.row_bits)
-        fired = Signal(steps.bit_length())
-        m.d.comb += [
-            fired.eq(sum(word[t] for t in range(steps))),
-            address.eq(Cat(fired, number == self.label)),
-            self.spike_address.eq(job.aux + group),
-            self.o.payload.row.eq(row),
-            self.o.payload.tag.address.eq(group),
-            self.o.payload.tag.step.eq(step),
-        ]
+        counts, repeat = loss_parts(m, self, group, row)
+        error = Mux(number < job.count[: cfg.address_bits], value, 0)
+        m.d.comb += address.eq(Cat(counts.fired, number == self.label))
+        with m.If(counts.valid):
+            m.d.sync += [row.eq(Cat(row[width:], error[:width]) if cfg.lanes > 1 else error), number.eq(number + 1)]
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
                     m.d.sync += [group.eq(0), number.eq(job.src), self.busy.eq(1)]
-                    m.next = "ASK"
-            with m.State("ASK"):
-                m.d.comb += self.spike_request.eq(1)
-                with m.If(self.spike_grant):
-                    m.next = "TAKE"
-            with m.State("TAKE"):
-                m.d.sync += [word.eq(self.spikes), lane.eq(0)]
-                m.next = "COUNT"
+                    m.next = "COUNT"
             with m.State("COUNT"):
-                error = Mux(number < job.count[: cfg.address_bits], value, 0)
-                m.d.sync += [
-                    word.eq(word >> steps),
-                    row.eq(Cat(row[width:], error[:width]) if cfg.lanes > 1 else error),
-                    lane.eq(lane + 1),
-                    number.eq(number + 1),
-                ]
-                with m.If(lane == cfg.lanes - 1):
-                    m.d.sync += step.eq(steps - 1)
+                m.d.comb += counts.en.eq(1)
+                with m.If(counts.last):
                     m.next = "EMIT"
             with m.State("EMIT"):
-                m.d.comb += self.o.valid.eq(1)
-                with m.If(self.o.ready):
-                    m.d.sync += step.eq(step - 1)
-                    with m.If(step == 0):
-                        m.d.sync += group.eq(group + 1)
-                        with m.If(group + 1 == job.groups[: cfg.address_bits]):
-                            m.d.sync += self.busy.eq(0)
-                            m.next = "IDLE"
-                        with m.Else():
-                            m.next = "ASK"
+                m.d.comb += repeat.en.eq(1)
+                with m.If(repeat.done):
+                    m.d.sync += group.eq(group + 1)
+                    m.next = "COUNT"
+                    with m.If(group + 1 == job.groups[: cfg.address_bits]):
+                        m.d.sync += self.busy.eq(0)
+                        m.next = "IDLE"
         return m

@@ -18,11 +18,12 @@ class NeuronUnit(wiring.Component):
     """Runs the configuration's forward program: from rows of x to spikes s, surrogate bits m and potentials u.
 
     A neuron's next timestep may follow when its last one has come back; other neurons fill the time between. States are
-    0 at the first timestep.
+    0 at the first timestep, or, with ``carry``, what the chunk before has left.
 
     Members
     -------
     dst : In, the layer's first word; numbers, keys : In, constants, see :class:`VectorSteps`
+    carry : In(1), with several chunks: states go on
     i : stream of rows of x
     request, result... : a client of the shared multiply-adder
     word_address, word_en, spikes, masks : write port for spike and mask words
@@ -34,11 +35,14 @@ class NeuronUnit(wiring.Component):
         self.cfg = cfg
         self.payloads = Payloads(cfg, "forward")
         self.items = cfg.accumulators // cfg.entries_per_word("forward")
+        many = cfg.chunks > 1
         self.steps = steps = VectorSteps(
-            cfg, cfg.programs[0], self.payloads.place, self.items, lambda tag: tag.item, lambda tag: tag.step == 0
-        )
+            cfg, cfg.programs[0], self.payloads.place, self.items, lambda tag: tag.item,
+            lambda tag: (tag.step == 0) & ~self.carry if many else tag.step == 0, lambda tag: tag.address,
+        )  # fmt: skip
         super().__init__({
             "dst": In(cfg.address_bits),
+            "carry": In(int(many)),
             "numbers": In(steps.numbers.shape()),
             "keys": In(steps.keys.shape()),
             "i": In(stream.Signature(neuron_item(self.payloads))),

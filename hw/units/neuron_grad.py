@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from trident.hw.arith.mac import mac_request
 from trident.hw.engines.skeleton.payloads import Payloads
-from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.engines.skeleton.queue import error_item
 from trident.hw.isa.config import CoreConfig
 from trident.hw.lib.fetch import Fetch
 from trident.hw.units.parts.history import History
@@ -38,15 +38,17 @@ class NeuronGradUnit(wiring.Component):
         self.payloads = Payloads(cfg, "backward")
         self.items = cfg.accumulators // cfg.entries_per_word("backward")
         last = cfg.timesteps - 1
+        many = cfg.chunks > 1
         self.steps = steps = VectorSteps(
-            cfg, cfg.programs[1], self.payloads.place, self.items, lambda tag: tag.item, lambda tag: tag.step == last
-        )
+            cfg, cfg.programs[1], self.payloads.error_place, self.items, lambda tag: tag.item,
+            lambda tag: (tag.step == last) & ~tag.carry if many else tag.step == last, lambda tag: tag.word,
+        )  # fmt: skip
         self.item = steps.i.payload.shape()
         super().__init__({
             "dst": In(cfg.address_bits),
             "aux": In(cfg.address_bits),
             "numbers": In(steps.numbers.shape()),
-            "i": In(stream.Signature(neuron_item(self.payloads))),
+            "i": In(stream.Signature(error_item(self.payloads))),
             "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
             "result": In(cfg.row_bits),
             "result_tag": In(steps.going.size),
@@ -84,7 +86,7 @@ class NeuronGradUnit(wiring.Component):
         connect_steps(m, self, steps)
 
         # Read what the forward pass has stored for the row that comes in
-        m.submodules.fetch = fetch = Fetch(neuron_item(self.payloads))
+        m.submodules.fetch = fetch = Fetch(error_item(self.payloads))
         wiring.connect(m, wiring.flipped(self.i), fetch.i)
         address = Signal(cfg.address_bits)
         m.d.comb += [

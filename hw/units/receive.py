@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.engines.skeleton.drains import TimeDrain
 from trident.hw.engines.skeleton.loops import Countdown, Loop, Passes
 from trident.hw.engines.skeleton.payloads import Payloads
-from trident.hw.engines.skeleton.queue import neuron_item
+from trident.hw.engines.skeleton.queue import error_item, place_error
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 
@@ -35,7 +35,7 @@ class ReceiveUnit(wiring.Component):
             "start": In(1),
             "busy": Out(1),
             "i": In(stream.Signature(cfg.row_bits)),
-            "o": Out(stream.Signature(neuron_item(self.payloads))),
+            "o": Out(stream.Signature(error_item(self.payloads))),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -60,7 +60,7 @@ class ReceiveUnit(wiring.Component):
             drain.groups.eq(job.groups),
             drain.step.eq(self.o.valid & self.o.ready),
             self.o.payload.row.eq(self.i.payload),
-            *(self.o.payload.tag[name].eq(drain.tag[name]) for name, _ in self.payloads.place),
+            *place_error(self.payloads, self.o.payload.tag, drain.tag, job.carry),
             self.o.valid.eq(self.busy & self.i.valid),
             self.i.ready.eq(self.busy & self.o.ready),
         ]

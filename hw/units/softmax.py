@@ -9,13 +9,14 @@ from trident.hw.arith.mac import every_lane, mac_request, select_lanes
 from trident.hw.arith.sums import Round
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.losses import NUMBERS, error_program, share_program
-from trident.hw.units.loss import loss_memory, loss_ports
+from trident.hw.units.loss import loss_memory, loss_parts, loss_ports
 from trident.hw.units.parts.steps import VectorSteps, connect_tables
 
 
 class SoftmaxUnit(wiring.Component):
-    """Three sweeps over the classes, of ``lanes`` + 2 cycles per group: the count of the class that fired most; the sum
-    of ``x = table[most - spikes fired]``, exact and then rounded once; and the errors, the same at every timestep.
+    """Three sweeps over the classes, of ``lanes`` + 2 cycles per group and chunk: the count of the class that fired
+    most; the sum of ``x = table[most - spikes fired]``, exact and then rounded once; and the errors, the same at every
+    timestep.
 
     Behind the second sweep runs the first program of :mod:`trident.hw.isa.losses`, in the third, for every group, the
     other. Lanes beyond the classes get +0.
@@ -47,28 +48,21 @@ class SoftmaxUnit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg, job, steps, width = self.cfg, self.job, self.cfg.timesteps, self.cfg.width
+        cfg, job, width = self.cfg, self.job, self.cfg.width
         address, value = loss_memory(m, self)
         m.submodules.once, m.submodules.each = once, each = self.once, self.each
         connect_tables(m, self, once)
 
         group, number = Signal(cfg.address_bits), Signal(cfg.address_bits)  # number: of the class
-        lane, step = Signal(range(max(cfg.lanes, 2))), Signal(range(max(steps, 2)))
-        word, row, wanted = Signal(cfg.spike_bits), Signal(cfg.row_bits), Signal(cfg.lanes)
+        row, wanted = Signal(cfg.row_bits), Signal(cfg.lanes)
         classes = Signal(cfg.lanes)  # lanes that are a class
-        fired, most = Signal(steps.bit_length()), Signal(steps.bit_length())
+        counts, repeat = loss_parts(m, self, group, row)
+        fired, most = counts.fired, Signal.like(counts.fired)
         sweep, share = Signal(range(3)), Signal(width)
         numbers = Array(Signal(width, name=name) for name in NUMBERS)
-        last_lane, last = lane == cfg.lanes - 1, group + 1 == job.groups[: cfg.address_bits]
+        last = group + 1 == job.groups[: cfg.address_bits]
         is_class = number < job.count[: cfg.address_bits]
-        m.d.comb += [
-            fired.eq(sum(word[t] for t in range(steps))),
-            address.eq(most - fired),
-            self.spike_address.eq(job.aux + group),
-            self.o.payload.row.eq(row),
-            self.o.payload.tag.address.eq(group),
-            self.o.payload.tag.step.eq(step),
-        ]
+        m.d.comb += address.eq(most - fired)
 
         # The sum of all x
         total = Signal(cfg.loss_fixed.bits)
@@ -106,34 +100,29 @@ class SoftmaxUnit(wiring.Component):
             with m.State("IDLE"):
                 with m.If(self.start):
                     m.d.sync += [group.eq(0), number.eq(0), sweep.eq(0), most.eq(0), total.eq(0), self.busy.eq(1)]
-                    m.next = "ASK"
-            with m.State("ASK"):
-                m.d.comb += self.spike_request.eq(1)
-                with m.If(self.spike_grant):
-                    m.next = "TAKE"
-            with m.State("TAKE"):
-                m.d.sync += [word.eq(self.spikes), lane.eq(0)]
-                m.next = "COUNT"
+                    m.next = "COUNT"
             with m.State("COUNT"):
-                m.d.sync += [
-                    word.eq(word >> steps), lane.eq(lane + 1), number.eq(number + 1), waited.eq(0),
-                    shifted(row, value, width), shifted(wanted, number == self.label, 1), shifted(classes, is_class, 1),
-                ]  # fmt: skip
-                with m.If(is_class & (sweep == 0) & (fired > most)):
-                    m.d.sync += most.eq(fired)
-                with m.If(is_class & (sweep == 1)):
-                    m.d.sync += total.eq(total + align.magnitude)
-                with m.If(last_lane):
+                m.d.comb += counts.en.eq(1)
+                with m.If(counts.valid):
+                    m.d.sync += [
+                        number.eq(number + 1), waited.eq(0), shifted(row, value, width),
+                        shifted(wanted, number == self.label, 1), shifted(classes, is_class, 1),
+                    ]  # fmt: skip
+                    with m.If(is_class & (sweep == 0) & (fired > most)):
+                        m.d.sync += most.eq(fired)
+                    with m.If(is_class & (sweep == 1)):
+                        m.d.sync += total.eq(total + align.magnitude)
+                with m.If(counts.last):
                     with m.If(sweep == 2):
                         m.next = "ERROR"
                     with m.Elif(~last):
                         m.d.sync += group.eq(group + 1)
-                        m.next = "ASK"
+                        m.next = "COUNT"
                     with m.Else():
                         m.d.sync += [group.eq(0), number.eq(0)]
                         with m.If(sweep == 0):
                             m.d.sync += sweep.eq(1)
-                            m.next = "ASK"
+                            m.next = "COUNT"
                         with m.Else():
                             m.next = "NUMBERS"
             with m.State("NUMBERS"):  # while the sum is rounded
@@ -150,24 +139,21 @@ class SoftmaxUnit(wiring.Component):
             with m.State("SHARE"):
                 with m.If(once.done):
                     m.d.sync += [share.eq(once.outputs.share[:width]), sweep.eq(2)]
-                    m.next = "ASK"
+                    m.next = "COUNT"
             with m.State("ERROR"):
                 m.d.comb += each.i.valid.eq(1)
                 with m.If(each.i.ready):
                     m.next = "WAIT"
             with m.State("WAIT"):
                 with m.If(each.done):
-                    m.d.sync += [row.eq(select_lanes(cfg, classes, each.outputs.e, 0)), step.eq(steps - 1)]
+                    m.d.sync += row.eq(select_lanes(cfg, classes, each.outputs.e, 0))
                     m.next = "EMIT"
             with m.State("EMIT"):
-                m.d.comb += self.o.valid.eq(1)
-                with m.If(self.o.ready):
-                    m.d.sync += step.eq(step - 1)
-                    with m.If(step == 0):
-                        m.d.sync += group.eq(group + 1)
-                        with m.If(last):
-                            m.d.sync += self.busy.eq(0)
-                            m.next = "IDLE"
-                        with m.Else():
-                            m.next = "ASK"
+                m.d.comb += repeat.en.eq(1)
+                with m.If(repeat.done):
+                    m.d.sync += group.eq(group + 1)
+                    m.next = "COUNT"
+                    with m.If(last):
+                        m.d.sync += self.busy.eq(0)
+                        m.next = "IDLE"
         return m

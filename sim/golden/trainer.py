@@ -154,7 +154,7 @@ class GoldenTrainer:
         """Forward pass of samples (N, T, y, x, c), each on its replica; the trace has no errors yet."""
         trace = Trace([], [], [], [], [])
         samples = np.ascontiguousarray(spikes.transpose(0, 2, 3, 1, 4))
-        steps = self.cfg.timesteps
+        steps = self.cfg.steps
         for n, layer in enumerate(self.network.layers):
             current = samples if layer.source is None else trace.spikes[layer.source]
             if layer.kind == "linear":  # (y, x, T, c) flattened in (y, x, c) order
@@ -257,7 +257,7 @@ class GoldenTrainer:
 
     def _add_gradients(self, trace: Trace, layer: Layer, replicas: np.ndarray, minibatch: int):
         """Add the samples' gradients to those of their replicas: exact sums, or every sample's, one rounding each."""
-        terms = layer.gradient_terms(self.cfg.timesteps)
+        terms = layer.gradient_terms(self.cfg.steps)
         step = self.partition.replicas if self.cfg.exact else len(replicas)
         if self.cfg.exact:
             terms *= minibatch
@@ -339,4 +339,4 @@ class GoldenTrainer:
 
     def table(self, loss_scale: float) -> np.ndarray:
         """The loss table for this network."""
-        return loss_table(self.cfg.timesteps, self.network.classes, loss_scale, self.fmt, self.loss)
+        return loss_table(self.cfg.steps, self.network.classes, loss_scale, self.fmt, self.loss)

@@ -61,10 +61,10 @@ def test_alpha(surrogate, alpha):
 @pytest.mark.parametrize(
     "field, value, sentence",
     [
-        ("timesteps", 0, "timesteps must be a whole number within 1 to 32, not 0"),
-        ("timesteps", 33, "timesteps must be a whole number within 1 to 32, not 33"),
-        ("timesteps", 8.0, "timesteps must be a whole number within 1 to 32, not 8.0"),
-        ("timesteps", True, "timesteps must be a whole number within 1 to 32, not True"),
+        ("timesteps", 0, "timesteps must be a whole number within 1 to 2048, not 0"),
+        ("timesteps", 2049, "timesteps must be a whole number within 1 to 2048, not 2049"),
+        ("timesteps", 8.0, "timesteps must be a whole number within 1 to 2048, not 8.0"),
+        ("timesteps", True, "timesteps must be a whole number within 1 to 2048, not True"),
         ("epochs", 0, "epochs must be a whole number of at least 1, not 0"),
         ("batch", 0, "batch must be a whole number of at least 1, not 0"),
         ("batch", -16, "batch must be a whole number of at least 1, not -16"),

@@ -73,6 +73,8 @@ class Payloads:
         self.place = data.StructLayout({  # what of it is needed behind the drain
             "address": address, "item": groups, "step": cfg.vector_bits,
         })  # fmt: skip
+        later = {"carry": 1, "word": address} if cfg.chunks > 1 else {}
+        self.error_place = data.StructLayout({**self.place.members, **later})  # whose states go on, and which they are
         self.op = data.StructLayout({
             "row": cfg.row_bits,
             "mask": self.cols,  # columns that add

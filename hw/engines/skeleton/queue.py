@@ -12,6 +12,17 @@ def neuron_item(payloads: Payloads) -> data.StructLayout:
     return data.StructLayout({"row": payloads.cfg.row_bits, "tag": payloads.place})
 
 
+def error_item(payloads: Payloads) -> data.StructLayout:
+    """One timestep of the errors at ``lanes`` neurons' spikes, and where they belong."""
+    return data.StructLayout({"row": payloads.cfg.row_bits, "tag": payloads.error_place})
+
+
+def place_error(payloads: Payloads, tag, drained, carry) -> list:
+    """The assignments that give a drained row its place among the errors; ``carry``: of its job."""
+    placed = [tag[name].eq(drained[name]) for name, _ in payloads.place]
+    return placed + ([tag.carry.eq(carry), tag.word.eq(drained.address)] if payloads.cfg.chunks > 1 else [])
+
+
 def drained_item(payloads: Payloads) -> data.StructLayout:
     """As :func:`neuron_item`, as it leaves an array: the row may be one of exact sums."""
     return data.StructLayout({"row": payloads.value_bits, "tag": payloads.place})

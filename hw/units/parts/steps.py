@@ -52,7 +52,8 @@ class VectorSteps(wiring.Component):
     program : Program
     tag : shape of what travels with a row
     items : rows that can be under way at once
-    item, first : functions of a tag: the row's number, and whether its states are 0
+    item, first, word : functions of a tag: the row's number, whether its states are 0, and, where those go on from
+        chunk to chunk, which of ``carry_words`` they are
 
     Members
     -------
@@ -68,9 +69,11 @@ class VectorSteps(wiring.Component):
     """
 
     def __init__(
-        self, cfg: CoreConfig, program: Program, tag, items: int, item: Callable, first: Callable | None = None
-    ):
+        self, cfg: CoreConfig, program: Program, tag, items: int, item: Callable, first: Callable | None = None,
+        word: Callable | None = None,
+    ):  # fmt: skip
         self.cfg, self.program, self.items, self.item, self.first = cfg, program, items, item, first
+        self.word = word if cfg.chunks > 1 else None
         self.code = code = Microcode(program)
         self.looks = bool(program.tables)
         turns = range(len(code.steps))
@@ -244,7 +247,8 @@ class _Files:
         widths |= {f"bits{n}": unit.cfg.lanes for n in range(len(code.bits))}
         self.memories = {}
         for name, width in widths.items():
-            m.submodules[name] = self.memories[name] = memory.Memory(shape=width, depth=unit.items, init=[])
+            depth = unit.cfg.carry_words if unit.word and name.startswith("state_") else unit.items
+            m.submodules[name] = self.memories[name] = memory.Memory(shape=width, depth=depth, init=[])
         self.ports: dict[tuple[str, str], Signal] = {}
         self.compared: dict[tuple[int, int], Signal] = {}
 
@@ -252,7 +256,7 @@ class _Files:
         """What is kept under a name, for the row that ``tag`` belongs to; ``where``: the place of that tag."""
         if (name, where) not in self.ports:
             port = self.memories[name].read_port(domain="comb")
-            self.m.d.comb += port.addr.eq(self.unit.item(tag))
+            self.m.d.comb += port.addr.eq(self._place(name, tag))
             self.ports[name, where] = port.data
         return self.ports[name, where]
 
@@ -272,7 +276,11 @@ class _Files:
 
     def _write(self, name: str, tag, en, value):
         port = self.memories[name].write_port()
-        self.m.d.comb += [port.addr.eq(self.unit.item(tag)), port.en.eq(en), port.data.eq(value)]
+        self.m.d.comb += [port.addr.eq(self._place(name, tag)), port.en.eq(en), port.data.eq(value)]
+
+    def _place(self, name: str, tag):
+        unit = self.unit
+        return unit.word(tag) if unit.word and name.startswith("state_") else unit.item(tag)
 
 
 class _Site:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.core_plan import KINDS, SINGLE, CorePlan, signed_field
+from trident.host.compile.core_plan import SINGLE, UPDATES, WALKS, CorePlan, signed_field
 from trident.host.compile.packing import WeightMap, pack_spikes, rows_to_words, unpack_spikes, words_to_rows
 from trident.host.compile.regions import Region
 from trident.hw.errors import TridentError
@@ -164,8 +164,9 @@ def test_programs_have_what_their_mode_needs():
 def test_job_numbers_and_names():
     chip = ChipPlan(Network.parse("8x8x1-4c3-10"), CoreConfig.preset("SMALL"))
     (plan,) = chip.plans
-    numbers = {*map(plan.job, SINGLE), *(plan.job(kind, n) for kind in KINDS for n in (0, 1))}
-    assert numbers == set(range(len(SINGLE) + 2 * len(KINDS)))
+    kinds = *WALKS, *UPDATES
+    numbers = {*map(plan.job, SINGLE), *(plan.job(kind, n) for kind in kinds for n in (0, 1))}
+    assert numbers == set(range(len(SINGLE) + 2 * len(kinds)))
     assert plan.describe_job(plan.job("errors")) == "loss of layer 2 (linear 256→10)"
     assert plan.describe_job(plan.job("weight_grad", 1)) == "weight_grad of layer 2 (linear 256→10)"
     assert plan.describe_job(plan.job("update_bias", 0)).startswith("update of layer 1 (conv 8x8x1→4")

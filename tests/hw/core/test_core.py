@@ -16,6 +16,7 @@ from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.hw.lib.streams import random_stalls
 from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
@@ -28,6 +29,10 @@ SYNAPTIC = {
 DECAYING = {
     "charge": "lif-decay-input", "surrogate": "superspike", "optimiser": "nesterov-decay", "loss": "softmax",
     "gradient_bits": 40,
+}  # fmt: skip
+CHUNKS = {
+    "chunks": 3, "gradient_bits": 40, "jobs": 128, "program_words": 128, "spike_words": 4096, "error_words": 2048,
+    "surrogate": "triangle", "carry_words": 256,
 }  # fmt: skip
 SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
@@ -48,7 +53,7 @@ def _bench(network: str, preset: str = "TINY", stalls: int | None = None, seed: 
 
 
 def _batch(bench: StepBench, rng, samples: int, density: float):
-    shape = (samples, bench.cfg.timesteps, *bench.network.in_shape)
+    shape = (samples, bench.cfg.steps, *bench.network.in_shape)
     return (rng.random(shape) < density).astype(np.uint8), rng.integers(0, bench.network.classes, samples)
 
 
@@ -103,7 +108,7 @@ def test_core_of_the_smallest_board():
 
 @pytest.mark.parametrize("changes, stalls", [
     ({}, None), ({}, 7), (TRIANGLE, None), (BF16, None), (SHORT, 7), (SHORT | TRIANGLE, None), (SYNAPTIC, None),
-    (SHORT | DECAYING, 7),
+    (SHORT | DECAYING, 7), (CHUNKS, None), (CHUNKS | SHORT | SYNAPTIC | {"timesteps": 3}, 7),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""
@@ -111,7 +116,8 @@ def test_random_networks(changes, stalls):
     compared = 0
     for n in range(16):
         network = _random_network(rng, 12)
-        bench = _bench(network, "TINY", stalls, n, bool(n % 3), spike_words=1024, error_words=512, **changes)
+        sizes = {"spike_words": 1024, "error_words": 512} | changes
+        bench = _bench(network, "TINY", stalls, n, bool(n % 3), **sizes)
         for density in (0.0, 0.1, 0.5, 1.0)[n % 2 :: 2]:
             mismatch, _ = _train(bench, rng, int(rng.integers(1, 8)), density)
             assert mismatch is None, f"{network}: {mismatch}"
@@ -258,3 +264,30 @@ def test_counters_of_a_small_case():
     assert count["weights.writes"] == count["momentum.writes"] == rows
     assert count["mac.update"] == 2 * rows
     assert cfg.forward_cols == cfg.weight_grad_cols == 1
+
+
+# More timesteps than a spike word holds
+def test_a_thousand_timesteps():
+    """In 32 chunks, and 100 in chunks of 25."""
+    for timesteps, chunks in ((32, 32), (25, 4)):
+        bench = _bench(
+            "6-5-3", "SMALL", None, timesteps=timesteps, chunks=chunks, jobs=256, program_words=512, surrogate="atan",
+            spike_words=1024, error_words=512,
+        )  # fmt: skip
+        mismatch, found = _train(bench, np.random.default_rng(8), 2, 0.2)
+        assert mismatch is None, mismatch
+        assert found.counts.max() > 0.1 * bench.cfg.steps
+
+
+def test_chunks_change_no_result():
+    """24 timesteps at once or in chunks: the same bits."""
+    rng = np.random.default_rng(9)
+    spikes, labels = (rng.random((3, 24, 1, 1, 9)) < 0.3).astype(np.uint8), np.array([0, 2, 1])
+    found = []
+    for chunks in (1, 2, 6):
+        cfg = CoreConfig.preset("SMALL", timesteps=24 // chunks, chunks=chunks, jobs=256, program_words=128)
+        golden = GoldenTrainer(Network.parse("9-12-3"), NeuronSettings(), cfg)
+        list(golden.train(spikes, labels, golden.table(256)))
+        found.append(golden.bits(Space.GRADIENTS))
+    assert all((found[0][name] == other[name]).all() for other in found[1:] for name in found[0])
+    assert any(own.any() for own in found[0].values())
