@@ -18,6 +18,7 @@ PROBES: dict[str, dict] = {
     "SYN": {"neuron": {"neuron": "synaptic"}},
     "ADAM": {"train": {"optimizer": "adamw", "weight_decay": 0.01}},
     "WD": {"train": {"weight_decay": 0.01}},
+    "READOUT": {"net": "64-12-10r"},
     "T32": {"train": {"timesteps": 100}},
 }
 
@@ -89,7 +90,7 @@ def covered() -> set[str]:
     found = set()
     for need, options in PROBES.items():
         try:
-            RunSpec.make(net="64-12-10", **options)
+            RunSpec.make(**({"net": "64-12-10"} | options))
             found.add(need)
         except TridentError:
             continue

@@ -8,7 +8,7 @@ import numpy as np
 
 from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
-from trident.hw.isa.neurons import RESETS, SURROGATES
+from trident.hw.isa.neurons import READOUTS, RESETS, SURROGATES
 from trident.sim.twin import FloatTwin
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
@@ -17,7 +17,9 @@ NET, STEPS, SAMPLES, BOUND = "12-10-4", 6, 5, 1e-9
 CHARGES = [
     {"neuron": "lif"}, {"neuron": "lif", "decay_input": True}, {"neuron": "if"}, {"neuron": "synaptic"},
 ]  # fmt: skip
-LOSSES = ("mse", "count-mse:0.8,0.2", "cross-entropy", "rate-cross-entropy")
+LOSSES = [("mse", ""), ("count-mse:0.8,0.2", ""), ("cross-entropy", ""), ("rate-cross-entropy", "")]
+LOSSES += [("membrane-cross-entropy", f"r{readout}") for readout in READOUTS]
+"""Losses, with what they want behind the network's text."""
 OPTIMIZERS: list[dict] = [
     {}, {"weight_decay": 0.01}, {"nesterov": True}, {"nesterov": True, "weight_decay": 0.01}, {"optimizer": "adam"},
     {"optimizer": "adam", "weight_decay": 0.01}, {"optimizer": "adamw", "weight_decay": 0.01},
@@ -50,10 +52,11 @@ def spike_of(torch, settings: NeuronSettings):
     return Spike.apply
 
 
-def _forward(torch, neuron: NeuronSettings, layers: list, spikes):
-    """Spike counts (B, classes): every layer over all timesteps, its neuron written as the recurrence that it is."""
+def _forward(torch, neuron: NeuronSettings, layers: list, readout: str, spikes):
+    """Spike counts (B, classes), or what a ``readout`` says: every layer over all timesteps, its neuron written as
+    the recurrence that it is."""
     spike = spike_of(torch, neuron)
-    for weights, biases in layers:
+    for number, (weights, biases) in enumerate(layers, 1):
         x = spikes @ weights + biases
         v, current, fired, rows = torch.zeros_like(x[0]), torch.zeros_like(x[0]), torch.zeros_like(x[0]), []
         for row in x:
@@ -61,6 +64,10 @@ def _forward(torch, neuron: NeuronSettings, layers: list, spikes):
             if neuron.neuron == "synaptic":
                 charge = current = neuron.synapse * current + row
             u = (1 if neuron.neuron == "if" else neuron.leak) * v + charge
+            if readout and number == len(layers):
+                v = u
+                rows.append(u)
+                continue
             if neuron.reset == "soft-after-leak":
                 u = u - neuron.threshold * fired
             s = spike(u - neuron.threshold)
@@ -68,6 +75,8 @@ def _forward(torch, neuron: NeuronSettings, layers: list, spikes):
             v = {"hard": u * (1 - fired), "soft": u - neuron.threshold * fired}.get(neuron.reset, u)
             rows.append(s)
         spikes = torch.stack(rows)
+    if readout:
+        return {"mean": spikes.mean(0), "last": spikes[-1], "max": spikes.max(0).values}[readout]
     return spikes.sum(0)
 
 
@@ -82,10 +91,10 @@ def _loss(torch, settings: TrainSettings, counts, labels):
     return ((counts / steps - wanted) ** 2).mean(1).sum()
 
 
-def error_of(torch, neuron: NeuronSettings, settings: TrainSettings) -> float:
+def error_of(torch, neuron: NeuronSettings, settings: TrainSettings, readout: str = "") -> float:
     """The largest difference of any gradient or, after two updates, any weight, as a share of the largest gradient or
     of the largest move of a weight."""
-    network, rng = Network.parse(NET), np.random.default_rng(3)
+    network, rng = Network.parse(NET + readout), np.random.default_rng(3)
     twin = FloatTwin(network, neuron, settings, np.float64)
     spikes = (rng.random((SAMPLES, STEPS, *network.in_shape)) < 0.5).astype(np.uint8)
     labels = rng.integers(0, network.classes, SAMPLES)
@@ -102,7 +111,8 @@ def error_of(torch, neuron: NeuronSettings, settings: TrainSettings) -> float:
     worst = 0.0
     for _ in range(2):
         optimiser.zero_grad()
-        loss = _loss(torch, settings, _forward(torch, neuron, layers, inputs), torch.tensor(labels))
+        outputs = _forward(torch, neuron, layers, readout.removeprefix("r"), inputs)
+        loss = _loss(torch, settings, outputs, torch.tensor(labels))
         (loss / settings.batch).backward()
         found = twin.gradients(spikes, labels)
         summed = settings.loss_scale * settings.batch
@@ -119,17 +129,18 @@ def error_of(torch, neuron: NeuronSettings, settings: TrainSettings) -> float:
     return max(worst, float(off / moved))
 
 
-def combinations() -> Iterator[tuple[NeuronSettings, TrainSettings]]:
-    """All of them."""
+def combinations() -> Iterator[tuple[NeuronSettings, TrainSettings, str]]:
+    """All of them: the neuron, the training and the readout, empty where the last layer fires."""
     parts = product(CHARGES, RESETS, SURROGATES, (True, False), LOSSES, OPTIMIZERS)
-    for charge, reset, surrogate, detach, loss, optimizer in parts:
+    for charge, reset, surrogate, detach, (loss, readout), optimizer in parts:
         gain = 4 if charge.get("decay_input") else 1
         neuron = NeuronSettings(
             leak=0.75, threshold=0.3 / gain, window=0.5, reset=reset, surrogate=surrogate, detach=detach, **charge
         )
-        yield neuron, TrainSettings(
+        train = TrainSettings(
             timesteps=STEPS, batch=SAMPLES, learning_rate=0.01, halve_every=0, loss=loss, **optimizer
         )
+        yield neuron, train, readout
 
 
 def measure_gradients(only: str) -> Iterator[Figure]:
@@ -138,6 +149,6 @@ def measure_gradients(only: str) -> Iterator[Figure]:
         import torch
     except ImportError:
         raise TridentError("vector.neurons compares with PyTorch: make .venv/oracle installs it") from None
-    errors = [error_of(torch, *pair) for pair in combinations()]
+    errors = [error_of(torch, *parts) for parts in combinations()]
     yield Figure("vector.neurons", "combinations", len(errors), "higher")
     yield Figure("vector.neurons.worst_error", "ratio", max(errors), "lower", BOUND)

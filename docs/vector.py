@@ -5,8 +5,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from trident.hw.isa.config import COMPACT_PROGRAMS, PRESETS
-from trident.hw.isa.losses import error_program, share_program
-from trident.hw.isa.neurons import ALPHAS, CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
+from trident.hw.isa.losses import EXPONENTIAL, loss_programs
+from trident.hw.isa.neurons import (
+    ALPHAS,
+    CHARGES,
+    READOUTS,
+    RESETS,
+    SURROGATES,
+    NeuronKind,
+    neuron_grad_program,
+    neuron_program,
+)
 from trident.hw.isa.optimisers import OPTIMISERS, RECIPROCAL, SQRT, optimiser
 from trident.hw.isa.tables import PIECE_BITS
 from trident.hw.isa.vector import Bit
@@ -38,8 +47,10 @@ step. From the declaration come
   ([tests/sim/test_neurons.py](../tests/sim/test_neurons.py)),
 - the formulas on this page.
 
-A core is built for one neuron: `make train NEURON=synaptic SURROGATE=atan RESET=none` makes another simulation than
-`make train`. A core with a shared engine has the neuron lif, detached, with the resets
+A core is built for the neurons of a network, up to eight: `make train NEURON=synaptic SURROGATE=atan RESET=none` makes
+another simulation than `make train`, and layers of a network file may have neurons of their own
+([network.md](network.md)). Smooth surrogates share one table, so all layers that have one have the same. A core with a
+shared engine has the neuron lif, detached, with the resets
 {" and ".join(COMPACT_PROGRAMS["reset"])} and the surrogates {" and ".join(COMPACT_PROGRAMS["surrogate"])}.
 
 Names: x is the input of a neuron, u its potential before a reset, v what the timestep before has left of it, s its
@@ -59,8 +70,9 @@ made up for in `minus_rate` and `epsilon`, which the host sends with every minib
 LOSS_TEXT = """## Losses
 
 Of a loss that a class has by itself, the host fills a table: the error by spikes fired and by whether it is the label's
-class. Of a softmax, the table is x = exp(−n) by n, how many spikes fewer than the class with most; `total` is the sum
-of all x, exact and rounded once; hit and miss are what is wanted of the label's class and of others, times gain.
+class. A softmax is of the outputs z: what readouts say, or a table's values of the spikes fired. `most` is the
+largest z, `total` the sum of all x, exact and rounded once; hit and miss are what is wanted of the label's class and of
+others, times gain. exp(−x) is a table as those above, off by at most {off:.2f} last places of 1.
 """
 
 
@@ -80,14 +92,21 @@ def _page() -> Iterator[str]:
     yield (
         "A reset to another value than 0 is one to 0, with as much less of a threshold. Detached, the default, a\n"
         "spike is a constant in the backward pass: the terms with both d and the surrogate are not there.\n\n"
-        "## Surrogates\n"
+        "## Readouts\n\n"
+        "A readout does not fire. z at the last timestep is its output, e the error at it, which comes with every\n"
+        "timestep; `share` is 1 / T. Here of a lif neuron.\n"
     )
+    kinds = {name: NeuronKind("lif", "none", readout=name) for name in READOUTS}
+    yield from _programs((f"`{name}`", kind.forward, kind.backward) for name, kind in kinds.items())
+    yield "## Surrogates\n"
     yield from _surrogates()
     yield OPTIMISER_TEXT
     yield from _functions()
     yield from _programs((f"`{name}`", optimiser(name)) for name in OPTIMISERS)
-    yield LOSS_TEXT
-    yield from _programs((f"`{program.name}`", program) for program in (share_program(), error_program()))
+    cfg = PRESETS[PRESET]
+    off = table_errors(lambda x: EXPONENTIAL.function(np, x, {}), Sums(cfg.format, cfg.fixed), subnormals=False)
+    yield LOSS_TEXT.format(off=off.max())
+    yield from _programs((f"`{program.name}`", program) for program in loss_programs())
 
 
 def _programs(rows) -> Iterator[str]:

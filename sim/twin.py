@@ -21,13 +21,14 @@ class LayerTrace:
 
     ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes``, ``near``
     (whether a potential is within the window around the threshold) and ``potentials`` (T, B, Y, X, C) are of its
-    neurons.
+    neurons; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say.
     """
 
     columns: np.ndarray
     spikes: np.ndarray
     near: np.ndarray
     potentials: np.ndarray
+    outputs: np.ndarray
 
 
 class FloatTwin:
@@ -61,7 +62,8 @@ class FloatTwin:
     def __init__(
         self, network: Network, neuron: NeuronSettings, settings: TrainSettings, dtype=np.float32, storage=None
     ):
-        self.network, self.neuron, self.settings = network, neuron, settings
+        self.network, self.settings = network, settings
+        self.neurons = [neuron.at(layer, settings.timesteps) for layer in network.layers]
         self.dtype, self.storage = np.dtype(dtype), np.dtype(storage or dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TridentError(f"the fast model computes in float32 or float64, not {self.dtype}")
@@ -105,8 +107,9 @@ class FloatTwin:
         }
 
     def infer(self, spikes: np.ndarray) -> np.ndarray:
-        """Output spike counts (B, N), int64, of ``spikes`` (B, T, Y, X, C)."""
-        return self._counts(self.forward(spikes)).astype(np.int64)
+        """Output spike counts (B, N), int64, of ``spikes`` (B, T, Y, X, C); floats where the output is a readout."""
+        counts = self._counts(self.forward(spikes))
+        return counts if self.network.layers[-1].readout else counts.astype(np.int64)
 
     def accuracy(self, spikes: np.ndarray, labels: np.ndarray, chunk: int = 256) -> float:
         """Share of ``spikes`` (N, T, Y, X, C) that are predicted rightly, see :func:`predicted`."""
@@ -131,22 +134,29 @@ class FloatTwin:
             if layer.bias:
                 x = x + self.weights[layer.bias_name]
             x = x.reshape(timesteps, batch, *layer.out_shape)
-            found = self.neuron.programs[0].run(self.neuron.constants, x=x)
-            traces.append(LayerTrace(columns, found["s"].astype(self.dtype), found["m"], found["u"]))
+            neuron = self.neurons[layer.number]
+            found = neuron.programs[0].run(neuron.constants, x=x)
+            fired = found.get("s", np.zeros(x.shape, bool)).astype(self.dtype)
+            outputs = found["z"][-1] if layer.readout else fired.sum(0)
+            traces.append(LayerTrace(
+                columns, fired, found.get("m", np.zeros(x.shape, bool)), found["u"], outputs.reshape(batch, -1)
+            ))  # fmt: skip
         return traces
 
     def _backward(self, traces: list[LayerTrace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
         """The gradients of all parameters, and per layer the share of errors d that are zero."""
         timesteps = self.settings.timesteps
         top = self._loss.errors(self._counts(traces), labels, timesteps).astype(self.dtype) * self.settings.loss_scale
-        layers, program = self.network.layers, self.neuron.programs[1]
+        layers = self.network.layers
         errors = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}  # by layer, at its spikes
         gradients: Tensors = {}
         sparsity = [0.0] * len(layers)
         for layer in reversed(layers):
             trace = traces[layer.number]
             e = errors.pop(layer.number).reshape(trace.spikes.shape)
-            d = program.run(self.neuron.constants, e=e, s=trace.spikes != 0, m=trace.near, u=trace.potentials)["dx"]
+            neuron = self.neurons[layer.number]
+            stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
+            d = neuron.programs[1].run(neuron.constants, e=e, **stored)["dx"]
             rows = d.reshape(-1, layer.out_channels)
             gradient = trace.columns.reshape(-1, layer.fan_in).T @ rows
             gradients[layer.weight] = gradient.reshape(layer.weight_shape)
@@ -158,8 +168,7 @@ class FloatTwin:
         return gradients, sparsity
 
     def _counts(self, traces: list[LayerTrace]) -> np.ndarray:
-        spikes = traces[-1].spikes
-        return spikes.sum(0).reshape(spikes.shape[1], -1)
+        return traces[-1].outputs
 
     def _stored(self, values: np.ndarray) -> np.ndarray:
         return values.astype(self.storage).astype(self.dtype)

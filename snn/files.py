@@ -80,7 +80,7 @@ def as_values(network: Network) -> dict[str, Any]:
     """A network as plain values, as a file has them."""
     nodes = []
     for node in network.nodes:
-        own = {key: getattr(node, key) for key in own_fields(type(node))}
+        own = {key: value for key in own_fields(type(node)) if (value := getattr(node, key)) is not None}
         nodes.append({"name": node.name, "kind": node.kind, "inputs": list(map(str, node.inputs)), **own})
     return {"input": list(network.in_shape), "output": network.output, "node": nodes}
 

@@ -1,10 +1,10 @@
 """Layers: the nodes that a core computes at once. The compiler's first pass joins nodes into them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
-from trident.snn.nodes import INPUT, Conv, Flatten, Linear, Neuron, Node, Shape
+from trident.snn.nodes import INPUT, Conv, Flatten, Linear, Neuron, Node, Readout, Shape
 
 if TYPE_CHECKING:
     from trident.snn.network import Network
@@ -16,7 +16,8 @@ class Layer:
 
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
     ``node``. source: the number of the layer whose spikes it reads; None: it reads the samples. image: (y, x, channels)
-    of what it reads. A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
+    of what it reads. changes: what its neurons have of their own, fields of :class:`NeuronSettings` with their values.
+    A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
     number: int
@@ -30,6 +31,12 @@ class Layer:
     stride: int = 1
     padding: int = 0
     bias: bool = True
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def readout(self) -> bool:
+        """Its neurons do not fire."""
+        return "readout" in dict(self.changes)
 
     @property
     def in_shape(self) -> Shape:
@@ -103,7 +110,6 @@ class Layer:
 _NEEDS = {
     "norm": "normalisation in the neuron unit",
     "pool": "pooling in the neuron unit",
-    "readout": "a neuron unit that does not fire",
     "add": "sums of several inputs",
 }
 
@@ -124,8 +130,9 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
     for node in network.nodes:
         if isinstance(node, Conv | Linear):
             layers.append(_layer(network, node, len(layers), fired))
-            fired[layers[-1].neuron] = len(layers) - 1
-        elif isinstance(node, Neuron) and node.name not in fired:
+            if not layers[-1].readout:
+                fired[layers[-1].neuron] = len(layers) - 1
+        elif isinstance(node, Neuron | Readout) and node.name not in (layer.neuron for layer in layers):
             raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
     _check_chain(network, layers)
     return tuple(layers)
@@ -140,21 +147,22 @@ def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str
         image = network.shapes[source]
     if source not in fired:
         raise TridentError(f"{node} must read spikes, those of a neuron or of the samples, not {network.node(source)}")
-    neuron = _only_reader(network, node, "neuron")
+    neuron = _only_reader(network, node, "neuron", "readout")
+    assert isinstance(neuron, Neuron | Readout)
+    names, own = (number, node.name, neuron.name, fired[source]), neuron.changes
     if isinstance(node, Linear):
-        return Layer(number, node.name, neuron.name, fired[source], "linear", image, node.outputs, bias=node.bias)
+        return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own)
     return Layer(
-        number, node.name, neuron.name, fired[source], "conv", image, node.channels, node.kernel, node.stride,
-        node.padding, node.bias,
+        *names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own
     )  # fmt: skip
 
 
-def _only_reader(network: "Network", node: Node, kind: str) -> Node:
-    """The one node that reads ``node``, which must be of this kind."""
+def _only_reader(network: "Network", node: Node, *kinds: str) -> Node:
+    """The one node that reads ``node``, which must be of one of these kinds."""
     readers = network.readers[node.name]
-    if len(readers) != 1 or readers[0].kind != kind:
+    if len(readers) != 1 or readers[0].kind not in kinds:
         found = ", ".join(map(str, readers)) or "nobody"
-        raise TridentError(f"{node} must be read by one {kind} node alone, not by {found}")
+        raise TridentError(f"{node} must be read by one {' or '.join(kinds)} node alone, not by {found}")
     return readers[0]
 
 

@@ -17,15 +17,16 @@ class PerClass:
 
 PER_CLASS = {"mse": PerClass(np.square, lambda off: 2 * off)}
 SOFTMAX = ("cross-entropy", "rate-cross-entropy")
+MEMBRANE = "membrane-cross-entropy"
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss of spike counts (N, classes) and labels (N,).
+    """A loss of outputs (N, classes), spike counts or what readouts say, and labels (N,).
 
     name: one of :data:`PER_CLASS`, the mean over the classes; or the cross-entropy of wanted and the softmax of the
-    counts (cross-entropy) or of count / T (rate-cross-entropy). other, label: what is wanted of every other class, and
-    of the label's.
+    counts (cross-entropy), of count / T (rate-cross-entropy) or of readouts (membrane-cross-entropy). other, label:
+    what is wanted of every other class, and of the label's.
     """
 
     name: str = "mse"
@@ -35,7 +36,12 @@ class Loss:
     @property
     def softmax(self) -> bool:
         """Whether the error of a class depends on all classes."""
-        return self.name in SOFTMAX
+        return self.unit != "table"
+
+    @property
+    def unit(self) -> str:
+        """The loss unit that a core must have, one of :data:`trident.hw.isa.losses.LOSSES`."""
+        return "membrane" if self.name == MEMBRANE else "softmax" if self.name in SOFTMAX else "table"
 
     def per_spike(self, steps: int) -> float:
         """What a spike adds to the argument of the softmax."""
@@ -64,7 +70,6 @@ class Loss:
         share = np.exp(logits - logits.max(axis=1, keepdims=True))
         return (share / share.sum(axis=1, keepdims=True) - wanted) * self.per_spike(steps)
 
-
     def own_errors(self, counts: np.ndarray, wanted: np.ndarray, steps: int, classes: int) -> np.ndarray:
         """Of a loss of every class by itself: the derivative by a spike of counts and what is wanted of them."""
         return PER_CLASS[self.name].slope(counts / steps - wanted) / (classes * steps)
@@ -75,4 +80,4 @@ MSE = Loss()
 
 def usual_loss(unit: str) -> Loss:
     """The loss of a core with that loss unit where none is asked for."""
-    return Loss("cross-entropy") if unit == "softmax" else MSE
+    return {"softmax": Loss("cross-entropy"), "membrane": Loss(MEMBRANE)}.get(unit, MSE)

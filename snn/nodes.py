@@ -10,6 +10,8 @@ from math import prod
 from typing import Any, ClassVar
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.neurons import READOUTS
+from trident.snn.settings import NeuronSettings
 
 Shape = tuple[int, int, int]
 
@@ -20,6 +22,7 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _EDGE = re.compile(rf"({NAME.pattern})(?:\[t-([0-9]{{1,3}})\])?")
 MAX_KERNEL = 7
 HALF = -1  # as a padding: half the kernel
+HIGH = 1e300  # a threshold that any other number may be below: which one the run has is not known here
 POOLS = ("max", "average")
 NORMS = ("batch", "weight_standardisation")
 
@@ -201,17 +204,52 @@ class Pool(Node):
 
 
 @dataclass(frozen=True)
-class Neuron(Node):
-    """A spiking neuron per value: leak, threshold, reset and surrogate are those of :class:`NeuronSettings`."""
+class _Own(Node):
+    """A node with fields of :class:`NeuronSettings` of its own; None: those of the run."""
 
+    neuron: str | None = field(default=None, kw_only=True)
+    leak: float | None = field(default=None, kw_only=True)
+    decay_input: bool | None = field(default=None, kw_only=True)
+    synapse: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        try:
+            NeuronSettings(**{"threshold": HIGH} | dict(self.changes))
+        except TridentError as fault:
+            raise TridentError(f"{self}: {fault}") from None
+
+    @property
+    def changes(self) -> tuple[tuple[str, Any], ...]:
+        """The fields that differ from those of the run, with their values."""
+        own = ((name, getattr(self, name)) for name in own_fields(type(self)))
+        return tuple((name, value) for name, value in own if value is not None)
+
+
+@dataclass(frozen=True)
+class Neuron(_Own):
+    """A spiking neuron per value."""
+
+    threshold: float | None = field(default=None, kw_only=True)
+    window: float | None = field(default=None, kw_only=True)
+    reset: str | None = field(default=None, kw_only=True)
+    surrogate: str | None = field(default=None, kw_only=True)
+    detach: bool | None = field(default=None, kw_only=True)
+    v_reset: float | None = field(default=None, kw_only=True)
     kind = "neuron"
 
 
 @dataclass(frozen=True)
-class Readout(Node):
-    """A neuron that adds up and leaks, and never fires: its potential is the output."""
+class Readout(_Own):
+    """A neuron that adds up and leaks, and never fires. Its output is one value per sample: the ``mean`` of its
+    potentials over time, the ``last`` or the ``max``, the largest."""
 
+    readout: str = field(default="mean", kw_only=True)
     kind = "readout"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self._choice("readout", tuple(READOUTS))
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,20 @@
 """What a user may set about the neurons and the training, checked when it is made."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from math import cos, frexp, log2, pi, sqrt
 from numbers import Integral, Real
 from sys import float_info
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.neurons import ALPHAS, RESETS, SURROGATES, neuron_grad_program, neuron_program
+from trident.hw.isa.neurons import ALPHAS, READOUTS, RESETS, SURROGATES, NeuronKind
 from trident.hw.isa.vector_program import Program
-from trident.snn.losses import PER_CLASS, SOFTMAX, Loss
+from trident.snn.losses import MEMBRANE, PER_CLASS, SOFTMAX, Loss
+
+if TYPE_CHECKING:
+    from trident.snn.layers import Layer
 
 MAX_TIMESTEPS = 2048
 MAX_LOSS_SCALE = 2**15
@@ -27,7 +31,9 @@ class NeuronSettings:
     at which it fires, above 0; window: half width of the surrogates rectangle and triangle, above 0; reset: see
     :data:`RESETS`; surrogate: see :data:`SURROGATES`, those with an α as in "atan:2"; decay_input: the input is
     multiplied by 1 - leak; synapse: what a synaptic current keeps from step to step, within 0 to 1; detach: no error
-    flows through a reset. Raises :class:`TridentError` for anything else.
+    flows through a reset. readout: it does not fire, and what its output is: one of :data:`READOUTS`; share: what a
+    mean takes of the potential of each timestep, 1 / T. v_reset: the potential that a hard reset leaves, below the
+    threshold, and that a neuron leaks to. Raises :class:`TridentError` for anything else.
     """
 
     leak: float = 0.5
@@ -39,13 +45,25 @@ class NeuronSettings:
     decay_input: bool = False
     synapse: float = 0.5
     detach: bool = True
+    readout: str = ""
+    share: float = 1.0
+    v_reset: float = 0.0
 
     def __post_init__(self):
+        if self.readout:
+            _choice("readout", self.readout, tuple(READOUTS))
+        for name in ("decay_input", "detach"):
+            if not isinstance(getattr(self, name), bool):
+                raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("leak", "synapse"):
             if not 0 <= _number(name, getattr(self, name)) <= 1:
                 raise TridentError(f"{name} must be within 0 to 1, not {getattr(self, name)}")
         _positive("threshold", self.threshold)
         _positive("window", self.window)
+        if _number("v_reset", self.v_reset) and self.reset != "hard":
+            raise TridentError(f"v_reset is of the reset hard, not of {self.reset}")
+        if self.v_reset >= self.threshold:
+            raise TridentError(f"v_reset of {self.v_reset} must be below the threshold, which is {self.threshold}")
         _choice("neuron", self.neuron, NEURONS)
         _choice("reset", self.reset, tuple(RESETS))
         text = self.surrogate
@@ -71,14 +89,33 @@ class NeuronSettings:
     @property
     def programs(self) -> tuple[Program, Program]:
         """The programs of the forward and of the backward pass."""
-        grad = neuron_grad_program(self.reset, self.surrogate_name, self.charge, self.detach)
-        return neuron_program(self.reset, self.charge), grad
+        return self.kind.forward, self.kind.backward
 
     @property
-    def core(self) -> dict[str, str | bool]:
-        """What a core must be built with: parameters of its configuration."""
+    def kind(self) -> NeuronKind:
+        """What of it decides its programs."""
+        if self.readout:
+            return NeuronKind(self.charge, "none", readout=self.readout)
+        return NeuronKind(self.charge, self.reset, self.surrogate_name, self.detach)
+
+    def at(self, layer: "Layer", steps: int = 1) -> "NeuronSettings":
+        """The neuron of a layer, of samples of so many timesteps: this one with what the layer has of its own.
+
+        Raises :class:`TridentError`, naming the node, for what does not go together.
+        """
+        try:
+            rest: dict[str, Any] = {"v_reset": 0.0, "reset": "none"} if layer.readout else {}
+            return replace(self, **dict(layer.changes), **rest, share=1 / steps)
+        except TridentError as fault:
+            raise TridentError(f"{layer.neuron!r}: {fault}") from None
+
+    def core(self, layers: "Iterable[Layer]" = ()) -> dict[str, str | bool]:
+        """What a core must be built with for it and for the neurons of these layers: parameters of its
+        configuration."""
+        kinds = dict.fromkeys(self.at(layer).kind for layer in layers)
         return {
-            "charge": self.charge, "reset": self.reset, "surrogate": self.surrogate_name, "detach": self.detach
+            "charge": self.charge, "reset": self.reset, "surrogate": self.surrogate_name, "detach": self.detach,
+            "others": ",".join(str(kind) for kind in kinds if kind != self.kind),
         }  # fmt: skip
 
     @staticmethod
@@ -99,10 +136,12 @@ class NeuronSettings:
     def constants(self) -> dict[str, float]:
         """Constants of the neuron's programs, by name."""
         name, _, alpha = self.surrogate.partition(":")
+        threshold = self.threshold - self.v_reset  # potentials are counted from where they start again
         return {
-            "leak": self.leak, "threshold": self.threshold, "low": self.threshold - self.window,
-            "high": self.threshold + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
-            "synapse": self.synapse, "alpha": float(alpha) if alpha else ALPHAS.get(name, 1.0),
+            "leak": self.leak, "threshold": threshold, "low": threshold - self.window,
+            "high": threshold + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
+            "synapse": self.synapse, "share": self.share, "zero": 0.0,
+            "alpha": float(alpha) if alpha else ALPHAS.get(name, 1.0),
         }  # fmt: skip
 
 
@@ -131,10 +170,10 @@ class TrainSettings:
     sgd, the step looks one momentum ahead.
 
     loss: "mse", of the rates and 1 for the label's neuron, 0 for the others; "count-mse:0.8,0.2", the same with these;
-    "cross-entropy" of the counts or "rate-cross-entropy", see :class:`trident.snn.losses.Loss`. smoothing: the share of
-    the 1 that all neurons have alike, at least 0 and below 1. schedule: "step",
-    the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over all epochs;
-    "one-cycle", up for 30 % of all epochs, then down (Smith, Topin 2017).
+    "cross-entropy" of the counts, "rate-cross-entropy" or, of readouts, "membrane-cross-entropy", see
+    :class:`trident.snn.losses.Loss`. smoothing: the share of the 1 that all neurons have alike, at least 0 and below 1.
+    schedule: "step", the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over
+    all epochs; "one-cycle", up for 30 % of all epochs, then down (Smith, Topin 2017).
 
     ``timesteps`` is within 1 to 2048, ``loss_scale`` a power of two within 1 to 32768, ``momentum`` at least 0 and
     below 1, ``seed`` within 0 to 2**32 - 1. Raises :class:`TridentError` for anything else.
@@ -193,7 +232,7 @@ class TrainSettings:
     def _loss(self) -> tuple[str, str]:
         text = self.loss
         name, _, rates = text.partition(":") if isinstance(text, str) else (text, "", "")
-        _choice("loss", name, (*PER_CLASS, "count-mse", *SOFTMAX))
+        _choice("loss", name, (*PER_CLASS, "count-mse", *SOFTMAX, MEMBRANE))
         return name, rates
 
     def losses(self, classes: int) -> Loss:
@@ -225,7 +264,7 @@ class TrainSettings:
     @property
     def core(self) -> dict[str, str]:
         """What a core must be built with: parameters of its configuration."""
-        return {"optimiser": self.optimiser, "loss": "softmax" if self.losses(2).softmax else "table"}
+        return {"optimiser": self.optimiser, "loss": self.losses(2).unit}
 
     def step(self, epoch: float = 0) -> float:
         """What the momentum is multiplied by before it is taken from a weight, at the given moment."""

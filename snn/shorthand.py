@@ -4,19 +4,22 @@ import re
 from math import prod
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.neurons import READOUTS
 from trident.snn.network import Network
-from trident.snn.nodes import INPUT, MAX_KERNEL, Conv, Edge, Flatten, Linear, Neuron, Node, Shape
+from trident.snn.nodes import INPUT, MAX_KERNEL, Conv, Edge, Flatten, Linear, Neuron, Node, Readout, Shape
 
 _N = "[0-9]{1,9}"
 _CONV = re.compile(f"({_N})c({_N})(?:s({_N}))?(?:p({_N}))?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
+_LINEAR = re.compile(f"({_N})(?:r({'|'.join(READOUTS)})?)?")
 _LONGEST = 1000  # characters
 
 
 def read(text: str, bias: bool = True) -> Network:
     """Read ``INPUT-LAYER-...``: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is ``128`` (linear) or
-    ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding kernel // 2).
+    ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding kernel // 2). The last
+    may be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -43,7 +46,7 @@ def read(text: str, bias: bool = True) -> Network:
         for node in layer:
             shape = node.out_shape(shape)
         source = layer[-1].name
-    if not _NUMBER.fullmatch(rest[-1]):
+    if not _LINEAR.fullmatch(rest[-1]):
         raise TridentError(f"network {text!r} must end with a linear layer, one output per class, not {rest[-1]!r}")
     return Network(in_shape, tuple(nodes))
 
@@ -51,15 +54,19 @@ def read(text: str, bias: bool = True) -> Network:
 def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: bool) -> list[Node]:
     """The nodes of one layer that reads ``source``."""
     read = (Edge(source),)
-    if _NUMBER.fullmatch(part):
-        if int(part) < 1:
-            raise TridentError(f"network {text!r}: a layer needs at least 1 output, not {part}")
+    if vector := _LINEAR.fullmatch(part):
+        outputs = int(vector.group(1))
+        if outputs < 1:
+            raise TridentError(f"network {text!r}: a layer needs at least 1 output, not {outputs}")
         before: list[Node] = []
         if shape != (1, 1, prod(shape)):
             before = [Flatten(f"flatten{number}", read)]
             read = (Edge(before[0].name),)
-        linear = Linear(f"linear{number}", read, outputs=int(part), bias=bias)
-        return [*before, linear, Neuron(f"neuron{number}", (Edge(linear.name),))]
+        linear = Linear(f"linear{number}", read, outputs=outputs, bias=bias)
+        reads = (Edge(linear.name),)
+        if "r" not in part:
+            return [*before, linear, Neuron(f"neuron{number}", reads)]
+        return [*before, linear, Readout(f"readout{number}", reads, readout=vector.group(2) or "mean")]
     conv = _CONV.fullmatch(part)
     if not conv:
         raise TridentError(

@@ -228,7 +228,8 @@ class Chip:
         """Give the chip a network, on one core or spread by ``partition``; the session then loads weights and runs
         minibatches. Raises :class:`TridentError` for a network that does not fit the memories."""
         plan = ChipPlan(network, self.cfg, self.mesh, partition)
-        return ChipSession(self.driver, plan, NeuronConstants.of(neuron or NeuronSettings(), self.cfg.format))
+        constants = NeuronConstants.of_network(network, neuron or NeuronSettings(), self.cfg)
+        return ChipSession(self.driver, plan, constants)
 
     def close(self):
         """End the simulation."""

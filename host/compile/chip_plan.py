@@ -54,7 +54,7 @@ class ChipPlan:
         self.mesh = mesh or mesh_for(cfg)
         self.partition = partition or Partition.single(network)
         self.partition.check(network, cfg.lanes)
-        if cfg.loss == "softmax" and (cores := self.partition.stages[-1].cores) > 1:
+        if cfg.loss != "table" and (cores := self.partition.stages[-1].cores) > 1:
             raise TridentError(
                 f"partition {self.partition}: a cross-entropy needs all classes on one core, and the last layer is on "
                 f"{cores}"

@@ -118,13 +118,16 @@ class CorePlan:
         bases = [tiles.take(weights.tiles).base for _, _, weights, *_ in places]
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
-        words = sum(outputs.size for *_, outputs in places)
+        chunks = cfg.chunks
+        words = sum(outputs.chunk * chunks for *_, outputs in places)
         self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS <= cfg.error_words else 1
         errors = Allocator("error_words", cfg.error_words)
         self.layers = [
-            PlacedLayer(start, layer, weights, base, inputs, outputs, errors.take(outputs.size, self.error_slots))
+            PlacedLayer(
+                start, layer, weights, base, inputs, outputs, errors.take(outputs.chunk, self.error_slots, chunks)
+            )
             for (start, layer, weights, inputs, outputs), base in zip(places, bases, strict=True)
-        ]
+        ]  # fmt: skip
         errors.check("the errors of one sample")
         self._number_jobs()
         self._check_limits()
@@ -136,12 +139,14 @@ class CorePlan:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
         slots, first = self.spike_slots, layers[0][1]
         # By the number of the layer that fires them
-        regions = {first.source: spikes.take(self._input_words(first) * self.cfg.chunks, slots)}
+        regions = {first.source: spikes.take(self._input_words(first), slots, self.cfg.chunks)}
         places = []
         for start, layer in layers:
             weights = WeightMap(layer, self.cfg)
             out_y, out_x, _ = layer.out_shape
-            regions[layer.number] = spikes.take(out_y * out_x * weights.groups * self.cfg.chunks, slots)
+            words = out_y * out_x * weights.groups
+            least = words * self.cfg.output_words if layer.readout else 0
+            regions[layer.number] = spikes.take(words, slots, self.cfg.chunks, least)
             places.append((start, layer, weights, regions[layer.source], regions[layer.number]))
         return regions[first.source], places
 
@@ -177,6 +182,13 @@ class CorePlan:
     def senders(self) -> int:
         """Those that a sample's spikes come from: the cores of the stage before, or the host."""
         return self.owners or 1
+
+    @property
+    def sent(self) -> int:
+        """Spike words of a sample that leave the core: those of the last layer, or a readout's outputs."""
+        placed = self.layers[-1]
+        region = placed.spikes
+        return region.chunk * (self.cfg.output_words if placed.layer.readout else self.cfg.chunks)
 
     @property
     def receivers(self) -> int:
@@ -291,7 +303,7 @@ class CorePlan:
         placed = self.layers[-1]
         job = {"src": placed.spikes.base, "src_slot": placed.spikes.step}
         if self.is_last or self.partition.stages[self.stage].cores == 1:
-            return job | {"count": 1, "groups": placed.spikes.size, "blocks": 0}
+            return job | {"count": 1, "groups": self.sent, "blocks": 0}
         channels = self.network.layers[placed.layer.number].out_channels
         y, x, _ = placed.layer.out_shape
         return job | {
@@ -305,20 +317,22 @@ class CorePlan:
 
     def _at(self, region: Region, chunk: int) -> int:
         """The first word of a chunk of timesteps, in the first slot."""
-        return region.base + region.size // self.cfg.chunks * chunk
+        return region.base + region.chunk * chunk
 
     def _forward(self, placed: PlacedLayer, neuron: NeuronConstants, chunk: int) -> dict:
         layer, weights = placed.layer, placed.weights
         out_x = layer.out_shape[1]
         in_y, in_x, _ = layer.in_shape
         shared = passes(self.cfg, "forward", out_x, weights.groups)
+        outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
         return dict(
             src=self._at(placed.inputs, chunk), src_slot=placed.inputs.step,
             dst=self._at(placed.spikes, chunk), dst_slot=placed.spikes.step, carry=int(chunk > 0),
             tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
             pass_step=shared["pass_groups"], group_step=1, **shared, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            bias=int(layer.bias), exponent=self._limit(layer, "forward"), **neuron.forward,
+            bias=int(layer.bias), exponent=self._limit(layer, "forward"), **neuron.of_layer(layer.number).forward,
+            **(outputs if layer.readout else {}),
         )  # fmt: skip
 
     def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None, chunk: int = 0) -> dict:
@@ -340,7 +354,7 @@ class CorePlan:
                 dst=self._at(below.errors, chunk), dst_slot=below.errors.step,
                 carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
                 tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
-                **neuron.backward,
+                **neuron.of_layer(below.layer.number).backward,
             )  # fmt: skip
         assert self.before is not None  # the owner is a core of it
         walk = self._walk_to_owner(layer, self.before, owner)
@@ -358,7 +372,7 @@ class CorePlan:
         placed = self.layers[-1]
         job = dict(
             aux=placed.spikes.base, aux_slot=placed.spikes.step, dst=placed.errors.base, dst_slot=placed.errors.step,
-            **neuron.backward,
+            **neuron.of_layer(placed.layer.number).backward,
         )  # fmt: skip
         if self.after is None:
             return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.network.classes}

@@ -37,6 +37,15 @@ def unpack_spikes(words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfi
     return np.ascontiguousarray(lanes.transpose(1, 2, 0, 4, 3)).reshape(y, x, cfg.steps, channels)
 
 
+def unpack_outputs(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:
+    """What readouts wrote: uint32 (words, pieces) to raw bits (groups, lanes), ``output_words`` words of a group one
+    after another, lowest bits first."""
+    octets = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
+    bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : cfg.spike_bits]
+    rows = bits.reshape(-1, cfg.output_words * cfg.spike_bits)[:, : cfg.row_bits].astype(np.int64)
+    return (rows.reshape(len(rows), cfg.lanes, cfg.width) << np.arange(cfg.width)).sum(axis=2).astype(np.uint32)
+
+
 def rows_to_words(rows: np.ndarray, cfg: CoreConfig, parts: int = 1) -> np.ndarray:
     """Rows of raw bits (n, lanes) to uint32 (n, 32-bit pieces); ``parts``: rows of which each is an exact sum's."""
     places = np.arange(parts * cfg.width).reshape(parts, 1, cfg.width)

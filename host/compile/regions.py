@@ -7,11 +7,12 @@ from trident.hw.errors import TooLarge
 
 @dataclass(frozen=True)
 class Region:
-    """``slots`` areas of ``size`` words from ``base``."""
+    """``slots`` areas of ``size`` words from ``base``; ``chunk``: words from one chunk of timesteps to the next."""
 
     base: int
     size: int
     slots: int
+    chunk: int
 
     @property
     def step(self) -> int:
@@ -30,8 +31,10 @@ class Allocator:
         """``unit``: words of the parameter that one word here stands for."""
         self.parameter, self.capacity, self.unit, self.used = parameter, capacity, unit, 0
 
-    def take(self, size: int, slots: int = 1) -> Region:
-        region = Region(self.used, size, slots)
+    def take(self, size: int, slots: int = 1, chunks: int = 1, least: int = 0) -> Region:
+        """Areas of ``chunks`` times ``size`` words, or of ``least`` where that is more."""
+        region = Region(self.used, max(size * chunks, least), slots, size)
+        size = region.size
         self.used += size * slots
         return region
 

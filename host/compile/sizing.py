@@ -89,7 +89,7 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
         "weight_rows": plan.rows,
         "spike_words": sum(r.size * r.slots for r in (plan.input, *(placed.spikes for placed in plan.layers))),
         "error_words": sum(placed.errors.size * placed.errors.slots for placed in plan.layers),
-        "carry_words": max(placed.spikes.size for placed in plan.layers) // cfg.chunks if cfg.chunks > 1 else 1,
+        "carry_words": max(placed.spikes.chunk for placed in plan.layers) if cfg.chunks > 1 else 1,
         **sequencer_needs(len(plan.layers), chunks=cfg.chunks),
     }
     return _grow(cfg, needed, largest)

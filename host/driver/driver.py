@@ -34,8 +34,8 @@ class FlitPort(Protocol):
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What came back of one run: spikes each class fired (N, classes), and per logical core its faults and the number
-    of the job that had the first."""
+    """What came back of one run: spikes each class fired, or what its readout says, (N, classes), and per logical core
+    its faults and the number of the job that had the first."""
 
     counts: np.ndarray
     faults: tuple[int, ...]

@@ -3,7 +3,14 @@
 import numpy as np
 
 from trident.host.compile.chip_plan import ChipPlan, unicast
-from trident.host.compile.packing import pack_spikes, rows_to_words, unpack_spikes, words_to_rows, words_to_sums
+from trident.host.compile.packing import (
+    pack_spikes,
+    rows_to_words,
+    unpack_outputs,
+    unpack_spikes,
+    words_to_rows,
+    words_to_sums,
+)
 from trident.host.compile.program import Program
 from trident.host.driver.driver import QUIET, BatchResult, CoreStuck, Driver
 from trident.host.driver.packets import received, unpack_bits
@@ -13,6 +20,7 @@ from trident.hw.isa.spaces import Space, kept_spaces, space_bits, table_address
 from trident.hw.isa.tokens import Token
 from trident.hw.isa.words import WORD, elements_to_words
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, function_lines
+from trident.sim.golden.format import to_values
 from trident.snn.network import Tensors
 
 LIMIT_UNIT = 1024  # cycles of the host tile's limit
@@ -159,8 +167,20 @@ class ChipSession:
         parts = []
         for core, placed in self._placed(replica, layer):
             region = placed.errors if space == Space.ERROR_MASKS else placed.spikes
-            words = self.driver.read(self.plan.placement[core], space, region.at(number), region.size)
+            size = region.chunk * self.cfg.chunks
+            words = self.driver.read(self.plan.placement[core], space, region.at(number), size)
             parts.append(unpack_spikes(words, placed.layer.out_shape, self.cfg))
+        return np.concatenate(parts, axis=-1)
+
+    def read_outputs(self, layer: int, sample: int) -> np.ndarray:
+        """Outputs of a readout as raw bits (y, x, c)."""
+        replica, number = self._where(sample)
+        parts = []
+        for core, placed in self._placed(replica, layer):
+            y, x, channels = placed.layer.out_shape
+            size = placed.spikes.chunk * self.cfg.output_words
+            words = self.driver.read(self.plan.placement[core], Space.SPIKES, placed.spikes.at(number), size)
+            parts.append(unpack_outputs(words, self.cfg).reshape(y, x, -1)[..., :channels])
         return np.concatenate(parts, axis=-1)
 
     def read_errors(self, layer: int, sample: int) -> np.ndarray:
@@ -178,7 +198,8 @@ class ChipSession:
         for core, placed in self._placed(replica, layer):
             base = (placed.errors if space == Space.ERRORS else placed.spikes).at(number)
             y, x, channels = placed.layer.out_shape
-            words = self.driver.read(self.plan.placement[core], space, base << bits, placed.spikes.size << bits)
+            size = placed.spikes.chunk * self.cfg.chunks
+            words = self.driver.read(self.plan.placement[core], space, base << bits, size << bits)
             shape = self.cfg.chunks, y, x, placed.weights.groups, 1 << bits, self.cfg.lanes
             rows = words_to_rows(words, self.cfg).reshape(shape)[..., :steps, :]
             lanes = rows.transpose(1, 2, 0, 4, 3, 5).reshape(y, x, self.cfg.steps, -1)
@@ -230,7 +251,7 @@ class ChipSession:
         packets = flits = 0
         for core, plan in enumerate(self.plan.plans):
             if plan.is_last:
-                size = plan.layers[-1].spikes.size
+                size = plan.sent
                 samples = self.plan.partition.samples(count, self.plan.partition.locate(core)[0])
                 each = -(-size // packing.per_packet)
                 packets += samples * each
@@ -238,7 +259,7 @@ class ChipSession:
         return packets + len(self.plan.plans), flits + 2 * len(self.plan.plans)
 
     def _result(self, packets: list, count: int) -> BatchResult:
-        """Put together what the cores sent: spikes of the last layer, slice by slice, and their status."""
+        """Put together what the cores sent: spikes or outputs of the last layer, slice by slice, and their status."""
         plan, packing = self.plan, Packing(self.mesh, self.cfg.spike_bits)
         logical = {place: core for core, place in enumerate(plan.placement)}
         spikes: dict[int, list[np.ndarray]] = {}
@@ -249,7 +270,8 @@ class ChipSession:
                 spikes.setdefault(core, []).append(payload)
             elif packet == Packet.ANSWER and kind == 1:
                 status[core] = int(payload[0, 0])
-        counts = np.zeros((count, plan.network.classes), np.int64)
+        reads = plan.network.layers[-1].readout
+        counts = np.zeros((count, plan.network.classes), np.float64 if reads else np.int64)
         for core, own in enumerate(plan.plans):
             if not own.is_last:
                 continue
@@ -258,7 +280,7 @@ class ChipSession:
             samples = plan.partition.samples(count, replica)
             if not samples:
                 continue
-            size = placed.spikes.size
+            size = own.sent
             rows = np.concatenate(spikes[core]).reshape(samples, -1)
             end = placed.first + placed.layer.out_channels
             for n, row in enumerate(rows):
@@ -267,7 +289,12 @@ class ChipSession:
                     unpack_bits(row, packing.bits, packing.per_flit, size)
                     if packing.pieces == 1 else row.reshape(size, -1)
                 )
-                found = unpack_spikes(words, placed.layer.out_shape, self.cfg).sum(axis=2, dtype=np.int64)
+                if reads:
+                    y, x, channels = placed.layer.out_shape
+                    bits = unpack_outputs(words, self.cfg).reshape(y * x, -1)[:, :channels]
+                    found = to_values(bits, self.cfg.format)
+                else:
+                    found = unpack_spikes(words, placed.layer.out_shape, self.cfg).sum(axis=2, dtype=np.int64)
                 counts[replica + n * plan.partition.replicas, placed.first : end] = found.reshape(-1)
         faults = tuple(status[core] & 0xFF for core in range(len(plan.plans)))
         return BatchResult(counts, faults, tuple(status[core] >> 8 & 0xFF for core in range(len(plan.plans))))

@@ -84,7 +84,7 @@ def chip_learner(spec: FederatedSpec, number: int) -> ChipLearner:
     """
     run = spec.run
     chip = spec.targets[number].connect(run.cfg, run.mesh, threads=1)
-    return ChipLearner(run.plan, NeuronConstants.of(run.neuron, run.cfg.format), chip, run.loss)
+    return ChipLearner(run.plan, NeuronConstants.of_network(run.network, run.neuron, run.cfg), chip, run.loss)
 
 
 def make_worker(options: dict, number: int) -> Worker:

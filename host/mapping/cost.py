@@ -129,7 +129,7 @@ class CostModel:
         latency = 2 + before + (0 if engine == "weight_grad" and cfg.exact else cfg.round_stages)
         if cfg.shared_engine:
             latency = 4 + cfg.mul_stages + cfg.round_stages
-        program = cfg.programs[engine != "forward"]
+        program = (cfg.forward_programs if engine == "forward" else cfg.backward_programs)[0]
         recurrence = self.recurrence + bool(program.tables)
         queue = 0 if engine == "weight_grad" else cfg.drain_queue(latency)
         return Timing(
@@ -233,7 +233,7 @@ class CostModel:
         timing = self._timing("backward")
         lanes, neuron = self.cfg.lanes, timing.passes * timing.recurrence
         groups, before = blocks(classes, lanes), 0
-        if self.cfg.loss == "softmax":
+        if self.cfg.loss != "table":
             before = softmax_cycles(groups, lanes, self.recurrence)
         return self._model(Opcode.LOSS)(groups, lanes, self.cfg.timesteps, neuron) + before + self.job_start
 

@@ -82,8 +82,10 @@ def _what(node: Node) -> str:
         field.name: getattr(node, field.name)
         for field in fields(node) if field.name not in ("name", "inputs", "channels", "outputs")
     }  # fmt: skip
-    words = [name if value is True else f"no {name}" if value is False else f"{name} {value}"
-             for name, value in values.items() if (name, value) != ("bias", True)]  # fmt: skip
+    words = [
+        name if value is True else f"no {name}" if value is False else value if name == node.kind else f"{name} {value}"
+        for name, value in values.items() if value is not None and (name, value) != ("bias", True)
+    ]  # fmt: skip
     return " ".join([node.kind, ", ".join(words)]).strip()
 
 

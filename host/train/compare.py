@@ -1,7 +1,7 @@
 """The comparator: what a chip has computed against golden, bit by bit, in the order of the data flow."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from trident.hw.errors import Failure
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.operations import writer
 from trident.hw.isa.spaces import Space
-from trident.sim.golden.format import to_bits
+from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.trainer import GoldenTrainer, Trace
 from trident.snn.network import Tensors
 
@@ -67,13 +67,16 @@ class Comparator:
         return self.counts(counts, found.counts) or self.faults(faults, found.faults)
 
     def counts(self, wanted: np.ndarray, found: np.ndarray) -> Mismatch | None:
-        """Spikes that the last layer fired, (N, classes)."""
+        """Spikes that the last layer fired, or what its readouts say, (N, classes)."""
+        last = self.network.layers[-1]
+        if last.readout:
+            wanted, found = (to_bits(values, self.golden.fmt) for values in (wanted, found))
         at = _first(wanted, found)
         if at is None:
             return None
         return Mismatch(
-            "send", "spike count", int(wanted[at]), int(found[at]), self._cycle, self.network.layers[-1].number, at[0],
-            None, (("class", at[1]),),
+            "send", "output" if last.readout else "spike count", int(wanted[at]), int(found[at]), self._cycle,
+            last.number, at[0], None, (("class", at[1]),),
         )  # fmt: skip
 
     def faults(self, wanted: Sequence[int], found: Sequence[int]) -> Mismatch | None:
@@ -129,7 +132,13 @@ class Comparator:
         held = [session.held(len(traces), layer.number) for layer in self.network.layers]
         for sample, trace in enumerate(traces):
             for n in (layer.number for layer in self.network.layers if sample in held[layer.number]):
-                pairs = [(Space.SPIKES, trace.spikes[n], session.read_spikes(Space.SPIKES, n, sample))]
+                if self.network.layers[n].readout:
+                    outputs = session.read_outputs(n, sample).ravel()
+                    if mismatch := self.counts(trace.outputs, [to_values(outputs, self.golden.fmt)]):
+                        return replace(mismatch, unit="neuron", sample=sample)
+                    pairs = []
+                else:
+                    pairs = [(Space.SPIKES, trace.spikes[n], session.read_spikes(Space.SPIKES, n, sample))]
                 if self.cfg.keeps_potentials:
                     potentials = to_bits(trace.potentials[n], self.golden.fmt)
                     pairs.append((Space.POTENTIALS, potentials, session.read_potentials(n, sample)))

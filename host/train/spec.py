@@ -23,7 +23,8 @@ from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
 from trident.snn.encoding import METHODS, faint
 from trident.snn.files import SUFFIXES, dumps
-from trident.snn.losses import Loss
+from trident.snn.layers import Layer
+from trident.snn.losses import MEMBRANE, Loss
 from trident.snn.network import Network
 from trident.snn.partition import Partition
 from trident.snn.settings import ADAM_RATE, NeuronSettings, TrainSettings
@@ -153,12 +154,21 @@ class RunSpec:
         if encoding not in METHODS:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
-        core |= neuron_settings.core | TrainSettings(**{**train, "timesteps": 1}).core
+        network = Network.parse(net, bias) if isinstance(net, str) else net
+        layers = network.layers if network else ()
+        if layers and layers[-1].readout:
+            train = {"loss": MEMBRANE} | train
+        settings = TrainSettings(**{**train, "timesteps": 1})
+        _check_readout(settings.loss, layers[-1] if layers else None)
+        own = neuron_settings.core(layers) | settings.core
+        if built:  # its neurons are in an order of their own
+            _check_neurons(built[0], neuron_settings, layers)
+            del own["others"]
+        core |= own
         steps = train.pop("timesteps", None)
         asked = core if steps is None else core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.steps, **train)  # so that a wrong value is told before the data are read
-        network = Network.parse(net, bias) if isinstance(net, str) else net
         dataset = load(data)
         if dataset.holds_spikes and steps is None and not built:
             cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
@@ -170,7 +180,7 @@ class RunSpec:
         settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)
         _check_rate(settings, len(dataset.train))
-        constants = NeuronConstants.of(neuron_settings, cfg.format)
+        constants = NeuronConstants.of_network(network, neuron_settings, cfg)
         numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)
         updates = UpdateConstants.round(numbers, settings.batch, cfg.format)
         fixed = MEMORIES if built else MEMORIES & set(core)
@@ -216,6 +226,22 @@ class RunSpec:
             digest.update(part.tobytes())
         values["data digest"] = digest.hexdigest()[:16]
         return values
+
+
+def _check_readout(loss: str, last: Layer | None):
+    """Refuse a loss of membrane potentials where the last layer fires, and one of spikes where it does not."""
+    if (loss == MEMBRANE) == (last is not None and last.readout):
+        return
+    if last is not None and last.readout:
+        raise TridentError(f"{last.neuron!r} does not fire, so its loss is {MEMBRANE}, not {loss}")
+    raise TridentError(f"the loss {MEMBRANE} is of potentials: end the network with a readout, as in 64-128-10r")
+
+
+def _check_neurons(cfg: CoreConfig, neuron: NeuronSettings, layers: tuple[Layer, ...]):
+    """Refuse neurons that a chip has not been built with."""
+    for layer in layers:
+        if (kind := neuron.at(layer).kind) not in cfg.neurons:
+            raise TridentError(f"the chip has been built without the neuron of {layer.neuron!r}, {kind}")
 
 
 def _check_plan(

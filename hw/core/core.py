@@ -1,6 +1,6 @@
 """One core: three engines, the units between them, their memories, the sequencer and the ends of the network."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -50,11 +50,17 @@ def join(m: Module, sink, *sources):
 
 
 def give_numbers(m: Module, cfg: CoreConfig, unit, job, fields: tuple[str, ...] = NUMBERS):
-    """The constants of a unit's program, from the ``fields`` of its job."""
-    places = number_fields(unit.steps.program, fields)
-    m.d.comb += [unit.numbers[name].eq(job[places[name]]) for name, _ in unit.numbers.shape()]
+    """The constants of a unit's programs, from the ``fields`` of its job."""
+    places = [number_fields(program, fields) for program in unit.steps.programs]
+
+    def number(name: str):
+        """That of the program that runs."""
+        own = [job[places_of.get(name, fields[0])] for places_of in places]
+        return Array(own)[unit.which] if len(set(place.get(name) for place in places)) > 1 else own[0]
+
+    m.d.comb += [unit.numbers[name].eq(number(name)) for name, _ in unit.numbers.shape()]
     if hasattr(unit, "keys"):
-        m.d.comb += [unit.keys[name].eq(sort_key(job[places[name]][: cfg.width])) for name, _ in unit.keys.shape()]
+        m.d.comb += [unit.keys[name].eq(sort_key(number(name)[: cfg.width])) for name, _ in unit.keys.shape()]
 
 
 def core_signature(mesh: MeshConfig) -> wiring.Signature:
@@ -105,11 +111,11 @@ class Core(wiring.Component):
         m.submodules.ejector = ejector = Ejector(cfg, mesh)
         m.submodules.sequencer = sequencer = Sequencer(cfg)
         m.submodules.neuron = neuron = NeuronUnit(cfg)
-        m.submodules.loss = loss = {"table": LossUnit, "softmax": SoftmaxUnit}[cfg.loss](cfg)
+        m.submodules.loss = loss = (LossUnit if cfg.loss == "table" else SoftmaxUnit)(cfg)
         m.submodules.neuron_grad = neuron_grad = NeuronGradUnit(cfg)
         m.submodules.update = update = UpdateUnit(cfg)
         clients = [neuron_grad, neuron, update]
-        if cfg.loss == "softmax":
+        if cfg.loss != "table":
             clients.insert(2, loss)
         m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
         m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
@@ -200,7 +206,11 @@ class Core(wiring.Component):
         give_numbers(m, cfg, update, job[Opcode.UPDATE], UPDATE_NUMBERS)
         m.d.comb += [
             neuron.dst.eq(job[Opcode.FORWARD].dst),
+            neuron.which.eq(job[Opcode.FORWARD].neuron),
+            neuron_grad.which.eq(grad_job.neuron),
             neuron.carry.eq(job[Opcode.FORWARD].carry),
+            neuron.ends.eq(job[Opcode.FORWARD].ends),
+            neuron.aux.eq(job[Opcode.FORWARD].aux),
             neuron_grad.dst.eq(grad_job.dst),
             neuron_grad.aux.eq(grad_job.aux),
             busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),

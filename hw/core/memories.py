@@ -146,8 +146,8 @@ class Memories:
             masks.read_address[0].eq(neuron_grad.spike_address),
             masks.read_en[0].eq(neuron_grad.spike_en),
             neuron_grad.masks.eq(masks.read_data[0]),
-            masks.write_address.eq(neuron.word_address),
-            masks.write_en.eq(neuron.word_en),
+            masks.write_address.eq(neuron.mask_address),
+            masks.write_en.eq(neuron.mask_en),
             masks.write_data.eq(neuron.masks),
         ]
         with m.If(neuron_grad.i.valid | neuron_grad.spike_hold):  # it reads, or must not lose what it has read

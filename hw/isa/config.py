@@ -7,9 +7,9 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
-from trident.hw.isa.losses import LOSSES, share_program
+from trident.hw.isa.losses import LOSSES, loss_programs
 from trident.hw.isa.microcode import UPDATE_NUMBERS, number_fields
-from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
+from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES, NeuronKind
 from trident.hw.isa.optimisers import OPTIMISERS, optimiser
 from trident.hw.isa.registry import PLACES, EngineEntry, entry, first_engine
 from trident.hw.isa.tables import PIECE_BITS, piece_bits
@@ -22,9 +22,10 @@ _DECLARED: dict[str, Iterable[str]] = {
 }  # fmt: skip
 COMPACT_PROGRAMS: dict[str, tuple] = {
     "charge": ("lif",), "reset": ("hard", "soft"), "surrogate": ("rectangle", "triangle"), "detach": (True,),
-    "optimiser": ("sgd",), "loss": ("table",),
+    "optimiser": ("sgd",), "loss": ("table",), "others": ("",),
 }  # fmt: skip
 """What a core with a shared engine can have: its firmware gives units three numbers, and updates by itself."""
+NEURONS = 8  # that a job can tell apart
 COUNTERS = ("all", "few", "running")
 
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
@@ -79,7 +80,8 @@ class CoreConfig:
     exp, frac: the number format; multiplier_subnormals: whether multipliers keep subnormals or flush them to zero.
     mul_stages, round_stages: pipeline registers of a multiplier, and of what rounds a sum, in cycles.
     charge, reset, surrogate, detach: the neuron, names of :mod:`hw.isa.neurons`: how it charges, what it does at a
-        spike, which derivative stands for the spike's, and whether no error flows through a reset.
+        spike, which derivative stands for the spike's, and whether no error flows through a reset. others: further
+        neurons that a layer may have instead, see :meth:`hw.isa.neurons.NeuronKind.parse`, with commas between.
     optimiser: what an update does, a name of :mod:`hw.isa.optimisers`; loss: how errors of the last layer come from
         its spikes, one of :data:`trident.hw.isa.losses.LOSSES`.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
@@ -116,6 +118,7 @@ class CoreConfig:
     reset: str = "hard"
     surrogate: str = "rectangle"
     detach: bool = True
+    others: str = ""
     optimiser: str = "sgd"
     loss: str = "table"
     weight_rows: int = 4096
@@ -171,8 +174,13 @@ class CoreConfig:
                 f"the function {self.tables[0].text} needs frac of at least {PIECE_BITS}, not {self.frac}: its table "
                 f"has {1 << PIECE_BITS} pieces per power of two"
             )
-        for program in self.programs:
+        if len(self.neurons) > NEURONS:
+            raise TridentError(f"a core has at most {NEURONS} neurons, not {len(self.neurons)}")
+        for program in (*self.forward_programs, *self.backward_programs):
             number_fields(program)
+        smooth = {own.surrogate: None for own in self.neurons if own.backward.tables}
+        if len(smooth) > 1:
+            raise TridentError(f"a core has room for the table of one surrogate, not of {' and '.join(smooth)}")
         number_fields(self.update_program, UPDATE_NUMBERS)
         if self.counters not in COUNTERS:
             raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {self.counters!r}")
@@ -224,15 +232,36 @@ class CoreConfig:
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
 
     @property
-    def programs(self) -> tuple[Program, Program]:
-        """The neuron's programs: of the forward and of the backward pass."""
-        grad = neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach)
-        return neuron_program(self.reset, self.charge), grad
+    def neurons(self) -> tuple[NeuronKind, ...]:
+        """The neurons that a layer can have, by the number that a job names them by."""
+        own = NeuronKind(self.charge, self.reset, self.surrogate, self.detach)
+        return own, *(NeuronKind.parse(text) for text in self.others.split(",") if self.others)
+
+    @property
+    def forward_programs(self) -> tuple[Program, ...]:
+        """The neurons' programs of the forward pass."""
+        return tuple(own.forward for own in self.neurons)
+
+    @property
+    def backward_programs(self) -> tuple[Program, ...]:
+        """The neurons' programs of the backward pass."""
+        return tuple(own.backward for own in self.neurons)
 
     @property
     def keeps_potentials(self) -> bool:
         """Whether the backward pass reads potentials."""
-        return any(isinstance(node, Input) and node.name == "u" for node in self.programs[1].nodes())
+        nodes = (node for program in self.backward_programs for node in program.nodes())
+        return any(isinstance(node, Input) and node.name == "u" for node in nodes)
+
+    @property
+    def reads_out(self) -> bool:
+        """Whether a layer can be a readout."""
+        return any(own.readout for own in self.neurons)
+
+    @property
+    def output_words(self) -> int:
+        """Spike words that a row of a readout's outputs takes."""
+        return -(-self.width // self.timesteps)
 
     @property
     def update_program(self) -> Program:
@@ -242,8 +271,13 @@ class CoreConfig:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The functions that its programs read, in the order in which the function table has them."""
-        programs = (*self.programs, self.update_program, *([share_program()] if self.loss == "softmax" else []))
+        programs = (*self.backward_programs, self.update_program, *self.loss_programs)
         return tuple({table.name: table for program in programs for table in program.tables}.values())
+
+    @property
+    def loss_programs(self) -> tuple[Program, ...]:
+        """The programs of a loss of all classes."""
+        return () if self.loss == "table" else loss_programs()
 
     @property
     def function_lines(self) -> int:

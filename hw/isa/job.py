@@ -5,7 +5,8 @@ from trident.hw.isa.words import Field, WordLayout
 JOB = WordLayout("job", [
     [Field("src", 16, "first word that is read: spikes (forward, weight_grad, send) or errors (backward)"),
      Field("src_slot", 16, "words between the slots of consecutive samples")],
-    [Field("aux", 16, "second operand: errors (weight_grad) or the layer's own spikes (backward, loss)"),
+    [Field("aux", 16, "second operand: errors (weight_grad) or the layer's own spikes (backward, loss); where a "
+           "readout's outputs go (forward)"),
      Field("aux_slot", 16, "as src_slot")],
     [Field("dst", 16, "first word that is written: spikes (forward, receive) or errors (backward, loss)"),
      Field("dst_slot", 16, "as src_slot")],
@@ -43,6 +44,8 @@ JOB = WordLayout("job", [
      Field("token", 5, "token that send and notify give at the end; 31: none"),
      Field("source", 8, "who sends the rows that the job takes, as the route of the credits"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories"),
+     Field("neuron", 3, "which of the core's neurons the layer has"),
+     Field("ends", 1, "the last chunk: a readout writes its outputs (forward)"),
      Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left")],
     [Field("wait", 31, "tokens taken before the start, see pack_tokens")],
     [Field("post", 31, "tokens given at the end")],

@@ -1,21 +1,31 @@
-"""Losses as vector programs: from how often the classes fired to the errors at their spikes.
+"""The softmax of all classes as vector programs: from their outputs to the errors at these.
 
-A loss of a class by itself is a table of its spikes, see :mod:`trident.sim.golden.loss`. The softmax of all classes is
-a table of how many spikes a class has less than the one that has most, x = exp(-that), the sum of x over the classes,
-and two programs.
+A loss of a class by itself is a table of its spikes, see :mod:`trident.sim.golden.loss`. Outputs are a table of how
+often the classes fired or what readouts say; x is the exponential of how far one is below the largest.
 """
 
 from functools import cache
 
 from trident.hw.isa.optimisers import RECIPROCAL
-from trident.hw.isa.vector import Constant, Input, InputBit, Interpolate, where
+from trident.hw.isa.vector import Constant, Input, InputBit, Interpolate, Table, Value, where
 from trident.hw.isa.vector_program import Program
 
-LOSSES = ("table", "softmax")
-"""What a core can have been built with."""
+LOSSES = ("table", "softmax", "membrane")
+"""What a core can have been built with: a table of a class's spikes, the softmax of counts, that of readouts."""
 NUMBERS = ("gain", "hit", "miss")
 """Numbers of the softmax, which stand where the table of a label's neuron stands otherwise: what probabilities are
 multiplied by, and what is then wanted of the label's class and of the others."""
+EXPONENTIAL = Table("exponential", "exp(−x)", lambda library, x, _: library.exp(-x))
+
+
+def _x() -> Value:
+    return Interpolate(EXPONENTIAL, abs(Input("z") + -Input("most")))
+
+
+@cache
+def part_program() -> Program:
+    """For every class: from its output z and the largest one to x."""
+    return Program("softmax, for every class", ("z", "most"), {"x": _x()})
 
 
 @cache
@@ -27,6 +37,11 @@ def share_program() -> Program:
 
 @cache
 def error_program() -> Program:
-    """For every class: the error at its spikes."""
+    """For every class: the error at its output."""
     wanted = where(InputBit("label"), -Constant("hit"), -Constant("miss"))
-    return Program("softmax, for every class", ("x", "share", "label"), {"e": Input("x") * Input("share") + wanted})
+    return Program("softmax, errors", ("z", "most", "share", "label"), {"e": _x() * Input("share") + wanted})
+
+
+def loss_programs() -> tuple[Program, Program, Program]:
+    """The three, in their order."""
+    return part_program(), share_program(), error_program()

@@ -10,13 +10,16 @@ from functools import cache
 from math import pi
 from typing import Any
 
+from trident.hw.errors import TridentError
 from trident.hw.isa.vector import (
     Bit,
+    Both,
     Constant,
     Input,
     InputBit,
     Interpolate,
     Node,
+    Not,
     State,
     StateBit,
     Table,
@@ -143,6 +146,90 @@ ALPHAS = {"atan": 2.0, "sigmoid": 4.0, "fast-sigmoid": 25.0, "superspike": 100.0
 """The usual α of those that have one: SpikingJelly's of the first two, snnTorch's and Norse's of the last."""
 
 
+ALWAYS = Not(Both(StateBit("begun"), Not(StateBit("begun"))))  # what a state is that says whether there was a timestep
+
+
+def _mean(u: Value) -> tuple[dict[str, Node], dict[str, Node]]:
+    z = Constant("share") * u + State("z")
+    return {"z": z}, {"z": z}
+
+
+def _largest(u: Value) -> tuple[dict[str, Node], dict[str, Node]]:
+    above = u + -State("z") > Constant("zero")
+    m = Not(Both(StateBit("begun"), Not(above)))
+    z = where(m, u, State("z"))
+    return {"m": m, "z": z}, {"z": z, "begun": ALWAYS}
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What the output z of a neuron that does not fire is made of.
+
+    forward: the potential u to outputs, z at the last timestep among them, and states. backward: the error at u from
+    the error e at z, which comes at every timestep, and states; the last timestep comes first.
+    """
+
+    forward: Callable[[Value], tuple[dict[str, Node], dict[str, Node]]]
+    backward: Callable[[], tuple[Value, dict[str, Node]]]
+
+
+_TAKEN = Not(Both(Not(StateBit("taken")), Not(InputBit("m"))))
+READOUTS = {
+    "mean": Readout(_mean, lambda: (Constant("share") * E, {})),
+    "last": Readout(lambda u: ({"z": u}, {}), lambda: (where(StateBit("begun"), 0, E), {"begun": ALWAYS})),
+    "max": Readout(
+        _largest, lambda: (where(Both(InputBit("m"), Not(StateBit("taken"))), E, 0), {"taken": _TAKEN})
+    ),
+}
+"""By name: the mean of the potentials over time (``share`` is 1 / T), the last, the largest; of equal ones the first
+has the error, which m marks as a new largest."""
+
+
+@dataclass(frozen=True)
+class NeuronKind:
+    """A neuron that a core can have: names of :data:`CHARGES`, :data:`RESETS` and :data:`SURROGATES`, and whether no
+    error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire."""
+
+    charge: str = "lif"
+    reset: str = "hard"
+    surrogate: str = "rectangle"
+    detach: bool = True
+    readout: str = ""
+
+    def __str__(self) -> str:
+        if self.readout:
+            return f"{self.charge}/{self.readout}"
+        return f"{self.charge}/{self.reset}/{self.surrogate}{'' if self.detach else '/attached'}"
+
+    @classmethod
+    def parse(cls, text: str) -> "NeuronKind":
+        """Read ``lif/hard/atan``, ``if/soft/rectangle/attached`` (the reset is not detached) or, of a readout,
+        ``lif/mean``. Raises :class:`TridentError` for anything else."""
+        charge, *rest = text.split("/")
+        if charge in CHARGES and len(rest) == 1 and rest[0] in READOUTS:
+            return cls(charge, "none", readout=rest[0])
+        known = len(rest) >= 2 and rest[0] in RESETS and rest[1] in SURROGATES
+        if charge in CHARGES and known and rest[2:] in ([], ["attached"]):
+            return cls(charge, *rest[:2], detach=not rest[2:])
+        raise TridentError(
+            f"{text!r} is no neuron: write charge, reset and surrogate, as in lif/hard/atan, or charge and readout, "
+            f"as in lif/mean; charges are {', '.join(CHARGES)}, resets {', '.join(RESETS)}, surrogates "
+            f"{', '.join(SURROGATES)}, readouts {', '.join(READOUTS)}"
+        )
+
+    @property
+    def forward(self) -> Program:
+        """The program of its forward pass."""
+        return readout_program(self.readout, self.charge) if self.readout else neuron_program(self.reset, self.charge)
+
+    @property
+    def backward(self) -> Program:
+        """The program of its backward pass."""
+        if self.readout:
+            return readout_grad_program(self.readout, self.charge)
+        return neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach)
+
+
 @cache
 def neuron_program(reset: str, charge: str = "lif") -> Program:
     """The program of a neuron's forward pass: from x to the spike s, the bit m of the rectangle and the potential u."""
@@ -170,3 +257,21 @@ def neuron_grad_program(reset: str, surrogate: str, charge: str = "lif", detache
     d, dx, states = CHARGES[charge].backward(own if behind is None else own + behind, left)
     name = f"{charge}, reset {reset}{'' if detached else ', not detached'}, surrogate {surrogate}"
     return Program(name, ("e", "s", "m", "u"), {"dx": dx}, {**states, "d": d}, descending=True)
+
+
+@cache
+def readout_program(readout: str, charge: str = "lif") -> Program:
+    """The program of a readout's forward pass: from x to the potential u and the output z, which counts at the last
+    timestep; of the largest potential also the bit m of a new one."""
+    u, states = CHARGES[charge].forward(Input("x"), State("v"))
+    outputs, kept = READOUTS[readout].forward(u)
+    return Program(f"{charge}, readout {readout}", ("x",), {"u": u, **outputs}, {**states, "v": u, **kept})
+
+
+@cache
+def readout_grad_program(readout: str, charge: str = "lif") -> Program:
+    """The program of its backward pass, as :func:`neuron_grad_program`, from the error e at z."""
+    own, kept = READOUTS[readout].backward()
+    d, dx, states = CHARGES[charge].backward(own, D)
+    inputs = "e", "s", "m", "u"
+    return Program(f"{charge}, readout {readout}", inputs, {"dx": dx}, {**states, "d": d, **kept}, descending=True)

@@ -75,7 +75,7 @@ class Operation:
 _WALK = ("src", "tile", "groups", "pass_groups", "exponent", "group_step", "group_entries", "words", "src_y", "src_x",
          "blocks", "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
 _STEPS = ("block_step", "tap_step", "pass_step")
-_GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry")  # of the neuron-gradient unit
+_GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry", "neuron")  # of the neuron-gradient unit
 _ROWS = ("target", "channel", "take", "outgoing", "final", "source")  # that leave the core, and those added to them
 _FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "weight_grad"))
 _NEURON, _NEURON_GRAD = (f"trident.hw.isa.neurons:{name}_program" for name in ("neuron", "neuron_grad"))
@@ -86,8 +86,9 @@ _MAPPING = "trident.host.mapping"
 OPERATIONS = (
     Operation(
         Opcode.FORWARD, "a forward job: forward engine, neuron unit", Opcode.FORWARD,
-        fields=(*_WALK, *_STEPS, "src_slot", "dst", "dst_slot", *NUMBERS, "bias", "carry"),
-        pointers={"src": "spikes", "dst": "spikes"},
+        fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "bias", "carry", "ends",
+                "neuron"),
+        pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.WEIGHTS),
         writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
         faults=(Fault.FORWARD, Fault.NEURON), place="forward", unit=_FORWARD.rtl, golden=(_FORWARD.golden, _NEURON),

@@ -65,4 +65,4 @@ def table_address(cfg: CoreConfig, count: int, target: bool) -> int:
 
 def loss_bits(cfg: CoreConfig) -> int:
     """Address bits of the loss table."""
-    return max(cfg.steps.bit_length(), 2 if cfg.loss == "softmax" else 1) + 1
+    return max(cfg.steps.bit_length(), 1 if cfg.loss == "table" else 2) + 1

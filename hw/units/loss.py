@@ -47,17 +47,23 @@ def loss_memory(m: Module, unit: wiring.Component) -> tuple[Signal, Value]:
     return address, read.data
 
 
-def loss_parts(m: Module, unit: wiring.Component, group, row) -> tuple[FiredCounts, RepeatErrors]:
-    """How often the classes of a ``group`` fired, and what gives the ``row`` of their errors at every timestep."""
-    m.submodules.counts, m.submodules.repeat = counts, repeat = FiredCounts(unit.cfg), RepeatErrors(unit.cfg)
+def count_classes(m: Module, unit: wiring.Component, group) -> FiredCounts:
+    """How often the classes of a ``group`` fired."""
+    m.submodules.counts = counts = FiredCounts(unit.cfg)
     m.d.comb += [
         counts.first.eq(unit.job.aux + group), counts.stride.eq(unit.job.groups),
         unit.spike_address.eq(counts.spike_address), unit.spike_request.eq(counts.spike_request),
         counts.spike_grant.eq(unit.spike_grant), counts.spikes.eq(unit.spikes),
-        repeat.row.eq(row), repeat.group.eq(group), repeat.stride.eq(unit.job.groups),
     ]  # fmt: skip
+    return counts
+
+
+def repeat_errors(m: Module, unit: wiring.Component, group, row) -> RepeatErrors:
+    """What gives the ``row`` of a group's errors at every timestep."""
+    m.submodules.repeat = repeat = RepeatErrors(unit.cfg)
+    m.d.comb += [repeat.row.eq(row), repeat.group.eq(group), repeat.stride.eq(unit.job.groups)]
     connect(m, repeat.o, unit.o)
-    return counts, repeat
+    return repeat
 
 
 class LossUnit(wiring.Component):
@@ -88,7 +94,7 @@ class LossUnit(wiring.Component):
         group = Signal(cfg.address_bits)
         number = Signal(cfg.address_bits)  # of the class
         row = Signal(cfg.row_bits)
-        counts, repeat = loss_parts(m, self, group, row)
+        counts, repeat = count_classes(m, self, group), repeat_errors(m, self, group, row)
         error = Mux(number < job.count[: cfg.address_bits], value, 0)
         m.d.comb += address.eq(Cat(counts.fired, number == self.label))
         with m.If(counts.valid):

@@ -1,6 +1,6 @@
 """The neuron unit: a neuron's forward pass over the timesteps, one spike bit and one surrogate bit each."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,18 +15,21 @@ from trident.hw.units.parts.steps import VectorSteps, connect_steps
 
 
 class NeuronUnit(wiring.Component):
-    """Runs the configuration's forward program: from rows of x to spikes s, surrogate bits m and potentials u.
+    """Runs the layer's forward program: from rows of x to spikes s, surrogate bits m and potentials u. A readout has no
+    spikes: where these would be, its outputs z of the last timestep go, ``output_words`` words per group.
 
     A neuron's next timestep may follow when its last one has come back; other neurons fill the time between. States are
     0 at the first timestep, or, with ``carry``, what the chunk before has left.
 
     Members
     -------
-    dst : In, the layer's first word; numbers, keys : In, constants, see :class:`VectorSteps`
+    dst : In, the layer's first word; which, numbers, keys : In, the layer's neuron and its constants, see
+        :class:`VectorSteps`
+    aux, ends : In, with readouts, the first word of their outputs, and whether this chunk is the last
     carry : In(1), with several chunks: states go on
     i : stream of rows of x
     request, result... : a client of the shared multiply-adder
-    word_address, word_en, spikes, masks : write port for spike and mask words
+    word_address, word_en, spikes : write port for spikes; mask_address, mask_en, masks : for masks
     row_address, row_en, potentials : write port for potentials (row = word, timestep)
     busy : Out(1), a neuron is under way
     """
@@ -35,14 +38,17 @@ class NeuronUnit(wiring.Component):
         self.cfg = cfg
         self.payloads = Payloads(cfg, "forward")
         self.items = cfg.accumulators // cfg.entries_per_word("forward")
-        many = cfg.chunks > 1
+        many, self.reads = cfg.chunks > 1, cfg.reads_out
         self.steps = steps = VectorSteps(
-            cfg, cfg.programs[0], self.payloads.place, self.items, lambda tag: tag.item,
+            cfg, cfg.forward_programs, self.payloads.place, self.items, lambda tag: tag.item,
             lambda tag: (tag.step == 0) & ~self.carry if many else tag.step == 0, lambda tag: tag.address,
         )  # fmt: skip
         super().__init__({
             "dst": In(cfg.address_bits),
             "carry": In(int(many)),
+            "which": In(steps.which.shape()),
+            "aux": In(cfg.address_bits if self.reads else 0),
+            "ends": In(int(self.reads)),
             "numbers": In(steps.numbers.shape()),
             "keys": In(steps.keys.shape()),
             "i": In(stream.Signature(neuron_item(self.payloads))),
@@ -53,6 +59,8 @@ class NeuronUnit(wiring.Component):
             "word_address": Out(cfg.address_bits),
             "word_en": Out(1),
             "spikes": Out(cfg.spike_bits),
+            "mask_address": Out(cfg.address_bits),
+            "mask_en": Out(1),
             "masks": Out(cfg.spike_bits),
             "row_address": Out(cfg.address_bits + cfg.step_bits),
             "row_en": Out(1),
@@ -73,11 +81,13 @@ class NeuronUnit(wiring.Component):
             wiring.connect(m, wiring.flipped(self.i), fetch.i)
             rows = fetch.o
             m.d.comb += [pending.following.eq(self.i.payload.tag.item), pending.moves.eq(fetch.i.ready)]
+        enters, closes, closing = Signal(), Signal(), Signal()  # a row of a readout's outputs; it is under way
         m.d.comb += [
             steps.i.payload.inputs.x.eq(rows.payload.row),
             steps.i.payload.tag.eq(rows.payload.tag),
-            steps.i.valid.eq(rows.valid & pending.free),
-            rows.ready.eq(steps.i.ready & pending.free),
+            steps.i.valid.eq(rows.valid & enters),
+            rows.ready.eq(steps.i.ready & enters),
+            enters.eq(pending.free & ~(closing & closes)),
             pending.item.eq(rows.payload.tag.item),
             pending.take.eq(steps.i.valid & steps.i.ready),
             pending.done_item.eq(steps.tag.item),
@@ -85,13 +95,13 @@ class NeuronUnit(wiring.Component):
         ]
 
         # The bits go to memory a cycle later, because the comparisons take long
-        code, outputs = steps.code, steps.outputs
-        fired = steps.returned[max(code.outputs["s"], code.outputs["m"])]
+        outputs, there = steps.outputs, steps.there
+        last, read_out = steps.tag.step == cfg.timesteps - 1, Signal()
+        returned = there.s | there.z if self.reads else there.s
         compared, kept, late = Signal(), Signal.like(steps.tag), Signal(cfg.address_bits)
         address = self.dst + steps.tag.address
         m.d.sync += [
-            compared.eq(fired), kept.eq(steps.tag), late.eq(address),
-            self.word_en.eq(fired & (steps.tag.step == cfg.timesteps - 1)),
+            compared.eq(returned), kept.eq(steps.tag), late.eq(address), self.mask_en.eq(returned & last),
         ]  # fmt: skip
         for name, bits, word in (("spike", outputs.s, self.spikes), ("mask", outputs.m, self.masks)):
             m.submodules[f"{name}_history"] = history = History(cfg, self.items)
@@ -104,10 +114,31 @@ class NeuronUnit(wiring.Component):
                 word.eq(history.word),
             ]
         m.d.comb += [
+            self.mask_address.eq(late),
             self.word_address.eq(late),
+            self.word_en.eq(self.mask_en & ~read_out),
             self.row_address.eq(Cat(steps.tag.step[: cfg.step_bits], address[: cfg.address_bits])),
-            self.row_en.eq(steps.returned[code.outputs["u"]]),
+            self.row_en.eq(there.u),
             self.potentials.eq(outputs.u),
-            self.busy.eq(self.i.valid | rows.valid | pending.busy | compared),
+            self.busy.eq(self.i.valid | rows.valid | pending.busy | compared | closing),
         ]
+
+        # Outputs of a readout, word after word; the next group's have to wait
+        if self.reads:
+            words = cfg.output_words
+            row, left = Signal(max(cfg.row_bits, words * cfg.spike_bits)), Signal(range(words + 1))
+            place = Signal(cfg.address_bits)
+            m.d.comb += [
+                read_out.eq(Array(bool(own.readout) for own in cfg.neurons)[self.which]),
+                closes.eq(read_out & self.ends & (rows.payload.tag.step == cfg.timesteps - 1)),
+            ]
+            with m.If(pending.take & closes):
+                m.d.sync += closing.eq(1)
+            with m.If(there.z & last & self.ends):
+                m.d.sync += [row.eq(outputs.z), left.eq(words), place.eq(self.aux + steps.tag.address * words)]
+            with m.If(left.any()):
+                m.d.comb += [self.word_en.eq(1), self.word_address.eq(place), self.spikes.eq(row[: cfg.spike_bits])]
+                m.d.sync += [row.eq(row >> cfg.spike_bits), place.eq(place + 1), left.eq(left - 1)]
+                with m.If(left == 1):
+                    m.d.sync += closing.eq(0)
         return m

@@ -15,13 +15,13 @@ from trident.hw.units.parts.steps import VectorSteps, connect_steps
 
 
 class NeuronGradUnit(wiring.Component):
-    """Runs the configuration's backward program, last timestep first: from rows of e, and the spikes, surrogate bits
+    """Runs the layer's backward program, last timestep first: from rows of e, and the spikes, surrogate bits
     and potentials that the forward pass has stored, to errors. A mask word says which of them are not zero.
 
     Members
     -------
-    dst, aux : In, the first error word that is written, the layer's first spike word; numbers : In, constants, see
-        :class:`VectorSteps`
+    dst, aux : In, the first error word that is written, the layer's first spike word; which, numbers : In, the
+        layer's neuron and its constants, see :class:`VectorSteps`
     i : stream of rows of e
     request, result... : a client of the shared multiply-adder
     table_address, table_en, tables : per lane, a read port of the function table
@@ -40,13 +40,14 @@ class NeuronGradUnit(wiring.Component):
         last = cfg.timesteps - 1
         many = cfg.chunks > 1
         self.steps = steps = VectorSteps(
-            cfg, cfg.programs[1], self.payloads.error_place, self.items, lambda tag: tag.item,
+            cfg, cfg.backward_programs, self.payloads.error_place, self.items, lambda tag: tag.item,
             lambda tag: (tag.step == last) & ~tag.carry if many else tag.step == last, lambda tag: tag.word,
         )  # fmt: skip
         self.item = steps.i.payload.shape()
         super().__init__({
             "dst": In(cfg.address_bits),
             "aux": In(cfg.address_bits),
+            "which": In(steps.which.shape()),
             "numbers": In(steps.numbers.shape()),
             "i": In(stream.Signature(error_item(self.payloads))),
             "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
@@ -126,7 +127,7 @@ class NeuronGradUnit(wiring.Component):
             pending.done.eq(steps.done),
         ]
 
-        there, dx = steps.returned[steps.code.outputs["dx"]], steps.outputs.dx
+        there, dx = steps.there.dx, steps.outputs.dx
         m.submodules.history = history = History(cfg, self.items)
         m.d.comb += [
             history.item.eq(steps.tag.item),

@@ -1,25 +1,27 @@
-"""The loss unit of a softmax: from the spike counts of all classes to the errors at their spikes."""
+"""The loss unit of a softmax: from the outputs of all classes to the errors at these."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.arith.align import Align
+from trident.hw.arith.compare import sort_key
 from trident.hw.arith.mac import every_lane, mac_request, select_lanes
 from trident.hw.arith.sums import Round
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.losses import NUMBERS, error_program, share_program
-from trident.hw.units.loss import loss_memory, loss_parts, loss_ports
-from trident.hw.units.parts.steps import VectorSteps, connect_tables
+from trident.hw.isa.losses import NUMBERS
+from trident.hw.units.loss import count_classes, loss_memory, loss_ports, repeat_errors
+from trident.hw.units.parts.steps import VectorSteps, connect_steps
 
 
 class SoftmaxUnit(wiring.Component):
-    """Three sweeps over the classes, of ``lanes`` + 2 cycles per group and chunk: the count of the class that fired
-    most; the sum of ``x = table[most - spikes fired]``, exact and then rounded once; and the errors, the same at every
-    timestep.
+    """Three sweeps over the classes: the largest output; the sum of all ``x = exp(output - largest)``, exact and then
+    rounded once; and the errors, the same at every timestep.
 
-    Behind the second sweep runs the first program of :mod:`trident.hw.isa.losses`, in the third, for every group, the
-    other. Lanes beyond the classes get +0.
+    An output is the table's entry of how often the class fired or, with the loss "membrane", what a readout has
+    written. A group takes ``lanes`` + 2 cycles per chunk, or two per word of outputs, to be read, and in the first two
+    sweeps ``lanes`` more. In the second sweep every group runs the first program of :mod:`trident.hw.isa.losses`,
+    behind it runs the second, and in the third every group runs the last. Lanes beyond the classes get +0.
 
     Members
     -------
@@ -30,129 +32,141 @@ class SoftmaxUnit(wiring.Component):
 
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
-        self.once, self.each = (
-            VectorSteps(cfg, program(), data.StructLayout({}), 1, lambda tag: 0)
-            for program in (share_program, error_program)
-        )
-        tag = max(steps.going.size for steps in (self.once, self.each))
+        self.steps = steps = VectorSteps(cfg, cfg.loss_programs, data.StructLayout({}), 1, lambda tag: 0)
         super().__init__({
             **loss_ports(cfg),
-            "request": Out(stream.Signature(mac_request(cfg, tag))),
+            "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
             "result": In(cfg.row_bits),
-            "result_tag": In(tag),
+            "result_tag": In(steps.going.size),
             "result_valid": In(1),
-            "table_address": Out(self.once.table_address[0].shape()).array(cfg.lanes),
+            "table_address": Out(steps.table_address[0].shape()).array(cfg.lanes),
             "table_en": Out(1),
-            "tables": In(self.once.tables[0].shape()).array(cfg.lanes),
+            "tables": In(steps.tables[0].shape()).array(cfg.lanes),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         cfg, job, width = self.cfg, self.job, self.cfg.width
         address, value = loss_memory(m, self)
-        m.submodules.once, m.submodules.each = once, each = self.once, self.each
-        connect_tables(m, self, once)
-
-        group, number = Signal(cfg.address_bits), Signal(cfg.address_bits)  # number: of the class
-        row, wanted = Signal(cfg.row_bits), Signal(cfg.lanes)
-        classes = Signal(cfg.lanes)  # lanes that are a class
-        counts, repeat = loss_parts(m, self, group, row)
-        fired, most = counts.fired, Signal.like(counts.fired)
+        group = Signal(cfg.address_bits)
+        first = Signal(cfg.address_bits + 1)  # class of the group
+        row, lane = Signal(cfg.row_bits), Signal(range(max(cfg.lanes, 2)))
+        repeat, reads_out = repeat_errors(m, self, group, row), cfg.loss == "membrane"
+        if reads_out:
+            words, word = Signal(cfg.output_words * cfg.spike_bits), Signal(range(max(cfg.output_words, 2)))
+        else:
+            counts = count_classes(m, self, group)
+            m.d.comb += address.eq(counts.fired)
+        most, empty = Signal(width), Signal()  # empty: of no class yet
         sweep, share = Signal(range(3)), Signal(width)
         numbers = Array(Signal(width, name=name) for name in NUMBERS)
         last = group + 1 == job.groups[: cfg.address_bits]
-        is_class = number < job.count[: cfg.address_bits]
-        m.d.comb += address.eq(most - fired)
+        is_class = first + lane < job.count
+        m.d.comb += first.eq(group << cfg.lane_bits)
 
         # The sum of all x
         total = Signal(cfg.loss_fixed.bits)
         m.submodules.align = align = Align(cfg.format, cfg.loss_fixed)
         m.submodules.round = rounding = Round(cfg.format, cfg.loss_fixed, cfg.round_stages)
-        m.d.comb += [align.i.eq(value), align.add.eq(1), rounding.i.eq(total)]
+        m.d.comb += [align.i.eq(row[:width]), align.add.eq(1), rounding.i.eq(total)]
 
-        # One program at a time
-        second = Signal()
-        for steps_, chosen in ((once, ~second), (each, second)):
-            with m.If(chosen):
-                m.d.comb += [
-                    self.request.valid.eq(steps_.request.valid),
-                    self.request.payload.eq(steps_.request.payload),
-                    steps_.request.ready.eq(self.request.ready),
-                    steps_.result_valid.eq(self.result_valid),
-                ]
-            m.d.comb += [steps_.result.eq(self.result), steps_.result_tag.eq(self.result_tag)]
+        # The programs
+        m.submodules.steps = steps = self.steps
+        connect_steps(m, self, steps)
+        found = {
+            "z": row, "most": every_lane(cfg, most), "total": every_lane(cfg, rounding.o),
+            "share": every_lane(cfg, share), "label": Cat(first + n == self.label for n in range(cfg.lanes)),
+        }  # fmt: skip
+        program = Signal(range(3))
         m.d.comb += [
-            second.eq(sweep == 2),
-            once.i.payload.inputs.total.eq(every_lane(cfg, rounding.o)),
-            once.numbers.gain.eq(numbers[NUMBERS.index("gain")]),
-            each.i.payload.inputs.x.eq(row),
-            each.i.payload.inputs.share.eq(every_lane(cfg, share)),
-            each.i.payload.inputs.label.eq(wanted),
-            each.numbers.hit.eq(numbers[NUMBERS.index("hit")]),
-            each.numbers.miss.eq(numbers[NUMBERS.index("miss")]),
+            steps.which.eq(program),
+            *(steps.i.payload.inputs[name].eq(found[name]) for name, _ in steps.inputs),
+            *(steps.numbers[name].eq(numbers[NUMBERS.index(name)]) for name, _ in steps.numbers.shape()),
         ]
 
-        def shifted(register, bits, size):
-            return register.eq(Cat(register[size:], bits) if cfg.lanes > 1 else bits)
+        def shifted(bits):
+            return row.eq(Cat(row[width:], bits) if cfg.lanes > 1 else bits)
+
+        def begin():
+            """The outputs are there."""
+            m.next = "RUN"
+            with m.If(sweep == 0):
+                m.next = "SCAN"
+
+        def follow():
+            """The next group, of this sweep or the next one."""
+            m.d.sync += group.eq(Mux(last, 0, group + 1))
+            m.next = "READ"
 
         waited = Signal(range(max(cfg.round_stages, len(NUMBERS)) + 1))
         with m.FSM():
             with m.State("IDLE"):
                 with m.If(self.start):
-                    m.d.sync += [group.eq(0), number.eq(0), sweep.eq(0), most.eq(0), total.eq(0), self.busy.eq(1)]
-                    m.next = "COUNT"
-            with m.State("COUNT"):
-                m.d.comb += counts.en.eq(1)
-                with m.If(counts.valid):
-                    m.d.sync += [
-                        number.eq(number + 1), waited.eq(0), shifted(row, value, width),
-                        shifted(wanted, number == self.label, 1), shifted(classes, is_class, 1),
+                    m.d.sync += [group.eq(0), sweep.eq(0), empty.eq(1), total.eq(0), self.busy.eq(1)]
+                    m.next = "READ"
+            with m.State("READ"):
+                m.d.sync += [lane.eq(0), waited.eq(0), program.eq(Mux(sweep == 1, 0, 2))]
+                if reads_out:
+                    m.d.comb += [
+                        self.spike_request.eq(1), self.spike_address.eq(job.aux + group * cfg.output_words + word)
                     ]  # fmt: skip
-                    with m.If(is_class & (sweep == 0) & (fired > most)):
-                        m.d.sync += most.eq(fired)
-                    with m.If(is_class & (sweep == 1)):
-                        m.d.sync += total.eq(total + align.magnitude)
-                with m.If(counts.last):
-                    with m.If(sweep == 2):
-                        m.next = "ERROR"
-                    with m.Elif(~last):
-                        m.d.sync += group.eq(group + 1)
-                        m.next = "COUNT"
-                    with m.Else():
-                        m.d.sync += [group.eq(0), number.eq(0)]
-                        with m.If(sweep == 0):
-                            m.d.sync += sweep.eq(1)
-                            m.next = "COUNT"
-                        with m.Else():
+                    with m.If(self.spike_grant):
+                        m.next = "TAKE"
+                else:
+                    m.d.comb += counts.en.eq(1)
+                    with m.If(counts.valid):
+                        m.d.sync += shifted(value)
+                    with m.If(counts.last):
+                        begin()
+            if reads_out:
+                with m.State("TAKE"):
+                    taken = Cat(words[cfg.spike_bits :], self.spikes)
+                    m.d.sync += [words.eq(taken), row.eq(taken), word.eq(word + 1)]
+                    m.next = "READ"
+                    with m.If(word == cfg.output_words - 1):
+                        m.d.sync += word.eq(0)
+                        begin()
+            with m.State("SCAN"):  # lane by lane: the largest, or the sum
+                m.d.sync += [lane.eq(lane + 1), shifted(row[:width])]
+                above = sort_key(row[:width]) > sort_key(most)
+                with m.If(is_class & (sweep == 0) & (empty | above)):
+                    m.d.sync += [most.eq(row[:width]), empty.eq(0)]
+                with m.If(is_class & (sweep == 1)):
+                    m.d.sync += total.eq(total + align.magnitude)
+                with m.If(lane == cfg.lanes - 1):
+                    follow()
+                    with m.If(last):
+                        m.d.sync += sweep.eq(sweep + 1)
+                        with m.If(sweep == 1):
                             m.next = "NUMBERS"
             with m.State("NUMBERS"):  # while the sum is rounded
                 m.d.comb += address.eq(Cat(waited[: len(address) - 1], 0) | 1 << len(address) - 1)
-                m.d.sync += waited.eq(waited + 1)
+                m.d.sync += [waited.eq(waited + 1), program.eq(1)]
                 with m.If(waited < len(NUMBERS)):
                     m.d.sync += numbers[waited].eq(value)
                 with m.If(waited == max(cfg.round_stages, len(NUMBERS))):
-                    m.next = "ONCE"
-            with m.State("ONCE"):
-                m.d.comb += once.i.valid.eq(1)
-                with m.If(once.i.ready):
-                    m.next = "SHARE"
-            with m.State("SHARE"):
-                with m.If(once.done):
-                    m.d.sync += [share.eq(once.outputs.share[:width]), sweep.eq(2)]
-                    m.next = "COUNT"
-            with m.State("ERROR"):
-                m.d.comb += each.i.valid.eq(1)
-                with m.If(each.i.ready):
+                    m.next = "RUN"
+            with m.State("RUN"):
+                m.d.comb += steps.i.valid.eq(1)
+                with m.If(steps.i.ready):
                     m.next = "WAIT"
             with m.State("WAIT"):
-                with m.If(each.done):
-                    m.d.sync += row.eq(select_lanes(cfg, classes, each.outputs.e, 0))
-                    m.next = "EMIT"
+                with m.If(steps.done):
+                    with m.Switch(program):
+                        with m.Case(0):
+                            m.d.sync += row.eq(steps.outputs.x)
+                            m.next = "SCAN"
+                        with m.Case(1):
+                            m.d.sync += share.eq(steps.outputs.share[:width])
+                            m.next = "READ"
+                        with m.Default():
+                            classes = Cat(first + n < job.count for n in range(cfg.lanes))
+                            m.d.sync += row.eq(select_lanes(cfg, classes, steps.outputs.e, 0))
+                            m.next = "EMIT"
             with m.State("EMIT"):
                 m.d.comb += repeat.en.eq(1)
                 with m.If(repeat.done):
-                    m.d.sync += group.eq(group + 1)
-                    m.next = "COUNT"
+                    follow()
                     with m.If(last):
                         m.d.sync += self.busy.eq(0)
                         m.next = "IDLE"

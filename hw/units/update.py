@@ -37,7 +37,7 @@ class UpdateUnit(wiring.Component):
         rows = max((cfg.weight_rows - 1).bit_length(), 1)
         self.under_way = 1 << (cfg.mac_stages + 4).bit_length()
         self.tag = data.StructLayout({"address": rows, "slot": range(self.under_way)})
-        self.steps = steps = VectorSteps(cfg, cfg.update_program, self.tag, self.under_way, lambda tag: tag.slot)
+        self.steps = steps = VectorSteps(cfg, (cfg.update_program,), self.tag, self.under_way, lambda tag: tag.slot)
         self.kept = [name for name in KEPT if name in cfg.update_program.inputs]
         port = wiring.Signature({"old": In(cfg.row_bits), "new": Out(cfg.row_bits), "write": Out(1)})
         super().__init__({
@@ -116,8 +116,6 @@ class UpdateUnit(wiring.Component):
             self.busy.eq(left.any() | fetch.o.valid | rounding | turn.o.valid | under_way.any()),
         ]
         for name, port in ports.items():
-            m.d.comb += [
-                port.write.eq(steps.returned[steps.code.outputs[name]]), port.new.eq(steps.outputs[name]),
-            ]  # fmt: skip
+            m.d.comb += [port.write.eq(steps.there[name]), port.new.eq(steps.outputs[name])]
         m.d.comb += self.row_write_address.eq(steps.tag.address)
         return m

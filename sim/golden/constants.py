@@ -1,6 +1,6 @@
 """The numbers that a core is given, rounded to its format once, for hardware and golden alike."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ from trident.hw.isa.vector import Table
 from trident.hw.isa.vector_program import Program
 from trident.sim.golden.format import to_bits, to_values, value_dtype
 from trident.sim.golden.tables import table_values
+from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, step_size
 
 
@@ -29,12 +30,45 @@ def _value(bits: int, fmt: FloatFormat) -> np.floating:
 class NeuronConstants:
     """Constants of the neuron units as raw bits.
 
-    forward, backward: by field of the job. functions: by name the lines of the tables that its programs read.
+    forward, backward: by field of the job. functions: by name the lines of the tables that its programs read. own: by
+    the number of a layer, those of a layer that differ.
     """
 
     forward: dict[str, int]
     backward: dict[str, int]
     functions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    own: dict[int, "NeuronConstants"] = field(default_factory=dict)
+
+    def of_layer(self, number: int) -> "NeuronConstants":
+        """Those of the layer with this number."""
+        return self.own.get(number, self)
+
+    @classmethod
+    def of_network(cls, network: Network, neuron: NeuronSettings, cfg: CoreConfig) -> "NeuronConstants":
+        """Those of all layers of a network; jobs also name the layer's neuron of the core's.
+
+        Raises what :meth:`of` raises, and TridentError for a neuron that the core has not and for a second table.
+        """
+        own = {}
+        for layer in network.layers:
+            settings = neuron.at(layer, cfg.steps)
+            if settings.kind not in cfg.neurons:
+                raise TridentError(f"{layer.neuron!r} is a neuron {settings.kind}, which the core has not")
+            constants = cls.of(settings, cfg.format)
+            number = {"neuron": cfg.neurons.index(settings.kind)}
+            own[layer.number] = replace(
+                constants, forward=constants.forward | number, backward=constants.backward | number
+            )
+        functions: dict[str, tuple[int, ...]] = {}
+        for constants in own.values():
+            for name, lines in constants.functions.items():
+                if functions.setdefault(name, lines) != lines:
+                    raise TridentError(f"a core has room for one table of a {name}: all neurons need the same α")
+        usual = cls.of(neuron, cfg.format)
+        others = [cls.of(NeuronSettings(surrogate=kind.surrogate), cfg.format) for kind in cfg.neurons]
+        for constants in (usual, *others):  # of neurons that no layer has
+            functions = constants.functions | functions
+        return replace(usual, own=own, functions=functions)
 
     @classmethod
     def of(cls, neuron: NeuronSettings, fmt: FloatFormat) -> "NeuronConstants":

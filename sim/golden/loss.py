@@ -12,8 +12,7 @@ def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat
     """The loss unit's table as raw bits, (2, T + 1) or more, with the loss scale.
 
     Of a loss of every class by itself, the error at a neuron's spikes by (whether it is the label's, spikes fired). Of
-    a softmax, first the exponential by how many spikes are missing to the class that fired most, then
-    :data:`trident.hw.isa.losses.NUMBERS`.
+    a softmax, first the output by the spikes fired, then :data:`trident.hw.isa.losses.NUMBERS`.
     """
     count = np.arange(timesteps + 1)
     if not loss.softmax:
@@ -21,22 +20,16 @@ def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat
         return to_bits(loss.own_errors(count, wanted, timesteps, classes) * loss_scale, fmt)
     gain = loss.per_spike(timesteps) * loss_scale
     table = np.zeros((2, max(timesteps + 1, len(NUMBERS))))
-    table[0, : timesteps + 1] = np.exp(-loss.per_spike(timesteps) * count)
+    table[0, : timesteps + 1] = loss.per_spike(timesteps) * count
     table[1, : len(NUMBERS)] = gain, gain * loss.label, gain * loss.other
     return to_bits(table, fmt)
 
 
-def targets(spikes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of spikes (N, y, x, T, channel), whose classes are y, x, channel: how often each fired, (N, y, x, 1, channel),
-    and whether it is the label's."""
+def loss_errors(spikes: np.ndarray, labels: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Errors for spikes (N, y, x, T, channel), whose classes are y, x, channel, with these labels (N,): the table's,
+    raw bits of the shape of ``spikes``, the same at every timestep."""
     samples, y, x, _, channels = spikes.shape
     counts = spikes.sum(axis=3, keepdims=True, dtype=np.int64)
     numbers = np.arange(y * x * channels).reshape(1, y, x, 1, channels)
-    return counts, numbers == np.reshape(labels, (samples, 1, 1, 1, 1))
-
-
-def loss_errors(spikes: np.ndarray, labels: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Errors for spikes (N, y, x, T, channel) with these labels (N,): the table's, raw bits of the shape of ``spikes``,
-    the same at every timestep."""
-    counts, label = targets(spikes, labels)
+    label = numbers == np.reshape(labels, (samples, 1, 1, 1, 1))
     return np.broadcast_to(table[label.astype(int), counts], spikes.shape)

@@ -30,13 +30,15 @@ AT_ONCE = 32  # samples whose arrays are held at a time
 @dataclass
 class Trace:
     """What samples left in each layer, by its number, for backward and for comparison: arrays (N, y, x, T, channel), or
-    without N those of one sample."""
+    without N those of one sample. outputs: one array (N, classes), how often each class fired or what its readout
+    says."""
 
     inputs: list[np.ndarray]
     spikes: list[np.ndarray]
     masks: list[np.ndarray]
     potentials: list[np.ndarray]
     errors: list[np.ndarray]
+    outputs: list[np.ndarray]
 
     def sample(self, number: int) -> "Trace":
         """The arrays of one sample of several."""
@@ -90,9 +92,10 @@ class GoldenTrainer:
         self.sums = Sums(self.fmt, cfg.fixed)
         self.gradient_sums = Sums(self.fmt, cfg.fixed_of("weight_grad"))
         self.dtype = self.sums.dtype
-        self.constants = NeuronConstants.of(neuron, self.fmt)
-        self._neuron, self._neuron_grad = neuron.programs
-        self._numbers = neuron_values(neuron, self.fmt)
+        self.constants = NeuronConstants.of_network(network, neuron, cfg)
+        neurons = [neuron.at(layer, cfg.steps) for layer in network.layers]
+        self._programs = [own.programs for own in neurons]  # by layer
+        self._numbers = [neuron_values(own, self.fmt) for own in neurons]
         kernels = golden_engines(cfg, engines)
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self.faults = np.zeros(self.partition.cores, np.int64)
@@ -152,7 +155,7 @@ class GoldenTrainer:
 
     def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray) -> Trace:
         """Forward pass of samples (N, T, y, x, c), each on its replica; the trace has no errors yet."""
-        trace = Trace([], [], [], [], [])
+        trace = Trace([], [], [], [], [], [])
         samples = np.ascontiguousarray(spikes.transpose(0, 2, 3, 1, 4))
         steps = self.cfg.steps
         for n, layer in enumerate(self.network.layers):
@@ -164,14 +167,18 @@ class GoldenTrainer:
                 layer.stride, layer.padding, layer.forward_terms, self.sums,
             )  # fmt: skip
             self._flag(Fault.FORWARD, n, fault, replicas)
-            fired, masks, potentials = np.empty(x.shape, np.uint8), np.empty(x.shape, np.uint8), np.empty_like(x)
-            arrays = map(_by_position, (x, fired, masks, potentials))
-            fault = self._run(self._neuron, self._numbers, *arrays)
+            program = self._programs[n][0]
+            found = {"s": np.zeros(x.shape, np.uint8), "m": np.zeros(x.shape, np.uint8)}
+            found |= {name: np.empty_like(x) for name in program.outputs if name not in found}
+            arrays = map(_by_position, (x, *(found[name] for name in program.outputs)))
+            fault = self._run(program, self._numbers[n], *arrays)
             self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
             trace.inputs.append(current)
-            trace.spikes.append(fired)
-            trace.masks.append(masks)
-            trace.potentials.append(potentials)
+            trace.spikes.append(found["s"])
+            trace.masks.append(found["m"])
+            trace.potentials.append(found["u"])
+        outputs = found["z"][..., -1, :] if layer.readout else found["s"].sum(axis=-2, dtype=np.int64)
+        trace.outputs.append(outputs.reshape(len(samples), -1))
         return trace
 
     def _bias(self, tensors: Tensors, layer: Layer) -> np.ndarray:
@@ -179,9 +186,9 @@ class GoldenTrainer:
         return tensors.get(layer.bias_name, self._no_bias[layer.bias_name])
 
     def counts(self, trace: Trace) -> np.ndarray:
-        """Spikes that each class fired, (N, classes); of the trace of one sample (classes,)."""
-        spikes = trace.spikes[-1]
-        return spikes.sum(axis=-2, dtype=np.int64).reshape(*spikes.shape[:-4], -1)
+        """Spikes that each class fired, or what its readout says, (N, classes); of the trace of one sample
+        (classes,)."""
+        return trace.outputs[0]
 
     def _backward_pass(
         self, trace: Trace, labels: np.ndarray, table: np.ndarray, replicas: np.ndarray, minibatch: int
@@ -190,7 +197,9 @@ class GoldenTrainer:
         layers, top = self.network.layers, trace.spikes[-1]
         # By layer, the errors at its spikes
         if self.loss.softmax:
-            found, fault = softmax_errors(top, labels, table, self.cfg)
+            found, fault = softmax_errors(trace.outputs[0], labels, table, self.cfg)
+            found = np.broadcast_to(found.reshape(*top.shape[:3], 1, -1), top.shape)
+            fault = fault.reshape(len(top), -1, top.shape[-1]).any(axis=1)
             self._flag(Fault.NEURON_GRAD, layers[-1].number, fault, replicas)
         else:
             found = self._values(loss_errors(top, labels, table))
@@ -226,7 +235,8 @@ class GoldenTrainer:
             yield part, np.arange(part.start, part.stop) % self.partition.replicas
 
     def counts_of(self, traces: Iterator[Trace]) -> np.ndarray:
-        """Spikes that each class fired, (N, classes), of all samples of :meth:`train` or :meth:`infer`."""
+        """Spikes that each class fired, or what its readout says, (N, classes), of all samples of :meth:`train` or
+        :meth:`infer`."""
         return np.concatenate([self.counts(trace) for trace in traces])
 
     def _error_below(self, trace: Trace, layer: Layer, replicas: np.ndarray) -> np.ndarray:
@@ -279,7 +289,7 @@ class GoldenTrainer:
     def _error_at_inputs(self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray) -> np.ndarray:
         errors = np.empty(trace.spikes[n].shape, self.dtype)
         arrays = map(_by_position, (error, trace.spikes[n], trace.masks[n], trace.potentials[n], errors))
-        fault = self._run(self._neuron_grad, self._numbers, *arrays)
+        fault = self._run(self._programs[n][1], self._numbers[n], *arrays)
         self._flag(Fault.NEURON_GRAD, n, _by_sample(fault, len(error)), replicas)
         return errors
 

@@ -228,7 +228,12 @@ class Maker(Placing):
         loss = Loss(str(self.rng.choice(SOFTMAX)), *self.rng.random(2))
         scale = float(2.0 ** self.rng.integers(0, 12))
         table = loss_table(self.cfg.timesteps, 2, scale, self.fmt, loss)
-        case = self._loss(table, lambda *args: softmax_errors(*args, self.cfg))
+
+        def errors_of(spikes, labels, table):
+            errors, fault = softmax_errors(spikes.sum(axis=3).reshape(len(spikes), -1), labels, table, self.cfg)
+            return np.broadcast_to(errors.reshape(*spikes.shape[:3], 1, -1), spikes.shape), fault
+
+        case = self._loss(table, errors_of)
         case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
         return case
 

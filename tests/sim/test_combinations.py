@@ -11,15 +11,16 @@ SOME = list(islice(ALL, 0, None, 101))  # coprime to the number of every part: a
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("neuron, settings", SOME, ids=[str(n) for n in range(len(SOME))])
-def test_a_step_is_pytorchs(neuron, settings):
+@pytest.mark.parametrize("neuron, settings, readout", SOME, ids=[str(n) for n in range(len(SOME))])
+def test_a_step_is_pytorchs(neuron, settings, readout):
     torch = pytest.importorskip("torch", reason="the oracle extra is not installed")
-    assert error_of(torch, neuron, settings) <= BOUND
+    assert error_of(torch, neuron, settings, readout) <= BOUND
 
 
 def test_some_have_all_values_of_each_part():
     for name in ("reset", "surrogate", "detach", "neuron", "decay_input"):
-        assert {getattr(neuron, name) for neuron, _ in SOME} == {getattr(neuron, name) for neuron, _ in ALL}
+        assert {getattr(neuron, name) for neuron, *_ in SOME} == {getattr(neuron, name) for neuron, *_ in ALL}
     for name in ("loss", "optimizer", "nesterov", "weight_decay"):
-        assert {getattr(settings, name) for _, settings in SOME} == {getattr(settings, name) for _, settings in ALL}
-    assert len(ALL) == 5376
+        assert {getattr(parts[1], name) for parts in SOME} == {getattr(parts[1], name) for parts in ALL}
+    assert {parts[2] for parts in SOME} == {parts[2] for parts in ALL}
+    assert len(ALL) == 9408

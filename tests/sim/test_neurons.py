@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.sim.steps import Step, torch
-from trident.hw.isa.neurons import CHARGES, RESETS
+from trident.hw.isa.neurons import CHARGES, READOUTS, RESETS
 from trident.snn.settings import NeuronSettings
 
 jelly = pytest.importorskip("spikingjelly.activation_based.neuron", reason="the oracle extra is not installed")
@@ -113,10 +113,10 @@ def test_own_forward_pass(charge, reset, surrogate, detach):
 JELLY = list(product(["lif", "decay", "if"], ["hard", "soft"], SURROGATES, [True, False]))
 
 
-@pytest.mark.parametrize("charge, reset, surrogate, detach", JELLY)
-def test_spikingjelly(charge, reset, surrogate, detach):
+def check_spikingjelly(charge: str, surrogate: str, detach: bool, v_reset: float | None):
+    """``v_reset``: None for a soft reset."""
     common = {
-        "v_threshold": THRESHOLD, "v_reset": 0.0 if reset == "hard" else None, "detach_reset": detach,
+        "v_threshold": THRESHOLD, "v_reset": v_reset, "detach_reset": detach,
         "surrogate_function": SURROGATES[surrogate](),
     }  # fmt: skip
     if charge == "if":
@@ -124,9 +124,42 @@ def test_spikingjelly(charge, reset, surrogate, detach):
     else:
         node = jelly.LIFNode(tau=1 / (1 - LEAK), decay_input=charge == "decay", **common)
     neuron = "if" if charge == "if" else "lif"
-    compare(settings_of(
-        reset=reset, surrogate=surrogate, neuron=neuron, decay_input=charge == "decay", detach=detach
-    ), node)  # fmt: skip
+    own = {"neuron": neuron, "decay_input": charge == "decay", "surrogate": surrogate, "detach": detach}
+    compare(settings_of(**own, reset="soft" if v_reset is None else "hard", v_reset=v_reset or 0.0), node)
+
+
+@pytest.mark.parametrize("charge, reset, surrogate, detach", JELLY)
+def test_spikingjelly(charge, reset, surrogate, detach):
+    check_spikingjelly(charge, surrogate, detach, 0.0 if reset == "hard" else None)
+
+
+@pytest.mark.parametrize("charge", ["lif", "decay", "if"])
+def test_reset_to_another_potential(charge):
+    """SpikingJelly begins there, and leaks to it."""
+    check_spikingjelly(charge, "atan", False, -0.25)
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("charge", CHARGES)
+def test_readout(charge, readout):
+    """The output of a readout is PyTorch's of its potentials, and its backward pass the derivative of that."""
+    decay_input = charge == "lif-decay-input"
+    settings = settings_of(
+        neuron="lif" if decay_input else charge, decay_input=decay_input, readout=readout, reset="none", share=1 / STEPS
+    )
+    forward, backward = settings.programs
+    x, e = stimulus(1), np.random.default_rng(2).normal(size=NEURONS)
+    inputs = torch.tensor(x, requires_grad=True)
+    potentials = forward.run(settings.constants, torch, x=inputs)["u"]
+    expected = {"mean": potentials.mean(0), "last": potentials[-1], "max": potentials.max(0).values}[readout]
+    expected.backward(torch.tensor(e))
+    found = forward.run(settings.constants, x=x)
+    assert np.abs(found["z"][-1] - expected.detach().numpy()).max() <= BOUND
+    nothing = np.zeros(x.shape, bool)
+    stored = {"s": nothing, "m": found.get("m", nothing), "u": found["u"]}
+    errors = backward.run(settings.constants, e=np.broadcast_to(e, x.shape), **stored)["dx"]
+    gradients = inputs.grad.numpy()
+    assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max() > 0
 
 
 TORCH = [

@@ -23,7 +23,7 @@ def stimulus(network, timesteps=4, batch=3, seed=1):
 
 def loops(trainer, spikes, labels):
     """Counts and gradients by section-by-section loops over sample, step, position, tap and channel."""
-    neuron, steps = trainer.neuron, trainer.settings.timesteps
+    neuron, steps = trainer.neurons[0], trainer.settings.timesteps
     layers = trainer.network.layers
     weights = [(trainer.weights[layer.weight], trainer.weights[layer.bias_name]) for layer in layers]
     sums = [(np.zeros_like(w), np.zeros_like(b)) for w, b in weights]

@@ -162,8 +162,8 @@ def test_a_delay_makes_a_circle_possible():
     [
         (("conv", "norm", "neuron", "flatten", "linear", "neuron"), "norm 'norm1' cannot be computed: it needs normal"),
         (("conv", "neuron", "pool", "flatten", "linear", "neuron"), "it needs pooling"),
-        (("conv", "neuron", "flatten", "linear", "readout"), "it needs a neuron unit that does not fire"),
-        (("conv", "conv", "neuron"), "conv 'conv1' must be read by one neuron node alone, not by conv 'conv2'"),
+        (("conv", "readout", "flatten", "linear", "neuron"), "linear 'linear1' must read spikes, those of a neuron or"),
+        (("conv", "conv", "neuron"), "conv 'conv1' must be read by one neuron or readout node alone, not by conv"),
         (("neuron", "conv", "neuron"), "neuron 'neuron1' must take the sums of a conv or linear node, not input"),
         (("conv", "neuron", "flatten"), "the network's output must be the neurons behind its last layer"),
     ],

@@ -7,6 +7,8 @@ import pytest
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import RESETS, SURROGATES
+from trident.snn.builder import Builder
+from trident.snn.nodes import Edge, Neuron
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 
@@ -29,6 +31,8 @@ from trident.snn.settings import NeuronSettings, TrainSettings
         ("surrogate", "triangle:2", "the surrogate triangle has no α: the window is its width"),
         ("neuron", "izhikevich", "neuron must be lif or if or synaptic, not 'izhikevich'"),
         ("synapse", 2, "synapse must be within 0 to 1, not 2"),
+        ("v_reset", 0.5, "v_reset of 0.5 must be below the threshold, which is 0.5"),
+        ("readout", "sum", "readout must be mean or last or max, not 'sum'"),
     ],
 )
 def test_neuron_refuses(field, value, sentence):
@@ -49,8 +53,27 @@ def test_only_a_lif_input_decays():
 def test_the_core_of_a_neuron(changes):
     """A core that is built for it has it, with the same programs."""
     settings = NeuronSettings(**changes)
-    cfg = CoreConfig.preset("TINY", **settings.core)
-    assert NeuronSettings.of(cfg) == settings and cfg.programs == settings.programs
+    cfg = CoreConfig.preset("TINY", **settings.core())
+    assert NeuronSettings.of(cfg) == settings
+    assert (*cfg.forward_programs, *cfg.backward_programs) == settings.programs
+
+
+def test_a_layer_may_have_a_neuron_of_its_own():
+    build = Builder((1, 1, 6))
+    build.add("linear", outputs=5)
+    build.add("neuron", neuron="synaptic", leak=0.25, surrogate="triangle")
+    build.add("linear", outputs=3)
+    build.add("readout", readout="last", decay_input=True)
+    first, last = build.network().layers
+    run = NeuronSettings(leak=0.75, threshold=0.125)
+    own, out = run.at(first), run.at(last, 20)
+    assert (own.neuron, own.leak, own.threshold, own.surrogate) == ("synaptic", 0.25, 0.125, "triangle")
+    assert (out.readout, out.leak, out.share, str(out.kind)) == ("last", 0.75, 1 / 20, "lif-decay-input/last")
+    assert run.core([first, last])["others"] == "synaptic/hard/triangle,lif-decay-input/last"
+    with pytest.raises(TridentError, match="'readout1': decay_input is for lif neurons, not for if"):
+        NeuronSettings(neuron="if").at(last)
+    with pytest.raises(TridentError, match="neuron 'neuron1': leak must be within 0 to 1, not 2"):
+        Neuron("neuron1", (Edge("linear1"),), leak=2)
 
 
 @pytest.mark.parametrize("surrogate, alpha", [("atan", 2), ("atan:3.5", 3.5), ("fast-sigmoid", 25), ("triangle", 1)])
@@ -80,7 +103,10 @@ def test_alpha(surrogate, alpha):
         ("loss_scale", 65536, "loss scale must be a power of two within 1 to 32768, not 65536"),
         ("schedule", "linear", "schedule must be step or cosine or one-cycle, not 'linear'"),
         ("smoothing", 1, "smoothing must be at least 0 and below 1, not 1"),
-        ("loss", "hinge", "loss must be mse or count-mse or cross-entropy or rate-cross-entropy, not 'hinge'"),
+        (
+            "loss", "hinge", "loss must be mse or count-mse or cross-entropy or rate-cross-entropy or "
+            "membrane-cross-entropy, not 'hinge'"
+        ),
         ("loss", "mse:1", "only count-mse has rates of its own, not mse as in 'mse:1'"),
         ("loss", "count-mse:1", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '1'"),
         ("loss", "count-mse:2,0", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '2,0'"),

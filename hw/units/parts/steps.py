@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from math import frexp
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -40,7 +40,7 @@ from trident.hw.units.parts.passes import PassLoop
 
 
 class VectorSteps(wiring.Component):
-    """Runs a vector program on rows, each a step at a time, with others in between.
+    """Runs vector programs on rows, each a step at a time, with others in between.
 
     A row is known by the number ``item(tag)``; no two with the same number may be under way. What later steps read is
     kept in small memories by that number. A step takes ``mac_stages`` cycles and one more until the next (two with a
@@ -49,7 +49,7 @@ class VectorSteps(wiring.Component):
     Parameters
     ----------
     cfg : CoreConfig
-    program : Program
+    programs : those that it can run, one at a time
     tag : shape of what travels with a row
     items : rows that can be under way at once
     item, first, word : functions of a tag: the row's number, whether its states are 0, and, where those go on from
@@ -57,34 +57,38 @@ class VectorSteps(wiring.Component):
 
     Members
     -------
-    numbers, keys : In, the program's constants by name; ``keys`` those that values are compared with, as
+    which : In, the number of the program that runs; it changes only while no row is under way
+    numbers, keys : In, the programs' constants by name; ``keys`` those that values are compared with, as
         :func:`sort_key` has them
     i : stream of rows: ``tag`` and ``inputs`` by name
     request, result... : a client of the shared multiply-adder
     table_address, table_en, tables : per lane, a read port of the function table, see :func:`function_line`
-    returned : Out, a bit per step: it has returned in this cycle, for the row of ``tag``; an output is there with the
-        step that :class:`Microcode` says
-    tag, outputs : Out
+    tag, outputs : Out, of the row whose step has returned; there : Out, by name, a bit per output: it is valid
     done : Out(1), the last step has
     """
 
     def __init__(
-        self, cfg: CoreConfig, program: Program, tag, items: int, item: Callable, first: Callable | None = None,
-        word: Callable | None = None,
+        self, cfg: CoreConfig, programs: tuple[Program, ...], tag, items: int, item: Callable,
+        first: Callable | None = None, word: Callable | None = None,
     ):  # fmt: skip
-        self.cfg, self.program, self.items, self.item, self.first = cfg, program, items, item, first
+        self.cfg, self.programs, self.items, self.item, self.first = cfg, programs, items, item, first
         self.word = word if cfg.chunks > 1 else None
-        self.code = code = Microcode(program)
-        self.looks = bool(program.tables)
-        turns = range(len(code.steps))
-        self.going = data.StructLayout({"tag": tag, "turn": turns})
-        inputs = {node.name: node for node in program.nodes() if isinstance(node, Input | InputBit)}
+        self.codes = codes = [Microcode(program) for program in programs]
+        self.looks = any(program.tables for program in programs)
+        # Steps of all programs, with the program's number and their own
+        self.steps = [(k, n) for k, code in enumerate(codes) for n in range(len(code.steps))]
+        self.begins = [self.steps.index((k, 0)) for k in range(len(codes))]
+        self.going = data.StructLayout({"tag": tag, "turn": range(len(self.steps))})
+        inputs = {n.name: n for program in programs for n in program.nodes() if isinstance(n, Input | InputBit)}
         self.inputs = data.StructLayout({name: self._bits(node) for name, node in inputs.items()})
-        numbers = {name: SCALE_BITS if name in code.powers else cfg.width for name in code.numbers}
+        outputs = {name: node for program in programs for name, node in program.outputs.items()}
+        powers = frozenset().union(*(code.powers for code in codes))
+        numbers = {name: SCALE_BITS if name in powers else cfg.width for code in codes for name in code.numbers}
         address = (cfg.function_lines - 1).bit_length() if self.looks else 0
         super().__init__({
+            "which": In(range(len(programs))),
             "numbers": In(data.StructLayout(numbers)),
-            "keys": In(data.StructLayout({name: cfg.width for name in code.limits})),
+            "keys": In(data.StructLayout({name: cfg.width for code in codes for name in code.limits})),
             "i": In(stream.Signature(data.StructLayout({"tag": tag, "inputs": self.inputs}))),
             "request": Out(stream.Signature(mac_request(cfg, self.going.size))),
             "result": In(cfg.row_bits),
@@ -93,9 +97,9 @@ class VectorSteps(wiring.Component):
             "table_address": Out(address).array(cfg.lanes),
             "table_en": Out(1),
             "tables": In(function_line(cfg).size if self.looks else 0).array(cfg.lanes),
-            "returned": Out(len(turns)),
+            "there": Out(data.StructLayout(dict.fromkeys(outputs, 1))),
             "tag": Out(tag),
-            "outputs": Out(data.StructLayout({name: self._bits(node) for name, node in program.outputs.items()})),
+            "outputs": Out(data.StructLayout({name: self._bits(node) for name, node in outputs.items()})),
             "done": Out(1),
         })  # fmt: skip
 
@@ -104,15 +108,16 @@ class VectorSteps(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg, code, steps = self.cfg, self.code, self.code.steps
+        cfg, codes = self.cfg, self.codes
         entering = stream.Signature(self.going).create()
         m.d.comb += [
             entering.payload.tag.eq(self.i.payload.tag),
+            entering.payload.turn.eq(Array(self.begins)[self.which] if len(codes) > 1 else 0),
             entering.valid.eq(self.i.valid),
             self.i.ready.eq(entering.ready),
         ]
         going, inputs = entering, self.i.payload.inputs
-        again = len(steps) > 1
+        again = any(len(code.steps) > 1 for code in codes)
         if again:
             m.submodules.passes = passes = PassLoop(self.going, depth=min(self.items, cfg.mac_stages + 2 + self.looks))
             wiring.connect(m, entering, passes.i)
@@ -120,9 +125,9 @@ class VectorSteps(wiring.Component):
         files = _Files(m, self)
         if self.looks:
             m.submodules.looking = looking = Fetch(data.StructLayout({"going": self.going, "inputs": self.inputs}))
-            look = _Site(self, files, "look", going.payload.tag, inputs)
             self._choose(m, going.payload.turn, {
-                n: self._pieces(step, look.at(n)) for n, step in enumerate(steps) if isinstance(step, Interpolate)
+                turn: self._pieces(codes[k].steps[n], _Site(self, files, "look", going.payload.tag, inputs, k, n))
+                for turn, (k, n) in enumerate(self.steps) if isinstance(codes[k].steps[n], Interpolate)
             })  # fmt: skip
             m.d.comb += [
                 looking.i.payload.going.eq(going.payload),
@@ -143,28 +148,45 @@ class VectorSteps(wiring.Component):
             going.ready.eq(self.request.ready),
             self.request.payload.tag.eq(going.payload),
         ]
-        issue = _Site(self, files, "issue", tag, inputs)
-        self._choose(m, turn, {n: self._operands(step, issue.at(n)) for n, step in enumerate(steps)})
+        self._choose(m, turn, {
+            t: self._operands(codes[k].steps[n], _Site(self, files, "issue", tag, inputs, k, n))
+            for t, (k, n) in enumerate(self.steps)
+        })  # fmt: skip
 
         # What comes back
-        done = Signal(self.going)
+        done, returned = Signal(self.going), Signal(len(self.steps))
+        ends = [self.steps.index((k, len(code.steps) - 1)) for k, code in enumerate(codes)]
         m.d.comb += [
             done.eq(self.result_tag),
             self.tag.eq(done.tag),
-            *(self.returned[n].eq(self.result_valid & (done.turn == n)) for n in range(len(steps))),
-            self.done.eq(self.returned[-1]),
+            *(returned[n].eq(self.result_valid & (done.turn == n)) for n in range(len(self.steps))),
+            self.done.eq(Cat(returned[end] for end in ends).any()),
         ]
-        back = [_Site(self, files, "return", done.tag, None, n) for n in range(len(steps))]
-        for name, node in self.program.outputs.items():
-            m.d.comb += self.outputs[name].eq(back[code.outputs[name]].value(node))
+        back = {(k, n): _Site(self, files, "return", done.tag, None, k, n) for k, n in self.steps}
+        for name, _ in self.outputs.shape():
+            made = {k: code.outputs[name] for k, code in enumerate(codes) if name in code.outputs}
+            m.d.comb += self.there[name].eq(Cat(returned[self.steps.index(at)] for at in made.items()).any())
+            values = {k: back[k, n].value(codes[k].program.outputs[name]) for k, n in made.items()}
+            self._of_program(m, {k: [self.outputs[name].eq(value)] for k, value in values.items()})
         if again:
             m.d.comb += [
                 passes.back.tag.eq(done.tag),
                 passes.back.turn.eq(done.turn + 1),
                 passes.back_valid.eq(self.result_valid & ~self.done),
             ]
-        files.write(tag, inputs, self.request.valid & self.request.ready & (turn == 0), done.tag, back)
+        begins = Cat(turn == begin for begin in self.begins).any()
+        files.write(tag, inputs, self.request.valid & self.request.ready & begins, done.tag, back, returned)
         return m
+
+    def _of_program(self, m: Module, statements: dict[int, list]):
+        """Assignments by the program that they are for."""
+        if len(self.codes) == 1:
+            m.d.comb += statements[0]
+            return
+        with m.Switch(self.which):
+            for k, assignments in statements.items():
+                with m.Case(k):
+                    m.d.comb += assignments
 
     def _operands(self, step: Node, site: "_Site") -> list:
         """The assignments that make a step's request."""
@@ -195,7 +217,7 @@ class VectorSteps(wiring.Component):
 
     def _choose(self, m: Module, turn, statements: dict[int, list]):
         """Assignments by the step that they are for."""
-        if len(self.code.steps) == 1:
+        if len(self.steps) == 1:
             m.d.comb += statements[0]
             return
         with m.Switch(turn):
@@ -211,8 +233,10 @@ def function_line(cfg: CoreConfig) -> data.StructLayout:
 
 def connect_steps(m: Module, unit, steps: VectorSteps):
     """The ports that a unit has for its steps."""
+    for name in ("numbers", "keys", "which"):
+        if hasattr(unit, name):
+            m.d.comb += getattr(steps, name).eq(getattr(unit, name))
     m.d.comb += [
-        steps.numbers.eq(unit.numbers),
         unit.request.valid.eq(steps.request.valid),
         unit.request.payload.eq(steps.request.payload),
         steps.request.ready.eq(unit.request.ready),
@@ -220,13 +244,6 @@ def connect_steps(m: Module, unit, steps: VectorSteps):
         steps.result_tag.eq(unit.result_tag),
         steps.result_valid.eq(unit.result_valid),
     ]
-    if hasattr(unit, "keys"):
-        m.d.comb += steps.keys.eq(unit.keys)
-    connect_tables(m, unit, steps)
-
-
-def connect_tables(m: Module, unit, steps: VectorSteps):
-    """A unit's readers of the function table, if its steps read there."""
     for lane in range(steps.cfg.lanes if steps.looks else 0):
         m.d.comb += [
             unit.table_en.eq(steps.table_en), unit.table_address[lane].eq(steps.table_address[lane]),
@@ -238,19 +255,19 @@ class _Files:
     """What is kept of the rows under way, by their numbers: inputs, results, comparisons and states."""
 
     def __init__(self, m: Module, unit: VectorSteps):
-        self.m, self.unit, code = m, unit, unit.code
-        states = {name: unit._bits(node) for name, node in unit.program.states.items()}
-        inputs = {node.name: unit._bits(node) for node in code.inputs}
-        widths = {f"state_{name}": bits for name, bits in states.items()}
-        widths |= {f"input_{name}": bits for name, bits in inputs.items()}
-        widths |= {f"register{n}": unit.cfg.row_bits for n in range(len(code.registers))}
-        widths |= {f"bits{n}": unit.cfg.lanes for n in range(len(code.bits))}
+        self.m, self.unit = m, unit
+        widths: dict[str, int] = {}
+        for code in unit.codes:
+            widths |= {f"state_{name}": unit._bits(node) for name, node in code.program.states.items()}
+            widths |= {f"input_{node.name}": unit._bits(node) for node in code.inputs}
+            widths |= {f"register{n}": unit.cfg.row_bits for n in range(len(code.registers))}
+            widths |= {f"bits{n}": unit.cfg.lanes for n in range(len(code.bits))}
         self.memories = {}
         for name, width in widths.items():
             depth = unit.cfg.carry_words if unit.word and name.startswith("state_") else unit.items
             m.submodules[name] = self.memories[name] = memory.Memory(shape=width, depth=depth, init=[])
         self.ports: dict[tuple[str, str], Signal] = {}
-        self.compared: dict[tuple[int, int], Signal] = {}
+        self.compared: dict[tuple, Signal] = {}
 
     def read(self, name: str, where: str, tag):
         """What is kept under a name, for the row that ``tag`` belongs to; ``where``: the place of that tag."""
@@ -260,23 +277,30 @@ class _Files:
             self.ports[name, where] = port.data
         return self.ports[name, where]
 
-    def write(self, tag, inputs, entering, done, back: "list[_Site]"):
+    def write(self, tag, inputs, entering, done, back: "dict[tuple[int, int], _Site]", returned):
         """Keep inputs where a row is ``entering``, and results in the cycle in which their step returns."""
-        unit, code = self.unit, self.unit.code
-        for node in code.inputs:
-            self._write(f"input_{node.name}", tag, entering, inputs[node.name])
-        for n, steps in enumerate(code.registers):
-            self._write(f"register{n}", done, Cat(unit.returned[step] for step in steps).any(), unit.result)
-        for n, node in enumerate(code.bits):
-            at = code.ready(node) - 1
-            self._write(f"bits{n}", done, unit.returned[at], back[at].value(node))
-        for name, node in unit.program.states.items():
-            at = code.states[name]
-            self._write(f"state_{name}", done, unit.returned[at], back[at].value(node))
+        unit = self.unit
+        for name in self.memories:
+            if name.startswith("input_"):
+                port = self._port(name, tag)
+                self.m.d.comb += [port.en.eq(entering), port.data.eq(inputs[name.removeprefix("input_")])]
+        found: dict[str, list[tuple[int, int, object]]] = {}  # by name: the program, its step, and the value
+        for k, code in enumerate(unit.codes):
+            for n, steps in enumerate(code.registers):
+                found.setdefault(f"register{n}", []).extend((k, step, unit.result) for step in steps)
+            values = {f"bits{n}": (code.ready(node) - 1, node) for n, node in enumerate(code.bits)}
+            values |= {f"state_{name}": (code.states[name], node) for name, node in code.program.states.items()}
+            for name, (step, node) in values.items():
+                found.setdefault(name, []).append((k, step, back[k, step].value(node)))
+        for name, given in found.items():
+            port = self._port(name, done)
+            self.m.d.comb += port.en.eq(Cat(returned[unit.steps.index((k, step))] for k, step, _ in given).any())
+            unit._of_program(self.m, {k: [port.data.eq(value)] for k, _, value in given})
 
-    def _write(self, name: str, tag, en, value):
+    def _port(self, name: str, tag):
         port = self.memories[name].write_port()
-        self.m.d.comb += [port.addr.eq(self._place(name, tag)), port.en.eq(en), port.data.eq(value)]
+        self.m.d.comb += port.addr.eq(self._place(name, tag))
+        return port
 
     def _place(self, name: str, tag):
         unit = self.unit
@@ -284,21 +308,18 @@ class _Files:
 
 
 class _Site:
-    """Where nodes are evaluated: before step ``turn``, or with its return."""
+    """Where nodes of a program are evaluated: before its step ``turn``, or with that step's return."""
 
-    def __init__(self, unit: VectorSteps, files: _Files, where: str, tag, inputs, turn: int = 0):
+    def __init__(self, unit: VectorSteps, files: _Files, where: str, tag, inputs, number: int, turn: int):
         self.unit, self.files, self.where, self.tag, self.inputs, self.turn = unit, files, where, tag, inputs, turn
-
-    def at(self, turn: int) -> "_Site":
-        """The same before another step."""
-        return _Site(self.unit, self.files, self.where, self.tag, self.inputs, turn)
+        self.code = unit.codes[number]
 
     def _kept(self, name: str):
         return self.files.read(name, self.where, self.tag)
 
     def value(self, node: Node):
         """A row, or a bit per lane."""
-        unit, code = self.unit, self.unit.code
+        unit, code = self.unit, self.code
         cfg, lanes, width = unit.cfg, range(unit.cfg.lanes), unit.cfg.width
         returning = self.where == "return"
         match node:
@@ -348,8 +369,8 @@ class _Site:
 
     def _compare(self, node: Compare):
         """Once each, however often it is read."""
-        compared = self.files.compared
-        if (id(node), self.turn) not in compared:
+        compared, place = self.files.compared, (id(node), self.where, id(self.code), self.turn)
+        if place not in compared:
             assert isinstance(node.limit, Constant)
             bits = Signal(self.unit.cfg.lanes, name=f"above_{node.limit.name}")
             limit = self.unit.keys[node.limit.name]
@@ -357,8 +378,8 @@ class _Site:
                 key = sort_key(lane)
                 how = {"≥": key >= limit, ">": key > limit, "<": key < limit}[node.sign]
                 self.files.m.d.comb += bits[n].eq(how)
-            compared[id(node), self.turn] = bits
-        return compared[id(node), self.turn]
+            compared[place] = bits
+        return compared[place]
 
 
 def literal(node: Literal, fmt: FloatFormat) -> int:

@@ -39,7 +39,7 @@ def test_regions_neither_overlap_nor_leave_memory(network, preset):
     places = {
         "spike_words": [plan.input, *(placed.spikes for placed in plan.layers)],
         "error_words": [placed.errors for placed in plan.layers],
-        "tiles": [Region(placed.tile, placed.weights.tiles, 1) for placed in plan.layers],
+        "tiles": [Region(placed.tile, placed.weights.tiles, 1, placed.weights.tiles) for placed in plan.layers],
     }
     for name, regions in places.items():
         end = 0

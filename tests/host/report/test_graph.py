@@ -3,6 +3,7 @@
 from xml.etree import ElementTree
 
 from trident.host.report.graph import Row, graph_png, graph_rows, graph_svg
+from trident.snn.builder import Builder
 from trident.snn.network import Network
 from trident.snn.partition import Partition
 
@@ -18,6 +19,17 @@ def test_rows_say_what_each_node_is_and_where_it_runs():
     assert rows[3].where == "cores 0, 1, 6, 5" and rows[4] == Row("neuron2", "neuron", "4x4x8", "", rows[3].where)
     assert rows[5] == Row("flatten3", "flatten", "128", "", "") and rows[6].parameters == "1,290"
     assert [row.node for row in rows[1:]] == [node.name for node in NETWORK.nodes]
+
+
+def test_neurons_of_their_own_are_said():
+    build = Builder((1, 1, 6))
+    build.add("linear", outputs=5)
+    build.add("neuron", neuron="if", threshold=0.25, detach=False)
+    build.add("linear", outputs=3)
+    build.add("readout")
+    network = build.network()
+    rows = graph_rows(network, Partition.single(network), (0,))
+    assert (rows[2].what, rows[4].what) == ("neuron if, threshold 0.25, no detach", "readout mean")
 
 
 def test_without_bias_is_said():

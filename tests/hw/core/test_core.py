@@ -1,6 +1,7 @@
 """One core alone under the fast simulation: every memory, fault and counter after training steps, against golden."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -18,6 +19,7 @@ from trident.hw.lib.streams import random_stalls
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.builder import Builder
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
 
@@ -34,6 +36,10 @@ CHUNKS = {
     "chunks": 3, "gradient_bits": 40, "jobs": 128, "program_words": 128, "spike_words": 4096, "error_words": 2048,
     "surrogate": "triangle", "carry_words": 256,
 }  # fmt: skip
+READOUT = {
+    "others": "lif/mean,lif/last,lif/max,synaptic/soft/triangle,if/none/atan/attached", "loss": "membrane",
+    "optimiser": "adam", "surrogate": "atan",
+}  # fmt: skip
 SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
@@ -48,8 +54,21 @@ def _core(preset: str, stalls: int | None = None, **changes) -> tuple[VerilatedC
 
 def _bench(network: str, preset: str = "TINY", stalls: int | None = None, seed: int = 0, bias: bool = True, **changes):
     core, cfg = _core(preset, stalls, **changes)
-    neuron = NeuronSettings.of(cfg)
-    return StepBench(Network.parse(network, bias), neuron, cfg, core, seed)
+    return StepBench(_mixed(Network.parse(network, bias), cfg, seed), NeuronSettings.of(cfg), cfg, core, seed)
+
+
+def _mixed(network: Network, cfg: CoreConfig, seed: int) -> Network:
+    """The network with neurons of the core's at random."""
+    rng, nodes = np.random.default_rng(seed), list(network.nodes)
+    kinds = [kind for kind in cfg.neurons if not kind.readout]
+    for n, node in enumerate(nodes):
+        if node.kind == "neuron" and len(kinds) > 1:
+            kind = kinds[rng.integers(len(kinds))]
+            nodes[n] = replace(
+                node, neuron=kind.charge, reset=kind.reset, surrogate=kind.surrogate, detach=kind.detach,
+                threshold=float(rng.uniform(0.3, 0.7)),
+            )  # fmt: skip
+    return replace(network, nodes=tuple(nodes))
 
 
 def _batch(bench: StepBench, rng, samples: int, density: float):
@@ -108,7 +127,8 @@ def test_core_of_the_smallest_board():
 
 @pytest.mark.parametrize("changes, stalls", [
     ({}, None), ({}, 7), (TRIANGLE, None), (BF16, None), (SHORT, 7), (SHORT | TRIANGLE, None), (SYNAPTIC, None),
-    (SHORT | DECAYING, 7), (CHUNKS, None), (CHUNKS | SHORT | SYNAPTIC | {"timesteps": 3}, 7),
+    (SHORT | DECAYING, 7), (READOUT, None), (READOUT | CHUNKS | SHORT, 7), (CHUNKS, None),
+    (CHUNKS | SHORT | SYNAPTIC | {"timesteps": 3}, 7),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""
@@ -116,6 +136,8 @@ def test_random_networks(changes, stalls):
     compared = 0
     for n in range(16):
         network = _random_network(rng, 12)
+        if changes.get("loss") == "membrane":
+            network += ("r", "rlast", "rmax")[n % 3]
         sizes = {"spike_words": 1024, "error_words": 512} | changes
         bench = _bench(network, "TINY", stalls, n, bool(n % 3), **sizes)
         for density in (0.0, 0.1, 0.5, 1.0)[n % 2 :: 2]:
@@ -125,6 +147,28 @@ def test_random_networks(changes, stalls):
         mismatch, _ = bench.infer(_batch(bench, rng, 4, 0.4)[0])
         assert mismatch is None, f"{network}: {mismatch}"
     assert compared > 1000
+
+
+def test_layers_with_neurons_of_their_own():
+    """Four neurons on a core, with other constants where they are the same neuron, over two chunks of timesteps."""
+    build = Builder((1, 1, 7))
+    for outputs, own in (
+        (9, {"neuron": "synaptic", "synapse": 0.75, "surrogate": "triangle", "window": 2.0}), (6, {"leak": 0.25}),
+        (8, {"neuron": "if", "reset": "soft", "threshold": 0.75, "surrogate": "atan"}), (5, {"threshold": 0.25}),
+    ):  # fmt: skip
+        build.add("linear", outputs=outputs)
+        build.add("neuron", **own)
+    build.add("linear", outputs=4)
+    build.add("readout", readout="max", neuron="if")
+    network, neuron, rng = build.network(), NeuronSettings(), np.random.default_rng(4)
+    chunks = {"chunks": 2, "gradient_bits": 40, "program_words": 128, "spike_words": 512, "error_words": 256}
+    core, cfg = _core("TINY", 3, **neuron.core(network.layers), loss="membrane", **chunks)
+    assert len(cfg.neurons) == 4 and cfg.keeps_potentials
+    bench = StepBench(network, neuron, cfg, core, 0)
+    for density in (0.1, 0.5, 0.9):
+        mismatch, found = _train(bench, rng, 4, density)
+        assert mismatch is None, mismatch
+        assert np.abs(found.counts).max() > 0
 
 
 # What a difference is reported as
