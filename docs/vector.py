@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trident.hw.isa.config import COMPACT_PROGRAMS, PRESETS
+from trident.hw.isa.config import PRESETS
+from trident.hw.isa.limits import COMPACT_PROGRAMS
 from trident.hw.isa.losses import EXPONENTIAL, loss_programs
 from trident.hw.isa.neurons import (
     ALPHAS,

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 
+from trident.host.compile.fields import limit_of_sums, signed_field
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
 from trident.host.compile.walks import passes, walk_to_slice
-from trident.hw.errors import TooLarge, TridentError
+from trident.hw.errors import TooLarge
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
+from trident.hw.isa.job import ERROR_SLOTS, SLOT_BITS
 from trident.hw.isa.operations import Opcode
 from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
@@ -37,34 +38,6 @@ def sequencer_needs(layers: int, owners: int = 0, chunks: int = 1) -> dict[str, 
     walks = len(WALKS) * chunks
     jobs = (walks + len(UPDATES)) * layers + len(SINGLE) + owners
     return {"jobs": jobs, "program_words": (walks + len(UPDATES)) * layers + owners + 40}
-
-
-def signed_field(field: str, value: int) -> int:
-    """The bits of a field in two's complement. Raises TridentError for a value that it cannot hold."""
-    bits = JOB.shape()[field].width
-    if not -1 << bits - 1 <= value < 1 << bits - 1:
-        raise TridentError(f"{field} of {value} in a job is not within {-1 << bits - 1} to {(1 << bits - 1) - 1}")
-    return value % (1 << bits)
-
-
-def limit_of_sums(layer: Layer, engine: str, cfg: CoreConfig, samples: int = 1) -> int:
-    """The exponent code from which on a number is too large for a sum of a layer and of so many samples.
-
-    Raises TridentError if even 1 is.
-    """
-    terms = {
-        "forward": layer.forward_terms, "backward": layer.backward_terms,
-        "weight_grad": layer.gradient_terms(cfg.steps),
-    }[engine]  # fmt: skip
-    fixed, bits = cfg.fixed_of(engine), "accumulator_bits"
-    if engine == "weight_grad" and cfg.exact:
-        terms, bits = terms * samples, "gradient_bits"
-    limit = fixed.limit(cfg.format, terms, room=1)
-    if limit <= cfg.format.bias:
-        raise TridentError(
-            f"a sum in {engine} of {layer} has up to {terms:,} terms, more than {bits} of {fixed.bits} hold"
-        )
-    return limit
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 from trident.host.compile.chip_plan import wanted_slots
 from trident.host.compile.core_plan import CorePlan, sequencer_needs
 from trident.hw.errors import TooLarge, TridentError
-from trident.hw.isa.config import LIMITS, CoreConfig
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.limits import LIMITS
 from trident.hw.isa.registry import PLACES
 from trident.snn.network import Network
 from trident.snn.partition import Partition

@@ -6,7 +6,7 @@ from math import frexp
 from pathlib import Path
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.core_plan import limit_of_sums
+from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.sizing import configure, fit, fit_sequencer
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice

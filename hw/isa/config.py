@@ -1,63 +1,19 @@
 """The one configuration that every unit of a core is built from."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
 from trident.hw.errors import TridentError
-from trident.hw.isa.capabilities import Capability, require
-from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
+from trident.hw.isa.capabilities import Capability
+from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
-from trident.hw.isa.losses import LOSSES, loss_programs
-from trident.hw.isa.microcode import UPDATE_NUMBERS, number_fields
-from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES, NeuronKind
-from trident.hw.isa.optimisers import OPTIMISERS, optimiser
-from trident.hw.isa.registry import PLACES, EngineEntry, entry, first_engine
-from trident.hw.isa.tables import PIECE_BITS, piece_bits
+from trident.hw.isa.limits import FLOAT_GRADIENTS, check_config
+from trident.hw.isa.losses import loss_programs
+from trident.hw.isa.neurons import NeuronKind
+from trident.hw.isa.optimisers import optimiser
+from trident.hw.isa.registry import EngineEntry, entry
+from trident.hw.isa.tables import piece_bits
 from trident.hw.isa.vector import Input, Table
 from trident.hw.isa.vector_program import Program
-
-_DECLARED: dict[str, Iterable[str]] = {
-    "charge": CHARGES, "reset": RESETS, "surrogate": SURROGATES, "optimiser": OPTIMISERS,
-    "loss": LOSSES,
-}  # fmt: skip
-COMPACT_PROGRAMS: dict[str, tuple] = {
-    "charge": ("lif",), "reset": ("hard", "soft"), "surrogate": ("rectangle", "triangle"), "detach": (True,),
-    "optimiser": ("sgd",), "loss": ("table",), "others": ("",),
-}  # fmt: skip
-"""What a core with a shared engine can have: its firmware gives units three numbers, and updates by itself."""
-NEURONS = 8  # that a job can tell apart
-COUNTERS = ("all", "few", "running")
-
-NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
-FLOAT_GRADIENTS = 16  # of gradient_bits: gradients are floats
-
-LIMITS = {  # from and to
-    "lanes": (1, 32),
-    "forward_cols": (1, 32),
-    "backward_cols": (1, 32),
-    "weight_grad_cols": (1, 32),
-    "timesteps": (1, 32),
-    "chunks": (1, 64),
-    "carry_words": (1, 1 << 15),
-    "words": (1, 8),
-    "accumulators": (1, 1024),
-    "exp": (4, 8),
-    "frac": (2, 15),
-    "accumulator_bits": (8, EXACT_BITS),
-    "accumulator_place": (-64, 0),
-    "gradient_bits": (FLOAT_GRADIENTS, EXACT_BITS),
-    "mul_stages": (1, 4),
-    "round_stages": (1, 4),
-    "weight_rows": (1, 1 << 16),
-    "spike_words": (4, 1 << 15),
-    "error_words": (2, 1 << 15),
-    "jobs": (4, 256),
-    "program_words": (8, 1024),
-}
-
-
-def _power_of_two(value: int) -> bool:
-    return value & (value - 1) == 0
 
 
 @dataclass(frozen=True)
@@ -136,91 +92,7 @@ class CoreConfig:
     weight_grad_engine: str = "outer_product"
 
     def __post_init__(self):
-        for name, (low, high) in LIMITS.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-                raise TridentError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
-        if self.width > NUMBER_BITS:
-            raise TridentError(
-                f"a float of {self.exp} exponent and {self.frac} fraction bits has {self.width} bits with its sign, "
-                f"more than the {NUMBER_BITS} that a job's constants have"
-            )
-        for name in ("detach", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
-            if not isinstance(getattr(self, name), bool):
-                raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
-        for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
-            if not _power_of_two(getattr(self, name)):
-                raise TridentError(f"{name} must be a power of two, not {getattr(self, name)}")
-        for name in ("forward_cols", "backward_cols"):
-            if self.timesteps % getattr(self, name):
-                raise TridentError(f"{name} of {getattr(self, name)} must divide timesteps, which is {self.timesteps}")
-        if self.lanes % self.weight_grad_cols:
-            raise TridentError(f"weight_grad_cols of {self.weight_grad_cols} must divide lanes, which is {self.lanes}")
-        for name, fixed in (("accumulator_bits", self.fixed), ("gradient_bits", self.fixed_of("weight_grad"))):
-            if fixed.limit(self.format, 2, room=1) <= self.format.bias:
-                raise TridentError(
-                    f"{name} of {fixed.bits} from 2**{fixed.place} on are too few: a sum must take more than one "
-                    "number of 1"
-                )
-        for place in PLACES:
-            if self.engine(place) != first_engine(place):
-                option = f"{place}_engine of {getattr(self, f'{place}_engine')!r}"
-                require(self.capabilities, option, (Capability.ENGINES,))
-        for name, known in _DECLARED.items():
-            if getattr(self, name) not in known:
-                raise TridentError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
-        if self.tables and self.frac < PIECE_BITS:
-            raise TridentError(
-                f"the function {self.tables[0].text} needs frac of at least {PIECE_BITS}, not {self.frac}: its table "
-                f"has {1 << PIECE_BITS} pieces per power of two"
-            )
-        if len(self.neurons) > NEURONS:
-            raise TridentError(f"a core has at most {NEURONS} neurons, not {len(self.neurons)}")
-        for program in (*self.forward_programs, *self.backward_programs):
-            number_fields(program)
-        smooth = {own.surrogate: None for own in self.neurons if own.backward.tables}
-        if len(smooth) > 1:
-            raise TridentError(f"a core has room for the table of one surrogate, not of {' and '.join(smooth)}")
-        number_fields(self.update_program, UPDATE_NUMBERS)
-        if self.counters not in COUNTERS:
-            raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {self.counters!r}")
-        if self.weight_rows % self.lanes:
-            raise TridentError(f"weight_rows of {self.weight_rows} must be a multiple of lanes, which is {self.lanes}")
-        if self.shared_engine:
-            self._check_shared()
-        elif self.standalone:
-            raise TridentError("standalone takes a shared_engine: other cores are the same with and without others")
-        if self.chunks > 1 and not self.exact:
-            raise TridentError(
-                f"chunks of {self.chunks} need exact gradients, which no chunk rounds: gradient_bits of more than "
-                f"{FLOAT_GRADIENTS}"
-            )
-        needed = max(self.entries_per_word(engine) for engine in PLACES)
-        if self.accumulators < needed:
-            raise TridentError(
-                f"accumulators of {self.accumulators} must be at least {needed} for {self.lanes} lanes and "
-                f"{self.timesteps} timesteps"
-            )
-
-    def _check_shared(self):
-        """Raise TridentError for what a shared engine cannot be built with."""
-        for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
-            if getattr(self, name) != 1:
-                raise TridentError(f"with shared_engine, {name} must be 1, not {getattr(self, name)}")
-        if self.chunks > 1:
-            require(self.capabilities, f"a sample of {self.steps} timesteps", (Capability.CHUNKS,))
-        if self.timesteps not in (2, 4, 8):
-            raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {self.timesteps}")
-        if self.counters != "running":
-            raise TridentError(f"with shared_engine, counters must be running, not {self.counters}")
-        for name, known in COMPACT_PROGRAMS.items():
-            if getattr(self, name) not in known:
-                require(self.capabilities, f"{name} of {getattr(self, name)}", (Capability.PROGRAMS,))
-        if self.exact:
-            raise TridentError(
-                f"with shared_engine, gradients are floats: gradient_bits must be {FLOAT_GRADIENTS}, not "
-                f"{self.gradient_bits}"
-            )
+        check_config(self)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
