@@ -13,13 +13,11 @@ from typing import Any
 from trident.hw.errors import TridentError
 from trident.hw.isa.vector import (
     Bit,
-    Both,
     Constant,
     Input,
     InputBit,
     Interpolate,
     Node,
-    Not,
     State,
     StateBit,
     Table,
@@ -146,7 +144,8 @@ ALPHAS = {"atan": 2.0, "sigmoid": 4.0, "fast-sigmoid": 25.0, "superspike": 100.0
 """The usual α of those that have one: SpikingJelly's of the first two, snnTorch's and Norse's of the last."""
 
 
-ALWAYS = Not(Both(StateBit("begun"), Not(StateBit("begun"))))  # what a state is that says whether there was a timestep
+BEGUN = StateBit("begun")  # there was a timestep before
+ALWAYS = BEGUN | ~BEGUN
 
 
 def _mean(u: Value) -> tuple[dict[str, Node], dict[str, Node]]:
@@ -155,8 +154,7 @@ def _mean(u: Value) -> tuple[dict[str, Node], dict[str, Node]]:
 
 
 def _largest(u: Value) -> tuple[dict[str, Node], dict[str, Node]]:
-    above = u + -State("z") > Constant("zero")
-    m = Not(Both(StateBit("begun"), Not(above)))
+    m = ~BEGUN | (u - State("z") > Constant("zero"))
     z = where(m, u, State("z"))
     return {"m": m, "z": z}, {"z": z, "begun": ALWAYS}
 
@@ -173,13 +171,11 @@ class Readout:
     backward: Callable[[], tuple[Value, dict[str, Node]]]
 
 
-_TAKEN = Not(Both(Not(StateBit("taken")), Not(InputBit("m"))))
+TAKEN = StateBit("taken")
 READOUTS = {
     "mean": Readout(_mean, lambda: (Constant("share") * E, {})),
-    "last": Readout(lambda u: ({"z": u}, {}), lambda: (where(StateBit("begun"), 0, E), {"begun": ALWAYS})),
-    "max": Readout(
-        _largest, lambda: (where(Both(InputBit("m"), Not(StateBit("taken"))), E, 0), {"taken": _TAKEN})
-    ),
+    "last": Readout(lambda u: ({"z": u}, {}), lambda: (where(BEGUN, 0, E), {"begun": ALWAYS})),
+    "max": Readout(_largest, lambda: (where(InputBit("m") & ~TAKEN, E, 0), {"taken": TAKEN | InputBit("m")})),
 }
 """By name: the mean of the potentials over time (``share`` is 1 / T), the last, the largest; of equal ones the first
 has the error, which m marks as a new largest."""

@@ -25,6 +25,9 @@ class Bit(Node):
     def __and__(self, other: "Bit") -> "Bit":
         return Both(self, other)
 
+    def __or__(self, other: "Bit") -> "Bit":
+        return Either(self, other)
+
     def __invert__(self) -> "Bit":
         return Not(self)
 
@@ -200,6 +203,14 @@ class Compare(Bit):
 @dataclass(frozen=True, eq=False)
 class Both(Bit):
     """Both bits are set."""
+
+    first: Bit
+    second: Bit
+
+
+@dataclass(frozen=True, eq=False)
+class Either(Bit):
+    """One of the bits is set, or both are."""
 
     first: Bit
     second: Bit

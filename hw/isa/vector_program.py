@@ -18,6 +18,7 @@ from trident.hw.isa.vector import (
     Both,
     Compare,
     Constant,
+    Either,
     Input,
     InputBit,
     Interpolate,
@@ -150,6 +151,7 @@ _RUN: dict[type, Callable] = {
     Select: _select,
     Compare: lambda node, library, value, limit: _COMPARES[node.sign](value, limit),
     Both: lambda node, library, first, second: first & second,
+    Either: lambda node, library, first, second: first | second,
     Not: lambda node, library, of: ~of,
 }
 
@@ -206,10 +208,17 @@ class _Writer:
             case Compare():
                 return f"{self.text(node.value)} {node.sign} {self.text(node.limit)}"
             case Both():
-                return f"{self.text(node.first)} and {self.text(node.second)}"
+                return f"{self._operand(node.first)} and {self._operand(node.second)}"
+            case Either():
+                return f"{self._operand(node.first)} or {self._operand(node.second)}"
             case Not():
-                return f"not {self.text(node.of)}"
+                return f"not {self._operand(node.of)}"
         raise TypeError(f"{type(node).__name__} has no text")
+
+    def _operand(self, node: Node) -> str:
+        """A bit that is read by another one."""
+        text = self.text(node)
+        return f"({text})" if isinstance(node, Both | Either) and id(node) not in self.names else text
 
     def _factor(self, node: Node) -> str:
         text = self.text(node)

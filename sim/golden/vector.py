@@ -15,6 +15,7 @@ from trident.hw.isa.vector import (
     Both,
     Compare,
     Constant,
+    Either,
     Input,
     InputBit,
     Interpolate,
@@ -121,7 +122,7 @@ def source(program: Program) -> str:
 
 
 def _is_value(node: Node) -> bool:
-    return not isinstance(node, Compare | Both | Not | InputBit | StateBit)
+    return not isinstance(node, Compare | Both | Either | Not | InputBit | StateBit)
 
 
 def _text(node: Node, *reads: str) -> str:
@@ -155,6 +156,8 @@ def _text(node: Node, *reads: str) -> str:
             return _COMPARES[node.sign].format(*reads)
         case Both():
             return f"({reads[0]} and {reads[1]})"
+        case Either():
+            return f"({reads[0]} or {reads[1]})"
         case Not():
             return f"(not {reads[0]})"
     raise TypeError(f"{type(node).__name__} has no kernel")

@@ -20,6 +20,7 @@ from trident.hw.isa.vector import (
     Both,
     Compare,
     Constant,
+    Either,
     Input,
     InputBit,
     Interpolate,
@@ -359,6 +360,8 @@ class _Site:
                 return self._compare(node)
             case Both():
                 return self.value(node.first) & self.value(node.second)
+            case Either():
+                return self.value(node.first) | self.value(node.second)
             case Not():
                 return ~self.value(node.of)
         raise TypeError(f"{type(node).__name__} has no logic")
