@@ -8,6 +8,7 @@ import pytest
 from trident.hw.isa.config import PRESETS
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.losses import EXPONENTIAL
 from trident.hw.isa.neurons import ALPHAS, CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
 from trident.hw.isa.optimisers import RECIPROCAL, SQRT
 from trident.hw.isa.tables import PIECE_BITS
@@ -95,6 +96,12 @@ def test_the_table_of_what_is_too_large():
     assert table[-1].tolist() == [0, to_values(to_bits(1 / 65505, FMT), FMT), 0]
     slope, base, scale = table[0]
     assert (slope * 2.0**scale, base) == (-1, 1)
+
+
+def test_the_table_of_the_softmax():
+    """In last places of 1, which the exponential of 0 is."""
+    errors = table_errors(lambda x: EXPONENTIAL.function(np, x, {}), SUMS, subnormals=False)
+    assert errors.max() < 1 and errors[0] == 0
 
 
 @pytest.mark.parametrize("table, worst", [(RECIPROCAL, 4.1), (SQRT, 1.3)])
