@@ -16,7 +16,7 @@ from trident.hw.isa.tables import PIECE_BITS
 if TYPE_CHECKING:
     from trident.hw.isa.config import CoreConfig
 
-_DECLARED: dict[str, Iterable[str]] = {
+DECLARED: dict[str, Iterable[str]] = {
     "charge": CHARGES, "reset": RESETS, "surrogate": SURROGATES, "optimiser": OPTIMISERS,
     "loss": LOSSES,
 }  # fmt: skip
@@ -92,7 +92,7 @@ def check_config(cfg: "CoreConfig"):
         if cfg.engine(place) != first_engine(place):
             option = f"{place}_engine of {getattr(cfg, f'{place}_engine')!r}"
             require(cfg.capabilities, option, (Capability.ENGINES,))
-    for name, known in _DECLARED.items():
+    for name, known in DECLARED.items():
         if getattr(cfg, name) not in known:
             raise TridentError(f"{name} must be one of {', '.join(known)}, not {getattr(cfg, name)!r}")
     if cfg.tables and cfg.frac < PIECE_BITS:

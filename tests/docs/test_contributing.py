@@ -11,7 +11,7 @@ import trident.hw.isa.registry
 import trident.sim.golden
 from tests.snn import test_losses
 from trident.host.train.step_bench import StepBench
-from trident.hw.isa import config, neurons, optimisers
+from trident.hw.isa import limits, neurons, optimisers
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.format import FP16
 from trident.hw.isa.registry import PLACES, EngineEntry, register
@@ -83,7 +83,7 @@ def test_an_optimiser_is_added(monkeypatch):
     monkeypatch.setattr(optimisers, "OPTIMISERS", dict(optimisers.OPTIMISERS))
     exec(_code("Add an optimiser"), vars(optimisers) | {"OPTIMISERS": optimisers.OPTIMISERS})
     monkeypatch.setattr(settings, "OPTIMIZERS", (*settings.OPTIMIZERS, "damped"))
-    monkeypatch.setitem(config._DECLARED, "optimiser", optimisers.OPTIMISERS)
+    monkeypatch.setitem(limits.DECLARED, "optimiser", optimisers.OPTIMISERS)
     optimisers.optimiser.cache_clear()
     train = settings.TrainSettings(timesteps=4, batch=3, optimizer="damped")
     cfg = CoreConfig.preset("TINY", **train.core)
