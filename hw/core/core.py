@@ -180,6 +180,8 @@ class Core(wiring.Component):
             for_send.addr.eq(sequencer.slot[Opcode.SEND]),
             send.label.eq(for_send.data),
         ]
+        if cfg.loss != "table":
+            m.d.comb += loss.idle.eq(~neuron_grad.busy)
         m.d.sync += loss.label.eq(for_loss.data)  # long before it is needed
         with m.If(ejector.arm | sequencer.halted):
             m.d.sync += label_slot.eq(0)

@@ -26,6 +26,7 @@ class SoftmaxUnit(wiring.Component):
     Members
     -------
     Those of :class:`LossUnit`, and
+    idle : In(1), the neuron-gradient unit is, which reads the function table as the programs do
     request, result... : a client of the shared multiply-adder
     table_address, table_en, tables : per lane, a read port of the function table
     """
@@ -35,6 +36,7 @@ class SoftmaxUnit(wiring.Component):
         self.steps = steps = VectorSteps(cfg, cfg.loss_programs, data.StructLayout({}), 1, lambda tag: 0)
         super().__init__({
             **loss_ports(cfg),
+            "idle": In(1, init=1),
             "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
             "result": In(cfg.row_bits),
             "result_tag": In(steps.going.size),
@@ -147,8 +149,8 @@ class SoftmaxUnit(wiring.Component):
                 with m.If(waited == max(cfg.round_stages, len(NUMBERS))):
                     m.next = "RUN"
             with m.State("RUN"):
-                m.d.comb += steps.i.valid.eq(1)
-                with m.If(steps.i.ready):
+                m.d.comb += steps.i.valid.eq(self.idle)
+                with m.If(self.idle & steps.i.ready):
                     m.next = "WAIT"
             with m.State("WAIT"):
                 with m.If(steps.done):

@@ -45,7 +45,7 @@ class Oracle(torch.nn.Module):
         self.network, self.loss_scale = trainer.network, trainer.settings.loss_scale
         loss = trainer.settings.losses(self.network.classes)
         self.other, self.label = loss.other, loss.label
-        settings = trainer.neuron
+        settings = trainer.neurons[0]
         self.synapses, self.neurons = torch.nn.ModuleList(), torch.nn.ModuleList()
         for layer in trainer.network.layers:
             weights, bias = trainer.weights[layer.weight], trainer.weights[layer.bias_name]
@@ -137,9 +137,9 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     # What the trainer reads of a configuration; a core's own is held to 16 bits
     fixed = FixedFormat(53, -30)
     cfg = SimpleNamespace(
-        format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, timesteps=timesteps,
+        format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, timesteps=timesteps, steps=timesteps,
         update_program=CoreConfig().update_program, loss="table", multiplier_subnormals=True,
-        engine=CoreConfig().engine,
+        engine=CoreConfig().engine, neurons=(neuron.kind,),
     )  # fmt: skip
     golden = GoldenTrainer(network, neuron, cfg, settings.seed, loss=settings.losses(network.classes))
     trainer = FloatTwin(network, neuron, settings, np.float64)
