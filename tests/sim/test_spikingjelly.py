@@ -137,7 +137,7 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     # What the trainer reads of a configuration; a core's own is held to 16 bits
     fixed = FixedFormat(53, -30)
     cfg = SimpleNamespace(
-        format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, timesteps=timesteps, steps=timesteps,
+        format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, steps=timesteps,
         update_program=CoreConfig().update_program, loss="table", multiplier_subnormals=True,
         engine=CoreConfig().engine, neurons=(neuron.kind,),
     )  # fmt: skip
