@@ -111,8 +111,9 @@ class CorePlan:
     def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[_Place]]:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
         slots, first = self.spike_slots, layers[0][1]
+        y, x, channels = first.image
         # By the number of the layer that fires them
-        regions = {first.source: spikes.take(self._input_words(first), slots, self.cfg.chunks)}
+        regions = {first.source: spikes.take(y * x * blocks(channels, self.cfg.lanes), slots, self.cfg.chunks)}
         places = []
         for start, layer in layers:
             weights = WeightMap(layer, self.cfg)
@@ -122,11 +123,6 @@ class CorePlan:
             regions[layer.number] = spikes.take(words, slots, self.cfg.chunks, least)
             places.append((start, layer, weights, regions[layer.source], regions[layer.number]))
         return regions[first.source], places
-
-    def _input_words(self, layer: Layer) -> int:
-        """Spike words of a chunk of what a layer reads."""
-        y, x, channels = layer.image
-        return y * x * blocks(channels, self.cfg.lanes)
 
     @property
     def inner(self) -> list[int]:

@@ -31,8 +31,7 @@ def pack_spikes(spikes: np.ndarray, cfg: CoreConfig) -> np.ndarray:
 def unpack_spikes(words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfig) -> np.ndarray:
     """The inverse for one sample: uint32 (words, pieces) to uint8 (y, x, T, c)."""
     y, x, channels = shape
-    octets = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
-    bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : cfg.spike_bits]
+    bits = _bits(words, cfg.spike_bits)
     lanes = bits.reshape(cfg.chunks, y, x, -1, cfg.timesteps)[:, :, :, :channels]
     return np.ascontiguousarray(lanes.transpose(1, 2, 0, 4, 3)).reshape(y, x, cfg.steps, channels)
 
@@ -40,10 +39,8 @@ def unpack_spikes(words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfi
 def unpack_outputs(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:
     """What readouts wrote: uint32 (words, pieces) to raw bits (groups, lanes), ``output_words`` words of a group one
     after another, lowest bits first."""
-    octets = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
-    bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : cfg.spike_bits]
-    rows = bits.reshape(-1, cfg.output_words * cfg.spike_bits)[:, : cfg.row_bits].astype(np.int64)
-    return (rows.reshape(len(rows), cfg.lanes, cfg.width) << np.arange(cfg.width)).sum(axis=2).astype(np.uint32)
+    rows = _bits(words, cfg.spike_bits).reshape(-1, cfg.output_words * cfg.spike_bits)
+    return _lanes(rows[:, : cfg.row_bits], cfg, 1).astype(np.uint32)
 
 
 def rows_to_words(rows: np.ndarray, cfg: CoreConfig, parts: int = 1) -> np.ndarray:
@@ -68,9 +65,18 @@ def words_to_sums(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:
 
 
 def _words_to_lanes(words: np.ndarray, cfg: CoreConfig, parts: int) -> np.ndarray:
+    return _lanes(_bits(words, parts * cfg.row_bits), cfg, parts)
+
+
+def _bits(words: np.ndarray, width: int) -> np.ndarray:
+    """The first ``width`` bits of uint32 (n, pieces), as uint8 (n, width)."""
     octets = np.ascontiguousarray(words.astype("<u4")).view(np.uint8)
-    bits = np.unpackbits(octets, axis=-1, bitorder="little")[:, : parts * cfg.row_bits]
-    lanes = bits.reshape(len(words), parts, cfg.lanes, cfg.width).astype(np.int64)
+    return np.unpackbits(octets, axis=-1, bitorder="little")[:, :width]
+
+
+def _lanes(bits: np.ndarray, cfg: CoreConfig, parts: int) -> np.ndarray:
+    """Rows of bits as int64 (n, lanes); ``parts``: as of :func:`rows_to_words`."""
+    lanes = bits.reshape(len(bits), parts, cfg.lanes, cfg.width).astype(np.int64)
     places = np.arange(parts * cfg.width).reshape(parts, 1, cfg.width)
     return (lanes << places).sum(axis=(1, 3))
 

@@ -34,8 +34,7 @@ class Allocator:
     def take(self, size: int, slots: int = 1, chunks: int = 1, least: int = 0) -> Region:
         """Areas of ``chunks`` times ``size`` words, or of ``least`` where that is more."""
         region = Region(self.used, max(size * chunks, least), slots, size)
-        size = region.size
-        self.used += size * slots
+        self.used += region.size * slots
         return region
 
     def check(self, what: str):

@@ -14,16 +14,8 @@ from trident.snn.network import Network
 from trident.snn.partition import Partition
 
 # The largest that CoreConfig takes: the plan in such a core says what the network needs
-_LARGEST = {
-    "weight_rows": 1 << 16,
-    "spike_words": 1 << 15,
-    "error_words": 1 << 15,
-    "carry_words": 1 << 15,
-    "jobs": 256,
-    "program_words": 1024,
-}
-
-
+MEMORIES = ("weight_rows", "spike_words", "error_words", "carry_words", "jobs", "program_words")
+_LARGEST = {name: LIMITS[name][1] for name in MEMORIES}
 MOST_STEPS, MOST_CHUNKS = LIMITS["timesteps"][1], LIMITS["chunks"][1]
 
 

@@ -129,6 +129,7 @@ class CostModel:
         latency = 2 + before + (0 if engine == "weight_grad" and cfg.exact else cfg.round_stages)
         if cfg.shared_engine:
             latency = 4 + cfg.mul_stages + cfg.round_stages
+        # Of the first neuron: readouts and neurons of a layer's own are few steps longer or shorter
         program = (cfg.forward_programs if engine == "forward" else cfg.backward_programs)[0]
         recurrence = self.recurrence + bool(program.tables)
         queue = 0 if engine == "weight_grad" else cfg.drain_queue(latency)

@@ -31,9 +31,9 @@ def findings(
     firing, zeros: per layer the mean share of neurons that fired and of errors that were zero; losses: of every epoch
     so far; tested: what the test samples were taken for; skipped: share of the minibatches that overflowed.
     """
-    fire = [not layer.readout for layer in network.layers]
-    names = [layer.node for layer in network.layers if not layer.readout]
-    firing, zeros = ([share for share, own in zip(part, fire, strict=True) if own] for part in (firing, zeros))
+    spiking = [layer.number for layer in network.layers if not layer.readout]
+    names = [network.layers[n].node for n in spiking]
+    firing, zeros = [firing[n] for n in spiking], [zeros[n] for n in spiking]
     return [
         *_silent_layers(names, neuron, firing),
         *_idle_layers(names, neuron, train, firing, zeros),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.fields import limit_of_sums
-from trident.host.compile.sizing import configure, fit, fit_sequencer
+from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
@@ -31,7 +31,6 @@ from trident.snn.settings import ADAM_RATE, NeuronSettings, TrainSettings
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
-MEMORIES = frozenset({"weight_rows", "spike_words", "error_words", "carry_words", "jobs", "program_words"})
 # A sample of mnist takes 4 times the cycles of one of digits, and there are 3 times as many
 DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
 
@@ -162,7 +161,6 @@ class RunSpec:
         _check_readout(settings.loss, layers[-1] if layers else None)
         own = neuron_settings.core(layers) | settings.core
         if built:  # its neurons are in an order of their own
-            _check_neurons(built[0], neuron_settings, layers)
             del own["others"]
         core |= own
         steps = train.pop("timesteps", None)
@@ -170,7 +168,7 @@ class RunSpec:
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.steps, **train)  # so that a wrong value is told before the data are read
         dataset = load(data)
-        if dataset.holds_spikes and steps is None and not built:
+        if dataset.holds_spikes and "timesteps" not in asked and not built:
             cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
         y, x, channels = dataset.shape
         if network is None:
@@ -183,7 +181,7 @@ class RunSpec:
         constants = NeuronConstants.of_network(network, neuron_settings, cfg)
         numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)
         updates = UpdateConstants.round(numbers, settings.batch, cfg.format)
-        fixed = MEMORIES if built else MEMORIES & set(core)
+        fixed = frozenset(MEMORIES if built else set(MEMORIES) & set(core))
         forecast = None
         if many:
             cfg, plan, forecast = _spread(network, cfg, neuron_settings, settings, dataset, encoding, chip, mesh, fixed)
@@ -235,13 +233,6 @@ def _check_readout(loss: str, last: Layer | None):
     if last is not None and last.readout:
         raise TridentError(f"{last.neuron!r} does not fire, so its loss is {MEMBRANE}, not {loss}")
     raise TridentError(f"the loss {MEMBRANE} is of potentials: end the network with a readout, as in 64-128-10r")
-
-
-def _check_neurons(cfg: CoreConfig, neuron: NeuronSettings, layers: tuple[Layer, ...]):
-    """Refuse neurons that a chip has not been built with."""
-    for layer in layers:
-        if (kind := neuron.at(layer).kind) not in cfg.neurons:
-            raise TridentError(f"the chip has been built without the neuron of {layer.neuron!r}, {kind}")
 
 
 def _check_plan(

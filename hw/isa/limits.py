@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.fixed import EXACT_BITS
+from trident.hw.isa.job import JOB
 from trident.hw.isa.losses import LOSSES
 from trident.hw.isa.microcode import UPDATE_NUMBERS, number_fields
 from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES
@@ -25,7 +26,7 @@ COMPACT_PROGRAMS: dict[str, tuple] = {
     "optimiser": ("sgd",), "loss": ("table",), "others": ("",),
 }  # fmt: skip
 """What a core with a shared engine can have: its firmware gives units three numbers, and updates by itself."""
-NEURONS = 8  # that a job can tell apart
+NEURONS = 1 << JOB.shape()["neuron"].width  # that a job can tell apart
 COUNTERS = ("all", "few", "running")
 
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB

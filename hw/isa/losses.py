@@ -19,7 +19,7 @@ EXPONENTIAL = Table("exponential", "exp(−x)", lambda library, x, _: library.ex
 
 
 def _x() -> Value:
-    return Interpolate(EXPONENTIAL, abs(Input("z") + -Input("most")))
+    return Interpolate(EXPONENTIAL, abs(Input("z") - Input("most")))
 
 
 @cache
