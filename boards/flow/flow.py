@@ -21,7 +21,7 @@ from trident.boards.flow.tools import Tool, find
 from trident.boards.report.report import Report, read_report
 from trident.hw.errors import TridentError
 from trident.hw.files import file_digest, only_one, write_whole
-from trident.hw.folders import CACHE, OUT
+from trident.hw.folders import OUT
 
 HARDWARE, DEVICES = Path(hw.__file__).parent, Path(devices.__file__).parent
 
@@ -45,8 +45,6 @@ class Flow:
         self.folder = folder or OUT.absolute() / "fpga" / design.folder
         self.stages = Stages(self.folder, started, ended)
         self.tools = {name: find(name) for name in ("yosys", self.family.place, self.family.pack)}
-        # WebAssembly is compiled at a tool's first start, and kept
-        self.environment = {"YOWASP_CACHE_DIR": os.environ.get("YOWASP_CACHE_DIR", str(CACHE / "yowasp"))}
 
     def estimate(self) -> tuple[Report, tuple[int, int]]:
         """Stop after synthesis, and count cells as nextpnr does. The second result is the largest mesh of such cores
@@ -140,7 +138,7 @@ class Flow:
 
     def _run(self, stage: str, tool: str, arguments, inputs: list[str], outputs: tuple[str, ...]):
         files = [self.folder / name for name in inputs]
-        self.stages.run(stage, self.tools[tool], tuple(arguments), files, (*outputs, f"{stage}.log"), self.environment)
+        self.stages.run(stage, self.tools[tool], tuple(arguments), files, (*outputs, f"{stage}.log"))
 
     def _report(self, use: dict[str, Use], name: str, clocks=(), packed: str = "") -> Report:
         """The report of what was done; a report that is there already for the same stages stays as it is."""

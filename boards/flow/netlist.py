@@ -93,9 +93,7 @@ def directed(netlist: str) -> str:
     return json.dumps(found)
 
 
-def translate(
-    stages: Stages, yosys: Tool, environment: dict[str, str], family: str = "ecp5"
-) -> tuple[str, int]:  # fmt: skip
+def translate(stages: Stages, yosys: Tool, family: str = "ecp5") -> tuple[str, int]:
     """Verilog of the netlist.json in the folder of ``stages`` and of its cells, top ``top``, and how many cells.
 
     Raises what :func:`read_cells`, :func:`check_cells` and :func:`yosys_models` raise.
@@ -109,7 +107,7 @@ def translate(
     write_whole(folder / "directed.json", directed(netlist) if family == "ice40" else netlist)
     write_whole(folder / "cells.v", yosys_models(kinds - set(KNOWN), family))
     inputs = [folder / name for name in ("translate.ys", "cells.v", "directed.json")]
-    stages.run(TRANSLATE, yosys, ("translate.ys",), inputs, ("netlist.v", "translate.log"), environment)
+    stages.run(TRANSLATE, yosys, ("translate.ys",), inputs, ("netlist.v", "translate.log"))
     return f"{own_models(kinds)}\n{(folder / 'netlist.v').read_text()}", len(cells)
 
 
@@ -127,7 +125,7 @@ def netlist_verilog(flow: Flow) -> tuple[str, int]:
         )
     flow.synthesised()
     with only_one(flow.folder):
-        return translate(flow.stages, flow.tools["yosys"], flow.environment, board.family)
+        return translate(flow.stages, flow.tools["yosys"], board.family)
 
 
 def netlist_line(design: Design, verilog: str, flags: tuple[str, ...] = ("-O1",)) -> SimulatedLine:

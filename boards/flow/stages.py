@@ -84,6 +84,7 @@ class Stages:
             path.unlink(missing_ok=True)
         log = self.folder / f"{name}.log"
         begun = time.monotonic()
+        environment = environment | tool.environment()
         with log.open("w") as file:
             command = [*tool.command, *arguments]
             process = start_tool(command, self.folder, environment, stdout=file, stderr=subprocess.STDOUT)

@@ -32,6 +32,9 @@ def script(design: Design, hierarchical: bool) -> str:
         f"{command} -run begin:coarse",
         *family.coarse,
         f"{command} -run coarse:map_ram",
+        # While multiplexers are whole words: they share more then
+        "opt -full",
+        "opt_expr -fine",
         *([half_cycle] if family.half_cycle else []),
         "tee -q -o memories.il dump -m t:$mem_v2",
         f"{command} -run map_ram:map_gates",

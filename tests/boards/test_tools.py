@@ -1,8 +1,13 @@
 """Native tools are taken where they are new enough, and named with their version."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
-from trident.boards.flow.tools import SOURCES, find
+from trident.boards.flow import tools
+from trident.boards.flow.tools import SOURCES, Tool, find
+from trident.hw.errors import Failure
 
 pytestmark = pytest.mark.fpga
 
@@ -43,3 +48,38 @@ def test_tools_of_the_extra(name):
     pytest.importorskip(SOURCES[name].module, reason="the extra fpga is not installed")
     tool = find(name)
     assert tool.version
+
+
+RUNTIME = """
+import os, pathlib
+code = pathlib.Path(os.environ["YOWASP_CACHE_DIR"], "package", "code")
+if not code.exists():
+    code.parent.mkdir()
+    code.write_text(str(os.getpid()))
+"""
+
+
+def test_machine_code_is_written_once(tmp_path, monkeypatch):
+    """Before a tool runs, and never again: what runs maps the file."""
+    pytest.importorskip("wasmtime", reason="the extra fpga is not installed")
+    monkeypatch.setattr(tools, "CACHE", tmp_path)
+    tool = Tool("yosys", (sys.executable, "-c", RUNTIME), "1", False)
+    folder = tool.environment()["YOWASP_CACHE_DIR"]
+    code = Path(folder, "package", "code")
+    compiled = code.read_text()
+    assert tool.environment()["YOWASP_CACHE_DIR"] == folder and code.read_text() == compiled
+    code.write_text("cut off")
+    assert tool.environment() and code.read_text() not in (compiled, "cut off")
+
+
+def test_a_tool_that_cannot_be_compiled(tmp_path, monkeypatch):
+    pytest.importorskip("wasmtime", reason="the extra fpga is not installed")
+    monkeypatch.setattr(tools, "CACHE", tmp_path)
+    with pytest.raises(Failure, match="yosys was not compiled: no room"):
+        Tool("yosys", (sys.executable, "-c", "import sys; sys.exit('no room')"), "1", False).environment()
+
+
+def test_what_is_not_compiled(tmp_path):
+    """Native tools and programs of Python."""
+    assert Tool("yosys", (str(tmp_path),), "1", True).environment() == {}
+    assert Tool("gowin_pack", (sys.executable,), "1", False).environment() == {}
