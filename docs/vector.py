@@ -95,7 +95,9 @@ def _page() -> Iterator[str]:
         "spike is a constant in the backward pass: the terms with both d and the surrogate are not there.\n\n"
         "## Readouts\n\n"
         "A readout does not fire. z at the last timestep is its output, e the error at it, which comes with every\n"
-        "timestep; `share` is 1 / T. Here of a lif neuron.\n"
+        "timestep; `share` is 1 / T. Here of a lif neuron.\n\n"
+        "A layer whose input is the same at every timestep (`ENCODING=direct`) has its neurons' backward program with\n"
+        "one more addition, `total ← total + dx`, as its weights need the sum of dx alone.\n"
     )
     kinds = {name: NeuronKind("lif", "none", readout=name) for name in READOUTS}
     yield from _programs((f"`{name}`", kind.forward, kind.backward) for name, kind in kinds.items())

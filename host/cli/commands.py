@@ -44,7 +44,7 @@ def _core_options(command):
               "cores a deep network]")
 @click.option("--bias/--no-bias", default=True, help="whether layers have biases; a network file says it  [bias]")
 @click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
-@click.option("--encoding", default="dither", help="rate, dither or bernoulli", show_default=True)
+@click.option("--encoding", default="dither", help="rate, dither, bernoulli or direct", show_default=True)
 @click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
 @click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
 @click.option("--partition", help="replicas, stages and slices, as in 4x1-2,3/2,4  [the fastest that is found]")

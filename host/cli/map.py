@@ -101,7 +101,7 @@ def show(result: Map, console: Console):
 @click.command("map")
 @click.option("--net", help=f"layers  [{DEEP.net}]")
 @click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
-@click.option("--encoding", default="dither", help="rate, dither or bernoulli", show_default=True)
+@click.option("--encoding", default="dither", help="rate, dither, bernoulli or direct", show_default=True)
 @click.option("--mesh", "mesh_text", metavar="WxH", help="columns and rows of cores  [5x4]")
 @click.option("--cores", type=int, help="use so many cores; without --mesh the squarest mesh of as many")
 @click.option("--batch", type=int, help=f"samples of a minibatch  [{DEEP.train['batch']}]")

@@ -280,8 +280,13 @@ class CorePlan:
             "blocks": blocks(channels, self.cfg.lanes),
         }  # fmt: skip
 
+    def gradient_chunks(self, n: int) -> range:
+        """The chunks of timesteps that weight_grad of layer n runs for: the errors of real values are summed in the
+        first."""
+        return range(1 if self.layers[n].layer.planes else self.cfg.chunks)
+
     def _weight_grads(self, n: int, samples: int) -> dict[int, dict]:
-        chunks = range(self.cfg.chunks)
+        chunks = self.gradient_chunks(n)
         return {self.job("weight_grad", n, c): self._weight_grad(self.layers[n], samples, c) for c in chunks}
 
     def _at(self, region: Region, chunk: int) -> int:
@@ -295,14 +300,18 @@ class CorePlan:
         shared = passes(self.cfg, "forward", out_x, weights.groups)
         outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
         return dict(
-            src=self._at(placed.inputs, chunk), src_slot=placed.inputs.step,
+            src=self._at(placed.inputs, 0 if layer.planes else chunk), src_slot=placed.inputs.step,
             dst=self._at(placed.spikes, chunk), dst_slot=placed.spikes.step, carry=int(chunk > 0),
             tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
             pass_step=shared["pass_groups"], group_step=1, **shared, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
             bias=int(layer.bias), exponent=self._limit(layer, "forward"), **neuron.of_layer(layer.number).forward,
-            **(outputs if layer.readout else {}),
+            **(outputs if layer.readout else {}), **self._planes(layer),
         )  # fmt: skip
+
+    @staticmethod
+    def _planes(layer: Layer) -> dict:
+        return {"count": layer.planes.job} if layer.planes else {}
 
     def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None, chunk: int = 0) -> dict:
         """Errors of layer n to errors of the layer below: on this core, or its part on an ``owner``."""
@@ -366,5 +375,5 @@ class CorePlan:
             pass_groups=pass_groups, group_entries=entries,
             words=words, **self._window(layer),
             src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            bias=int(layer.bias), exponent=self._limit(layer, "weight_grad", samples),
+            bias=int(layer.bias), exponent=self._limit(layer, "weight_grad", samples), **self._planes(layer),
         )  # fmt: skip

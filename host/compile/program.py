@@ -76,7 +76,8 @@ def _begin(plan: CorePlan, remote_slots: int) -> Program:
 def _chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tuple = (), post: tuple = ()):
     """The jobs of a layer, one for each chunk of timesteps, of which none but its own may come between; backward begins
     with the last."""
-    numbers = [plan.job(kind, layer, chunk) for chunk in range(plan.cfg.chunks)]
+    chunks = plan.gradient_chunks(layer) if kind == "weight_grad" else range(plan.cfg.chunks)
+    numbers = [plan.job(kind, layer, chunk) for chunk in chunks]
     numbers = numbers[::-1] if kind == "backward" else numbers
     for n, number in enumerate(numbers):
         program.run(Opcode[kind.upper()], number, wait if n == 0 else (), post if n == len(numbers) - 1 else ())

@@ -27,7 +27,7 @@ from trident.hw.folders import OUT
 @click.option("--timeout", type=float, help="seconds that a round may take  [300]")
 @click.option("--net", help=f"layers  [{NET}]")
 @click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
-@click.option("--encoding", default="dither", help="rate, dither or bernoulli", show_default=True)
+@click.option("--encoding", default="dither", help="rate, dither, bernoulli or direct", show_default=True)
 @click.option("--mesh", metavar="WxH", help=f"columns and rows of cores of each chip, 1x1 for one core  [{MESH}]")
 @click.option("--partition", help="replicas, stages and slices, as in 2x1-2  [the fastest that is found]")
 @click.option("--preset", help=f"core to start from  [{PRESET}]")

@@ -173,7 +173,7 @@ class CostModel:
         """Cycles of forward and the neuron unit per sample."""
         layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
         out_y, out_x, _ = layer.out_shape
-        timing = self._timing("forward")
+        timing = self._timing("forward")._replace(planes=layer.planes is not None)
         cycles = [
             self._walk_taps(inputs, out_y, out_x, layer, False, layer.bias, groups, groups, timing)
             for inputs in self._maps(n)[1]
@@ -218,6 +218,7 @@ class CostModel:
         words = cfg.words_of("weight_grad")
         pass_groups = min(groups, cfg.accumulators // (words * cfg.entries_per_word("weight_grad")), 255)
         window, timing = (layer.kernel, layer.stride, layer.padding, layer.bias), self._timing("weight_grad")
+        timing = timing._replace(planes=layer.planes is not None)
         walk, cycles = self._model(Opcode.WEIGHT_GRAD), []
         for inputs, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
             y, x, _, steps = errors.shape

@@ -26,7 +26,8 @@ class Timing(NamedTuple):
     Rows that leave the core (:class:`RowSender`; packet of 0: they do not) wait ``flit_gap`` cycles after
     every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows. gap: cycles from a column vector
     that is taken to the next one; lead: registers in front of a word's address; sweep: whether a drain passes
-    accumulators that hold nothing, a cycle each.
+    accumulators that hold nothing, a cycle each. planes: words hold planes of real values, so a bias is added once and
+    rows of errors are those of the first timestep.
     """
 
     operand: bool
@@ -42,6 +43,7 @@ class Timing(NamedTuple):
     gap: int = 0
     lead: int = 0
     sweep: bool = False
+    planes: bool = False
 
 
 @njit(cache=True, inline="always")
@@ -136,7 +138,9 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
                                 for chunk in range(chunks):
                                     ones = 0
                                     for col in range(cols):
-                                        if is_bias or bits[py, px, block * lanes + lane, chunk * cols + col]:
+                                        if is_bias:
+                                            ones += not (timing.planes and chunk)
+                                        elif bits[py, px, block * lanes + lane, chunk * cols + col]:
                                             ones += 1
                                     count += ones > 0
                                     useful += ones
@@ -193,7 +197,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                     py, px = y * stride + tap // kernel - padding, x * stride + tap % kernel - padding
                     if first + word == taps:
                         matrix[word * lanes : (word + 1) * lanes] = 0
-                        matrix[word * lanes] = 1
+                        matrix[word * lanes, : 1 if timing.planes else steps] = 1
                     elif 0 <= py < in_y and 0 <= px < in_x:
                         matrix[word * lanes : (word + 1) * lanes] = bits[py, px, block * lanes : (block + 1) * lanes]
                     else:
@@ -211,7 +215,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                     for number in range(pass_):
                         s[VECTOR] = max(emitted + 1, s[ROW])
                         row = s[VECTOR] + 1
-                        if not rows[y, x, t, group + number]:  # dropped
+                        if not rows[y, x, 0 if timing.planes else t, group + number]:  # dropped
                             s[BEAT] = s[ROW] = max(row, s[BEAT] + 1, s[OP])
                             continue
                         for beat in range(taken * per_word):

@@ -1,6 +1,6 @@
 """What a training run is made of, put together and checked as a whole before anything is built or written."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from math import frexp
 from pathlib import Path
@@ -21,7 +21,7 @@ from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
-from trident.snn.encoding import METHODS, faint
+from trident.snn.encoding import METHODS, faint, planes_of, rough
 from trident.snn.files import SUFFIXES, dumps
 from trident.snn.layers import Layer
 from trident.snn.losses import MEMBRANE, Loss
@@ -79,7 +79,9 @@ class RunSpec:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of the data before they are trained on."""
-        return self.dataset.notes + faint(self.dataset, self.train.timesteps)
+        planes = self.network.planes
+        found = rough(self.dataset, planes) if planes else faint(self.dataset, self.train.timesteps)
+        return self.dataset.notes + found
 
     @property
     def chip_text(self) -> str:
@@ -174,6 +176,12 @@ class RunSpec:
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
             network = Network.parse(net, bias)
+        if encoding == "direct" and not dataset.holds_spikes:
+            network = replace(network, planes=planes_of(dataset, cfg.timesteps))
+            if not built:
+                cfg = replace(cfg, planes=True, others=neuron_settings.core(network.layers)["others"])
+            elif not cfg.planes:
+                raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)

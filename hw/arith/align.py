@@ -1,11 +1,12 @@
 """From a float to a term of an exact sum."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.planes import SHIFT
 
 
 class Align(wiring.Component):
@@ -19,29 +20,35 @@ class Align(wiring.Component):
     -------
     i : In(fmt.width), raw bits
     add : In(1), it is added
+    shift : In, with ``shifts``, the power of two that it is multiplied by before
+    code : Out, its exponent code, times that power
     magnitude : Out, in the sum's places; sign : Out(1)
     """
 
-    def __init__(self, fmt: FloatFormat, fixed: FixedFormat):
-        self.fmt, self.fixed = fmt, fixed
+    def __init__(self, fmt: FloatFormat, fixed: FixedFormat, shifts: bool = False):
+        self.fmt, self.fixed, self.shifts = fmt, fixed, shifts
         bits = fixed.magnitude_bits(fmt)
-        super().__init__({"i": In(fmt.width), "add": In(1), "magnitude": Out(bits), "sign": Out(1)})
+        super().__init__({
+            "i": In(fmt.width), "add": In(1), "shift": In(SHIFT if shifts else 0),
+            "code": Out(signed(fmt.exp + 2) if shifts else fmt.exp), "magnitude": Out(bits), "sign": Out(1),
+        })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         fmt, frac = self.fmt, self.fmt.frac
         unit = self.fixed.unit_code(fmt)
-        code, hidden = Signal(fmt.exp), Signal()
+        code, hidden = self.code, Signal()
         significand = Signal(frac + 1)
         m.d.comb += [
             self.sign.eq(self.i[-1]),
             hidden.eq(self.i[frac:-1] != 0),
-            code.eq(self.i[frac:-1] | ~hidden),  # a subnormal has the exponent of the smallest normal numbers
+            # A subnormal has the exponent of the smallest normal numbers
+            code.eq((self.i[frac:-1] | ~hidden) + (self.shift if self.shifts else 0)),
             significand.eq(Cat(self.i[:frac], hidden) & self.add.replicate(frac + 1)),
         ]
         left = Signal(range(len(self.magnitude) - frac))
         m.d.comb += left.eq(code - unit)
-        if unit <= 1:
+        if unit <= 1 and not self.shifts:
             m.d.comb += self.magnitude.eq(significand << left)
             return m
         # Below the sum's last place stay a guard and a sticky bit; further down everything is lost
@@ -58,28 +65,33 @@ class Align(wiring.Component):
 
 
 class Term(wiring.Component):
-    """An :class:`Align` with a register behind it, which leaves out what is too large. Latency 1 cycle.
+    """An :class:`Align` with a register behind it, which leaves out what is too large, with ``shifts`` once it is
+    multiplied. Latency 1 cycle.
 
     Members
     -------
-    i : In(fmt.width), raw bits; add : In(1), it is to be added
+    i : In(fmt.width), raw bits; add : In(1), it is to be added; shift : In, see :class:`Align`
     limit : In(fmt.exp), the exponent code from which on a number is too large
     large : Out(1), it is to be added and too large, in the same cycle
     magnitude, sign : Out, the term, a cycle later
     """
 
-    def __init__(self, fmt: FloatFormat, fixed: FixedFormat):
+    def __init__(self, fmt: FloatFormat, fixed: FixedFormat, shifts: bool = False):
         self.fmt = fmt
-        self.align = Align(fmt, fixed)
+        self.align = Align(fmt, fixed, shifts)
         super().__init__({
-            "i": In(fmt.width), "add": In(1), "limit": In(fmt.exp),
+            "i": In(fmt.width), "add": In(1), "limit": In(fmt.exp), "shift": In(self.align.shift.shape()),
             "large": Out(1), "magnitude": Out(len(self.align.magnitude)), "sign": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.align = align = self.align
-        fits = self.i[self.fmt.frac : -1] < self.limit
-        m.d.comb += [align.i.eq(self.i), align.add.eq(self.add & fits), self.large.eq(self.add & ~fits)]
+        code = self.i[self.fmt.frac : -1]
+        fits = (align.code < self.limit) & ~code.all() if align.shifts else code < self.limit
+        m.d.comb += [
+            align.i.eq(self.i), align.shift.eq(self.shift), align.add.eq(self.add & fits),
+            self.large.eq(self.add & ~fits),
+        ]  # fmt: skip
         m.d.sync += [self.magnitude.eq(align.magnitude), self.sign.eq(align.sign)]
         return m

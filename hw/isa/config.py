@@ -25,6 +25,7 @@ class CoreConfig:
     weight_grad_cols: input channels that weight_grad adds at once (they divide lanes).
     timesteps: steps of a sample that a spike word holds; chunks: such words, one after another: T is their product.
     carry_words: with more than one chunk, spike words of a layer and chunk whose neurons' states are kept for the next.
+    planes: forward and weight_grad also take real values, see :mod:`hw.isa.planes`; with forward_cols of 1.
     words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
         (forward, backward) or input blocks (weight_grad) that share one row.
     accumulators: entries per processing element: sums that share what is read.
@@ -60,6 +61,7 @@ class CoreConfig:
     timesteps: int = 8
     chunks: int = 1
     carry_words: int = 64
+    planes: bool = False
     words: int = 4
     accumulators: int = 32
     exp: int = 5
@@ -100,6 +102,7 @@ class CoreConfig:
         lacks = {
             Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone,
             Capability.PROGRAMS: self.shared_engine, Capability.CHUNKS: self.shared_engine,
+            Capability.PLANES: self.shared_engine,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
 

@@ -72,7 +72,7 @@ def check_config(cfg: "CoreConfig"):
             f"a float of {cfg.exp} exponent and {cfg.frac} fraction bits has {cfg.width} bits with its sign, "
             f"more than the {NUMBER_BITS} that a job's constants have"
         )
-    for name in ("detach", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
+    for name in ("detach", "planes", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
         if not isinstance(getattr(cfg, name), bool):
             raise TridentError(f"{name} must be true or false, not {getattr(cfg, name)!r}")
     for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
@@ -81,6 +81,8 @@ def check_config(cfg: "CoreConfig"):
     for name in ("forward_cols", "backward_cols"):
         if cfg.timesteps % getattr(cfg, name):
             raise TridentError(f"{name} of {getattr(cfg, name)} must divide timesteps, which is {cfg.timesteps}")
+    if cfg.planes and cfg.forward_cols > 1:
+        raise TridentError(f"planes of real values need forward_cols of 1, not {cfg.forward_cols}")
     if cfg.lanes % cfg.weight_grad_cols:
         raise TridentError(f"weight_grad_cols of {cfg.weight_grad_cols} must divide lanes, which is {cfg.lanes}")
     for name, fixed in (("accumulator_bits", cfg.fixed), ("gradient_bits", cfg.fixed_of("weight_grad"))):
@@ -137,6 +139,8 @@ def _check_shared(cfg: "CoreConfig"):
             raise TridentError(f"with shared_engine, {name} must be 1, not {getattr(cfg, name)}")
     if cfg.chunks > 1:
         require(cfg.capabilities, f"a sample of {cfg.steps} timesteps", (Capability.CHUNKS,))
+    if cfg.planes:
+        require(cfg.capabilities, "real-valued input", (Capability.PLANES,))
     if cfg.timesteps not in (2, 4, 8):
         raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {cfg.timesteps}")
     if cfg.counters != "running":

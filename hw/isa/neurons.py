@@ -184,29 +184,34 @@ has the error, which m marks as a new largest."""
 @dataclass(frozen=True)
 class NeuronKind:
     """A neuron that a core can have: names of :data:`CHARGES`, :data:`RESETS` and :data:`SURROGATES`, and whether no
-    error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire."""
+    error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire. still: its input is
+    the same at every timestep, so its errors there are summed, the first timestep's being the sum."""
 
     charge: str = "lif"
     reset: str = "hard"
     surrogate: str = "rectangle"
     detach: bool = True
     readout: str = ""
+    still: bool = False
 
     def __str__(self) -> str:
+        still = "/still" if self.still else ""
         if self.readout:
-            return f"{self.charge}/{self.readout}"
-        return f"{self.charge}/{self.reset}/{self.surrogate}{'' if self.detach else '/attached'}"
+            return f"{self.charge}/{self.readout}{still}"
+        return f"{self.charge}/{self.reset}/{self.surrogate}{'' if self.detach else '/attached'}{still}"
 
     @classmethod
     def parse(cls, text: str) -> "NeuronKind":
         """Read ``lif/hard/atan``, ``if/soft/rectangle/attached`` (the reset is not detached) or, of a readout,
-        ``lif/mean``. Raises :class:`TridentError` for anything else."""
-        charge, *rest = text.split("/")
+        ``lif/mean``; with ``/still`` behind it, of an input that does not change. Raises :class:`TridentError` for
+        anything else."""
+        charge, *rest = text.removesuffix("/still").split("/")
+        still = text.endswith("/still")
         if charge in CHARGES and len(rest) == 1 and rest[0] in READOUTS:
-            return cls(charge, "none", readout=rest[0])
+            return cls(charge, "none", readout=rest[0], still=still)
         known = len(rest) >= 2 and rest[0] in RESETS and rest[1] in SURROGATES
         if charge in CHARGES and known and rest[2:] in ([], ["attached"]):
-            return cls(charge, *rest[:2], detach=not rest[2:])
+            return cls(charge, *rest[:2], detach=not rest[2:], still=still)
         raise TridentError(
             f"{text!r} is no neuron: write charge, reset and surrogate, as in lif/hard/atan, or charge and readout, "
             f"as in lif/mean; charges are {', '.join(CHARGES)}, resets {', '.join(RESETS)}, surrogates "
@@ -222,8 +227,8 @@ class NeuronKind:
     def backward(self) -> Program:
         """The program of its backward pass."""
         if self.readout:
-            return readout_grad_program(self.readout, self.charge)
-        return neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach)
+            return readout_grad_program(self.readout, self.charge, self.still)
+        return neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach, self.still)
 
 
 @cache
@@ -240,9 +245,12 @@ def neuron_program(reset: str, charge: str = "lif") -> Program:
 
 
 @cache
-def neuron_grad_program(reset: str, surrogate: str, charge: str = "lif", detached: bool = True) -> Program:
+def neuron_grad_program(
+    reset: str, surrogate: str, charge: str = "lif", detached: bool = True, still: bool = False
+) -> Program:
     """The program of its backward pass, last timestep first: from the error e at s to the error dx at x, with s, m and
-    u as they were stored. ``detached``: a reset is taken for a constant."""
+    u as they were stored. ``detached``: a reset is taken for a constant. ``still``: dx is the sum of that of this
+    timestep and of all later ones."""
     s, h = InputBit("s"), SURROGATES[surrogate]()
     if isinstance(h, Bit):
         own: Value = where(h, E, 0)
@@ -252,7 +260,14 @@ def neuron_grad_program(reset: str, surrogate: str, charge: str = "lif", detache
     left, behind = RESETS[reset].backward(D, U, s, None if detached else h_value)
     d, dx, states = CHARGES[charge].backward(own if behind is None else own + behind, left)
     name = f"{charge}, reset {reset}{'' if detached else ', not detached'}, surrogate {surrogate}"
-    return Program(name, ("e", "s", "m", "u"), {"dx": dx}, {**states, "d": d}, descending=True)
+    return _backward(name, dx, {**states, "d": d}, still)
+
+
+def _backward(name: str, dx: Value, states: dict[str, Node], still: bool) -> Program:
+    if still:
+        dx = State("total") + dx
+        name, states = f"{name}, input still", {**states, "total": dx}
+    return Program(name, ("e", "s", "m", "u"), {"dx": dx}, states, descending=True)
 
 
 @cache
@@ -265,9 +280,8 @@ def readout_program(readout: str, charge: str = "lif") -> Program:
 
 
 @cache
-def readout_grad_program(readout: str, charge: str = "lif") -> Program:
+def readout_grad_program(readout: str, charge: str = "lif", still: bool = False) -> Program:
     """The program of its backward pass, as :func:`neuron_grad_program`, from the error e at z."""
     own, kept = READOUTS[readout].backward()
     d, dx, states = CHARGES[charge].backward(own, D)
-    inputs = "e", "s", "m", "u"
-    return Program(f"{charge}, readout {readout}", inputs, {"dx": dx}, {**states, "d": d, **kept}, descending=True)
+    return _backward(f"{charge}, readout {readout}", dx, {**states, "d": d, **kept}, still)

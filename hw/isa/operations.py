@@ -87,7 +87,7 @@ OPERATIONS = (
     Operation(
         Opcode.FORWARD, "a forward job: forward engine, neuron unit", Opcode.FORWARD,
         fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "bias", "carry", "ends",
-                "neuron"),
+                "neuron", "count"),
         pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.WEIGHTS),
         writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
@@ -108,7 +108,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.WEIGHT_GRAD, "a weight_grad job", Opcode.WEIGHT_GRAD,
-        fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "bias"),
+        fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "bias", "count"),
         pointers={"src": "spikes", "aux": "errors"},
         reads=(Space.SPIKES, Space.ERRORS, Space.GRADIENTS), writes={Space.GRADIENTS: "weight_grad"},
         faults=(Fault.WEIGHT_GRAD,), place="weight_grad", unit=_WEIGHT_GRAD.rtl, golden=(_WEIGHT_GRAD.golden,),

@@ -14,6 +14,7 @@ from trident.hw.isa.vector_program import Program
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuron_values
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import loss_errors, loss_table
+from trident.sim.golden.planes import forward_planes, weight_grad_planes
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.sums import Sums
@@ -162,10 +163,14 @@ class GoldenTrainer:
             current = samples if layer.source is None else trace.spikes[layer.source]
             if layer.kind == "linear":  # (y, x, T, c) flattened in (y, x, c) order
                 current = current.transpose(0, 3, 1, 2, 4).reshape(len(current), 1, 1, steps, -1)
-            x, fault = self._forward(
+            given = (
                 current, self.weights[layer.weight], self._bias(self.weights, layer), layer.bias, layer.kernel,
-                layer.stride, layer.padding, layer.forward_terms, self.sums,
+                layer.stride, layer.padding, layer.forward_terms,
             )  # fmt: skip
+            if layer.planes:
+                x, fault = forward_planes(self._forward, *given, layer.planes, self.sums)
+            else:
+                x, fault = self._forward(*given, self.sums)
             self._flag(Fault.FORWARD, n, fault, replicas)
             program = self._programs[n][0]
             found = {"s": np.zeros(x.shape, np.uint8), "m": np.zeros(x.shape, np.uint8)}
@@ -274,10 +279,14 @@ class GoldenTrainer:
         for part in (slice(first, None, step) for first in range(min(step, len(replicas)))):
             replica = replicas[part][:1]
             own = self.gradients[replica[0]]
-            *sums, fault = self._weight_grad(
+            given = (
                 *(np.ascontiguousarray(array[layer.number][part]) for array in (trace.inputs, trace.errors)),
-                layer.bias, layer.kernel, layer.stride, layer.padding, terms, self.gradient_sums,
+                layer.bias, layer.kernel, layer.stride, layer.padding, terms,
             )  # fmt: skip
+            if layer.planes:
+                *sums, fault = weight_grad_planes(self._weight_grad, *given, layer.planes, self.gradient_sums)
+            else:
+                *sums, fault = self._weight_grad(*given, self.gradient_sums)
             for name, added in zip((layer.weight, layer.bias_name), sums, strict=True):
                 if name in own and self.cfg.exact:
                     own[name] += added

@@ -1,5 +1,6 @@
 """Whole chips under the fast simulation: every memory of every core after training steps, against golden."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS
 from trident.hw.isa.job import FAN
 from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.hw.isa.planes import Planes
 from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.sim.rtl.verilated import VerilatedChip
@@ -46,6 +48,7 @@ CONFIGS = {
         "TINY", charge="synaptic", reset="soft-after-leak", surrogate="atan", detach=False, optimiser="adamw-decay",
         gradient_bits=48, **SIZES
     ),
+    "planes": CoreConfig.preset("TINY", planes=True, others="lif/hard/rectangle/still", **SIZES),
     "short-paths": CoreConfig.preset("FPGA", accumulators=16, gradient_bits=48, **SIZES),
 }
 MESHES = [(1, 1), (2, 1), (2, 2), (3, 2)]
@@ -64,6 +67,8 @@ def _chip(config: str, width: int, height: int) -> VerilatedChip:
 def _bench(config, width, height, network, partition, seed=0, placement=None, bias=True, link=None) -> StepBench:
     cfg = CONFIGS[config]
     network = Network.parse(network, bias)
+    if cfg.planes:
+        network = replace(network, planes=Planes(4, seed % 3 - 4, bool(seed % 2)))
     if isinstance(partition, str):
         partition = Partition.parse(partition, network, cfg.lanes)
     neuron = NeuronSettings.of(cfg)

@@ -4,6 +4,7 @@ SpikingJelly's LIFNode with ``decay_input=False`` computes ``v = v - (v - v_rese
 fires at ``v >= v_threshold``; ``v_reset=None`` is the soft reset.
 """
 
+from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
 
@@ -13,8 +14,10 @@ import pytest
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.planes import Planes
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
+from trident.snn.encoding import plane_values
 from trident.snn.network import Network, Tensors
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -126,6 +129,23 @@ def test_spikes_and_gradients_equal_autograd(text, reset, surrogate, timesteps, 
     for name, theirs in oracle.gradients().items():
         assert np.abs(theirs).max() > 0
         assert np.linalg.norm(gradients[name] - theirs) <= 1e-6 * np.linalg.norm(theirs)
+
+
+@pytest.mark.parametrize("text", NETWORKS)
+def test_real_values_equal_autograd(text):
+    """Signed values of eight bits, the same at every timestep, where the oracle reads them as they are."""
+    network = replace(Network.parse(text), planes=Planes(8, -7, True))
+    trainer = FloatTwin(network, NeuronSettings(0.75, 0.125, 0.3), TrainSettings(8, seed=3), np.float64)
+    rng = np.random.default_rng(7)
+    bits = rng.integers(0, 2, (6, 8, *network.in_shape)).astype(np.uint8)
+    labels = rng.integers(0, network.classes, 6)
+    oracle = Oracle(trainer)
+    fired = oracle.differentiate(np.repeat(plane_values(bits, network.planes)[:, None], 8, axis=1), labels)
+    for trace, expected in zip(trainer.forward(bits), fired, strict=True):
+        assert (trace.spikes == expected.detach().numpy()).all()
+    gradients = trainer.gradients(bits, labels)
+    for name, theirs in oracle.gradients().items():
+        assert np.abs(gradients[name] - theirs).max() <= 1e-9 * np.abs(theirs).max() > 0
 
 
 @pytest.mark.parametrize("text, reset, surrogate, timesteps, leak", CASES)

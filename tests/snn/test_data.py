@@ -1,13 +1,15 @@
 """Data sets, their faults, and their spike trains."""
 
+from dataclasses import replace
 from math import floor
 
 import numpy as np
 import pytest
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.planes import Planes
 from trident.snn.data import Dataset, batches, check_fits, load
-from trident.snn.encoding import bernoulli, encode, rate
+from trident.snn.encoding import bernoulli, direct, encode, plane_values, planes_of, rate, rough
 from trident.snn.network import Network
 from trident.snn.settings import TrainSettings
 
@@ -268,6 +270,68 @@ def test_encode_flattens_in_y_x_channel_order():
     np.testing.assert_array_equal(flat[:, :, 0, 0, 8 * 3 + 5], image[:, :, 3, 5, 0])
 
 
+@pytest.mark.parametrize("low, high, whole, bits, place, signed", [
+    (0, 1, False, 8, -8, False), (0, 16, True, 8, -3, False), (0, 15, True, 4, 0, False), (0, 255, True, 8, 0, False),
+    (-1, 1, False, 8, -7, True), (-3, 100, False, 8, 0, True), (0, 0.01, False, 8, -8, False),
+    (0, 0, True, 1, -1, False), (-128, 127, True, 8, 0, True),
+])  # fmt: skip
+def test_planes_of_a_range(low, high, whole, bits, place, signed):
+    """The nearest value that the planes hold, and none is further away than half a place, but at the upper end."""
+    planes = Planes.of_range(low, high, bits, whole)
+    assert planes == Planes(bits, place, signed)
+    images = np.linspace(0, 1, 256 if high == 255 else 51).reshape(1, 1, 1, -1)
+    given = low + (high - low) * images
+    found = plane_values(direct(images, planes, 9, low, high - low), planes)
+    off = np.abs(found - np.minimum(given, sum(count for count in planes.counts if count > 0)))
+    assert off.max() <= 2.0**place / 2 and found.shape == images.shape
+    if whole:
+        assert (found[given == np.round(given)] == given[given == np.round(given)]).all()
+
+
+@pytest.mark.parametrize("low, high", [(0, 257), (-1, 129), (-200, 1)])
+def test_values_that_planes_cannot_hold(low, high):
+    with pytest.raises(TridentError, match="real values go up to .*, more than the (256|128) that planes hold: scale"):
+        Planes.of_range(low, high, 8)
+
+
+@pytest.mark.parametrize("bits, place", [(0, 0), (9, -8), (8, -9), (8, 1), (1, 8)])
+def test_planes_have_limits(bits, place):
+    with pytest.raises(TridentError, match="real values have 1 to 8 bits|the last place of real values of"):
+        Planes(bits, place)
+
+
+@pytest.mark.parametrize("images, given_as", [
+    (np.arange(40, dtype=np.uint8).reshape(10, 4) * 6, (0, 1, False)),  # pixels
+    (np.arange(40, dtype=np.uint8).reshape(10, 4), (0, 39, True)),  # counts
+    (np.arange(40, dtype=np.int16).reshape(10, 4) - 10, (-10, 39, True)),
+    (np.linspace(-1, 1, 40).reshape(10, 4), (-1, 2, False)),
+])  # fmt: skip
+def test_direct_takes_values_as_they_are(tmp_path, images, given_as):
+    labels = np.arange(10) % 2
+    np.savez(tmp_path / "own.npz", images=images, labels=labels, test_images=images, test_labels=labels)
+    data = load(tmp_path / "own.npz")
+    assert (data.low, data.span, data.whole) == pytest.approx(given_as)
+    network = replace(Network.parse("4-2"), planes=planes_of(data, 8))
+    train, test = encode(data, network, 8, "direct")
+    assert (train == test).all() and train.dtype == np.uint8
+    values = plane_values(train, network.planes).reshape(10, 4)
+    wanted = images / 255 if given_as == (0, 1, False) else images
+    assert np.abs(values - wanted).max() <= 2.0**network.planes.place
+    assert (values == wanted).all() or not data.whole
+
+
+def test_values_of_few_bits_are_told():
+    data = load("digits")
+    assert rough(data, planes_of(data, 8)) == ()
+    assert rough(data, planes_of(data, 4)) == (
+        "the values of digits have 4 bits, as many as a spike word has timesteps: with 8 timesteps they have 8",
+    )
+    small = replace(data, span=0.1)
+    assert rough(small, planes_of(small, 8)) == (
+        "the values of digits go up to 0.1 only, and those of planes to 1: multiply them by 8 to use all 8 bits",
+    )
+
+
 @pytest.mark.parametrize("method", ["dither", "bernoulli"])
 def test_training_spikes_are_drawn_anew_for_each_epoch_but_test_spikes_are_not(method):
     data, network = load("digits"), Network.parse("64-10")
@@ -278,5 +342,5 @@ def test_training_spikes_are_drawn_anew_for_each_epoch_but_test_spikes_are_not(m
 
 
 def test_encode_refuses_another_method():
-    with pytest.raises(TridentError, match="encoding must be one of rate, dither, bernoulli, not 'latency'"):
+    with pytest.raises(TridentError, match="encoding must be one of rate, dither, bernoulli, direct, not 'latency'"):
         encode(load("digits"), Network.parse("64-10"), 8, "latency")

@@ -102,7 +102,7 @@ class ProcessingArray(wiring.Component):
         m.d.comb += [
             control.fire.eq(fire),
             control.taking.eq(op.drain & self.take),
-            *(control[name].eq(op[name]) for name in ("mask", "entry", "first", "drain", "tag")),
+            *(control[name].eq(op[name]) for name, _ in control.shape() if name not in ("fire", "taking")),
         ]
         self.large = []  # of every term, whether it is too large
         at_term = _delay(m, control, self._before, "ready")
@@ -131,10 +131,12 @@ class ProcessingArray(wiring.Component):
         m.d.comb += self.idle.eq(~Cat(flying).any())
         return m
 
-    def _term(self, m: Module, name: str, value, add, limit):
-        """Magnitude and sign of a term, a cycle later."""
-        m.submodules[name] = term = Term(self.payloads.cfg.format, self.fixed)
+    def _term(self, m: Module, name: str, value, add, limit, control=None):
+        """Magnitude and sign of a term, a cycle later; a plane's, if the control of its row says so."""
+        m.submodules[name] = term = Term(self.payloads.cfg.format, self.fixed, shifts=control is not None)
         m.d.comb += [term.i.eq(value), term.add.eq(add), term.limit.eq(limit)]
+        if control is not None:
+            m.d.comb += [term.i[-1].eq(value[-1] ^ control.negative), term.shift.eq(control.shift)]
         self.large.append(term.large)
         return term.magnitude, term.sign
 
@@ -149,8 +151,12 @@ class ProcessingArray(wiring.Component):
                 row = Mux(control.taking, self.partial, row)
                 limit = Mux(control.taking, cfg.given_limit, self.limit)
         terms = [
-            self._term(m, f"term_{n}", row[n * width : (n + 1) * width], add, limit) for n in range(cfg.lanes)
-        ]
+            self._term(
+                m, f"term_{n}", row[n * width : (n + 1) * width], add, limit,
+                control if self.payloads.planes else None,
+            )
+            for n in range(cfg.lanes)
+        ]  # fmt: skip
         return [terms] * self.payloads.cols
 
     def _products(self, m: Module, op, control):

@@ -3,13 +3,14 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.engines.skeleton.drains import DirtyDrain, SweepDrain, TimeDrain, block_position
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.touched import TouchedBits, TouchedMemory
+from trident.hw.isa.planes import PLANES_JOB
 from trident.hw.lib.onehot import bit_number, lowest_bit
 
 
@@ -25,6 +26,7 @@ class BeatLoop(wiring.Component):
     i : stream of rows; row : In, the row's data
     o : stream of operations
     groups, group_entries : In, from the job
+    planes : In, from the job, see :mod:`hw.isa.planes`: a forward row's planes go to the entry of the first timestep
     idle : Out(1), nothing is held
     """
 
@@ -37,6 +39,7 @@ class BeatLoop(wiring.Component):
             "o": Out(stream.Signature(payloads.op)),
             "groups": In(cfg.address_bits),
             "group_entries": In(cfg.entry_bits + 1),
+            "planes": In(PLANES_JOB),
             "idle": Out(1),
         })  # fmt: skip
 
@@ -77,6 +80,13 @@ class BeatLoop(wiring.Component):
             m.d.comb += op.source.eq(vector.addresses[word])
         nothing = Signal()
         m.d.comb += [entry.eq(self.i.payload.entry + beat), nothing.eq(vector.null)]
+        if payloads.planes:
+            planes, number = self.planes, vector.number if by_time else op.beat
+            on = Signal()
+            m.d.comb += on.eq(planes.on & ~vector.ones.bit_select(word, 1))
+            if not by_time:
+                with m.If(planes.on):
+                    m.d.comb += entry.eq(self.i.payload.entry + beat - op.beat)
         if by_time:
             magnitude = [self.row[n : n + cfg.width - 1].any() for n in range(0, cfg.row_bits, cfg.width)]
             with m.If(~sum(magnitude[1:], magnitude[0]).any()):
@@ -98,6 +108,7 @@ class BeatLoop(wiring.Component):
             drain.meta.eq(meta),
             drain.groups.eq(self.groups),
             drain.group_entries.eq(self.group_entries),
+            drain.planes.eq(self.planes.on),
             touched.entry.eq(op.entry),
             touched.value.eq(~op.drain),
             op.first.eq(~touched.held),
@@ -123,6 +134,10 @@ class BeatLoop(wiring.Component):
                 self.i.ready.eq(advance & last_beat),
                 op.mask.eq(mask),
                 op.entry.eq(entry),
+                *([
+                    op.shift.eq(Mux(on, planes.place + number, 0)),
+                    op.negative.eq(on & planes.signed & (number == planes.last)),
+                ] if payloads.planes else []),
                 touched.en.eq(advance & valid),
             ]
             if by_time:

@@ -14,6 +14,7 @@ def _ports(payloads: Payloads) -> dict:
         "meta": In(payloads.meta),
         "groups": In(cfg.address_bits),
         "group_entries": In(cfg.entry_bits + 1),
+        "planes": In(1),
         "step": In(1),
         "tag": Out(payloads.tag),
         "last": Out(1),
@@ -31,6 +32,7 @@ class TimeDrain(wiring.Component):
     meta : In, the tile that is drained
     groups : In, words per pixel of the image that is written
     group_entries : In, accumulator entries of one group
+    planes : In(1), the sum of the first timestep is that of every timestep
     step : In(1), the drain in ``tag`` is taken
     tag : Out, what is drained now
     last : Out(1), it is the tile's last; clear : Out(1), nothing else is drained from its entry
@@ -62,11 +64,11 @@ class TimeDrain(wiring.Component):
         last_group = group == self.meta.last_group
         m.d.comb += [
             self.tag.address.eq(self.meta.dst + address),
-            self.tag.entry.eq(entry + Mux(self.descending, chunks - 1 - chunk, chunk)),
+            self.tag.entry.eq(entry + Mux(self.planes, 0, Mux(self.descending, chunks - 1 - chunk, chunk))),
             self.tag.item.eq(item),
             self.tag.step.eq(Mux(self.descending, cfg.timesteps - 1 - time, time)),
             self.tag.col.eq(Mux(self.descending, cols - 1 - col, col)),
-            self.clear.eq(col == cols - 1),
+            self.clear.eq((col == cols - 1) & (~self.planes | (time == cfg.timesteps - 1))),
             self.last.eq(last_word & last_group & (time == cfg.timesteps - 1)),
         ]
         with m.If(self.step):

@@ -1,6 +1,6 @@
 """The skeleton that all three engines are built on: walker, gather, scan, rows, beats, array."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +11,7 @@ from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.rows import RowLoop
 from trident.hw.engines.skeleton.scan import Scan
 from trident.hw.isa.job import JOB
+from trident.hw.isa.planes import PLANES_JOB
 from trident.hw.lib.fetch import Fetch
 from trident.hw.lib.streams import connect
 
@@ -120,7 +121,9 @@ class Engine(wiring.Component):
         draining = self.connect_drain(m)
         held += [walker.busy, walker.o.valid, gather.busy, gather.o.valid, scan.o.valid, rows.o.valid, *delayed]
 
-        job = self.job
+        job, planes = self.job, Signal(PLANES_JOB)
+        if payloads.planes:
+            m.d.comb += planes.eq(job.count)
         running, words_per_row = Signal(), Signal(cfg.address_bits)
         m.d.sync += words_per_row.eq(job.src_x * job.blocks)  # there before the first request
         m.d.comb += [
@@ -130,15 +133,18 @@ class Engine(wiring.Component):
             self.word_en.eq(gather.en),
             gather.blocks.eq(job.blocks),
             gather.row.eq(words_per_row),
+            gather.planes.eq(planes.on),
             gather.data.eq(self.word_data),
             rows.group_step.eq(job.group_step),
             rows.group_entries.eq(job.group_entries),
             self.row_tile.eq(rows.tile),
-            self.row_number.eq(rows.number),
+            # Of errors, those of the first timestep are the sum of all
+            self.row_number.eq(Mux(planes.on, 0, rows.number) if payloads.engine == "weight_grad" else rows.number),
             self.row_en.eq(rows.en),
             beats.row.eq(self.prepare_row(row)),
             beats.groups.eq(job.groups),
             beats.group_entries.eq(job.group_entries),
+            beats.planes.eq(planes),
             self.busy.eq(running & (Cat(held).any() | ~beats.idle | ~array.idle | draining)),
             self.nonfinite.eq(array.nonfinite),
         ]

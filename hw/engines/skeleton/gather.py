@@ -18,6 +18,7 @@ class Gather(wiring.Component):
     i : stream of word requests; the one with ``last`` completes its matrix, words not requested are zero
     o : stream of matrices
     blocks, row : In, words per pixel, and per row of the image
+    planes : In(1), a word holds planes where it holds timesteps otherwise
     address, en, data : a synchronous read port of the spike (or error mask) memory
     fetched : Out(1), a word is read this cycle (for the counters)
     busy : Out(1), a word is on its way into a matrix
@@ -31,6 +32,7 @@ class Gather(wiring.Component):
             "o": Out(stream.Signature(payloads.matrix)),
             "blocks": In(cfg.address_bits),
             "row": In(cfg.address_bits),
+            "planes": In(1),
             "address": Out(cfg.address_bits),
             "en": Out(1),
             "data": In(cfg.spike_bits),
@@ -84,7 +86,9 @@ class Gather(wiring.Component):
         ]
 
         request = fetch.o.payload.request
-        ones = Const(sum(1 << t for t in range(cfg.timesteps)), cfg.spike_bits)
+        ones = Const((1 << cfg.timesteps) - 1, cfg.spike_bits)
+        if payloads.planes:  # a bias is added once
+            ones = Mux(self.planes, 1, ones)
         word = Mux(request.ones, ones, Mux(request.fetch, self.data, 0))
         position = Signal(range(max(payloads.words, 2)))
         built = Signal(payloads.matrix)
@@ -93,6 +97,8 @@ class Gather(wiring.Component):
         for n in range(payloads.words):
             with m.If(position == n):
                 m.d.comb += full.words[n].eq(word)
+                if payloads.planes:
+                    m.d.comb += full.ones[n].eq(request.ones)
                 if payloads.engine == "backward":
                     m.d.comb += full.addresses[n].eq(fetch.o.payload.address)
 

@@ -9,6 +9,7 @@
 from amaranth.lib import data
 
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.planes import SHIFT
 
 
 class Payloads:
@@ -16,12 +17,14 @@ class Payloads:
 
     cols: columns of processing elements; words: spike words that are gathered at once; vectors: column vectors per
     spike word (lanes, or timesteps); elements: bits that one gathered word adds to a vector (timesteps, or lanes).
+    planes: words may hold planes of real values where they hold timesteps otherwise.
     """
 
     def __init__(self, cfg: CoreConfig, engine: str):
         self.cfg, self.engine = cfg, engine
         self.cols, self.words = getattr(cfg, f"{engine}_cols"), cfg.words_of(engine)
         by_time = engine == "weight_grad"
+        self.planes = cfg.planes and engine != "backward"
         self.vectors = cfg.timesteps if by_time else cfg.lanes
         self.elements = cfg.lanes if by_time else cfg.timesteps
         self.beats = self.words * self.elements // self.cols
@@ -47,6 +50,7 @@ class Payloads:
         self.matrix = data.StructLayout({
             "words": data.ArrayLayout(cfg.spike_bits, self.words),
             "addresses": data.ArrayLayout(address if engine == "backward" else 0, self.words),
+            "ones": self.words if self.planes else 0,  # which is the bias word
             "meta": self.meta,
         })  # fmt: skip
         bits = self.words * self.elements
@@ -55,6 +59,7 @@ class Payloads:
             "bits": bits,  # element `word * elements + n`
             "later": bits if by_time else 0,  # elements that have another vector to come in this matrix
             "addresses": self.matrix["addresses"].shape,
+            "ones": self.matrix["ones"].shape,
             "null": 1,  # nothing to add, only the end of a tile
             "meta": self.meta,
         })  # fmt: skip
@@ -75,7 +80,9 @@ class Payloads:
         })  # fmt: skip
         later = {"carry": 1, "word": address} if cfg.chunks > 1 else {}
         self.error_place = data.StructLayout({**self.place.members, **later})  # whose states go on, and which they are
+        plane = {"shift": SHIFT, "negative": 1} if self.planes else {}  # of the row: a power of two, and its sign
         self.op = data.StructLayout({
+            **plane,
             "row": cfg.row_bits,
             "mask": self.cols,  # columns that add
             "entry": cfg.entry_bits,
@@ -91,7 +98,7 @@ class Payloads:
         self.control = data.StructLayout({  # of an operation, in the array
             "fire": 1,
             "taking": 1,  # a row that another core has summed is added
-            **{name: self.op[name].shape for name in ("mask", "entry", "first", "drain", "tag")},
+            **{name: self.op[name].shape for name in ("mask", "entry", "first", "drain", "tag", *plane)},
         })  # fmt: skip
         # Bits of a row that drains: floats, or sums that are kept or travel on as they are
         self.value_bits = {"backward": cfg.sum_row_bits, "weight_grad": cfg.gradient_row_bits}.get(engine, cfg.row_bits)

@@ -76,6 +76,7 @@ class Scan(wiring.Component):
                 m.d.sync += [
                     self.o.payload.null.eq(empty),
                     self.o.payload.addresses.eq(self.i.payload.addresses),
+                    self.o.payload.ones.eq(self.i.payload.ones),
                     self.o.payload.meta.eq(meta),
                     self.o.payload.meta.end.eq(meta.end & last),
                     self.o.payload.number.eq(number),

@@ -39,20 +39,21 @@ class _Rounds(wiring.Component):
 
 
 class _Aligns(wiring.Component):
-    """An Align whose term comes as a word: the low places, or the high ones and the sign."""
+    """An Align whose term comes as a word: the low places, or the high ones and the sign. ``b``: whether it is added,
+    and the power of two behind that."""
 
     latency = 1
     fmt = WIDE
 
-    def __init__(self, fmt, fixed, high):
-        self.unit, self.inner, self.fixed, self.high = Align(fmt, fixed), fmt, fixed, high
+    def __init__(self, fmt, fixed, high, shifts=False):
+        self.unit, self.inner, self.fixed, self.high = Align(fmt, fixed, shifts), fmt, fixed, high
         super().__init__({"a": In(32), "b": In(32), "o": Out(32), "nonfinite": Out(1)})
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.unit = unit = self.unit
         word = Cat(unit.magnitude, unit.sign) >> (len(unit.magnitude) // 2 if self.high else 0)
-        m.d.comb += [unit.i.eq(self.a), unit.add.eq(self.b[0])]
+        m.d.comb += [unit.i.eq(self.a), unit.add.eq(self.b[0]), unit.shift.eq(self.b[1:])]
         m.d.sync += [self.o.eq(word[: None if self.high else len(unit.magnitude) // 2]), self.nonfinite.eq(0)]
         return m
 
@@ -114,6 +115,31 @@ def test_terms(aligns, fmt, fixed):
         term = high << places // 2 | low
         assert_same(term & ((1 << places) - 1), expected * add, bits)
         assert_same(term >> places, bits >> (fmt.width - 1), bits)
+
+
+@pytest.fixture(scope="module")
+def shifting():
+    return Bulk([_Aligns(fmt, fixed, high, True) for fmt, fixed in FORMATS for high in (False, True)])
+
+
+@pytest.mark.parametrize("fmt, fixed", FORMATS)
+def test_terms_of_planes(shifting, fmt, fixed):
+    """Every float that fits, times every power of two that planes count for."""
+    every = np.arange(1 << fmt.width)
+    every = every[(every & fmt.inf) != fmt.inf]
+    bits, shifts = (part.ravel() for part in np.meshgrid(every, np.arange(-8, 8)))
+    code = np.maximum((bits & fmt.inf) >> fmt.frac, 1) + shifts
+    bits, shifts = bits[code < fixed.limit(fmt, 1)], shifts[code < fixed.limit(fmt, 1)]
+    expected = np.rint(np.abs(to_values(bits, fmt)) * 2.0 ** (shifts - fixed.place)).astype(np.int64)
+    low, high = (
+        word.astype(np.int64)
+        for unit, (word, _) in zip(shifting.units, shifting.run(bits, 1 | (shifts & 15) << 1), strict=True)
+        if (unit.inner, unit.fixed) == (fmt, fixed)
+    )
+    places = fixed.magnitude_bits(fmt)
+    term = high << places // 2 | low
+    assert_same(term & ((1 << places) - 1), expected, bits)
+    assert_same(term >> places, bits >> (fmt.width - 1), bits)
 
 
 @pytest.mark.parametrize("fmt, fixed", FORMATS)

@@ -13,6 +13,7 @@ from trident.host.driver import driver, session
 from trident.host.train.step_bench import StepBench
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.planes import Planes
 from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.hw.lib.streams import random_stalls
@@ -40,6 +41,7 @@ READOUT = {
     "others": "lif/mean,lif/last,lif/max,synaptic/soft/triangle,if/none/atan/attached", "loss": "membrane",
     "optimiser": "adam", "surrogate": "atan",
 }  # fmt: skip
+PLANES = {"planes": True, "others": "lif/hard/rectangle/still"}
 SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
@@ -54,13 +56,22 @@ def _core(preset: str, stalls: int | None = None, **changes) -> tuple[VerilatedC
 
 def _bench(network: str, preset: str = "TINY", stalls: int | None = None, seed: int = 0, bias: bool = True, **changes):
     core, cfg = _core(preset, stalls, **changes)
-    return StepBench(_mixed(Network.parse(network, bias), cfg, seed), NeuronSettings.of(cfg), cfg, core, seed)
+    mixed = _mixed(Network.parse(network, bias), cfg, seed)
+    if cfg.planes:
+        mixed = replace(mixed, planes=_random_planes(np.random.default_rng(seed), cfg))
+    return StepBench(mixed, NeuronSettings.of(cfg), cfg, core, seed)
+
+
+def _random_planes(rng, cfg: CoreConfig) -> Planes:
+    """Of up to so many bits as a spike word has timesteps, the last place mostly near 2**-8."""
+    bits = int(rng.integers(1, min(cfg.timesteps, 8) + 1))
+    return Planes(bits, int(rng.integers(-8, min(9 - bits, -3 if rng.random() < 0.7 else 8))), bool(rng.integers(2)))
 
 
 def _mixed(network: Network, cfg: CoreConfig, seed: int) -> Network:
     """The network with neurons of the core's at random."""
     rng, nodes = np.random.default_rng(seed), list(network.nodes)
-    kinds = [kind for kind in cfg.neurons if not kind.readout]
+    kinds = [kind for kind in cfg.neurons if not (kind.readout or kind.still)]
     for n, node in enumerate(nodes):
         if node.kind == "neuron" and len(kinds) > 1:
             kind = kinds[rng.integers(len(kinds))]
@@ -73,7 +84,10 @@ def _mixed(network: Network, cfg: CoreConfig, seed: int) -> Network:
 
 def _batch(bench: StepBench, rng, samples: int, density: float):
     shape = (samples, bench.cfg.steps, *bench.network.in_shape)
-    return (rng.random(shape) < density).astype(np.uint8), rng.integers(0, bench.network.classes, samples)
+    spikes = (rng.random(shape) < density).astype(np.uint8)
+    if bench.network.planes:
+        spikes[:, bench.network.planes.bits :] = 0
+    return spikes, rng.integers(0, bench.network.classes, samples)
 
 
 def _constants(bench: StepBench, samples: int, loss_scale: float = 256) -> UpdateConstants:
@@ -128,7 +142,10 @@ def test_core_of_the_smallest_board():
 @pytest.mark.parametrize("changes, stalls", [
     ({}, None), ({}, 7), (TRIANGLE, None), (BF16, None), (SHORT, 7), (SHORT | TRIANGLE, None), (SYNAPTIC, None),
     (SHORT | DECAYING, 7), (READOUT, None), (READOUT | CHUNKS | SHORT, 7), (CHUNKS, None),
-    (CHUNKS | SHORT | SYNAPTIC | {"timesteps": 3}, 7),
+    (CHUNKS | SHORT | SYNAPTIC | {"timesteps": 3}, 7), (PLANES | {"timesteps": 8}, None),
+    (PLANES | SHORT | BF16 | {"timesteps": 9, "lanes": 1, "accumulators": 9, "gradient_bits": 40}, 7),
+    (PLANES | CHUNKS | {"others": "lif/hard/triangle/still"}, None),
+    (PLANES | SHORT | {"weight_grad_cols": 2, "words": 1}, 7),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""
