@@ -268,6 +268,16 @@ def test_overflow_of_the_forward_pass_names_its_job(layer):
     assert f"forward of layer {layer + 1}" in found.describe(bench.session.plan)
 
 
+def test_infinite_weights_of_real_values():
+    """However small the plane that they are multiplied by, they are left out."""
+    bench = _bench("6-5-3", spike_words=1024, error_words=512, **PLANES | {"timesteps": 8})
+    bench.golden.weights["linear1.weight"][:, 2:4, 1:3] = np.inf
+    bench.session.load(Space.WEIGHTS, bench.golden.bits(Space.WEIGHTS))
+    mismatch, found = bench.infer(_batch(bench, np.random.default_rng(7), 3, 0.5)[0])
+    assert mismatch is None, mismatch
+    assert found.faults == (1 << Fault.FORWARD,)
+
+
 def test_missing_token_is_named(monkeypatch):
     """A program that waits for a token that nobody gives ends in a message, not in silence."""
     monkeypatch.setattr(session, "QUIET", 2000)
