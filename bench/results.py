@@ -16,7 +16,7 @@ import click
 
 from trident.bench.chip import BALANCE_BOUND, GENERATE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND, SPEEDUP_BOUND
 from trident.bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
-from trident.bench.engines import BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
+from trident.bench.engines import BITS, BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
 from trident.bench.federated import BOUNDS as FEDERATED_BOUNDS
 from trident.bench.federated import WORKERS as FLOWER_WORKERS
 from trident.bench.fpga import BOARD, WORK
@@ -32,6 +32,7 @@ from trident.boards.report.results import committed, table
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
+from trident.hw.isa.planes import PLANES
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "build" / "bench.json"
@@ -48,6 +49,7 @@ BOUNDS = {
     r"train\.digits\.adam\.bits_differing": 0,
     r"vector\.neurons\.worst_error": GRADIENT_BOUND,
     r"core\.\w+\.(linear|conv)\.cols1\.busy": BUSY_BOUND,
+    r"core\.planes\.\w+\.(linear|conv)\.busy": BUSY_BOUND,
     r"core\.\w+\.(conv\.)?zeros90\.saving": SAVING_BOUND,
     r"core\.step\.overlap_ratio": OVERLAP_BOUND,
     r"golden\.digits\.epoch_seconds": EPOCH_BOUND,
@@ -196,6 +198,9 @@ def summary(figures: dict[str, Figure]) -> str:
                 title = f"busy, {engine}, {network}, {cols} column{'s' * (cols > 1)}"
                 rows += _row(figures, title, f"core.{engine}.{network}.cols{cols}.busy")
     for network in NETWORKS:
+        for engine in ("forward", "weight_grad"):
+            rows += _row(figures, f"busy, {engine}, {network}, real values", f"core.planes.{engine}.{network}.busy")
+    for network in NETWORKS:
         for engine in ENGINES:
             name = f"core.{engine}.{'' if network == 'linear' else 'conv.'}zeros90.saving"
             rows += _row(figures, f"cycles at 0 % zeros ÷ cycles at 90 %, {engine}, {network}", name)
@@ -273,7 +278,8 @@ def setting(figures: dict[str, Figure]) -> str:
     networks = ", ".join(f"{name} `{text}`" for name, text in NETWORKS.items())
     return (
         f"Second layer of {networks}; 8 lanes, T = 4; for the busy fractions {100 * SPIKES:.0f} % of the spikes "
-        f"(backward: of the errors) are set."
+        f"(backward: of the errors) are set. Real values: the first layer, T = {PLANES}, {100 * BITS:.0f} % of their "
+        f"bits set."
     )
 
 

@@ -35,21 +35,22 @@ class Run:
 
 
 class SingleEngine:
-    """Jobs of one engine for the second layer of a network, so that backward has a layer below.
+    """Jobs of one engine for one layer of a network.
 
-    network: two layers, of which the second is measured; cfg: the core.
+    layer: its number, of which the second has one below for backward; cfg: the core.
     """
 
-    def __init__(self, network: Network, cfg: CoreConfig):
+    def __init__(self, network: Network, cfg: CoreConfig, layer: int = 1):
         if not cfg.shared_engine:
             cfg = replace(cfg, counters="all")
         self.cfg, self.plan = cfg, ChipPlan(network, cfg)
         (self.stage,) = self.plan.plans
+        self.layer = layer
         self.chip = VerilatedChip(cfg)
         self.driver = Driver(self.chip, cfg)
         self.neuron = NeuronConstants.of(NeuronSettings.of(cfg), cfg.format)
         rng = np.random.default_rng(0)
-        placed = self.stage.layers[1]
+        placed = self.stage.layers[layer]
         weights = to_bits(rng.normal(size=placed.layer.weight_shape) / 16, cfg.format)
         biases = np.zeros(placed.layer.out_channels, np.uint32)
         rows = placed.weights.pack(weights.astype(np.uint32), biases)
@@ -60,7 +61,7 @@ class SingleEngine:
 
         weight_grad reads the same errors' rows; those are dense, as they are when several neurons share a row.
         """
-        cfg, placed = self.cfg, self.stage.layers[1]
+        cfg, placed = self.cfg, self.stage.layers[self.layer]
         rng = np.random.default_rng(seed)
         y, x, channels = placed.layer.in_shape if placed.layer.kind == "conv" else (1, 1, placed.layer.in_shape[2])
         spikes = (rng.random((1, cfg.timesteps, y, x, channels)) < density).astype(np.uint8)
@@ -77,7 +78,7 @@ class SingleEngine:
 
         Raises :class:`CoreStuck` when it does not end within :data:`LIMIT` cycles.
         """
-        number = self.stage.job(engine, 1)
+        number = self.stage.job(engine, self.layer)
         program = Program(1, 1, 1)
         program.run(Opcode[engine.upper()], number)
         program.end_loop()

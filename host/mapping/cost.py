@@ -249,8 +249,11 @@ class CostModel:
         activity = self.activity.layers[n]
         spikes = activity.inputs.sum(axis=4, dtype=np.int64)  # (N, y, x, T)
         errors = activity.errors[..., first:end].sum(axis=4, dtype=np.int64)
+        steps = self.cfg.timesteps
+        if layer.planes:  # a bias is added once, and errors are those of the first timestep
+            steps, errors = 1, errors[..., :1]
         y, x, _ = layer.out_shape
-        forward = samples * y * x * self.cfg.timesteps * channels * layer.bias
+        forward = samples * y * x * steps * channels * layer.bias
         gradient = errors.sum() * layer.bias
         backward = 0
         for tap in range(layer.taps):
