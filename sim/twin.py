@@ -22,13 +22,16 @@ class LayerTrace:
 
     ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes``, ``near``
     (whether a potential is within the window around the threshold) and ``potentials`` (T, B, Y, X, C) are of its
-    neurons; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say.
+    neurons; ``pooled`` (T, B, Y, X, C): what the layer above reads, and ``chosen`` (T, B, Y, X, C): the pixels of its
+    windows that have the errors; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say.
     """
 
     columns: np.ndarray
     spikes: np.ndarray
     near: np.ndarray
     potentials: np.ndarray
+    pooled: np.ndarray
+    chosen: np.ndarray
     outputs: np.ndarray
 
 
@@ -64,7 +67,8 @@ class FloatTwin:
         self, network: Network, neuron: NeuronSettings, settings: TrainSettings, dtype=np.float32, storage=None
     ):
         self.network, self.settings = network, settings
-        self.neurons = [replace(neuron.at(layer, settings.timesteps), still=False) for layer in network.layers]
+        plain = {"still": False, "pooled": False}  # what those are for is done here
+        self.neurons = [replace(neuron.at(layer, settings.timesteps), **plain) for layer in network.layers]
         self.dtype, self.storage = np.dtype(dtype), np.dtype(storage or dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TridentError(f"the fast model computes in float32 or float64, not {self.dtype}")
@@ -131,7 +135,7 @@ class FloatTwin:
         if self.network.planes:
             samples = np.repeat(plane_values(spikes, self.network.planes)[None].astype(self.dtype), timesteps, axis=0)
         for layer in self.network.layers:
-            read = samples if layer.source is None else traces[layer.source].spikes
+            read = samples if layer.source is None else traces[layer.source].pooled
             columns = _im2col(read.reshape(-1, *layer.in_shape), layer)
             x = columns @ self.weights[layer.weight].reshape(layer.fan_in, -1)
             if layer.bias:
@@ -142,7 +146,8 @@ class FloatTwin:
             fired = found.get("s", np.zeros(x.shape, bool)).astype(self.dtype)
             outputs = found["z"][-1] if layer.readout else fired.sum(0)
             traces.append(LayerTrace(
-                columns, fired, found.get("m", np.zeros(x.shape, bool)), found["u"], outputs.reshape(batch, -1)
+                columns, fired, found.get("m", np.zeros(x.shape, bool)), found["u"], *_pooled(fired, layer.pool),
+                outputs.reshape(batch, -1),
             ))  # fmt: skip
         return traces
 
@@ -156,7 +161,8 @@ class FloatTwin:
         sparsity = [0.0] * len(layers)
         for layer in reversed(layers):
             trace = traces[layer.number]
-            e = errors.pop(layer.number).reshape(trace.spikes.shape)
+            e = errors.pop(layer.number).reshape(trace.pooled.shape)
+            e = e.repeat(layer.pool, axis=2).repeat(layer.pool, axis=3) * trace.chosen
             neuron = self.neurons[layer.number]
             stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
             d = neuron.programs[1].run(neuron.constants, e=e, **stored)["dx"]
@@ -175,6 +181,19 @@ class FloatTwin:
 
     def _stored(self, values: np.ndarray) -> np.ndarray:
         return values.astype(self.storage).astype(self.dtype)
+
+
+def _pooled(spikes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of every window of ``size`` x ``size`` pixels of (T, B, Y, X, C), and where it is first."""
+    pooled, chosen = np.full_like(spikes[:, :, ::size, ::size], -1), np.zeros(spikes.shape, bool)
+    at = [(slice(None), slice(None), slice(y, None, size), slice(x, None, size)) for y, x in np.ndindex(size, size)]
+    for window in at:
+        pooled = np.maximum(pooled, spikes[window])
+    left = np.ones(pooled.shape, bool)
+    for window in at:
+        chosen[window] = left & (spikes[window] == pooled)
+        left &= ~chosen[window]
+    return pooled, chosen
 
 
 def _im2col(x: np.ndarray, layer: Layer) -> np.ndarray:

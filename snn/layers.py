@@ -1,11 +1,11 @@
 """Layers: the nodes that a core computes at once. The compiler's first pass joins nodes into them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
-from trident.snn.nodes import INPUT, Conv, Flatten, Linear, Neuron, Node, Readout, Shape
+from trident.snn.nodes import INPUT, Conv, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
 
 if TYPE_CHECKING:
     from trident.snn.network import Network
@@ -18,7 +18,8 @@ class Layer:
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
     ``node``. source: the number of the layer whose spikes it reads; None: it reads the samples. image: (y, x, channels)
     of what it reads. changes: what its neurons have of their own, fields of :class:`NeuronSettings` with their values.
-    planes: it reads real values that stay the same over time.
+    planes: it reads real values that stay the same over time. pool: pixels along a side of the windows whose spikes are
+    joined behind it: one that fires makes its window fire.
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
@@ -35,6 +36,7 @@ class Layer:
     bias: bool = True
     changes: tuple[tuple[str, Any], ...] = ()
     planes: Planes | None = None
+    pool: int = 1
 
     @property
     def readout(self) -> bool:
@@ -56,6 +58,12 @@ class Layer:
             (x + 2 * self.padding - self.kernel) // self.stride + 1,
             self.out_channels,
         )
+
+    @property
+    def pooled_shape(self) -> Shape:
+        """(y, x, channels) of what the layer above reads."""
+        y, x, channels = self.out_shape
+        return y // self.pool, x // self.pool, channels
 
     @property
     def taps(self) -> int:
@@ -110,11 +118,7 @@ class Layer:
 
 
 # What each kind of node would need of a core
-_NEEDS = {
-    "norm": "normalisation in the neuron unit",
-    "pool": "pooling in the neuron unit",
-    "add": "sums of several inputs",
-}
+_NEEDS = {"norm": "normalisation in the neuron unit", "add": "sums of several inputs"}
 
 
 def fuse(network: "Network") -> tuple[Layer, ...]:
@@ -134,7 +138,12 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
         if isinstance(node, Conv | Linear):
             layers.append(_layer(network, node, len(layers), fired))
             if not layers[-1].readout:
-                fired[layers[-1].neuron] = len(layers) - 1
+                pool = _pool(network, layers[-1])
+                if pool:
+                    layers[-1] = replace(layers[-1], pool=pool.size)
+                fired[pool.name if pool else layers[-1].neuron] = len(layers) - 1
+        elif isinstance(node, Pool) and network.node(node.inputs[0].node).kind != "neuron":
+            raise TridentError(f"{node} must join the spikes of a neuron node, not read {node.inputs[0]}")
         elif isinstance(node, Neuron | Readout) and node.name not in (layer.neuron for layer in layers):
             raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
     _check_chain(network, layers)
@@ -161,6 +170,27 @@ def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str
     )  # fmt: skip
 
 
+def _pool(network: "Network", layer: Layer) -> Pool | None:
+    """The pool node that joins a layer's spikes, if there is one.
+
+    Raises :class:`TridentError`, naming the node, for one that no core has.
+    """
+    if not any(isinstance(reader, Pool) for reader in network.readers[layer.neuron]):
+        return None
+    pool = _only_reader(network, network.node(layer.neuron), "pool")
+    assert isinstance(pool, Pool)
+    y, x, _ = layer.out_shape
+    if pool.method != "max":
+        raise TridentError(f"{pool} takes the {pool.method}: no core joins spikes but by their maximum")
+    if pool.size != pool.stride:
+        raise TridentError(
+            f"{pool} has windows of {pool.size} pixels every {pool.stride}: those of a core do not overlap"
+        )
+    if y % pool.size or x % pool.size:
+        raise TridentError(f"{pool} has windows of {pool.size} pixels, which do not fill an image of {y}x{x}")
+    return pool
+
+
 def _only_reader(network: "Network", node: Node, *kinds: str) -> Node:
     """The one node that reads ``node``, which must be of one of these kinds."""
     readers = network.readers[node.name]
@@ -180,5 +210,5 @@ def _check_chain(network: "Network", layers: list[Layer]):
     if len([layer for layer in layers if layer.source is None]) > 1:
         raise TridentError("the samples go to several nodes: a core takes them for one layer only")
     last = layers[-1]
-    if network.output != last.neuron:
+    if network.output != last.neuron or last.pool > 1:
         raise TridentError(f"the network's output must be the neurons behind its last layer, not {network.output!r}")

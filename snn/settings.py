@@ -33,8 +33,8 @@ class NeuronSettings:
     multiplied by 1 - leak; synapse: what a synaptic current keeps from step to step, within 0 to 1; detach: no error
     flows through a reset. readout: it does not fire, and what its output is: one of :data:`READOUTS`; share: what a
     mean takes of the potential of each timestep, 1 / T. v_reset: the potential that a hard reset leaves, below the
-    threshold, and that a neuron leaks to. still: its input stays the same over time. Raises :class:`TridentError` for
-    anything else.
+    threshold, and that a neuron leaks to. still: its input stays the same over time; pooled: its spikes are joined by
+    windows. Raises :class:`TridentError` for anything else.
     """
 
     leak: float = 0.5
@@ -50,11 +50,12 @@ class NeuronSettings:
     share: float = 1.0
     v_reset: float = 0.0
     still: bool = False
+    pooled: bool = False
 
     def __post_init__(self):
         if self.readout:
             _choice("readout", self.readout, tuple(READOUTS))
-        for name in ("decay_input", "detach", "still"):
+        for name in ("decay_input", "detach", "still", "pooled"):
             if not isinstance(getattr(self, name), bool):
                 raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("leak", "synapse"):
@@ -98,7 +99,8 @@ class NeuronSettings:
         """What of it decides its programs."""
         if self.readout:
             return NeuronKind(self.charge, "none", readout=self.readout, still=self.still)
-        return NeuronKind(self.charge, self.reset, self.surrogate_name, self.detach, still=self.still)
+        pooled = self.pooled and self.surrogate_name != "rectangle"  # whose error is where the bit m is set anyway
+        return NeuronKind(self.charge, self.reset, self.surrogate_name, self.detach, still=self.still, pooled=pooled)
 
     def at(self, layer: "Layer", steps: int = 1) -> "NeuronSettings":
         """The neuron of a layer, of samples of so many timesteps: this one with what the layer has of its own.
@@ -107,7 +109,8 @@ class NeuronSettings:
         """
         try:
             rest: dict[str, Any] = {"v_reset": 0.0, "reset": "none"} if layer.readout else {}
-            return replace(self, **dict(layer.changes), **rest, share=1 / steps, still=layer.planes is not None)
+            own = {"share": 1 / steps, "still": layer.planes is not None, "pooled": layer.pool > 1}
+            return replace(self, **dict(layer.changes), **rest, **own)
         except TridentError as fault:
             raise TridentError(f"{layer.neuron!r}: {fault}") from None
 

@@ -6,20 +6,22 @@ from math import prod
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import READOUTS
 from trident.snn.network import Network
-from trident.snn.nodes import INPUT, MAX_KERNEL, Conv, Edge, Flatten, Linear, Neuron, Node, Readout, Shape
+from trident.snn.nodes import INPUT, MAX_KERNEL, Conv, Edge, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
 
 _N = "[0-9]{1,9}"
 _CONV = re.compile(f"({_N})c({_N})(?:s({_N}))?(?:p({_N}))?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
 _LINEAR = re.compile(f"({_N})(?:r({'|'.join(READOUTS)})?)?")
+_POOL = re.compile(f"mp({_N})")
 _LONGEST = 1000  # characters
 
 
 def read(text: str, bias: bool = True) -> Network:
     """Read ``INPUT-LAYER-...``: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is ``128`` (linear) or
     ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding kernel // 2). The last
-    may be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``.
+    may be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``. ``mp2`` behind a layer joins the
+    spikes of every 2 x 2 pixels: the node ``poolN``.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -67,10 +69,15 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
         if "r" not in part:
             return [*before, linear, Neuron(f"neuron{number}", reads)]
         return [*before, linear, Readout(f"readout{number}", reads, readout=vector.group(2) or "mean")]
+    if pool := _POOL.fullmatch(part):
+        size = int(pool.group(1))
+        if not source.startswith("neuron") or size < 2:
+            raise TridentError(f"network {text!r}: {part!r} must follow a layer and have a window of 2 pixels or more")
+        return [Pool(f"pool{number}", read, size=size)]
     conv = _CONV.fullmatch(part)
     if not conv:
         raise TridentError(
-            f"network {text!r}: layer {part!r} is neither a number of outputs (128) nor a convolution (16c3s2p1)"
+            f"network {text!r}: layer {part!r} is no number of outputs (128), convolution (16c3s2p1) or pooling (mp2)"
         )
     channels, kernel = int(conv.group(1)), int(conv.group(2))
     stride = int(conv.group(3) or 1)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from trident.host.compile.fields import limit_of_sums, signed_field
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
-from trident.host.compile.walks import passes, walk_to_slice
-from trident.hw.errors import TooLarge
+from trident.host.compile.walks import as_convolution, passes, walk_to_slice
+from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import ERROR_SLOTS, SLOT_BITS
+from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
 from trident.hw.isa.operations import Opcode
 from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
@@ -19,7 +19,8 @@ from trident.snn.partition import Partition, Stage
 # Jobs of a layer and chunk, of a layer, of a core, and for each core of the stage before: what they run, and what of,
 # for messages
 _CHUNK_JOBS = {
-    "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, "")
+    "forward": (Opcode.FORWARD, ""), "pool": (Opcode.POOL, " of the spikes"), "backward": (Opcode.BACKWARD, ""),
+    "weight_grad": (Opcode.WEIGHT_GRAD, ""),
 }  # fmt: skip
 _LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
 _CORE_JOBS = {
@@ -29,21 +30,21 @@ _CORE_JOBS = {
     "vote": (Opcode.NOTIFY, " of complete gradients"),
 }  # fmt: skip
 _OWNER_JOBS = {"owner": (Opcode.BACKWARD, " to core {} of the stage before")}
+LARGEST_WINDOW = 1 << JOB.shape()["last_tap"].width  # pixels along a side of a convolution's
 WALKS, UPDATES, SINGLE = tuple(_CHUNK_JOBS), tuple(_LAYER_JOBS), tuple(_CORE_JOBS)
 
 
-def sequencer_needs(layers: int, owners: int = 0, chunks: int = 1) -> dict[str, int]:
-    """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others, and
-    whose samples have so many chunks of timesteps."""
-    walks = len(WALKS) * chunks
-    jobs = (walks + len(UPDATES)) * layers + len(SINGLE) + owners
-    return {"jobs": jobs, "program_words": (walks + len(UPDATES)) * layers + owners + 40}
+def sequencer_needs(layers: int, owners: int = 0, chunks: int = 1, pools: int = 0) -> dict[str, int]:
+    """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others, whose
+    samples have so many chunks of timesteps, and so many of which are pooled."""
+    own = ((len(WALKS) - 1) * chunks + len(UPDATES)) * layers + chunks * pools
+    return {"jobs": own + len(SINGLE) + owners, "program_words": own + owners + 40}
 
 
 @dataclass(frozen=True)
 class PlacedLayer:
     """One layer, or a slice of its output channels, with the places of its weights (tiles), its input and output
-    spikes and its errors (words).
+    spikes, what the layer above reads of those and its errors (words).
 
     layer: with the slice's channels alone; first: the first of them.
     """
@@ -54,10 +55,11 @@ class PlacedLayer:
     tile: int
     inputs: Region
     spikes: Region
+    pooled: Region
     errors: Region
 
 
-_Place = tuple[int, Layer, WeightMap, Region, Region]
+_Place = tuple[int, Layer, WeightMap, Region, Region, Region]
 
 
 class CorePlan:
@@ -88,18 +90,20 @@ class CorePlan:
             if spikes.used <= spikes.capacity:
                 break
         spikes.check("the spikes of one sample")
+        self.spike_words = spikes.used
         bases = [tiles.take(weights.tiles).base for _, _, weights, *_ in places]
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
         chunks = cfg.chunks
-        words = sum(outputs.chunk * chunks for *_, outputs in places)
+        words = sum(outputs.chunk * chunks for *_, outputs, _ in places)
         self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS <= cfg.error_words else 1
         errors = Allocator("error_words", cfg.error_words)
         self.layers = [
             PlacedLayer(
-                start, layer, weights, base, inputs, outputs, errors.take(outputs.chunk, self.error_slots, chunks)
+                start, layer, weights, base, inputs, outputs, pooled,
+                errors.take(outputs.chunk, self.error_slots, chunks),
             )
-            for (start, layer, weights, inputs, outputs), base in zip(places, bases, strict=True)
+            for (start, layer, weights, inputs, outputs, pooled), base in zip(places, bases, strict=True)
         ]  # fmt: skip
         errors.check("the errors of one sample")
         self._number_jobs()
@@ -112,7 +116,7 @@ class CorePlan:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
         slots, first = self.spike_slots, layers[0][1]
         y, x, channels = first.image
-        # By the number of the layer that fires them
+        # By the number of the layer that fires them, what the layer above reads
         regions = {first.source: spikes.take(y * x * blocks(channels, self.cfg.lanes), slots, self.cfg.chunks)}
         places = []
         for start, layer in layers:
@@ -120,8 +124,11 @@ class CorePlan:
             out_y, out_x, _ = layer.out_shape
             words = out_y * out_x * weights.groups
             least = words * self.cfg.output_words if layer.readout else 0
-            regions[layer.number] = spikes.take(words, slots, self.cfg.chunks, least)
-            places.append((start, layer, weights, regions[layer.source], regions[layer.number]))
+            pooled = outputs = spikes.take(words, slots, self.cfg.chunks, least)
+            if layer.pool > 1:
+                pooled = spikes.take(words // layer.pool**2, slots, self.cfg.chunks)
+            regions[layer.number] = pooled
+            places.append((start, layer, weights, regions[layer.source], outputs, pooled))
         return regions[first.source], places
 
     @property
@@ -138,7 +145,8 @@ class CorePlan:
         names = [(name, 0, 0) for name in SINGLE]
         names += [("owner", k, 0) for k in range(self.owners)]
         for n in range(len(self.layers)):
-            names += [(kind, n, chunk) for chunk in range(self.cfg.chunks) for kind in WALKS]
+            kinds = WALKS if self.layers[n].layer.pool > 1 else [kind for kind in WALKS if kind != "pool"]
+            names += [(kind, n, chunk) for chunk in range(self.cfg.chunks) for kind in kinds]
             names += [(kind, n, 0) for kind in UPDATES]
         self.numbers = {name: number for number, name in enumerate(names)}
 
@@ -170,7 +178,8 @@ class CorePlan:
         return self.after is None
 
     def _check_limits(self):
-        for parameter, needed in sequencer_needs(len(self.layers), self.owners, self.cfg.chunks).items():
+        pools = sum(placed.layer.pool > 1 for placed in self.layers)
+        for parameter, needed in sequencer_needs(len(self.layers), self.owners, self.cfg.chunks, pools).items():
             if needed > getattr(self.cfg, parameter):
                 chunks = f" of {self.cfg.chunks} chunks of timesteps" if self.cfg.chunks > 1 else ""
                 raise TooLarge(
@@ -180,6 +189,16 @@ class CorePlan:
         y, x, _ = max((placed.layer.image for placed in self.layers), key=lambda image: max(image[:2]))
         if max(y, x) > 255:
             raise TooLarge(f"an image of {y}x{x} pixels is larger than 255 in one direction")
+        for n in self.inner:
+            below, layer = self._source(self.layers[n]).layer, self.layers[n].layer
+            if below.pool not in (1, self.cfg.pool):
+                raise TridentError(f"the core has pool of {self.cfg.pool}, {below.neuron!r} needs {below.pool}")
+            y, x, _ = layer.image
+            if below.pool > 1 and layer.kind == "linear" and not y == x <= LARGEST_WINDOW:
+                raise TridentError(
+                    f"{layer.node!r} reads a pooled image of {y}x{x} pixels: to a linear node a core gives square ones "
+                    f"alone, of {LARGEST_WINDOW} pixels at most"
+                )
         for owner in range(self.owners):
             self._walk_to_owner(self.layers[0].layer, self.before, owner)
 
@@ -230,6 +249,8 @@ class CorePlan:
         for n, placed in enumerate(self.layers):
             for chunk in range(self.cfg.chunks):
                 result[self.job("forward", n, chunk)] = self._forward(placed, neuron, chunk)
+                if placed.layer.pool > 1:
+                    result[self.job("pool", n, chunk)] = self._pool(placed, chunk)
                 if n in self.inner:
                     result[self.job("backward", n, chunk)] = self._backward(n, neuron, chunk=chunk)
             result |= self._weight_grads(n, updates.samples)
@@ -309,6 +330,19 @@ class CorePlan:
             **(outputs if layer.readout else {}), **self._planes(layer),
         )  # fmt: skip
 
+    def _pool(self, placed: PlacedLayer, chunk: int) -> dict:
+        y, x, _ = placed.layer.pooled_shape
+        return {
+            "src": self._at(placed.spikes, chunk), "src_slot": placed.spikes.step,
+            "dst": self._at(placed.pooled, chunk), "dst_slot": placed.pooled.step,
+            "groups": placed.weights.groups, "src_y": y, "src_x": x, "count": self._line(placed),
+        }  # fmt: skip
+
+    @staticmethod
+    def _line(placed: PlacedLayer) -> int:
+        """Words of a row of pixels that are pooled; 0 where none are."""
+        return placed.layer.out_shape[1] * placed.weights.groups if placed.layer.pool > 1 else 0
+
     @staticmethod
     def _planes(layer: Layer) -> dict:
         return {"count": layer.planes.job} if layer.planes else {}
@@ -317,6 +351,9 @@ class CorePlan:
         """Errors of layer n to errors of the layer below: on this core, or its part on an ``owner``."""
         placed = self.layers[n]
         layer, weights = placed.layer, placed.weights
+        if owner is None and self._source(placed).layer.pool > 1:
+            layer = as_convolution(layer)
+            weights = WeightMap(layer, self.cfg)
         out_y, out_x, _ = layer.out_shape
         job = dict(
             src=self._at(placed.errors, chunk), src_slot=placed.errors.step, block_step=1,
@@ -331,6 +368,7 @@ class CorePlan:
                 aux=self._at(below.spikes, chunk), aux_slot=below.spikes.step,
                 dst=self._at(below.errors, chunk), dst_slot=below.errors.step,
                 carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
+                count=self._line(below),
                 tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
                 **neuron.of_layer(below.layer.number).backward,
             )  # fmt: skip

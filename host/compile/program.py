@@ -90,6 +90,8 @@ def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: t
         wait = (*inputs_ready(plan.senders), Token.SLOT_FREE, Token.SENT) if n == 0 else ()
         post = (done if n == count - 1 else ()) + (read if n == 0 else ())
         _chunks(program, plan, "forward", n, wait, post)
+        if plan.layers[n].layer.pool > 1:
+            _chunks(program, plan, "pool", n)
     program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(plan.receivers)), sent)
 
 

@@ -62,6 +62,17 @@ def chunks_of(steps: int) -> tuple[int, int]:
     )
 
 
+def pool_of(network: Network) -> int:
+    """The pool of a core for the network: the side of its windows, or 1 where there are none.
+
+    Raises TridentError for windows of several sizes.
+    """
+    sizes = sorted({layer.pool for layer in network.layers} - {1})
+    if len(sizes) > 1:
+        raise TridentError(f"a core joins windows of one size, not of {' and '.join(map(str, sizes))} pixels")
+    return sizes[0] if sizes else 1
+
+
 def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
     """``cfg`` with the memories and tables that ``network`` needs: those too small grow to the next power of two.
 
@@ -80,10 +91,10 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
     plan = CorePlan(network, partition, 0, 0, replace(cfg, **largest), wanted_slots(partition, 0))
     needed = {
         "weight_rows": plan.rows,
-        "spike_words": sum(r.size * r.slots for r in (plan.input, *(placed.spikes for placed in plan.layers))),
+        "spike_words": plan.spike_words,
         "error_words": sum(placed.errors.size * placed.errors.slots for placed in plan.layers),
         "carry_words": max(placed.spikes.chunk for placed in plan.layers) if cfg.chunks > 1 else 1,
-        **sequencer_needs(len(plan.layers), chunks=cfg.chunks),
+        **sequencer_needs(len(plan.layers), chunks=cfg.chunks, pools=sum(n.layer.pool > 1 for n in plan.layers)),
     }
     return _grow(cfg, needed, largest)
 

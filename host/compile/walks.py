@@ -1,6 +1,8 @@
 """How many positions and groups of lanes share an engine's accumulators, and how backward walks a slice of the layer
 below."""
 
+from dataclasses import replace
+
 from trident.host.compile.packing import blocks
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
@@ -35,6 +37,12 @@ def walk_to_slice(cfg: CoreConfig, layer: Layer, low: int, high: int) -> dict[st
         return fields | {"first": first, "pass_groups": own, "step": per_pixel}
     fields = passes(cfg, "backward", width, own if layer.kind == "conv" else y * x * own)
     return fields | {"first": first, "step": fields["pass_groups"]}
+
+
+def as_convolution(layer: Layer) -> Layer:
+    """A linear layer as the convolution of a square image that has one position: with the same weights in the same
+    places, but that backward walks the pixels of the image."""
+    return replace(layer, kind="conv", kernel=layer.image[0]) if layer.kind == "linear" else layer
 
 
 def slice_needs(cfg: CoreConfig, layer: Layer, low: int, high: int) -> str:

@@ -158,18 +158,20 @@ class ChipSession:
         replicas = self.plan.partition.replicas
         return sample % replicas, sample // replicas
 
-    def read_spikes(self, space: Space, layer: int, sample: int) -> np.ndarray:
-        """Spikes, masks or error masks of a layer, uint8 (y, x, T, c).
+    def read_spikes(self, space: Space, layer: int, sample: int, pooled: bool = False) -> np.ndarray:
+        """Spikes, masks or error masks of a layer, uint8 (y, x, T, c); ``pooled``: spikes as the layer above reads
+        them.
 
         ``sample`` counts within the minibatch; the last few samples of every replica are still there.
         """
         replica, number = self._where(sample)
         parts = []
         for core, placed in self._placed(replica, layer):
-            region = placed.errors if space == Space.ERROR_MASKS else placed.spikes
+            region = placed.errors if space == Space.ERROR_MASKS else placed.pooled if pooled else placed.spikes
             size = region.chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, region.at(number), size)
-            parts.append(unpack_spikes(words, placed.layer.out_shape, self.cfg))
+            shape = placed.layer.pooled_shape if pooled else placed.layer.out_shape
+            parts.append(unpack_spikes(words, shape, self.cfg))
         return np.concatenate(parts, axis=-1)
 
     def read_outputs(self, layer: int, sample: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from functools import cache, cached_property
 import numpy as np
 
 from trident.host.compile.packing import WeightMap, blocks
-from trident.host.compile.walks import passes
+from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
 from trident.host.mapping.engine_cycles import Timing
 from trident.hw.isa.config import CoreConfig
@@ -170,7 +170,7 @@ class CostModel:
         return model(self.mesh.packet - 1, entering, entering - rows)
 
     def forward(self, n: int, first: int, end: int) -> float:
-        """Cycles of forward and the neuron unit per sample."""
+        """Cycles of forward and the neuron unit per sample, and of the pool unit where spikes are pooled."""
         layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
         out_y, out_x, _ = layer.out_shape
         timing = self._timing("forward")._replace(planes=layer.planes is not None)
@@ -178,18 +178,25 @@ class CostModel:
             self._walk_taps(inputs, out_y, out_x, layer, False, layer.bias, groups, groups, timing)
             for inputs in self._maps(n)[1]
         ]
-        return float(np.mean(cycles)) + timing.passes * timing.recurrence + self.job_start
+        pooled = 0
+        if layer.pool > 1:
+            y, x, _ = layer.pooled_shape
+            pooled = self._model(Opcode.POOL)(layer.pool) * y * x * groups + self.job_start
+        return float(np.mean(cycles)) + timing.passes * timing.recurrence + self.job_start + pooled
 
     def backward(self, n: int, first: int, end: int) -> float:
         """Cycles of backward per sample when the layer below is on the same core; 0 for a layer that reads the samples.
 
         The time until neuron_grad has taken the last row is included.
         """
-        if self.network.layers[n].source is None:
+        layer = self.network.layers[n]
+        if layer.source is None:
             return 0.0
         timing = self._timing("backward")
         tail = timing.passes * timing.recurrence
-        return self._walk_back(n, first, end, self._maps(n)[0].blocks, timing) + tail
+        if (size := self.network.layers[layer.source].pool) > 1:
+            layer, timing = as_convolution(layer), timing._replace(windows=size**2)
+        return self._walk_back(layer, first, end, WeightMap(layer, self.cfg).blocks, timing) + tail
 
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
@@ -201,14 +208,16 @@ class CostModel:
         # A slice of a flattened image has a pass for each pixel
         limit = owned if flattened and owned < per_pixel else groups
         several = end - first < self.network.layers[n].out_channels
-        return self._walk_back(n, first, end, groups, self._sending(several), limit) + CREDIT_CYCLES
-
-    def _walk_back(self, n: int, first: int, end: int, groups: int, timing: Timing, limit: int | None = None) -> float:
         layer = self.network.layers[n]
+        return self._walk_back(layer, first, end, groups, self._sending(several), limit) + CREDIT_CYCLES
+
+    def _walk_back(
+        self, layer: Layer, first: int, end: int, groups: int, timing: Timing, limit: int | None = None
+    ) -> float:
         in_y, in_x, _ = layer.in_shape
         cycles = [
             self._walk_taps(errors, in_y, in_x, layer, True, False, groups, limit or groups, timing)
-            for errors in self._errors(n, first, end)
+            for errors in self._errors(layer.number, first, end)
         ]
         return float(np.mean(cycles)) + self.job_start
 
@@ -277,6 +286,11 @@ class CostModel:
 def update_cycles(cfg: CoreConfig) -> int:
     """Cycles per row of weights: one for every step of the optimiser's program."""
     return len(cfg.update_program.steps)
+
+
+def pool_cycles(size: int) -> int:
+    """Cycles per word of windows whose sides have so many pixels."""
+    return 2 * size**2 + 1
 
 
 def loss_cycles(groups: int, lanes: int, steps: int, neuron: int) -> int:

@@ -27,7 +27,7 @@ class Timing(NamedTuple):
     every ``flit`` rows and ``packet_gap`` more after every ``packet`` rows. gap: cycles from a column vector
     that is taken to the next one; lead: registers in front of a word's address; sweep: whether a drain passes
     accumulators that hold nothing, a cycle each. planes: words hold planes of real values, so a bias is added once and
-    rows of errors are those of the first timestep.
+    rows of errors are those of the first timestep. windows: neurons that each drained sum goes to.
     """
 
     operand: bool
@@ -44,6 +44,7 @@ class Timing(NamedTuple):
     lead: int = 0
     sweep: bool = False
     planes: bool = False
+    windows: int = 1
 
 
 @njit(cache=True, inline="always")
@@ -65,27 +66,26 @@ def _fire(s, operand, earliest=0):
 @njit(cache=True)
 def _drain(s, words, groups, steps, pops, free, timing):
     """All accumulators of a tile leave, timestep by timestep, through the queue to the neuron unit."""
-    items = words * groups
+    items = words * groups * timing.windows
     for _ in range(steps):
-        for group in range(groups):
-            for word in range(words):
-                s[BEAT] = max(s[BEAT] + 1, s[OP])
-                count, item = s[DRAINS], group * words + word
-                slot = count % timing.queue
-                _fire(s, timing.operand, pops[slot] + 1)
-                ready_at = s[FIRE] + timing.latency + 1
-                if timing.fetch:
-                    pop = max(ready_at, s[POP] + 1, s[TAKEN])
-                    taken = max(pop + 1, free[item])
-                else:
-                    pop = taken = max(ready_at, s[POP] + 1, free[item])
-                s[POP], s[TAKEN] = pop, taken
-                pops[slot] = pop
-                free[item] = taken + timing.passes * max(timing.recurrence, items if timing.passes > 1 else 0)
-                s[DRAINS] = count = count + 1
-                if timing.packet:
-                    s[POP] += timing.flit_gap * (count % timing.flit == 0)
-                    s[POP] += timing.packet_gap * (count % timing.packet == 0)
+        for item in range(items):
+            s[BEAT] = max(s[BEAT] + 1, s[OP])
+            count = s[DRAINS]
+            slot = count % timing.queue
+            _fire(s, timing.operand, pops[slot] + 1)
+            ready_at = s[FIRE] + timing.latency + 1
+            if timing.fetch:
+                pop = max(ready_at, s[POP] + 1, s[TAKEN])
+                taken = max(pop + 1, free[item])
+            else:
+                pop = taken = max(ready_at, s[POP] + 1, free[item])
+            s[POP], s[TAKEN] = pop, taken
+            pops[slot] = pop
+            free[item] = taken + timing.passes * max(timing.recurrence, items if timing.passes > 1 else 0)
+            s[DRAINS] = count = count + 1
+            if timing.packet:
+                s[POP] += timing.flit_gap * (count % timing.flit == 0)
+                s[POP] += timing.packet_gap * (count % timing.packet == 0)
 
 
 @njit(cache=True)
@@ -101,7 +101,7 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
     chunks = steps // cols
     s = np.zeros(STATES, np.int64)
     pops = np.full(timing.queue, -1, np.int64)
-    free = np.zeros(words * pass_groups, np.int64)
+    free = np.zeros(words * pass_groups * timing.windows, np.int64)
     for y in range(out_y):
         for x in range(0, out_x, words):
             taken = min(words, out_x - x)

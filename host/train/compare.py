@@ -146,6 +146,10 @@ class Comparator:
                 for space, wanted, found in pairs:
                     if mismatch := self._image(space, n, sample, wanted, found):
                         return mismatch
+                if self.network.layers[n].pool > 1:
+                    found = session.read_spikes(Space.SPIKES, n, sample, pooled=True)
+                    if mismatch := self._image(Space.SPIKES, n, sample, trace.pooled[n], found):
+                        return replace(mismatch, unit="pool", what="pooled spikes")
         return None
 
     def backward(self, traces: list[Trace]) -> Mismatch | None:

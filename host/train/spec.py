@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.fields import limit_of_sums
-from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer
+from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
@@ -176,6 +176,10 @@ class RunSpec:
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
             network = Network.parse(net, bias)
+        if built and pool_of(network) not in (1, cfg.pool):
+            raise TridentError(f"the chip has been built with pool of {cfg.pool}, the network needs {pool_of(network)}")
+        if not built:
+            cfg = replace(cfg, pool=pool_of(network))
         if encoding == "direct" and not dataset.holds_spikes:
             network = replace(network, planes=planes_of(dataset, cfg.timesteps))
             if not built:

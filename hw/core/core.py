@@ -11,6 +11,7 @@ from trident.hw.core.faults import Faults
 from trident.hw.core.memories import Memories
 from trident.hw.core.sequencer import Sequencer
 from trident.hw.engines.skeleton.queue import error_item, place_error
+from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.job import JOB, SLOT_BITS
@@ -31,6 +32,7 @@ from trident.hw.noc.rows import RowQueue, RowSender
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
+from trident.hw.units.pool import PoolUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
@@ -125,6 +127,9 @@ class Core(wiring.Component):
         m.submodules.receive = receive = ReceiveUnit(cfg)
         m.submodules.reduce = reduce = ReduceUnit(cfg)
         m.submodules.notify = notify = NotifyUnit(mesh)
+        pool = None
+        if Capability.POOL in cfg.capabilities:
+            m.submodules.pool = pool = PoolUnit(cfg)
         m.submodules.row_sender = rows = RowSender(cfg, mesh)
         m.submodules.errors_queue = errors_queue = RowQueue(cfg, mesh)
         m.submodules.partials_queue = partials = RowQueue(cfg, mesh)
@@ -194,7 +199,7 @@ class Core(wiring.Component):
         local = Signal()  # the neuron-gradient unit takes the backward engine's errors
         outgoing, grad_job = job[Opcode.BACKWARD].outgoing, Signal(JOB.shape())
         for queue in QUEUES:
-            rows_of_queue = of_queue(queue)
+            rows_of_queue = [row for row in of_queue(queue) if cfg.capabilities.issuperset(row.needs)]
             for wanted, row in enumerate(rows_of_queue):
                 unit, chosen = getattr(m.submodules, row.name), kind[queue] == wanted if rows_of_queue[1:] else 1
                 m.d.comb += [unit.job.eq(job[queue]), unit.start.eq(go[queue] & chosen)]
@@ -215,7 +220,7 @@ class Core(wiring.Component):
             neuron.aux.eq(job[Opcode.FORWARD].aux),
             neuron_grad.dst.eq(grad_job.dst),
             neuron_grad.aux.eq(grad_job.aux),
-            busy[Opcode.FORWARD].eq(forward.busy | neuron.busy),
+            busy[Opcode.FORWARD].eq(forward.busy | neuron.busy | (pool.busy if pool else 0)),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(outgoing, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
             ),
@@ -282,7 +287,7 @@ class Core(wiring.Component):
         memories.connect_weights(forward, backward, update)
         memories.connect_gradients(weight_grad, update)
         memories.read_errors(backward, weight_grad)
-        memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector)
+        memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector, pool)
         memories.connect_errors(neuron_grad)
         memories.connect_functions(neuron_grad, update, loss)
         m.d.comb += [

@@ -128,9 +128,9 @@ class Memories:
                 gradients.write_data.eq(weight_grad.write_data),
             ]
 
-    def connect_spikes(self, engines, neuron, neuron_grad, loss, send, ejector):
-        """Spikes and masks: a reader per engine, and one for neuron_grad, loss and send; the neuron writes before other
-        cores' spikes."""
+    def connect_spikes(self, engines, neuron, neuron_grad, loss, send, ejector, pool=None):
+        """Spikes and masks: a reader per engine, and one for neuron_grad, loss, send and pool; neuron and pool, of
+        which one is idle, write before other cores' spikes."""
         m, spikes, masks = self.m, self.spikes, self.masks
         for n, engine in enumerate(engines):
             m.d.comb += [
@@ -167,13 +167,29 @@ class Memories:
                 spikes.read_address[last].eq(send.spike_address),
                 spikes.read_en[last].eq(1),
             ]
-        m.d.comb += ejector.word_ready.eq(~neuron.word_en)
+        if pool:
+            with m.Elif(pool.spike_request):
+                m.d.comb += [
+                    pool.spike_grant.eq(1),
+                    spikes.read_address[last].eq(pool.spike_address),
+                    spikes.read_en[last].eq(1),
+                    masks.read_address[0].eq(pool.spike_address),
+                    masks.read_en[0].eq(1),
+                ]
+        m.d.comb += ejector.word_ready.eq(~neuron.word_en & ~(pool.word_en if pool else 0))
         with m.If(neuron.word_en):
             m.d.comb += [
                 spikes.write_address.eq(neuron.word_address),
                 spikes.write_en.eq(1),
                 spikes.write_data.eq(neuron.spikes),
             ]
+        if pool:
+            with m.Elif(pool.word_en):
+                m.d.comb += [
+                    spikes.write_address.eq(pool.word_address),
+                    spikes.write_en.eq(1),
+                    spikes.write_data.eq(pool.word),
+                ]
         with m.Else():
             m.d.comb += [
                 spikes.write_address.eq(ejector.word_address),
@@ -181,6 +197,14 @@ class Memories:
                 spikes.write_data.eq(ejector.word),
             ]
 
+        if pool:
+            m.d.comb += [pool.spikes.eq(spikes.read_data[last]), pool.masks.eq(masks.read_data[0])]
+            with m.If(pool.mask_en):
+                m.d.comb += [
+                    masks.write_address.eq(pool.mask_address),
+                    masks.write_en.eq(1),
+                    masks.write_data.eq(pool.mask),
+                ]
         if Space.POTENTIALS in self.spaces:
             potentials = self.spaces[Space.POTENTIALS]
             m.d.comb += [

@@ -26,6 +26,7 @@ class CoreConfig:
     timesteps: steps of a sample that a spike word holds; chunks: such words, one after another: T is their product.
     carry_words: with more than one chunk, spike words of a layer and chunk whose neurons' states are kept for the next.
     planes: forward and weight_grad also take real values, see :mod:`hw.isa.planes`; with forward_cols of 1.
+    pool: pixels along a side of the windows whose spikes a pool unit joins; 1: there is none.
     words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
         (forward, backward) or input blocks (weight_grad) that share one row.
     accumulators: entries per processing element: sums that share what is read.
@@ -62,6 +63,7 @@ class CoreConfig:
     chunks: int = 1
     carry_words: int = 64
     planes: bool = False
+    pool: int = 1
     words: int = 4
     accumulators: int = 32
     exp: int = 5
@@ -102,7 +104,7 @@ class CoreConfig:
         lacks = {
             Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone,
             Capability.PROGRAMS: self.shared_engine, Capability.CHUNKS: self.shared_engine,
-            Capability.PLANES: self.shared_engine,
+            Capability.PLANES: self.shared_engine, Capability.POOL: self.shared_engine or self.pool == 1,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
 
@@ -258,6 +260,11 @@ class CoreConfig:
     def error_rows(self) -> int:
         """Rows of ``lanes`` errors; each error word has a power of two of them, one per timestep."""
         return self.error_words << self.step_bits
+
+    def items(self, engine: str) -> int:
+        """Positions and groups of neurons that an engine may have under way at once in its neuron unit."""
+        windows = self.pool**2 if engine == "backward" else 1
+        return windows * (self.accumulators // self.entries_per_word(engine))
 
     @property
     def address_bits(self) -> int:

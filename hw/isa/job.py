@@ -37,7 +37,8 @@ JOB = WordLayout("job", [
      Field("high", 16, "surrogate is 1 below this potential (rectangle); likewise")],
     [Field("slope", 16, "-1 / window (triangle); likewise"),
      Field("count", 16, "rows (update, reduce), runs of words (send), classes (loss), positions (receive); what real "
-           "values that are read are made of, see Planes (forward, weight_grad)")],
+           "values that are read are made of, see Planes (forward, weight_grad); words of a row of pixels whose "
+           "windows are pooled (pool, backward)")],
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
      Field("take", 1, "rows that come in are added: backward, reduce"),

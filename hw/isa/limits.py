@@ -40,6 +40,7 @@ LIMITS = {  # from and to
     "timesteps": (1, 32),
     "chunks": (1, 64),
     "carry_words": (1, 1 << 15),
+    "pool": (1, 8),
     "words": (1, 8),
     "accumulators": (1, 1024),
     "exp": (4, 8),
@@ -141,6 +142,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, f"a sample of {cfg.steps} timesteps", (Capability.CHUNKS,))
     if cfg.planes:
         require(cfg.capabilities, "real-valued input", (Capability.PLANES,))
+    if cfg.pool > 1:
+        require(cfg.capabilities, f"pool of {cfg.pool}", (Capability.POOL,))
     if cfg.timesteps not in (2, 4, 8):
         raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {cfg.timesteps}")
     if cfg.counters != "running":

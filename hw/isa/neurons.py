@@ -185,7 +185,8 @@ has the error, which m marks as a new largest."""
 class NeuronKind:
     """A neuron that a core can have: names of :data:`CHARGES`, :data:`RESETS` and :data:`SURROGATES`, and whether no
     error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire. still: its input is
-    the same at every timestep, so its errors there are summed, the first timestep's being the sum."""
+    the same at every timestep, so its errors there are summed, the first timestep's being the sum. pooled: of a window
+    of neurons one has the error, which the bit m says."""
 
     charge: str = "lif"
     reset: str = "hard"
@@ -193,25 +194,29 @@ class NeuronKind:
     detach: bool = True
     readout: str = ""
     still: bool = False
+    pooled: bool = False
 
     def __str__(self) -> str:
-        still = "/still" if self.still else ""
-        if self.readout:
-            return f"{self.charge}/{self.readout}{still}"
-        return f"{self.charge}/{self.reset}/{self.surrogate}{'' if self.detach else '/attached'}{still}"
+        flags = {"attached": not self.detach, "still": self.still, "pooled": self.pooled}
+        names = [self.charge, *([self.readout] if self.readout else [self.reset, self.surrogate])]
+        return "/".join([*names, *(name for name, said in flags.items() if said)])
 
     @classmethod
     def parse(cls, text: str) -> "NeuronKind":
         """Read ``lif/hard/atan``, ``if/soft/rectangle/attached`` (the reset is not detached) or, of a readout,
-        ``lif/mean``; with ``/still`` behind it, of an input that does not change. Raises :class:`TridentError` for
-        anything else."""
-        charge, *rest = text.removesuffix("/still").split("/")
-        still = text.endswith("/still")
+        ``lif/mean``; with ``/still`` behind it, of an input that does not change, with ``/pooled``, of windows. Raises
+        :class:`TridentError` for anything else."""
+        charge, *rest = text.split("/")
+        flags = {name: name in rest for name in ("still", "pooled")}
+        rest = [name for name in rest if name not in flags]
         if charge in CHARGES and len(rest) == 1 and rest[0] in READOUTS:
-            return cls(charge, "none", readout=rest[0], still=still)
-        known = len(rest) >= 2 and rest[0] in RESETS and rest[1] in SURROGATES
-        if charge in CHARGES and known and rest[2:] in ([], ["attached"]):
-            return cls(charge, *rest[:2], detach=not rest[2:], still=still)
+            found = cls(charge, "none", readout=rest[0], **flags)
+        elif len(rest) >= 2 and rest[0] in RESETS and rest[1] in SURROGATES and rest[2:] in ([], ["attached"]):
+            found = cls(charge, *rest[:2], detach=not rest[2:], **flags)
+        else:
+            found = cls()
+        if str(found) == text and charge in CHARGES:
+            return found
         raise TridentError(
             f"{text!r} is no neuron: write charge, reset and surrogate, as in lif/hard/atan, or charge and readout, "
             f"as in lif/mean; charges are {', '.join(CHARGES)}, resets {', '.join(RESETS)}, surrogates "
@@ -221,45 +226,53 @@ class NeuronKind:
     @property
     def forward(self) -> Program:
         """The program of its forward pass."""
-        return readout_program(self.readout, self.charge) if self.readout else neuron_program(self.reset, self.charge)
+        if self.readout:
+            return readout_program(self.readout, self.charge)
+        return neuron_program(self.reset, self.charge, self.pooled)
 
     @property
     def backward(self) -> Program:
         """The program of its backward pass."""
         if self.readout:
             return readout_grad_program(self.readout, self.charge, self.still)
-        return neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach, self.still)
+        return neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach, self.still, self.pooled)
 
 
 @cache
-def neuron_program(reset: str, charge: str = "lif") -> Program:
-    """The program of a neuron's forward pass: from x to the spike s, the bit m of the rectangle and the potential u."""
+def neuron_program(reset: str, charge: str = "lif", pooled: bool = False) -> Program:
+    """The program of a neuron's forward pass: from x to the spike s, the bit m of the rectangle and the potential u.
+    ``pooled``: m is set, and is then of the windows alone."""
     how = RESETS[reset]
     u, states = CHARGES[charge].forward(Input("x"), State("v"))
     if how.late:
         u = u + where(StateBit("fired"), -THRESHOLD, 0)
     s = u >= THRESHOLD
-    outputs = {"s": s, "m": (u > Constant("low")) & (u < Constant("high")), "u": u}
+    m = ALWAYS if pooled else (u > Constant("low")) & (u < Constant("high"))
+    outputs = {"s": s, "m": m, "u": u}
     states = {**states, "v": how.forward(u, s), **({"fired": s} if how.late else {})}
-    return Program(f"{charge}, reset {reset}", ("x",), outputs, states)
+    if pooled:
+        states["begun"] = ALWAYS
+    return Program(f"{charge}, reset {reset}{', pooled' if pooled else ''}", ("x",), outputs, states)
 
 
 @cache
 def neuron_grad_program(
-    reset: str, surrogate: str, charge: str = "lif", detached: bool = True, still: bool = False
+    reset: str, surrogate: str, charge: str = "lif", detached: bool = True, still: bool = False, pooled: bool = False
 ) -> Program:
     """The program of its backward pass, last timestep first: from the error e at s to the error dx at x, with s, m and
     u as they were stored. ``detached``: a reset is taken for a constant. ``still``: dx is the sum of that of this
-    timestep and of all later ones."""
+    timestep and of all later ones. ``pooled``: there is an error only where m is set."""
     s, h = InputBit("s"), SURROGATES[surrogate]()
     if isinstance(h, Bit):
         own: Value = where(h, E, 0)
         h_value = where(h, 1, 0)
     else:
-        own, h_value = h * E, h
+        own, h_value = h * (where(InputBit("m"), E, 0) if pooled else E), h
     left, behind = RESETS[reset].backward(D, U, s, None if detached else h_value)
     d, dx, states = CHARGES[charge].backward(own if behind is None else own + behind, left)
     name = f"{charge}, reset {reset}{'' if detached else ', not detached'}, surrogate {surrogate}"
+    if pooled:
+        name += ", pooled"
     return _backward(name, dx, {**states, "d": d}, still)
 
 

@@ -28,6 +28,7 @@ class Opcode(IntEnum):
     HALT = 11
     JUMP = 12
     ENTER = 13
+    POOL = 14
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,14 @@ OPERATIONS = (
     Operation(Opcode.HALT, "wait as BARRIER does and until every token has its first count, then tell the host"),
     Operation(Opcode.JUMP, "go on at word `job` of the program"),
     Operation(Opcode.ENTER, "go on at word `job`, behind the loop, if there are no samples"),
+    Operation(
+        Opcode.POOL, "joins the spikes of windows, in the queue of forward", Opcode.FORWARD,
+        fields=("src", "src_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count"),
+        pointers={"src": "spikes", "dst": "spikes"},
+        reads=(Space.SPIKES, Space.MASKS), writes={Space.SPIKES: "pool", Space.MASKS: "pool"},
+        needs=(Capability.POOL,), unit="trident.hw.units.pool:PoolUnit", golden=("trident.sim.golden.pool:pool",),
+        cycles=(f"{_MAPPING}.cost:pool_cycles",) * 2,
+    ),
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class NeuronUnit(wiring.Component):
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         self.payloads = Payloads(cfg, "forward")
-        self.items = cfg.accumulators // cfg.entries_per_word("forward")
+        self.items = cfg.items("forward")
         many, self.reads = cfg.chunks > 1, cfg.reads_out
         self.steps = steps = VectorSteps(
             cfg, cfg.forward_programs, self.payloads.place, self.items, lambda tag: tag.item,

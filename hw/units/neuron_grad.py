@@ -36,7 +36,7 @@ class NeuronGradUnit(wiring.Component):
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         self.payloads = Payloads(cfg, "backward")
-        self.items = cfg.accumulators // cfg.entries_per_word("backward")
+        self.items = cfg.items("backward")
         last = cfg.timesteps - 1
         many = cfg.chunks > 1
         self.steps = steps = VectorSteps(

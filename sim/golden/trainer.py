@@ -15,6 +15,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuro
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import loss_errors, loss_table
 from trident.sim.golden.planes import forward_planes, weight_grad_planes
+from trident.sim.golden.pool import pool, spread
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.sums import Sums
@@ -31,11 +32,12 @@ AT_ONCE = 32  # samples whose arrays are held at a time
 @dataclass
 class Trace:
     """What samples left in each layer, by its number, for backward and for comparison: arrays (N, y, x, T, channel), or
-    without N those of one sample. outputs: one array (N, classes), how often each class fired or what its readout
-    says."""
+    without N those of one sample. pooled: what the layer above reads, the spikes or those of their windows. outputs:
+    one array (N, classes), how often each class fired or what its readout says."""
 
     inputs: list[np.ndarray]
     spikes: list[np.ndarray]
+    pooled: list[np.ndarray]
     masks: list[np.ndarray]
     potentials: list[np.ndarray]
     errors: list[np.ndarray]
@@ -156,11 +158,11 @@ class GoldenTrainer:
 
     def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray) -> Trace:
         """Forward pass of samples (N, T, y, x, c), each on its replica; the trace has no errors yet."""
-        trace = Trace([], [], [], [], [], [])
+        trace = Trace([], [], [], [], [], [], [])
         samples = np.ascontiguousarray(spikes.transpose(0, 2, 3, 1, 4))
         steps = self.cfg.steps
         for n, layer in enumerate(self.network.layers):
-            current = samples if layer.source is None else trace.spikes[layer.source]
+            current = samples if layer.source is None else trace.pooled[layer.source]
             if layer.kind == "linear":  # (y, x, T, c) flattened in (y, x, c) order
                 current = current.transpose(0, 3, 1, 2, 4).reshape(len(current), 1, 1, steps, -1)
             given = (
@@ -179,8 +181,10 @@ class GoldenTrainer:
             fault = self._run(program, self._numbers[n], *arrays)
             self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
             trace.inputs.append(current)
+            pooled, masks = pool(found["s"], found["m"], layer.pool) if layer.pool > 1 else (found["s"], found["m"])
             trace.spikes.append(found["s"])
-            trace.masks.append(found["m"])
+            trace.pooled.append(pooled)
+            trace.masks.append(masks)
             trace.potentials.append(found["u"])
         outputs = found["z"][..., -1, :] if layer.readout else found["s"].sum(axis=-2, dtype=np.int64)
         trace.outputs.append(outputs.reshape(len(samples), -1))
@@ -212,6 +216,8 @@ class GoldenTrainer:
         trace.errors = [np.empty(0)] * len(layers)
         for layer in reversed(layers):
             n = layer.number
+            if layer.pool > 1:
+                errors[n] = spread(errors[n], layer.pool)
             trace.errors[n] = self._error_at_inputs(trace, n, errors.pop(n), replicas)
             if layer.source is not None:
                 errors[layer.source] = self._error_below(trace, layer, replicas)

@@ -15,7 +15,7 @@ LIMIT = 60_000  # cycles of one run
 # Memories whose writes the harness shows
 SHOWN = {
     "weight_grad": (Space.GRADIENTS,), "neuron": (Space.SPIKES, Space.MASKS), "neuron_grad": (Space.ERRORS,),
-    "update": (Space.WEIGHTS,),
+    "pool": (Space.MASKS,), "update": (Space.WEIGHTS,),
 }  # fmt: skip
 STREAMS = ("forward", "backward", "loss", "softmax", "receive", "reduce")  # units with a stream out
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from tests.cocotb.placing import Case, Placing, join_words, parts_of, payload_of, rows_of
 from trident.host.compile.chip_plan import ChipPlan
+from trident.host.compile.packing import blocks
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import drained_item, neuron_item
 from trident.hw.isa.job import JOB
@@ -17,11 +18,14 @@ from trident.sim.golden.constants import function_lines, neuron_values
 from trident.sim.golden.format import to_values
 from trident.sim.golden.forward import forward
 from trident.sim.golden.loss import loss_errors, loss_table
+from trident.sim.golden.pool import pool
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.weight_grad import weight_grad
 from trident.snn.losses import SOFTMAX, Loss
 from trident.snn.network import Network
+
+POOL = 2  # of the pool unit's cores
 
 
 class Maker(Placing):
@@ -172,8 +176,8 @@ class Maker(Placing):
         sums = np.where(self.rng.random(shape) < 0.5, quarters, self._values(shape))
         potentials = np.empty(shape, self.dtype)
         spikes, masks = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-        blocks = [array.reshape(y * x, self.cfg.timesteps, channels) for array in (sums, spikes, masks, potentials)]
-        fault = self._run(self.settings.programs[0], neuron_values(self.settings, self.fmt), *blocks)
+        parts = [array.reshape(y * x, self.cfg.timesteps, channels) for array in (sums, spikes, masks, potentials)]
+        fault = self._run(self.settings.programs[0], neuron_values(self.settings, self.fmt), *parts)
         base, groups, width = self.placed.spikes.at(self.sample), self.placed.weights.groups, x
         job = self._job("forward")
         case = self._case(job | {"dst": base})
@@ -190,15 +194,36 @@ class Maker(Placing):
         case.fault = bool(fault.any())
         return case
 
+    def pool(self) -> Case:
+        """Windows of an image of any size, often without a spike."""
+        y, x = (int(n) for n in self.rng.integers(1, 5, 2))
+        channels = int(self.rng.integers(1, 2 * self.cfg.lanes + 2))
+        shape = (1, POOL * y, POOL * x, self.cfg.timesteps, channels)
+        spikes, masks = ((self.rng.random(shape) < share).astype(np.uint8) for share in (0.2, 0.7))
+        (pooled,), (after,) = pool(spikes, masks, POOL)
+        groups = blocks(channels, self.cfg.lanes)
+        src = int(self.rng.integers(0, 9))
+        dst = src + POOL**2 * y * x * groups
+        case = self._case({
+            "src": src, "dst": dst, "groups": groups, "src_y": y, "src_x": x, "count": POOL * x * groups,
+        })  # fmt: skip
+        case.memories = {Space.SPIKES: self._image(src, spikes[0]), Space.MASKS: self._image(src, masks[0])}
+        case.after = {
+            Space.SPIKES: self._places(self._image(src, spikes[0]), src, groups, POOL * x)
+            | self._places(self._image(dst, pooled), dst, groups, x),
+            Space.MASKS: self._places(self._image(src, after), src, groups, POOL * x),
+        }
+        return case
+
     def neuron_grad(self) -> Case:
         y, x, channels = self.below.layer.out_shape
         steps = self.cfg.timesteps
         shape = (y, x, steps, channels)
         e, potentials, d = self._values(shape, 16.0), self._values(shape), np.empty(shape, self.dtype)
         spikes, masks = self._spikes(shape), (self.rng.random(shape) < 0.6).astype(np.uint8)
-        blocks = [array.reshape(y * x, steps, channels) for array in (e, spikes, masks, potentials)]
-        blocks.append(d.reshape(y * x, steps, channels))
-        fault = self._run(self.settings.programs[1], neuron_values(self.settings, self.fmt), *blocks)
+        parts = [array.reshape(y * x, steps, channels) for array in (e, spikes, masks, potentials)]
+        parts.append(d.reshape(y * x, steps, channels))
+        fault = self._run(self.settings.programs[1], neuron_values(self.settings, self.fmt), *parts)
         aux, dst = self.below.spikes.at(self.sample), self.below.errors.at(self.sample)
         job = self._job("backward")
         case = self._case(job | {"aux": aux, "dst": dst})

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
+from tests.cocotb.cases import POOL
 from tests.cocotb.harness import Harness
 from trident.hw.core.core import give_numbers
 from trident.hw.engines.backward import BackwardEngine
@@ -18,6 +19,7 @@ from trident.hw.lib.streams import connect
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
+from trident.hw.units.pool import PoolUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
@@ -154,6 +156,36 @@ class NeuronHarness(Harness):
         job = JOB.shape()(self.job)
         give_numbers(m, self.cfg, unit, job)
         m.d.comb += [unit.dst.eq(job.dst), self.o_valid.eq(unit.word_en), self.o_payload.eq(unit.word_address)]
+
+
+class PoolHarness(Harness):
+    """A core that has the unit has windows of a size."""
+
+    unit_class = PoolUnit
+
+    def __init__(self, cfg: CoreConfig):
+        super().__init__(replace(cfg, pool=POOL))
+
+    def memories(self):
+        return {space: self._memory(space) for space in (Space.SPIKES, Space.MASKS)}
+
+    def connect(self, m, unit, memories):
+        spikes, masks = memories[Space.SPIKES], memories[Space.MASKS]
+        grant = unit.spike_request & ~self.hold
+        address = Mux(grant, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
+        m.d.comb += [
+            unit.spike_grant.eq(grant),
+            unit.spikes.eq(_read(m, spikes, 0, address, 1)),
+            unit.masks.eq(_read(m, masks, 0, address, 1)),
+            spikes.write_address.eq(unit.word_address),
+            spikes.write_en.eq(unit.word_en),
+            spikes.write_data.eq(unit.word),
+            masks.write_address.eq(unit.mask_address),
+            masks.write_en.eq(unit.mask_en),
+            masks.write_data.eq(unit.mask),
+            self.o_valid.eq(unit.mask_en),
+            self.o_payload.eq(unit.mask_address),
+        ]
 
 
 class NeuronGradHarness(Harness):
@@ -319,6 +351,7 @@ HARNESSES = {
     "weight_grad": WeightGradHarness,
     "neuron": NeuronHarness,
     "neuron_grad": NeuronGradHarness,
+    "pool": PoolHarness,
     "loss": LossHarness,
     "softmax": SoftmaxHarness,
     "receive": ReceiveHarness,

@@ -30,7 +30,8 @@ from tests.sim.steps import Step  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
-NETWORKS = ("12-16-5", "12-9-8-4", "6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "6x6x1-4c5s2p2-6c1p0-3")
+NETWORKS = ("12-16-5", "12-9-8-4", "6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "6x6x1-4c5s2p2-6c1p0-3",
+            "8x4x2-4c3-mp2-3c3-5", "9x6x2-6c3-mp3-7")  # fmt: skip
 CASES = [
     (text, reset, surrogate, timesteps, leak)
     for text, reset, surrogate in product(NETWORKS, ("hard", "soft"), ("rectangle", "triangle"))
@@ -84,6 +85,8 @@ class Oracle(torch.nn.Module):
                     current = synapse(flow.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
                 flow = self.neurons[i](current)
                 fired[i].append(flow)
+                if layer.pool > 1:
+                    flow = torch.nn.functional.max_pool2d(flow.permute(0, 3, 1, 2), layer.pool).permute(0, 2, 3, 1)
         return [torch.stack(steps) for steps in fired]
 
     def differentiate(self, spikes: np.ndarray, labels: np.ndarray) -> list[torch.Tensor]:
@@ -159,7 +162,7 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     cfg = SimpleNamespace(
         format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, steps=timesteps,
         update_program=CoreConfig().update_program, loss="table", multiplier_subnormals=True,
-        engine=CoreConfig().engine, neurons=(neuron.kind,),
+        engine=CoreConfig().engine, neurons=tuple(neuron.at(layer).kind for layer in network.layers),
     )  # fmt: skip
     golden = GoldenTrainer(network, neuron, cfg, settings.seed, loss=settings.losses(network.classes))
     trainer = FloatTwin(network, neuron, settings, np.float64)

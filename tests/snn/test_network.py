@@ -67,11 +67,15 @@ def test_layers_describe_themselves():
         ("0-10", "size of 0"),
         ("8x0x1-10", "size of 0"),
         ("64-0", "at least 1 output, not 0"),
-        ("64-ten", "'ten' is neither a number of outputs (128) nor a convolution (16c3s2p1)"),
-        ("64-²-10", "'²' is neither"),
+        ("64-ten", "'ten' is no number of outputs (128), convolution (16c3s2p1) or pooling (mp2)"),
+        ("64-²-10", "'²' is no number"),
         ("٦٤-10", "neither a number (64)"),
-        ("64--10", "'' is neither"),
+        ("64--10", "'' is no number"),
         ("8x8x1-16c3", "must end with a linear layer"),
+        ("8x8x1-mp2-10", "'mp2' must follow a layer and have a window of 2 pixels or more"),
+        ("8x8x1-4c3-mp1-10", "'mp1' must follow a layer"),
+        ("8x8x1-4c3-mp2-mp2-10", "'mp2' must follow a layer"),
+        ("8x8x1-4c3-mp9-10", "window of 9 pixels, its input is an image of 8x8"),
         ("8x8x1-0c3-10", "at least 1 channel"),
         ("8x8x1-4c9-10", "kernel 9 of '4c9' is not within 1 to 7"),
         ("8x8x1-4c0-10", "kernel 0"),
@@ -161,7 +165,9 @@ def test_a_delay_makes_a_circle_possible():
     ("kinds", "words"),
     [
         (("conv", "norm", "neuron", "flatten", "linear", "neuron"), "norm 'norm1' cannot be computed: it needs normal"),
-        (("conv", "neuron", "pool", "flatten", "linear", "neuron"), "it needs pooling"),
+        (("conv", "pool", "neuron"), "pool 'pool1' must join the spikes of a neuron node, not read conv1"),
+        (("pool", "conv", "neuron"), "pool 'pool1' must join the spikes of a neuron node, not read input"),
+        (("conv", "neuron", "pool"), "the network's output must be the neurons behind its last layer"),
         (("conv", "readout", "flatten", "linear", "neuron"), "linear 'linear1' must read spikes, those of a neuron or"),
         (("conv", "conv", "neuron"), "conv 'conv1' must be read by one neuron or readout node alone, not by conv"),
         (("neuron", "conv", "neuron"), "neuron 'neuron1' must take the sums of a conv or linear node, not input"),
@@ -202,3 +208,25 @@ def test_spikes_go_to_one_layer_only():
     build.add("add", "neuron2", "neuron3")
     with pytest.raises(TridentError, match="add 'add1' cannot be computed: it needs sums of several inputs"):
         assert build.network().layers
+
+
+@pytest.mark.parametrize(("fields", "words"), [
+    ({"method": "average"}, "pool 'pool1' takes the average: no core joins spikes but by their maximum"),
+    ({"size": 3, "stride": 2}, "has windows of 3 pixels every 2: those of a core do not overlap"),
+    ({"size": 4}, "has windows of 4 pixels, which do not fill an image of 6x6"),
+])  # fmt: skip
+def test_pools_that_no_core_has(fields, words):
+    build = Builder((6, 6, 2))
+    for kind, given in (("conv", {"channels": 3, "kernel": 3}), ("neuron", {}), ("pool", fields), ("flatten", {}),
+                        ("linear", {"outputs": 4}), ("neuron", {})):  # fmt: skip
+        build.add(kind, **given)
+    with pytest.raises(TridentError) as refused:
+        assert build.network().layers
+    assert words in str(refused.value)
+
+
+def test_pools_join_the_layers_beside_them():
+    first, second, last = Network.parse("8x8x1-4c3-mp2-6c3s2p1-mp2-5").layers
+    assert (first.pool, first.out_shape, first.pooled_shape) == (2, (8, 8, 4), (4, 4, 4))
+    assert (second.image, second.out_shape, second.pooled_shape) == ((4, 4, 4), (2, 2, 6), (1, 1, 6))
+    assert (last.image, last.pool, second.source, last.source) == ((1, 1, 6), 1, 0, 1)

@@ -26,6 +26,7 @@ class BeatLoop(wiring.Component):
     i : stream of rows; row : In, the row's data
     o : stream of operations
     groups, group_entries : In, from the job
+    line : In, from the job, see :class:`TimeDrain`
     planes : In, from the job, see :mod:`hw.isa.planes`: a forward row's planes go to the entry of the first timestep
     idle : Out(1), nothing is held
     """
@@ -40,6 +41,7 @@ class BeatLoop(wiring.Component):
             "groups": In(cfg.address_bits),
             "group_entries": In(cfg.entry_bits + 1),
             "planes": In(PLANES_JOB),
+            "line": In(cfg.address_bits),
             "idle": Out(1),
         })  # fmt: skip
 
@@ -109,6 +111,7 @@ class BeatLoop(wiring.Component):
             drain.groups.eq(self.groups),
             drain.group_entries.eq(self.group_entries),
             drain.planes.eq(self.planes.on),
+            drain.line.eq(self.line),
             touched.entry.eq(op.entry),
             touched.value.eq(~op.drain),
             op.first.eq(~touched.held),

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.lib.onehot import bit_number, lowest_bit
+from trident.hw.lib.times import times
 
 
 def _ports(payloads: Payloads) -> dict:
@@ -15,6 +16,7 @@ def _ports(payloads: Payloads) -> dict:
         "groups": In(cfg.address_bits),
         "group_entries": In(cfg.entry_bits + 1),
         "planes": In(1),
+        "line": In(cfg.address_bits),
         "step": In(1),
         "tag": Out(payloads.tag),
         "last": Out(1),
@@ -33,6 +35,8 @@ class TimeDrain(wiring.Component):
     groups : In, words per pixel of the image that is written
     group_entries : In, accumulator entries of one group
     planes : In(1), the sum of the first timestep is that of every timestep
+    line : In, not 0: every position is a window of ``cfg.pool`` x ``cfg.pool`` pixels of the image that is written,
+        each of which gets its sum, and so many words are a row of that image
     step : In(1), the drain in ``tag`` is taken
     tag : Out, what is drained now
     last : Out(1), it is the tile's last; clear : Out(1), nothing else is drained from its entry
@@ -62,30 +66,49 @@ class TimeDrain(wiring.Component):
             item, address, entry, last_word = group, group, group * chunks, Const(1)
 
         last_group = group == self.meta.last_group
+        size, last_pixel, offset = cfg.pool if self.descending else 1, Const(1), Const(0)
+        along = self.groups  # words from one position to the next
+        if size > 1:
+            pixel_x, pixel_y = Signal(range(size)), Signal(range(size))
+            last_pixel, offset, line = Signal(), Signal(cfg.address_bits), Signal(cfg.address_bits)
+            item = Signal(self.tag.item.shape())
+            along = Mux(self.line.any(), times(self.groups, size), self.groups)
+            last_x = pixel_x == size - 1
+            m.d.comb += last_pixel.eq(~self.line.any() | last_x & (pixel_y == size - 1))
+            with m.If(self.step):
+                m.d.sync += [item.eq(item + 1), pixel_x.eq(pixel_x + 1), offset.eq(offset + self.groups)]
+                with m.If(last_x):
+                    m.d.sync += [
+                        pixel_x.eq(0), pixel_y.eq(pixel_y + 1), line.eq(line + self.line), offset.eq(line + self.line)
+                    ]  # fmt: skip
+                with m.If(last_pixel):
+                    m.d.sync += [s.eq(0) for s in (pixel_x, pixel_y, line, offset)]
+                    with m.If(last_word & last_group):
+                        m.d.sync += item.eq(0)
         m.d.comb += [
-            self.tag.address.eq(self.meta.dst + address),
+            self.tag.address.eq(self.meta.dst + address + offset),
             self.tag.entry.eq(entry + Mux(self.planes, 0, Mux(self.descending, chunks - 1 - chunk, chunk))),
             self.tag.item.eq(item),
             self.tag.step.eq(Mux(self.descending, cfg.timesteps - 1 - time, time)),
             self.tag.col.eq(Mux(self.descending, cols - 1 - col, col)),
-            self.clear.eq((col == cols - 1) & (~self.planes | (time == cfg.timesteps - 1))),
-            self.last.eq(last_word & last_group & (time == cfg.timesteps - 1)),
+            self.clear.eq((col == cols - 1) & last_pixel & (~self.planes | (time == cfg.timesteps - 1))),
+            self.last.eq(last_word & last_group & last_pixel & (time == cfg.timesteps - 1)),
         ]
-        with m.If(self.step):
+        with m.If(self.step & last_pixel):
             with m.If(~last_word):
                 if many:
                     m.d.sync += [
                         word.eq(word + 1),
-                        item.eq(item + 1),
+                        *([item.eq(item + 1)] if size == 1 else []),
                         entry.eq(entry + chunks),
-                        address.eq(address + self.groups),
+                        address.eq(address + along),
                     ]
             with m.Elif(~last_group):
                 m.d.sync += group.eq(group + 1)
                 if many:
                     m.d.sync += [
                         word.eq(0),
-                        item.eq(item + 1),
+                        *([item.eq(item + 1)] if size == 1 else []),
                         base.eq(base + self.group_entries),
                         entry.eq(base + self.group_entries),
                         address.eq(group + 1),
@@ -93,7 +116,7 @@ class TimeDrain(wiring.Component):
             with m.Else():
                 m.d.sync += [group.eq(0), col.eq(col + 1), time.eq(time + 1)]
                 if many:
-                    m.d.sync += [s.eq(0) for s in (word, item, base, entry, address)]
+                    m.d.sync += [s.eq(0) for s in (word, *([item] if size == 1 else []), base, entry, address)]
                 with m.If(col == cols - 1):
                     m.d.sync += [col.eq(0), chunk.eq(chunk + 1)]
                 with m.If(time == cfg.timesteps - 1):

@@ -71,12 +71,12 @@ class Payloads:
         self.tag = data.StructLayout({
             "address": address,  # word that a drained position and group goes to (or tile)
             "entry": cfg.entry_bits,
-            "item": cfg.entry_bits,  # number of the position and group within the tile
+            "item": range(max(cfg.items(engine), 1 << cfg.entry_bits)),  # of the position and group within the tile
             "step": cfg.vector_bits,  # timestep (or first lane of the beat)
             "col": range(max(self.cols, 2)),  # column that is drained
         })  # fmt: skip
         self.place = data.StructLayout({  # what of it is needed behind the drain
-            "address": address, "item": groups, "step": cfg.vector_bits,
+            "address": address, "item": range(max(cfg.items(engine), 2)), "step": cfg.vector_bits,
         })  # fmt: skip
         later = {"carry": 1, "word": address} if cfg.chunks > 1 else {}
         self.error_place = data.StructLayout({**self.place.members, **later})  # whose states go on, and which they are

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.engines.skeleton.loops import COORDINATE, Blocks, Loop, Passes, Positions
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.isa.job import JOB
+from trident.hw.lib.times import times
 
 
 def walker_ports(payloads: Payloads) -> dict:
@@ -110,6 +111,11 @@ class TapWalker(wiring.Component):
         ]
         next_tile = [loop.restart for loop in (taps_y, taps_x, blocks)]
         next_dst = first + words * job.groups if many else dst + passes.groups
+        next_line = next_dst  # behind the last position of a row
+        if self.transposed and cfg.pool > 1:  # of pixels, of which each position has a window
+            pooled, across = job.count.any(), words * job.groups
+            next_dst = first + Mux(pooled, times(across, cfg.pool), across)
+            next_line = next_dst + times(job.count, cfg.pool - 1)
         with m.If(advance):
             m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
         with m.If(self.start):
@@ -139,7 +145,7 @@ class TapWalker(wiring.Component):
                         m.d.sync += [tile.eq(job.tile), pass_tile.eq(job.tile)]
                         m.d.sync += next_x
                         with m.If(last_x):
-                            m.d.sync += [*next_row, rows.step]
+                            m.d.sync += [*next_row, rows.step, dst.eq(next_line), first.eq(next_line)]
                             with m.If(rows.last):
                                 m.d.sync += self.busy.eq(0)
         return m

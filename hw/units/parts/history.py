@@ -21,7 +21,7 @@ class History(wiring.Component):
     def __init__(self, cfg: CoreConfig, items: int):
         self.cfg, self.items = cfg, items
         super().__init__({
-            "item": In(cfg.entry_bits),
+            "item": In(range(max(items, 2))),
             "step": In(cfg.vector_bits),
             "first": In(1),
             "bits": In(cfg.lanes),

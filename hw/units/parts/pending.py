@@ -25,7 +25,7 @@ class Pending(wiring.Component):
     def __init__(self, cfg: CoreConfig, items: int):
         self.items = items
         self.early = cfg.short_paths and not cfg.shared_engine  # which is to be small
-        number = cfg.entry_bits
+        number = range(max(items, 2))
         super().__init__({
             "item": In(number), "free": Out(1, init=1), "take": In(1), "following": In(number), "moves": In(1),
             "done_item": In(number), "done": In(1), "busy": Out(1),

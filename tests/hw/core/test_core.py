@@ -42,6 +42,7 @@ READOUT = {
     "optimiser": "adam", "surrogate": "atan",
 }  # fmt: skip
 PLANES = {"planes": True, "others": "lif/hard/rectangle/still"}
+POOL = {"pool": 2}
 SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
@@ -99,6 +100,18 @@ def _train(bench: StepBench, rng, samples: int = 5, density: float = 0.3, loss_s
     return bench.step(spikes, labels, _constants(bench, samples), loss_scale)
 
 
+def _pooled_network(rng, channels: int, size: int) -> str:
+    """A convolution whose spikes are pooled, perhaps another one, and a linear layer; the last pooled image is square
+    where a linear layer reads it."""
+    more = rng.random() < 0.5
+    y, x = (size * int(n) for n in (rng.integers(1, 4, 2) if more else [rng.integers(1, 4)] * 2))
+    kernel = (1, 3, 5)[rng.integers(3)]
+    parts = [f"{y}x{x}x{rng.integers(1, 3)}", f"{rng.integers(1, 6)}c{kernel}", f"mp{size}"]
+    if more:
+        parts.append(f"{rng.integers(1, 4)}c{(1, 3)[rng.integers(2)]}")
+    return "-".join([*parts, str(rng.integers(2, channels))])
+
+
 def _random_network(rng, channels: int) -> str:
     """Up to three layers behind a vector or an image; only what fits a TINY core."""
     parts, image = [], rng.random() < 0.6
@@ -145,14 +158,18 @@ def test_core_of_the_smallest_board():
     (CHUNKS | SHORT | SYNAPTIC | {"timesteps": 3}, 7), (PLANES | {"timesteps": 8}, None),
     (PLANES | SHORT | BF16 | {"timesteps": 9, "lanes": 1, "accumulators": 9, "gradient_bits": 40}, 7),
     (PLANES | CHUNKS | {"others": "lif/hard/triangle/still"}, None),
-    (PLANES | SHORT | {"weight_grad_cols": 2, "words": 1}, 7),
+    (PLANES | SHORT | {"weight_grad_cols": 2, "words": 1}, 7), (POOL, None), (POOL | {"pool": 3, "words": 1} | SHORT, 7),
+    (POOL | CHUNKS | {"others": "lif/hard/triangle/pooled"}, None),
+    (POOL | PLANES | {"backward_cols": 2, "lanes": 4, "others": "lif/hard/rectangle/still"}, 7),
+    (POOL | READOUT | {"others": "lif/hard/atan/pooled,lif/mean,lif/last,lif/max"}, None),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""
     rng = np.random.default_rng(2)
     compared = 0
     for n in range(16):
-        network = _random_network(rng, 12)
+        pool = changes.get("pool", 1)
+        network = _random_network(rng, 12) if pool == 1 else _pooled_network(rng, 12, pool)
         if changes.get("loss") == "membrane":
             network += ("r", "rlast", "rmax")[n % 3]
         sizes = {"spike_words": 1024, "error_words": 512} | changes
