@@ -73,7 +73,8 @@ LOSS_TEXT = """## Losses
 Of a loss that a class has by itself, the host fills a table: the error by spikes fired and by whether it is the label's
 class. A softmax is of the outputs z: what readouts say, or a table's values of the spikes fired. `most` is the
 largest z, `total` the sum of all x, exact and rounded once; hit and miss are what is wanted of the label's class and of
-others, times gain. exp(−x) is a table as those above, off by at most {off:.2f} last places of 1.
+others, times gain. With weights of classes every label has a table, or these three numbers, of its own. exp(−x) is a
+table as those above, off by at most {off:.2f} last places of 1.
 """
 
 

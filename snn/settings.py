@@ -152,6 +152,7 @@ ADAM_RATE = 0.01  # learning rate of Adam where none is given
 
 
 SCHEDULES = ("step", "cosine", "one-cycle")
+BALANCED = "balanced"
 COUNT_RATES = "0.8,0.2"  # of count-mse: what the label's neuron and the others should fire, per timestep
 WARM, FIRST, LAST = 0.3, 1 / 25, 1e-4  # of one-cycle: share of the run that warms up; the rates at its ends
 
@@ -172,6 +173,8 @@ class TrainSettings:
     loss: "mse", of the rates and 1 for the label's neuron, 0 for the others; "count-mse:0.8,0.2", the same with these;
     "cross-entropy" of the counts, "rate-cross-entropy" or, of readouts, "membrane-cross-entropy", see
     :class:`trident.snn.losses.Loss`. smoothing: the share of the 1 that all neurons have alike, at least 0 and below 1.
+    class_weights: by class, what the loss of its samples is multiplied by, as in "1,2,0.5"; "balanced", which must have
+    become numbers, see :func:`trident.snn.losses.balanced`, where the labels are known; empty for 1.
     schedule: "step", the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over
     all epochs; "one-cycle", up for 30 % of all epochs, then down (Smith, Topin 2017).
 
@@ -189,6 +192,7 @@ class TrainSettings:
     halve_every: int = 3
     loss: str = "mse"
     smoothing: float = 0.0
+    class_weights: str = ""
     schedule: str = "step"
     optimizer: str = "sgd"
     weight_decay: float = 0.0
@@ -219,6 +223,7 @@ class TrainSettings:
             raise TridentError(f"nesterov is for the optimizer sgd, not for {self.optimizer}")
         if not 0 <= _number("smoothing", self.smoothing) < 1:
             raise TridentError(f"smoothing must be at least 0 and below 1, not {self.smoothing}")
+        self._weights()
         name, rates = self._loss()
         if name != "count-mse" and rates:
             raise TridentError(f"only count-mse has rates of its own, not {name} as in {self.loss!r}")
@@ -235,13 +240,33 @@ class TrainSettings:
         _choice("loss", name, (*PER_CLASS, "count-mse", *SOFTMAX, MEMBRANE))
         return name, rates
 
+    def _weights(self) -> tuple[float, ...]:
+        """The class weights as numbers; none where they are balanced."""
+        text = self.class_weights
+        if not isinstance(text, str):
+            raise TridentError(f"class weights must be a text, as in '1,2,0.5', not {text!r}")
+        if text in ("", BALANCED):
+            return ()
+        weights = tuple(_number("a class weight", _parsed(weight)) for weight in text.split(","))
+        for weight in weights:
+            if weight < 0:
+                raise TridentError(f"a class weight must be at least 0, not {weight}")
+        if not any(weights):
+            raise TridentError(f"class weights of {text} leave nothing to learn: one must be above 0")
+        return weights
+
     def losses(self, classes: int) -> Loss:
-        """The loss of so many classes."""
+        """The loss of so many classes. Raises :class:`TridentError` unless there are as many class weights, if any."""
         name, rates = self._loss()
+        weights = self._weights()
+        if self.class_weights and len(weights) != classes:
+            raise TridentError(
+                f"class weights must be {classes} numbers, one for each class, not {self.class_weights!r}"
+            )
         if name == "count-mse":
             label, other = map(float, (rates or COUNT_RATES).split(","))
-            return Loss("mse", other, label)
-        return Loss(name, self.smoothing / classes, 1 - self.smoothing + self.smoothing / classes)
+            return Loss("mse", other, label, weights)
+        return Loss(name, self.smoothing / classes, 1 - self.smoothing + self.smoothing / classes, weights)
 
     def rate(self, epoch: float) -> float:
         """The learning rate at a moment in epochs, from 0; the part of an epoch matters to smooth schedules only."""
@@ -263,8 +288,8 @@ class TrainSettings:
 
     @property
     def core(self) -> dict[str, str]:
-        """What a core must be built with: parameters of its configuration."""
-        return {"optimiser": self.optimiser, "loss": self.losses(2).unit}
+        """What a core must be built with: parameters of its configuration; class weights take ``loss_tables`` too."""
+        return {"optimiser": self.optimiser, "loss": Loss(self._loss()[0]).unit}
 
     def step(self, epoch: float = 0) -> float:
         """What the momentum is multiplied by before it is taken from a weight, at the given moment."""

@@ -61,6 +61,8 @@ def _core_options(command):
               "count-mse:0.8,0.2; cross-entropy of the spike counts, or rate-cross-entropy; membrane-cross-entropy of "
               "a readout  [mse; membrane-cross-entropy]")
 @click.option("--smoothing", type=float, help="share of the label's 1 that all classes have alike  [0]")
+@click.option("--class-weights", help="by class, what the loss of its samples is multiplied by, as in 1,2,0.5; or "
+              "balanced: N / (classes x samples of the class)  [1]")
 @click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
 @click.option("--weight-decay", type=float, help="share of a weight that is added to its gradient or, of adamw, taken "
               "from it, times the rate  [0]")
@@ -111,6 +113,7 @@ def train_command(net, bias, data, encoding, preset, changes, out, verbose, resu
     }  # fmt: skip
     own = {name: name for name in ("reset", "surrogate", "detach", "timesteps", "lanes")}
     own |= {"charge": "neuron", "optimiser": "optimizer", "loss": "loss", "others": "net"}
+    own |= {"loss_tables": "class-weights"}
     for name, option in own.items():
         if name in core:
             raise TridentError(f"{name} has an option of its own: give --{option} instead of --set {name}=")

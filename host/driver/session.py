@@ -100,7 +100,7 @@ class ChipSession:
         return range(first, first + self.plan.partition.stages[0].cores)
 
     def set_constants(self, updates: UpdateConstants, table: np.ndarray):
-        """Learning rate, momentum and the loss table (raw bits (2, T + 1)) of the next minibatches."""
+        """Learning rate, momentum and the loss tables, see :func:`loss_table`, of the next minibatches."""
         parts = []
         if updates != self._updates:
             self._updates = updates
@@ -109,9 +109,9 @@ class ChipSession:
                     self.plan.update_jobs(core, program, updates) for core, program in enumerate(self._programs)
                 ])  # fmt: skip
         for core, plan in enumerate(self.plan.plans):
-            for target, row in enumerate(table if plan.is_last else ()):
-                first = table_address(self.cfg, count=0, target=bool(target))
-                values = row.astype(np.uint32)[:, None]
+            for label, target in np.ndindex(table.shape[:2] if plan.is_last else (0, 0)):
+                first = table_address(self.cfg, 0, bool(target), label)
+                values = table[label, target].astype(np.uint32)[:, None]
                 parts.append(self.driver.packets.write(self.routes[core], Space.LOSS_TABLE, first, values))
         self._send(parts)
 

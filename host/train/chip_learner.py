@@ -43,7 +43,8 @@ class ChipLearner:
     """
 
     def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, loss: Loss | None = None):
-        self.plan, self.chip, self.cfg, self.loss = plan, chip, plan.cfg, loss or usual_loss(plan.cfg.loss)
+        self.plan, self.chip, self.cfg = plan, chip, plan.cfg
+        self.loss = loss or usual_loss(plan.cfg.loss, plan.cfg.loss_tables)
         self.driver = Driver(chip, plan.cfg, plan.mesh)
         self.session = ChipSession(self.driver, plan, neuron)
         self._constants: tuple[UpdateConstants, float] | None = None  # that the chip has

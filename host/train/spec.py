@@ -1,6 +1,6 @@
 """What a training run is made of, put together and checked as a whole before anything is built or written."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from math import frexp
 from pathlib import Path
@@ -24,10 +24,10 @@ from trident.snn.defaults import DEEP
 from trident.snn.encoding import METHODS, faint
 from trident.snn.files import SUFFIXES, dumps
 from trident.snn.layers import Layer
-from trident.snn.losses import MEMBRANE, Loss
+from trident.snn.losses import MEMBRANE, Loss, balanced
 from trident.snn.network import Network
 from trident.snn.partition import Partition
-from trident.snn.settings import ADAM_RATE, NeuronSettings, TrainSettings
+from trident.snn.settings import ADAM_RATE, BALANCED, NeuronSettings, TrainSettings
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
@@ -177,6 +177,11 @@ class RunSpec:
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)
+        if settings.class_weights == BALANCED:
+            weights = balanced(dataset.train_labels, network.classes)
+            settings = replace(settings, class_weights=",".join(map(str, weights)))
+        tables = {"loss_tables": max(len(settings.losses(network.classes).weights), 1)}
+        cfg = _built_core(cfg, tables) if built else replace(cfg, **tables)
         _check_rate(settings, len(dataset.train))
         constants = NeuronConstants.of_network(network, neuron_settings, cfg)
         numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)

@@ -12,6 +12,7 @@ class Capability(Enum):
     ENGINES = "exchangeable engines", "a core with a shared_engine"  # each place has an engine that is chosen by name
     PROGRAMS = "vector programs", "a core with a shared_engine"  # beyond those that its firmware knows
     CHUNKS = "chunks of timesteps", "a core with a shared_engine"
+    LOSS_TABLES = "a loss table of every label", "a core with a shared_engine"
     NEIGHBOURS = "neighbours", "a standalone core"  # rows and tokens come from other cores and go there
 
     @property

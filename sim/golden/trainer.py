@@ -85,7 +85,7 @@ class GoldenTrainer:
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, seed: int = 0,
         partition: Partition | None = None, engines: str = "numpy", loss: Loss | None = None,
     ):  # fmt: skip
-        self.network, self.cfg, self.loss = network, cfg, loss or usual_loss(cfg.loss)
+        self.network, self.cfg, self.loss = network, cfg, loss or usual_loss(cfg.loss, cfg.loss_tables)
         self.partition = partition or Partition.single(network)
         self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format

@@ -35,6 +35,7 @@ CASES = [
 ]
 
 LOSSES = {1: "mse", 5: "count-mse:0.75,0.25", 8: "mse"}  # by timesteps
+WEIGHTED = 5  # timesteps where classes have weights
 
 
 class Oracle(torch.nn.Module):
@@ -45,6 +46,7 @@ class Oracle(torch.nn.Module):
         self.network, self.loss_scale = trainer.network, trainer.settings.loss_scale
         loss = trainer.settings.losses(self.network.classes)
         self.other, self.label = loss.other, loss.label
+        self.weights = torch.tensor(loss.weights or (1.0,) * self.network.classes, dtype=torch.float64)
         settings = trainer.neurons[0]
         self.synapses, self.neurons = torch.nn.ModuleList(), torch.nn.ModuleList()
         for layer in trainer.network.layers:
@@ -89,7 +91,7 @@ class Oracle(torch.nn.Module):
         rates = fired[-1].sum(0).flatten(1) / spikes.shape[1]
         onehot = torch.nn.functional.one_hot(torch.tensor(labels), self.network.classes)
         wanted = self.other + (self.label - self.other) * onehot
-        (self.loss_scale * ((rates - wanted) ** 2).mean(1).sum()).backward()
+        (self.loss_scale * (((rates - wanted) ** 2).mean(1) * self.weights[labels]).sum()).backward()
         return fired
 
     def gradients(self) -> Tensors:
@@ -106,11 +108,16 @@ class Oracle(torch.nn.Module):
         return found
 
 
+def _settings(timesteps: int, network: Network) -> TrainSettings:
+    weights = ",".join(str(0.5 * n) for n in range(network.classes)) if timesteps == WEIGHTED else ""
+    return TrainSettings(timesteps, seed=3, loss=LOSSES[timesteps], class_weights=weights)
+
+
 @pytest.mark.parametrize("text, reset, surrogate, timesteps, leak", CASES)
 def test_spikes_and_gradients_equal_autograd(text, reset, surrogate, timesteps, leak):
     network = Network.parse(text)
     neuron = NeuronSettings(leak, threshold=0.125, window=0.3, reset=reset, surrogate=surrogate)
-    trainer = FloatTwin(network, neuron, TrainSettings(timesteps, seed=3, loss=LOSSES[timesteps]), np.float64)
+    trainer = FloatTwin(network, neuron, _settings(timesteps, network), np.float64)
     rng = np.random.default_rng(7)
     spikes = (rng.random((6, timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
     labels = rng.integers(0, network.classes, 6)
@@ -133,7 +140,7 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     """The golden trainer, in a format of 24 significant bits so that rounding does not hide a wrong formula."""
     network = Network.parse(text)
     neuron = NeuronSettings(leak, threshold=0.125, window=0.3125, reset=reset, surrogate=surrogate)
-    settings = TrainSettings(timesteps, seed=3, loss=LOSSES[timesteps])
+    settings = _settings(timesteps, network)
     # What the trainer reads of a configuration; a core's own is held to 16 bits
     fixed = FixedFormat(53, -30)
     cfg = SimpleNamespace(

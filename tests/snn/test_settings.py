@@ -1,5 +1,6 @@
 """Settings refuse every bad value in one sentence that names it."""
 
+from dataclasses import replace
 from math import frexp
 
 import pytest
@@ -111,6 +112,13 @@ def test_alpha(surrogate, alpha):
         ("loss", "count-mse:1", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '1'"),
         ("loss", "count-mse:2,0", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '2,0'"),
         ("loss", "count-mse:a,b", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not 'a,b'"),
+        ("class_weights", "1,-2", "a class weight must be at least 0, not -2.0"),
+        ("class_weights", "1,nan", "a class weight must be a finite number, not nan"),
+        ("class_weights", "1,inf", "a class weight must be a finite number, not inf"),
+        ("class_weights", "1,,2", "a class weight must be a finite number, not ''"),
+        ("class_weights", "even", "a class weight must be a finite number, not 'even'"),
+        ("class_weights", "0,0", "class weights of 0,0 leave nothing to learn: one must be above 0"),
+        ("class_weights", 1.0, "class weights must be a text, as in '1,2,0.5', not 1.0"),
         ("halve_every", -1, "halve_every must be a whole number of at least 0, not -1"),
         ("seed", -1, "seed must be a whole number within 0 to 4294967295, not -1"),
     ],
@@ -151,6 +159,16 @@ def test_an_integer_beyond_every_float_is_refused():
 def test_what_a_loss_wants(changes, wanted):
     loss = TrainSettings(**changes).losses(4)
     assert (loss.other, loss.label) == wanted and loss.softmax == (loss.name == "cross-entropy")
+
+
+@pytest.mark.parametrize("loss", ["mse", "count-mse", "cross-entropy", "rate-cross-entropy", "membrane-cross-entropy"])
+def test_class_weights_are_one_per_class(loss):
+    settings = TrainSettings(loss=loss, class_weights="1,2,0.5")
+    assert settings.losses(3) == replace(TrainSettings(loss=loss).losses(3), weights=(1.0, 2.0, 0.5))
+    with pytest.raises(TridentError, match="^class weights must be 4 numbers, one for each class, not '1,2,0.5'$"):
+        settings.losses(4)
+    with pytest.raises(TridentError, match="must be 3 numbers, one for each class, not 'balanced'"):
+        TrainSettings(loss=loss, class_weights="balanced").losses(3)
 
 
 def test_smoothing_is_of_mse():

@@ -113,7 +113,9 @@ def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_af
 
 
 @pytest.mark.parametrize("changes", [
-    {"loss": "count-mse", "schedule": "one-cycle"}, {"smoothing": 0.1, "schedule": "cosine"}
+    {"loss": "count-mse", "schedule": "one-cycle"}, {"smoothing": 0.1, "schedule": "cosine"},
+    {"class_weights": "0.3,2,1", "schedule": "cosine"},
+    {"class_weights": "balanced", "loss": "cross-entropy", "schedule": "cosine"},
 ])  # fmt: skip
 def test_losses_and_schedules(data, unbroken, tmp_path, changes):
     """RTL and golden agree, and a run that is stopped within an epoch goes on with the same rates."""
