@@ -93,7 +93,9 @@ def _page() -> Iterator[str]:
                          for name in RESETS)  # fmt: skip
     yield (
         "A reset to another value than 0 is one to 0, with as much less of a threshold. Detached, the default, a\n"
-        "spike is a constant in the backward pass: the terms with both d and the surrogate are not there.\n\n"
+        "spike is a constant in the backward pass: the terms with both d and the surrogate are not there.\n"
+        "With a penalty of spikes, e is `e + penalty` everywhere, one step more: `penalty` is the loss scale times\n"
+        "λ / (neurons · T).\n\n"
         "## Readouts\n\n"
         "A readout does not fire. z at the last timestep is its output, e the error at it, which comes with every\n"
         "timestep; `share` is 1 / T. Here of a lif neuron.\n"

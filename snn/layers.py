@@ -1,6 +1,6 @@
 """Layers: the nodes that a core computes at once. The compiler's first pass joins nodes into them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
@@ -17,6 +17,7 @@ class Layer:
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
     ``node``. source: the number of the layer whose spikes it reads; None: it reads the samples. image: (y, x, channels)
     of what it reads. changes: what its neurons have of their own, fields of :class:`NeuronSettings` with their values.
+    last: its outputs are the network's.
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
@@ -32,6 +33,7 @@ class Layer:
     padding: int = 0
     bias: bool = True
     changes: tuple[tuple[str, Any], ...] = ()
+    last: bool = False
 
     @property
     def readout(self) -> bool:
@@ -135,7 +137,7 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
         elif isinstance(node, Neuron | Readout) and node.name not in (layer.neuron for layer in layers):
             raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
     _check_chain(network, layers)
-    return tuple(layers)
+    return *layers[:-1], replace(layers[-1], last=True)
 
 
 def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str, int | None]) -> Layer:

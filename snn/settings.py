@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import cos, frexp, log2, pi, sqrt
+from math import cos, frexp, log2, pi, prod, sqrt
 from numbers import Integral, Real
 from sys import float_info
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,9 @@ class NeuronSettings:
     multiplied by 1 - leak; synapse: what a synaptic current keeps from step to step, within 0 to 1; detach: no error
     flows through a reset. readout: it does not fire, and what its output is: one of :data:`READOUTS`; share: what a
     mean takes of the potential of each timestep, 1 / T. v_reset: the potential that a hard reset leaves, below the
-    threshold, and that a neuron leaks to. Raises :class:`TridentError` for anything else.
+    threshold, and that a neuron leaks to. spike_penalty: λ, at least 0: a sample's loss grows by λ times the mean over
+    neurons and timesteps of a layer's spikes, summed over the layers that fire but the last; penalty: what each spike
+    of a layer adds, λ / (neurons * T). Raises :class:`TridentError` for anything else.
     """
 
     leak: float = 0.5
@@ -48,6 +50,8 @@ class NeuronSettings:
     readout: str = ""
     share: float = 1.0
     v_reset: float = 0.0
+    spike_penalty: float = 0.0
+    penalty: float = 0.0
 
     def __post_init__(self):
         if self.readout:
@@ -62,6 +66,8 @@ class NeuronSettings:
         _positive("window", self.window)
         if _number("v_reset", self.v_reset) and self.reset != "hard":
             raise TridentError(f"v_reset is of the reset hard, not of {self.reset}")
+        if _number("spike_penalty", self.spike_penalty) < 0:
+            raise TridentError(f"spike_penalty must be at least 0, not {self.spike_penalty}")
         if self.v_reset >= self.threshold:
             raise TridentError(f"v_reset of {self.v_reset} must be below the threshold, which is {self.threshold}")
         _choice("neuron", self.neuron, NEURONS)
@@ -96,26 +102,32 @@ class NeuronSettings:
         """What of it decides its programs."""
         if self.readout:
             return NeuronKind(self.charge, "none", readout=self.readout)
-        return NeuronKind(self.charge, self.reset, self.surrogate_name, self.detach)
+        return NeuronKind(
+            self.charge, self.reset, self.surrogate_name, self.detach, penalty=self.spike_penalty > 0
+        )  # fmt: skip
 
     def at(self, layer: "Layer", steps: int = 1) -> "NeuronSettings":
         """The neuron of a layer, of samples of so many timesteps: this one with what the layer has of its own.
 
         Raises :class:`TridentError`, naming the node, for what does not go together.
         """
+        own = {"spike_penalty": 0.0 if layer.last else self.spike_penalty} | dict(layer.changes)
         try:
+            if layer.last and own["spike_penalty"]:
+                raise TridentError("a spike_penalty is of neurons that are not the network's output")
             rest: dict[str, Any] = {"v_reset": 0.0, "reset": "none"} if layer.readout else {}
-            return replace(self, **dict(layer.changes), **rest, share=1 / steps)
+            penalty = own["spike_penalty"] / (prod(layer.out_shape) * steps)
+            return replace(self, **own, **rest, share=1 / steps, penalty=penalty)
         except TridentError as fault:
             raise TridentError(f"{layer.neuron!r}: {fault}") from None
 
     def core(self, layers: "Iterable[Layer]" = ()) -> dict[str, str | bool]:
-        """What a core must be built with for it and for the neurons of these layers: parameters of its
-        configuration."""
-        kinds = dict.fromkeys(self.at(layer).kind for layer in layers)
+        """What a core must be built with for it and for the neurons of these layers, of any where none are given:
+        parameters of its configuration."""
+        kinds = dict.fromkeys([self.at(layer).kind for layer in layers] or [self.kind])
         return {
             "charge": self.charge, "reset": self.reset, "surrogate": self.surrogate_name, "detach": self.detach,
-            "others": ",".join(str(kind) for kind in kinds if kind != self.kind),
+            "others": ",".join(str(kind) for kind in kinds if kind != replace(self.kind, penalty=False)),
         }  # fmt: skip
 
     @staticmethod
@@ -140,7 +152,7 @@ class NeuronSettings:
         return {
             "leak": self.leak, "threshold": threshold, "low": threshold - self.window,
             "high": threshold + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
-            "synapse": self.synapse, "share": self.share, "zero": 0.0,
+            "synapse": self.synapse, "share": self.share, "zero": 0.0, "penalty": self.penalty,
             "alpha": float(alpha) if alpha else ALPHAS.get(name, 1.0),
         }  # fmt: skip
 

@@ -78,6 +78,8 @@ def _core_options(command):
 @click.option("--neuron", help=f"{', '.join(NEURONS)}  [lif]")
 @click.option("--decay-input/--no-decay-input", default=None, help="multiply the input of lif by 1 - leak  [no]")
 @click.option("--v-reset", type=float, help="potential that a hard reset leaves  [0]")
+@click.option("--spike-penalty", type=float, help="λ: the loss grows by λ times the mean of a layer's spikes, of every "
+              "layer that fires but the last  [0]")
 @click.option("--synapse", type=float, help="what a synaptic neuron's current keeps from step to step  [0.5]")
 @click.option("--detach/--no-detach", default=None, help="let no error through a reset  [detach]")
 @click.option("--target", default="rtl", show_default=True, help=f"{', '.join(TARGETS)}: the simulated chip, the same "
@@ -93,8 +95,9 @@ def _core_options(command):
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, bias, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold, window,
-                  reset, surrogate, neuron, decay_input, synapse, detach, v_reset, timesteps, lanes, cols, size, cores,
-                  partition, placer, placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
+                  reset, surrogate, neuron, decay_input, synapse, detach, v_reset, spike_penalty, timesteps, lanes,
+                  cols, size, cores, partition, placer, placement, target, port, baud, board, setup, engines,
+                  **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
@@ -109,7 +112,7 @@ def train_command(net, bias, data, encoding, preset, changes, out, verbose, resu
     neurons = {
         "leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate,
         "neuron": neuron, "decay_input": decay_input, "synapse": synapse, "detach": detach,
-        "v_reset": v_reset,
+        "v_reset": v_reset, "spike_penalty": spike_penalty,
     }  # fmt: skip
     own = {name: name for name in ("reset", "surrogate", "detach", "timesteps", "lanes")}
     own |= {"charge": "neuron", "optimiser": "optimizer", "loss": "loss", "others": "net"}

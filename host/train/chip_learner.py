@@ -12,7 +12,7 @@ from trident.hw.isa.faults import GRADIENT_FAULTS
 from trident.hw.isa.spaces import Space, kept_spaces
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import raw_dtype
-from trident.sim.golden.loss import loss_table
+from trident.sim.golden.loss import LossConstants, loss_table
 from trident.snn.losses import Loss, usual_loss
 from trident.snn.network import Tensors
 
@@ -65,7 +65,7 @@ class ChipLearner:
         """One minibatch, uint8 (N, T, y, x, c), with its update; its faults are the caller's to :meth:`check`."""
         if self._constants != (constants, scale):
             table = loss_table(self.cfg.steps, self.plan.network.classes, scale, self.cfg.format, self.loss)
-            self.session.set_constants(constants, table)
+            self.session.set_constants(constants, LossConstants(table, scale))
             self._constants = constants, scale
         return self.session.run(spikes, labels, train=True)
 

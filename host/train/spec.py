@@ -5,6 +5,8 @@ from hashlib import sha256
 from math import frexp
 from pathlib import Path
 
+import numpy as np
+
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer
@@ -18,7 +20,7 @@ from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.registry import PLACES
-from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants, penalty_value
 from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
 from trident.snn.encoding import METHODS, faint
@@ -184,6 +186,7 @@ class RunSpec:
         cfg = _built_core(cfg, tables) if built else replace(cfg, **tables)
         _check_rate(settings, len(dataset.train))
         constants = NeuronConstants.of_network(network, neuron_settings, cfg)
+        _check_penalties(network, neuron_settings, settings, cfg)
         numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)
         updates = UpdateConstants.round(numbers, settings.batch, cfg.format)
         fixed = frozenset(MEMORIES if built else set(MEMORIES) & set(core))
@@ -238,6 +241,17 @@ def _check_readout(loss: str, last: Layer | None):
     if last is not None and last.readout:
         raise TridentError(f"{last.neuron!r} does not fire, so its loss is {MEMBRANE}, not {loss}")
     raise TridentError(f"the loss {MEMBRANE} is of potentials: end the network with a readout, as in 64-128-10r")
+
+
+def _check_penalties(network: Network, neuron: NeuronSettings, train: TrainSettings, cfg: CoreConfig):
+    """Refuse penalties of spikes that rounding makes useless."""
+    for layer in network.layers:
+        own = neuron.at(layer, cfg.steps)
+        if own.penalty and not 0 < penalty_value(own, train.loss_scale, cfg.format) < np.inf:
+            raise TridentError(
+                f"a spike_penalty of {own.spike_penalty} adds {own.penalty * train.loss_scale:.3g} at a spike of "
+                f"{layer.neuron!r}, which a float of {cfg.exp} exponent and {cfg.frac} fraction bits does not hold"
+            )
 
 
 def _check_plan(

@@ -184,29 +184,33 @@ has the error, which m marks as a new largest."""
 @dataclass(frozen=True)
 class NeuronKind:
     """A neuron that a core can have: names of :data:`CHARGES`, :data:`RESETS` and :data:`SURROGATES`, and whether no
-    error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire."""
+    error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire. penalty: a number
+    of its layer is added to the errors at its spikes."""
 
     charge: str = "lif"
     reset: str = "hard"
     surrogate: str = "rectangle"
     detach: bool = True
     readout: str = ""
+    penalty: bool = False
 
     def __str__(self) -> str:
         if self.readout:
             return f"{self.charge}/{self.readout}"
-        return f"{self.charge}/{self.reset}/{self.surrogate}{'' if self.detach else '/attached'}"
+        extras = ("" if self.detach else "/attached") + ("/penalty" if self.penalty else "")
+        return f"{self.charge}/{self.reset}/{self.surrogate}{extras}"
 
     @classmethod
     def parse(cls, text: str) -> "NeuronKind":
-        """Read ``lif/hard/atan``, ``if/soft/rectangle/attached`` (the reset is not detached) or, of a readout,
-        ``lif/mean``. Raises :class:`TridentError` for anything else."""
+        """Read ``lif/hard/atan``, ``if/soft/rectangle/attached`` (the reset is not detached), both perhaps with
+        ``/penalty`` behind them or, of a readout, ``lif/mean``. Raises :class:`TridentError` for anything else."""
         charge, *rest = text.split("/")
         if charge in CHARGES and len(rest) == 1 and rest[0] in READOUTS:
             return cls(charge, "none", readout=rest[0])
         known = len(rest) >= 2 and rest[0] in RESETS and rest[1] in SURROGATES
-        if charge in CHARGES and known and rest[2:] in ([], ["attached"]):
-            return cls(charge, *rest[:2], detach=not rest[2:])
+        extras = [word for word in ("attached", "penalty") if word in rest[2:]]
+        if charge in CHARGES and known and rest[2:] == extras:
+            return cls(charge, *rest[:2], detach="attached" not in extras, penalty="penalty" in extras)
         raise TridentError(
             f"{text!r} is no neuron: write charge, reset and surrogate, as in lif/hard/atan, or charge and readout, "
             f"as in lif/mean; charges are {', '.join(CHARGES)}, resets {', '.join(RESETS)}, surrogates "
@@ -223,7 +227,7 @@ class NeuronKind:
         """The program of its backward pass."""
         if self.readout:
             return readout_grad_program(self.readout, self.charge)
-        return neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach)
+        return neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach, self.penalty)
 
 
 @cache
@@ -240,18 +244,23 @@ def neuron_program(reset: str, charge: str = "lif") -> Program:
 
 
 @cache
-def neuron_grad_program(reset: str, surrogate: str, charge: str = "lif", detached: bool = True) -> Program:
+def neuron_grad_program(
+    reset: str, surrogate: str, charge: str = "lif", detached: bool = True, penalty: bool = False
+) -> Program:
     """The program of its backward pass, last timestep first: from the error e at s to the error dx at x, with s, m and
-    u as they were stored. ``detached``: a reset is taken for a constant."""
+    u as they were stored. ``detached``: a reset is taken for a constant; ``penalty``: to e a constant is added, the
+    derivative of a penalty of spikes."""
     s, h = InputBit("s"), SURROGATES[surrogate]()
+    e: Value = E + Constant("penalty") if penalty else E
     if isinstance(h, Bit):
-        own: Value = where(h, E, 0)
+        own: Value = where(h, e, 0)
         h_value = where(h, 1, 0)
     else:
-        own, h_value = h * E, h
+        own, h_value = h * e, h
     left, behind = RESETS[reset].backward(D, U, s, None if detached else h_value)
     d, dx, states = CHARGES[charge].backward(own if behind is None else own + behind, left)
-    name = f"{charge}, reset {reset}{'' if detached else ', not detached'}, surrogate {surrogate}"
+    extras = ("" if detached else ", not detached") + (", penalty" if penalty else "")
+    name = f"{charge}, reset {reset}{extras}, surrogate {surrogate}"
     return Program(name, ("e", "s", "m", "u"), {"dx": dx}, {**states, "d": d}, descending=True)
 
 

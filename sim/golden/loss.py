@@ -1,11 +1,22 @@
 """Golden loss: the table that hw/units/loss.py takes its errors from, and what it computes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.losses import NUMBERS
 from trident.sim.golden.format import to_bits
 from trident.snn.losses import MSE, Loss
+
+
+@dataclass(frozen=True, eq=False)
+class LossConstants:
+    """What errors begin with: the loss unit's table, see :func:`loss_table`, and the loss scale, which penalties of
+    spikes are multiplied by."""
+
+    table: np.ndarray
+    scale: float
 
 
 def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat, loss: Loss = MSE) -> np.ndarray:

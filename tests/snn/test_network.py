@@ -15,7 +15,7 @@ def test_linear_chain():
     assert network.in_shape == (1, 1, 64)
     assert network.layers == (
         Layer(0, "linear1", "neuron1", None, "linear", (1, 1, 64), 128),
-        Layer(1, "linear2", "neuron2", 0, "linear", (1, 1, 128), 10),
+        Layer(1, "linear2", "neuron2", 0, "linear", (1, 1, 128), 10, last=True),
     )
     assert network.classes == 10
     assert network.weights == 64 * 128 + 128 + 128 * 10 + 10

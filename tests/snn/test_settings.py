@@ -9,6 +9,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.builder import Builder
+from trident.snn.network import Network
 from trident.snn.nodes import Edge, Neuron
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -32,6 +33,8 @@ from trident.snn.settings import NeuronSettings, TrainSettings
         ("surrogate", "triangle:2", "the surrogate triangle has no α: the window is its width"),
         ("neuron", "izhikevich", "neuron must be lif or if or synaptic, not 'izhikevich'"),
         ("synapse", 2, "synapse must be within 0 to 1, not 2"),
+        ("spike_penalty", -0.1, "spike_penalty must be at least 0, not -0.1"),
+        ("spike_penalty", float("nan"), "spike_penalty must be a finite number, not nan"),
         ("v_reset", 0.5, "v_reset of 0.5 must be below the threshold, which is 0.5"),
         ("readout", "sum", "readout must be mean or last or max, not 'sum'"),
     ],
@@ -159,6 +162,18 @@ def test_an_integer_beyond_every_float_is_refused():
 def test_what_a_loss_wants(changes, wanted):
     loss = TrainSettings(**changes).losses(4)
     assert (loss.other, loss.label) == wanted and loss.softmax == (loss.name == "cross-entropy")
+
+
+def test_a_spike_penalty_is_of_hidden_layers():
+    """Per spike λ / (neurons · T); a layer may have one of its own, the last has none."""
+    neuron, layers = NeuronSettings(spike_penalty=2.0), Network.parse("4x4x1-3c3-6-5").layers
+    assert [neuron.at(layer, 10).penalty for layer in layers] == [2 / (4 * 4 * 3 * 10), 2 / (6 * 10), 0.0]
+    assert neuron.core(layers)["others"] == neuron.core()["others"] == "lif/hard/rectangle/penalty"
+    assert NeuronSettings().core(layers)["others"] == ""
+    for penalty in (0.5, 0.0):
+        assert neuron.at(replace(layers[0], changes=(("spike_penalty", penalty),))).penalty == penalty / 48
+    with pytest.raises(TridentError, match="'neuron3': a spike_penalty is of neurons that are not the network's outpu"):
+        neuron.at(replace(layers[2], changes=(("spike_penalty", 0.5),)))
 
 
 @pytest.mark.parametrize("loss", ["mse", "count-mse", "cross-entropy", "rate-cross-entropy", "membrane-cross-entropy"])
