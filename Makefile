@@ -31,6 +31,8 @@ help:
 	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1); BIAS=1'
 	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
 	@echo '                 NEURON=lif DECAY_INPUT=0 SYNAPSE=0.5 V_RESET=0 DETACH=1 SCHEDULE=step LOSS=mse SMOOTHING=0'
+	@echo '                 CLASS_WEIGHTS=1,2,0.5   one per class, or balanced: by the samples that each has'
+	@echo '                 SPIKE_PENALTY=0 times the mean of the spikes of every layer but the last is added to the loss'
 	@echo '                 OPTIMIZER=sgd NESTEROV=0 WEIGHT_DECAY=0; OPTIMIZER=adam LR=0.01 BETA2=0.999 EPSILON=1e-5'
 	@echo '                 CORES=20        a deep network on a mesh of cores; or MESH=5x4, up to 8x8'
 	@echo '                 PARTITION=4x1-2,3/2,4   replicas, stages of layers, slices of a layer; else the fastest'

@@ -77,7 +77,8 @@ class Minibatches:
     def _golden(self, part: np.ndarray) -> np.ndarray:
         """Train golden on samples; their spike counts."""
         golden, labels = self.golden, self.spec.dataset.train_labels[part]
-        counts = golden.counts_of(golden.train(self.spikes[part], labels, golden.table(self.spec.train.loss_scale)))
+        loss = golden.loss_constants(self.spec.train.loss_scale)
+        counts = golden.counts_of(golden.train(self.spikes[part], labels, loss))
         golden.update(self.updates)
         return counts
 

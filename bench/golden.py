@@ -36,13 +36,13 @@ def _epoch() -> float:
     golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg)
     spikes, _ = encode(spec.dataset, spec.network, spec.cfg.steps)
     labels = spec.dataset.train_labels
-    table = golden.table(spec.train.loss_scale)
+    loss = golden.loss_constants(spec.train.loss_scale)
     updates = UpdateConstants.of(spec.train.momentum, spec.train.step(), spec.train.batch, spec.cfg.format)
-    list(golden.train(spikes[:1], labels[:1], table))
+    list(golden.train(spikes[:1], labels[:1], loss))
     golden.update(UpdateConstants())
     began = perf_counter()
     for part in batches(len(labels), spec.train.batch, spec.train.seed, 0):
-        list(golden.train(spikes[part], labels[part], table))
+        list(golden.train(spikes[part], labels[part], loss))
         golden.update(updates)
     return perf_counter() - began
 

@@ -52,7 +52,7 @@ def gradients(
 ) -> list[np.ndarray]:
     """Per layer the weight gradients (in, out) of a network of linear layers, from golden's spikes: ``add`` makes the
     sums of the engines, ``multiply`` the products, ``rounded`` rounds where neurons add."""
-    table, leak = golden.table(loss_scale), np.float64(NEURON.leak)
+    table, leak = golden.loss_constants(loss_scale).table, np.float64(NEURON.leak)
     error = to_values(loss_errors(trace.spikes[-1], labels, table), golden.fmt)[:, 0, 0]
     found: list[np.ndarray] = []
     for layer in reversed(golden.network.layers):
@@ -77,7 +77,7 @@ def trained(
     golden, rng = GoldenTrainer(network, NEURON, cfg, seed), np.random.default_rng(seed)
     spikes = (rng.random((SAMPLES, cfg.timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
     labels = rng.integers(0, network.classes, SAMPLES)
-    (trace,) = golden.train(spikes, labels, golden.table(loss_scale), at_once=SAMPLES)
+    (trace,) = golden.train(spikes, labels, golden.loss_constants(loss_scale), at_once=SAMPLES)
     return golden, trace, labels
 
 

@@ -73,7 +73,8 @@ LOSS_TEXT = """## Losses
 Of a loss that a class has by itself, the host fills a table: the error by spikes fired and by whether it is the label's
 class. A softmax is of the outputs z: what readouts say, or a table's values of the spikes fired. `most` is the
 largest z, `total` the sum of all x, exact and rounded once; hit and miss are what is wanted of the label's class and of
-others, times gain. exp(−x) is a table as those above, off by at most {off:.2f} last places of 1.
+others, times gain. With weights of classes every label has a table, or these three numbers, of its own. exp(−x) is a
+table as those above, off by at most {off:.2f} last places of 1.
 """
 
 
@@ -92,7 +93,9 @@ def _page() -> Iterator[str]:
                          for name in RESETS)  # fmt: skip
     yield (
         "A reset to another value than 0 is one to 0, with as much less of a threshold. Detached, the default, a\n"
-        "spike is a constant in the backward pass: the terms with both d and the surrogate are not there.\n\n"
+        "spike is a constant in the backward pass: the terms with both d and the surrogate are not there.\n"
+        "With a penalty of spikes, e is `e + penalty` everywhere, one step more: `penalty` is the loss scale times\n"
+        "λ / (neurons · T).\n\n"
         "## Readouts\n\n"
         "A readout does not fire. z at the last timestep is its output, e the error at it, which comes with every\n"
         "timestep; `share` is 1 / T. Here of a lif neuron.\n\n"

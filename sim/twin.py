@@ -42,8 +42,8 @@ class FloatTwin:
     with the errors d at its inputs: weight gradient ``sum over t of d[t] ⊗ s_in[t]``, bias gradient ``sum over t of
     d[t]``, errors below ``Wᵀ * d[t]``.
 
-    The error at the top is the loss's derivative, the same at every t, times the loss scale; loss and update are those
-    of :class:`TrainSettings`.
+    The error at the top is the loss's derivative, the same at every t, times the loss scale, as is a penalty of spikes;
+    loss and update are those of :class:`TrainSettings`.
 
     Parameters
     ----------
@@ -165,7 +165,8 @@ class FloatTwin:
             e = e.repeat(layer.pool, axis=2).repeat(layer.pool, axis=3) * trace.chosen
             neuron = self.neurons[layer.number]
             stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
-            d = neuron.programs[1].run(neuron.constants, e=e, **stored)["dx"]
+            constants = neuron.constants | {"penalty": neuron.penalty * self.settings.loss_scale}
+            d = neuron.programs[1].run(constants, e=e, **stored)["dx"]
             rows = d.reshape(-1, layer.out_channels)
             gradient = trace.columns.reshape(-1, layer.fan_in).T @ rows
             gradients[layer.weight] = gradient.reshape(layer.weight_shape)

@@ -19,7 +19,7 @@ class Layer:
     ``node``. source: the number of the layer whose spikes it reads; None: it reads the samples. image: (y, x, channels)
     of what it reads. changes: what its neurons have of their own, fields of :class:`NeuronSettings` with their values.
     planes: it reads real values that stay the same over time. pool: pixels along a side of the windows whose spikes are
-    joined behind it: one that fires makes its window fire.
+    joined behind it: one that fires makes its window fire. last: its outputs are the network's.
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
@@ -37,6 +37,7 @@ class Layer:
     changes: tuple[tuple[str, Any], ...] = ()
     planes: Planes | None = None
     pool: int = 1
+    last: bool = False
 
     @property
     def readout(self) -> bool:
@@ -142,12 +143,12 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
                 if pool:
                     layers[-1] = replace(layers[-1], pool=pool.size)
                 fired[pool.name if pool else layers[-1].neuron] = len(layers) - 1
-        elif isinstance(node, Pool) and network.node(node.inputs[0].node).kind != "neuron":
+        elif isinstance(node, Pool) and node.inputs[0].node not in (layer.neuron for layer in layers):
             raise TridentError(f"{node} must join the spikes of a neuron node, not read {node.inputs[0]}")
         elif isinstance(node, Neuron | Readout) and node.name not in (layer.neuron for layer in layers):
             raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
     _check_chain(network, layers)
-    return tuple(layers)
+    return *layers[:-1], replace(layers[-1], last=True)
 
 
 def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str, int | None]) -> Layer:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trident.hw.errors import TridentError
+
 
 @dataclass(frozen=True)
 class PerClass:
@@ -26,12 +28,15 @@ class Loss:
 
     name: one of :data:`PER_CLASS`, the mean over the classes; or the cross-entropy of wanted and the softmax of the
     counts (cross-entropy), of count / T (rate-cross-entropy) or of readouts (membrane-cross-entropy). other, label:
-    what is wanted of every other class, and of the label's.
+    what is wanted of every other class, and of the label's. weights: by class, what the loss of a sample with that
+    label is multiplied by; empty for 1. Nothing is divided by the sum of the weights, so the loss of a minibatch is the
+    mean over its samples of weight times loss.
     """
 
     name: str = "mse"
     other: float = 0.0
     label: float = 1.0
+    weights: tuple[float, ...] = ()
 
     @property
     def softmax(self) -> bool:
@@ -51,24 +56,28 @@ class Loss:
         """(N, classes)."""
         return np.where(np.arange(classes) == np.asarray(labels)[:, None], self.label, self.other)
 
+    def _weights(self, labels: np.ndarray) -> np.ndarray | float:
+        """Of samples with these labels, (N,); 1 for all of them."""
+        return np.array(self.weights)[labels] if self.weights else 1.0
+
     def values(self, counts: np.ndarray, labels: np.ndarray, steps: int) -> np.ndarray:
         """The loss of every sample, (N,)."""
-        wanted = self.wanted(labels, counts.shape[1])
+        wanted, weights = self.wanted(labels, counts.shape[1]), self._weights(labels)
         if not self.softmax:
-            return PER_CLASS[self.name].value(counts / steps - wanted).mean(axis=1)
+            return PER_CLASS[self.name].value(counts / steps - wanted).mean(axis=1) * weights
         logits = counts * self.per_spike(steps)
         logits = logits - logits.max(axis=1, keepdims=True)
-        return (wanted * (np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits)).sum(axis=1)
+        return (wanted * (np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits)).sum(axis=1) * weights
 
     def errors(self, counts: np.ndarray, labels: np.ndarray, steps: int) -> np.ndarray:
         """The derivative of each sample's loss by a spike of each class, (N, classes)."""
         classes = counts.shape[1]
-        wanted = self.wanted(labels, classes)
+        wanted, weights = self.wanted(labels, classes), np.reshape(self._weights(labels), (-1, 1))
         if not self.softmax:
-            return self.own_errors(counts, wanted, steps, classes)
+            return self.own_errors(counts, wanted, steps, classes) * weights
         logits = counts * self.per_spike(steps)
         share = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (share / share.sum(axis=1, keepdims=True) - wanted) * self.per_spike(steps)
+        return (share / share.sum(axis=1, keepdims=True) - wanted) * self.per_spike(steps) * weights
 
     def own_errors(self, counts: np.ndarray, wanted: np.ndarray, steps: int, classes: int) -> np.ndarray:
         """Of a loss of every class by itself: the derivative by a spike of counts and what is wanted of them."""
@@ -78,6 +87,21 @@ class Loss:
 MSE = Loss()
 
 
-def usual_loss(unit: str) -> Loss:
-    """The loss of a core with that loss unit where none is asked for."""
-    return {"softmax": Loss("cross-entropy"), "membrane": Loss(MEMBRANE)}.get(unit, MSE)
+def usual_loss(unit: str, tables: int = 1) -> Loss:
+    """The loss of a core with that loss unit and so many loss tables where none is asked for."""
+    name = {"softmax": "cross-entropy", "membrane": MEMBRANE}.get(unit, MSE.name)
+    return Loss(name, weights=(1.0,) * tables if tables > 1 else ())
+
+
+def balanced(labels: np.ndarray, classes: int) -> tuple[float, ...]:
+    """Weights of classes by which each class counts alike in these labels: N / (classes * samples of the class).
+
+    Raises :class:`TridentError` for a class that has no sample.
+    """
+    samples = np.bincount(labels, minlength=classes)
+    if not samples.all():
+        raise TridentError(
+            f"class {samples.argmin()} has no training sample, so class weights cannot be balanced: give one number "
+            "per class"
+        )
+    return tuple((len(labels) / (classes * samples)).tolist())

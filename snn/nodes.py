@@ -236,6 +236,7 @@ class Neuron(_Own):
     surrogate: str | None = field(default=None, kw_only=True)
     detach: bool | None = field(default=None, kw_only=True)
     v_reset: float | None = field(default=None, kw_only=True)
+    spike_penalty: float | None = field(default=None, kw_only=True)
     kind = "neuron"
 
 

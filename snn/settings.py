@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import cos, frexp, log2, pi, sqrt
+from math import cos, frexp, log2, pi, prod, sqrt
 from numbers import Integral, Real
 from sys import float_info
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,9 @@ class NeuronSettings:
     multiplied by 1 - leak; synapse: what a synaptic current keeps from step to step, within 0 to 1; detach: no error
     flows through a reset. readout: it does not fire, and what its output is: one of :data:`READOUTS`; share: what a
     mean takes of the potential of each timestep, 1 / T. v_reset: the potential that a hard reset leaves, below the
-    threshold, and that a neuron leaks to. still: its input stays the same over time; pooled: its spikes are joined by
+    threshold, and that a neuron leaks to. spike_penalty: λ, at least 0: a sample's loss grows by λ times the mean over
+    neurons and timesteps of a layer's spikes, summed over the layers that fire but the last; penalty: what each spike
+    of a layer adds, λ / (neurons * T). still: its input stays the same over time; pooled: its spikes are joined by
     windows. Raises :class:`TridentError` for anything else.
     """
 
@@ -49,6 +51,8 @@ class NeuronSettings:
     readout: str = ""
     share: float = 1.0
     v_reset: float = 0.0
+    spike_penalty: float = 0.0
+    penalty: float = 0.0
     still: bool = False
     pooled: bool = False
 
@@ -65,6 +69,8 @@ class NeuronSettings:
         _positive("window", self.window)
         if _number("v_reset", self.v_reset) and self.reset != "hard":
             raise TridentError(f"v_reset is of the reset hard, not of {self.reset}")
+        if _number("spike_penalty", self.spike_penalty) < 0:
+            raise TridentError(f"spike_penalty must be at least 0, not {self.spike_penalty}")
         if self.v_reset >= self.threshold:
             raise TridentError(f"v_reset of {self.v_reset} must be below the threshold, which is {self.threshold}")
         _choice("neuron", self.neuron, NEURONS)
@@ -99,28 +105,39 @@ class NeuronSettings:
         """What of it decides its programs."""
         if self.readout:
             return NeuronKind(self.charge, "none", readout=self.readout, still=self.still)
-        pooled = self.pooled and self.surrogate_name != "rectangle"  # whose error is where the bit m is set anyway
-        return NeuronKind(self.charge, self.reset, self.surrogate_name, self.detach, still=self.still, pooled=pooled)
+        return NeuronKind(
+            self.charge, self.reset, self.surrogate_name, self.detach, penalty=self.spike_penalty > 0, still=self.still,
+            pooled=self.pooled and self.surrogate_name != "rectangle",  # whose error is where the bit m is set anyway
+        )  # fmt: skip
 
     def at(self, layer: "Layer", steps: int = 1) -> "NeuronSettings":
         """The neuron of a layer, of samples of so many timesteps: this one with what the layer has of its own.
 
         Raises :class:`TridentError`, naming the node, for what does not go together.
         """
+        own = {"spike_penalty": 0.0 if layer.last else self.spike_penalty} | dict(layer.changes)
         try:
+            if layer.last and own["spike_penalty"]:
+                raise TridentError("a spike_penalty is of neurons that are not the network's output")
             rest: dict[str, Any] = {"v_reset": 0.0, "reset": "none"} if layer.readout else {}
-            own = {"share": 1 / steps, "still": layer.planes is not None, "pooled": layer.pool > 1}
-            return replace(self, **dict(layer.changes), **rest, **own)
+            penalty = own["spike_penalty"] / (prod(layer.out_shape) * steps)
+            result = replace(
+                self, **own, **rest, share=1 / steps, penalty=penalty, still=layer.planes is not None,
+                pooled=layer.pool > 1,
+            )  # fmt: skip
+            if result.pooled and result.spike_penalty and result.surrogate_name == "rectangle":
+                raise TridentError("a spike_penalty of pooled spikes is of other surrogates, not of rectangle")
+            return result
         except TridentError as fault:
             raise TridentError(f"{layer.neuron!r}: {fault}") from None
 
     def core(self, layers: "Iterable[Layer]" = ()) -> dict[str, str | bool]:
-        """What a core must be built with for it and for the neurons of these layers: parameters of its
-        configuration."""
-        kinds = dict.fromkeys(self.at(layer).kind for layer in layers)
+        """What a core must be built with for it and for the neurons of these layers, of any where none are given:
+        parameters of its configuration."""
+        kinds = dict.fromkeys([self.at(layer).kind for layer in layers] or [self.kind])
         return {
             "charge": self.charge, "reset": self.reset, "surrogate": self.surrogate_name, "detach": self.detach,
-            "others": ",".join(str(kind) for kind in kinds if kind != self.kind),
+            "others": ",".join(str(kind) for kind in kinds if kind != replace(self.kind, penalty=False)),
         }  # fmt: skip
 
     @staticmethod
@@ -145,7 +162,7 @@ class NeuronSettings:
         return {
             "leak": self.leak, "threshold": threshold, "low": threshold - self.window,
             "high": threshold + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
-            "synapse": self.synapse, "share": self.share, "zero": 0.0,
+            "synapse": self.synapse, "share": self.share, "zero": 0.0, "penalty": self.penalty,
             "alpha": float(alpha) if alpha else ALPHAS.get(name, 1.0),
         }  # fmt: skip
 
@@ -157,6 +174,7 @@ ADAM_RATE = 0.01  # learning rate of Adam where none is given
 
 
 SCHEDULES = ("step", "cosine", "one-cycle")
+BALANCED = "balanced"
 COUNT_RATES = "0.8,0.2"  # of count-mse: what the label's neuron and the others should fire, per timestep
 WARM, FIRST, LAST = 0.3, 1 / 25, 1e-4  # of one-cycle: share of the run that warms up; the rates at its ends
 
@@ -177,6 +195,8 @@ class TrainSettings:
     loss: "mse", of the rates and 1 for the label's neuron, 0 for the others; "count-mse:0.8,0.2", the same with these;
     "cross-entropy" of the counts, "rate-cross-entropy" or, of readouts, "membrane-cross-entropy", see
     :class:`trident.snn.losses.Loss`. smoothing: the share of the 1 that all neurons have alike, at least 0 and below 1.
+    class_weights: by class, what the loss of its samples is multiplied by, as in "1,2,0.5"; "balanced", which must have
+    become numbers, see :func:`trident.snn.losses.balanced`, where the labels are known; empty for 1.
     schedule: "step", the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over
     all epochs; "one-cycle", up for 30 % of all epochs, then down (Smith, Topin 2017).
 
@@ -194,6 +214,7 @@ class TrainSettings:
     halve_every: int = 3
     loss: str = "mse"
     smoothing: float = 0.0
+    class_weights: str = ""
     schedule: str = "step"
     optimizer: str = "sgd"
     weight_decay: float = 0.0
@@ -224,6 +245,7 @@ class TrainSettings:
             raise TridentError(f"nesterov is for the optimizer sgd, not for {self.optimizer}")
         if not 0 <= _number("smoothing", self.smoothing) < 1:
             raise TridentError(f"smoothing must be at least 0 and below 1, not {self.smoothing}")
+        self._weights()
         name, rates = self._loss()
         if name != "count-mse" and rates:
             raise TridentError(f"only count-mse has rates of its own, not {name} as in {self.loss!r}")
@@ -240,13 +262,33 @@ class TrainSettings:
         _choice("loss", name, (*PER_CLASS, "count-mse", *SOFTMAX, MEMBRANE))
         return name, rates
 
+    def _weights(self) -> tuple[float, ...]:
+        """The class weights as numbers; none where they are balanced."""
+        text = self.class_weights
+        if not isinstance(text, str):
+            raise TridentError(f"class weights must be a text, as in '1,2,0.5', not {text!r}")
+        if text in ("", BALANCED):
+            return ()
+        weights = tuple(_number("a class weight", _parsed(weight)) for weight in text.split(","))
+        for weight in weights:
+            if weight < 0:
+                raise TridentError(f"a class weight must be at least 0, not {weight}")
+        if not any(weights):
+            raise TridentError(f"class weights of {text} leave nothing to learn: one must be above 0")
+        return weights
+
     def losses(self, classes: int) -> Loss:
-        """The loss of so many classes."""
+        """The loss of so many classes. Raises :class:`TridentError` unless there are as many class weights, if any."""
         name, rates = self._loss()
+        weights = self._weights()
+        if self.class_weights and len(weights) != classes:
+            raise TridentError(
+                f"class weights must be {classes} numbers, one for each class, not {self.class_weights!r}"
+            )
         if name == "count-mse":
             label, other = map(float, (rates or COUNT_RATES).split(","))
-            return Loss("mse", other, label)
-        return Loss(name, self.smoothing / classes, 1 - self.smoothing + self.smoothing / classes)
+            return Loss("mse", other, label, weights)
+        return Loss(name, self.smoothing / classes, 1 - self.smoothing + self.smoothing / classes, weights)
 
     def rate(self, epoch: float) -> float:
         """The learning rate at a moment in epochs, from 0; the part of an epoch matters to smooth schedules only."""
@@ -268,8 +310,8 @@ class TrainSettings:
 
     @property
     def core(self) -> dict[str, str]:
-        """What a core must be built with: parameters of its configuration."""
-        return {"optimiser": self.optimiser, "loss": self.losses(2).unit}
+        """What a core must be built with: parameters of its configuration; class weights take ``loss_tables`` too."""
+        return {"optimiser": self.optimiser, "loss": Loss(self._loss()[0]).unit}
 
     def step(self, epoch: float = 0) -> float:
         """What the momentum is multiplied by before it is taken from a weight, at the given moment."""

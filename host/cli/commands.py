@@ -61,6 +61,8 @@ def _core_options(command):
               "count-mse:0.8,0.2; cross-entropy of the spike counts, or rate-cross-entropy; membrane-cross-entropy of "
               "a readout  [mse; membrane-cross-entropy]")
 @click.option("--smoothing", type=float, help="share of the label's 1 that all classes have alike  [0]")
+@click.option("--class-weights", help="by class, what the loss of its samples is multiplied by, as in 1,2,0.5; or "
+              "balanced: N / (classes x samples of the class)  [1]")
 @click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
 @click.option("--weight-decay", type=float, help="share of a weight that is added to its gradient or, of adamw, taken "
               "from it, times the rate  [0]")
@@ -76,6 +78,8 @@ def _core_options(command):
 @click.option("--neuron", help=f"{', '.join(NEURONS)}  [lif]")
 @click.option("--decay-input/--no-decay-input", default=None, help="multiply the input of lif by 1 - leak  [no]")
 @click.option("--v-reset", type=float, help="potential that a hard reset leaves  [0]")
+@click.option("--spike-penalty", type=float, help="λ: the loss grows by λ times the mean of a layer's spikes, of every "
+              "layer that fires but the last  [0]")
 @click.option("--synapse", type=float, help="what a synaptic neuron's current keeps from step to step  [0.5]")
 @click.option("--detach/--no-detach", default=None, help="let no error through a reset  [detach]")
 @click.option("--target", default="rtl", show_default=True, help=f"{', '.join(TARGETS)}: the simulated chip, the same "
@@ -91,8 +95,9 @@ def _core_options(command):
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, bias, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold, window,
-                  reset, surrogate, neuron, decay_input, synapse, detach, v_reset, timesteps, lanes, cols, size, cores,
-                  partition, placer, placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
+                  reset, surrogate, neuron, decay_input, synapse, detach, v_reset, spike_penalty, timesteps, lanes,
+                  cols, size, cores, partition, placer, placement, target, port, baud, board, setup, engines,
+                  **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
@@ -107,10 +112,11 @@ def train_command(net, bias, data, encoding, preset, changes, out, verbose, resu
     neurons = {
         "leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate,
         "neuron": neuron, "decay_input": decay_input, "synapse": synapse, "detach": detach,
-        "v_reset": v_reset,
+        "v_reset": v_reset, "spike_penalty": spike_penalty,
     }  # fmt: skip
     own = {name: name for name in ("reset", "surrogate", "detach", "timesteps", "lanes")}
     own |= {"charge": "neuron", "optimiser": "optimizer", "loss": "loss", "others": "net"}
+    own |= {"loss_tables": "class-weights"}
     for name, option in own.items():
         if name in core:
             raise TridentError(f"{name} has an option of its own: give --{option} instead of --set {name}=")

@@ -21,6 +21,7 @@ from trident.hw.isa.tokens import Token
 from trident.hw.isa.words import WORD, elements_to_words
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, function_lines
 from trident.sim.golden.format import to_values
+from trident.sim.golden.loss import LossConstants
 from trident.snn.network import Tensors
 
 LIMIT_UNIT = 1024  # cycles of the host tile's limit
@@ -36,6 +37,7 @@ class ChipSession:
     def __init__(self, driver: Driver, plan: ChipPlan, neuron: NeuronConstants):
         self.driver, self.plan, self.neuron = driver, plan, neuron
         self.cfg, self.mesh = plan.cfg, plan.mesh
+        self._neuron = neuron  # with the loss scale of the next minibatches
         self.routes = [unicast(self.mesh, place) for place in plan.placement]
         self._mode = None
         self._programs: list[Program] = []
@@ -69,7 +71,7 @@ class ChipSession:
         plan, packets = self.plan, self.driver.packets
         self._programs = plan.programs(train, update)
         parts = self._jobs([
-            plan.jobs(core, program, self.neuron, self._updates) for core, program in enumerate(self._programs)
+            plan.jobs(core, program, self._neuron, self._updates) for core, program in enumerate(self._programs)
         ])  # fmt: skip
         for route, program in zip(self.routes, self._programs, strict=True):
             words = np.array(program.words, np.uint32)[:, None]
@@ -99,9 +101,12 @@ class ChipSession:
         first = self.plan.partition.core(replica, 0)
         return range(first, first + self.plan.partition.stages[0].cores)
 
-    def set_constants(self, updates: UpdateConstants, table: np.ndarray):
-        """Learning rate, momentum and the loss table (raw bits (2, T + 1)) of the next minibatches."""
+    def set_constants(self, updates: UpdateConstants, loss: LossConstants):
+        """Learning rate, momentum, the loss tables and the loss scale of the next minibatches."""
         parts = []
+        neuron = self.neuron.at_scale(loss.scale, self.cfg.format)
+        if neuron != self._neuron:  # other constants in jobs of engines: these are written anew
+            self._neuron, self._mode = neuron, None
         if updates != self._updates:
             self._updates = updates
             if self._mode and self._mode[0]:
@@ -109,9 +114,9 @@ class ChipSession:
                     self.plan.update_jobs(core, program, updates) for core, program in enumerate(self._programs)
                 ])  # fmt: skip
         for core, plan in enumerate(self.plan.plans):
-            for target, row in enumerate(table if plan.is_last else ()):
-                first = table_address(self.cfg, count=0, target=bool(target))
-                values = row.astype(np.uint32)[:, None]
+            for label, target in np.ndindex(loss.table.shape[:2] if plan.is_last else (0, 0)):
+                first = table_address(self.cfg, 0, bool(target), label)
+                values = loss.table[label, target].astype(np.uint32)[:, None]
                 parts.append(self.driver.packets.write(self.routes[core], Space.LOSS_TABLE, first, values))
         self._send(parts)
 

@@ -34,7 +34,7 @@ class GoldenLearner:
     ) -> tuple[np.ndarray, bool]:
         """One minibatch, uint8 (N, T, y, x, c): spikes per class (N, classes), and whether its update was skipped."""
         golden = self.golden
-        counts = golden.counts_of(golden.train(spikes, labels, golden.table(scale)))
+        counts = golden.counts_of(golden.train(spikes, labels, golden.loss_constants(scale)))
         golden.update(constants)
         return counts, golden.overflowed
 

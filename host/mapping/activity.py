@@ -80,7 +80,7 @@ def measure(
     golden = GoldenTrainer(network, neuron, cfg, seed)
     if weights:
         golden.load(Space.WEIGHTS, {name: to_bits(values, cfg.format) for name, values in weights.items()})
-    trace = next(golden.train(spikes, labels, golden.table(LOSS_SCALE), at_once=len(spikes)))
+    trace = next(golden.train(spikes, labels, golden.loss_constants(LOSS_SCALE), at_once=len(spikes)))
     layers = zip(trace.inputs, trace.spikes, trace.errors, strict=True)
     return Activity(
         len(spikes),

@@ -12,7 +12,7 @@ from trident.hw.isa.faults import GRADIENT_FAULTS
 from trident.hw.isa.spaces import Space, kept_spaces
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import raw_dtype
-from trident.sim.golden.loss import loss_table
+from trident.sim.golden.loss import LossConstants, loss_table
 from trident.snn.losses import Loss, usual_loss
 from trident.snn.network import Tensors
 
@@ -43,7 +43,8 @@ class ChipLearner:
     """
 
     def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, loss: Loss | None = None):
-        self.plan, self.chip, self.cfg, self.loss = plan, chip, plan.cfg, loss or usual_loss(plan.cfg.loss)
+        self.plan, self.chip, self.cfg = plan, chip, plan.cfg
+        self.loss = loss or usual_loss(plan.cfg.loss, plan.cfg.loss_tables)
         self.driver = Driver(chip, plan.cfg, plan.mesh)
         self.session = ChipSession(self.driver, plan, neuron)
         self._constants: tuple[UpdateConstants, float] | None = None  # that the chip has
@@ -64,7 +65,7 @@ class ChipLearner:
         """One minibatch, uint8 (N, T, y, x, c), with its update; its faults are the caller's to :meth:`check`."""
         if self._constants != (constants, scale):
             table = loss_table(self.cfg.steps, self.plan.network.classes, scale, self.cfg.format, self.loss)
-            self.session.set_constants(constants, table)
+            self.session.set_constants(constants, LossConstants(table, scale))
             self._constants = constants, scale
         return self.session.run(spikes, labels, train=True)
 

@@ -108,7 +108,7 @@ class GoldenRun:
         rate = train.rate(now.epoch + now.minibatch / spec.minibatches)
         constants = self.scaler.constants(train, rate, spec.cfg.format)
         parts = []
-        for trace in golden.train(spikes, labels, golden.table(self.scaler.scale)):
+        for trace in golden.train(spikes, labels, golden.loss_constants(self.scaler.scale)):
             parts.append(golden.counts(trace))
             self.rates.add(trace)
         counts = np.concatenate(parts)

@@ -76,7 +76,8 @@ class Lockstep:
         smaller one may mend it. Raises :class:`Divergence` when counts or faults differ and :class:`NumericFault` for a
         fault that a smaller loss scale cannot mend.
         """
-        beside = self._helper.submit(self._train_beside, spikes, labels, self.golden.table(scale), constants, epoch)
+        loss = self.golden.loss_constants(scale)
+        beside = self._helper.submit(self._train_beside, spikes, labels, loss, constants, epoch)
         found = self.learner.run(spikes, labels, constants, scale)
         counts, activity, twin, before = beside.result()
         self._expect_none(self.compare.answers(counts, self.golden.faults, found), where, weights=True)
@@ -87,10 +88,10 @@ class Lockstep:
             self.learner.check(found, where)
         return BatchStep(found.counts, twin, *activity, found.skipped or undone)
 
-    def _train_beside(self, spikes, labels, table, constants, epoch):
+    def _train_beside(self, spikes, labels, loss, constants, epoch):
         golden = self.golden
         counts, rates = [], Rates()
-        for trace in golden.train(spikes, labels, table):
+        for trace in golden.train(spikes, labels, loss):
             counts.append(golden.counts(trace))
             rates.add(trace)
         before = self.golden_state()

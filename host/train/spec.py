@@ -5,6 +5,8 @@ from hashlib import sha256
 from math import frexp
 from pathlib import Path
 
+import numpy as np
+
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of
@@ -18,16 +20,16 @@ from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.registry import PLACES
-from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants, penalty_value
 from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
 from trident.snn.encoding import METHODS, faint, planes_of, rough
 from trident.snn.files import SUFFIXES, dumps
 from trident.snn.layers import Layer
-from trident.snn.losses import MEMBRANE, Loss
+from trident.snn.losses import MEMBRANE, Loss, balanced
 from trident.snn.network import Network
 from trident.snn.partition import Partition
-from trident.snn.settings import ADAM_RATE, NeuronSettings, TrainSettings
+from trident.snn.settings import ADAM_RATE, BALANCED, NeuronSettings, TrainSettings
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
@@ -189,8 +191,14 @@ class RunSpec:
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)
+        if settings.class_weights == BALANCED:
+            weights = balanced(dataset.train_labels, network.classes)
+            settings = replace(settings, class_weights=",".join(map(str, weights)))
+        tables = {"loss_tables": max(len(settings.losses(network.classes).weights), 1)}
+        cfg = _built_core(cfg, tables) if built else replace(cfg, **tables)
         _check_rate(settings, len(dataset.train))
         constants = NeuronConstants.of_network(network, neuron_settings, cfg)
+        _check_penalties(network, neuron_settings, settings, cfg)
         numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)
         updates = UpdateConstants.round(numbers, settings.batch, cfg.format)
         fixed = frozenset(MEMORIES if built else set(MEMORIES) & set(core))
@@ -245,6 +253,17 @@ def _check_readout(loss: str, last: Layer | None):
     if last is not None and last.readout:
         raise TridentError(f"{last.neuron!r} does not fire, so its loss is {MEMBRANE}, not {loss}")
     raise TridentError(f"the loss {MEMBRANE} is of potentials: end the network with a readout, as in 64-128-10r")
+
+
+def _check_penalties(network: Network, neuron: NeuronSettings, train: TrainSettings, cfg: CoreConfig):
+    """Refuse penalties of spikes that rounding makes useless."""
+    for layer in network.layers:
+        own = neuron.at(layer, cfg.steps)
+        if own.penalty and not 0 < penalty_value(own, train.loss_scale, cfg.format) < np.inf:
+            raise TridentError(
+                f"a spike_penalty of {own.spike_penalty} adds {own.penalty * train.loss_scale:.3g} at a spike of "
+                f"{layer.neuron!r}, which a float of {cfg.exp} exponent and {cfg.frac} fraction bits does not hold"
+            )
 
 
 def _check_plan(

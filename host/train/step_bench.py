@@ -56,9 +56,9 @@ class StepBench:
         with it. Returns the first difference in the order of the data flow, or None, and what the last run returned.
         """
         golden = self.golden
-        table = golden.table(loss_scale)
-        self.session.set_constants(constants, table)
-        expected = self._expect(spikes, labels, table)
+        loss = golden.loss_constants(loss_scale)
+        self.session.set_constants(constants, loss)
+        expected = self._expect(spikes, labels, loss)
         self._clear_gradients()
         found = self.session.run(spikes, labels, train=True, update=False)
         if mismatch := self._compare_samples(expected, found, len(labels)):
@@ -77,9 +77,9 @@ class StepBench:
         found = self.session.run(spikes, np.zeros(len(spikes), np.int64), train=False)
         return self.compare.answers(counts, self.golden.faults, found) or self.compare.forward(traces), found
 
-    def _expect(self, spikes, labels, table) -> Expected:
+    def _expect(self, spikes, labels, loss) -> Expected:
         traces, faults, gradients = [], [], []
-        for trace in self.golden.train(spikes, labels, table, at_once=1):
+        for trace in self.golden.train(spikes, labels, loss, at_once=1):
             traces.append(trace.sample(0))
             faults.append(self.golden.faults.copy())
             gradients.append([self.golden.bits(Space.GRADIENTS, replica) for replica in range(self.replicas)])

@@ -41,7 +41,8 @@ class CoreConfig:
         spike, which derivative stands for the spike's, and whether no error flows through a reset. others: further
         neurons that a layer may have instead, see :meth:`hw.isa.neurons.NeuronKind.parse`, with commas between.
     optimiser: what an update does, a name of :mod:`hw.isa.optimisers`; loss: how errors of the last layer come from
-        its spikes, one of :data:`trident.hw.isa.losses.LOSSES`.
+        its spikes, one of :data:`trident.hw.isa.losses.LOSSES`; loss_tables: what it takes from its table is the same
+        for all labels (1), or every one of so many labels has a table of its own.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
     error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
@@ -81,6 +82,7 @@ class CoreConfig:
     others: str = ""
     optimiser: str = "sgd"
     loss: str = "table"
+    loss_tables: int = 1
     weight_rows: int = 4096
     spike_words: int = 1024
     error_words: int = 512
@@ -105,6 +107,7 @@ class CoreConfig:
             Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone,
             Capability.PROGRAMS: self.shared_engine, Capability.CHUNKS: self.shared_engine,
             Capability.PLANES: self.shared_engine, Capability.POOL: self.shared_engine or self.pool == 1,
+            Capability.LOSS_TABLES: self.shared_engine,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
 
@@ -155,6 +158,16 @@ class CoreConfig:
     def loss_programs(self) -> tuple[Program, ...]:
         """The programs of a loss of all classes."""
         return () if self.loss == "table" else loss_programs()
+
+    @property
+    def loss_bits(self) -> int:
+        """Address bits of one loss table."""
+        return max(self.steps.bit_length(), 1 if self.loss == "table" else 2) + 1
+
+    @property
+    def label_bits(self) -> int:
+        """Bits of a label that choose its loss table."""
+        return (self.loss_tables - 1).bit_length()
 
     @property
     def function_lines(self) -> int:

@@ -30,6 +30,7 @@ NEURONS = 1 << JOB.shape()["neuron"].width  # that a job can tell apart
 COUNTERS = ("all", "few", "running")
 
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
+LOSS_ENTRIES = 1 << 17  # of all loss tables: what the address of a packet reaches, see trident.hw.isa.packets.HEADER
 FLOAT_GRADIENTS = 16  # of gradient_bits: gradients are floats
 
 LIMITS = {  # from and to
@@ -38,6 +39,7 @@ LIMITS = {  # from and to
     "backward_cols": (1, 32),
     "weight_grad_cols": (1, 32),
     "timesteps": (1, 32),
+    "loss_tables": (1, 1 << 16),
     "chunks": (1, 64),
     "carry_words": (1, 1 << 15),
     "pool": (1, 8),
@@ -125,6 +127,12 @@ def check_config(cfg: "CoreConfig"):
             f"chunks of {cfg.chunks} need exact gradients, which no chunk rounds: gradient_bits of more than "
             f"{FLOAT_GRADIENTS}"
         )
+    entries = 1 << cfg.loss_bits + cfg.label_bits
+    if entries > LOSS_ENTRIES:
+        raise TridentError(
+            f"loss_tables of {cfg.loss_tables} with {cfg.steps} timesteps take {entries} entries, more than the "
+            f"{LOSS_ENTRIES} that can be written"
+        )
     needed = max(cfg.entries_per_word(engine) for engine in PLACES)
     if cfg.accumulators < needed:
         raise TridentError(
@@ -144,6 +152,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, "real-valued input", (Capability.PLANES,))
     if cfg.pool > 1:
         require(cfg.capabilities, f"pool of {cfg.pool}", (Capability.POOL,))
+    if cfg.loss_tables > 1:
+        require(cfg.capabilities, f"loss_tables of {cfg.loss_tables}, for class weights,", (Capability.LOSS_TABLES,))
     if cfg.timesteps not in (2, 4, 8):
         raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {cfg.timesteps}")
     if cfg.counters != "running":

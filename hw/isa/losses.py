@@ -14,7 +14,7 @@ LOSSES = ("table", "softmax", "membrane")
 """What a core can have been built with: a table of a class's spikes, the softmax of counts, that of readouts."""
 NUMBERS = ("gain", "hit", "miss")
 """Numbers of the softmax, which stand where the table of a label's neuron stands otherwise: what probabilities are
-multiplied by, and what is then wanted of the label's class and of the others."""
+multiplied by, and what is then wanted of the label's class and of the others; all with the weight of that class."""
 EXPONENTIAL = Table("exponential", "exp(−x)", lambda library, x, _: library.exp(-x))
 
 

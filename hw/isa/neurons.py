@@ -181,33 +181,39 @@ READOUTS = {
 has the error, which m marks as a new largest."""
 
 
+FLAGS = ("penalty", "still", "pooled")
+"""What may be said of a kind of neuron beside its parts."""
+
+
 @dataclass(frozen=True)
 class NeuronKind:
     """A neuron that a core can have: names of :data:`CHARGES`, :data:`RESETS` and :data:`SURROGATES`, and whether no
-    error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire. still: its input is
-    the same at every timestep, so its errors there are summed, the first timestep's being the sum. pooled: of a window
-    of neurons one has the error, which the bit m says."""
+    error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire. penalty: a number
+    of its layer is added to the errors at its spikes. still: its input is the same at every timestep, so its errors
+    there are summed, the first timestep's being the sum. pooled: of a window of neurons one has the error, which the
+    bit m says."""
 
     charge: str = "lif"
     reset: str = "hard"
     surrogate: str = "rectangle"
     detach: bool = True
     readout: str = ""
+    penalty: bool = False
     still: bool = False
     pooled: bool = False
 
     def __str__(self) -> str:
-        flags = {"attached": not self.detach, "still": self.still, "pooled": self.pooled}
         names = [self.charge, *([self.readout] if self.readout else [self.reset, self.surrogate])]
+        flags = {"attached": not self.detach, **{name: getattr(self, name) for name in FLAGS}}
         return "/".join([*names, *(name for name, said in flags.items() if said)])
 
     @classmethod
     def parse(cls, text: str) -> "NeuronKind":
         """Read ``lif/hard/atan``, ``if/soft/rectangle/attached`` (the reset is not detached) or, of a readout,
-        ``lif/mean``; with ``/still`` behind it, of an input that does not change, with ``/pooled``, of windows. Raises
-        :class:`TridentError` for anything else."""
+        ``lif/mean``, each perhaps with some of :data:`FLAGS` behind it, in their order. Raises :class:`TridentError`
+        for anything else."""
         charge, *rest = text.split("/")
-        flags = {name: name in rest for name in ("still", "pooled")}
+        flags = {name: name in rest for name in FLAGS}
         rest = [name for name in rest if name not in flags]
         if charge in CHARGES and len(rest) == 1 and rest[0] in READOUTS:
             found = cls(charge, "none", readout=rest[0], **flags)
@@ -235,7 +241,9 @@ class NeuronKind:
         """The program of its backward pass."""
         if self.readout:
             return readout_grad_program(self.readout, self.charge, self.still)
-        return neuron_grad_program(self.reset, self.surrogate, self.charge, self.detach, self.still, self.pooled)
+        return neuron_grad_program(
+            self.reset, self.surrogate, self.charge, self.detach, self.penalty, self.still, self.pooled
+        )
 
 
 @cache
@@ -257,23 +265,25 @@ def neuron_program(reset: str, charge: str = "lif", pooled: bool = False) -> Pro
 
 @cache
 def neuron_grad_program(
-    reset: str, surrogate: str, charge: str = "lif", detached: bool = True, still: bool = False, pooled: bool = False
-) -> Program:
+    reset: str, surrogate: str, charge: str = "lif", detached: bool = True, penalty: bool = False, still: bool = False,
+    pooled: bool = False,
+) -> Program:  # fmt: skip
     """The program of its backward pass, last timestep first: from the error e at s to the error dx at x, with s, m and
-    u as they were stored. ``detached``: a reset is taken for a constant. ``still``: dx is the sum of that of this
-    timestep and of all later ones. ``pooled``: there is an error only where m is set."""
+    u as they were stored. ``detached``: a reset is taken for a constant; ``penalty``: to e a constant is added, the
+    derivative of a penalty of spikes; ``still``: dx is the sum of that of this timestep and of all later ones;
+    ``pooled``: there is an e only where m is set."""
     s, h = InputBit("s"), SURROGATES[surrogate]()
+    at_spike: Value = where(InputBit("m"), E, 0) if pooled else E
+    e: Value = at_spike + Constant("penalty") if penalty else at_spike
     if isinstance(h, Bit):
-        own: Value = where(h, E, 0)
+        own: Value = where(h, e, 0)
         h_value = where(h, 1, 0)
     else:
-        own, h_value = h * (where(InputBit("m"), E, 0) if pooled else E), h
+        own, h_value = h * e, h
     left, behind = RESETS[reset].backward(D, U, s, None if detached else h_value)
     d, dx, states = CHARGES[charge].backward(own if behind is None else own + behind, left)
-    name = f"{charge}, reset {reset}{'' if detached else ', not detached'}, surrogate {surrogate}"
-    if pooled:
-        name += ", pooled"
-    return _backward(name, dx, {**states, "d": d}, still)
+    extras = ("" if detached else ", not detached") + (", penalty" if penalty else "") + (", pooled" if pooled else "")
+    return _backward(f"{charge}, reset {reset}{extras}, surrogate {surrogate}", dx, {**states, "d": d}, still)
 
 
 def _backward(name: str, dx: Value, states: dict[str, Node], still: bool) -> Program:

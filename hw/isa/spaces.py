@@ -58,11 +58,7 @@ def kept_spaces(cfg: CoreConfig) -> tuple[Space, ...]:
     return tuple(Space[memory.upper()] for name, memory in KEPT.items() if name in cfg.update_program.inputs)
 
 
-def table_address(cfg: CoreConfig, count: int, target: bool) -> int:
-    """Where the host puts the error of a neuron that fired ``count`` times and is (not) the target."""
-    return count | target << loss_bits(cfg) - 1
-
-
-def loss_bits(cfg: CoreConfig) -> int:
-    """Address bits of the loss table."""
-    return max(cfg.steps.bit_length(), 1 if cfg.loss == "table" else 2) + 1
+def table_address(cfg: CoreConfig, count: int, target: bool, label: int = 0) -> int:
+    """Where the host puts the error of a neuron that fired ``count`` times and is (not) the target, which is
+    ``label``; 0 where all labels have one table."""
+    return count | target << cfg.loss_bits - 1 | label << cfg.loss_bits

@@ -8,7 +8,6 @@ from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import error_item
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
-from trident.hw.isa.spaces import loss_bits
 from trident.hw.lib.memory import host_ports
 from trident.hw.lib.streams import connect
 from trident.hw.units.parts.fired import FiredCounts
@@ -27,21 +26,22 @@ def loss_ports(cfg: CoreConfig) -> dict:
         "spike_grant": In(1),
         "spikes": In(cfg.spike_bits),
         "o": Out(stream.Signature(error_item(Payloads(cfg, "backward")))),
-        **host_ports(loss_bits(cfg), cfg.width),
+        **host_ports(cfg.loss_bits + cfg.label_bits, cfg.width),
     }
 
 
 def loss_memory(m: Module, unit: wiring.Component) -> tuple[Signal, Value]:
-    """The table of a loss unit, which the host writes: an address, and what is there."""
+    """The tables of a loss unit, which the host writes: an address in that of the label, and what is there."""
+    cfg = unit.cfg
     depth = 1 << len(unit.host_address)
     m.submodules.table = table = memory.Memory(shape=unit.host_wdata.shape(), depth=depth, init=[])
     read, write = table.read_port(domain="comb"), table.write_port()
-    address = Signal.like(unit.host_address)
+    address = Signal(cfg.loss_bits)
     m.d.comb += [
         write.addr.eq(unit.host_address),
         write.data.eq(unit.host_wdata),
         write.en.eq(unit.host_write),
-        read.addr.eq(Mux(unit.host_select, unit.host_address, address)),
+        read.addr.eq(Mux(unit.host_select, unit.host_address, Cat(address, unit.label[: cfg.label_bits]))),
     ]
     m.d.sync += unit.host_rdata.eq(read.data)
     return address, read.data
@@ -70,8 +70,10 @@ class LossUnit(wiring.Component):
     """``e = table[spikes fired, is it the label's neuron]``, the same at every timestep.
 
     The host fills the table with ``2 * (count / T - target) / (classes * T) * loss scale`` for the mean squared error
-    of the rate; any loss that depends on a neuron's count and target alone fits. One group takes ``lanes + timesteps``
-    cycles per chunk and the waits of the neuron-gradient unit. Lanes beyond the classes get +0.
+    of the rate; any loss that depends on a neuron's count and target alone fits. With ``loss_tables`` of more than 1
+    every label has a table of its own, whose errors have the weight of the label's class in them. One group takes
+    ``lanes + timesteps`` cycles per chunk and the waits of the neuron-gradient unit. Lanes beyond the classes get
+    +0.
 
     Members
     -------

@@ -19,7 +19,9 @@ class SoftmaxUnit(wiring.Component):
     rounded once; and the errors, the same at every timestep.
 
     An output is the table's entry of how often the class fired or, with the loss "membrane", what a readout has
-    written. A group takes ``lanes`` + 2 cycles per chunk, or two per word of outputs, to be read, and in the first two
+    written. With ``loss_tables`` of more than 1 every label has numbers of its own for the last two programs.
+
+    A group takes ``lanes`` + 2 cycles per chunk, or two per word of outputs, to be read, and in the first two
     sweeps ``lanes`` more. In the second sweep every group runs the first program of :mod:`trident.hw.isa.losses`,
     behind it runs the second, and in the third every group runs the last. Lanes beyond the classes get +0.
 

@@ -30,30 +30,44 @@ def _value(bits: int, fmt: FloatFormat) -> np.floating:
 class NeuronConstants:
     """Constants of the neuron units as raw bits.
 
-    forward, backward: by field of the job. functions: by name the lines of the tables that its programs read. own: by
-    the number of a layer, those of a layer that differ.
+    forward, backward: by field of the job. functions: by name the lines of the tables that its programs read. penalty:
+    by field of the backward job, what a spike adds to the loss, as a number; ``backward`` has it for a loss scale of 1.
+    own: by the number of a layer, those of a layer that differ.
     """
 
     forward: dict[str, int]
     backward: dict[str, int]
     functions: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    penalty: dict[str, float] = field(default_factory=dict)
     own: dict[int, "NeuronConstants"] = field(default_factory=dict)
 
     def of_layer(self, number: int) -> "NeuronConstants":
         """Those of the layer with this number."""
         return self.own.get(number, self)
 
+    def at_scale(self, scale: float, fmt: FloatFormat) -> "NeuronConstants":
+        """Those with a loss scale."""
+        penalty = {name: _bits(value * scale, fmt) for name, value in self.penalty.items()}
+        own = {number: constants.at_scale(scale, fmt) for number, constants in self.own.items()}
+        return replace(self, backward=self.backward | penalty, own=own)
+
     @classmethod
     def of_network(cls, network: Network, neuron: NeuronSettings, cfg: CoreConfig) -> "NeuronConstants":
         """Those of all layers of a network; jobs also name the layer's neuron of the core's.
 
-        Raises what :meth:`of` raises, and TridentError for a neuron that the core has not and for a second table.
+        Raises what :meth:`of` raises, and TridentError for a neuron that the core has not, for a second table, and for
+        a spike penalty where lanes of a layer have no channel: these would get errors too.
         """
         own = {}
         for layer in network.layers:
             settings = neuron.at(layer, cfg.steps)
             if settings.kind not in cfg.neurons:
                 raise TridentError(f"{layer.neuron!r} is a neuron {settings.kind}, which the core has not")
+            if settings.penalty and layer.out_channels % cfg.lanes:
+                raise TridentError(
+                    f"{layer.neuron!r} has a spike_penalty, so its {layer.out_channels} channels must be a multiple of "
+                    f"lanes, which is {cfg.lanes}"
+                )
             constants = cls.of(settings, cfg.format)
             number = {"neuron": cfg.neurons.index(settings.kind)}
             own[layer.number] = replace(
@@ -88,10 +102,10 @@ class NeuronConstants:
             )
         values = neuron_values(neuron, fmt)
         names = [table.name for program in neuron.programs for table in program.tables]
-        fields = (
-            {field: bits[name] for name, field in number_fields(program).items()} for program in neuron.programs
-        )
-        return cls(*fields, {name: _lines(values[name], fmt) for name in names})
+        forward, backward = map(number_fields, neuron.programs)
+        fields = ({field: bits[name] for name, field in own.items()} for own in (forward, backward))
+        penalty = {backward["penalty"]: neuron.penalty} if neuron.kind.penalty else {}
+        return cls(*fields, {name: _lines(values[name], fmt) for name in names}, penalty)
 
 
 def _lines(table: np.ndarray, fmt: FloatFormat) -> tuple[int, ...]:
@@ -120,6 +134,11 @@ def neuron_values(neuron: NeuronSettings, fmt: FloatFormat) -> dict[str, Any]:
     for table in (table for program in neuron.programs for table in program.tables):
         values[table.name] = table_values(lambda x, t=table: t.function(np, x, neuron.constants), fmt)
     return values
+
+
+def penalty_value(neuron: NeuronSettings, scale: float, fmt: FloatFormat) -> np.floating:
+    """What a spike of a layer adds to the loss, times a loss scale, rounded."""
+    return _value(_bits(neuron.penalty * scale, fmt), fmt)
 
 
 _KEPT = {"momentum": "a momentum", "keep": "a momentum", "keep_squares": "a beta2"}

@@ -6,6 +6,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.losses import NUMBERS, loss_programs
 from trident.sim.golden.constants import fixed_table
 from trident.sim.golden.format import to_values
+from trident.sim.golden.loss import tables_of
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
 
@@ -15,8 +16,19 @@ def softmax_errors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Errors at outputs (N, classes), spike counts or values of the format, for labels (N,): values of the format, and
     where there is a fault. ``table``: see :func:`loss_table`."""
-    sums = Sums(cfg.format, cfg.loss_fixed)
+    sums, own = Sums(cfg.format, cfg.loss_fixed), tables_of(labels, table)
     values = to_values(table, cfg.format).astype(sums.dtype)
+    errors, fault = np.empty(outputs.shape, sums.dtype), np.empty(outputs.shape, bool)
+    for number in np.unique(own):
+        part = own == number
+        errors[part], fault[part] = _errors(outputs[part], labels[part], values[number], cfg, sums)
+    return errors, fault
+
+
+def _errors(
+    outputs: np.ndarray, labels: np.ndarray, values: np.ndarray, cfg: CoreConfig, sums: Sums
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of samples that have the same table, whose values these are."""
     numbers = dict(zip(NUMBERS, values[1], strict=False))
     z = (outputs if cfg.loss == "membrane" else values[0][outputs]).astype(sums.dtype)[:, None]
     part, once, each = loss_programs()

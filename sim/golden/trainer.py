@@ -11,9 +11,9 @@ from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.hw.isa.spaces import Space, kept_spaces
 from trident.hw.isa.vector_program import Program
-from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuron_values
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuron_values, penalty_value
 from trident.sim.golden.format import to_bits, to_values
-from trident.sim.golden.loss import loss_errors, loss_table
+from trident.sim.golden.loss import LossConstants, loss_errors, loss_table
 from trident.sim.golden.planes import forward_planes, weight_grad_planes
 from trident.sim.golden.pool import pool, spread
 from trident.sim.golden.reduce import reduce
@@ -88,7 +88,7 @@ class GoldenTrainer:
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, seed: int = 0,
         partition: Partition | None = None, engines: str = "numpy", loss: Loss | None = None,
     ):  # fmt: skip
-        self.network, self.cfg, self.loss = network, cfg, loss or usual_loss(cfg.loss)
+        self.network, self.cfg, self.loss = network, cfg, loss or usual_loss(cfg.loss, cfg.loss_tables)
         self.partition = partition or Partition.single(network)
         self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format
@@ -97,7 +97,8 @@ class GoldenTrainer:
         self.dtype = self.sums.dtype
         self.constants = NeuronConstants.of_network(network, neuron, cfg)
         neurons = [neuron.at(layer, cfg.steps) for layer in network.layers]
-        self._programs = [own.programs for own in neurons]  # by layer
+        self._neurons = neurons  # by layer
+        self._programs = [own.programs for own in neurons]
         self._numbers = [neuron_values(own, self.fmt) for own in neurons]
         kernels = golden_engines(cfg, engines)
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
@@ -200,37 +201,37 @@ class GoldenTrainer:
         return trace.outputs[0]
 
     def _backward_pass(
-        self, trace: Trace, labels: np.ndarray, table: np.ndarray, replicas: np.ndarray, minibatch: int
+        self, trace: Trace, labels: np.ndarray, loss: LossConstants, replicas: np.ndarray, minibatch: int
     ):
         """Loss, backward and weight gradients of samples of a minibatch of so many; fills in the trace's errors."""
         layers, top = self.network.layers, trace.spikes[-1]
         # By layer, the errors at its spikes
         if self.loss.softmax:
-            found, fault = softmax_errors(trace.outputs[0], labels, table, self.cfg)
+            found, fault = softmax_errors(trace.outputs[0], labels, loss.table, self.cfg)
             found = np.broadcast_to(found.reshape(*top.shape[:3], 1, -1), top.shape)
             fault = fault.reshape(len(top), -1, top.shape[-1]).any(axis=1)
             self._flag(Fault.NEURON_GRAD, layers[-1].number, fault, replicas)
         else:
-            found = self._values(loss_errors(top, labels, table))
+            found = self._values(loss_errors(top, labels, loss.table))
         errors = {layers[-1].number: found}
         trace.errors = [np.empty(0)] * len(layers)
         for layer in reversed(layers):
             n = layer.number
             if layer.pool > 1:
                 errors[n] = spread(errors[n], layer.pool)
-            trace.errors[n] = self._error_at_inputs(trace, n, errors.pop(n), replicas)
+            trace.errors[n] = self._error_at_inputs(trace, n, errors.pop(n), replicas, loss.scale)
             if layer.source is not None:
                 errors[layer.source] = self._error_below(trace, layer, replicas)
             self._add_gradients(trace, layer, replicas, minibatch)
 
     def train(
-        self, spikes: np.ndarray, labels: np.ndarray, table: np.ndarray, at_once: int = AT_ONCE
+        self, spikes: np.ndarray, labels: np.ndarray, loss: LossConstants, at_once: int = AT_ONCE
     ) -> Iterator[Trace]:
-        """The samples of a minibatch, uint8 (N, T, y, x, c), forward and back, without the update; ``table``: see
-        :func:`loss_table`. Traces of ``at_once`` samples; faults and gradients are those so far."""
+        """The samples of a minibatch, uint8 (N, T, y, x, c), forward and back, without the update; ``loss``: see
+        :meth:`loss_constants`. Traces of ``at_once`` samples; faults and gradients are those so far."""
         for part, replicas in self._parts(len(spikes), at_once):
             trace = self._forward_pass(spikes[part], replicas)
-            self._backward_pass(trace, labels[part], table, replicas, len(spikes))
+            self._backward_pass(trace, labels[part], loss, replicas, len(spikes))
             yield trace
 
     def infer(self, spikes: np.ndarray, at_once: int = AT_ONCE) -> Iterator[Trace]:
@@ -301,10 +302,13 @@ class GoldenTrainer:
                     fault = fault | wrong.reshape(-1, layer.out_channels).any(axis=0)
             self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)
 
-    def _error_at_inputs(self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray) -> np.ndarray:
+    def _error_at_inputs(
+        self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray, scale: float
+    ) -> np.ndarray:
         errors = np.empty(trace.spikes[n].shape, self.dtype)
         arrays = map(_by_position, (error, trace.spikes[n], trace.masks[n], trace.potentials[n], errors))
-        fault = self._run(self._programs[n][1], self._numbers[n], *arrays)
+        numbers = self._numbers[n] | {"penalty": penalty_value(self._neurons[n], scale, self.fmt)}
+        fault = self._run(self._programs[n][1], numbers, *arrays)
         self._flag(Fault.NEURON_GRAD, n, _by_sample(fault, len(error)), replicas)
         return errors
 
@@ -362,6 +366,6 @@ class GoldenTrainer:
                 own[name][:] = 0
         self._columns = {}
 
-    def table(self, loss_scale: float) -> np.ndarray:
-        """The loss table for this network."""
-        return loss_table(self.cfg.steps, self.network.classes, loss_scale, self.fmt, self.loss)
+    def loss_constants(self, scale: float) -> LossConstants:
+        """What errors of this network begin with at a loss scale."""
+        return LossConstants(loss_table(self.cfg.steps, self.network.classes, scale, self.fmt, self.loss), scale)

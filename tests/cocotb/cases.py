@@ -245,12 +245,13 @@ class Maker(Placing):
         return case
 
     def loss(self) -> Case:
-        table = self._bits(self._values((2, self.cfg.timesteps + 1)))  # any loss
+        table = self._bits(self._values((self.cfg.loss_tables, 2, self.cfg.timesteps + 1)))  # any loss
         return self._loss(table, lambda *args: (to_values(loss_errors(*args), self.fmt), np.False_))
 
     def softmax(self) -> Case:
         self.cfg = replace(self.cfg, loss="softmax")
-        loss = Loss(str(self.rng.choice(SOFTMAX)), *self.rng.random(2))
+        weights = 3 * self.rng.random(self.cfg.loss_tables) if self.cfg.loss_tables > 1 else ()
+        loss = Loss(str(self.rng.choice(SOFTMAX)), *self.rng.random(2), tuple(weights))
         scale = float(2.0 ** self.rng.integers(0, 12))
         table = loss_table(self.cfg.timesteps, 2, scale, self.fmt, loss)
 
@@ -276,8 +277,8 @@ class Maker(Placing):
         case.memories = {
             Space.SPIKES: self._image(base, spikes),
             Space.LOSS_TABLE: {
-                table_address(self.cfg, count, target): int(table[int(target), count])
-                for target in (False, True) for count in range(table.shape[1])
+                table_address(self.cfg, count, bool(target), own): int(table[own, target, count])
+                for own, target, count in np.ndindex(table.shape)
             },
         }  # fmt: skip
         (errors,), fault = errors_of(spikes[None], np.array([label]), table)

@@ -10,13 +10,13 @@ from trident.hw.isa.config import CoreConfig
 
 _SIZES = {"weight_rows": 2048, "spike_words": 2048, "error_words": 2048}
 # Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, all neurons and surrogates, both formats, all latencies,
-# gradients of 16 to 48 bits
+# gradients of 16 to 48 bits, one loss table and one of every label
 CONFIGS = {
     "lanes1": CoreConfig(lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, gradient_bits=16,
         **_SIZES),
     "lanes2-soft-triangle": CoreConfig(
         lanes=2, timesteps=5, words=2, accumulators=16, mul_stages=1, round_stages=1, reset="soft",
-        surrogate="triangle", multiplier_subnormals=True, gradient_bits=16, **_SIZES,
+        surrogate="triangle", loss_tables=7, multiplier_subnormals=True, gradient_bits=16, **_SIZES,
     ),
     "lanes2-synaptic-atan": CoreConfig(
         lanes=2, timesteps=6, words=2, accumulators=32, charge="synaptic", reset="hard", surrogate="atan", detach=False,

@@ -107,4 +107,4 @@ def test_a_loss_is_added(monkeypatch):
     monkeypatch.setattr(settings, "PER_CLASS", losses.PER_CLASS)
     test_losses.test_errors_are_derivatives(losses.Loss("log-cosh"))
     loss = settings.TrainSettings(timesteps=4, loss="log-cosh").losses(3)
-    assert (loss_table(4, 3, 1.0, FP16, loss)[0] == to_bits(np.tanh(np.arange(5) / 4) / 12, FP16)).all()
+    assert (loss_table(4, 3, 1.0, FP16, loss)[0, 0] == to_bits(np.tanh(np.arange(5) / 4) / 12, FP16)).all()

@@ -52,7 +52,10 @@ def test_without_rounding_it_is_the_twin():
         for arrays in (trace.inputs, trace.spikes, trace.masks, trace.potentials)
     )
     traces = [
-        LayerTrace(read.reshape(-1, 1, read.shape[-1]), fired, near != 0, own, fired.sum(0).reshape(len(labels), -1))
+        LayerTrace(
+            read.reshape(-1, 1, read.shape[-1]), fired, near != 0, own, fired, np.ones(fired.shape),
+            fired.sum(0).reshape(len(labels), -1),
+        )
         for read, fired, near, own in zip(inputs, spikes, masks, potentials, strict=True)
     ]
     wanted, _ = twin._backward(traces, labels)

@@ -25,7 +25,7 @@ def test_samples_at_once(scale):
         golden = GoldenTrainer(network, NeuronSettings(), cfg, seed=3, partition=partition)
         for values in golden.weights.values():
             values *= 16
-        counts = golden.counts_of(golden.train(spikes, labels, golden.table(scale), at_once))
+        counts = golden.counts_of(golden.train(spikes, labels, golden.loss_constants(scale), at_once))
         state = [golden.bits(Space.GRADIENTS, replica) for replica in range(2)]
         faults = golden.faults.copy()
         golden.update(constants)

@@ -1,13 +1,14 @@
 """Neurons of the float model against automatic differentiation in float64: of their own forward pass, of SpikingJelly's
 and of snnTorch's."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
 from tests.sim.steps import Step, torch
-from trident.hw.isa.neurons import CHARGES, READOUTS, RESETS
+from trident.hw.isa.neurons import CHARGES, READOUTS, RESETS, NeuronKind
 from trident.snn.settings import NeuronSettings
 
 jelly = pytest.importorskip("spikingjelly.activation_based.neuron", reason="the oracle extra is not installed")
@@ -65,6 +66,18 @@ def compare(settings: NeuronSettings, step):
 
 def settings_of(**changes) -> NeuronSettings:
     return NeuronSettings(leak=LEAK, threshold=THRESHOLD, window=WINDOW, synapse=SYNAPSE, **changes)
+
+
+@pytest.mark.parametrize("surrogate, detach", [("rectangle", True), ("triangle", True), ("atan", False)])
+def test_a_penalty_is_of_every_spike(surrogate, detach):
+    """Its derivative is added to the error at each."""
+    x, e = stimulus(1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
+    plain = settings_of(surrogate=surrogate, detach=detach)
+    spikes, errors = ours(replace(plain, spike_penalty=1.5, penalty=0.25), x, e)
+    expected, gradients = ours(plain, x, e + 0.25)
+    assert (spikes == expected).all() and (errors == gradients).all()
+    assert str(replace(plain, spike_penalty=1.5).kind) == f"{plain.kind}/penalty"
+    assert NeuronKind.parse(f"{plain.kind}/penalty") == replace(plain.kind, penalty=True)
 
 
 class Smooth(torch.autograd.Function):

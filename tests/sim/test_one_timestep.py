@@ -32,7 +32,7 @@ def test_golden_learns_as_float32():
             for part in batches(SAMPLES, settings.batch, seed, epoch):
                 samples, labels = train[part], data.train_labels[part]
                 twin.train_batch(samples, labels, epoch)
-                list(golden.train(samples, labels, golden.table(settings.loss_scale)))
+                list(golden.train(samples, labels, golden.loss_constants(settings.loss_scale)))
                 golden.update(constants)
         counts = golden.counts_of(golden.infer(test))
         differences.append(_right(counts, data.test_labels) - _right(twin.infer(test), data.test_labels))

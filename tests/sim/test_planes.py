@@ -97,7 +97,7 @@ def test_gradients_are_those_of_the_twin(text, neuron, planes):
         twin.weights[name][:] = values
     rng = np.random.default_rng(2)
     bits, labels = rng.integers(0, 2, (6, 8, *network.in_shape)).astype(np.uint8), rng.integers(0, 3, 6)
-    (trace,) = golden.train(bits, labels, golden.table(train.loss_scale))
+    (trace,) = golden.train(bits, labels, golden.loss_constants(train.loss_scale))
     for spikes, expected in zip(trace.spikes, twin.forward(bits), strict=True):
         assert (spikes.transpose(3, 0, 1, 2, 4) == expected.spikes).all()
     assert not golden.faults.any() and 0 < trace.spikes[0].mean() < 1

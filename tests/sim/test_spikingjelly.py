@@ -39,6 +39,8 @@ CASES = [
 ]
 
 LOSSES = {1: "mse", 5: "count-mse:0.75,0.25", 8: "mse"}  # by timesteps
+WEIGHTED = 5  # timesteps where classes have weights and spikes a penalty
+PENALTY = 3.0
 
 
 class Oracle(torch.nn.Module):
@@ -49,7 +51,9 @@ class Oracle(torch.nn.Module):
         self.network, self.loss_scale = trainer.network, trainer.settings.loss_scale
         loss = trainer.settings.losses(self.network.classes)
         self.other, self.label = loss.other, loss.label
+        self.weights = torch.tensor(loss.weights or (1.0,) * self.network.classes, dtype=torch.float64)
         settings = trainer.neurons[0]
+        self.penalty = settings.spike_penalty
         self.synapses, self.neurons = torch.nn.ModuleList(), torch.nn.ModuleList()
         for layer in trainer.network.layers:
             weights, bias = trainer.weights[layer.weight], trainer.weights[layer.bias_name]
@@ -95,7 +99,10 @@ class Oracle(torch.nn.Module):
         rates = fired[-1].sum(0).flatten(1) / spikes.shape[1]
         onehot = torch.nn.functional.one_hot(torch.tensor(labels), self.network.classes)
         wanted = self.other + (self.label - self.other) * onehot
-        (self.loss_scale * ((rates - wanted) ** 2).mean(1).sum()).backward()
+        losses = ((rates - wanted) ** 2).mean(1) * self.weights[labels]
+        for spikes_of_layer in fired[:-1]:
+            losses = losses + self.penalty * spikes_of_layer.mean((0, 2, 3, 4))
+        (self.loss_scale * losses.sum()).backward()
         return fired
 
     def gradients(self) -> Tensors:
@@ -112,11 +119,20 @@ class Oracle(torch.nn.Module):
         return found
 
 
+def _neuron(timesteps: int, **options) -> NeuronSettings:
+    return NeuronSettings(**options, spike_penalty=PENALTY if timesteps == WEIGHTED else 0.0)
+
+
+def _settings(timesteps: int, network: Network) -> TrainSettings:
+    weights = ",".join(str(0.5 * n) for n in range(network.classes)) if timesteps == WEIGHTED else ""
+    return TrainSettings(timesteps, seed=3, loss=LOSSES[timesteps], class_weights=weights)
+
+
 @pytest.mark.parametrize("text, reset, surrogate, timesteps, leak", CASES)
 def test_spikes_and_gradients_equal_autograd(text, reset, surrogate, timesteps, leak):
     network = Network.parse(text)
-    neuron = NeuronSettings(leak, threshold=0.125, window=0.3, reset=reset, surrogate=surrogate)
-    trainer = FloatTwin(network, neuron, TrainSettings(timesteps, seed=3, loss=LOSSES[timesteps]), np.float64)
+    neuron = _neuron(timesteps, leak=leak, threshold=0.125, window=0.3, reset=reset, surrogate=surrogate)
+    trainer = FloatTwin(network, neuron, _settings(timesteps, network), np.float64)
     rng = np.random.default_rng(7)
     spikes = (rng.random((6, timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
     labels = rng.integers(0, network.classes, 6)
@@ -155,14 +171,14 @@ def test_real_values_equal_autograd(text):
 def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     """The golden trainer, in a format of 24 significant bits so that rounding does not hide a wrong formula."""
     network = Network.parse(text)
-    neuron = NeuronSettings(leak, threshold=0.125, window=0.3125, reset=reset, surrogate=surrogate)
-    settings = TrainSettings(timesteps, seed=3, loss=LOSSES[timesteps])
+    neuron = _neuron(timesteps, leak=leak, threshold=0.125, window=0.3125, reset=reset, surrogate=surrogate)
+    settings = _settings(timesteps, network)
     # What the trainer reads of a configuration; a core's own is held to 16 bits
     fixed = FixedFormat(53, -30)
     cfg = SimpleNamespace(
         format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, steps=timesteps,
         update_program=CoreConfig().update_program, loss="table", multiplier_subnormals=True,
-        engine=CoreConfig().engine, neurons=tuple(neuron.at(layer).kind for layer in network.layers),
+        engine=CoreConfig().engine, neurons=tuple(neuron.at(layer).kind for layer in network.layers), lanes=1,
     )  # fmt: skip
     golden = GoldenTrainer(network, neuron, cfg, settings.seed, loss=settings.losses(network.classes))
     trainer = FloatTwin(network, neuron, settings, np.float64)
@@ -175,8 +191,8 @@ def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     oracle = Oracle(trainer)
     fired = oracle.differentiate(spikes, labels)
 
-    table = golden.table(settings.loss_scale)
-    (trace,) = golden.train(spikes, labels, table)
+    loss = golden.loss_constants(settings.loss_scale)
+    (trace,) = golden.train(spikes, labels, loss)
     for ours, theirs in zip(trace.spikes, fired):
         np.testing.assert_array_equal(ours.transpose(3, 0, 1, 2, 4), theirs.detach().numpy())
     for name, expected in oracle.gradients().items():

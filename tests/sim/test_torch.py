@@ -50,8 +50,8 @@ def _compare(pair: list[GoldenTrainer], rng, loss_scale: float, samples: int = 7
     golden, torch = pair
     cfg, network = golden.cfg, golden.network
     spikes = (rng.random((samples, cfg.timesteps, *network.in_shape)) < 0.4).astype(np.uint8)
-    labels, table = rng.integers(0, network.classes, samples), golden.table(loss_scale)
-    for ours, theirs in zip(*(model.train(spikes, labels, table, at_once=4) for model in pair), strict=True):
+    labels, loss = rng.integers(0, network.classes, samples), golden.loss_constants(loss_scale)
+    for ours, theirs in zip(*(model.train(spikes, labels, loss, at_once=4) for model in pair), strict=True):
         for name in ("spikes", "masks", "potentials", "errors"):
             for one, other in zip(getattr(ours, name), getattr(theirs, name), strict=True):
                 assert _same(one, other), name

@@ -3,10 +3,16 @@
 import numpy as np
 import pytest
 
-from trident.snn.losses import PER_CLASS, SOFTMAX, Loss
+from trident.hw.errors import TridentError
+from trident.snn.losses import MEMBRANE, PER_CLASS, SOFTMAX, Loss, balanced
 
 STEPS, CLASSES = 6, 4
-CASES = [Loss(name, *rates) for name in (*PER_CLASS, *SOFTMAX) for rates in ((0.0, 1.0), (0.125, 0.625))]
+WEIGHTS = (1.0, 0.25, 3.0, 0.0)
+CASES = [
+    Loss(name, *rates, weights)
+    for name in (*PER_CLASS, *SOFTMAX, MEMBRANE)
+    for rates, weights in (((0.0, 1.0), ()), ((0.125, 0.625), ()), ((0.125, 0.625), WEIGHTS))
+]
 
 
 def _counts(samples: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -34,15 +40,45 @@ def test_a_sure_and_right_answer_costs_nothing():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("name, scale", [("cross-entropy", 1.0), ("rate-cross-entropy", 1 / STEPS)])
-@pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_cross_entropy_is_pytorchs(name, scale, smoothing):
+@pytest.mark.parametrize("smoothing, weights", [(0.0, ()), (0.3, ()), (0.0, WEIGHTS), (0.3, WEIGHTS)])
+def test_cross_entropy_is_pytorchs(name, scale, smoothing, weights):
+    """Also with its own weights of classes, which without smoothing are those of samples."""
     torch = pytest.importorskip("torch", reason="the oracle extra is not installed")
     counts, labels = _counts()
     logits = torch.tensor(counts, requires_grad=True)
     wanted = torch.nn.functional.cross_entropy(
         logits * scale, torch.tensor(labels), label_smoothing=smoothing, reduction="none"
     )
+    if weights:
+        own = torch.tensor(weights, dtype=logits.dtype)
+        wanted = wanted * own[labels]
+        if not smoothing:
+            theirs = torch.nn.functional.cross_entropy(logits * scale, torch.tensor(labels), own, reduction="none")
+            torch.testing.assert_close(wanted, theirs)
     wanted.sum().backward()
-    loss = Loss(name, smoothing / CLASSES, 1 - smoothing + smoothing / CLASSES)
+    loss = Loss(name, smoothing / CLASSES, 1 - smoothing + smoothing / CLASSES, weights)
     np.testing.assert_allclose(loss.values(counts, labels, STEPS), wanted.detach().numpy(), rtol=1e-12)
     np.testing.assert_allclose(loss.errors(counts, labels, STEPS), logits.grad.numpy(), rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.oracle
+def test_weighted_mean_squared_error_is_pytorchs():
+    torch = pytest.importorskip("torch", reason="the oracle extra is not installed")
+    counts, labels = _counts()
+    rates = torch.tensor(counts, requires_grad=True)
+    onehot = torch.nn.functional.one_hot(torch.tensor(labels), CLASSES)
+    squares = torch.nn.functional.mse_loss(rates / STEPS, onehot.to(rates.dtype), reduction="none")
+    wanted = squares.mean(1) * torch.tensor(WEIGHTS)[labels]
+    wanted.sum().backward()
+    loss = Loss(weights=WEIGHTS)
+    np.testing.assert_allclose(loss.values(counts, labels, STEPS), wanted.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(loss.errors(counts, labels, STEPS), rates.grad.numpy(), rtol=1e-9, atol=1e-15)
+
+
+def test_balanced_classes_count_alike():
+    labels = np.array([0, 0, 0, 2, 1, 2, 0, 0])
+    weights = balanced(labels, 3)
+    assert weights == (8 / 15, 8 / 3, 8 / 6)
+    np.testing.assert_allclose(np.bincount(labels, np.array(weights)[labels]), len(labels) / 3)
+    with pytest.raises(TridentError, match="class 3 has no training sample, so class weights cannot be balanced"):
+        balanced(labels, 4)

@@ -15,7 +15,7 @@ def test_linear_chain():
     assert network.in_shape == (1, 1, 64)
     assert network.layers == (
         Layer(0, "linear1", "neuron1", None, "linear", (1, 1, 64), 128),
-        Layer(1, "linear2", "neuron2", 0, "linear", (1, 1, 128), 10),
+        Layer(1, "linear2", "neuron2", 0, "linear", (1, 1, 128), 10, last=True),
     )
     assert network.classes == 10
     assert network.weights == 64 * 128 + 128 + 128 * 10 + 10
@@ -165,7 +165,7 @@ def test_a_delay_makes_a_circle_possible():
     ("kinds", "words"),
     [
         (("conv", "norm", "neuron", "flatten", "linear", "neuron"), "norm 'norm1' cannot be computed: it needs normal"),
-        (("conv", "pool", "neuron"), "pool 'pool1' must join the spikes of a neuron node, not read conv1"),
+        (("conv", "pool", "neuron"), "conv 'conv1' must be read by one neuron or readout node alone, not by pool"),
         (("pool", "conv", "neuron"), "pool 'pool1' must join the spikes of a neuron node, not read input"),
         (("conv", "neuron", "pool"), "the network's output must be the neurons behind its last layer"),
         (("conv", "readout", "flatten", "linear", "neuron"), "linear 'linear1' must read spikes, those of a neuron or"),

@@ -1,5 +1,6 @@
 """Settings refuse every bad value in one sentence that names it."""
 
+from dataclasses import replace
 from math import frexp
 
 import pytest
@@ -8,6 +9,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.builder import Builder
+from trident.snn.network import Network
 from trident.snn.nodes import Edge, Neuron
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -31,6 +33,8 @@ from trident.snn.settings import NeuronSettings, TrainSettings
         ("surrogate", "triangle:2", "the surrogate triangle has no α: the window is its width"),
         ("neuron", "izhikevich", "neuron must be lif or if or synaptic, not 'izhikevich'"),
         ("synapse", 2, "synapse must be within 0 to 1, not 2"),
+        ("spike_penalty", -0.1, "spike_penalty must be at least 0, not -0.1"),
+        ("spike_penalty", float("nan"), "spike_penalty must be a finite number, not nan"),
         ("v_reset", 0.5, "v_reset of 0.5 must be below the threshold, which is 0.5"),
         ("readout", "sum", "readout must be mean or last or max, not 'sum'"),
     ],
@@ -111,6 +115,13 @@ def test_alpha(surrogate, alpha):
         ("loss", "count-mse:1", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '1'"),
         ("loss", "count-mse:2,0", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '2,0'"),
         ("loss", "count-mse:a,b", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not 'a,b'"),
+        ("class_weights", "1,-2", "a class weight must be at least 0, not -2.0"),
+        ("class_weights", "1,nan", "a class weight must be a finite number, not nan"),
+        ("class_weights", "1,inf", "a class weight must be a finite number, not inf"),
+        ("class_weights", "1,,2", "a class weight must be a finite number, not ''"),
+        ("class_weights", "even", "a class weight must be a finite number, not 'even'"),
+        ("class_weights", "0,0", "class weights of 0,0 leave nothing to learn: one must be above 0"),
+        ("class_weights", 1.0, "class weights must be a text, as in '1,2,0.5', not 1.0"),
         ("halve_every", -1, "halve_every must be a whole number of at least 0, not -1"),
         ("seed", -1, "seed must be a whole number within 0 to 4294967295, not -1"),
     ],
@@ -151,6 +162,28 @@ def test_an_integer_beyond_every_float_is_refused():
 def test_what_a_loss_wants(changes, wanted):
     loss = TrainSettings(**changes).losses(4)
     assert (loss.other, loss.label) == wanted and loss.softmax == (loss.name == "cross-entropy")
+
+
+def test_a_spike_penalty_is_of_hidden_layers():
+    """Per spike λ / (neurons · T); a layer may have one of its own, the last has none."""
+    neuron, layers = NeuronSettings(spike_penalty=2.0), Network.parse("4x4x1-3c3-6-5").layers
+    assert [neuron.at(layer, 10).penalty for layer in layers] == [2 / (4 * 4 * 3 * 10), 2 / (6 * 10), 0.0]
+    assert neuron.core(layers)["others"] == neuron.core()["others"] == "lif/hard/rectangle/penalty"
+    assert NeuronSettings().core(layers)["others"] == ""
+    for penalty in (0.5, 0.0):
+        assert neuron.at(replace(layers[0], changes=(("spike_penalty", penalty),))).penalty == penalty / 48
+    with pytest.raises(TridentError, match="'neuron3': a spike_penalty is of neurons that are not the network's outpu"):
+        neuron.at(replace(layers[2], changes=(("spike_penalty", 0.5),)))
+
+
+@pytest.mark.parametrize("loss", ["mse", "count-mse", "cross-entropy", "rate-cross-entropy", "membrane-cross-entropy"])
+def test_class_weights_are_one_per_class(loss):
+    settings = TrainSettings(loss=loss, class_weights="1,2,0.5")
+    assert settings.losses(3) == replace(TrainSettings(loss=loss).losses(3), weights=(1.0, 2.0, 0.5))
+    with pytest.raises(TridentError, match="^class weights must be 4 numbers, one for each class, not '1,2,0.5'$"):
+        settings.losses(4)
+    with pytest.raises(TridentError, match="must be 3 numbers, one for each class, not 'balanced'"):
+        TrainSettings(loss=loss, class_weights="balanced").losses(3)
 
 
 def test_smoothing_is_of_mse():

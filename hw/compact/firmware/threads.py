@@ -6,7 +6,7 @@ from trident.hw.compact.firmware.registers import MORE, QUEUE, R1, R2, R3, R4, R
 from trident.hw.compact.instructions import Flag, Func, Write
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
+from trident.hw.isa.operations import OPERATIONS, QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, SETUP
 from trident.hw.isa.tokens import TOKEN_BITS, Token
 
@@ -116,7 +116,7 @@ def _fetch(a: Assembler):
     a.bt(Flag.Z, "halt")
     a.li(R1, 0)  # the kind
     for opcode, (_, kind) in QUEUE_OF.items():
-        if kind:
+        if kind and OPERATIONS[opcode].firmware:
             a.cmpi(R4, opcode)
             a.bf(Flag.Z, f"fetch_{opcode.name}")
             a.li(R1, kind)

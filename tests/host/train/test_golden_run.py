@@ -1,6 +1,7 @@
 """Golden alone: the weights of the chip, a run that goes on where it stopped, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from trident.host.train.spec import RunSpec
 from trident.hw.errors import Interrupted, TooLarge, TridentError
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.spaces import Space
+from trident.snn.encoding import encode
 
 TRAIN = {"epochs": 2, "batch": 32}
 
@@ -67,6 +69,26 @@ def test_goes_on_where_it_stopped(spec, unbroken, tmp_path):
     assert (_weights(resumed) == _weights(unbroken[0])).all()
     for ours, theirs in zip(resumed.progress.history, unbroken[0].progress.history, strict=True):
         assert all(ours[name] == theirs[name] for name in ("loss", "train_accuracy", "test_accuracy"))
+
+
+def test_class_weights(spec, unbroken, tmp_path):
+    """Those of 1 change no bit; others do, and the run goes on with them."""
+    ends = {}
+    for weights in (",".join("1" * 10), "balanced", "0,1,1,1,1,1,1,1,1,1"):
+        own = RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN | {"class_weights": weights})
+        assert own.cfg == replace(spec.cfg, loss_tables=10) and len(own.loss.weights) == 10
+        run = GoldenRun(own, tmp_path / "golden.npz")
+        run.run(lambda *_: None)
+        ends[weights], confusion = _weights(run), run._test(_test_spikes(own)).confusion
+        resumed = GoldenRun(own, tmp_path / "golden.npz", resume=True)
+        assert (_weights(resumed) == ends[weights]).all()
+    plain, balanced, without = ends.values()
+    assert (plain == _weights(unbroken[0])).all() and (balanced != plain).any() and (without != balanced).any()
+    assert sum(row[0] for row in confusion) == 0  # a class whose samples weigh nothing is not learnt
+
+
+def _test_spikes(spec: RunSpec) -> np.ndarray:
+    return encode(spec.dataset, spec.network, spec.train.timesteps, spec.encoding, spec.train.seed, 0)[1]
 
 
 def test_an_overflow_halves_the_loss_scale(tmp_path):

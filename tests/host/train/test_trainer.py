@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -113,7 +114,9 @@ def test_a_resumed_run_ends_as_an_unbroken_one(spec, unbroken, tmp_path, stop_af
 
 
 @pytest.mark.parametrize("changes", [
-    {"loss": "count-mse", "schedule": "one-cycle"}, {"smoothing": 0.1, "schedule": "cosine"}
+    {"loss": "count-mse", "schedule": "one-cycle"}, {"smoothing": 0.1, "schedule": "cosine"},
+    {"class_weights": "0.3,2,1", "schedule": "cosine"},
+    {"class_weights": "balanced", "loss": "cross-entropy", "schedule": "cosine"},
 ])  # fmt: skip
 def test_losses_and_schedules(data, unbroken, tmp_path, changes):
     """RTL and golden agree, and a run that is stopped within an epoch goes on with the same rates."""
@@ -157,6 +160,36 @@ def test_overflow_is_skipped_by_both_and_halves_the_scale(data, tmp_path):
     trainer.run(Watch(), limit=1)
     assert trainer.scaler.skipped == 1 and trainer.scaler.scale == 2**14
     assert trainer.lockstep.compare.state((Space.WEIGHTS, Space.MOMENTUM)) == (0, None)
+
+
+def test_a_spike_penalty_is_scaled_as_the_loss(data, tmp_path):
+    """Also with half the loss scale, and where a run goes on from its checkpoint."""
+    options = OPTIONS | {"net": "3x3x1-2c3s2-4-3", "neuron": {"spike_penalty": 0.5}}
+    spec = RunSpec.make(str(data), train=TRAIN | {"loss_scale": 2**15}, **options)
+    whole, broken = (session(spec, tmp_path / name) for name in ("whole.npz", "checkpoint.npz"))
+
+    def halving(trainer, last=None):
+        """Halves the scale before the third minibatch; true before the one with the number ``last``."""
+        asked = iter(range(2 * MINIBATCHES + 9))
+
+        def stop() -> bool:
+            if (number := next(asked)) == 2:
+                trainer.scaler.after(overflowed=True)
+            return number == last
+
+        return stop
+
+    whole.run(Watch(), halving(whole))
+    assert whole.scaler.scale <= 2**14
+    with pytest.raises(Interrupted, match="after minibatch 4"):
+        broken.run(Watch(), halving(broken, 4))
+    path = tmp_path / "checkpoint.npz"
+    resumed = session(spec, path, Checkpoint.load(path))
+    resumed.run(Watch())
+    for found, expected in zip(final(resumed), final(whole), strict=True):
+        assert (found == expected).all()
+    plain = RunSpec.make(str(data), train=TRAIN, **OPTIONS | {"net": "3x3x1-2c3s2-4-3"})
+    assert plain.cfg == replace(spec.cfg, others="")
 
 
 def test_an_update_that_overflows_is_undone_and_halves_the_scale(data, tmp_path):

@@ -1,6 +1,7 @@
 """One core alone under the fast simulation: every memory, fault and counter after training steps, against golden."""
 
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 
@@ -316,6 +317,31 @@ def test_missing_token_is_named(monkeypatch):
     link.close()
 
 
+@pytest.mark.parametrize("changes", [{}, CHUNKS], ids=["", "chunks"])
+def test_penalties_of_spikes(changes):
+    """Of layers with neurons of two kinds; a loss scale that changes brings other numbers. Without them, errors
+    differ."""
+    others = "lif/hard/rectangle/penalty,synaptic/soft/atan/attached/penalty"
+    core, cfg = _core("TINY", **changes | {"others": others, "surrogate": "atan"})
+    build = Builder((1, 1, 6))
+    build.add("linear", outputs=4)
+    build.add("neuron", surrogate="rectangle", spike_penalty=0.4)
+    build.add("linear", outputs=8)
+    build.add("neuron", neuron="synaptic", reset="soft", detach=False, spike_penalty=0.25)
+    build.add("linear", outputs=3)
+    build.add("neuron")
+    bench, rng = StepBench(build.network(), NeuronSettings.of(cfg), cfg, core), np.random.default_rng(3)
+    for scale in (256, 64, 256):
+        spikes, labels = _batch(bench, rng, 5, 0.4)
+        loss = bench.golden.loss_constants(scale)
+        errors = [
+            next(deepcopy(bench.golden).train(spikes, labels, replace(loss, scale=own))).errors for own in (scale, 0.0)
+        ]  # fmt: skip
+        assert [bool((one != other).any()) for one, other in zip(*errors, strict=True)] == [True, True, False]
+        mismatch, _ = bench.step(spikes, labels, _constants(bench, 5), scale)
+        assert mismatch is None, mismatch
+
+
 # Counters
 def test_counters_of_a_small_case():
     """One linear layer of 7 inputs and 5 classes: what each unit does follows from the spikes."""
@@ -323,9 +349,9 @@ def test_counters_of_a_small_case():
     cfg, samples, steps, lanes = bench.cfg, 6, bench.cfg.timesteps, bench.cfg.lanes
     groups, blocks = -(-5 // lanes), -(-7 // lanes)
     spikes, labels = _batch(bench, rng, samples, 0.3)
-    table = bench.golden.table(256)
-    bench.session.set_constants(_constants(bench, samples), table)
-    traces = [trace.sample(0) for trace in bench.golden.train(spikes, labels, table, at_once=1)]
+    loss = bench.golden.loss_constants(256)
+    bench.session.set_constants(_constants(bench, samples), loss)
+    traces = [trace.sample(0) for trace in bench.golden.train(spikes, labels, loss, at_once=1)]
     before = bench.session.driver.counters(0)
     bench.session.run(spikes, labels, train=True)
     after = bench.session.driver.counters(0)
@@ -376,7 +402,7 @@ def test_chunks_change_no_result():
     for chunks in (1, 2, 6):
         cfg = CoreConfig.preset("SMALL", timesteps=24 // chunks, chunks=chunks, jobs=256, program_words=128)
         golden = GoldenTrainer(Network.parse("9-12-3"), NeuronSettings(), cfg)
-        list(golden.train(spikes, labels, golden.table(256)))
+        list(golden.train(spikes, labels, golden.loss_constants(256)))
         found.append(golden.bits(Space.GRADIENTS))
     assert all((found[0][name] == other[name]).all() for other in found[1:] for name in found[0])
     assert any(own.any() for own in found[0].values())

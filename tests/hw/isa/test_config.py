@@ -52,6 +52,9 @@ def test_every_preset_elaborates(name):
         (SHARED | {"timesteps": 6}, "with shared_engine, timesteps must be 2, 4 or 8, not 6"),
         (SHARED | {"optimiser": "adam"}, "optimiser of adam needs vector programs, which a core with a shared_engine"),
         (SHARED | {"loss": "softmax"}, "loss of softmax needs vector programs, which a core with a shared_engine has"),
+        (SHARED | {"loss_tables": 3}, "loss_tables of 3, for class weights, needs a loss table of every label, which"),
+        ({"loss_tables": 0}, "loss_tables must be a whole number from 1 to 65536, not 0"),
+        ({"loss_tables": 4097}, "loss_tables of 4097 with 8 timesteps take 262144 entries, more than the 131072 that"),
         (SHARED | {"counters": "all"}, "with shared_engine, counters must be running, not all"),
         ({"standalone": True}, "standalone takes a shared_engine"),
         ({"backward_engine": "sine"}, "unknown backward_engine 'sine': choose one of transposed"),
@@ -78,7 +81,8 @@ def test_shared_engine_takes_no_engine_of_ones_own(place, monkeypatch):
 
 def test_capabilities_follow_from_the_kind():
     small = CoreConfig.preset("COMPACT")
-    assert CoreConfig().capabilities == set(Capability)
+    assert CoreConfig().capabilities == set(Capability) - {Capability.POOL}
+    assert CoreConfig(pool=2).capabilities == set(Capability)
     assert small.capabilities == {Capability.NEIGHBOURS}
     standalone = replace(small, standalone=True)
     assert standalone.capabilities == frozenset()

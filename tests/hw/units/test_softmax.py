@@ -16,10 +16,11 @@ def test_against_golden(config, stalls):
 
 
 @pytest.mark.parametrize("name", [*SOFTMAX, MEMBRANE])
-def test_golden_is_the_derivative_of_the_cross_entropy(name):
+@pytest.mark.parametrize("weights", [(), (0.3, 1.0, 0.0, 2.5, 1.0, 1.0, 0.7, 3.0, 1.0, 1.0)], ids=["", "weighted"])
+def test_golden_is_the_derivative_of_the_cross_entropy(name, weights):
     """Within what the tables of the exponential and the reciprocal are off, the roundings of a share, a sum and an
     error, and what is flushed."""
-    scale, loss, rng = 64.0, Loss(name, 0.05, 0.85), np.random.default_rng(5)
+    scale, loss, rng = 64.0, Loss(name, 0.05, 0.85, weights), np.random.default_rng(5)
     cfg = CoreConfig(loss=loss.unit)
     outputs = rng.integers(0, cfg.timesteps + 1, (20, 10))
     if name == MEMBRANE:
@@ -29,4 +30,5 @@ def test_golden_is_the_derivative_of_the_cross_entropy(name):
     errors, fault = softmax_errors(outputs, labels, table, cfg)
     wanted = scale * loss.errors(outputs, labels, cfg.timesteps)
     assert not fault.any()
-    assert np.abs(errors - wanted).max() <= 8 * 2.0**-10 * loss.per_spike(cfg.timesteps) * scale
+    largest = np.reshape(weights or (1.0,) * 10, (-1, 1))[labels] * loss.per_spike(cfg.timesteps) * scale
+    assert (np.abs(errors - wanted) <= 8 * 2.0**-10 * largest).all()
