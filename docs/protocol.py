@@ -196,7 +196,7 @@ def _operations() -> list[str]:
         "a core of three engines and on one with a shared engine:",
         "",
         *_table(("operation", "unit", "firmware", "golden", "cycles"),
-                [(f"`{row.opcode.name}`", code([row.unit]), f"`{row.firmware}`", code(row.golden),
+                [(f"`{row.opcode.name}`", code([row.unit]), code(filter(None, [row.firmware])), code(row.golden),
                   code(dict.fromkeys(row.cycles or ()))) for row in JOBS]),
     ]  # fmt: skip
 

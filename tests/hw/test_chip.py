@@ -118,7 +118,8 @@ def test_random_chips(config, width, height):
     rng = np.random.default_rng([width, height, list(CONFIGS).index(config)])
     cores = width * height
     trained = 0
-    for n in range(6):
+    few = cfg.shared_engine  # whose firmware takes long to simulate
+    for n in range(3 if few else 6):
         text, bias = _random_network(rng), bool(n % 3)
         partition = _random_partition(rng, Network.parse(text, bias), cores, cfg.lanes)
         placement = tuple(int(core) for core in rng.permutation(cores)[: partition.cores])
@@ -135,7 +136,7 @@ def test_random_chips(config, width, height):
         mismatch, _ = bench.infer(spikes)
         assert mismatch is None, f"{where}: {mismatch}"
         trained += 1
-    assert trained >= 4
+    assert trained >= (2 if few else 4)
 
 
 # Of a network of four layers, and the mesh of each

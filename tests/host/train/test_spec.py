@@ -1,0 +1,81 @@
+"""What a run is made of: cores follow from networks and data, and what does not go together is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trident.host.compile.core_plan import CorePlan
+from trident.host.mapping.chip_choice import ChipChoice
+from trident.host.train.spec import RunSpec
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.planes import Planes
+from trident.snn.network import Network
+from trident.snn.partition import Partition
+
+
+def test_real_values_make_a_core_with_planes():
+    """Its first layer is another kind of neuron, whose inputs stay the same."""
+    spec = RunSpec.make(net="64-12-10", encoding="direct")
+    assert spec.cfg.planes and spec.cfg.others == "lif/hard/rectangle/still"
+    assert spec.network.planes == Planes(8, -8) and spec.network.layers[1].planes is None
+    assert spec.notes == () and spec.settings()["encoding"] == "direct"
+    assert not RunSpec.make(net="64-12-10").cfg.planes
+    (note,) = RunSpec.make(net="64-12-10", encoding="direct", train={"timesteps": 4}).notes
+    assert note.startswith("the values of digits have 4 bits, as many as a spike word has timesteps")
+
+
+def test_stored_spikes_stay_spikes(tmp_path):
+    spikes, labels = np.ones((20, 8, 5), np.uint8), np.arange(20) % 2
+    np.savez(tmp_path / "own.npz", spikes=spikes, labels=labels)
+    spec = RunSpec.make(str(tmp_path / "own.npz"), "5-2", encoding="direct")
+    assert spec.network.planes is None and not spec.cfg.planes
+
+
+def test_pools_make_a_core_with_windows():
+    spec = RunSpec.make(net="8x8x1-4c3-mp2-6c3-mp2-10", neuron={"surrogate": "atan"})
+    assert spec.cfg.pool == 2 and spec.cfg.others == "lif/hard/atan/pooled"
+    assert RunSpec.make(net="8x8x1-4c3-mp2-10").cfg.others == ""
+    kinds = RunSpec.make(net="8x8x1-4c3-mp2-10", encoding="direct", neuron={"surrogate": "atan"}).cfg.others
+    assert kinds == "lif/hard/atan/still/pooled"
+
+
+PLAIN = CoreConfig(), MeshConfig()
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"encoding": "direct", "preset": "COMPACT"}, "real-valued input needs planes of real values, which a core with a "
+     "shared_engine has not"),
+    ({"encoding": "direct", "preset": "WIDE"}, "planes of real values need forward_cols of 1, not 4"),
+    ({"encoding": "direct", "built": PLAIN}, "the chip has been built without planes of real values"),
+    ({"encoding": "latency"}, "encoding must be one of rate, dither, bernoulli, direct, not 'latency'"),
+    ({"net": "8x8x1-4c3-mp2-10", "built": PLAIN}, "the chip has been built with pool of 1, the network needs 2"),
+    ({"net": "8x8x1-4c3-mp2-10", "preset": "COMPACT"}, "pool of 2 needs a pool unit, which a core with pool of 1 or a "
+     "shared_engine has not"),
+    ({"net": "8x8x1-4c3-mp2-4c3p1-mp4-10"}, "a core joins windows of one size, not of 2 and 4 pixels"),
+    ({"net": "8x8x1-4c3s2-mp2-10", "neuron": {"spike_penalty": 0.5}}, "a spike_penalty of pooled spikes is of other "
+     "surrogates, not of rectangle"),
+])  # fmt: skip
+def test_refusals(options, words):
+    with pytest.raises(TridentError) as refused:
+        RunSpec.make(**({"net": "64-12-10"} | options))
+    assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_pools_on_several_cores_are_refused():
+    with pytest.raises(TridentError, match="pooled spikes stay on one core: the mesh of 2x1 has 2"):
+        RunSpec.make(net="8x8x1-4c3-mp2-10", chip=ChipChoice("2x1"))
+
+
+@pytest.mark.parametrize(("text", "pool", "words"), [
+    ("8x4x1-4c3-mp2-10", 2, "'linear3' reads a pooled image of 4x2 pixels: to a linear node a core gives square ones"),
+    ("36x36x1-2c1-mp2-10", 2, "'linear3' reads a pooled image of 18x18 pixels"),
+    ("8x8x1-4c3-mp2-10", 4, "the core has pool of 4, 'neuron1' needs 2"),
+])  # fmt: skip
+def test_pooled_images_that_a_core_cannot_walk(text, pool, words):
+    network, cfg = Network.parse(text), CoreConfig.preset("SMALL", pool=pool, weight_rows=8192, spike_words=8192)
+    with pytest.raises(TridentError) as refused:
+        CorePlan(network, Partition.single(network), 0, 0, replace(cfg, error_words=8192), 1)
+    assert words in str(refused.value)
