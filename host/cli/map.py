@@ -16,6 +16,7 @@ from trident.host.mapping.search import mesh_of
 from trident.host.report.floorplan import core_label, floorplan_png, floorplan_svg
 from trident.host.report.graph import COLUMNS, graph_png, graph_rows, graph_svg
 from trident.host.report.terminal import terminal
+from trident.host.train.spec import suit
 from trident.hw.chip import check_pair
 from trident.hw.files import check_folder, make_folder, write_whole
 from trident.hw.folders import OUT
@@ -140,6 +141,8 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
     network = Network.parse(net or DEEP.net)
     dataset = load_data(data)
     check_fits(dataset, network, train)
+    network, cfg = suit(network, cfg, settings, dataset, encoding)
+    check_pair(cfg, mesh)
     check_choice(network, cfg.lanes, mesh, batch, cores, partition, placer, placement)
     activity = measure_data(network, cfg, settings, dataset, SAMPLES, encoding, seed)
     cost = CostModel(network, cfg, activity, mesh)

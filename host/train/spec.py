@@ -178,16 +178,13 @@ class RunSpec:
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
             network = Network.parse(net, bias)
-        if built and pool_of(network) not in (1, cfg.pool):
-            raise TridentError(f"the chip has been built with pool of {cfg.pool}, the network needs {pool_of(network)}")
+        network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
         if not built:
-            cfg = replace(cfg, pool=pool_of(network))
-        if encoding == "direct" and not dataset.holds_spikes:
-            network = replace(network, planes=planes_of(dataset, cfg.timesteps))
-            if not built:
-                cfg = replace(cfg, planes=True, others=neuron_settings.core(network.layers)["others"])
-            elif not cfg.planes:
-                raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
+            cfg = suited
+        elif suited.pool != cfg.pool:
+            raise TridentError(f"the chip has been built with pool of {cfg.pool}, the network needs {suited.pool}")
+        elif suited.planes != cfg.planes:
+            raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)
@@ -244,6 +241,23 @@ class RunSpec:
             digest.update(part.tobytes())
         values["data digest"] = digest.hexdigest()[:16]
         return values
+
+
+def suit(
+    network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
+) -> tuple[Network, CoreConfig]:
+    """The network for samples of a data set, and a core that has what the network needs of it beside room: windows,
+    planes and kinds of neurons.
+
+    Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
+    """
+    if encoding == "direct" and not dataset.holds_spikes:
+        network = replace(network, planes=planes_of(dataset, cfg.timesteps))
+    pool = pool_of(network)
+    return network, replace(
+        cfg, planes=cfg.planes or network.planes is not None, pool=pool if pool > 1 else cfg.pool,
+        others=neuron.core(network.layers)["others"],
+    )  # fmt: skip
 
 
 def _check_readout(loss: str, last: Layer | None):

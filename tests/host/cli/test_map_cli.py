@@ -45,6 +45,12 @@ def test_a_user_s_placement(run):
     assert [row[3] for row in rows] == ["3", "0", "1"]
 
 
+def test_real_values(run):
+    options = ("--net", "64-40-10", "--mesh", "2x1", "--batch", "8", "--preset", "SMALL")
+    code, out, err = run(*options, "--encoding", "direct")
+    assert (code, err) == (0, "") and "predicted cycles per sample" in out
+
+
 def test_memories_are_those_of_the_preset(run):
     code, _, err = run("--net", "64-64-64-10", "--mesh", "2x2", "--batch", "8")
     assert code == 2 and "the network needs at least 7 cores of this preset, the mesh 2x2 has 4" in err
@@ -71,6 +77,8 @@ def test_memories_are_those_of_the_preset(run):
         (("--data", "nowhere.npz"), "nowhere.npz"),
         (("--seed", "many"), "'many' is not a whole number"),
         (("--net", "8x8x1-4c3"), "must end with a linear layer"),
+        (("--net", "8x8x1-4c3-mp2-10"), "pooled spikes stay on one core: the mesh of 2x2 has 4"),
+        (("--encoding", "latency"), "encoding must be one of rate, dither, bernoulli, direct, not 'latency'"),
     ],
 )
 def test_refuses_with_one_sentence_and_code_2(run, arguments, sentence, tmp_path):
