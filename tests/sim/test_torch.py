@@ -1,5 +1,7 @@
 """Golden on PyTorch against golden in NumPy: the same bits of everything."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 from trident.hw.isa import registry
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.planes import Planes
 from trident.hw.isa.spaces import Space
 from trident.sim.golden import on_torch
 from trident.sim.golden.constants import UpdateConstants
@@ -77,6 +80,16 @@ def test_same_bits(text, config):
     pair, rng = _pair(Network.parse(text, bias=text != NETWORKS[2]), cfg), np.random.default_rng(0)
     for _ in range(3):
         _compare(pair, rng, 256)
+
+
+@needs_torch
+def test_same_bits_of_real_values_and_pools():
+    network = replace(Network.parse("6x6x2-5c3-mp2-4c3-7"), planes=Planes(3, -2, True))
+    kinds = {"planes": True, "pool": 2, "others": "lif/hard/rectangle/still"}
+    cfg, rng = CoreConfig(lanes=2, timesteps=3, accumulators=16, **kinds), np.random.default_rng(2)
+    pair = _pair(network, cfg)
+    for _ in range(3):
+        assert not _compare(pair, rng, 256)
 
 
 @needs_torch
