@@ -25,11 +25,13 @@ CHECK = $(COMMAND) --check
 
 help:
 	@echo 'make train     train a spiking network on the RTL of a chip, checked bit for bit against the golden model'
-	@echo '                 NET=64-128-10   layers: 128 linear, 16c3s2p1 conv of 16 channels, kernel 3, stride 2, padding 1'
+	@echo '                 NET=64-128-10   layers: 128 linear, 16c3s2p1 conv of 16 channels, kernel 3, stride 2, padding 1,'
+	@echo '                                 mp2 the largest spikes of 2x2 pixels; 10r at the end a readout'
 	@echo '                 DATA=digits     digits, mnist or the path of an .npz with images or spikes, and labels'
 	@echo '                 EPOCHS=10 BATCH=16 LR=0.5 MOMENTUM=0.9 LOSS_SCALE=256 HALVE_EVERY=3 SEED=0'
 	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1); BIAS=1'
 	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
+	@echo '                 ENCODING=direct the first layer takes pixels, counts or features as they are, in 8 bits'
 	@echo '                 NEURON=lif DECAY_INPUT=0 SYNAPSE=0.5 V_RESET=0 DETACH=1 SCHEDULE=step LOSS=mse SMOOTHING=0'
 	@echo '                 CLASS_WEIGHTS=1,2,0.5   one per class, or balanced: by the samples that each has'
 	@echo '                 SPIKE_PENALTY=0 times the mean of the spikes of every layer but the last is added to the loss'

@@ -32,6 +32,12 @@ def test_neurons_of_their_own_are_said():
     assert (rows[2].what, rows[4].what) == ("neuron if, threshold 0.25, no detach", "readout mean")
 
 
+def test_pools_run_where_their_spikes_are():
+    network = Network.parse("8x8x1-4c3-mp2-10")
+    rows = graph_rows(network, Partition.single(network), (0,))
+    assert rows[3] == Row("pool2", "pool method max, size 2, stride 2", "4x4x4", "", "core 0")
+
+
 def test_without_bias_is_said():
     network = Network.parse("6-5-3", bias=False)
     rows = graph_rows(network, Partition.single(network), (0,))
