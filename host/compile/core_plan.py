@@ -19,9 +19,9 @@ from trident.snn.partition import Partition, Stage
 # Jobs of a layer and chunk, of a layer, of a core, and for each core of the stage before: what they run, and what of,
 # for messages
 _CHUNK_JOBS = {
-    "forward": (Opcode.FORWARD, ""), "pool": (Opcode.POOL, " of the spikes"), "backward": (Opcode.BACKWARD, ""),
-    "weight_grad": (Opcode.WEIGHT_GRAD, ""),
+    "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, "")
 }  # fmt: skip
+_POOL_JOBS = {"pool": (Opcode.POOL, " of the spikes")}  # of a pooled layer and chunk
 _LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
 _CORE_JOBS = {
     "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
@@ -37,7 +37,7 @@ WALKS, UPDATES, SINGLE = tuple(_CHUNK_JOBS), tuple(_LAYER_JOBS), tuple(_CORE_JOB
 def sequencer_needs(layers: int, owners: int = 0, chunks: int = 1, pools: int = 0) -> dict[str, int]:
     """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others, whose
     samples have so many chunks of timesteps, and so many of which are pooled."""
-    own = ((len(WALKS) - 1) * chunks + len(UPDATES)) * layers + chunks * pools
+    own = (len(WALKS) * chunks + len(UPDATES)) * layers + len(_POOL_JOBS) * chunks * pools
     return {"jobs": own + len(SINGLE) + owners, "program_words": own + owners + 40}
 
 
@@ -145,7 +145,7 @@ class CorePlan:
         names = [(name, 0, 0) for name in SINGLE]
         names += [("owner", k, 0) for k in range(self.owners)]
         for n in range(len(self.layers)):
-            kinds = WALKS if self.layers[n].layer.pool > 1 else [kind for kind in WALKS if kind != "pool"]
+            kinds = (*WALKS, *_POOL_JOBS) if self.layers[n].layer.pool > 1 else WALKS
             names += [(kind, n, chunk) for chunk in range(self.cfg.chunks) for kind in kinds]
             names += [(kind, n, 0) for kind in UPDATES]
         self.numbers = {name: number for number, name in enumerate(names)}
@@ -218,14 +218,15 @@ class CorePlan:
     # Jobs
     def job(self, kind: str, layer: int = 0, chunk: int = 0) -> int:
         """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per layer of this core, one of
-        :data:`WALKS` per layer and chunk of timesteps, or ``owner`` per core of the stage before."""
+        :data:`WALKS` per layer and chunk of timesteps, ``pool`` per pooled layer and chunk, or ``owner`` per core of
+        the stage before."""
         return self.numbers[kind, layer, chunk]
 
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
         unknown = "unknown job", 0, 0
         kind, n, _ = next((name for name, other in self.numbers.items() if other == number), unknown)
-        placed = self.layers[n if kind in (*WALKS, *UPDATES) else 0 if kind in ("owner", "free") else -1]
+        placed = self.layers[n if kind in (*WALKS, *_POOL_JOBS, *UPDATES) else 0 if kind in ("owner", "free") else -1]
         what = kind
         if kind != "unknown job":
             opcode, of = self._runs(kind)
@@ -236,7 +237,7 @@ class CorePlan:
         """What a job of this kind runs, and what of."""
         if kind == "errors" and self.is_last:
             return Opcode.LOSS, ""
-        return (_CHUNK_JOBS | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
+        return (_CHUNK_JOBS | _POOL_JOBS | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""

@@ -8,8 +8,8 @@ from trident.hw.errors import TridentError
 
 def test_needs_that_runs_accept():
     has = coverage.covered()
-    assert {"CE", "SURR", "NODET", "SUB", "SYN", "ADAM", "WD", "T32", "READOUT"} <= has
-    assert "POOL" not in has
+    assert {"CE", "SURR", "NODET", "SUB", "SYN", "ADAM", "WD", "T32", "READOUT", "ANALOG", "POOL"} <= has
+    assert "BN" not in has
 
 
 def test_a_need_that_a_run_refuses_is_not_counted(monkeypatch):

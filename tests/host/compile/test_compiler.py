@@ -180,6 +180,16 @@ def test_job_numbers_and_names():
     assert JOB.unpack(jobs[plan.job("update", 1)])["exponent"] == (-7) & 0xFF  # 0.01 = 1.28 * 2**-7
 
 
+def test_pooled_layers_have_a_job_more():
+    (plan,) = ChipPlan(Network.parse("8x8x1-4c3-mp2-10"), CoreConfig.preset("SMALL", pool=2)).plans
+    assert plan.describe_job(plan.job("pool", 0)).startswith("pool of the spikes of layer 1 (conv 8x8x1→4")
+    job = plan.jobs(*_constants(plan.cfg.format))[plan.job("pool", 0)]
+    assert (job["src_y"], job["src_x"], job["groups"], job["count"]) == (4, 4, 1, 8)
+    assert job["dst"] == plan.layers[1].inputs.base != plan.layers[0].spikes.base == job["src"]
+    with pytest.raises(KeyError):
+        plan.job("pool", 1)
+
+
 def test_slices_have_their_own_jobs():
     """Layer 2 on two cores: where their spikes go, and whom their errors go to."""
     network = Network.parse("6-8-8-3")
