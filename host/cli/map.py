@@ -137,7 +137,6 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
     batch = DEEP.train["batch"] if batch is None else batch
     train = TrainSettings(timesteps=cfg.steps, batch=batch, seed=seed)
     mesh = mesh_for(cfg, mesh_of(mesh_text, cores, MeshConfig()))
-    check_pair(cfg, mesh)
     network = Network.parse(net or DEEP.net)
     dataset = load_data(data)
     check_fits(dataset, network, train)

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from trident.host.compile.fields import limit_of_sums, signed_field
+from trident.host.compile.core_jobs import CoreJobs
+from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
-from trident.host.compile.walks import as_convolution, passes, walk_to_slice
+from trident.host.compile.walks import walk_to_slice
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
@@ -110,7 +111,7 @@ class CorePlan:
         self._check_limits()
         for placed in self.layers:
             for engine in PLACES:
-                self._limit(placed.layer, engine)
+                limit_of_sums(network.layers[placed.layer.number], engine, cfg)
 
     def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[_Place]]:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
@@ -137,7 +138,7 @@ class CorePlan:
         own = {placed.layer.number for placed in self.layers}
         return [n for n, placed in enumerate(self.layers) if placed.layer.source in own]
 
-    def _source(self, placed: PlacedLayer) -> PlacedLayer:
+    def source(self, placed: PlacedLayer) -> PlacedLayer:
         """The layer of this core whose spikes ``placed`` reads."""
         return next(other for other in self.layers if other.layer.number == placed.layer.source)
 
@@ -190,7 +191,7 @@ class CorePlan:
         if max(y, x) > 255:
             raise TooLarge(f"an image of {y}x{x} pixels is larger than 255 in one direction")
         for n in self.inner:
-            below, layer = self._source(self.layers[n]).layer, self.layers[n].layer
+            below, layer = self.source(self.layers[n]).layer, self.layers[n].layer
             if below.pool not in (1, self.cfg.pool):
                 raise TridentError(f"the core has pool of {self.cfg.pool}, {below.neuron!r} needs {below.pool}")
             y, x, _ = layer.image
@@ -200,7 +201,7 @@ class CorePlan:
                     f"alone, of {LARGEST_WINDOW} pixels at most"
                 )
         for owner in range(self.owners):
-            self._walk_to_owner(self.layers[0].layer, self.before, owner)
+            self.walk_to_owner(self.layers[0].layer, self.before, owner)
 
     def describe(self) -> list[dict]:
         """Per layer: what it is and the words it takes, for tables."""
@@ -241,178 +242,18 @@ class CorePlan:
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""
-        result = {self.job("send"): self._send(), self.job("errors"): self._errors(neuron)}
-        for name in ("free", "ready", "reduced", "vote"):
-            result[self.job(name)] = {}
-        result[self.job("reduce")] = {"tile": 0, "count": self.rows, "outgoing": 1}
-        for k in range(self.owners):
-            result[self.job("owner", k)] = self._backward(0, neuron, k)
-        for n, placed in enumerate(self.layers):
-            for chunk in range(self.cfg.chunks):
-                result[self.job("forward", n, chunk)] = self._forward(placed, neuron, chunk)
-                if placed.layer.pool > 1:
-                    result[self.job("pool", n, chunk)] = self._pool(placed, chunk)
-                if n in self.inner:
-                    result[self.job("backward", n, chunk)] = self._backward(n, neuron, chunk=chunk)
-            result |= self._weight_grads(n, updates.samples)
-        return result | self.update_jobs(updates)
+        return CoreJobs(self).all(neuron, updates)
 
     def update_jobs(self, updates: UpdateConstants) -> dict[int, dict]:
         """The jobs that change with the learning rate, the loss scale or the number of samples."""
-        result: dict[int, dict] = {}
-        for n, placed in enumerate(self.layers):
-            if self.cfg.exact:  # whose sums are those of all samples
-                result |= self._weight_grads(n, updates.samples)
-            constants = updates.fields(self.cfg.update_program)
-            weights = placed.weights
-            bias_tiles = weights.groups if placed.layer.bias else 0
-            rows = weights.rows - bias_tiles * self.cfg.lanes
-            result[self.job("update", n)] = {"tile": placed.tile, "count": rows, "group_step": 1, **constants}
-            # One row of each of the biases' tiles is in use
-            result[self.job("update_bias", n)] = {
-                "tile": placed.tile + weights.tiles - bias_tiles, "count": bias_tiles, "group_step": self.cfg.lanes,
-                **constants,
-            }  # fmt: skip
-        return result
-
-    def _window(self, layer: Layer, back: bool = False) -> dict:
-        """How taps reach over the image that is read, and the bounds of the walk over the other one: that of the
-        outputs or, going ``back``, of the inputs."""
-        origin = layer.padding if back else -layer.padding
-        y, x, _ = layer.in_shape if back else layer.out_shape
-        step = 1 if back else layer.stride
-        bounds = {"origin": origin, "last_y": origin + (y - 1) * step, "last_x": origin + (x - 1) * step}
-        bounds = {name: signed_field(name, value) for name, value in bounds.items()}
-        return bounds | {"last_tap": layer.kernel - 1, "stride2": int(layer.stride == 2)}
-
-    def _limit(self, layer: Layer, engine: str, samples: int = 1) -> int:
-        """See :func:`limit_of_sums`: that of the whole layer, however it is sliced."""
-        return limit_of_sums(self.network.layers[layer.number], engine, self.cfg, samples)
-
-    def _send(self) -> dict:
-        """To the next stage's input image, of which this core has a slice of every pixel, or to the host."""
-        placed = self.layers[-1]
-        job = {"src": placed.spikes.base, "src_slot": placed.spikes.step}
-        if self.is_last or self.partition.stages[self.stage].cores == 1:
-            return job | {"count": 1, "groups": self.sent, "blocks": 0}
-        channels = self.network.layers[placed.layer.number].out_channels
-        y, x, _ = placed.layer.out_shape
-        return job | {
-            "dst": placed.first // self.cfg.lanes, "count": y * x, "groups": placed.weights.groups,
-            "blocks": blocks(channels, self.cfg.lanes),
-        }  # fmt: skip
+        return CoreJobs(self).update(updates)
 
     def gradient_chunks(self, n: int) -> range:
         """The chunks of timesteps that weight_grad of layer n runs for: the errors of real values are summed in the
         first."""
         return range(1 if self.layers[n].layer.planes else self.cfg.chunks)
 
-    def _weight_grads(self, n: int, samples: int) -> dict[int, dict]:
-        chunks = self.gradient_chunks(n)
-        return {self.job("weight_grad", n, c): self._weight_grad(self.layers[n], samples, c) for c in chunks}
-
-    def _at(self, region: Region, chunk: int) -> int:
-        """The first word of a chunk of timesteps, in the first slot."""
-        return region.base + region.chunk * chunk
-
-    def _forward(self, placed: PlacedLayer, neuron: NeuronConstants, chunk: int) -> dict:
-        layer, weights = placed.layer, placed.weights
-        out_x = layer.out_shape[1]
-        in_y, in_x, _ = layer.in_shape
-        shared = passes(self.cfg, "forward", out_x, weights.groups)
-        outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
-        return dict(
-            src=self._at(placed.inputs, 0 if layer.planes else chunk), src_slot=placed.inputs.step,
-            dst=self._at(placed.spikes, chunk), dst_slot=placed.spikes.step, carry=int(chunk > 0),
-            tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
-            pass_step=shared["pass_groups"], group_step=1, **shared, **self._window(layer),
-            src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            bias=int(layer.bias), exponent=self._limit(layer, "forward"), **neuron.of_layer(layer.number).forward,
-            **(outputs if layer.readout else {}), **self._planes(layer),
-        )  # fmt: skip
-
-    def _pool(self, placed: PlacedLayer, chunk: int) -> dict:
-        y, x, _ = placed.layer.pooled_shape
-        return {
-            "src": self._at(placed.spikes, chunk), "src_slot": placed.spikes.step,
-            "dst": self._at(placed.pooled, chunk), "dst_slot": placed.pooled.step,
-            "groups": placed.weights.groups, "src_y": y, "src_x": x, "count": self._line(placed),
-        }  # fmt: skip
-
-    @staticmethod
-    def _line(placed: PlacedLayer) -> int:
-        """Words of a row of pixels that are pooled; 0 where none are."""
-        return placed.layer.out_shape[1] * placed.weights.groups if placed.layer.pool > 1 else 0
-
-    @staticmethod
-    def _planes(layer: Layer) -> dict:
-        return {"count": layer.planes.job} if layer.planes else {}
-
-    def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None, chunk: int = 0) -> dict:
-        """Errors of layer n to errors of the layer below: on this core, or its part on an ``owner``."""
-        placed = self.layers[n]
-        layer, weights = placed.layer, placed.weights
-        if owner is None and self._source(placed).layer.pool > 1:
-            layer = as_convolution(layer)
-            weights = WeightMap(layer, self.cfg)
-        out_y, out_x, _ = layer.out_shape
-        job = dict(
-            src=self._at(placed.errors, chunk), src_slot=placed.errors.step, block_step=1,
-            tap_step=(weights.blocks - 1) * weights.groups + 1, group_step=weights.groups,
-            **self._window(layer, back=True), src_y=out_y, src_x=out_x, blocks=weights.groups,
-            exponent=self._limit(layer, "backward"),
-        )  # fmt: skip
-        if owner is None:
-            below = self._source(placed)
-            shared = passes(self.cfg, "backward", layer.in_shape[1], weights.blocks)
-            return job | shared | dict(
-                aux=self._at(below.spikes, chunk), aux_slot=below.spikes.step,
-                dst=self._at(below.errors, chunk), dst_slot=below.errors.step,
-                carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
-                count=self._line(below),
-                tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
-                **neuron.of_layer(below.layer.number).backward,
-            )  # fmt: skip
-        assert self.before is not None  # the owner is a core of it
-        walk = self._walk_to_owner(layer, self.before, owner)
-        first, step = walk.pop("first"), walk.pop("step")
-        tile = placed.tile + first * weights.groups
-        return job | walk | {"tile": tile, "pass_step": step * weights.groups, "outgoing": 1}
-
-    def _walk_to_owner(self, layer: Layer, stage: Stage, owner: int) -> dict:
+    def walk_to_owner(self, layer: Layer, stage: Stage, owner: int) -> dict:
         """How backward of ``layer`` walks the channels of core ``owner`` of the stage before, ``stage``."""
         low, high = (stage.cuts[owner], stage.cuts[owner + 1]) if stage.cores > 1 else (0, layer.image[2])
         return walk_to_slice(self.cfg, layer, low, high)
-
-    def _errors(self, neuron: NeuronConstants) -> dict:
-        """The loss on the last stage; elsewhere, errors from the next stage."""
-        placed = self.layers[-1]
-        job = dict(
-            aux=placed.spikes.base, aux_slot=placed.spikes.step, dst=placed.errors.base, dst_slot=placed.errors.step,
-            **neuron.of_layer(placed.layer.number).backward,
-        )  # fmt: skip
-        if self.after is None:
-            return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.network.classes}
-        above = self.network.layers[self.after.first]
-        walk = self._walk_to_owner(above, self.partition.stages[self.stage], self.slice)
-        y, x, _ = above.in_shape
-        job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x}
-        return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
-
-    def _weight_grad(self, placed: PlacedLayer, samples: int, chunk: int) -> dict:
-        layer, weights = placed.layer, placed.weights
-        in_y, in_x, _ = layer.in_shape
-        words = self.cfg.words_of("weight_grad")
-        entries = words * self.cfg.entries_per_word("weight_grad")
-        pass_groups = min(weights.groups, self.cfg.accumulators // entries, 255)
-        return dict(
-            src=self._at(placed.inputs, chunk), src_slot=placed.inputs.step,
-            aux=self._at(placed.errors, chunk), aux_slot=placed.errors.step,
-            tile=placed.tile, group_step=1, groups=weights.groups,
-            # Of errors: they lie pixel by pixel, all groups of one beside each other
-            block_step=weights.groups, tap_step=weights.groups, pass_step=pass_groups,
-            pass_groups=pass_groups, group_entries=entries,
-            words=words, **self._window(layer),
-            src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            bias=int(layer.bias), exponent=self._limit(layer, "weight_grad", samples), **self._planes(layer),
-        )  # fmt: skip

@@ -310,7 +310,7 @@ def test_direct_takes_values_as_they_are(tmp_path, images, given_as):
     labels = np.arange(10) % 2
     np.savez(tmp_path / "own.npz", images=images, labels=labels, test_images=images, test_labels=labels)
     data = load(tmp_path / "own.npz")
-    assert (data.low, data.span, data.whole) == pytest.approx(given_as)
+    assert (data.low, data.span, data.whole) == given_as
     network = replace(Network.parse("4-2"), planes=planes_of(data, 8))
     train, test = encode(data, network, 8, "direct")
     assert (train == test).all() and train.dtype == np.uint8

@@ -57,13 +57,12 @@ class TimeDrain(wiring.Component):
         col = Signal(range(max(cols, 2)))
         if many:
             word = Signal(4)
-            item = Signal(cfg.entry_bits)
             base = Signal(cfg.entry_bits)  # entry of this group's first beat
             entry = Signal(cfg.entry_bits)  # base + word * chunks
             address = Signal(cfg.address_bits)  # relative to meta.dst
             last_word = word + 1 == self.meta.words
         else:  # a group has one word
-            item, address, entry, last_word = group, group, group * chunks, Const(1)
+            address, entry, last_word = group, group * chunks, Const(1)
 
         last_group = group == self.meta.last_group
         size, last_pixel, offset = cfg.pool if self.descending else 1, Const(1), Const(0)
@@ -71,20 +70,22 @@ class TimeDrain(wiring.Component):
         if size > 1:
             pixel_x, pixel_y = Signal(range(size)), Signal(range(size))
             last_pixel, offset, line = Signal(), Signal(cfg.address_bits), Signal(cfg.address_bits)
-            item = Signal(self.tag.item.shape())
             along = Mux(self.line.any(), times(self.groups, size), self.groups)
             last_x = pixel_x == size - 1
             m.d.comb += last_pixel.eq(~self.line.any() | last_x & (pixel_y == size - 1))
             with m.If(self.step):
-                m.d.sync += [item.eq(item + 1), pixel_x.eq(pixel_x + 1), offset.eq(offset + self.groups)]
+                m.d.sync += [pixel_x.eq(pixel_x + 1), offset.eq(offset + self.groups)]
                 with m.If(last_x):
                     m.d.sync += [
                         pixel_x.eq(0), pixel_y.eq(pixel_y + 1), line.eq(line + self.line), offset.eq(line + self.line)
                     ]  # fmt: skip
                 with m.If(last_pixel):
                     m.d.sync += [s.eq(0) for s in (pixel_x, pixel_y, line, offset)]
-                    with m.If(last_word & last_group):
-                        m.d.sync += item.eq(0)
+        item, last_item = group, last_word & last_group & last_pixel
+        if many or size > 1:
+            item = Signal(self.tag.item.shape())
+            with m.If(self.step):
+                m.d.sync += item.eq(Mux(last_item, 0, item + 1))
         m.d.comb += [
             self.tag.address.eq(self.meta.dst + address + offset),
             self.tag.entry.eq(entry + Mux(self.planes, 0, Mux(self.descending, chunks - 1 - chunk, chunk))),
@@ -92,14 +93,13 @@ class TimeDrain(wiring.Component):
             self.tag.step.eq(Mux(self.descending, cfg.timesteps - 1 - time, time)),
             self.tag.col.eq(Mux(self.descending, cols - 1 - col, col)),
             self.clear.eq((col == cols - 1) & last_pixel & (~self.planes | (time == cfg.timesteps - 1))),
-            self.last.eq(last_word & last_group & last_pixel & (time == cfg.timesteps - 1)),
+            self.last.eq(last_item & (time == cfg.timesteps - 1)),
         ]
         with m.If(self.step & last_pixel):
             with m.If(~last_word):
                 if many:
                     m.d.sync += [
                         word.eq(word + 1),
-                        *([item.eq(item + 1)] if size == 1 else []),
                         entry.eq(entry + chunks),
                         address.eq(address + along),
                     ]
@@ -108,7 +108,6 @@ class TimeDrain(wiring.Component):
                 if many:
                     m.d.sync += [
                         word.eq(0),
-                        *([item.eq(item + 1)] if size == 1 else []),
                         base.eq(base + self.group_entries),
                         entry.eq(base + self.group_entries),
                         address.eq(group + 1),
@@ -116,7 +115,7 @@ class TimeDrain(wiring.Component):
             with m.Else():
                 m.d.sync += [group.eq(0), col.eq(col + 1), time.eq(time + 1)]
                 if many:
-                    m.d.sync += [s.eq(0) for s in (word, *([item] if size == 1 else []), base, entry, address)]
+                    m.d.sync += [s.eq(0) for s in (word, base, entry, address)]
                 with m.If(col == cols - 1):
                     m.d.sync += [col.eq(0), chunk.eq(chunk + 1)]
                 with m.If(time == cfg.timesteps - 1):
