@@ -1,0 +1,125 @@
+"""Cores of many configurations, networks for them, and training steps that are compared with golden."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from tests.cocotb.placing import updates_of
+from trident.host.train.step_bench import StepBench
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.planes import Planes
+from trident.hw.lib.streams import random_stalls
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.network import Network
+from trident.snn.settings import NeuronSettings
+
+TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
+SYNAPTIC = {
+    "charge": "synaptic", "reset": "soft-after-leak", "surrogate": "sigmoid", "detach": False, "loss": "softmax",
+    "optimiser": "adam-decay",
+}  # fmt: skip
+DECAYING = {
+    "charge": "lif-decay-input", "surrogate": "superspike", "optimiser": "nesterov-decay", "loss": "softmax",
+    "gradient_bits": 40,
+}  # fmt: skip
+CHUNKS = {
+    "chunks": 3, "gradient_bits": 40, "jobs": 128, "program_words": 128, "spike_words": 4096, "error_words": 2048,
+    "surrogate": "triangle", "carry_words": 256,
+}  # fmt: skip
+READOUT = {
+    "others": "lif/mean,lif/last,lif/max,synaptic/soft/triangle,if/none/atan/attached", "loss": "membrane",
+    "optimiser": "adam", "surrogate": "atan",
+}  # fmt: skip
+PLANES = {"planes": True, "others": "lif/hard/rectangle/still"}
+POOL = {"pool": 2}
+SHORT = {"short_paths": True, "prefetch_jobs": False}
+BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
+
+
+@cache
+def core_of(preset: str, stalls: int | None = None, **changes) -> tuple[VerilatedChip, CoreConfig]:
+    """One simulation per configuration, used by many tests one after another."""
+    cfg = CoreConfig.preset(preset, **changes)
+    with random_stalls(stalls) if stalls is not None else nullcontext():
+        return VerilatedChip(cfg), cfg
+
+
+def bench_of(
+    network: str, preset: str = "TINY", stalls: int | None = None, seed: int = 0, bias: bool = True, **changes
+) -> StepBench:  # fmt: skip
+    """A network of random neurons, and values if the core has planes, on a core of the preset with some changes."""
+    core, cfg = core_of(preset, stalls, **changes)
+    mixed = _mixed(Network.parse(network, bias), cfg, seed)
+    if cfg.planes:
+        mixed = replace(mixed, planes=_random_planes(np.random.default_rng(seed), cfg))
+    return StepBench(mixed, NeuronSettings.of(cfg), cfg, core, seed)
+
+
+def _random_planes(rng, cfg: CoreConfig) -> Planes:
+    """Of up to so many bits as a spike word has timesteps, the last place mostly near 2**-8."""
+    bits = int(rng.integers(1, min(cfg.timesteps, 8) + 1))
+    return Planes(bits, int(rng.integers(-8, min(9 - bits, -3 if rng.random() < 0.7 else 8))), bool(rng.integers(2)))
+
+
+def _mixed(network: Network, cfg: CoreConfig, seed: int) -> Network:
+    """The network with neurons of the core's at random."""
+    rng, nodes = np.random.default_rng(seed), list(network.nodes)
+    kinds = [kind for kind in cfg.neurons if not (kind.readout or kind.still)]
+    for n, node in enumerate(nodes):
+        if node.kind == "neuron" and len(kinds) > 1:
+            kind = kinds[rng.integers(len(kinds))]
+            nodes[n] = replace(
+                node, neuron=kind.charge, reset=kind.reset, surrogate=kind.surrogate, detach=kind.detach,
+                threshold=float(rng.uniform(0.3, 0.7)),
+            )  # fmt: skip
+    return replace(network, nodes=tuple(nodes))
+
+
+def batch_of(bench: StepBench, rng, samples: int, density: float):
+    """Random samples, of which the share ``density`` of the bits is set, and their labels."""
+    shape = (samples, bench.cfg.steps, *bench.network.in_shape)
+    spikes = (rng.random(shape) < density).astype(np.uint8)
+    if bench.network.planes:
+        spikes[:, bench.network.planes.bits :] = 0
+    return spikes, rng.integers(0, bench.network.classes, samples)
+
+
+def constants_of(bench: StepBench, samples: int, loss_scale: float = 256) -> UpdateConstants:
+    return updates_of(bench.cfg, samples, loss_scale)
+
+
+def train(bench: StepBench, rng, samples: int = 5, density: float = 0.3, loss_scale: float = 256):
+    """A training step on random samples: the first difference from golden, and what the run returned."""
+    spikes, labels = batch_of(bench, rng, samples, density)
+    return bench.step(spikes, labels, constants_of(bench, samples), loss_scale)
+
+
+def pooled_network(rng, channels: int, size: int) -> str:
+    """A convolution whose spikes are pooled, perhaps another one, and a linear layer; the last pooled image is square
+    where a linear layer reads it."""
+    more = rng.random() < 0.5
+    y, x = (size * int(n) for n in (rng.integers(1, 4, 2) if more else [rng.integers(1, 4)] * 2))
+    kernel = (1, 3, 5)[rng.integers(3)]
+    parts = [f"{y}x{x}x{rng.integers(1, 3)}", f"{rng.integers(1, 6)}c{kernel}", f"mp{size}"]
+    if more:
+        parts.append(f"{rng.integers(1, 4)}c{(1, 3)[rng.integers(2)]}")
+    return "-".join([*parts, str(rng.integers(2, channels))])
+
+
+def random_network(rng, channels: int) -> str:
+    """Up to three layers behind a vector or an image; only what fits a TINY core."""
+    parts, image = [], rng.random() < 0.6
+    if image:
+        y, x = rng.integers(2, 5, 2)
+        parts.append(f"{y}x{x}x{rng.integers(1, 3)}")
+        kernel, stride = rng.integers(1, 8), rng.integers(1, 3)
+        least = max(0, -((min(y, x) - kernel) // 2))  # padding, for the kernel to fit
+        padding = rng.integers(least, min(kernel, least + 2))
+        parts.append(f"{rng.integers(1, 3)}c{kernel}s{stride}p{padding}")
+    else:
+        parts.append(str(rng.integers(1, channels)))
+        parts.append(str(rng.integers(1, channels)))
+    return "-".join([*parts, str(rng.integers(2, channels))])
