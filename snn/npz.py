@@ -1,7 +1,5 @@
 """Files of arrays that others wrote: .npz files, read within limits, whatever is in them."""
 
-import os
-import stat
 import zipfile
 import zlib
 from math import prod
@@ -12,31 +10,11 @@ import numpy as np
 from numpy.lib import format as npy
 
 from trident.hw.errors import TridentError
+from trident.snn.reading import check_room, octets, read_whole, regular_file, short
 
 MEMBERS = 10_000  # of a file
 TEXT = 1 << 20  # bytes of an array that is a text
-SMALL = 1 << 28  # bytes that any file may expand to
-EXPANSION = 300  # times its size that a larger one may expand to
-PART = 1 << 20  # bytes that are read at a time
-SHARE = 4  # part of the memory, one in so many, that a file's arrays may take
 _KINDS = "biufU"  # bool, whole numbers, floats, text
-
-
-def regular_file(path: Path, what: str) -> int:
-    """The size in bytes of a file. Raises :class:`TridentError`, in which ``what`` says what it should be, for anything
-    but a regular file that can be read."""
-    name = str(path)
-    try:
-        state = path.stat()
-    except FileNotFoundError:
-        raise TridentError(f"{_short(name)} does not exist: give {what}") from None
-    except (OSError, ValueError) as fault:  # ValueError: a NUL
-        reason = getattr(fault, "strerror", None) or "a path has no NUL"
-        raise TridentError(f"{_short(name)} cannot be read: {reason}; give {what}") from None
-    if not stat.S_ISREG(state.st_mode):
-        kind = "a folder" if stat.S_ISDIR(state.st_mode) else "neither a file nor a folder"
-        raise TridentError(f"{_short(name)} is {kind}: give {what}")
-    return state.st_size
 
 
 def read_arrays(path: Path, what: str) -> dict[str, np.ndarray]:
@@ -47,7 +25,7 @@ def read_arrays(path: Path, what: str) -> dict[str, np.ndarray]:
     MiB. Raises :class:`TridentError`, naming file, member and fault, for anything else; ``what`` says what was wanted.
     """
     size = regular_file(path, what)
-    name = _short(str(path))
+    name = short(str(path))
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -65,21 +43,16 @@ def _members(archive: zipfile.ZipFile, name: str, size: int) -> dict[str, np.nda
     members = archive.infolist()
     if len(members) > MEMBERS:
         raise TridentError(f"{name} has {len(members)} members, more than the {MEMBERS} that are read")
-    declared = sum(member.file_size for member in members)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE
-    if declared > memory:
-        raise TridentError(f"{name} expands to {_octets(declared)}, more than the {_octets(memory)} that it may take")
-    if declared > max(SMALL, EXPANSION * size):
-        raise TridentError(f"{name} has {_octets(size)} and expands to {_octets(declared)}: no data compress that well")
+    check_room(name, size, sum(member.file_size for member in members))
     arrays: dict[str, np.ndarray] = {}
     for member in members:
         key = member.filename.removesuffix(".npy")
         if key == member.filename:
-            raise TridentError(f"{name} is no .npz file: its member {_short(key)!r} is not an .npy array")
+            raise TridentError(f"{name} is no .npz file: its member {short(key)!r} is not an .npy array")
         if key in arrays:
-            raise TridentError(f"{name} has two arrays called {_short(key)!r}")
+            raise TridentError(f"{name} has two arrays called {short(key)!r}")
         with archive.open(member) as stream:
-            arrays[key] = _array(stream, member.file_size, f"{_short(key)!r} of {name}")
+            arrays[key] = _array(stream, member.file_size, f"{short(key)!r} of {name}")
     return arrays
 
 
@@ -100,26 +73,8 @@ def _array(stream: IO[bytes], size: int, name: str) -> np.ndarray:
         raise TridentError(f"{name} holds {kind}, not numbers")
     wanted = prod(shape) * kind.itemsize
     if kind.kind == "U" and wanted > TEXT:
-        raise TridentError(f"{name} is a text of {_octets(wanted)}")
+        raise TridentError(f"{name} is a text of {octets(wanted)}")
     if wanted != size - stream.tell():
-        raise TridentError(f"{name} is damaged: its shape {shape} takes {_octets(wanted)}, and it has {_octets(size)}")
-    content = bytearray()
-    while part := stream.read(min(PART, wanted + 1 - len(content))):
-        content += part
-    if len(content) != wanted:
-        raise TridentError(f"{name} is damaged: {_octets(len(content))} of {_octets(wanted)} are there")
+        raise TridentError(f"{name} is damaged: its shape {shape} takes {octets(wanted)}, and it has {octets(size)}")
+    content = read_whole(stream, wanted, name)
     return np.frombuffer(content, kind).reshape(shape, order="F" if fortran else "C")
-
-
-def _octets(count: int) -> str:
-    units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
-    while count >= 10_000 and len(units) > 1:
-        count //= 1024
-        units.pop(0)
-    return f"{count} {units[0]}"
-
-
-def _short(text: str) -> str:
-    """A name that fits into a sentence, on one line."""
-    text = text if text.isprintable() else repr(text)[1:-1]
-    return text if len(text) <= 200 else f"{text[:90]}…{text[-90:]}"
