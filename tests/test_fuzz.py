@@ -1,5 +1,6 @@
 """Whatever the command line and the files are: an end in time, with a sentence, and never with a traceback."""
 
+import gzip
 import io
 import json
 import os
@@ -7,6 +8,8 @@ import resource
 import sys
 from collections import Counter
 from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 
 import click
@@ -157,6 +160,53 @@ def test_data(content):
     with open("own.npz", "wb") as file:
         file.write(content)
     end("data", "train", "--data", "own.npz", "--preset", "TINY", "--batch", "2")
+
+
+IDX = {
+    f"{part}-{kind}-idx{axes}-ubyte": bytes([0, 0, 8, axes]) + sizes + bytes(range(octets))
+    for part in ("train", "t10k")
+    for kind, axes, sizes, octets in (
+        ("images", 3, b"\0\0\0\x09\0\0\0\2\0\0\0\3", 54), ("labels", 1, b"\0\0\0\x09", 9),
+    )
+}  # fmt: skip
+EVENTS = {
+    ".bin": b"".join(bytes([n, n, n % 2 << 7, 0, 9 * n]) for n in range(20)),
+    ".aedat": b"#!AER-DAT2.0\r\n" + b"".join(bytes([0, 0, n, n, 0, 0, 1, n]) for n in range(20)),
+}
+FOLDER = st.sampled_from(["Train/0", "Train/1", "Test/0", "Test/1", "0", "1", ".", "Train", "Test/0/x"])
+
+
+@st.composite
+def folders(draw) -> dict[str, bytes]:
+    """The files of a folder that is nearly one of IDX files, or of event recordings: some gone, some damaged, some of
+    the other, packed or not."""
+    files = {}
+    if draw(st.booleans()):
+        for name, content in IDX.items():
+            packed = draw(st.sampled_from(["", "", ".gz"]))
+            files[name + packed] = gzip.compress(content) if packed and draw(st.integers(0, 5)) else content
+    else:
+        suffix = draw(st.sampled_from(sorted(EVENTS)))
+        parts = draw(st.sampled_from([("",), ("Train/", "Test/")]))
+        files = {f"{part}{name}/{n}{suffix}": EVENTS[suffix] for part in parts for name in "01" for n in range(3)}
+    for name in draw(st.lists(st.sampled_from(sorted(files)), max_size=3)):
+        files.pop(name, None)
+    if not draw(st.integers(0, 3)):
+        suffix = draw(st.sampled_from([*EVENTS, ".txt"]))
+        files[f"{draw(FOLDER)}/other{suffix}"] = EVENTS.get(suffix, b"")
+    return {name: _damaged(draw, content) if content else b"" for name, content in files.items()}
+
+
+@pytest.mark.slow
+@FEW
+@given(folders(), st.sampled_from([[], ["--bin-us", "10"], ["--bin-us", "99999999999"]]))
+def test_data_folders(files, options):
+    with TemporaryDirectory(dir=".") as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        end("data folders", "train", "--data", folder, "--preset", "TINY", "--batch", "2", *options)
 
 
 LEAVES = st.none() | st.booleans() | st.integers(-(10**6), 10**30) | st.floats() | TEXTS

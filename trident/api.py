@@ -72,6 +72,7 @@ def train(
     neuron: Values = None,
     training: Values = None,
     core: Values = None,
+    bin_us: int | None = None,
     folder: str | Path = OUT / "train" / "program",
     resume: bool = False,
     quiet: bool = True,
@@ -80,12 +81,13 @@ def train(
 
     The simulation is built first, about a minute, and kept for the next time.
 
-    net: layers as in "64-128-10", or a :class:`Network`; data: "digits", "mnist" or the path of an .npz file; epochs:
-    passes over the training samples; batch: samples of a minibatch; seed: of weights, order and encoding; preset: the
-    core to start from; mesh: columns and rows of cores, as in "5x4", or ``cores``: their number; partition: how the
-    network is spread over them, else the fastest that is found; neuron, training, core: further fields of
-    :class:`NeuronSettings`, :class:`TrainSettings` and :class:`CoreConfig` by name; folder: what is written goes
-    there; resume: go on from the checkpoint there; quiet: show no progress.
+    net: layers as in "64-128-10", or a :class:`Network`; data: "digits", "mnist", the path of an .npz file, or of a
+    folder of IDX files or event recordings; epochs: passes over the training samples; batch: samples of a minibatch;
+    seed: of weights, order and encoding; preset: the core to start from; mesh: columns and rows of cores, as in "5x4",
+    or ``cores``: their number; partition: how the network is spread over them, else the fastest that is found; neuron,
+    training, core: further fields of :class:`NeuronSettings`, :class:`TrainSettings` and :class:`CoreConfig` by name;
+    bin_us: of event recordings, microseconds of a timestep, else the fewest with which all timesteps cover the longest;
+    folder: what is written goes there; resume: go on from the checkpoint there; quiet: show no progress.
 
     Raises :class:`TridentError` for what does not fit together, before anything is built; :class:`Divergence` where
     RTL and golden differ; :class:`BuildError` when a tool of the simulation fails; :class:`Interrupted` after Ctrl-C,
@@ -95,7 +97,7 @@ def train(
     >>> print(f"{result.accuracy:.1%} after {result.cycles:,} cycles, see {result.report}")
     """
     fields = {**(training or {}), "epochs": epochs, "batch": batch, "learning_rate": learning_rate, "seed": seed}
-    spec = _spec(net, data, preset, encoding, neuron, fields, core, ChipChoice(mesh, cores, partition))
+    spec = _spec(net, data, preset, encoding, neuron, fields, core, ChipChoice(mesh, cores, partition), bin_us)
     record = run.train(spec, Path(folder), terminal(quiet), resume)
     assert record is not None  # as there is without waves
     last, verdict = record.series["RTL"][-1], record.verdict
@@ -148,6 +150,7 @@ def estimate(
     encoding: str = "dither",
     neuron: Values = None,
     core: Values = None,
+    bin_us: int | None = None,
 ) -> Estimate:
     """How a network is spread over a chip, what it takes of the memories and how fast it trains, without simulating.
 
@@ -159,7 +162,7 @@ def estimate(
     >>> print(found.partition, f"{found.samples_per_second(40e6):,.0f} samples per second at 40 MHz")
     """
     fields = {"batch": batch, "seed": seed}
-    spec = _spec(net, data, preset, encoding, neuron, fields, core, ChipChoice(mesh, cores, partition))
+    spec = _spec(net, data, preset, encoding, neuron, fields, core, ChipChoice(mesh, cores, partition), bin_us)
     network, cfg, plan, size = spec.network, spec.cfg, spec.plan, spec.train.batch
     assert plan is not None  # as there is but for golden alone
     activity = measure_data(network, cfg, spec.neuron, spec.dataset, SAMPLES, encoding, spec.train.seed)
@@ -174,11 +177,11 @@ def estimate(
 
 def _spec(
     net: str | Network | None, data: str, preset: str | None, encoding: str, neuron: Values, training: Values,
-    core: Values, chip: ChipChoice,
+    core: Values, chip: ChipChoice, bin_us: int | None,
 ) -> RunSpec:  # fmt: skip
     """What :func:`train` and :func:`estimate` are asked for, checked as a whole."""
     neuron, training, core = (dict(values or {}) for values in (neuron, training, core))
-    return RunSpec.make(data, net, preset, encoding, neuron, training, core, chip)
+    return RunSpec.make(data, net, preset, encoding, neuron, training, core, chip, bin_us=bin_us)
 
 
 class Chip:

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from trident.host.cli.options import data_options
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.sizing import configure, fit_sequencer, parse_changes
 from trident.host.mapping.activity import measure_data
@@ -101,8 +102,7 @@ def show(result: Map, console: Console):
 
 @click.command("map")
 @click.option("--net", help=f"layers  [{DEEP.net}]")
-@click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
-@click.option("--encoding", default="dither", help="rate, dither, bernoulli or direct", show_default=True)
+@data_options
 @click.option("--mesh", "mesh_text", metavar="WxH", help="columns and rows of cores  [5x4]")
 @click.option("--cores", type=int, help="use so many cores; without --mesh the squarest mesh of as many")
 @click.option("--batch", type=int, help=f"samples of a minibatch  [{DEEP.train['batch']}]")
@@ -119,8 +119,8 @@ def show(result: Map, console: Console):
 @click.option("--cols", type=int, help="columns of all three engines  [the preset's]")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core")
 @click.option("--out", type=Path, help="folder of the floor plan  [build/map]")
-def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer, placement, seed, leak, threshold,
-                window, preset, timesteps, lanes, cols, changes, out):  # fmt: skip
+def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition, placer, placement, seed, leak,
+                threshold, window, preset, timesteps, lanes, cols, changes, out):  # fmt: skip
     """Show how a network is spread over a mesh of cores, and how fast that will be, without simulating it."""
     out = check_folder(out or OUT / "map")
     neuron = DEEP.neuron | {
@@ -138,7 +138,7 @@ def map_command(net, data, encoding, mesh_text, cores, batch, partition, placer,
     train = TrainSettings(timesteps=cfg.steps, batch=batch, seed=seed)
     mesh = mesh_for(cfg, mesh_of(mesh_text, cores, MeshConfig()))
     network = Network.parse(net or DEEP.net)
-    dataset = load_data(data)
+    dataset = load_data(data, timesteps=cfg.steps, bin_us=bin_us)
     check_fits(dataset, network, train)
     network, cfg = suit(network, cfg, settings, dataset, encoding)
     check_pair(cfg, mesh)

@@ -87,10 +87,12 @@ def _train(
 
 def _introduce(spec: RunSpec, console: Console):
     """Say what is trained on what, and what a user should know of the data."""
+    bin_us = spec.dataset.bin_us
+    bins = f", {count(bin_us)} µs a timestep" if bin_us else ""
     _say(
         console,
         f"Network {spec.network_text}: {count(spec.network.weights)} weights. Data {spec.dataset.name}: "
-        f"{count(len(spec.dataset.train))} samples to train, {count(len(spec.dataset.test))} to test. "
+        f"{count(len(spec.dataset.train))} samples to train, {count(len(spec.dataset.test))} to test{bins}. "
         f"{spec.chip_text}.",
     )
     for note in spec.notes:

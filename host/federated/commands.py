@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from trident.host.cli.options import data_options
 from trident.host.compile.sizing import parse_changes
 from trident.host.driver.target import TARGETS
 from trident.host.federated.run import federate
@@ -26,8 +27,7 @@ from trident.hw.folders import OUT
 @click.option("--min-workers", type=int, help="good answers that a round needs  [2]")
 @click.option("--timeout", type=float, help="seconds that a round may take  [300]")
 @click.option("--net", help=f"layers  [{NET}]")
-@click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
-@click.option("--encoding", default="dither", help="rate, dither, bernoulli or direct", show_default=True)
+@data_options
 @click.option("--mesh", metavar="WxH", help=f"columns and rows of cores of each chip, 1x1 for one core  [{MESH}]")
 @click.option("--partition", help="replicas, stages and slices, as in 2x1-2  [the fastest that is found]")
 @click.option("--preset", help=f"core to start from  [{PRESET}]")
@@ -57,7 +57,7 @@ def federated_command(out, resume, flower, tls, changes, ports, **given):
     if out:
         check_folder(out)
     spec = FederatedSpec.make(options_of(changes, ports, given))
-    folder = out or OUT / "federated" / Path(spec.run.dataset.name).stem
+    folder = out or OUT / "federated" / Path(spec.run.dataset.name).resolve().stem
     if flower:
         from trident.host.federated.flower.run import federate_with_flower
 
@@ -72,7 +72,9 @@ def options_of(changes: tuple[str, ...], ports: str | None, given: dict) -> dict
     def take(*names: str) -> dict:
         return {name: given[name] for name in names if given[name] is not None}
 
-    options = take("net", "data", "encoding", "mesh", "partition", "preset", "target", "baud", "board", "setup")
+    options = take(
+        "net", "data", "bin_us", "encoding", "mesh", "partition", "preset", "target", "baud", "board", "setup"
+    )
     options["train"] = take("batch", "learning_rate", "momentum", "halve_every", "loss_scale", "seed")
     options["federated"] = take(
         "workers", "rounds", "local_epochs", "split", "strategy", "fraction", "min_workers", "timeout"

@@ -40,7 +40,7 @@ class FederatedSpec:
         """``options`` are plain values, so that another process or machine can make the same from their JSON; those
         that are missing or None have their default:
 
-        ``data, net, preset, encoding, mesh, partition``: see :meth:`RunSpec.make`, by default
+        ``data, bin_us, net, preset, encoding, mesh, partition``: see :meth:`RunSpec.make`, by default
         :data:`NET` on digits, on a :data:`MESH` of :data:`PRESET`; ``train, neuron, core``: mappings of fields of their
         settings; ``federated``: of :class:`FederatedSettings`; ``target, ports, baud, board, setup``: with the target
         ``serial`` the first workers are the boards at ``ports``, a list, and the others simulated chips; with
@@ -65,6 +65,7 @@ class FederatedSpec:
             data, given.get("net", NET if data == "digits" else None), given.get("preset", None if built else PRESET),
             given.get("encoding", "dither"), given.get("neuron"), train, given.get("core"),
             ChipChoice(None if mesh == "1x1" else mesh, partition=given.get("partition")), built,
+            bin_us=given.get("bin_us"),
         )  # fmt: skip
         parts = split(
             run.dataset.train_labels, run.dataset.classes, settings.workers, settings.split, run.train.batch,
@@ -102,8 +103,8 @@ class FederatedSpec:
 
 
 _KNOWN = {
-    "data", "net", "preset", "encoding", "mesh", "partition", "train", "neuron", "core", "federated", "target", "ports",
-    "baud", "board", "setup",
+    "data", "bin_us", "net", "preset", "encoding", "mesh", "partition", "train", "neuron", "core", "federated",
+    "target", "ports", "baud", "board", "setup",
 }  # fmt: skip
 
 

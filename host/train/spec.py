@@ -114,6 +114,7 @@ class RunSpec:
         built: tuple[CoreConfig, MeshConfig] | None = None,
         alone: bool = False,
         bias: bool = True,
+        bin_us: int | None = None,
     ) -> "RunSpec":
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
@@ -124,7 +125,7 @@ class RunSpec:
         single core that ``core`` does not name grow to what the network needs. ``built``: core and mesh of a chip that
         exists: nothing of it is changed, and options that ask for something else are refused. ``alone``: for golden
         alone, so a network may be larger than any single core, unless ``core`` names memories. ``bias``: whether the
-        layers of a shorthand have biases.
+        layers of a shorthand have biases. ``bin_us``: microseconds of a timestep, of event recordings.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
@@ -171,7 +172,7 @@ class RunSpec:
         asked = core if steps is None else core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.steps, **train)  # so that a wrong value is told before the data are read
-        dataset = load(data)
+        dataset = load(data, timesteps=cfg.steps, bin_us=bin_us)
         if dataset.holds_spikes and "timesteps" not in asked and not built:
             cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
         y, x, channels = dataset.shape
@@ -236,6 +237,8 @@ class RunSpec:
             values |= {f"mesh.{k}": v for k, v in asdict(self.mesh).items()}
             values["partition"] = str(self.plan.partition)
             values["placement"] = ",".join(map(str, self.plan.placement))
+        if self.dataset.bin_us is not None:
+            values["bin_us"] = self.dataset.bin_us
         digest = sha256()
         for part in (self.dataset.train, self.dataset.train_labels, self.dataset.test, self.dataset.test_labels):
             digest.update(part.tobytes())

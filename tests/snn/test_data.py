@@ -184,9 +184,9 @@ def test_paths_that_are_no_archive(tmp_path):
     np.save(tmp_path / "one.npy", IMAGES)
     with pytest.raises(TridentError, match="single array, not an .npz file"):
         load(tmp_path / "one.npy")
-    with pytest.raises(TridentError, match="does not exist: give digits, mnist or the path of an .npz file"):
+    with pytest.raises(TridentError, match="does not exist: give digits, mnist, the path of an .npz file, or of"):
         load(tmp_path / "absent.npz")
-    with pytest.raises(TridentError, match="is a folder: give digits, mnist or the path"):
+    with pytest.raises(TridentError, match="holds neither IDX files"):
         load(tmp_path)
 
 

@@ -78,6 +78,7 @@ def untouched(tmp_path, monkeypatch):
         (["--data", "x" * 5000], ["cannot be read: File name too long"]),
         (["--loss-scale", "3"], ["loss scale", "power of two", "3"]),
         (["--seed", "-1"], ["seed", "-1"]),
+        (["--bin-us", "1000"], ["bin_us is of event recordings, and digits has none"]),
         (["--encoding", "morse"], ["encoding", "rate, dither, bernoulli", "'morse'"]),
         (["--reset", "warm"], ["reset", "hard or soft", "'warm'"]),
         (["--surrogate", "step"], ["surrogate", "rectangle or triangle", "'step'"]),
