@@ -24,16 +24,16 @@ def samples(name: str, key: str, values: np.ndarray) -> np.ndarray:
         raise TridentError(f"{key} of {name} must be {SHAPES[kind]}, not of shape {values.shape}")
     if values.size == 0:
         raise TridentError(f"{key} of {name} is empty: its shape is {values.shape}")
-    if not np.isfinite(values).all():
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise TridentError(f"{key} of {name} contains NaN or infinity")
-    if kind == "spikes" and not np.isin(values, (0, 1)).all():
+    if kind == "spikes" and not _binary(values):
         whole = values.min() >= 0 and (values == np.round(values)).all()
         advice = "; counts of events are given as images, summed over time, or cut to 1" if whole else ""
         raise TridentError(f"{key} of {name} must be 0 or 1, but range from {values.min()} to {values.max()}{advice}")
     sizes = values.shape[lead:]
     shape = (1, 1, *sizes) if len(sizes) == 1 else sizes if len(sizes) == 3 else (*sizes, 1)
     values = values.reshape(*values.shape[:lead], *shape)
-    return values.astype(np.uint8) if kind == "spikes" else values
+    return values.astype(np.uint8, copy=False) if kind == "spikes" else values
 
 
 def labels(name: str, key: str, values: np.ndarray) -> np.ndarray:
@@ -80,6 +80,13 @@ def classes(name: str, stated: np.ndarray | None, every: np.ndarray) -> int:
     if present[-1] >= stated:
         raise TridentError(f"{name} has a label {present[-1]}, outside the {stated} classes (0 to {int(stated) - 1})")
     return int(stated)
+
+
+def _binary(values: np.ndarray) -> bool:
+    """Whether all are 0 or 1; of whole numbers without an array of what is compared, as spikes may fill the memory."""
+    if values.dtype.kind == "f":
+        return bool(((values == 0) | (values == 1)).all())
+    return bool(values.min() >= 0 and values.max() <= 1)
 
 
 def _listed(values: np.ndarray) -> str:
