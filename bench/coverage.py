@@ -1,6 +1,10 @@
 """Which of 55 public models the chip trains as published: their declared needs against what a run accepts."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
@@ -21,7 +25,10 @@ PROBES: dict[str, dict] = {
     "READOUT": {"net": "64-12-10r"},
     "ANALOG": {"encoding": "direct"},
     "POOL": {"net": "8x8x1-4c3-mp2-10"},
+    "MEAN": {"net": "8x8x1-4c3-ap2-4c3-gap-10"},
+    "RES": {"net": "8x8x1-4c3-sew4-10"},
     "T32": {"train": {"timesteps": 100}},
+    "FRAMES": {"net": "6-4-2", "encoding": "direct"},
 }
 
 MODELS: dict[str, str] = {
@@ -40,7 +47,7 @@ MODELS: dict[str, str] = {
     "SJ rsnn F-MNIST plain": "ANALOG FRAMES SURR NODET",
     "SJ rsnn F-MNIST stateful synapse": "ANALOG FRAMES SYN PLIF SURR NODET",
     "SJ rsnn F-MNIST feedback": "ANALOG FRAMES REC SURR NODET",
-    "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN POOLX DROP READOUT CE SURR",
+    "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN MEAN DROP READOUT CE SURR",
     "SJ DSQN Atari": "ANALOG CONVX READOUT REGR ADAM SURR",
     "snnTorch tutorial 5 (FC)": "ANALOG READOUT CE ADAM SURR SUB",
     "snnTorch tutorial 6 (CNN)": "ANALOG POOLX T32 CE ADAM SURR SUB",
@@ -55,7 +62,7 @@ MODELS: dict[str, str] = {
     "snnTorch exoplanet": "ANALOG POOLX READOUT CE SURR SUB",
     "snnTorch BSNN": "ANALOG BN POOLX DROP BINW CE ADAM SURR SUB",
     "snnTorch DVS Gesture (Lee)": "ANALOG FRAMES POOLX T32 ADAM SURR SUB",
-    "NIR paper CNN N-MNIST": "ANALOG FRAMES POOLX T32 CE ADAM SURR",
+    "NIR paper CNN N-MNIST": "ANALOG FRAMES MEAN T32 CE ADAM SURR",
     "NIR paper SRNN Braille": "T32 REC SYN CE REG ADAM SURR SUB",
     "Norse MNIST": "POOL T32 SYN READOUT CE ADAM SURR",
     "Norse CIFAR10": "POOL T32 SYN READOUT CE ADAM SURR DROP",
@@ -69,7 +76,7 @@ MODELS: dict[str, str] = {
     "Rockpool WaveSense": "T32 SYN CONVX RES READOUT CE ADAM SURR",
     "SEW ResNet DVS Gesture": "ANALOG FRAMES BN POOL RES PLIF READOUT CE SURR",
     "SEW ResNet-18 ImageNet": "ANALOG BN POOLX RES READOUT CE SURR",
-    "PSN CIFAR10": "ANALOG BN POOLX OTHERN READOUT CE SURR",
+    "PSN CIFAR10": "ANALOG BN MEAN OTHERN READOUT CE SURR",
     "Spikformer-4-384 CIFAR10": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
     "Spikingformer-4-384 CIFAR10": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
     "CML + Spikingformer": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
@@ -82,21 +89,26 @@ MODELS: dict[str, str] = {
     "EGRU DVS Gesture": "ANALOG FRAMES T32 POOLX REC OTHERN READOUT CE DROP ADAM SURR",
 }
 """Codes of needs by model, of public examples and papers: real-valued input, the same over time or (frames) not, the
-largest of spikes in windows, other pooling (poolx: averages, sums, windows that overlap, before a neuron), batch norm,
-residuals, cross-entropy, a readout, more than 32 timesteps, learned leaks, voting, synaptic currents, recurrence, other
-convolutions, attention, other neurons, another task, weight norm, delays, binary weights, a spike penalty, Adam, a
-smooth surrogate, a reset that is not detached, dropout, a subtracting reset, weight decay."""
+largest of spikes in windows, their average or sum (mean), other pooling (poolx: windows that overlap, before a
+neuron), batch norm, residuals, cross-entropy, a readout, more than 32 timesteps, learned leaks, voting, synaptic
+currents, recurrence, other convolutions, attention, other neurons, another task, weight norm, delays, binary
+weights, a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout, a subtracting reset,
+weight decay."""
 
 
 def covered() -> set[str]:
     """The needs that a run accepts: each is asked for, on one core."""
     found = set()
-    for need, options in PROBES.items():
-        try:
-            RunSpec.make(**({"net": "64-12-10"} | options))
-            found.add(need)
-        except TridentError:
-            continue
+    with TemporaryDirectory() as folder:
+        frames = Path(folder, "frames.npz")
+        np.savez(frames, frames=np.arange(20 * 8 * 6).reshape(20, 8, 6) % 5, labels=np.arange(20) % 2)
+        data = {"FRAMES": {"data": str(frames), "train": {"batch": 4}}}
+        for need, options in PROBES.items():
+            try:
+                RunSpec.make(**({"net": "64-12-10"} | options | data.get(need, {})))
+                found.add(need)
+            except TridentError:
+                continue
     return found
 
 

@@ -83,7 +83,7 @@ def predicted(report: Report, data: str) -> tuple[float, float]:
     the chip alone."""
     design = design_of(report.board, report.setup, report.lanes)
     network = Network.parse(WORK[data].net)
-    sample_bytes = prod(network.in_shape) * design.cfg.timesteps / 8 + LABEL
+    sample_bytes = prod(network.sample_shape) * design.cfg.timesteps / 8 + LABEL
     byte_rate = upload_fraction(data) * report.baud / BYTE_BITS
     cycles, clock_hz = cycles_per_sample(design, data), 1e6 * report.clocks[0].fmax_mhz
     return chip_rate(cycles, clock_hz, sample_bytes, byte_rate), clock_hz / cycles

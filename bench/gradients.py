@@ -96,7 +96,7 @@ def error_of(torch, neuron: NeuronSettings, settings: TrainSettings, readout: st
     of the largest move of a weight."""
     network, rng = Network.parse(NET + readout), np.random.default_rng(3)
     twin = FloatTwin(network, neuron, settings, np.float64)
-    spikes = (rng.random((SAMPLES, STEPS, *network.in_shape)) < 0.5).astype(np.uint8)
+    spikes = (rng.random((SAMPLES, STEPS, *network.sample_shape)) < 0.5).astype(np.uint8)
     labels = rng.integers(0, network.classes, SAMPLES)
     names = list(twin.weights)
     start = {name: value.copy() for name, value in twin.weights.items()}

@@ -74,7 +74,7 @@ def upload_fraction(data: str) -> float:
     link.close()
     if given < len(flits):
         raise RuntimeError(f"the link took {given} of {len(flits)} flits")
-    inputs = int(np.prod(spec.network.in_shape)) * spec.cfg.steps // 8
+    inputs = int(np.prod(spec.network.sample_shape)) * spec.cfg.steps // 8
     return count * (inputs + LABEL) / (seconds * BAUD / BYTE_BITS)
 
 

@@ -75,7 +75,7 @@ def trained(
     """Golden with the gradients of random samples, their trace and their labels."""
     cfg = CoreConfig(timesteps=8, multiplier_subnormals=subnormals)
     golden, rng = GoldenTrainer(network, NEURON, cfg, seed), np.random.default_rng(seed)
-    spikes = (rng.random((SAMPLES, cfg.timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
+    spikes = (rng.random((SAMPLES, cfg.timesteps, *network.sample_shape)) < 0.5).astype(np.uint8)
     labels = rng.integers(0, network.classes, SAMPLES)
     (trace,) = golden.train(spikes, labels, golden.loss_constants(loss_scale), at_once=SAMPLES)
     return golden, trace, labels

@@ -65,7 +65,7 @@ class SingleEngine:
         rng = np.random.default_rng(seed)
         y, x, channels = placed.layer.in_shape if placed.layer.kind == "conv" else (1, 1, placed.layer.in_shape[2])
         spikes = (rng.random((1, cfg.timesteps, y, x, channels)) < density).astype(np.uint8)
-        self.driver.write(0, Space.SPIKES, placed.inputs.base, pack_spikes(spikes, cfg)[0])
+        self.driver.write(0, Space.SPIKES, placed.inputs[0].base, pack_spikes(spikes, cfg)[0])
         out_y, out_x, outputs = placed.layer.out_shape
         mask = (rng.random((1, cfg.timesteps, out_y, out_x, outputs)) < density).astype(np.uint8)
         self.driver.write(0, Space.ERROR_MASKS, placed.errors.base, pack_spikes(mask, cfg)[0])
@@ -78,7 +78,7 @@ class SingleEngine:
 
         Raises :class:`CoreStuck` when it does not end within :data:`LIMIT` cycles.
         """
-        number = self.stage.job(engine, self.layer)
+        number = self.stage.job(engine, self.layer - (engine == "backward"))  # which is of the layer below
         program = Program(1, 1, 1)
         program.run(Opcode[engine.upper()], number)
         program.end_loop()

@@ -19,10 +19,11 @@ def _tokens(tokens: tuple[Token, ...]) -> str:
 
 def _place(plan: CorePlan, job: int) -> str:
     """The layer of a job, as far as it has one."""
-    kind, layer, _ = next(name for name, number in plan.numbers.items() if number == job)
+    kind, layer, *_ = plan.names[job]
     if kind not in (*WALKS, *UPDATES):
         return f"layer {plan.layers[-1].layer.number + 1}" if kind in ("errors", "send") else ""
-    return f"layer {plan.layers[layer].layer.number + 1}{', biases' if kind == 'update_bias' else ''}"
+    to, biases = "to " * (kind == "backward"), ", biases" if kind == "update_bias" else ""
+    return f"{to}layer {plan.layers[layer].layer.number + 1}{biases}"
 
 
 def disassemble(plan: CorePlan, program: Program) -> str:

@@ -22,8 +22,8 @@ class LayerTrace:
 
     ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes``, ``near``
     (whether a potential is within the window around the threshold) and ``potentials`` (T, B, Y, X, C) are of its
-    neurons; ``pooled`` (T, B, Y, X, C): what the layer above reads, and ``chosen`` (T, B, Y, X, C): the pixels of its
-    windows that have the errors; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say.
+    neurons; ``pooled`` (T, B, Y, X, C): what the layers above read, and ``chosen`` (T, B, Y, X, C): the share of its
+    windows' errors that each pixel has; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say.
     """
 
     columns: np.ndarray
@@ -67,7 +67,7 @@ class FloatTwin:
         self, network: Network, neuron: NeuronSettings, settings: TrainSettings, dtype=np.float32, storage=None
     ):
         self.network, self.settings = network, settings
-        plain = {"still": False, "pooled": False}  # what those are for is done here
+        plain = {"still": False, "pooled": False, "averaged": False}  # what those are for is done here
         self.neurons = [replace(neuron.at(layer, settings.timesteps), **plain) for layer in network.layers]
         self.dtype, self.storage = np.dtype(dtype), np.dtype(storage or dtype)
         if self.dtype not in (np.float32, np.float64):
@@ -133,9 +133,13 @@ class FloatTwin:
         traces: list[LayerTrace] = []
         samples = np.swapaxes(spikes, 0, 1).astype(self.dtype)
         if self.network.planes:
-            samples = np.repeat(plane_values(spikes, self.network.planes)[None].astype(self.dtype), timesteps, axis=0)
+            values = plane_values(spikes, self.network.planes).astype(self.dtype)
+            still = self.network.planes.still
+            samples = np.repeat(values[None], timesteps, axis=0) if still else np.moveaxis(values, 1, 0)
         for layer in self.network.layers:
-            read = samples if layer.source is None else traces[layer.source].pooled
+            read = sum(samples if source is None else traces[source].pooled for source in layer.sources)
+            if layer.mean > 1:
+                read = read.mean(axis=(2, 3))
             columns = _im2col(read.reshape(-1, *layer.in_shape), layer)
             x = columns @ self.weights[layer.weight].reshape(layer.fan_in, -1)
             if layer.bias:
@@ -146,8 +150,8 @@ class FloatTwin:
             fired = found.get("s", np.zeros(x.shape, bool)).astype(self.dtype)
             outputs = found["z"][-1] if layer.readout else fired.sum(0)
             traces.append(LayerTrace(
-                columns, fired, found.get("m", np.zeros(x.shape, bool)), found["u"], *_pooled(fired, layer.pool),
-                outputs.reshape(batch, -1),
+                columns, fired, found.get("m", np.zeros(x.shape, bool)), found["u"],
+                *_pooled(fired, layer.pool, layer.method), outputs.reshape(batch, -1),
             ))  # fmt: skip
         return traces
 
@@ -156,7 +160,8 @@ class FloatTwin:
         timesteps = self.settings.timesteps
         top = self._loss.errors(self._counts(traces), labels, timesteps).astype(self.dtype) * self.settings.loss_scale
         layers = self.network.layers
-        errors = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}  # by layer, at its spikes
+        # By layer, at its spikes
+        errors: dict[int, np.ndarray] = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}
         gradients: Tensors = {}
         sparsity = [0.0] * len(layers)
         for layer in reversed(layers):
@@ -173,8 +178,16 @@ class FloatTwin:
             if layer.bias:
                 gradients[layer.bias_name] = rows.sum(0)
             sparsity[layer.number] = float((d == 0).mean())
-            if layer.source is not None:
-                errors[layer.source] = _col2im(d.reshape(-1, *layer.out_shape), self.weights[layer.weight], layer)
+            if any(source is not None for source in layer.sources):
+                below = _col2im(d.reshape(-1, *layer.out_shape), self.weights[layer.weight], layer)
+            for source in layer.sources:
+                if source is not None:
+                    shape = traces[source].pooled.shape
+                    if layer.mean > 1:  # all pixels have the same
+                        at_pixels = below.reshape(*shape[:2], 1, 1, -1) / layer.mean**2
+                    else:
+                        at_pixels = below.reshape(shape)
+                    errors[source] = errors.get(source, 0) + at_pixels
         return gradients, sparsity
 
     def _counts(self, traces: list[LayerTrace]) -> np.ndarray:
@@ -184,8 +197,14 @@ class FloatTwin:
         return values.astype(self.storage).astype(self.dtype)
 
 
-def _pooled(spikes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest of every window of ``size`` x ``size`` pixels of (T, B, Y, X, C), and where it is first."""
+def _pooled(spikes: np.ndarray, size: int, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of every window of ``size`` x ``size`` pixels of (T, B, Y, X, C), and where it is first; or their
+    average or sum, and what each pixel counts for."""
+    if method != "max":
+        steps, samples, y, x, channels = spikes.shape
+        windows = spikes.reshape(steps, samples, y // size, size, x // size, size, channels)
+        share = 1 / size**2 if method == "average" else 1.0
+        return windows.sum(axis=(3, 5)) * share, np.full(spikes.shape, share)
     pooled, chosen = np.full_like(spikes[:, :, ::size, ::size], -1), np.zeros(spikes.shape, bool)
     at = [(slice(None), slice(None), slice(y, None, size), slice(x, None, size)) for y, x in np.ndindex(size, size)]
     for window in at:

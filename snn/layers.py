@@ -1,14 +1,46 @@
 """Layers: the nodes that a core computes at once. The compiler's first pass joins nodes into them."""
 
 from dataclasses import dataclass, replace
+from math import log2
 from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
-from trident.hw.isa.planes import Planes
-from trident.snn.nodes import INPUT, Conv, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
+from trident.hw.isa.planes import PLACES, Planes, planes_job
+from trident.snn.nodes import INPUT, Add, Conv, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
 
 if TYPE_CHECKING:
     from trident.snn.network import Network
+
+
+@dataclass(frozen=True)
+class Read:
+    """Spikes that a layer reads: those of the layer ``source``, pooled where they are, or, if that is None, the
+    samples. planes: they are values, or their ``plane``-th plane where values change with time. mean: pixels along a
+    side of the square image whose mean is read; 1: it is read as it is."""
+
+    source: int | None
+    planes: Planes | None = None
+    plane: int = 0
+    mean: int = 1
+
+    @property
+    def count(self) -> float:
+        """What a spike counts for, of values that stay the same that of a whole number."""
+        count = 1.0 if self.planes is None or self.planes.still else self.planes.counts[self.plane]
+        return count / self.mean**2
+
+    @property
+    def job(self) -> int:
+        """What jobs say of it: the bits of :data:`trident.hw.isa.planes.PLANES_JOB`."""
+        if self.planes and self.planes.still:
+            return self.planes.job
+        place = int(log2(abs(self.count)))
+        return planes_job(signed=int(self.count < 0), place=place)
+
+    @classmethod
+    def all(cls, source: int | None, planes: Planes | None = None) -> "tuple[Read, ...]":
+        """Those of spikes, or of values."""
+        return tuple(cls(source, planes, plane) for plane in range(planes.words if planes else 1))
 
 
 @dataclass(frozen=True)
@@ -16,17 +48,17 @@ class Layer:
     """A convolution, or a linear node and the flatten before it, with the neurons that take its sums.
 
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
-    ``node``. source: the number of the layer whose spikes it reads; None: it reads the samples. image: (y, x, channels)
-    of what it reads. changes: what its neurons have of their own, fields of :class:`NeuronSettings` with their values.
-    planes: it reads real values that stay the same over time. pool: pixels along a side of the windows whose spikes are
-    joined behind it: one that fires makes its window fire. last: its outputs are the network's.
+    ``node``. reads: the spikes that it reads, which are added. image: (y, x, channels) of each of them. changes: what
+    its neurons have of their own, fields of :class:`NeuronSettings` with their values. pool: pixels along a side of the
+    windows whose spikes are joined behind it, and how, a method of :class:`Pool`: one that fires makes its window fire
+    or, for an average or a sum, they are counted. last: its outputs are the network's.
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
     number: int
     node: str
     neuron: str
-    source: int | None
+    reads: tuple[Read, ...]
     kind: str
     image: Shape
     out_channels: int
@@ -35,9 +67,35 @@ class Layer:
     padding: int = 0
     bias: bool = True
     changes: tuple[tuple[str, Any], ...] = ()
-    planes: Planes | None = None
     pool: int = 1
+    method: str = "max"
     last: bool = False
+
+    @property
+    def sources(self) -> tuple[int | None, ...]:
+        """The numbers of the layers whose spikes it reads; None: the samples."""
+        return tuple(read.source for read in self.reads if read.plane == 0)
+
+    @property
+    def planes(self) -> Planes | None:
+        """It reads real values that stay the same over time."""
+        planes = self.reads[0].planes
+        return planes if planes and planes.still else None
+
+    @property
+    def mean(self) -> int:
+        """Pixels along a side of the square image whose mean it reads; 1: what it reads is no mean."""
+        return self.reads[0].mean
+
+    @property
+    def walks(self) -> int:
+        """Of forward and of weight_grad: one over each of its reads, and one for the biases beside a mean."""
+        return len(self.reads) + (self.mean > 1 and self.bias)
+
+    @property
+    def out_planes(self) -> Planes | None:
+        """What the layers above read where its spikes are counted."""
+        return None if self.method == "max" else Planes.of_window(self.pool, self.method == "average")
 
     @property
     def readout(self) -> bool:
@@ -91,17 +149,17 @@ class Layer:
     @property
     def forward_terms(self) -> int:
         """The most weights that one sum of forward has, one for each plane of a value."""
-        return self.fan_in * (self.planes.bits if self.planes else 1) + self.bias
+        return self.fan_in * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else 1) + self.bias
 
     @property
     def backward_terms(self) -> int:
-        """The most products that one error of the layer below is the sum of."""
+        """The most products that it adds to one error of a layer below."""
         return self.taps * self.out_channels
 
     def gradient_terms(self, timesteps: int) -> int:
         """The most errors that one sample adds to a gradient; those of real values are summed over time before."""
         y, x, _ = self.out_shape
-        return y * x * (self.planes.bits if self.planes else timesteps)
+        return y * x * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else timesteps)
 
     @property
     def weights(self) -> int:
@@ -119,7 +177,7 @@ class Layer:
 
 
 # What each kind of node would need of a core
-_NEEDS = {"norm": "normalisation in the neuron unit", "add": "sums of several inputs"}
+_NEEDS = {"norm": "normalisation in the neuron unit"}
 
 
 def fuse(network: "Network") -> tuple[Layer, ...]:
@@ -134,24 +192,62 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
         if node.kind in _NEEDS:
             raise TridentError(f"{node} cannot be computed: it needs {_NEEDS[node.kind]}, which no core has")
     layers: list[Layer] = []
-    fired: dict[str, int | None] = {INPUT: None}  # by node, the layer whose spikes its output is
+    fired = {INPUT: Read.all(None, network.planes)}  # by node, the spikes that its output adds up
     for node in network.nodes:
         if isinstance(node, Conv | Linear):
             layers.append(_layer(network, node, len(layers), fired))
             if not layers[-1].readout:
                 pool = _pool(network, layers[-1])
                 if pool:
-                    layers[-1] = replace(layers[-1], pool=pool.size)
-                fired[pool.name if pool else layers[-1].neuron] = len(layers) - 1
+                    layers[-1] = replace(layers[-1], pool=pool.size, method=pool.method)
+                fired[pool.name if pool else layers[-1].neuron] = Read.all(len(layers) - 1, layers[-1].out_planes)
+        elif isinstance(node, Add):
+            fired[node.name] = _added(network, node, fired)
+        elif isinstance(node, Pool) and _is_whole(network, node):
+            fired[node.name] = _mean(network, node, fired)
         elif isinstance(node, Pool) and node.inputs[0].node not in (layer.neuron for layer in layers):
             raise TridentError(f"{node} must join the spikes of a neuron node, not read {node.inputs[0]}")
         elif isinstance(node, Neuron | Readout) and node.name not in (layer.neuron for layer in layers):
             raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
-    _check_chain(network, layers)
-    return *layers[:-1], replace(layers[-1], last=True)
+    last = layers[-1]
+    if network.output != last.neuron or last.pool > 1:
+        raise TridentError(f"the network's output must be the neurons behind its last layer, not {network.output!r}")
+    return *layers[:-1], replace(last, last=True)
 
 
-def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str, int | None]) -> Layer:
+def _added(network: "Network", node: Add, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:
+    """What an add node sums up: the spikes of its inputs, one after another."""
+    for edge in node.inputs:
+        if edge.node not in fired:
+            raise TridentError(f"{node} must add spikes, those of neurons, not the output of {network.node(edge.node)}")
+        if edge.node == INPUT and network.planes and network.planes.still:
+            raise TridentError(f"{node} adds real values that stay the same over time to spikes, which no core does")
+    return tuple(read for edge in node.inputs for read in fired[edge.node])
+
+
+def _is_whole(network: "Network", node: Node) -> bool:
+    """Whether a node takes the mean of all pixels."""
+    y, x, _ = network.shapes[node.inputs[0].node]
+    return isinstance(node, Pool) and node.method == "average" and y == x == node.size > 1
+
+
+def _mean(network: "Network", node: Pool, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:
+    """What a node reads that takes the mean of all pixels. Raises :class:`TridentError` for one that no core takes."""
+    source = node.inputs[0].node
+    if source not in fired:
+        raise TridentError(f"{node} must take the mean of spikes, not of the output of {network.node(source)}")
+    reads = tuple(replace(read, mean=node.size) for read in fired[source])
+    low, high = (float(2**n) for n in (PLACES.start, PLACES.stop - 1))
+    if node.size & (node.size - 1):
+        raise TridentError(f"{node} takes the mean of {node.size**2} pixels: those of a core are a power of two")
+    if not all(low <= abs(read.count) <= high for read in reads):
+        raise TridentError(f"{node} takes the mean of values so small that a spike would count for less than {low:g}")
+    if any(read.planes and read.planes.still for read in reads):
+        raise TridentError(f"{node} takes the mean of values that stay the same over time, which no core does")
+    return reads
+
+
+def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str, tuple[Read, ...]]) -> Layer:
     source = node.inputs[0].node
     image = network.shapes[source]
     if source != INPUT and isinstance(flatten := network.node(source), Flatten):
@@ -159,16 +255,16 @@ def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str
         source = flatten.inputs[0].node
         image = network.shapes[source]
     if source not in fired:
-        raise TridentError(f"{node} must read spikes, those of a neuron or of the samples, not {network.node(source)}")
+        raise TridentError(f"{node} must read spikes, those of neurons or of the samples, not {network.node(source)}")
+    reads = fired[source]
+    if len({read.mean for read in reads}) > 1 or (reads[0].mean > 1 and isinstance(node, Conv)):
+        raise TridentError(f"{node} must be linear to read the mean of all pixels, which is added to other means alone")
     neuron = _only_reader(network, node, "neuron", "readout")
     assert isinstance(neuron, Neuron | Readout)
-    names, own = (number, node.name, neuron.name, fired[source]), neuron.changes
-    planes = network.planes if source == INPUT else None
+    names, own = (number, node.name, neuron.name, reads), neuron.changes
     if isinstance(node, Linear):
-        return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own, planes=planes)
-    return Layer(
-        *names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own, planes
-    )  # fmt: skip
+        return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own)
+    return Layer(*names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own)
 
 
 def _pool(network: "Network", layer: Layer) -> Pool | None:
@@ -176,13 +272,14 @@ def _pool(network: "Network", layer: Layer) -> Pool | None:
 
     Raises :class:`TridentError`, naming the node, for one that no core has.
     """
-    if not any(isinstance(reader, Pool) for reader in network.readers[layer.neuron]):
+    pools = [reader for reader in network.readers[layer.neuron] if isinstance(reader, Pool)]
+    if all(_is_whole(network, pool) for pool in pools):
         return None
     pool = _only_reader(network, network.node(layer.neuron), "pool")
     assert isinstance(pool, Pool)
     y, x, _ = layer.out_shape
-    if pool.method != "max":
-        raise TridentError(f"{pool} takes the {pool.method}: no core joins spikes but by their maximum")
+    if pool.method == "average" and pool.size & (pool.size - 1):
+        raise TridentError(f"{pool} takes the mean of {pool.size**2} pixels: those of a core are a power of two")
     if pool.size != pool.stride:
         raise TridentError(
             f"{pool} has windows of {pool.size} pixels every {pool.stride}: those of a core do not overlap"
@@ -199,17 +296,3 @@ def _only_reader(network: "Network", node: Node, *kinds: str) -> Node:
         found = ", ".join(map(str, readers)) or "nobody"
         raise TridentError(f"{node} must be read by one {' or '.join(kinds)} node alone, not by {found}")
     return readers[0]
-
-
-def _check_chain(network: "Network", layers: list[Layer]):
-    """A core sends its spikes to one next layer, and the last layer's spikes are the output."""
-    for layer in layers:
-        readers = [other for other in layers if other.source == layer.number]
-        if len(readers) > 1:
-            names = ", ".join(other.node for other in readers)
-            raise TridentError(f"the spikes of {layer.neuron!r} go to {names}: a core sends them to one layer only")
-    if len([layer for layer in layers if layer.source is None]) > 1:
-        raise TridentError("the samples go to several nodes: a core takes them for one layer only")
-    last = layers[-1]
-    if network.output != last.neuron or last.pool > 1:
-        raise TridentError(f"the network's output must be the neurons behind its last layer, not {network.output!r}")

@@ -20,8 +20,7 @@ class Network:
     """A network over samples of shape (y, x, channel), checked when it is made.
 
     nodes: in any order; each names what it reads. output: the node whose output is the network's, by default the last.
-    planes: samples are real values that stay the same over time, and these say what their bits count for; None: they
-    are spikes.
+    planes: samples are real values, and these say what their bits count for; None: they are spikes.
     Raises :class:`TridentError`, in one sentence that names the node, for names that are missing or given twice, shapes
     that do not meet, a circle without a delay or one that nothing leads to, and an output that nobody reads.
 
@@ -116,6 +115,13 @@ class Network:
         }
 
     @property
+    def sample_shape(self) -> Shape:
+        """(y, x, channels) of a sample's spikes: of values that change with time, each plane has channels of its own,
+        behind those of the last."""
+        y, x, channels = self.in_shape
+        return y, x, channels * (self.planes.words if self.planes else 1)
+
+    @property
     def weights(self) -> int:
         """Trainable values."""
         return sum(prod(shape) for shape in self.tensors.values())
@@ -132,6 +138,23 @@ class Network:
         Raises :class:`TridentError`, naming the node, for what no core computes.
         """
         return fuse(self)
+
+    @cached_property
+    def spike_readers(self) -> tuple[tuple[Layer, ...], ...]:
+        """By the number of a layer, the layers that read its spikes, as often as they add them."""
+        return tuple(
+            tuple(reader for reader in self.layers for source in reader.sources if source == layer.number)
+            for layer in self.layers
+        )
+
+    @property
+    def branches(self) -> bool:
+        """Whether spikes are added, or are read by several layers."""
+        return any(len(layer.sources) > 1 for layer in self.layers) or any(len(own) > 1 for own in self.spike_readers)
+
+    def error_terms(self, layer: int) -> int:
+        """The most products that one error at the spikes of the layer with this number is the sum of."""
+        return sum(reader.backward_terms for reader in self.spike_readers[layer])
 
     def initial_weights(self, seed: int) -> Tensors:
         """Every parameter, uniform in ±1/sqrt(fan_in), as float64; the same for the same seed."""

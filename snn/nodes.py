@@ -23,7 +23,7 @@ _EDGE = re.compile(rf"({NAME.pattern})(?:\[t-([0-9]{{1,3}})\])?")
 MAX_KERNEL = 7
 HALF = -1  # as a padding: half the kernel
 HIGH = 1e300  # a threshold that any other number may be below: which one the run has is not known here
-POOLS = ("max", "average")
+POOLS = ("max", "average", "sum")
 NORMS = ("batch", "weight_standardisation")
 
 
@@ -181,7 +181,7 @@ class Norm(Node):
 
 @dataclass(frozen=True)
 class Pool(Node):
-    """The largest value, or the mean, of every window of ``size`` x ``size`` pixels."""
+    """The largest value, the average or the sum of every window of ``size`` x ``size`` pixels."""
 
     method: str = field(default="max", kw_only=True)
     size: int = field(default=2, kw_only=True)

@@ -79,13 +79,13 @@ class Partition:
 
     def before(self, stage: int, network: Network) -> int | None:
         """The stage whose spikes a stage reads; None: it reads the samples."""
-        source = network.layers[self.stages[stage].first].source
+        source = network.layers[self.stages[stage].first].sources[0]
         return None if source is None else self.stage_of(source)
 
     def after(self, stage: int, network: Network) -> int | None:
         """The stage that reads a stage's spikes; None: they are the network's output."""
         last = self.stages[stage].last
-        return next((self.stage_of(layer.number) for layer in network.layers if layer.source == last), None)
+        return next((self.stage_of(layer.number) for layer in network.layers if last in layer.sources), None)
 
     def slices(self, layer: int, network: Network) -> list[tuple[int, int, int]]:
         """Core within the replica, first channel and end, of every slice of a layer, in ascending order."""
@@ -106,6 +106,10 @@ class Partition:
     def check(self, network: Network, lanes: int):
         """Raise :class:`TridentError` unless every channel of every layer is on exactly one core of a replica, cut at
         multiples of ``lanes``."""
+        if network.branches and self.members > 1:
+            raise TridentError(
+                f"partition {self}: a network whose spikes are added, or read by several layers, is on one core"
+            )
         following = 0
         for stage in self.stages:
             if stage.first != following or stage.last < stage.first:

@@ -8,16 +8,17 @@ LARGEST_LABEL = 2**31 - 1
 SHAPES = {
     "images": "(N, F), (N, Y, X) or (N, Y, X, C)",
     "spikes": "(N, T, F), (N, T, Y, X) or (N, T, Y, X, C)",
+    "frames": "(N, T, F), (N, T, Y, X) or (N, T, Y, X, C)",
 }
 
 
 def samples(name: str, key: str, values: np.ndarray) -> np.ndarray:
-    """Images as (N, Y, X, C), spikes as (N, T, Y, X, C), not yet scaled; ``key`` ends in what they are.
+    """Images as (N, Y, X, C), spikes and frames as (N, T, Y, X, C), not yet scaled; ``key`` ends in what they are.
 
     Raises :class:`TridentError` for another shape, and for values that are not finite or, in spikes, not 0 and 1.
     """
-    kind = "spikes" if key.endswith("spikes") else "images"
-    lead = 2 if kind == "spikes" else 1
+    kind = next(kind for kind in SHAPES if key.endswith(kind))
+    lead = 1 if kind == "images" else 2
     if values.dtype.kind not in "fiub":
         raise TridentError(f"{key} of {name} must be real numbers, not {values.dtype}")
     if not lead + 1 <= values.ndim <= lead + 3:
@@ -28,7 +29,7 @@ def samples(name: str, key: str, values: np.ndarray) -> np.ndarray:
         raise TridentError(f"{key} of {name} contains NaN or infinity")
     if kind == "spikes" and not _binary(values):
         whole = values.min() >= 0 and (values == np.round(values)).all()
-        advice = "; counts of events are given as images, summed over time, or cut to 1" if whole else ""
+        advice = "; counts of events are given as frames, with ENCODING=direct, or cut to 1" if whole else ""
         raise TridentError(f"{key} of {name} must be 0 or 1, but range from {values.min()} to {values.max()}{advice}")
     sizes = values.shape[lead:]
     shape = (1, 1, *sizes) if len(sizes) == 1 else sizes if len(sizes) == 3 else (*sizes, 1)

@@ -36,7 +36,8 @@ class NeuronSettings:
     threshold, and that a neuron leaks to. spike_penalty: λ, at least 0: a sample's loss grows by λ times the mean over
     neurons and timesteps of a layer's spikes, summed over the layers that fire but the last; penalty: what each spike
     of a layer adds, λ / (neurons * T). still: its input stays the same over time; pooled: its spikes are joined by
-    windows. Raises :class:`TridentError` for anything else.
+    windows; averaged: what is read is the mean of windows, of which each pixel has the share pixel_share. Raises
+    :class:`TridentError` for anything else.
     """
 
     leak: float = 0.5
@@ -55,11 +56,13 @@ class NeuronSettings:
     penalty: float = 0.0
     still: bool = False
     pooled: bool = False
+    averaged: bool = False
+    pixel_share: float = 1.0
 
     def __post_init__(self):
         if self.readout:
             _choice("readout", self.readout, tuple(READOUTS))
-        for name in ("decay_input", "detach", "still", "pooled"):
+        for name in ("decay_input", "detach", "still", "pooled", "averaged"):
             if not isinstance(getattr(self, name), bool):
                 raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("leak", "synapse"):
@@ -107,6 +110,7 @@ class NeuronSettings:
             return NeuronKind(self.charge, "none", readout=self.readout, still=self.still)
         return NeuronKind(
             self.charge, self.reset, self.surrogate_name, self.detach, penalty=self.spike_penalty > 0, still=self.still,
+            averaged=self.averaged,
             pooled=self.pooled and self.surrogate_name != "rectangle",  # whose error is where the bit m is set anyway
         )  # fmt: skip
 
@@ -123,7 +127,8 @@ class NeuronSettings:
             penalty = own["spike_penalty"] / (prod(layer.out_shape) * steps)
             result = replace(
                 self, **own, **rest, share=1 / steps, penalty=penalty, still=layer.planes is not None,
-                pooled=layer.pool > 1,
+                pooled=layer.pool > 1 and layer.method == "max", averaged=layer.method == "average",
+                pixel_share=1 / layer.pool**2,
             )  # fmt: skip
             if result.pooled and result.spike_penalty and result.surrogate_name == "rectangle":
                 raise TridentError("a spike_penalty of pooled spikes is of other surrogates, not of rectangle")
@@ -163,6 +168,7 @@ class NeuronSettings:
             "leak": self.leak, "threshold": threshold, "low": threshold - self.window,
             "high": threshold + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
             "synapse": self.synapse, "share": self.share, "zero": 0.0, "penalty": self.penalty,
+            "pixel_share": self.pixel_share,
             "alpha": float(alpha) if alpha else ALPHAS.get(name, 1.0),
         }  # fmt: skip
 

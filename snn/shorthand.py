@@ -6,14 +6,29 @@ from math import prod
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import READOUTS
 from trident.snn.network import Network
-from trident.snn.nodes import INPUT, MAX_KERNEL, Conv, Edge, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
+from trident.snn.nodes import (
+    INPUT,
+    MAX_KERNEL,
+    Add,
+    Conv,
+    Edge,
+    Flatten,
+    Linear,
+    Neuron,
+    Node,
+    Pool,
+    Readout,
+    Shape,
+)
 
 _N = "[0-9]{1,9}"
 _CONV = re.compile(f"({_N})c({_N})(?:s({_N}))?(?:p({_N}))?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
 _LINEAR = re.compile(f"({_N})(?:r({'|'.join(READOUTS)})?)?")
-_POOL = re.compile(f"mp({_N})")
+_POOL = re.compile(f"(mp|ap)({_N})|gap")
+_METHODS = {"mp": "max", "ap": "average", None: "average"}
+_BLOCK = re.compile(f"sew({_N})(?:s({_N}))?")
 _LONGEST = 1000  # characters
 
 
@@ -21,7 +36,8 @@ def read(text: str, bias: bool = True) -> Network:
     """Read ``INPUT-LAYER-...``: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is ``128`` (linear) or
     ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding kernel // 2). The last
     may be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``. ``mp2`` behind a layer joins the
-    spikes of every 2 x 2 pixels: the node ``poolN``.
+    spikes of every 2 x 2 pixels, ``ap2`` takes their mean and ``gap`` that of all pixels of a square image: the node
+    ``poolN``. ``sew16s2`` is a residual block, see :func:`_block`.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -45,9 +61,11 @@ def read(text: str, bias: bool = True) -> Network:
     for number, part in enumerate(rest, 1):
         layer = _layer(text, part, shape, source, number, bias)
         nodes += layer
+        shapes = {source: shape}
         for node in layer:
-            shape = node.out_shape(shape)
+            shapes[node.name] = node.out_shape(*(shapes[edge.node] for edge in node.inputs))
         source = layer[-1].name
+        shape = shapes[source]
     if not _LINEAR.fullmatch(rest[-1]):
         raise TridentError(f"network {text!r} must end with a linear layer, one output per class, not {rest[-1]!r}")
     return Network(in_shape, tuple(nodes))
@@ -70,14 +88,20 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
             return [*before, linear, Neuron(f"neuron{number}", reads)]
         return [*before, linear, Readout(f"readout{number}", reads, readout=vector.group(2) or "mean")]
     if pool := _POOL.fullmatch(part):
-        size = int(pool.group(1))
-        if not source.startswith("neuron") or size < 2:
+        y, x, _ = shape
+        if part == "gap" and y != x:
+            raise TridentError(f"network {text!r}: 'gap' takes the mean of square images, not of {y}x{x} pixels")
+        size = y if part == "gap" else int(pool.group(2))
+        if not source.startswith(("neuron", "add" if part == "gap" else "neuron")) or size < 2:
             raise TridentError(f"network {text!r}: {part!r} must follow a layer and have a window of 2 pixels or more")
-        return [Pool(f"pool{number}", read, size=size)]
+        return [Pool(f"pool{number}", read, method=_METHODS[pool.group(1)], size=size)]
+    if block := _BLOCK.fullmatch(part):
+        return _block(text, part, shape, source, number, bias, int(block.group(1)), int(block.group(2) or 1))
     conv = _CONV.fullmatch(part)
     if not conv:
         raise TridentError(
-            f"network {text!r}: layer {part!r} is no number of outputs (128), convolution (16c3s2p1) or pooling (mp2)"
+            f"network {text!r}: layer {part!r} is no number of outputs (128), convolution (16c3s2p1), pooling (mp2) or "
+            f"residual block (sew16s2)"
         )
     channels, kernel = int(conv.group(1)), int(conv.group(2))
     stride = int(conv.group(3) or 1)
@@ -97,3 +121,29 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
         )
     node = Conv(f"conv{number}", read, channels=channels, kernel=kernel, stride=stride, padding=padding, bias=bias)
     return [node, Neuron(f"neuron{number}", (Edge(node.name),))]
+
+
+def _block(
+    text: str, part: str, shape: Shape, source: str, number: int, bias: bool, channels: int, stride: int
+) -> list[Node]:
+    """A spike-element-wise residual block (Fang et al., arXiv 2102.04159): two convolutions of kernel 3, ``convNa`` of
+    that stride and ``convNb``, whose spikes ``addN`` adds to the block's input or, where the shape changes, to the
+    spikes of ``convNs``, a convolution of kernel 1 and that stride."""
+    if channels < 1 or stride not in (1, 2):
+        raise TridentError(f"network {text!r}: block {part!r} needs at least 1 channel and a stride of 1 or 2")
+    if source == INPUT:
+        raise TridentError(f"network {text!r}: block {part!r} must follow a layer, whose spikes it adds")
+
+    def layer(suffix: str, read: str, kernel: int, stride: int) -> tuple[Conv, Neuron]:
+        name = f"conv{number}{suffix}"
+        conv = Conv(
+            name, (Edge(read),), channels=channels, kernel=kernel, stride=stride, padding=kernel // 2, bias=bias
+        )
+        return conv, Neuron(f"neuron{number}{suffix}", (Edge(name),))
+
+    nodes: list[Node] = [*layer("a", source, 3, stride), *layer("b", f"neuron{number}a", 3, 1)]
+    shortcut = source
+    if stride > 1 or channels != shape[2]:
+        nodes += layer("s", source, 1, stride)
+        shortcut = f"neuron{number}s"
+    return [*nodes, Add(f"add{number}", (Edge(f"neuron{number}b"), Edge(shortcut)))]

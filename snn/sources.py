@@ -29,12 +29,12 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
-def read_source(name: str, timesteps: int, bin_us: int | None = None) -> Source:
+def read_source(name: str, timesteps: int, bin_us: int | None = None, counted: bool = False) -> Source:
     """Read one of :data:`SOURCES`; ``timesteps`` and ``bin_us``, microseconds of each, are those of event recordings,
-    see :func:`read_event_folder`. Raises :class:`TridentError`, naming the fault, for anything else, and for a
-    ``bin_us`` of what is no event recordings."""
+       see :func:`read_event_folder`, which become frames if ``counted``, else spikes. Raises :class:`TridentError`,
+       naming the fault, for anything else, and for a ``bin_us`` of what is no event recordings."""
     folder = isdir(name) and name not in ("digits", "mnist")
-    source = _folder(Path(name), timesteps, bin_us) if folder else Source(_arrays(name))
+    source = _folder(Path(name), timesteps, bin_us, counted) if folder else Source(_arrays(name))
     if bin_us is not None and source.bin_us is None:
         raise TridentError(f"bin_us is of event recordings, and {short(name)} has none")
     return source
@@ -56,7 +56,7 @@ def _arrays(name: str) -> dict[str, np.ndarray]:
     return read_arrays(Path(name), SOURCES)
 
 
-def _folder(path: Path, timesteps: int, bin_us: int | None) -> Source:
+def _folder(path: Path, timesteps: int, bin_us: int | None, counted: bool) -> Source:
     inside = entries(path)
     files, folders = idx_files(inside), list(filter(isdir, inside))
     name, recordings = short(str(path)), holds_recordings(folders)
@@ -70,7 +70,8 @@ def _folder(path: Path, timesteps: int, bin_us: int | None) -> Source:
             f"or .aedat, for each class"
         )
     events = read_event_folder(path, folders, timesteps, bin_us)
-    arrays = {key.replace("counts", "spikes"): values for key, values in events.arrays.items()}
+    kind = "frames" if counted else "spikes"
+    arrays = {key.replace("counts", kind): values for key, values in events.arrays.items()}
     for key in ("spikes", "test_spikes"):
         if key in arrays:  # a pixel and polarity fires once, however many events it has in a timestep
             np.minimum(arrays[key], 1, out=arrays[key])

@@ -138,7 +138,7 @@ def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition,
     train = TrainSettings(timesteps=cfg.steps, batch=batch, seed=seed)
     mesh = mesh_for(cfg, mesh_of(mesh_text, cores, MeshConfig()))
     network = Network.parse(net or DEEP.net)
-    dataset = load_data(data, timesteps=cfg.steps, bin_us=bin_us)
+    dataset = load_data(data, timesteps=cfg.steps, bin_us=bin_us, counted=encoding == "direct")
     check_fits(dataset, network, train)
     network, cfg = suit(network, cfg, settings, dataset, encoding)
     check_pair(cfg, mesh)

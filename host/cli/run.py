@@ -138,7 +138,7 @@ def _build(spec: RunSpec, vcd: Path | None, target: Target) -> FlitPort:
 
 def _warm(spec: RunSpec):
     golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg, partition=spec.plan.partition)
-    silence = np.zeros((1, spec.cfg.steps, *spec.network.in_shape), np.uint8)
+    silence = np.zeros((1, spec.cfg.steps, *spec.network.sample_shape), np.uint8)
     list(golden.train(silence, np.zeros(1, np.int64), golden.loss_constants(1.0)))
     golden.update(UpdateConstants())
 

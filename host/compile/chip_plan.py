@@ -176,10 +176,11 @@ class ChipPlan:
     def jobs(
         self, core: int, program: Program, neuron: NeuronConstants, updates: UpdateConstants
     ) -> dict[int, list[int]]:
-        """The words of every job that a core's program runs."""
+        """The words of every job that a core's program runs, its further walks among them."""
+        plan = self.plans[core]
         return {
             number: self._pack(core, number, fields, program)
-            for number, fields in self.plans[core].jobs(neuron, updates).items() if number in program.tokens
+            for number, fields in plan.jobs(neuron, updates).items() if plan.first_walk(number) in program.tokens
         }  # fmt: skip
 
     def update_jobs(self, core: int, program: Program, updates: UpdateConstants) -> dict[int, list[int]]:
@@ -193,7 +194,7 @@ class ChipPlan:
         fields = fields | self.routes[core].get(number, {})
         if number == self.plans[core].job("send") and (remote := self._remote(core)[1]):
             fields |= {"dst": fields.get("dst", 0) + remote["base"], "dst_slot": remote["dst_slot"]}
-        wait, post = program.tokens[number]
+        wait, post = program.tokens.get(number, ((), ()))  # a further walk has none
         return JOB.pack(**fields, wait=pack_tokens(wait), post=pack_tokens(post))
 
     @cached_property

@@ -1,11 +1,14 @@
 """The jobs of one core: their fields, from where a plan has put its layers."""
 
+from dataclasses import replace
+from math import log2
 from typing import TYPE_CHECKING
 
 from trident.host.compile.fields import limit_of_sums, signed_field
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
 from trident.host.compile.walks import as_convolution, passes
+from trident.hw.isa.job import JOB
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.layers import Layer
 
@@ -26,14 +29,15 @@ class CoreJobs:
             result[self.plan.job(name)] = {}
         result[self.plan.job("reduce")] = {"tile": 0, "count": self.plan.rows, "outgoing": 1}
         for k in range(self.plan.owners):
-            result[self.plan.job("owner", k)] = self._backward(0, neuron, k)
+            result[self.plan.job("owner", k)] = self._backward_away(k)
         for n, placed in enumerate(self.plan.layers):
             for chunk in range(self.cfg.chunks):
-                result[self.plan.job("forward", n, chunk)] = self._forward(placed, neuron, chunk)
+                for walk in range(len(placed.inputs)):
+                    result[self.plan.job("forward", n, chunk, walk)] = self._forward(placed, neuron, chunk, walk)
                 if placed.layer.pool > 1:
                     result[self.plan.job("pool", n, chunk)] = self._pool(placed, chunk)
-                if n in self.plan.inner:
-                    result[self.plan.job("backward", n, chunk)] = self._backward(n, neuron, chunk=chunk)
+                for walk in range(len(self.plan.readers[n])):
+                    result[self.plan.job("backward", n, chunk, walk)] = self._backward(n, neuron, chunk, walk)
             result |= self._weight_grads(n, updates.samples)
         return result | self.update(updates)
 
@@ -65,9 +69,9 @@ class CoreJobs:
         bounds = {name: signed_field(name, value) for name, value in bounds.items()}
         return bounds | {"last_tap": layer.kernel - 1, "stride2": int(layer.stride == 2)}
 
-    def _limit(self, layer: Layer, engine: str, samples: int = 1) -> int:
+    def _limit(self, layer: int, engine: str, samples: int = 1) -> int:
         """See :func:`limit_of_sums`: that of the whole layer, however it is sliced."""
-        return limit_of_sums(self.plan.network.layers[layer.number], engine, self.cfg, samples)
+        return limit_of_sums(self.plan.network, layer, engine, self.cfg, samples)
 
     def _send(self) -> dict:
         """To the next stage's input image, of which this core has a slice of every pixel, or to the host."""
@@ -83,28 +87,50 @@ class CoreJobs:
         }  # fmt: skip
 
     def _weight_grads(self, n: int, samples: int) -> dict[int, dict]:
-        chunks = self.plan.gradient_chunks(n)
-        return {self.plan.job("weight_grad", n, c): self._weight_grad(self.plan.layers[n], samples, c) for c in chunks}
+        placed = self.plan.layers[n]
+        return {
+            self.plan.job("weight_grad", n, chunk, read): self._weight_grad(placed, samples, chunk, read)
+            for chunk in self.plan.gradient_chunks(n) for read in range(len(placed.inputs))
+        }  # fmt: skip
 
     def _at(self, region: Region, chunk: int) -> int:
         """The first word of a chunk of timesteps, in the first slot."""
         return region.base + region.chunk * chunk
 
-    def _forward(self, placed: "PlacedLayer", neuron: NeuronConstants, chunk: int) -> dict:
+    def _reads(self, placed: "PlacedLayer", walk: int) -> dict:
+        """What forward and weight_grad read in a walk, from which weights on: the n-th of the layer's reads or, behind
+        those of a mean, nothing, beside the biases."""
         layer, weights = placed.layer, placed.weights
-        out_x = layer.out_shape[1]
         in_y, in_x, _ = layer.in_shape
-        shared = passes(self.cfg, "forward", out_x, weights.groups)
+        job = {"src_slot": placed.inputs[walk].step, "src_y": in_y, "src_x": in_x, "blocks": weights.blocks}
+        if walk == len(layer.reads):
+            bias = placed.tile + weights.tiles - weights.groups
+            return job | {"src_y": 0, "src_x": 0, "blocks": 1, "tile": bias - weights.groups, "bias": 1}
+        job |= {"count": layer.reads[walk].job, "tile": placed.tile}
+        return job | ({"src_y": layer.mean, "src_x": layer.mean} if layer.mean > 1 else {})
+
+    def _forward(self, placed: "PlacedLayer", neuron: NeuronConstants, chunk: int, walk: int) -> dict:
+        """One walk of a layer, with the biases in the last one."""
+        layer, weights = placed.layer, placed.weights
+        shared = passes(self.cfg, "forward", layer.out_shape[1], weights.groups)
         outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
+        last = walk + 1 == len(placed.inputs)
+        tied = layer.mean > 1 and walk < len(layer.reads)
         return dict(
-            src=self._at(placed.inputs, 0 if layer.planes else chunk), src_slot=placed.inputs.step,
+            src=self._at(placed.inputs[walk], 0 if layer.planes else chunk), more=int(not last),
             dst=self._at(placed.spikes, chunk), dst_slot=placed.spikes.step, carry=int(chunk > 0),
-            tile=placed.tile, block_step=weights.groups, tap_step=weights.groups,
-            pass_step=shared["pass_groups"], group_step=1, **shared, **self._window(layer),
-            src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            bias=int(layer.bias), exponent=self._limit(layer, "forward"), **neuron.of_layer(layer.number).forward,
-            **(outputs if layer.readout else {}), **self._planes(layer),
+            block_step=weights.groups,
+            tap_step=self._same(weights.blocks, weights.groups) if tied else weights.groups,
+            pass_step=shared["pass_groups"], group_step=1, **shared,
+            **self._window(as_convolution(layer) if tied else layer),
+            exponent=self._limit(layer.number, "forward"), **neuron.of_layer(layer.number).forward,
+            **(outputs if layer.readout else {}), **{"bias": int(layer.bias and last)} | self._reads(placed, walk),
         )  # fmt: skip
+
+    @staticmethod
+    def _same(count: int, step: int) -> int:
+        """Tiles from the last of a tap, of so many blocks, to its first again: all taps of a mean have the same."""
+        return -(count - 1) * step % (1 << JOB.shape()["tap_step"].width)
 
     def _pool(self, placed: "PlacedLayer", chunk: int) -> dict:
         y, x, _ = placed.layer.pooled_shape
@@ -112,6 +138,7 @@ class CoreJobs:
             "src": self._at(placed.spikes, chunk), "src_slot": placed.spikes.step,
             "dst": self._at(placed.pooled, chunk), "dst_slot": placed.pooled.step,
             "groups": placed.weights.groups, "src_y": y, "src_x": x, "count": self._line(placed),
+            "block_step": y * x * placed.weights.groups if placed.layer.out_planes else 0,
         }  # fmt: skip
 
     @staticmethod
@@ -119,40 +146,48 @@ class CoreJobs:
         """Words of a row of pixels that are pooled; 0 where none are."""
         return placed.layer.out_shape[1] * placed.weights.groups if placed.layer.pool > 1 else 0
 
-    @staticmethod
-    def _planes(layer: Layer) -> dict:
-        return {"count": layer.planes.job} if layer.planes else {}
-
-    def _backward(self, n: int, neuron: NeuronConstants, owner: int | None = None, chunk: int = 0) -> dict:
-        """Errors of layer n to errors of the layer below: on this core, or its part on an ``owner``."""
-        placed = self.plan.layers[n]
-        layer, weights = placed.layer, placed.weights
-        if owner is None and self.plan.source(placed).layer.pool > 1:
-            layer = as_convolution(layer)
-            weights = WeightMap(layer, self.cfg)
-        out_y, out_x, _ = layer.out_shape
-        job = dict(
-            src=self._at(placed.errors, chunk), src_slot=placed.errors.step, block_step=1,
-            tap_step=(weights.blocks - 1) * weights.groups + 1, group_step=weights.groups,
-            **self._window(layer, back=True), src_y=out_y, src_x=out_x, blocks=weights.groups,
-            exponent=self._limit(layer, "backward"),
+    def _backward(self, n: int, neuron: NeuronConstants, chunk: int, walk: int) -> dict:
+        """Errors of one of layer n's readers to those of layer n, both on this core."""
+        below, readers = self.plan.layers[n], self.plan.readers[n]
+        placed = readers[walk]
+        layer = as_convolution(placed.layer) if self.plan.by_position(n) else placed.layer
+        weights = WeightMap(layer, self.cfg)
+        shared = passes(self.cfg, "backward", layer.in_shape[1], weights.blocks)
+        return self._walk_back(placed, layer, weights, below.layer.number, chunk) | shared | dict(
+            aux=self._at(below.spikes, chunk), aux_slot=below.spikes.step,
+            dst=self._at(below.errors, chunk), dst_slot=below.errors.step,
+            carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
+            count=self._line(below), more=int(walk + 1 < len(readers)), token=int(log2(layer.mean**2)),
+            tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
+            **neuron.of_layer(below.layer.number).backward,
         )  # fmt: skip
-        if owner is None:
-            below = self.plan.source(placed)
-            shared = passes(self.cfg, "backward", layer.in_shape[1], weights.blocks)
-            return job | shared | dict(
-                aux=self._at(below.spikes, chunk), aux_slot=below.spikes.step,
-                dst=self._at(below.errors, chunk), dst_slot=below.errors.step,
-                carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
-                count=self._line(below),
-                tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
-                **neuron.of_layer(below.layer.number).backward,
-            )  # fmt: skip
+
+    def _backward_away(self, owner: int) -> dict:
+        """Errors of the first layer to those of the layer below, the part that is on an ``owner``."""
+        placed = self.plan.layers[0]
+        layer, weights = placed.layer, placed.weights
         assert self.plan.before is not None  # the owner is a core of it
         walk = self.plan.walk_to_owner(layer, self.plan.before, owner)
         first, step = walk.pop("first"), walk.pop("step")
         tile = placed.tile + first * weights.groups
-        return job | walk | {"tile": tile, "pass_step": step * weights.groups, "outgoing": 1}
+        below = layer.sources[0]
+        assert below is not None
+        job = self._walk_back(placed, layer, weights, below) | walk
+        return job | {"tile": tile, "pass_step": step * weights.groups, "outgoing": 1}
+
+    def _walk_back(
+        self, placed: "PlacedLayer", layer: Layer, weights: WeightMap, below: int, chunk: int = 0
+    ) -> dict[str, int]:
+        """How backward walks over the errors of a layer, as the convolution that it may be taken for, with terms for
+        those of the layer ``below``."""
+        out_y, out_x, _ = layer.out_shape
+        tap_step = (weights.blocks - 1) * weights.groups + 1
+        return dict(
+            src=self._at(placed.errors, chunk), src_slot=placed.errors.step, block_step=1,
+            tap_step=self._same(weights.groups, 1) if layer.mean > 1 else tap_step, group_step=weights.groups,
+            **self._window(layer, back=True), src_y=out_y, src_x=out_x, blocks=weights.groups,
+            exponent=self._limit(below, "backward"),
+        )  # fmt: skip
 
     def _errors(self, neuron: NeuronConstants) -> dict:
         """The loss on the last stage; elsewhere, errors from the next stage."""
@@ -169,20 +204,22 @@ class CoreJobs:
         job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x}
         return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
 
-    def _weight_grad(self, placed: "PlacedLayer", samples: int, chunk: int) -> dict:
+    def _weight_grad(self, placed: "PlacedLayer", samples: int, chunk: int, walk: int) -> dict:
+        """With one of a layer's reads, and the biases in the first walk or, behind those of a mean, in the last."""
         layer, weights = placed.layer, placed.weights
-        in_y, in_x, _ = layer.in_shape
         words = self.cfg.words_of("weight_grad")
         entries = words * self.cfg.entries_per_word("weight_grad")
         pass_groups = min(weights.groups, self.cfg.accumulators // entries, 255)
+        # Errors lie pixel by pixel, all groups of one beside each other; those of a mean are those of all pixels
+        window, step = self._window(layer), weights.groups
+        if layer.mean > 1 and walk < len(layer.reads):
+            pixels = replace(layer, kind="conv", image=(layer.mean, layer.mean, layer.image[2]))
+            window, step = self._window(pixels), 0
         return dict(
-            src=self._at(placed.inputs, chunk), src_slot=placed.inputs.step,
+            src=self._at(placed.inputs[walk], chunk),
             aux=self._at(placed.errors, chunk), aux_slot=placed.errors.step,
-            tile=placed.tile, group_step=1, groups=weights.groups,
-            # Of errors: they lie pixel by pixel, all groups of one beside each other
-            block_step=weights.groups, tap_step=weights.groups, pass_step=pass_groups,
-            pass_groups=pass_groups, group_entries=entries,
-            words=words, **self._window(layer),
-            src_y=in_y, src_x=in_x, blocks=weights.blocks,
-            bias=int(layer.bias), exponent=self._limit(layer, "weight_grad", samples), **self._planes(layer),
+            group_step=1, groups=weights.groups, block_step=step, tap_step=weights.groups, pass_step=pass_groups,
+            pass_groups=pass_groups, group_entries=entries, words=words, **window,
+            exponent=self._limit(layer.number, "weight_grad", samples),
+            **{"bias": int(layer.bias and walk == 0 and layer.mean == 1)} | self._reads(placed, walk),
         )  # fmt: skip

@@ -1,19 +1,21 @@
 """What one core does: its slices of layers, where they lie in its memories, and its jobs."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from trident.host.compile.core_jobs import CoreJobs
 from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
-from trident.host.compile.walks import walk_to_slice
+from trident.host.compile.walks import as_convolution, walk_to_slice
 from trident.hw.errors import TooLarge, TridentError
+from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
 from trident.hw.isa.operations import Opcode
 from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.snn.layers import Layer
+from trident.snn.layers import Layer, Read
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage
 
@@ -35,17 +37,22 @@ LARGEST_WINDOW = 1 << JOB.shape()["last_tap"].width  # pixels along a side of a 
 WALKS, UPDATES, SINGLE = tuple(_CHUNK_JOBS), tuple(_LAYER_JOBS), tuple(_CORE_JOBS)
 
 
-def sequencer_needs(layers: int, owners: int = 0, chunks: int = 1, pools: int = 0) -> dict[str, int]:
-    """Parameters of the sequencer that so many layers on a core need at least, whose errors go to so many others, whose
-    samples have so many chunks of timesteps, and so many of which are pooled."""
-    own = (len(WALKS) * chunks + len(UPDATES)) * layers + len(_POOL_JOBS) * chunks * pools
-    return {"jobs": own + len(SINGLE) + owners, "program_words": own + owners + 40}
+def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: int = 1) -> dict[str, int]:
+    """Parameters of the sequencer that these layers on a core need at least, whose errors go to so many cores of others
+    and whose samples have so many chunks of timesteps."""
+    readers = [[reader for reader in network.spike_readers[n] if reader.number in layers] for n in layers]
+    reads = sum(network.layers[n].walks - 1 for n in layers)  # beyond one of each
+    walks = reads + sum(max(len(own) - 1, 0) for own in readers)
+    pools = sum(network.layers[n].pool > 1 for n in layers)
+    own = (len(WALKS) * chunks + len(UPDATES)) * len(layers) + (len(_POOL_JOBS) * pools + reads) * chunks
+    return {"jobs": own + walks * chunks + len(SINGLE) + owners, "program_words": own + owners + 40}
 
 
 @dataclass(frozen=True)
 class PlacedLayer:
-    """One layer, or a slice of its output channels, with the places of its weights (tiles), its input and output
-    spikes, what the layer above reads of those and its errors (words).
+    """One layer, or a slice of its output channels, with the places of its weights (tiles), of each of its reads and of
+    its own spikes, of what the layers above read of those, and of its errors (words). Behind the reads of a mean comes
+    :data:`NOTHING`, beside which are its biases.
 
     layer: with the slice's channels alone; first: the first of them.
     """
@@ -54,13 +61,22 @@ class PlacedLayer:
     layer: Layer
     weights: WeightMap
     tile: int
-    inputs: Region
+    inputs: tuple[Region, ...]
     spikes: Region
     pooled: Region
     errors: Region
 
 
-_Place = tuple[int, Layer, WeightMap, Region, Region, Region]
+NOTHING = Region(0, 0, 1, 0)
+
+
+def _region(region: Region, read: Read) -> Region:
+    """That of one plane."""
+    words = read.planes.words if read.planes else 1
+    return replace(region, base=region.base + region.chunk // words * read.plane)
+
+
+_Place = tuple[int, Layer, WeightMap, tuple[Region, ...], Region, Region]
 
 
 class CorePlan:
@@ -107,18 +123,21 @@ class CorePlan:
             for (start, layer, weights, inputs, outputs, pooled), base in zip(places, bases, strict=True)
         ]  # fmt: skip
         errors.check("the errors of one sample")
+        self._check_walks()
         self._number_jobs()
         self._check_limits()
         for placed in self.layers:
             for engine in PLACES:
-                limit_of_sums(network.layers[placed.layer.number], engine, cfg)
+                limit_of_sums(network, placed.layer.number, engine, cfg)
 
     def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[_Place]]:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
         slots, first = self.spike_slots, layers[0][1]
         y, x, channels = first.image
         # By the number of the layer that fires them, what the layer above reads
-        regions = {first.source: spikes.take(y * x * blocks(channels, self.cfg.lanes), slots, self.cfg.chunks)}
+        below, planes = first.sources[0], first.reads[0].planes
+        words = y * x * blocks(channels, self.cfg.lanes) * (planes.words if planes else 1)
+        regions = {below: spikes.take(words, slots, self.cfg.chunks)}
         places = []
         for start, layer in layers:
             weights = WeightMap(layer, self.cfg)
@@ -127,29 +146,44 @@ class CorePlan:
             least = words * self.cfg.output_words if layer.readout else 0
             pooled = outputs = spikes.take(words, slots, self.cfg.chunks, least)
             if layer.pool > 1:
-                pooled = spikes.take(words // layer.pool**2, slots, self.cfg.chunks)
+                planes = layer.out_planes
+                pooled = spikes.take(words // layer.pool**2 * (planes.words if planes else 1), slots, self.cfg.chunks)
             regions[layer.number] = pooled
-            places.append((start, layer, weights, regions[layer.source], outputs, pooled))
-        return regions[first.source], places
+            inputs = tuple(_region(regions[read.source], read) for read in layer.reads)
+            if layer.mean > 1 and layer.bias:
+                inputs += (NOTHING,)
+            places.append((start, layer, weights, inputs, outputs, pooled))
+        return regions[below], places
+
+    @cached_property
+    def readers(self) -> list[list[PlacedLayer]]:
+        """By layer of this core, those of its layers that read its spikes, as often as they add them: backward makes
+        its errors on this core where there are any."""
+        return [
+            [other for other in self.layers for source in other.layer.sources if source == placed.layer.number]
+            for placed in self.layers
+        ]
 
     @property
     def inner(self) -> list[int]:
-        """Which of its layers read another of its layers, whose errors backward makes on this core."""
-        own = {placed.layer.number for placed in self.layers}
-        return [n for n, placed in enumerate(self.layers) if placed.layer.source in own]
-
-    def source(self, placed: PlacedLayer) -> PlacedLayer:
-        """The layer of this core whose spikes ``placed`` reads."""
-        return next(other for other in self.layers if other.layer.number == placed.layer.source)
+        """Which of its layers have their errors from others of its layers."""
+        return [n for n, readers in enumerate(self.readers) if readers]
 
     def _number_jobs(self):
-        names = [(name, 0, 0) for name in SINGLE]
-        names += [("owner", k, 0) for k in range(self.owners)]
-        for n in range(len(self.layers)):
-            kinds = (*WALKS, *_POOL_JOBS) if self.layers[n].layer.pool > 1 else WALKS
-            names += [(kind, n, chunk) for chunk in range(self.cfg.chunks) for kind in kinds]
-            names += [(kind, n, 0) for kind in UPDATES]
-        self.numbers = {name: number for number, name in enumerate(names)}
+        names = [(name, 0, 0, 0) for name in SINGLE]
+        names += [("owner", k, 0, 0) for k in range(self.owners)]
+        for n, placed in enumerate(self.layers):
+            reads = len(placed.inputs)
+            # As many jobs of each kind in a row; of forward and backward they are the walks of one
+            jobs = {"forward": reads, "backward": max(len(self.readers[n]), 1), "weight_grad": reads}
+            jobs |= {kind: int(placed.layer.pool > 1) for kind in _POOL_JOBS}
+            names += [
+                (kind, n, chunk, walk)
+                for chunk in range(self.cfg.chunks) for kind, many in jobs.items() for walk in range(many)
+            ]  # fmt: skip
+            names += [(kind, n, 0, 0) for kind in UPDATES]
+        self.names = dict(enumerate(names))
+        self.numbers = {name: number for number, name in self.names.items()}
 
     @property
     def owners(self) -> int:
@@ -178,9 +212,30 @@ class CorePlan:
         """It has the network's outputs, or some of them."""
         return self.after is None
 
+    @property
+    def sequencer_needs(self) -> dict[str, int]:
+        """Parameters of the sequencer that its jobs need at least."""
+        layers = self.partition.stages[self.stage].layers
+        return sequencer_needs(self.network, layers, self.owners, self.cfg.chunks)
+
+    def _check_walks(self):
+        """Raise TridentError for sums of more walks than the core makes, and for values that it cannot read."""
+        for placed in self.layers:
+            if any(read.job for read in placed.layer.reads):
+                what = "the mean of all pixels" if placed.layer.mean > 1 else "real values or means"
+                require(self.cfg.capabilities, f"{placed.layer.node!r} reads {what}, which", (Capability.PLANES,))
+        for placed, readers in zip(self.layers, self.readers, strict=True):
+            for many, what in (
+                (len(placed.inputs), f"{placed.layer.node!r} adds the spikes of {{}} layers or planes"),
+                (len(readers), f"{placed.layer.neuron!r} is read {{}} times"),
+            ):
+                if many > self.cfg.walks:
+                    if self.cfg.walks == 1:
+                        require(self.cfg.capabilities, f"{what.format(many)}, which", (Capability.WALKS,))
+                    raise TooLarge(f"{what.format(many)}, the core has walks of {self.cfg.walks}")
+
     def _check_limits(self):
-        pools = sum(placed.layer.pool > 1 for placed in self.layers)
-        for parameter, needed in sequencer_needs(len(self.layers), self.owners, self.cfg.chunks, pools).items():
+        for parameter, needed in self.sequencer_needs.items():
             if needed > getattr(self.cfg, parameter):
                 chunks = f" of {self.cfg.chunks} chunks of timesteps" if self.cfg.chunks > 1 else ""
                 raise TooLarge(
@@ -191,15 +246,16 @@ class CorePlan:
         if max(y, x) > 255:
             raise TooLarge(f"an image of {y}x{x} pixels is larger than 255 in one direction")
         for n in self.inner:
-            below, layer = self.source(self.layers[n]).layer, self.layers[n].layer
+            below = self.layers[n].layer
             if below.pool not in (1, self.cfg.pool):
                 raise TridentError(f"the core has pool of {self.cfg.pool}, {below.neuron!r} needs {below.pool}")
-            y, x, _ = layer.image
-            if below.pool > 1 and layer.kind == "linear" and not y == x <= LARGEST_WINDOW:
-                raise TridentError(
-                    f"{layer.node!r} reads a pooled image of {y}x{x} pixels: to a linear node a core gives square ones "
-                    f"alone, of {LARGEST_WINDOW} pixels at most"
-                )
+            for layer in (reader.layer for reader in self.readers[n]):
+                y, x, _ = as_convolution(layer).image
+                if self.by_position(n) and layer.kind == "linear" and not y == x <= LARGEST_WINDOW:
+                    raise TridentError(
+                        f"{layer.node!r} reads an image of {y}x{x} pixels that is pooled, or that others read: to a "
+                        f"linear node a core gives square ones alone, of {LARGEST_WINDOW} pixels at most"
+                    )
         for owner in range(self.owners):
             self.walk_to_owner(self.layers[0].layer, self.before, owner)
 
@@ -216,18 +272,30 @@ class CorePlan:
             for placed in self.layers
         ]
 
+    def by_position(self, n: int) -> bool:
+        """Whether backward walks the pixels of the image of layer n's spikes, and not one vector of all of them."""
+        readers = self.readers[n]
+        return self.layers[n].layer.pool > 1 or len(readers) > 1 or any(placed.layer.mean > 1 for placed in readers)
+
     # Jobs
-    def job(self, kind: str, layer: int = 0, chunk: int = 0) -> int:
+    def job(self, kind: str, layer: int = 0, chunk: int = 0, walk: int = 0) -> int:
         """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per layer of this core, one of
         :data:`WALKS` per layer and chunk of timesteps, ``pool`` per pooled layer and chunk, or ``owner`` per core of
-        the stage before."""
-        return self.numbers[kind, layer, chunk]
+        the stage before. ``walk``: of backward to a layer, which reader's, of forward and weight_grad, over which of
+        the layer's reads."""
+        return self.numbers[kind, layer, chunk, walk]
+
+    def first_walk(self, number: int) -> int:
+        """The job whose sums this one adds to: of a further walk of forward or backward the first one, else itself."""
+        kind, *rest = self.names[number]
+        return self.numbers[kind, *rest[:-1], 0] if kind in ("forward", "backward") else number
 
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
-        unknown = "unknown job", 0, 0
-        kind, n, _ = next((name for name, other in self.numbers.items() if other == number), unknown)
+        kind, n, _, walk = self.names.get(number, ("unknown job", 0, 0, 0))
         placed = self.layers[n if kind in (*WALKS, *_POOL_JOBS, *UPDATES) else 0 if kind in ("owner", "free") else -1]
+        if kind == "backward":  # is of the layer whose weights it reads
+            placed = self.readers[n][walk]
         what = kind
         if kind != "unknown job":
             opcode, of = self._runs(kind)

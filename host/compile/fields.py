@@ -3,7 +3,7 @@
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
-from trident.snn.layers import Layer
+from trident.snn.network import Network
 
 
 def signed_field(field: str, value: int) -> int:
@@ -14,13 +14,15 @@ def signed_field(field: str, value: int) -> int:
     return value % (1 << bits)
 
 
-def limit_of_sums(layer: Layer, engine: str, cfg: CoreConfig, samples: int = 1) -> int:
-    """The exponent code from which on a number is too large for a sum of a layer and of so many samples.
+def limit_of_sums(network: Network, number: int, engine: str, cfg: CoreConfig, samples: int = 1) -> int:
+    """The exponent code from which on a number is too large for a sum of the layer with this number and of so many
+    samples; of backward, for an error at its spikes.
 
     Raises TridentError if even 1 is.
     """
+    layer = network.layers[number]
     terms = {
-        "forward": layer.forward_terms, "backward": layer.backward_terms,
+        "forward": layer.forward_terms, "backward": network.error_terms(number),
         "weight_grad": layer.gradient_terms(cfg.steps),
     }[engine]  # fmt: skip
     fixed, bits = cfg.fixed_of(engine), "accumulator_bits"

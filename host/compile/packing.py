@@ -12,15 +12,17 @@ def blocks(channels: int, lanes: int) -> int:
     return -(-channels // lanes)
 
 
-def pack_spikes(spikes: np.ndarray, cfg: CoreConfig) -> np.ndarray:
-    """Spike words of samples: (N, T, y, x, c) of 0 and 1 to uint32 (N, words, 32-bit pieces).
+def pack_spikes(spikes: np.ndarray, cfg: CoreConfig, planes: int = 1) -> np.ndarray:
+    """Spike words of samples: (N, T, y, x, c) of 0 and 1 to uint32 (N, words, 32-bit pieces); with ``planes``, which
+    have words of their own, (N, T, y, x, planes * c).
 
-    Word ``((chunk * height + y) * width + x) * blocks + block``, bit ``lane * timesteps + t``.
+    Word ``(((chunk * planes + plane) * height + y) * width + x) * blocks + block``, bit ``lane * timesteps + t``.
     """
     n, _, y, x, channels = spikes.shape
-    padded = np.zeros((n, cfg.chunks, y, x, blocks(channels, cfg.lanes) * cfg.lanes, cfg.timesteps), np.uint8)
-    chunks = spikes.reshape(n, cfg.chunks, cfg.timesteps, y, x, channels)
-    padded[..., :channels, :] = chunks.transpose(0, 1, 3, 4, 5, 2)
+    channels //= planes
+    padded = np.zeros((n, cfg.chunks, planes, y, x, blocks(channels, cfg.lanes) * cfg.lanes, cfg.timesteps), np.uint8)
+    chunks = spikes.reshape(n, cfg.chunks, cfg.timesteps, y, x, planes, channels)
+    padded[..., :channels, :] = chunks.transpose(0, 1, 5, 3, 4, 6, 2)
     bits = padded.reshape(n, -1, cfg.spike_bits)
     pieces = elements_to_words(cfg.spike_bits)
     full = np.zeros((*bits.shape[:2], pieces * WORD), np.uint8)
@@ -28,12 +30,14 @@ def pack_spikes(spikes: np.ndarray, cfg: CoreConfig) -> np.ndarray:
     return np.packbits(full, axis=-1, bitorder="little").view("<u4").astype(np.uint32)
 
 
-def unpack_spikes(words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfig) -> np.ndarray:
-    """The inverse for one sample: uint32 (words, pieces) to uint8 (y, x, T, c)."""
+def unpack_spikes(
+    words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfig, planes: int = 1
+) -> np.ndarray:
+    """The inverse for one sample: uint32 (words, pieces) to uint8 (y, x, T, planes * c)."""
     y, x, channels = shape
     bits = _bits(words, cfg.spike_bits)
-    lanes = bits.reshape(cfg.chunks, y, x, -1, cfg.timesteps)[:, :, :, :channels]
-    return np.ascontiguousarray(lanes.transpose(1, 2, 0, 4, 3)).reshape(y, x, cfg.steps, channels)
+    lanes = bits.reshape(cfg.chunks, planes, y, x, -1, cfg.timesteps)[..., :channels, :]
+    return np.ascontiguousarray(lanes.transpose(2, 3, 0, 5, 1, 4)).reshape(y, x, cfg.steps, planes * channels)
 
 
 def unpack_outputs(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:

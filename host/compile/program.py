@@ -74,21 +74,25 @@ def _begin(plan: CorePlan, remote_slots: int) -> Program:
 
 
 def _chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tuple = (), post: tuple = ()):
-    """The jobs of a layer, one for each chunk of timesteps, of which none but its own may come between; backward begins
-    with the last."""
-    chunks = plan.gradient_chunks(layer) if kind == "weight_grad" else range(plan.cfg.chunks)
-    numbers = [plan.job(kind, layer, chunk) for chunk in chunks]
+    """The jobs of a layer, one for each chunk of timesteps and, of weight_grad, each read, of which none but its own
+    may come between; backward begins with the last chunk."""
+    chunks, reads = range(plan.cfg.chunks), 1
+    if kind == "weight_grad":
+        chunks, reads = plan.gradient_chunks(layer), len(plan.layers[layer].inputs)
+    numbers = [plan.job(kind, layer, chunk, read) for chunk in chunks for read in range(reads)]
     numbers = numbers[::-1] if kind == "backward" else numbers
     for n, number in enumerate(numbers):
         program.run(Opcode[kind.upper()], number, wait if n == 0 else (), post if n == len(numbers) - 1 else ())
 
 
 def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: tuple):
-    """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` after its first layer."""
-    count = len(plan.layers)
+    """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` when no layer reads what it
+    was sent any more."""
+    count, below = len(plan.layers), plan.layers[0].layer.sources[0]
+    last = max(n for n, placed in enumerate(plan.layers) if below in placed.layer.sources)
     for n in range(count):
         wait = (*inputs_ready(plan.senders), Token.SLOT_FREE, Token.SENT) if n == 0 else ()
-        post = (done if n == count - 1 else ()) + (read if n == 0 else ())
+        post = (done if n == count - 1 else ()) + (read if n == last else ())
         _chunks(program, plan, "forward", n, wait, post)
         if plan.layers[n].layer.pool > 1:
             _chunks(program, plan, "pool", n)

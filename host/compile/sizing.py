@@ -73,6 +73,13 @@ def pool_of(network: Network) -> int:
     return sizes[0] if sizes else 1
 
 
+def walks_of(network: Network) -> int:
+    """The walks that a core for the network needs: those of a layer's spikes or of its readers' errors, the most; at
+    least 2 where means are read, whose errors are divided in a walk."""
+    least = 2 if any(layer.mean > 1 for layer in network.layers) else 1
+    return max(least, *(layer.walks for layer in network.layers), *map(len, network.spike_readers))
+
+
 def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
     """``cfg`` with the memories and tables that ``network`` needs: those too small grow to the next power of two.
 
@@ -94,7 +101,7 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
         "spike_words": plan.spike_words,
         "error_words": sum(placed.errors.size * placed.errors.slots for placed in plan.layers),
         "carry_words": max(placed.spikes.chunk for placed in plan.layers) if cfg.chunks > 1 else 1,
-        **sequencer_needs(len(plan.layers), chunks=cfg.chunks, pools=sum(n.layer.pool > 1 for n in plan.layers)),
+        **plan.sequencer_needs,
     }
     return _grow(cfg, needed, largest)
 
@@ -106,7 +113,7 @@ def fit_sequencer(
     needed: dict[str, int] = {}
     for n, stage in enumerate(partition.stages):
         before = partition.before(n, network)
-        own = sequencer_needs(len(stage.layers), 0 if before is None else partition.stages[before].cores)
+        own = sequencer_needs(network, stage.layers, 0 if before is None else partition.stages[before].cores)
         needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
     largest = {name: size for name, size in _LARGEST.items() if name in needed and name not in fixed}
     return _grow(cfg, needed, largest)

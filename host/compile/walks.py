@@ -41,7 +41,9 @@ def walk_to_slice(cfg: CoreConfig, layer: Layer, low: int, high: int) -> dict[st
 
 def as_convolution(layer: Layer) -> Layer:
     """A linear layer as the convolution of a square image that has one position: with the same weights in the same
-    places, but that backward walks the pixels of the image."""
+    places, but that backward walks the pixels of the image; of a mean, all taps have the same weights."""
+    if layer.mean > 1:
+        return replace(layer, kind="conv", kernel=layer.mean, image=(layer.mean, layer.mean, layer.image[2]))
     return replace(layer, kind="conv", kernel=layer.image[0]) if layer.kind == "linear" else layer
 
 

@@ -164,8 +164,8 @@ class ChipSession:
         return sample % replicas, sample // replicas
 
     def read_spikes(self, space: Space, layer: int, sample: int, pooled: bool = False) -> np.ndarray:
-        """Spikes, masks or error masks of a layer, uint8 (y, x, T, c); ``pooled``: spikes as the layer above reads
-        them.
+        """Spikes, masks or error masks of a layer, uint8 (y, x, T, c); ``pooled``: spikes as the layers above
+        read them, of a mean (y, x, T, planes * c).
 
         ``sample`` counts within the minibatch; the last few samples of every replica are still there.
         """
@@ -176,7 +176,8 @@ class ChipSession:
             size = region.chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, region.at(number), size)
             shape = placed.layer.pooled_shape if pooled else placed.layer.out_shape
-            parts.append(unpack_spikes(words, shape, self.cfg))
+            planes = placed.layer.out_planes if pooled else None
+            parts.append(unpack_spikes(words, shape, self.cfg, planes.words if planes else 1))
         return np.concatenate(parts, axis=-1)
 
     def read_outputs(self, layer: int, sample: int) -> np.ndarray:
@@ -232,7 +233,8 @@ class ChipSession:
         self._set_mode(train, update)
         self._settle()
         plan, packets, partition = self.plan, self.driver.packets, self.plan.partition
-        words = pack_spikes(spikes, self.cfg)
+        planes = self.plan.network.planes
+        words = pack_spikes(spikes, self.cfg, planes.words if planes else 1)
         count = len(words)
         parts = []
         for core, route in enumerate(self.routes):

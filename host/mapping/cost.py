@@ -87,33 +87,45 @@ class CostModel:
         """How long a job of the operation takes on this core: a function, or cycles per row."""
         return load(OPERATIONS[opcode].cycles[self.cfg.shared_engine])
 
-    def _walk_taps(self, bits, out_y, out_x, layer, transposed: bool, bias: bool, groups, limit, timing) -> float:
-        """Cycles of forward or backward over one sample; ``limit``: groups that a pass may have."""
-        cfg, window = self.cfg, (layer.kernel, layer.stride, layer.padding)
+    def _walk_taps(
+        self, walks: list[tuple], out_y: int, out_x: int, transposed: bool, groups: int, limit: int, timing: Timing
+    ) -> float:
+        """Cycles of forward or backward over one sample; ``walks``: over which bits, as the convolution of which
+        layer, and whether with biases; ``limit``: groups that a pass may have."""
+        cfg = self.cfg
+        given = [(bits, layer.kernel, layer.stride, layer.padding, bias) for bits, layer, bias in walks]
         engine = "backward" if transposed else "forward"
         shared = passes(cfg, engine, out_x, groups)
         pass_groups = min(shared["pass_groups"], limit)
-        sizes = (shared["words"], pass_groups, cfg.lanes, getattr(cfg, f"{engine}_cols"))
-        if cfg.shared_engine:
-            sizes = (pass_groups,)
         walk = self._model(Opcode.BACKWARD if transposed else Opcode.FORWARD)
-        return walk(bits, out_y, out_x, *window, transposed, bias, groups, *sizes, timing)[0]
+        if cfg.shared_engine:
+            ((bits, *window, bias),) = given
+            return walk(bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, timing)[0]
+        sizes = (shared["words"], pass_groups, cfg.lanes, getattr(cfg, f"{engine}_cols"))
+        return walk(given, out_y, out_x, transposed, groups, *sizes, timing)[0]
 
     @cached_property
     def recurrence(self) -> int:
         """Cycles from a neuron's step to its next one in neuron and neuron_grad; one more where a table is read."""
         return self.cfg.mac_stages + 1
 
-    def _maps(self, n: int) -> tuple[WeightMap, list[np.ndarray]]:
-        """Where the weights of a layer lie, and per sample its input as the hardware has it: (y, x, channels, T)."""
+    def _maps(self, n: int) -> tuple[WeightMap, list[list[np.ndarray]]]:
+        """Where the weights of a layer lie, and per sample and read its input as the hardware has it: (y, x,
+        channels, T)."""
         layer, cfg = self.network.layers[n], self.cfg
         weights = WeightMap(layer, cfg)
-        y, x, _ = layer.in_shape
+        y, x, _ = (layer.mean, layer.mean, 0) if layer.mean > 1 else layer.in_shape
         inputs = []
         for spikes in self.activity.layers[n].inputs:
-            padded = np.zeros((y, x, weights.blocks * cfg.lanes, cfg.timesteps), np.uint8)
-            padded[:, :, weights.in_channels] = spikes.transpose(0, 1, 3, 2)
-            inputs.append(padded)
+            reads = np.split(spikes, len(layer.reads), axis=-1)
+            if layer.mean > 1:  # whose pixels lie beside each other
+                steps = spikes.shape[2]
+                reads = [
+                    bits.reshape(steps, layer.mean, layer.mean, -1).transpose(1, 2, 0, 3) for bits in reads
+                ]  # fmt: skip
+            padded = np.zeros((len(reads), y, x, weights.blocks * cfg.lanes, cfg.timesteps), np.uint8)
+            padded[:, :, :, weights.in_channels] = np.stack(reads).transpose(0, 1, 2, 4, 3)
+            inputs.append(list(padded))
         return weights, inputs
 
     def _errors(self, n: int, first: int, end: int) -> list[np.ndarray]:
@@ -174,29 +186,29 @@ class CostModel:
         layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
         out_y, out_x, _ = layer.out_shape
         timing = self._timing("forward")._replace(planes=layer.planes is not None)
-        cycles = [
-            self._walk_taps(inputs, out_y, out_x, layer, False, layer.bias, groups, groups, timing)
-            for inputs in self._maps(n)[1]
-        ]
+        cycles, walked = [], as_convolution(layer) if layer.mean > 1 else layer
+        for reads in self._maps(n)[1]:
+            walks = [(bits, walked, layer.bias and bits is reads[-1]) for bits in reads]
+            cycles.append(self._walk_taps(walks, out_y, out_x, False, groups, groups, timing))
         pooled = 0
         if layer.pool > 1:
             y, x, _ = layer.pooled_shape
             pooled = self._model(Opcode.POOL)(layer.pool) * y * x * groups + self.job_start
         return float(np.mean(cycles)) + timing.passes * timing.recurrence + self.job_start + pooled
 
-    def backward(self, n: int, first: int, end: int) -> float:
-        """Cycles of backward per sample when the layer below is on the same core; 0 for a layer that reads the samples.
+    def backward(self, n: int) -> float:
+        """Cycles of backward per sample for the errors at the spikes of layer n, whose readers are all on its core.
 
         The time until neuron_grad has taken the last row is included.
         """
-        layer = self.network.layers[n]
-        if layer.source is None:
-            return 0.0
-        timing = self._timing("backward")
+        readers, timing = self.network.spike_readers[n], self._timing("backward")
         tail = timing.passes * timing.recurrence
-        if (size := self.network.layers[layer.source].pool) > 1:
-            layer, timing = as_convolution(layer), timing._replace(windows=size**2)
-        return self._walk_back(layer, first, end, WeightMap(layer, self.cfg).blocks, timing) + tail
+        if (size := self.network.layers[n].pool) > 1:
+            timing = timing._replace(windows=size**2)
+        if size > 1 or len(readers) > 1 or readers[0].mean > 1:
+            readers = tuple(map(as_convolution, readers))
+        shares = [(reader, 0, reader.out_channels) for reader in readers]
+        return self._walk_back(shares, WeightMap(readers[0], self.cfg).blocks, timing) + tail
 
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
@@ -209,16 +221,17 @@ class CostModel:
         limit = owned if flattened and owned < per_pixel else groups
         several = end - first < self.network.layers[n].out_channels
         layer = self.network.layers[n]
-        return self._walk_back(layer, first, end, groups, self._sending(several), limit) + CREDIT_CYCLES
+        return self._walk_back([(layer, first, end)], groups, self._sending(several), limit) + CREDIT_CYCLES
 
     def _walk_back(
-        self, layer: Layer, first: int, end: int, groups: int, timing: Timing, limit: int | None = None
+        self, shares: list[tuple[Layer, int, int]], groups: int, timing: Timing, limit: int | None = None
     ) -> float:
-        in_y, in_x, _ = layer.in_shape
-        cycles = [
-            self._walk_taps(errors, in_y, in_x, layer, True, False, groups, limit or groups, timing)
-            for errors in self._errors(layer.number, first, end)
-        ]
+        """Cycles of backward per sample over the errors of channels of layers, which read the same image."""
+        in_y, in_x, _ = shares[0][0].in_shape
+        cycles = []
+        for errors in zip(*(self._errors(layer.number, first, end) for layer, first, end in shares), strict=True):
+            walks = [(bits, layer, False) for bits, (layer, *_) in zip(errors, shares, strict=True)]
+            cycles.append(self._walk_taps(walks, in_y, in_x, True, groups, limit or groups, timing))
         return float(np.mean(cycles)) + self.job_start
 
     def weight_grad(self, n: int, first: int, end: int) -> float:
@@ -226,18 +239,23 @@ class CostModel:
         cfg, layer, groups = self.cfg, self.network.layers[n], blocks(end - first, self.cfg.lanes)
         words = cfg.words_of("weight_grad")
         pass_groups = min(groups, cfg.accumulators // (words * cfg.entries_per_word("weight_grad")), 255)
-        window, timing = (layer.kernel, layer.stride, layer.padding, layer.bias), self._timing("weight_grad")
+        window, timing = (layer.kernel, layer.stride, layer.padding), self._timing("weight_grad")
         timing = timing._replace(planes=layer.planes is not None)
         walk, cycles = self._model(Opcode.WEIGHT_GRAD), []
-        for inputs, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
+        for reads, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
+            if layer.mean > 1:
+                errors = errors.repeat(layer.mean, axis=0).repeat(layer.mean, axis=1)
             y, x, _, steps = errors.shape
             if cfg.shared_engine:
-                cycles.append(walk(inputs, y, x, *window, groups, pass_groups, timing)[0])
+                cycles.append(walk(reads[0], y, x, *window, layer.bias, groups, pass_groups, timing)[0])
                 continue
             rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
             sizes = (words, pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators)
-            cycles.append(walk(inputs, rows, *window, *sizes, timing)[0])
-        return float(np.mean(cycles)) + self.job_start
+            cycles.append(sum(
+                walk(inputs, rows, *window, layer.bias and not number, *sizes, timing)[0]
+                for number, inputs in enumerate(reads)
+            ))  # fmt: skip
+        return float(np.mean(cycles)) + self.job_start * len(layer.reads)
 
     def loss(self, classes: int) -> float:
         """Cycles of loss and neuron_grad per sample for so many classes."""
@@ -256,7 +274,7 @@ class CostModel:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""
         layer, channels, samples = self.network.layers[n], end - first, self.activity.samples
         activity = self.activity.layers[n]
-        spikes = activity.inputs.sum(axis=4, dtype=np.int64)  # (N, y, x, T)
+        spikes = activity.inputs.sum(axis=4, dtype=np.int64)  # (N, y, x, T), of all reads
         errors = activity.errors[..., first:end].sum(axis=4, dtype=np.int64)
         steps = self.cfg.timesteps
         if layer.planes:  # a bias is added once, and errors are those of the first timestep
@@ -270,7 +288,8 @@ class CostModel:
             here, there = errors[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
             forward += there.sum() * channels
             gradient += (there * here).sum()
-            backward += here.sum() * layer.in_shape[2] if layer.source is not None else 0
+            readable = layer.mean**2 * sum(source is not None for source in layer.sources)  # whose errors are wanted
+            backward += here.sum() * layer.in_shape[2] * readable
         return Operations(float(forward + gradient) / samples, float(backward) / samples)
 
     def words(self, n: int, first: int, end: int) -> Words:
@@ -279,7 +298,8 @@ class CostModel:
         groups = blocks(end - first, cfg.lanes)
         y, x, _ = layer.out_shape
         words = y * x * groups
-        inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes)
+        planes = layer.reads[0].planes
+        inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes) * (planes.words if planes else 1)
         return Words(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, words)
 
 

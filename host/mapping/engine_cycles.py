@@ -88,16 +88,23 @@ def _drain(s, words, groups, steps, pops, free, timing):
                 s[POP] += timing.packet_gap * (count % timing.packet == 0)
 
 
-@njit(cache=True)
-def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, groups, words, pass_groups, lanes, cols,
-              timing):  # fmt: skip
+def walk_taps(walks, out_y, out_x, transposed, groups, words, pass_groups, lanes, cols, timing):
     """Cycles of a job of forward or (``transposed``) backward, and the additions it makes per lane.
 
-    bits : uint8 (y, x, channels, T), what is read: spikes or error masks, channels padded to whole ``lanes``
+    walks : per walk what is read, uint8 (y, x, channels, T), spikes or error masks, channels padded to whole ``lanes``,
+        and kernel, stride, padding and bias
     out_y, out_x, groups : the image that is walked, and its groups of lanes
     words, pass_groups : positions and groups that share the accumulators, as in the job
     """
-    in_y, in_x, channels, steps = bits.shape
+    shapes = np.array([(*bits.shape[:3], *window) for bits, *window in walks], np.int64)
+    flat = np.concatenate([bits.reshape(-1) for bits, *_ in walks])
+    steps = walks[0][0].shape[3]
+    return _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pass_groups, lanes, cols, timing)
+
+
+@njit(cache=True)
+def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pass_groups, lanes, cols, timing):
+    """As :func:`walk_taps`: all bits one after another, and per walk y, x, channels, kernel, stride, padding, bias."""
     chunks = steps // cols
     s = np.zeros(STATES, np.int64)
     pops = np.full(timing.queue, -1, np.int64)
@@ -107,61 +114,68 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
             taken = min(words, out_x - x)
             for group in range(0, groups, pass_groups):
                 pass_ = min(pass_groups, groups - group)
-                for tap in range(kernel * kernel + bias):
-                    is_bias = tap == kernel * kernel
-                    ky, kx = divmod(tap, kernel)
-                    for block in range(1 if is_bias else channels // lanes):
-                        last_matrix = is_bias or (
-                            not bias and tap == kernel * kernel - 1 and block == channels // lanes - 1
-                        )
-                        ready_at = 0
-                        for word in range(taken):
-                            ready_at = _request(s, word == taken - 1, timing.lead)
-                        emitted = ready_at - 1
-                        found = False
-                        for lane in range(lanes):
-                            count = useful = 0
+                start = 0
+                for walk in range(len(shapes)):
+                    in_y, in_x, channels, kernel, stride, padding, bias = shapes[walk]
+                    s[WALK] += len(shapes) > 1  # its registers are loaded
+                    for tap in range(kernel * kernel + bias):
+                        is_bias = tap == kernel * kernel
+                        ky, kx = divmod(tap, kernel)
+                        for block in range(1 if is_bias else channels // lanes):
+                            last_matrix = is_bias or (
+                                not bias and tap == kernel * kernel - 1 and block == channels // lanes - 1
+                            )
+                            last_matrix = last_matrix and walk == len(shapes) - 1
+                            ready_at = 0
                             for word in range(taken):
-                                if is_bias:
-                                    if lane:
+                                ready_at = _request(s, word == taken - 1, timing.lead)
+                            emitted = ready_at - 1
+                            found = False
+                            for lane in range(lanes):
+                                count = useful = 0
+                                for word in range(taken):
+                                    if is_bias:
+                                        if lane:
+                                            continue
+                                        py = px = 0
+                                    elif transposed:
+                                        py, px = y + padding - ky, x + word + padding - kx
+                                        if py % stride or px % stride:
+                                            continue
+                                        py, px = py // stride, px // stride
+                                    else:
+                                        py, px = y * stride + ky - padding, (x + word) * stride + kx - padding
+                                    if py < 0 or px < 0 or py >= in_y or px >= in_x:
                                         continue
-                                    py = px = 0
-                                elif transposed:
-                                    py, px = y + padding - ky, x + word + padding - kx
-                                    if py % stride or px % stride:
-                                        continue
-                                    py, px = py // stride, px // stride
-                                else:
-                                    py, px = y * stride + ky - padding, (x + word) * stride + kx - padding
-                                if py < 0 or px < 0 or py >= in_y or px >= in_x:
+                                    at = start + ((py * in_x + px) * channels + block * lanes + lane) * steps
+                                    for chunk in range(chunks):
+                                        ones = 0
+                                        for col in range(cols):
+                                            if is_bias:
+                                                ones += not (timing.planes and chunk)
+                                            elif flat[at + chunk * cols + col]:
+                                                ones += 1
+                                        count += ones > 0
+                                        useful += ones
+                                if not count:
                                     continue
-                                for chunk in range(chunks):
-                                    ones = 0
-                                    for col in range(cols):
-                                        if is_bias:
-                                            ones += not (timing.planes and chunk)
-                                        elif bits[py, px, block * lanes + lane, chunk * cols + col]:
-                                            ones += 1
-                                    count += ones > 0
-                                    useful += ones
-                            if not count:
-                                continue
-                            found = True
-                            emitted = max(emitted + 1, s[VECTOR] + timing.gap)
-                            for _ in range(pass_):
-                                s[VECTOR] = max(emitted + 1, s[ROW])
-                                row = s[VECTOR] + 1
-                                for _ in range(count):
-                                    s[BEAT] = max(row, s[BEAT] + 1, s[OP])
-                                    _fire(s, timing.operand)
-                                s[ROW] = s[BEAT]
-                            s[USEFUL] += useful * pass_
-                        if not found:
-                            emitted = max(ready_at, s[VECTOR] + timing.gap)
-                            if last_matrix:  # a null vector carries the end on
-                                s[VECTOR] = max(emitted + 1, s[ROW])
-                                s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])
-                        s[MATRIX] = emitted
+                                found = True
+                                emitted = max(emitted + 1, s[VECTOR] + timing.gap)
+                                for _ in range(pass_):
+                                    s[VECTOR] = max(emitted + 1, s[ROW])
+                                    row = s[VECTOR] + 1
+                                    for _ in range(count):
+                                        s[BEAT] = max(row, s[BEAT] + 1, s[OP])
+                                        _fire(s, timing.operand)
+                                    s[ROW] = s[BEAT]
+                                s[USEFUL] += useful * pass_
+                            if not found:
+                                emitted = max(ready_at, s[VECTOR] + timing.gap)
+                                if last_matrix:  # a null vector carries the end on
+                                    s[VECTOR] = max(emitted + 1, s[ROW])
+                                    s[BEAT] = s[ROW] = max(s[VECTOR] + 1, s[BEAT] + 1, s[OP])
+                            s[MATRIX] = emitted
+                    start += in_y * in_x * channels * steps
                 _drain(s, taken, pass_, steps, pops, free, timing)
     return max(s[FIRE] + timing.latency + 2, s[POP] + 1), s[USEFUL]
 

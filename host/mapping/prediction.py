@@ -143,7 +143,8 @@ def core_cost(
             return missing
     for part in shares:
         cycles += Cycles(cost.forward(*part), 0.0, cost.weight_grad(*part))
-        local += cost.backward(*part) if layers[part[0]].source in stage.layers else 0.0
+        readers = cost.network.spike_readers[part[0]]
+        local += cost.backward(part[0]) if readers and readers[0].number in stage.layers else 0.0
         done = cost.operations(*part)
         operations = Operations(operations.adds + done.adds, operations.multiply_adds + done.multiply_adds)
     away = sum(cost.backward_away(*shares[0], low, high) for low, high in pairwise(below))

@@ -43,7 +43,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
         if layer == len(layers):
             return (0.0, ()) if cores == stages == 0 else None
         found = None
-        source = layers[layer].source
+        source = layers[layer].sources[0]
         cuts = () if source is None else tuple(even_cuts(layers[source].out_channels, below, lanes))
         for stage in _stages_from(layers, layer, cores, lanes, whole) if 0 < stages <= cores else ():
             rest = best(stage.last + 1, cores - stage.cores, stages - 1, stage.cores)
@@ -59,7 +59,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
         return found
 
     mappings = []
-    for members in range(1, available + 1):
+    for members in range(1, 2 if network.branches else available + 1):
         for stages in range(1, min(members, len(layers)) + 1):
             if way := best(0, members, stages, 0):
                 # As many replicas as there is room for, or fewer if some would have no sample

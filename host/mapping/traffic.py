@@ -104,7 +104,8 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
             [partition.core(replica, n, slice_) for slice_ in range(stage.cores)] for n, stage in enumerate(stages)
         ]
         y, x, channels = network.in_shape
-        samples = (HOST, 1, y * x * blocks(channels, cfg.lanes))
+        planes = network.planes.words if network.planes else 1
+        samples = (HOST, 1, y * x * blocks(channels, cfg.lanes) * planes)
         sent = [(samples, cores[n]) for n in range(len(stages)) if partition.before(n, network) is None]
         for n, stage in enumerate(stages):
             after = partition.after(n, network)

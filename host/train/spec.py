@@ -9,7 +9,7 @@ import numpy as np
 
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.fields import limit_of_sums
-from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of
+from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of, walks_of
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
@@ -172,9 +172,9 @@ class RunSpec:
         asked = core if steps is None else core | {"timesteps": steps}
         cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.steps, **train)  # so that a wrong value is told before the data are read
-        dataset = load(data, timesteps=cfg.steps, bin_us=bin_us)
-        if dataset.holds_spikes and "timesteps" not in asked and not built:
-            cfg = configure(preset, timesteps=dataset.train.shape[1], **core)
+        dataset = load(data, timesteps=cfg.steps, bin_us=bin_us, counted=encoding == "direct")
+        if dataset.steps and "timesteps" not in asked and not built:
+            cfg = configure(preset, timesteps=dataset.steps, **core)
         y, x, channels = dataset.shape
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
@@ -184,6 +184,8 @@ class RunSpec:
             cfg = suited
         elif suited.pool != cfg.pool:
             raise TridentError(f"the chip has been built with pool of {cfg.pool}, the network needs {suited.pool}")
+        elif suited.walks != cfg.walks:
+            raise TridentError(f"the chip has been built with walks of {cfg.walks}, the network needs {suited.walks}")
         elif suited.planes != cfg.planes:
             raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
@@ -250,16 +252,16 @@ def suit(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
 ) -> tuple[Network, CoreConfig]:
     """The network for samples of a data set, and a core that has what the network needs of it beside room: windows,
-    planes and kinds of neurons.
+    planes, walks and kinds of neurons.
 
     Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
     """
     if encoding == "direct" and not dataset.holds_spikes:
         network = replace(network, planes=planes_of(dataset, cfg.timesteps))
-    pool = pool_of(network)
+    pool, planes = pool_of(network), any(read.job for layer in network.layers for read in layer.reads)
     return network, replace(
-        cfg, planes=cfg.planes or network.planes is not None, pool=pool if pool > 1 else cfg.pool,
-        others=neuron.core(network.layers)["others"],
+        cfg, planes=cfg.planes or planes, pool=pool if pool > 1 else cfg.pool,
+        walks=max(walks_of(network), cfg.walks), others=neuron.core(network.layers)["others"],
     )  # fmt: skip
 
 
@@ -289,7 +291,7 @@ def _check_plan(
     """Refuse what the instructions cannot say and, also where there is no chip, sums of too many terms."""
     for layer in network.layers:
         for engine in PLACES:
-            limit_of_sums(layer, engine, cfg, updates.samples)
+            limit_of_sums(network, layer.number, engine, cfg, updates.samples)
     for number, program in enumerate(plan.programs(train=True) if plan else ()):
         plan.jobs(number, program, constants, updates)
 

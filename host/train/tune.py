@@ -44,7 +44,7 @@ def exercise(cfg: CoreConfig, mesh: MeshConfig, core: ctypes.CDLL):
     learner.load(golden.bits(Space.WEIGHTS))
     constants = UpdateConstants.of(0.9, 0.5 / 256 / SAMPLES, SAMPLES, cfg.format)
     rng = np.random.default_rng(0)
-    spikes = (rng.random((SAMPLES, cfg.steps, *network.in_shape)) < DENSITY).astype(np.uint8)
+    spikes = (rng.random((SAMPLES, cfg.steps, *network.sample_shape)) < DENSITY).astype(np.uint8)
     learner.run(spikes, rng.integers(0, network.classes, SAMPLES), constants, 256)
     learner.close()
 

@@ -211,6 +211,8 @@ class Core(wiring.Component):
         give_numbers(m, cfg, neuron, job[Opcode.FORWARD])
         give_numbers(m, cfg, neuron_grad, grad_job)
         give_numbers(m, cfg, update, job[Opcode.UPDATE], UPDATE_NUMBERS)
+        for queue, engine in ((Opcode.FORWARD, forward), (Opcode.BACKWARD, backward)) if cfg.walks > 1 else ():
+            m.d.comb += [sequencer.walk[queue].eq(engine.walk), engine.further.eq(sequencer.further[queue])]
         m.d.comb += [
             neuron.dst.eq(job[Opcode.FORWARD].dst),
             neuron.which.eq(job[Opcode.FORWARD].neuron),

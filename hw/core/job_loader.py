@@ -1,6 +1,6 @@
 """The words of a job, on their way from the memory to the units that they are for."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -33,6 +33,9 @@ class JobLoader(wiring.Component):
         word (as the memory gives it), it is one for the job
     slots : In, of the sample; owner_bit : In, the queue, one bit of each; all three hold while a job is loaded
     take : In(1), the job that has been loaded begins, with ``prefetch_jobs``
+    walk : In, with ``walks``, of which walk of the job the words are, 0: of the first, which is the job
+    more : Out(1), with the last word: another walk follows
+    walk_word, walk_index : Out, a word of a further walk; walk_en : Out, the queue that it is for, one bit of each
     job, slot : Out, per queue the job that runs and its sample's slot of spikes
     """
 
@@ -46,6 +49,11 @@ class JobLoader(wiring.Component):
             "slots": In(SLOTS),
             "owner_bit": In(queues),
             "take": In(1),
+            "walk": In(range(cfg.walks)),
+            "more": Out(1),
+            "walk_word": Out(WORD),
+            "walk_index": Out(range(JOB.words)),
+            "walk_en": Out(queues),
             "job": Out(JOB.shape()).array(queues),
             "slot": Out(SLOT_BITS).array(queues),
         })  # fmt: skip
@@ -73,6 +81,16 @@ class JobLoader(wiring.Component):
         m.d.comb += moved.eq(base)
         with m.If(at < 3):
             m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
+        own = load  # the words of the job itself
+        if self.cfg.walks > 1:
+            own = load & ~self.walk.any()
+            last = Cat(Const(0, (FIELDS - 1) * WORD), moved, Const(0, (JOB.words - FIELDS) * WORD))
+            m.d.comb += [
+                self.more.eq(load & JOB.shape()(last).more),
+                self.walk_word.eq(moved),
+                self.walk_index.eq(at),
+                self.walk_en.eq(owner_bit & (load & ~own).replicate(len(owner_bit))),
+            ]
         for n in range(len(QUEUES)):
             job = self.job[n].as_value()
             if self.cfg.prefetch_jobs:
@@ -81,7 +99,7 @@ class JobLoader(wiring.Component):
                     m.d.sync += [job[: FIELDS * WORD].eq(loaded), self.slot[n].eq(loaded_slot)]
             else:
                 loaded, loaded_slot = job, self.slot[n]
-            with m.If(load & owner_bit[n]):
+            with m.If(own & owner_bit[n]):
                 m.d.sync += loaded_slot.eq(slots.spikes)
                 for k in range(FIELDS):
                     with m.If(at == k):

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from trident.hw.core.job_loader import FIELDS, SLOTS, JobLoader
 from trident.hw.core.tokens import TOKENS, TokenCounters
+from trident.hw.core.walk_table import WalkTable
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB, JOB_INDEX_BITS, SAMPLE_BITS, SLOT_BITS
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
@@ -44,6 +45,8 @@ class Sequencer(wiring.Component):
     incoming, incoming_en : In, a token from another core
     job, number, slot, kind : Out, per queue the job that runs, its number, its sample's slot of spikes, which of the
         queue's operations it is; go : Out, a pulse, the job is there a cycle before
+    walk, further : of the queues forward and backward, with ``walks``, which further walk of its job an engine asks
+        for, and its fields, see :class:`WalkTable`
     busy : In, per queue, from the cycle after ``go`` until the engine is done
     slots : Out, slots of spikes
     query, query_count : the count of a token, for the host
@@ -70,6 +73,8 @@ class Sequencer(wiring.Component):
             "number": Out(8).array(queues),
             "slot": Out(SLOT_BITS).array(queues),
             "kind": Out(2).array(queues),
+            "walk": In(range(cfg.walks)).array(2),
+            "further": Out(JOB.shape()).array(2),
             "go": Out(1).array(queues),
             "busy": In(1).array(queues),
             "slots": Out(SLOT_BITS),
@@ -171,8 +176,20 @@ class Sequencer(wiring.Component):
 
         # The job that is being loaded
         index = Signal(range(JOB.words + 2))
-        loading = Signal()
+        loading, walk = Signal(), Signal(range(cfg.walks))
         m.submodules.loader = loader = JobLoader(cfg)
+        if cfg.walks > 1:
+            for n in range(2):
+                m.submodules[f"walks{n}"] = table = WalkTable(cfg)
+                m.d.comb += [
+                    table.word.eq(loader.walk_word),
+                    table.index.eq(loader.walk_index),
+                    table.number.eq(loader.walk),
+                    table.en.eq(loader.walk_en[n]),
+                    table.take.eq(loader.take & owner_bit[n]),
+                    table.walk.eq(self.walk[n]),
+                    self.further[n].eq(table.job),
+                ]
         waiting_here = Array(waiting)[owner]
         number_here = Array(self.number)[owner][: self.job_bits] if prefetch else waiting_here
         m.d.comb += [
@@ -182,6 +199,7 @@ class Sequencer(wiring.Component):
             loader.loading.eq(loading),
             loader.slots.eq(now.data.slots),
             loader.owner_bit.eq(owner_bit),
+            loader.walk.eq(walk),
         ]
         for n in range(queues):
             m.d.comb += [self.job[n].eq(loader.job[n]), self.slot[n].eq(loader.slot[n])]
@@ -324,10 +342,16 @@ class Sequencer(wiring.Component):
                     with m.If(last):
                         ready_to_start()
             with m.State("LOAD"):
-                m.d.comb += [read.addr.eq(Cat(index[:JOB_INDEX_BITS], waiting_here)), read.en.eq(index < FIELDS)]
+                loaded_job = waiting_here + loader.walk if cfg.walks > 1 else waiting_here
+                m.d.comb += [read.addr.eq(Cat(index[:JOB_INDEX_BITS], loaded_job)), read.en.eq(index < FIELDS)]
                 m.d.sync += [index.eq(index + 1), loading.eq(index < FIELDS)]
                 with m.If(index == FIELDS + 1 + late):
                     m.next = "PICK" if prefetch else "START"
+                    if cfg.walks > 1:
+                        m.d.sync += walk.eq(0)
+                        with m.If(loader.more):
+                            m.d.sync += [walk.eq(walk + 1), index.eq(0)]
+                            m.next = "LOAD"
             with m.State("START"):
                 m.d.sync += active.eq(active | owner_bit)
                 m.d.sync += [go.eq(owner_bit[n]) for n, go in enumerate(self.go)]

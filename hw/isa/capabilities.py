@@ -11,8 +11,9 @@ class Capability(Enum):
 
     ENGINES = "exchangeable engines", "a core with a shared_engine"  # each place has an engine that is chosen by name
     PROGRAMS = "vector programs", "a core with a shared_engine"  # beyond those that its firmware knows
-    PLANES = "planes of real values", "a core with a shared_engine"
+    PLANES = "planes of real values", "a core without planes or with a shared_engine"
     POOL = "a pool unit", "a core with pool of 1 or a shared_engine"
+    WALKS = "sums of several walks", "a core with walks of 1 or a shared_engine"
     CHUNKS = "chunks of timesteps", "a core with a shared_engine"
     LOSS_TABLES = "a loss table of every label", "a core with a shared_engine"
     NEIGHBOURS = "neighbours", "a standalone core"  # rows and tokens come from other cores and go there

@@ -27,6 +27,8 @@ class CoreConfig:
     carry_words: with more than one chunk, spike words of a layer and chunk whose neurons' states are kept for the next.
     planes: forward and weight_grad also take real values, see :mod:`hw.isa.planes`; with forward_cols of 1.
     pool: pixels along a side of the windows whose spikes a pool unit joins; 1: there is none.
+    walks: over spikes or errors, whose terms a sum of forward or backward may have: of a layer that reads the spikes of
+        several, and of one whose spikes several read.
     words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
         (forward, backward) or input blocks (weight_grad) that share one row.
     accumulators: entries per processing element: sums that share what is read.
@@ -65,6 +67,7 @@ class CoreConfig:
     carry_words: int = 64
     planes: bool = False
     pool: int = 1
+    walks: int = 1
     words: int = 4
     accumulators: int = 32
     exp: int = 5
@@ -106,7 +109,9 @@ class CoreConfig:
         lacks = {
             Capability.ENGINES: self.shared_engine, Capability.NEIGHBOURS: self.standalone,
             Capability.PROGRAMS: self.shared_engine, Capability.CHUNKS: self.shared_engine,
-            Capability.PLANES: self.shared_engine, Capability.POOL: self.shared_engine or self.pool == 1,
+            Capability.PLANES: self.shared_engine or not self.planes,
+            Capability.POOL: self.shared_engine or self.pool == 1,
+            Capability.WALKS: self.shared_engine or self.walks == 1,
             Capability.LOSS_TABLES: self.shared_engine,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)

@@ -43,6 +43,7 @@ LIMITS = {  # from and to
     "chunks": (1, 64),
     "carry_words": (1, 1 << 15),
     "pool": (1, 8),
+    "walks": (1, 16),
     "words": (1, 8),
     "accumulators": (1, 1024),
     "exp": (4, 8),
@@ -86,6 +87,8 @@ def check_config(cfg: "CoreConfig"):
             raise TridentError(f"{name} of {getattr(cfg, name)} must divide timesteps, which is {cfg.timesteps}")
     if cfg.planes and cfg.forward_cols > 1:
         raise TridentError(f"planes of real values need forward_cols of 1, not {cfg.forward_cols}")
+    if cfg.walks > 1 and not cfg.prefetch_jobs and not cfg.shared_engine:
+        raise TridentError(f"walks of {cfg.walks} are loaded while the job before runs: they need prefetch_jobs")
     if cfg.lanes % cfg.weight_grad_cols:
         raise TridentError(f"weight_grad_cols of {cfg.weight_grad_cols} must divide lanes, which is {cfg.lanes}")
     for name, fixed in (("accumulator_bits", cfg.fixed), ("gradient_bits", cfg.fixed_of("weight_grad"))):
@@ -152,6 +155,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, "real-valued input", (Capability.PLANES,))
     if cfg.pool > 1:
         require(cfg.capabilities, f"pool of {cfg.pool}", (Capability.POOL,))
+    if cfg.walks > 1:
+        require(cfg.capabilities, f"walks of {cfg.walks}", (Capability.WALKS,))
     if cfg.loss_tables > 1:
         require(cfg.capabilities, f"loss_tables of {cfg.loss_tables}, for class weights,", (Capability.LOSS_TABLES,))
     if cfg.timesteps not in (2, 4, 8):

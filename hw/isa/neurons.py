@@ -181,7 +181,7 @@ READOUTS = {
 has the error, which m marks as a new largest."""
 
 
-FLAGS = ("penalty", "still", "pooled")
+FLAGS = ("penalty", "still", "pooled", "averaged")
 """What may be said of a kind of neuron beside its parts."""
 
 
@@ -191,7 +191,7 @@ class NeuronKind:
     error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire. penalty: a number
     of its layer is added to the errors at its spikes. still: its input is the same at every timestep, so its errors
     there are summed, the first timestep's being the sum. pooled: of a window of neurons one has the error, which the
-    bit m says."""
+    bit m says. averaged: each of a window has its share of the error."""
 
     charge: str = "lif"
     reset: str = "hard"
@@ -201,6 +201,7 @@ class NeuronKind:
     penalty: bool = False
     still: bool = False
     pooled: bool = False
+    averaged: bool = False
 
     def __str__(self) -> str:
         names = [self.charge, *([self.readout] if self.readout else [self.reset, self.surrogate])]
@@ -242,7 +243,8 @@ class NeuronKind:
         if self.readout:
             return readout_grad_program(self.readout, self.charge, self.still)
         return neuron_grad_program(
-            self.reset, self.surrogate, self.charge, self.detach, self.penalty, self.still, self.pooled
+            self.reset, self.surrogate, self.charge, self.detach,
+            tuple(name for name in FLAGS if getattr(self, name)),
         )
 
 
@@ -265,16 +267,17 @@ def neuron_program(reset: str, charge: str = "lif", pooled: bool = False) -> Pro
 
 @cache
 def neuron_grad_program(
-    reset: str, surrogate: str, charge: str = "lif", detached: bool = True, penalty: bool = False, still: bool = False,
-    pooled: bool = False,
-) -> Program:  # fmt: skip
+    reset: str, surrogate: str, charge: str = "lif", detached: bool = True, flags: tuple[str, ...] = ()
+) -> Program:
     """The program of its backward pass, last timestep first: from the error e at s to the error dx at x, with s, m and
-    u as they were stored. ``detached``: a reset is taken for a constant; ``penalty``: to e a constant is added, the
-    derivative of a penalty of spikes; ``still``: dx is the sum of that of this timestep and of all later ones;
-    ``pooled``: there is an e only where m is set."""
+    u as they were stored. ``detached``: a reset is taken for a constant. ``flags``, of :data:`FLAGS`: with penalty a
+    constant is added to e, the derivative of a penalty of spikes; still, dx is the sum of that of this timestep and of
+    all later ones; pooled, there is an e only where m is set; averaged, it is a share of what comes."""
     s, h = InputBit("s"), SURROGATES[surrogate]()
-    at_spike: Value = where(InputBit("m"), E, 0) if pooled else E
-    e: Value = at_spike + Constant("penalty") if penalty else at_spike
+    at_spike: Value = where(InputBit("m"), E, 0) if "pooled" in flags else E
+    if "averaged" in flags:
+        at_spike = Constant("pixel_share") * E
+    e: Value = at_spike + Constant("penalty") if "penalty" in flags else at_spike
     if isinstance(h, Bit):
         own: Value = where(h, e, 0)
         h_value = where(h, 1, 0)
@@ -282,8 +285,9 @@ def neuron_grad_program(
         own, h_value = h * e, h
     left, behind = RESETS[reset].backward(D, U, s, None if detached else h_value)
     d, dx, states = CHARGES[charge].backward(own if behind is None else own + behind, left)
-    extras = ("" if detached else ", not detached") + (", penalty" if penalty else "") + (", pooled" if pooled else "")
-    return _backward(f"{charge}, reset {reset}{extras}, surrogate {surrogate}", dx, {**states, "d": d}, still)
+    extras = "".join(f", {flag}" for flag in ("not detached" * (not detached), *flags) if flag not in ("", "still"))
+    name = f"{charge}, reset {reset}{extras}, surrogate {surrogate}"
+    return _backward(name, dx, {**states, "d": d}, "still" in flags)
 
 
 def _backward(name: str, dx: Value, states: dict[str, Node], still: bool) -> Program:

@@ -88,7 +88,7 @@ OPERATIONS = (
     Operation(
         Opcode.FORWARD, "a forward job: forward engine, neuron unit", Opcode.FORWARD,
         fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "bias", "carry", "ends",
-                "neuron", "count"),
+                "neuron", "count", "more"),
         pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.WEIGHTS),
         writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
@@ -98,7 +98,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.BACKWARD, "a backward job: backward engine; neuron_grad unit, or rows to another core", Opcode.BACKWARD,
-        fields=(*_WALK, *_STEPS, "src_slot", *_GRADIENT, *_ROWS),
+        fields=(*_WALK, *_STEPS, "src_slot", *_GRADIENT, *_ROWS, "more", "token"),
         pointers={"src": "errors", "aux": "spikes", "dst": "errors"},
         reads=(Space.ERRORS, Space.ERROR_MASKS, Space.WEIGHTS, *_STORED),
         writes=_ERRORS,
@@ -174,10 +174,11 @@ OPERATIONS = (
     Operation(Opcode.ENTER, "go on at word `job`, behind the loop, if there are no samples"),
     Operation(
         Opcode.POOL, "joins the spikes of windows, in the queue of forward", Opcode.FORWARD,
-        fields=("src", "src_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count"),
+        fields=("src", "src_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count", "block_step"),
         pointers={"src": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.MASKS), writes={Space.SPIKES: "pool", Space.MASKS: "pool"},
-        needs=(Capability.POOL,), unit="trident.hw.units.pool:PoolUnit", golden=("trident.sim.golden.pool:pool",),
+        needs=(Capability.POOL,), unit="trident.hw.units.pool:PoolUnit",
+        golden=("trident.sim.golden.pool:pool", "trident.sim.golden.pool:count"),
         cycles=(f"{_MAPPING}.cost:pool_cycles",) * 2,
     ),
 )  # fmt: skip

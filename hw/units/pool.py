@@ -1,6 +1,9 @@
 """The pool unit: joins the spikes of windows of pixels, and leaves each window's error to one of them."""
 
-from amaranth.hdl import Module, Mux, Signal
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,13 +16,16 @@ class PoolUnit(wiring.Component):
     """A window fires when one of its ``cfg.pool`` x ``cfg.pool`` pixels does. Of the masks of those, bits stay where
     the pixel is the first that fired or, where none did, the window's first.
 
-    Every window is read twice: its spikes are joined, then each pixel's mask is written again. One word per granted
-    cycle, and a cycle between windows.
+    Or, of a core with planes, those that fire are counted: a word for each bit of the number, and masks stay.
+
+    Every window is read twice: its spikes are joined, then each pixel's mask is written again, and the words. One word
+    per granted cycle, and a cycle between windows.
 
     Members
     -------
     job : In: ``src`` is the first spike word, ``dst`` the first that is written, of ``src_y`` x ``src_x`` windows of
-        ``groups`` words; ``count``: words of a row of pixels
+        ``groups`` words; ``count``: words of a row of pixels; ``block_step``: 0, or spikes are counted, and so many
+        words are from one bit of the numbers to the next
     start : In(1), a pulse; busy : Out(1)
     spike_address, spike_request : Out, asks for a spike word and its mask; spike_grant : In(1), its data follow in the
         next cycle
@@ -72,24 +78,37 @@ class PoolUnit(wiring.Component):
         # A cycle later
         there, second, first, last = Signal(), Signal(), Signal(), Signal()
         address, fired, before = Signal(cfg.address_bits), Signal(cfg.spike_bits), Signal(cfg.spike_bits)
+        # How many have fired, in binary; without planes, whether any has
+        planes = [
+            Signal(cfg.spike_bits, name=f"plane{n}") for n in range((size**2).bit_length() if cfg.planes else 1)
+        ]
+        target, plane = Signal(cfg.address_bits), Signal(range(len(planes) + 1))  # where the window's words go
         m.d.sync += [
             there.eq(self.spike_grant), second.eq(again), first.eq((at_x == 0) & (at_y == 0)), last.eq(ends & again),
             address.eq(self.spike_address),
         ]  # fmt: skip
+        counts = job.block_step.any() if cfg.planes else Const(0)
         m.d.comb += [
-            self.word.eq(fired),
-            self.word_en.eq(there & second & first),
+            fired.eq(reduce(or_, planes)),
+            self.word.eq(Mux(counts, Array(planes)[plane], fired)),
+            self.word_en.eq(there & second & (plane < Mux(counts, len(planes), 1))),
             self.mask.eq(self.masks & (self.spikes & ~Mux(first, 0, before) | Mux(first, ~fired, 0))),
             self.mask_address.eq(address),
-            self.mask_en.eq(there & second),
+            self.mask_en.eq(there & second & ~counts),
         ]
         with m.If(there):
             with m.If(second):
                 m.d.sync += before.eq(Mux(first, 0, before) | self.spikes)
             with m.Else():
-                m.d.sync += fired.eq(Mux(first, 0, fired) | self.spikes)
+                carry = self.spikes
+                for own in planes:
+                    old = Mux(first, 0, own)
+                    m.d.sync += own.eq(old ^ carry if planes[1:] else old | carry)
+                    carry = old & carry
         with m.If(self.word_en):
-            m.d.sync += self.word_address.eq(self.word_address + 1)
+            m.d.sync += [self.word_address.eq(self.word_address + job.block_step), plane.eq(plane + 1)]
+        with m.If(there & last):
+            m.d.sync += [target.eq(target + 1), self.word_address.eq(target + 1), plane.eq(0)]
 
         # The next window: of the next group, the next pixel, the next row
         with m.If(there & last):
@@ -104,6 +123,6 @@ class PoolUnit(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 self.busy.eq(1), asking.eq(1), window.eq(job.src), row.eq(job.src), self.word_address.eq(job.dst),
-                *(s.eq(0) for s in (group, x, y)),
+                target.eq(job.dst), *(s.eq(0) for s in (group, x, y, plane)),
             ]  # fmt: skip
         return m

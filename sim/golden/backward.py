@@ -8,7 +8,7 @@ from trident.sim.golden.format import bits_float, float_bits
 from trident.sim.golden.sums import Sums
 
 
-def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, terms, sums: Sums):
+def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, terms, sums: Sums, scale=1.0):
     """``e[t] = W^T * d[t]``: products that are rounded once each, in an exact sum. An error or a weight of zero adds
     nothing, not even when the other has overflowed.
 
@@ -19,6 +19,7 @@ def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, ter
     in_shape : (y, x) of what the layer reads
     subnormals : bool, whether the multiplier keeps them
     terms : int, that a sum may have at most
+    scale : float, a power of two that products are multiplied by before they are rounded
 
     Returns
     -------
@@ -28,11 +29,11 @@ def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, ter
     fmt = sums.fmt
     usable, fault = usable_factors(errors, columns, subnormals, sums)
     limit = sums.dtype(2.0 ** (sums.limit(terms) - fmt.bias))
-    checked = bool(np.abs(usable[0]).max(initial=0) * np.abs(usable[1]).max(initial=0) * 2 >= limit)
+    checked = bool(np.abs(usable[0]).max(initial=0) * np.abs(usable[1]).max(initial=0) * scale * 2 >= limit)
     exact = np.zeros((len(errors), *in_shape, errors.shape[3], columns.shape[2]))
     _backward(
         *usable, kernel, stride, padding, exact, fault, checked, limit,
-        sums.dtype(0 if subnormals else 2.0 ** (1 - fmt.bias)), subnormals, sums.parameters,
+        sums.dtype(0 if subnormals else 2.0 ** (1 - fmt.bias)), subnormals, sums.dtype(scale), sums.parameters,
     )  # fmt: skip
     return exact, fault
 
@@ -60,7 +61,7 @@ def _meets(overflowed, present, are_errors: bool):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _backward(errors, columns, kernel, stride, padding, e, fault, checked, limit, least, subnormals, p):
+def _backward(errors, columns, kernel, stride, padding, e, fault, checked, limit, least, subnormals, scale, p):
     c = p.work
     floor = c.min_normal_bits if subnormals else type(c.min_normal_bits)(0)
     zero = type(limit)(0)
@@ -70,7 +71,7 @@ def _backward(errors, columns, kernel, stride, padding, e, fault, checked, limit
             for x in range(out_x):
                 for o in range(channels):
                     for t in range(steps):
-                        error = errors[n, y, x, t, o]
+                        error = errors[n, y, x, t, o] * scale
                         if error == 0:
                             continue
                         for ky in range(kernel):

@@ -89,13 +89,13 @@ def weight_grad(spikes, errors, has_bias, kernel, stride, padding, terms, sums: 
     return found.cpu().numpy(), usable.sum(axis=(0, 1, 2, 3)), fault
 
 
-def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, terms, sums: Sums):
+def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, terms, sums: Sums, scale=1.0):
     """As :func:`sim.golden.backward.backward`."""
     (usable, weights), fault = usable_factors(errors, columns, subnormals, sums)
     work = sums.parameters.work
     rounding = _Rounding(work, subnormals, sums)
     limit = 2.0 ** (sums.limit(terms) - sums.fmt.bias)
-    rows, factors = _tensor(usable), _tensor(weights)
+    rows, factors = _tensor(usable) * scale, _tensor(weights)
     samples, out_y, out_x, steps, _ = errors.shape
     padded = [(out - 1) * stride + kernel for out in (out_y, out_x)]
     exact = torch.zeros((samples, *padded, steps, weights.shape[-1]), dtype=torch.float64, device=rows.device)

@@ -15,6 +15,28 @@ def plane_terms(values: np.ndarray, planes: Planes, sums: Sums) -> np.ndarray:
     return (np.rint(values.astype(np.float64) * counts / place) * place).astype(sums.dtype)
 
 
+def count_terms(values: np.ndarray, count: float, sums: Sums) -> np.ndarray:
+    """Values times what a spike counts for; those of spikes that count for 1 are what they are."""
+    if count == 1:
+        return values
+    place = 2.0**sums.fixed.place
+    return (np.rint(values.astype(np.float64) * count / place) * place).astype(sums.dtype)
+
+
+def weight_grad_plane(
+    kernel: Callable, bits, errors, has_bias, size, stride, padding, terms, count: float, sums: Sums
+):  # fmt: skip
+    """As ``kernel``, one as :func:`sim.golden.weight_grad.weight_grad`, of spikes that count for ``count``; those of
+    biases count for 1."""
+    if count == 1:
+        return kernel(bits, errors, has_bias, size, stride, padding, terms, sums)
+    gradients, _, fault = kernel(bits, count_terms(errors, count, sums), False, size, stride, padding, terms, sums)
+    usable, large = sums.terms(errors, terms)
+    if has_bias:
+        fault = fault | large.any(axis=(0, 1, 2, 3))
+    return gradients, usable.sum(axis=(0, 1, 2, 3)), fault
+
+
 def forward_planes(
     kernel: Callable, bits, weights, biases, has_bias, size, stride, padding, terms, planes: Planes, sums: Sums
 ):  # fmt: skip

@@ -36,6 +36,14 @@ def pool(spikes: np.ndarray, masks: np.ndarray, size: int) -> tuple[np.ndarray, 
     return np.ascontiguousarray(windows.max(axis=-1)), masks & chosen
 
 
+def count(spikes: np.ndarray, size: int) -> np.ndarray:
+    """How many of windows that do not overlap fire: uint8 (N, y, x, T, c) to (N, y / size, x / size, T, planes * c),
+    the bits of the numbers, lowest first, channels innermost."""
+    numbers = windows_of(spikes, size).sum(axis=-1, dtype=np.uint16)
+    planes = (size * size).bit_length()
+    return np.concatenate([numbers >> n & 1 for n in range(planes)], axis=-1).astype(np.uint8)
+
+
 def spread(errors: np.ndarray, size: int) -> np.ndarray:
     """The errors of windows, (N, y, x, T, c), at each of their pixels."""
     return errors.repeat(size, axis=1).repeat(size, axis=2)

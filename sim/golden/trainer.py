@@ -14,13 +14,13 @@ from trident.hw.isa.vector_program import Program
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuron_values, penalty_value
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import LossConstants, loss_errors, loss_table
-from trident.sim.golden.planes import forward_planes, weight_grad_planes
-from trident.sim.golden.pool import pool, spread
+from trident.sim.golden.planes import count_terms, forward_planes, weight_grad_plane, weight_grad_planes
+from trident.sim.golden.pool import count, pool, spread
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
-from trident.snn.layers import Layer
+from trident.snn.layers import Layer, Read
 from trident.snn.losses import Loss, usual_loss
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
@@ -32,8 +32,9 @@ AT_ONCE = 32  # samples whose arrays are held at a time
 @dataclass
 class Trace:
     """What samples left in each layer, by its number, for backward and for comparison: arrays (N, y, x, T, channel), or
-    without N those of one sample. pooled: what the layer above reads, the spikes or those of their windows. outputs:
-    one array (N, classes), how often each class fired or what its readout says."""
+    without N those of one sample. inputs: of several reads, channels of one beside those of the next. pooled: what the
+    layers above read, the spikes or those of their windows. outputs: one array (N, classes), how often each class fired
+    or what its readout says."""
 
     inputs: list[np.ndarray]
     spikes: list[np.ndarray]
@@ -163,12 +164,16 @@ class GoldenTrainer:
         samples = np.ascontiguousarray(spikes.transpose(0, 2, 3, 1, 4))
         steps = self.cfg.steps
         for n, layer in enumerate(self.network.layers):
-            current = samples if layer.source is None else trace.pooled[layer.source]
+            read = [self._spikes_of(own, samples, trace) for own in layer.reads]
             if layer.kind == "linear":  # (y, x, T, c) flattened in (y, x, c) order
-                current = current.transpose(0, 3, 1, 2, 4).reshape(len(current), 1, 1, steps, -1)
+                read = [array.transpose(0, 3, 1, 2, 4).reshape(len(array), 1, 1, steps, -1) for array in read]
+            current, weights = np.concatenate(read, axis=-1), self.weights[layer.weight]
+            # Which all reads have in common, and of a mean all pixels
+            rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in layer.reads]
+            weights = np.concatenate(rows, axis=1)
             given = (
-                current, self.weights[layer.weight], self._bias(self.weights, layer), layer.bias, layer.kernel,
-                layer.stride, layer.padding, layer.forward_terms,
+                current, weights, self._bias(self.weights, layer), layer.bias, layer.kernel, layer.stride,
+                layer.padding, layer.forward_terms,
             )  # fmt: skip
             if layer.planes:
                 x, fault = forward_planes(self._forward, *given, layer.planes, self.sums)
@@ -182,7 +187,11 @@ class GoldenTrainer:
             fault = self._run(program, self._numbers[n], *arrays)
             self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
             trace.inputs.append(current)
-            pooled, masks = pool(found["s"], found["m"], layer.pool) if layer.pool > 1 else (found["s"], found["m"])
+            pooled, masks = found["s"], found["m"]
+            if layer.out_planes:
+                pooled = count(pooled, layer.pool)
+            elif layer.pool > 1:
+                pooled, masks = pool(pooled, masks, layer.pool)
             trace.spikes.append(found["s"])
             trace.pooled.append(pooled)
             trace.masks.append(masks)
@@ -190,6 +199,11 @@ class GoldenTrainer:
         outputs = found["z"][..., -1, :] if layer.readout else found["s"].sum(axis=-2, dtype=np.int64)
         trace.outputs.append(outputs.reshape(len(samples), -1))
         return trace
+
+    def _spikes_of(self, read: Read, samples: np.ndarray, trace: Trace) -> np.ndarray:
+        """What a layer reads of the samples or of another layer: planes lie channel by channel beside each other."""
+        array = samples if read.source is None else trace.pooled[read.source]
+        return array if read.planes is None else np.split(array, read.planes.words, axis=-1)[read.plane]
 
     def _bias(self, tensors: Tensors, layer: Layer) -> np.ndarray:
         """A layer's biases; zeros, which are not used, where it has none."""
@@ -205,7 +219,6 @@ class GoldenTrainer:
     ):
         """Loss, backward and weight gradients of samples of a minibatch of so many; fills in the trace's errors."""
         layers, top = self.network.layers, trace.spikes[-1]
-        # By layer, the errors at its spikes
         if self.loss.softmax:
             found, fault = softmax_errors(trace.outputs[0], labels, loss.table, self.cfg)
             found = np.broadcast_to(found.reshape(*top.shape[:3], 1, -1), top.shape)
@@ -213,15 +226,14 @@ class GoldenTrainer:
             self._flag(Fault.NEURON_GRAD, layers[-1].number, fault, replicas)
         else:
             found = self._values(loss_errors(top, labels, loss.table))
-        errors = {layers[-1].number: found}
         trace.errors = [np.empty(0)] * len(layers)
         for layer in reversed(layers):
             n = layer.number
+            if not layer.last:
+                found = self._error_below(trace, n, replicas)
             if layer.pool > 1:
-                errors[n] = spread(errors[n], layer.pool)
-            trace.errors[n] = self._error_at_inputs(trace, n, errors.pop(n), replicas, loss.scale)
-            if layer.source is not None:
-                errors[layer.source] = self._error_below(trace, layer, replicas)
+                found = spread(found, layer.pool)
+            trace.errors[n] = self._error_at_inputs(trace, n, found, replicas, loss.scale)
             self._add_gradients(trace, layer, replicas, minibatch)
 
     def train(
@@ -251,30 +263,33 @@ class GoldenTrainer:
         :meth:`infer`."""
         return np.concatenate([self.counts(trace) for trace in traces])
 
-    def _error_below(self, trace: Trace, layer: Layer, replicas: np.ndarray) -> np.ndarray:
-        """Errors of a layer through its weights: the slices' exact sum or, where sums do not travel between cores, each
-        slice's added to what the slice before has rounded."""
-        n, slices, total = layer.number, self.slices[layer.number], None
-        in_shape = layer.in_shape[:2]
-        before = np.zeros(())  # what the slices before have summed
-        for member, first, end in slices:
+    def _error_below(self, trace: Trace, n: int, replicas: np.ndarray) -> np.ndarray:
+        """Errors at the spikes of layer n, through the weights of all layers that read them: the exact sum of those and
+        of their slices or, where sums do not travel between cores, each slice's added to what the slice before has
+        rounded."""
+        readers, total = self.network.spike_readers[n], None
+        parts = [(reader, *part) for reader in readers for part in self.slices[reader.number]]
+        before = np.zeros(())  # what those before have summed
+        for number, (reader, member, first, end) in enumerate(parts, 1):
             exact, fault = self._backward(
-                np.ascontiguousarray(trace.errors[n][..., first:end]), self._transposed(layer, first, end),
-                layer.kernel, layer.stride, layer.padding, in_shape, self.cfg.multiplier_subnormals,
-                layer.backward_terms, self.sums,
+                np.ascontiguousarray(trace.errors[reader.number][..., first:end]),
+                self._transposed(reader, first, end), reader.kernel, reader.stride, reader.padding,
+                reader.in_shape[:2], self.cfg.multiplier_subnormals, self.network.error_terms(n), self.sums,
+                1 / reader.mean**2,
             )  # fmt: skip
-            exact += before
-            if self.cfg.exact and member != slices[-1][0]:
+            if reader.kind == "linear":  # back to the image that was flattened, or to all pixels
+                y, x, channels = reader.image
+                exact = exact.reshape(len(exact), -1, y, x, channels).transpose(0, 2, 3, 1, 4)
+                exact = exact.repeat(reader.mean, axis=1).repeat(reader.mean, axis=2)
+            exact = exact + before
+            if number < len(parts) and (self.cfg.exact or parts[number][1] == member):
                 before = exact
             else:
                 total, wrong = self.sums.add(np.zeros_like(exact, self.dtype) if total is None else total, exact)
-                fault |= wrong.any(axis=(1, 2, 3, 4))
+                fault, before = fault | wrong.any(axis=(1, 2, 3, 4)), np.zeros(())
             for replica in np.unique(replicas[fault]):
                 self.faults[replica * self.partition.members + member] |= 1 << Fault.BACKWARD
-        assert total is not None  # a layer has at least one slice
-        if layer.kind == "linear":  # back to the image that was flattened
-            y, x, channels = layer.image
-            total = total.reshape(len(total), -1, y, x, channels).transpose(0, 2, 3, 1, 4)
+        assert total is not None  # somebody reads it
         return total
 
     def _add_gradients(self, trace: Trace, layer: Layer, replicas: np.ndarray, minibatch: int):
@@ -286,21 +301,26 @@ class GoldenTrainer:
         for part in (slice(first, None, step) for first in range(min(step, len(replicas)))):
             replica = replicas[part][:1]
             own = self.gradients[replica[0]]
-            given = (
-                *(np.ascontiguousarray(array[layer.number][part]) for array in (trace.inputs, trace.errors)),
-                layer.bias, layer.kernel, layer.stride, layer.padding, terms,
-            )  # fmt: skip
-            if layer.planes:
-                *sums, fault = weight_grad_planes(self._weight_grad, *given, layer.planes, self.gradient_sums)
-            else:
-                *sums, fault = self._weight_grad(*given, self.gradient_sums)
-            for name, added in zip((layer.weight, layer.bias_name), sums, strict=True):
-                if name in own and self.cfg.exact:
-                    own[name] += added
-                elif name in own:
-                    own[name][:], wrong = self.sums.accumulate(own[name], added)
-                    fault = fault | wrong.reshape(-1, layer.out_channels).any(axis=0)
-            self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)
+            errors = np.ascontiguousarray(trace.errors[layer.number][part])
+            inputs = np.split(trace.inputs[layer.number][part], len(layer.reads), axis=-1)
+            for n, (spikes, read) in enumerate(zip(inputs, layer.reads, strict=True)):
+                given = (  # with biases beside the first
+                    np.ascontiguousarray(spikes), errors, layer.bias and not n, layer.kernel, layer.stride,
+                    layer.padding, terms,
+                )  # fmt: skip
+                if layer.planes:
+                    *sums, fault = weight_grad_planes(self._weight_grad, *given, layer.planes, self.gradient_sums)
+                else:
+                    *sums, fault = weight_grad_plane(self._weight_grad, *given, read.count, self.gradient_sums)
+                if layer.mean > 1:  # all pixels have the same weights
+                    sums[0] = sums[0].reshape(layer.mean**2, *layer.weight_shape[1:]).sum(axis=0, keepdims=True)
+                for name, added in zip((layer.weight, layer.bias_name)[: 1 if n else 2], sums, strict=False):
+                    if name in own and self.cfg.exact:
+                        own[name] += added
+                    elif name in own:
+                        own[name][:], wrong = self.sums.accumulate(own[name], added)
+                        fault = fault | wrong.reshape(-1, layer.out_channels).any(axis=0)
+                self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)
 
     def _error_at_inputs(
         self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray, scale: float

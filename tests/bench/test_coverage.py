@@ -8,7 +8,8 @@ from trident.hw.errors import TridentError
 
 def test_needs_that_runs_accept():
     has = coverage.covered()
-    assert {"CE", "SURR", "NODET", "SUB", "SYN", "ADAM", "WD", "T32", "READOUT", "ANALOG", "POOL"} <= has
+    wanted = "CE SURR NODET SUB SYN ADAM WD T32 READOUT ANALOG POOL MEAN RES FRAMES"
+    assert set(wanted.split()) <= has
     assert "BN" not in has
 
 

@@ -37,7 +37,7 @@ class Maker(Placing):
         weights, biases = self._values(layer.weight_shape), self._values(layer.out_channels) * layer.bias
         (x,), fault = forward(spikes[None], weights, biases, layer.bias, layer.kernel, layer.stride, layer.padding,
                               layer.forward_terms, self.sums)  # fmt: skip
-        base = self.placed.inputs.at(self.sample)
+        base = self.placed.inputs[0].at(self.sample)
         job = self._job("forward")
         case = self._case(job | {"src": base})
         case.memories = {Space.WEIGHTS: self._weights(weights, biases), Space.SPIKES: self._spread(base, spikes)}
@@ -67,7 +67,7 @@ class Maker(Placing):
             self.cfg.multiplier_subnormals, layer.backward_terms, self.sums,
         )  # fmt: skip
         base, mapped = self.placed.errors.at(self.sample), layer.kind == "linear"
-        job = self._job("backward") if owner is None else self._job("owner", owner)
+        job = self._job("backward", 0) if owner is None else self._job("owner", owner)
         take = owner is not None and bool(self.rng.integers(0, 2))
         case = self._case(job | {"src": base, "take": int(take)})
         sent, wrong = exact[0], np.False_
@@ -159,7 +159,7 @@ class Maker(Placing):
                 continue
             own[:], wrong = self.sums.accumulate(own, added)
             fault = fault.any() or wrong.any()
-        src, aux = self.placed.inputs.at(self.sample), self.placed.errors.at(self.sample)
+        src, aux = self.placed.inputs[0].at(self.sample), self.placed.errors.at(self.sample)
         case = self._case(self._job("weight_grad") | {"src": src, "aux": aux})
         case.memories = {
             Space.SPIKES: self._spread(src, spikes), Space.ERRORS: self._rows(aux, errors), Space.GRADIENTS: before,
@@ -225,7 +225,7 @@ class Maker(Placing):
         parts.append(d.reshape(y * x, steps, channels))
         fault = self._run(self.settings.programs[1], neuron_values(self.settings, self.fmt), *parts)
         aux, dst = self.below.spikes.at(self.sample), self.below.errors.at(self.sample)
-        job = self._job("backward")
+        job = self._job("backward", 0)
         case = self._case(job | {"aux": aux, "dst": dst})
         mapped = self.layer.kind == "linear"
         if mapped:

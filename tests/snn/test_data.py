@@ -9,7 +9,7 @@ import pytest
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
 from trident.snn.data import Dataset, batches, check_fits, load
-from trident.snn.encoding import bernoulli, direct, encode, plane_values, planes_of, rate, rough
+from trident.snn.encoding import bernoulli, direct, encode, frames, plane_values, planes_of, rate, rough
 from trident.snn.network import Network
 from trident.snn.settings import TrainSettings
 
@@ -83,7 +83,7 @@ def test_given_number_of_classes(tmp_path):
 
 
 FAULTS = [
-    (dict(pixels=IMAGES, labels=LABELS), "must hold labels and either images or spikes; it holds labels, pixels"),
+    (dict(pixels=IMAGES, labels=LABELS), "must hold labels and one of images, spikes, frames; it holds labels, pixels"),
     (dict(images=IMAGES), "it holds images"),
     (dict(), "it holds nothing"),
     (dict(images=IMAGES, spikes=IMAGES > 0.5, labels=LABELS), "it holds images, labels, spikes"),
@@ -117,7 +117,7 @@ FAULTS = [
     (dict(images=IMAGES, labels=LABELS, test_images=IMAGES, test_labels=LABELS + 1, classes=3),
      "has a label 3, outside the 3"),
     (dict(spikes=IMAGES[:, :, :, None], labels=LABELS), "must be 0 or 1, but range from"),
-    (dict(spikes=np.arange(80).reshape(10, 4, 2), labels=LABELS), "counts of events are given as images"),
+    (dict(spikes=np.arange(80).reshape(10, 4, 2), labels=LABELS), "counts of events are given as frames"),
     (dict(spikes=IMAGES[:, 0] > 0.5, labels=LABELS), "must be (N, T, F)"),
 ]
 
@@ -224,9 +224,9 @@ def test_not_fitting(text, batch, words):
 
 def test_spikes_of_another_length_do_not_fit():
     data, network = data_of((4, 5, 1), spikes=True), Network.parse("20-3")
-    with pytest.raises(TridentError, match="the spikes of own have 6 timesteps, the training 8"):
+    with pytest.raises(TridentError, match="the samples of own have 6 timesteps, the training 8"):
         check_fits(data, network, TrainSettings(timesteps=8, batch=8))
-    with pytest.raises(TridentError, match="the spikes of own have 6 timesteps, the training has 8"):
+    with pytest.raises(TridentError, match="the samples of own have 6 timesteps, the training has 8"):
         encode(data, network, 8)
     assert encode(data, network, 6)[0].shape == (8, 6, 1, 1, 20)
 
@@ -344,3 +344,47 @@ def test_training_spikes_are_drawn_anew_for_each_epoch_but_test_spikes_are_not(m
 def test_encode_refuses_another_method():
     with pytest.raises(TridentError, match="encoding must be one of rate, dither, bernoulli, direct, not 'latency'"):
         encode(load("digits"), Network.parse("64-10"), 8, "latency")
+
+
+def _frames(path, values) -> Dataset:
+    np.savez(path, frames=values, labels=np.arange(len(values)) % 2)
+    return load(path, counted=True)
+
+
+def test_frames_as_planes(tmp_path):
+    """Whole numbers take no more bits than they need, and every bit has channels of its own."""
+    counts = np.random.default_rng(0).integers(0, 6, (10, 3, 2, 4, 1)).astype(np.uint8)
+    data = _frames(tmp_path / "counts.npz", counts)
+    assert (data.steps, data.shape, data.whole, data.holds_spikes) == (3, (2, 4, 1), True, False)
+    planes = planes_of(data, 3)
+    assert planes == Planes(3, 0, still=False)
+    network = replace(Network.parse("8-2"), planes=planes)
+    train, test = encode(data, network, 3, "direct")
+    assert train.shape == (8, 3, 1, 1, 3 * 8)
+    found = np.concatenate([plane_values(part, planes) for part in (train, test)]).reshape(10, -1)
+    assert sorted(found.tolist()) == sorted(counts.reshape(10, -1).tolist())
+    with pytest.raises(TridentError, match="holds values that change with time: take ENCODING=direct, not rate"):
+        encode(data, network, 3)
+    with pytest.raises(TridentError, match="the samples of .* have 3 timesteps, the training has 4"):
+        encode(data, network, 4, "direct")
+
+
+@pytest.mark.parametrize(("low", "high", "planes"), [
+    (0.0, 1.0, Planes(8, -8, still=False)), (-3.0, 2.9, Planes(8, -5, True, still=False)),
+    (-4, 3, Planes(3, 0, True, still=False)), (-5, 3, Planes(4, 0, True, still=False)),
+    (0, 255, Planes(8, 0, still=False)), (0, 0, Planes(2, 0, still=False)),
+])  # fmt: skip
+def test_planes_of_frames(tmp_path, low, high, planes):
+    values = np.linspace(low, high, 40).reshape(10, 2, 2)
+    values = np.rint(values) if isinstance(low, int) else values
+    data = _frames(tmp_path / "frames.npz", np.concatenate([values, values]))
+    assert planes_of(data, 2) == planes
+    found = plane_values(frames(data.train, planes, data.low, data.span), planes)
+    wanted = data.low + data.span * data.train
+    assert np.abs(found - wanted).max() <= (0 if data.whole else 2.0**planes.place)
+
+
+def test_frames_that_are_too_large(tmp_path):
+    data = _frames(tmp_path / "frames.npz", np.array([0, 300] * 10).reshape(10, 2, 1))
+    with pytest.raises(TridentError, match="real values go up to 300, more than the 256 that planes hold"):
+        planes_of(data, 2)

@@ -1,11 +1,14 @@
 """Networks: the graph and what it refuses, the shorthand, and the layers that a core computes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.planes import Planes
 from trident.snn.builder import Builder
-from trident.snn.layers import Layer
+from trident.snn.layers import Layer, Read
 from trident.snn.network import Network, edges
 from trident.snn.nodes import INPUT, KINDS, Edge
 
@@ -14,8 +17,8 @@ def test_linear_chain():
     network = Network.parse("64-128-10")
     assert network.in_shape == (1, 1, 64)
     assert network.layers == (
-        Layer(0, "linear1", "neuron1", None, "linear", (1, 1, 64), 128),
-        Layer(1, "linear2", "neuron2", 0, "linear", (1, 1, 128), 10, last=True),
+        Layer(0, "linear1", "neuron1", (Read(None),), "linear", (1, 1, 64), 128),
+        Layer(1, "linear2", "neuron2", (Read(0),), "linear", (1, 1, 128), 10, last=True),
     )
     assert network.classes == 10
     assert network.weights == 64 * 128 + 128 + 128 * 10 + 10
@@ -31,7 +34,7 @@ def test_convolutions_and_the_flattening_behind_them():
     assert second.weight_shape == (9, 16, 32) == network.tensors["conv2.weight"]
     assert second.fan_in == 144
     assert last.image == (3, 2, 32) and last.in_shape == (1, 1, 3 * 2 * 32)
-    assert [layer.source for layer in network.layers] == [None, 0, 1]
+    assert [layer.sources for layer in network.layers] == [(None,), (0,), (1,)]
     assert network.shapes["flatten3"] == (1, 1, 192)
 
 
@@ -67,7 +70,11 @@ def test_layers_describe_themselves():
         ("0-10", "size of 0"),
         ("8x0x1-10", "size of 0"),
         ("64-0", "at least 1 output, not 0"),
-        ("64-ten", "'ten' is no number of outputs (128), convolution (16c3s2p1) or pooling (mp2)"),
+        ("64-ten", "'ten' is no number of outputs (128), convolution (16c3s2p1), pooling (mp2) or residual block"),
+        ("8x8x1-sew4-10", "block 'sew4' must follow a layer, whose spikes it adds"),
+        ("8x8x1-4c3-sew0-10", "block 'sew0' needs at least 1 channel"),
+        ("8x8x1-4c3-sew4s3-10", "block 'sew4s3' needs at least 1 channel and a stride of 1 or 2"),
+        ("8x8x1-4c3-sew4-mp2-10", "'mp2' must follow a layer"),
         ("64-²-10", "'²' is no number"),
         ("٦٤-10", "neither a number (64)"),
         ("64--10", "'' is no number"),
@@ -140,7 +147,7 @@ def test_graphs_that_cannot_be(nodes, words):
         (lambda: linear("a", INPUT, outputs=0), "linear 'a': outputs must be a whole number of at least 1, not 0"),
         (lambda: KINDS["conv"]("c", edges(INPUT), channels=4, kernel=9), "kernel must be a whole number from 1 to 7"),
         (lambda: KINDS["conv"]("c", edges(INPUT), channels=4, kernel=3, padding=3), "padding must be a whole number"),
-        (lambda: KINDS["pool"]("p", edges(INPUT), method="median"), "method must be max or average, not 'median'"),
+        (lambda: KINDS["pool"]("p", edges(INPUT), method="median"), "must be max or average or sum, not 'median'"),
         (lambda: Edge.parse("n[t-x]"), "'n[t-x]' names no node"),
     ],
 )
@@ -168,7 +175,7 @@ def test_a_delay_makes_a_circle_possible():
         (("conv", "pool", "neuron"), "conv 'conv1' must be read by one neuron or readout node alone, not by pool"),
         (("pool", "conv", "neuron"), "pool 'pool1' must join the spikes of a neuron node, not read input"),
         (("conv", "neuron", "pool"), "the network's output must be the neurons behind its last layer"),
-        (("conv", "readout", "flatten", "linear", "neuron"), "linear 'linear1' must read spikes, those of a neuron or"),
+        (("conv", "readout", "flatten", "linear", "neuron"), "linear 'linear1' must read spikes, those of neurons or"),
         (("conv", "conv", "neuron"), "conv 'conv1' must be read by one neuron or readout node alone, not by conv"),
         (("neuron", "conv", "neuron"), "neuron 'neuron1' must take the sums of a conv or linear node, not input"),
         (("conv", "neuron", "flatten"), "the network's output must be the neurons behind its last layer"),
@@ -198,20 +205,74 @@ def test_what_no_node_can_be_is_refused(kind, fields, words):
         Builder((6, 6, 2)).add(kind, **fields)
 
 
-def test_spikes_go_to_one_layer_only():
+def branches(*adds: tuple[str, ...]) -> Builder:
+    """A layer whose spikes two others read, and nodes that add up what is named."""
     build = Builder((1, 1, 6))
     build.add("linear", outputs=4)
-    first = build.add("neuron")
+    build.add("neuron")
     for _ in range(2):
-        build.add("linear", first, outputs=3)
+        build.add("linear", "neuron1", outputs=4)
         build.add("neuron")
-    build.add("add", "neuron2", "neuron3")
-    with pytest.raises(TridentError, match="add 'add1' cannot be computed: it needs sums of several inputs"):
+    for names in adds:
+        build.add("add", *names)
+    return build
+
+
+def test_sums_of_spikes_are_read_from_each_of_the_layers():
+    build = branches(("neuron2", "neuron1"), ("add1", "neuron3", "neuron2"))
+    build.add("linear", outputs=5)
+    build.add("neuron")
+    network = build.network()
+    last = network.layers[-1]
+    assert last.sources == (1, 0, 2, 1) and last.forward_terms == 4 * 4 + 1 and last.gradient_terms(3) == 4 * 3
+    assert [[layer.node for layer in readers] for readers in network.spike_readers] == [
+        ["linear2", "linear3", "linear4"], ["linear4", "linear4"], ["linear4"], [],
+    ]  # fmt: skip
+    assert network.branches and network.error_terms(0) == 4 + 4 + 5
+    assert not Network.parse("6-4-5").branches
+
+
+def test_sums_that_no_core_makes():
+    with pytest.raises(TridentError, match="the network's output must be the neurons behind its last layer, not 'add"):
+        assert branches(("neuron2", "neuron3")).network().layers
+    build = Builder((1, 1, 6))
+    for source in (INPUT, INPUT):
+        build.add("linear", source, outputs=4)
+    build.add("add", "linear1", "linear2")
+    build.add("neuron")
+    with pytest.raises(TridentError, match="linear 'linear1' must be read by one neuron or readout node alone, not by"):
         assert build.network().layers
 
 
+def test_real_values_are_not_added_to_spikes():
+    build = Builder((1, 1, 4))
+    build.add("linear", outputs=4)
+    build.add("neuron")
+    build.add("add", "neuron1", INPUT)
+    build.add("linear", outputs=3)
+    build.add("neuron")
+    assert build.network().layers[-1].sources == (0, None)
+    with pytest.raises(TridentError, match="add 'add1' adds real values that stay the same over time to spikes"):
+        assert replace(build.network(), planes=Planes(4, 0)).layers
+    frames = replace(build.network(), planes=Planes(3, -1, True, still=False)).layers
+    assert [(read.source, read.count) for read in frames[-1].reads] == [(0, 1), (None, 0.5), (None, 1), (None, -2)]
+    assert frames[-1].sources == (0, None) and frames[0].walks == 3
+
+
+def test_a_residual_block():
+    network = Network.parse("8x8x1-4c3-sew4-sew6s2-10", bias=False)
+    assert [(layer.node, layer.sources, layer.out_shape) for layer in network.layers] == [
+        ("conv1", (None,), (8, 8, 4)), ("conv2a", (0,), (8, 8, 4)), ("conv2b", (1,), (8, 8, 4)),
+        ("conv3a", (2, 0), (4, 4, 6)), ("conv3b", (3,), (4, 4, 6)), ("conv3s", (2, 0), (4, 4, 6)),
+        ("linear4", (4, 5), (1, 1, 10)),
+    ]  # fmt: skip
+    assert not any(layer.bias for layer in network.layers)
+    assert Network.parse("8x8x1-4c3-sew6-10").node("conv2s").kernel == 1
+
+
 @pytest.mark.parametrize(("fields", "words"), [
-    ({"method": "average"}, "pool 'pool1' takes the average: no core joins spikes but by their maximum"),
+    ({"method": "average", "size": 3}, "pool 'pool1' takes the mean of 9 pixels: those of a core are a power of two"),
+    ({"method": "average", "size": 6}, "takes the mean of 36 pixels: those of a core are a power of two"),
     ({"size": 3, "stride": 2}, "has windows of 3 pixels every 2: those of a core do not overlap"),
     ({"size": 4}, "has windows of 4 pixels, which do not fill an image of 6x6"),
 ])  # fmt: skip
@@ -229,4 +290,4 @@ def test_pools_join_the_layers_beside_them():
     first, second, last = Network.parse("8x8x1-4c3-mp2-6c3s2p1-mp2-5").layers
     assert (first.pool, first.out_shape, first.pooled_shape) == (2, (8, 8, 4), (4, 4, 4))
     assert (second.image, second.out_shape, second.pooled_shape) == ((4, 4, 4), (2, 2, 6), (1, 1, 6))
-    assert (last.image, last.pool, second.source, last.source) == ((1, 1, 6), 1, 0, 1)
+    assert (last.image, last.pool, second.sources, last.sources) == ((1, 1, 6), 1, (0,), (1,))

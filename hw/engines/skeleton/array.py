@@ -9,6 +9,7 @@ from trident.hw.arith.align import Term
 from trident.hw.arith.mul import FloatMul
 from trident.hw.arith.sums import Round
 from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.isa.planes import SHIFT
 from trident.hw.lib.parts import lane_sum, to_parts
 
 
@@ -172,9 +173,11 @@ class ProcessingArray(wiring.Component):
             for lane in range(cfg.lanes):
                 at = slice(lane * width, (lane + 1) * width)
                 m.submodules[f"mul_{col}_{lane}"] = mul = FloatMul(
-                    cfg.format, cfg.mul_stages, subnormals=cfg.multiplier_subnormals
+                    cfg.format, cfg.mul_stages, cfg.multiplier_subnormals, SHIFT.width if self.payloads.scales else 0
                 )
                 m.d.comb += [mul.a.eq(op.row[at]), mul.b.eq(self.operand[col])]
+                if self.payloads.scales:
+                    m.d.comb += mul.scale.eq(op.shift)
                 value, add = mul.o, control.mask[col] & present[lane]
                 if not cfg.exact:
                     value = Mux(control.taking, self.partial[at], value)

@@ -27,7 +27,8 @@ class BeatLoop(wiring.Component):
     o : stream of operations
     groups, group_entries : In, from the job
     line : In, from the job, see :class:`TimeDrain`
-    planes : In, from the job, see :mod:`hw.isa.planes`: a forward row's planes go to the entry of the first timestep
+    planes : In, from the job, see :mod:`hw.isa.planes`: a forward row's planes go to the entry of the first timestep;
+        of several walks each vector has its place and sign
     idle : Out(1), nothing is held
     """
 
@@ -84,8 +85,11 @@ class BeatLoop(wiring.Component):
         m.d.comb += [entry.eq(self.i.payload.entry + beat), nothing.eq(vector.null)]
         if payloads.planes:
             planes, number = self.planes, vector.number if by_time else op.beat
-            on = Signal()
-            m.d.comb += on.eq(planes.on & ~vector.ones.bit_select(word, 1))
+            place, negative = planes.place, planes.signed
+            if payloads.walks > 1:
+                place, negative = vector.meta.shift, vector.meta.negative
+            value = Signal()  # not a bias
+            m.d.comb += value.eq(~vector.ones.bit_select(word, 1))
             if not by_time:
                 with m.If(planes.on):
                     m.d.comb += entry.eq(self.i.payload.entry + beat - op.beat)
@@ -138,9 +142,9 @@ class BeatLoop(wiring.Component):
                 op.mask.eq(mask),
                 op.entry.eq(entry),
                 *([
-                    op.shift.eq(Mux(on, planes.place + number, 0)),
-                    op.negative.eq(on & planes.signed & (number == planes.last)),
-                ] if payloads.planes else []),
+                    op.shift.eq(Mux(value, place + Mux(planes.on, number, 0), 0)),
+                    op.negative.eq(value & negative & (~planes.on | (number == planes.last))),
+                ] if payloads.planes else [op.shift.eq(vector.meta.shift)] if payloads.scales else []),
                 touched.en.eq(advance & valid),
             ]
             if by_time:

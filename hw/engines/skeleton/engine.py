@@ -41,6 +41,7 @@ class Engine(wiring.Component):
     word_address, word_en, word_data : read port for spike words (backward: error masks)
     row_tile, row_number, row_en, row_data : read port for rows
     activity : Out, for the counters
+    walk, further : of engines that make several walks, see :class:`TapWalker`
     nonfinite : Out(1), see :class:`ProcessingArray`
     """
 
@@ -63,6 +64,7 @@ class Engine(wiring.Component):
             "row_data": In(cfg.row_bits),
             "activity": Out(ACTIVITY),
             "nonfinite": Out(1),
+            **({"walk": Out(range(cfg.walks)), "further": In(JOB.shape())} if payloads.walks > 1 else {}),
             **ports,
         })  # fmt: skip
 
@@ -128,6 +130,7 @@ class Engine(wiring.Component):
         m.d.sync += words_per_row.eq(job.src_x * job.blocks)  # there before the first request
         m.d.comb += [
             walker.job.eq(job),
+            *([self.walk.eq(walker.walk), walker.further.eq(self.further)] if payloads.walks > 1 else []),
             walker.start.eq(self.start),
             self.word_address.eq(gather.address),
             self.word_en.eq(gather.en),

@@ -17,7 +17,7 @@ class Gather(wiring.Component):
     -------
     i : stream of word requests; the one with ``last`` completes its matrix, words not requested are zero
     o : stream of matrices
-    blocks, row : In, words per pixel, and per row of the image
+    blocks, row : In, words per pixel, and per row of the image; of several walks each request has them
     planes : In(1), a word holds planes where it holds timesteps otherwise
     address, en, data : a synchronous read port of the spike (or error mask) memory
     fetched : Out(1), a word is read this cycle (for the counters)
@@ -54,6 +54,7 @@ class Gather(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cfg, payloads = self.payloads.cfg, self.payloads
+        several = payloads.walks > 1
         # A request, first with the words before its row and within the row, then with the word's address
         parts = data.StructLayout({"request": payloads.request, "parts": data.ArrayLayout(cfg.address_bits, 2)})
         place = data.StructLayout({"request": payloads.request, "address": cfg.address_bits})
@@ -61,8 +62,8 @@ class Gather(wiring.Component):
         m.submodules.fetch = fetch = Fetch(place)
         m.d.comb += [
             requests.payload.request.eq(self.i.payload),
-            requests.payload.parts[0].eq(self.i.payload.y * self.row),
-            requests.payload.parts[1].eq(self.i.payload.x * self.blocks),
+            requests.payload.parts[0].eq(self.i.payload.y * (self.i.payload.row if several else self.row)),
+            requests.payload.parts[1].eq(self.i.payload.x * (self.i.payload.blocks if several else self.blocks)),
             requests.valid.eq(self.i.valid),
             self.i.ready.eq(requests.ready),
         ]

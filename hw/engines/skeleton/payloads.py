@@ -17,7 +17,9 @@ class Payloads:
 
     cols: columns of processing elements; words: spike words that are gathered at once; vectors: column vectors per
     spike word (lanes, or timesteps); elements: bits that one gathered word adds to a vector (timesteps, or lanes).
-    planes: words may hold planes of real values where they hold timesteps otherwise.
+    planes: words may hold planes of real values where they hold timesteps otherwise. walks: a sum may be that of
+    several walks, so what only some of them have goes along with their requests; scales: what a walk adds is multiplied
+    by a power of two of its own.
     """
 
     def __init__(self, cfg: CoreConfig, engine: str):
@@ -25,12 +27,17 @@ class Payloads:
         self.cols, self.words = getattr(cfg, f"{engine}_cols"), cfg.words_of(engine)
         by_time = engine == "weight_grad"
         self.planes = cfg.planes and engine != "backward"
+        self.walks = 1 if by_time else cfg.walks
         self.vectors = cfg.timesteps if by_time else cfg.lanes
         self.elements = cfg.lanes if by_time else cfg.timesteps
         self.beats = self.words * self.elements // self.cols
         address = cfg.address_bits
         groups = range(max(cfg.accumulators // cfg.entries_per_word(engine), 2))  # as many find place in a pass
+        several = self.walks > 1
+        self.scales = several and cfg.planes
         self.meta = data.StructLayout({
+            **({"group_step": address} if several else {}),  # from the tile of one group to the next
+            **({"shift": SHIFT, "negative": 1} if self.scales else {}),  # of all that the walk adds
             "tile": address,  # row memory: tile (or error word) of the first group
             "dst": address,  # drain: word (or tile) of the first position and group
             "last_group": groups,  # number of the last group of this pass
@@ -42,6 +49,7 @@ class Payloads:
             "y": 8,  # pixel of the image that is read
             "x": 8,
             "start": address,  # of the word in the first pixel
+            **({"blocks": address, "row": address} if several else {}),  # words per pixel, and per row of the image
             "fetch": 1,  # read the word; otherwise it is zero padding
             "ones": 1,  # the bias word: channel 0 spikes at every timestep
             "last": 1,  # last word of its matrix
@@ -80,7 +88,8 @@ class Payloads:
         })  # fmt: skip
         later = {"carry": 1, "word": address} if cfg.chunks > 1 else {}
         self.error_place = data.StructLayout({**self.place.members, **later})  # whose states go on, and which they are
-        plane = {"shift": SHIFT, "negative": 1} if self.planes else {}  # of the row: a power of two, and its sign
+        # Of the row, or of its products: a power of two, and its sign
+        plane = {"shift": SHIFT, "negative": 1} if self.planes or self.scales else {}
         self.op = data.StructLayout({
             **plane,
             "row": cfg.row_bits,

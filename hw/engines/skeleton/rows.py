@@ -19,7 +19,7 @@ class RowLoop(wiring.Component):
     o : stream of rows (without the data)
     tile, number : Out, the row to read: row ``number`` of a tile of rows
     en : Out(1), read enable
-    group_step, group_entries : In, from the job
+    group_step, group_entries : In, from the job; of several walks each vector has the former
     """
 
     def __init__(self, payloads: Payloads):
@@ -62,7 +62,7 @@ class RowLoop(wiring.Component):
             m.d.sync += [
                 group.eq(Mux(last, 0, group + 1)),
                 entry.eq(Mux(last, 0, entry + self.group_entries)),
-                following.eq(self.tile + self.group_step),
+                following.eq(self.tile + (vector.meta.group_step if self.payloads.walks > 1 else self.group_step)),
                 first.eq(last),
             ]
         return m

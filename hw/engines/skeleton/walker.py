@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.engines.skeleton.loops import COORDINATE, Blocks, Loop, Passes, Positions
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.isa.job import JOB
+from trident.hw.isa.planes import PLANES_JOB
 from trident.hw.lib.times import times
 
 
@@ -16,12 +17,15 @@ def walker_ports(payloads: Payloads) -> dict:
     job : In, what to walk
     start : In(1), a pulse; busy : Out(1), requests are still to come
     o : stream of word requests
+    walk : Out, of several walks, which one's fields it needs; further : In, they are here, of all but the first walk
     """
+    several = {"walk": Out(range(payloads.cfg.walks)), "further": In(JOB.shape())} if payloads.walks > 1 else {}
     return {
         "job": In(JOB.shape()),
         "start": In(1),
         "busy": Out(1),
         "o": Out(stream.Signature(payloads.request)),
+        **several,
     }
 
 
@@ -44,6 +48,9 @@ class TapWalker(wiring.Component):
     within a tap blocks in ascending order, then the bias. Forward walks the output image and reads input pixel
     ``position * stride + tap - padding``; transposed (backward) walks the input image and reads output pixel
     ``(position + padding - tap) / stride`` where that is whole. One request per cycle, 1 cycle latency.
+
+    With ``walks`` a tile may have several, each over an image, with taps and from tiles of its own; a cycle between
+    them.
     """
 
     def __init__(self, payloads: Payloads, transposed: bool):
@@ -54,12 +61,23 @@ class TapWalker(wiring.Component):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
         address_bits, many = cfg.address_bits, self.payloads.words > 1
+        several, walk, entering = self.payloads.walks > 1, job, Const(0)
+        if several:
+            walk, entering = Signal(JOB.shape()), Signal()  # of the walk at hand; it begins
+            m.d.comb += walk.eq(Mux(self.walk.any(), self.further, job))
         # What tap (0, 0) reads, before a transposed stride divides it
-        origin, step = job.origin.as_signed(), 1 if self.transposed else 1 + job.stride2
-        rows, columns = (Positions(name, origin, job[f"last_{name}"], step) for name in "yx")
-        taps_y, taps_x = Loop("ky", 4, job.last_tap), Loop("kx", 4, job.last_tap)
-        blocks = Blocks(address_bits, job.blocks, job.src)
-        at_y, at_x, ky, kx = rows.value, columns.value, taps_y.value, taps_x.value
+        origin, doubled = job.origin.as_signed(), 0 if self.transposed else job.stride2
+        begin, step, ends = origin, 1 + doubled, {name: job[f"last_{name}"].as_signed() for name in "yx"}
+        if several:  # of whose walks each begins and steps by itself: the position's number
+            begin, step, ends = Const(0), 1, {name: end - origin >> doubled for name, end in ends.items()}
+        rows, columns = (Positions(name, begin, ends[name], step) for name in "yx")
+        at_y, at_x = rows.value, columns.value
+        if several:
+            further = 0 if self.transposed else walk.stride2
+            at_y, at_x = ((loop.value << further) + walk.origin.as_signed() for loop in (rows, columns))
+        taps_y, taps_x = Loop("ky", 4, walk.last_tap), Loop("kx", 4, walk.last_tap)
+        blocks = Blocks(address_bits, walk.blocks, walk.src)
+        ky, kx = taps_y.value, taps_x.value
         bias = Signal()
         word = Signal(4) if many else Const(0, 4)
         tile, pass_tile = Signal(address_bits), Signal(address_bits)
@@ -74,30 +92,30 @@ class TapWalker(wiring.Component):
             m.d.comb += [
                 fy.eq(at_y - ky),
                 fx.eq(at_x + word - kx),
-                py.eq(Mux(job.stride2, fy >> 1, fy)),
-                px.eq(Mux(job.stride2, fx >> 1, fx)),
-                exact.eq(~(job.stride2 & (fy[0] | fx[0]))),
+                py.eq(Mux(walk.stride2, fy >> 1, fy)),
+                px.eq(Mux(walk.stride2, fx >> 1, fx)),
+                exact.eq(~(walk.stride2 & (fy[0] | fx[0]))),
             ]
         else:
-            m.d.comb += [py.eq(at_y + ky), px.eq(at_x + Mux(job.stride2, word << 1, word) + kx)]
+            m.d.comb += [py.eq(at_y + ky), px.eq(at_x + Mux(walk.stride2, word << 1, word) + kx)]
 
         # How far the loops go, innermost first
         words, last_x, next_row, next_x = Const(1, 4), columns.last, columns.restart, columns.step
         if many:
-            words, rest = Signal(4), Signal(len(at_x) - 1)  # positions of this row that follow the one at hand
+            words, rest = Signal(4), Signal(len(columns.value) - 1)  # positions of this row that follow the one at hand
             last_x = rest < job.words
             m.d.comb += words.eq(Mux(last_x, rest + 1, job.words))
-            span = job.last_x.as_signed() - origin
-            doubled = 0 if self.transposed else job.stride2
-            next_row = [at_x.eq(origin), rest.eq(Mux(doubled, span >> 1, span))]
-            next_x = [at_x.eq(at_x + Mux(doubled, words << 1, words)), rest.eq(rest - words)]
+            span, twice = job.last_x.as_signed() - origin, 0 if several else doubled
+            next_row = [columns.value.eq(begin), rest.eq(Mux(doubled, span >> 1, span))]
+            next_x = [columns.value.eq(columns.value + Mux(twice, words << 1, words)), rest.eq(rest - words)]
         last_word = word + 1 == words
         last_tap = blocks.last & taps_x.last & taps_y.last
-        last_of_tile = Mux(job.bias, bias, last_tap)
+        last_of_walk = Mux(walk.bias, bias, last_tap)
+        last_of_tile = last_of_walk & ~walk.more if several else last_of_walk
 
         request = Signal(self.payloads.request)
         advance = Signal()
-        inside = request_pixel(m, request, job, py, px, blocks.start)
+        inside = request_pixel(m, request, walk, py, px, blocks.start)
         m.d.comb += [
             advance.eq(self.o.ready),
             request.fetch.eq(inside & exact & ~bias),
@@ -117,26 +135,28 @@ class TapWalker(wiring.Component):
             next_dst = first + Mux(pooled, times(across, cfg.pool), across)
             next_line = next_dst + times(job.count, cfg.pool - 1)
         with m.If(advance):
-            m.d.sync += [self.o.valid.eq(self.busy), self.o.payload.eq(request)]
+            m.d.sync += [self.o.valid.eq(self.busy & ~entering), self.o.payload.eq(request)]
         with m.If(self.start):
             m.d.sync += [self.busy.eq(1), tile.eq(job.tile), pass_tile.eq(job.tile), passes.following, *next_row]
             m.d.sync += [s.eq(0) for s in (bias, dst, first, *([word] if many else []))]
             m.d.sync += [rows.restart, next_tile]
-        with m.Elif(advance & self.busy):
+        with m.Elif(advance & self.busy & ~entering):
             if many:
                 m.d.sync += word.eq(word + 1)
             with m.If(last_word):
                 if many:
                     m.d.sync += word.eq(0)
-                m.d.sync += [blocks.step, tile.eq(tile + Mux(blocks.last, job.tap_step, job.block_step))]
+                m.d.sync += [blocks.step, tile.eq(tile + Mux(blocks.last, walk.tap_step, walk.block_step))]
                 with m.If(blocks.last):
                     m.d.sync += [blocks.restart, taps_x.step]
                     with m.If(taps_x.last):
                         m.d.sync += [taps_x.restart, taps_y.step]
                         with m.If(taps_y.last):
                             m.d.sync += bias.eq(1)
+                with m.If(last_of_walk):
+                    m.d.sync += [next_tile, bias.eq(0)]
                 with m.If(last_of_tile):
-                    m.d.sync += [passes.following, next_tile, bias.eq(0)]
+                    m.d.sync += passes.following
                     with m.If(~passes.last):
                         after = (pass_tile + job.pass_step)[:address_bits]
                         m.d.sync += [dst.eq(dst + passes.groups), tile.eq(after), pass_tile.eq(after)]
@@ -148,7 +168,30 @@ class TapWalker(wiring.Component):
                             m.d.sync += [*next_row, rows.step, dst.eq(next_line), first.eq(next_line)]
                             with m.If(rows.last):
                                 m.d.sync += self.busy.eq(0)
+        if several:
+            self._next_walk(m, walk, request, entering, passes, advance & last_word & last_of_walk, tile, next_tile)
         return m
+
+    def _next_walk(self, m: Module, walk, request, entering, passes, ends, tile, next_tile):
+        """From walk to walk of a tile, and to the first one of the next tile; a cycle between them."""
+        pass_number, row = Signal.like(tile), Signal.like(tile)
+        m.d.comb += [request.blocks.eq(walk.blocks), request.row.eq(row), request.meta.group_step.eq(walk.group_step)]
+        if self.payloads.scales and self.transposed:
+            m.d.comb += request.meta.shift.eq(-walk.token)
+        elif self.payloads.scales:
+            plane = PLANES_JOB(walk.count[: PLANES_JOB.size])
+            m.d.comb += [request.meta.shift.eq(plane.place), request.meta.negative.eq(plane.signed)]
+        with m.If(self.start):
+            m.d.sync += [entering.eq(1), self.walk.eq(0), pass_number.eq(0)]
+        with m.Elif(entering):
+            m.d.sync += [
+                entering.eq(0), row.eq(walk.src_x * walk.blocks), tile.eq(walk.tile + pass_number * walk.pass_step),
+                next_tile,
+            ]  # fmt: skip
+        with m.Elif(self.busy & ends):
+            m.d.sync += [entering.eq(walk.more | self.job.more), self.walk.eq(Mux(walk.more, self.walk + 1, 0))]
+            with m.If(~walk.more):
+                m.d.sync += pass_number.eq(Mux(passes.last, 0, pass_number + 1))
 
 
 class BlockWalker(wiring.Component):
@@ -225,7 +268,7 @@ class BlockWalker(wiring.Component):
             with m.If(last_word):
                 if many:
                     m.d.sync += [word.eq(0), *(s.eq(f) for s, f in zip(current, first, strict=True))]
-                m.d.sync += [columns.step, errors.eq(errors + job.groups)]
+                m.d.sync += [columns.step, errors.eq(errors + job.block_step)]
                 with m.If(columns.last):
                     m.d.sync += [columns.restart, rows.step]
                     with m.If(rows.last):

@@ -185,7 +185,7 @@ def test_pooled_layers_have_a_job_more():
     assert plan.describe_job(plan.job("pool", 0)).startswith("pool of the spikes of layer 1 (conv 8x8x1→4")
     job = plan.jobs(*_constants(plan.cfg.format))[plan.job("pool", 0)]
     assert (job["src_y"], job["src_x"], job["groups"], job["count"]) == (4, 4, 1, 8)
-    assert job["dst"] == plan.layers[1].inputs.base != plan.layers[0].spikes.base == job["src"]
+    assert job["dst"] == plan.layers[1].inputs[0].base != plan.layers[0].spikes.base == job["src"]
     with pytest.raises(KeyError):
         plan.job("pool", 1)
 
@@ -288,7 +288,7 @@ def test_bounds_of_walks(kernel, stride, padding):
     layer, jobs = plan.layers[1].layer, plan.jobs(*_constants(plan.cfg.format))
     for kind, image, step in (("forward", layer.out_shape, stride), ("weight_grad", layer.out_shape, stride),
                               ("backward", layer.in_shape, 1)):  # fmt: skip
-        job = jobs[plan.job(kind, 1)]
+        job = jobs[plan.job(kind, int(kind != "backward"))]
         origin = job["origin"] - 64 * (job["origin"] > 31)
         assert origin == (padding if kind == "backward" else -padding) and job["last_tap"] == kernel - 1
         for name, size in (("last_y", image[0]), ("last_x", image[1])):

@@ -104,7 +104,7 @@ def test_the_prediction_adds_up(small):
     # Errors go from layer 2 to layer 1, and from layer 3 to the two slices of layer 2
     assert first.backward == 0 and prediction.members[1].cycles.backward == small.backward_away(1, 0, 4, 0, 4)
     last = prediction.members[3]
-    assert last.local == small.backward(3, 0, 10)
+    assert last.local == small.backward(2)
     assert last.cycles.backward == pytest.approx(
         last.local + small.backward_away(2, 0, 6, 0, 4) + small.backward_away(2, 0, 6, 4, 8)
     )

@@ -46,8 +46,8 @@ PLAIN = CoreConfig(), MeshConfig()
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"encoding": "direct", "preset": "COMPACT"}, "real-valued input needs planes of real values, which a core with a "
-     "shared_engine has not"),
+    ({"encoding": "direct", "preset": "COMPACT"}, "real-valued input needs planes of real values, which a core without "
+     "planes or with a shared_engine has not"),
     ({"encoding": "direct", "preset": "WIDE"}, "planes of real values need forward_cols of 1, not 4"),
     ({"encoding": "direct", "built": PLAIN}, "the chip has been built without planes of real values"),
     ({"encoding": "latency"}, "encoding must be one of rate, dither, bernoulli, direct, not 'latency'"),
@@ -70,8 +70,8 @@ def test_pools_on_several_cores_are_refused():
 
 
 @pytest.mark.parametrize(("text", "pool", "words"), [
-    ("8x4x1-4c3-mp2-10", 2, "'linear3' reads a pooled image of 4x2 pixels: to a linear node a core gives square ones"),
-    ("36x36x1-2c1-mp2-10", 2, "'linear3' reads a pooled image of 18x18 pixels"),
+    ("8x4x1-4c3-mp2-10", 2, "'linear3' reads an image of 4x2 pixels that is pooled"),
+    ("36x36x1-2c1-mp2-10", 2, "'linear3' reads an image of 18x18 pixels that is pooled"),
     ("8x8x1-4c3-mp2-10", 4, "the core has pool of 4, 'neuron1' needs 2"),
 ])  # fmt: skip
 def test_pooled_images_that_a_core_cannot_walk(text, pool, words):

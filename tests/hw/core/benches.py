@@ -13,7 +13,9 @@ from trident.hw.isa.planes import Planes
 from trident.hw.lib.streams import random_stalls
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.builder import Builder
 from trident.snn.network import Network
+from trident.snn.nodes import INPUT
 from trident.snn.settings import NeuronSettings
 
 TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
@@ -35,6 +37,9 @@ READOUT = {
 }  # fmt: skip
 PLANES = {"planes": True, "others": "lif/hard/rectangle/still"}
 POOL = {"pool": 2}
+WALKS = {
+    "walks": 8, "jobs": 256, "program_words": 256, "spike_words": 8192, "error_words": 2048, "weight_rows": 2048,
+}  # fmt: skip
 SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
@@ -80,9 +85,9 @@ def _mixed(network: Network, cfg: CoreConfig, seed: int) -> Network:
 
 def batch_of(bench: StepBench, rng, samples: int, density: float):
     """Random samples, of which the share ``density`` of the bits is set, and their labels."""
-    shape = (samples, bench.cfg.steps, *bench.network.in_shape)
+    shape = (samples, bench.cfg.steps, *bench.network.sample_shape)
     spikes = (rng.random(shape) < density).astype(np.uint8)
-    if bench.network.planes:
+    if bench.network.planes and bench.network.planes.still:
         spikes[:, bench.network.planes.bits :] = 0
     return spikes, rng.integers(0, bench.network.classes, samples)
 
@@ -123,3 +128,47 @@ def random_network(rng, channels: int) -> str:
         parts.append(str(rng.integers(1, channels)))
         parts.append(str(rng.integers(1, channels)))
     return "-".join([*parts, str(rng.integers(2, channels))])
+
+
+def branching_network(rng, cfg: CoreConfig) -> Network:
+    """Convolutions of small images whose spikes are added, read by several and pooled; behind them a mean of all pixels
+    or a vector of them, and one or two linear layers. Values that change with time where the core has planes."""
+    side = int(rng.choice([2, 4] if cfg.pool == 1 else [4, 8]))
+    build, planes = Builder((side, side, int(rng.integers(1, 3)))), None
+    if cfg.planes and rng.random() < 0.6:
+        planes = Planes(int(rng.integers(1, 4)), int(rng.integers(-4, 1)), bool(rng.integers(2)), still=False)
+    kinds = [kind for kind in cfg.neurons if not (kind.readout or kind.still or kind.pooled or kind.averaged)]
+
+    def layer(kind: str, source: str, **fields) -> str:
+        build.add(kind, source, **fields)
+        own = kinds[rng.integers(len(kinds))]
+        return build.add(
+            "neuron", neuron=own.charge, reset=own.reset, surrogate=own.surrogate, detach=own.detach,
+            threshold=float(rng.uniform(0.2, 0.5)),
+        )  # fmt: skip
+
+    def conv(source: str, channels: int, stride: int = 1) -> str:
+        kernel = int(rng.choice([1, 3]))
+        fields = {"kernel": kernel, "stride": stride, "padding": kernel // 2, "bias": bool(rng.integers(2))}
+        return layer("conv", source, channels=channels, **fields)
+
+    channels = int(rng.integers(1, 4))
+    now = conv(INPUT, channels)
+    if cfg.pool > 1:
+        now = build.add("pool", now, method=str(rng.choice(["max", "average", "sum"])), size=cfg.pool)
+        side //= cfg.pool
+    for _ in range(int(rng.integers(1, 3))):
+        stride = 2 if side > 2 and rng.random() < 0.5 else 1
+        wanted = channels if stride == 1 and rng.random() < 0.5 else int(rng.integers(1, 5))
+        branch = conv(conv(now, int(rng.integers(1, 4)), stride), wanted)
+        same = stride == 1 and wanted == channels
+        now = build.add("add", branch, now if same else conv(now, wanted, stride))
+        channels, side = wanted, -(-side // stride)
+    if side > 1 and side & (side - 1) == 0 and rng.random() < 0.6:
+        now = build.add("pool", now, method="average", size=side)
+    elif side > 1:
+        now = build.add("flatten", now)
+    if rng.random() < 0.4:
+        now = layer("linear", now, outputs=int(rng.integers(2, 5)))
+    layer("linear", now, outputs=int(rng.integers(2, 7)), bias=bool(rng.integers(2)))
+    return replace(build.network(), planes=planes)
