@@ -29,7 +29,7 @@ help:
 	@echo '                                 mp2 the largest spikes of 2x2 pixels; 10r at the end a readout'
 	@echo '                 DATA=digits     digits, mnist or the path of an .npz with images or spikes, and labels'
 	@echo '                 EPOCHS=10 BATCH=16 LR=0.5 MOMENTUM=0.9 LOSS_SCALE=256 HALVE_EVERY=3 SEED=0'
-	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1); BIAS=1'
+	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1); BIAS=1 NORM=none, or ws'
 	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
 	@echo '                 ENCODING=direct the first layer takes pixels, counts or features as they are, in 8 bits'
 	@echo '                 NEURON=lif DECAY_INPUT=0 SYNAPSE=0.5 V_RESET=0 DETACH=1 SCHEDULE=step LOSS=mse SMOOTHING=0'

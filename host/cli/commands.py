@@ -43,6 +43,8 @@ def _core_options(command):
 @click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10  [one hidden layer of 128; on several "
               "cores a deep network]")
 @click.option("--bias/--no-bias", default=True, help="whether layers have biases; a network file says it  [bias]")
+@click.option("--norm", default="none", help="ws standardises the weights of every layer but the last, ws:1e-3 with "
+              "that epsilon  [none]")
 @click.option("--data", default="digits", help="digits, mnist or the path of an .npz file", show_default=True)
 @click.option("--encoding", default="dither", help="rate, dither, bernoulli or direct", show_default=True)
 @click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
@@ -94,9 +96,9 @@ def _core_options(command):
 @click.option("--verbose", "-v", is_flag=True, help="print all counters at the end")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
-def train_command(net, bias, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold, window,
-                  reset, surrogate, neuron, decay_input, synapse, detach, v_reset, spike_penalty, timesteps, lanes,
-                  cols, size, cores, partition, placer, placement, target, port, baud, board, setup, engines,
+def train_command(net, bias, norm, data, encoding, preset, changes, out, verbose, resume, waves, leak, threshold,
+                  window, reset, surrogate, neuron, decay_input, synapse, detach, v_reset, spike_penalty, timesteps,
+                  lanes, cols, size, cores, partition, placer, placement, target, port, baud, board, setup, engines,
                   **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
@@ -125,7 +127,7 @@ def train_command(net, bias, data, encoding, preset, changes, out, verbose, resu
     chip = ChipChoice(size, cores, partition, placer, placement)
     spec = RunSpec.make(
         data, net, preset, encoding, neurons, training, core, chip, target.chip(), alone=target.kind == "golden",
-        bias=bias,
+        bias=bias, norm=norm,
     )
     name = Path(data).stem[:100] + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
     train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose, engines)

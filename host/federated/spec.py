@@ -66,6 +66,11 @@ class FederatedSpec:
             given.get("encoding", "dither"), given.get("neuron"), train, given.get("core"),
             ChipChoice(None if mesh == "1x1" else mesh, partition=given.get("partition")), built,
         )  # fmt: skip
+        if standard := next((layer for layer in run.network.layers if layer.standardised), None):
+            raise TridentError(
+                f"{standard.node!r} has standardised weights: those of workers cannot be averaged, so a federated run "
+                "takes none"
+            )
         parts = split(
             run.dataset.train_labels, run.dataset.classes, settings.workers, settings.split, run.train.batch,
             run.train.seed,

@@ -21,6 +21,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, penalty_value
+from trident.sim.golden.standardise import StandardConstants
 from trident.snn.data import Dataset, check_fits, load
 from trident.snn.defaults import DEEP
 from trident.snn.encoding import METHODS, faint, planes_of, rough
@@ -28,6 +29,7 @@ from trident.snn.files import SUFFIXES, dumps
 from trident.snn.layers import Layer
 from trident.snn.losses import MEMBRANE, Loss, balanced
 from trident.snn.network import Network
+from trident.snn.norms import with_norm
 from trident.snn.partition import Partition
 from trident.snn.settings import ADAM_RATE, BALANCED, NeuronSettings, TrainSettings
 
@@ -114,6 +116,7 @@ class RunSpec:
         built: tuple[CoreConfig, MeshConfig] | None = None,
         alone: bool = False,
         bias: bool = True,
+        norm: str = "none",
     ) -> "RunSpec":
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
@@ -124,7 +127,7 @@ class RunSpec:
         single core that ``core`` does not name grow to what the network needs. ``built``: core and mesh of a chip that
         exists: nothing of it is changed, and options that ask for something else are refused. ``alone``: for golden
         alone, so a network may be larger than any single core, unless ``core`` names memories. ``bias``: whether the
-        layers of a shorthand have biases.
+        layers of a shorthand have biases. ``norm``: see :func:`with_norm`.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
@@ -158,6 +161,7 @@ class RunSpec:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
         network = Network.parse(net, bias) if isinstance(net, str) else net
+        network = with_norm(network, norm) if network else None
         layers = network.layers if network else ()
         if layers and layers[-1].readout:
             train = {"loss": MEMBRANE} | train
@@ -177,12 +181,14 @@ class RunSpec:
         y, x, channels = dataset.shape
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
-            network = Network.parse(net, bias)
+            network = with_norm(Network.parse(net, bias), norm)
         network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
         if not built:
             cfg = suited
         elif suited.pool != cfg.pool:
             raise TridentError(f"the chip has been built with pool of {cfg.pool}, the network needs {suited.pool}")
+        elif suited.standardise != cfg.standardise:
+            raise TridentError("the chip has been built without standardised weights, which the network has")
         elif suited.planes != cfg.planes:
             raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
@@ -212,7 +218,7 @@ class RunSpec:
                     raise
                 plan = None
         _check_plan(plan, network, cfg, constants, updates)
-        title = _title(net, network, bias)
+        title = _title(net, network, bias, norm)
         return cls(title, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     @property
@@ -247,7 +253,7 @@ def suit(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
 ) -> tuple[Network, CoreConfig]:
     """The network for samples of a data set, and a core that has what the network needs of it beside room: windows,
-    planes and kinds of neurons.
+    planes, standardised weights and kinds of neurons.
 
     Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
     """
@@ -257,6 +263,7 @@ def suit(
     return network, replace(
         cfg, planes=cfg.planes or network.planes is not None, pool=pool if pool > 1 else cfg.pool,
         others=neuron.core(network.layers)["others"],
+        standardise=cfg.standardise or any(layer.standardised for layer in network.layers),
     )  # fmt: skip
 
 
@@ -287,14 +294,16 @@ def _check_plan(
     for layer in network.layers:
         for engine in PLACES:
             limit_of_sums(layer, engine, cfg, updates.samples)
+        if layer.standardised:
+            StandardConstants.of(layer, cfg)
     for number, program in enumerate(plan.programs(train=True) if plan else ()):
         plan.jobs(number, program, constants, updates)
 
 
-def _title(net: str | Network, network: Network, bias: bool) -> str:
+def _title(net: str | Network, network: Network, bias: bool, norm: str) -> str:
     """What a network is called: its shorthand, or the name of its file with a digest of what is in it."""
     if isinstance(net, str) and not net.strip().lower().endswith(SUFFIXES):
-        return net if bias else f"{net} without biases"
+        return f"{net}{'' if bias else ' without biases'}{'' if norm == 'none' else f' with norm {norm}'}"
     digest = sha256(dumps(network, ".json").encode()).hexdigest()[:8]
     return f"graph {digest}" if isinstance(net, Network) else f"{Path(net).stem} (graph {digest})"
 

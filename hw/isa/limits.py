@@ -75,7 +75,7 @@ def check_config(cfg: "CoreConfig"):
             f"a float of {cfg.exp} exponent and {cfg.frac} fraction bits has {cfg.width} bits with its sign, "
             f"more than the {NUMBER_BITS} that a job's constants have"
         )
-    for name in ("detach", "planes", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
+    for name in ("detach", "planes", "standardise", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
         if not isinstance(getattr(cfg, name), bool):
             raise TridentError(f"{name} must be true or false, not {getattr(cfg, name)!r}")
     for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
@@ -150,6 +150,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, f"a sample of {cfg.steps} timesteps", (Capability.CHUNKS,))
     if cfg.planes:
         require(cfg.capabilities, "real-valued input", (Capability.PLANES,))
+    if cfg.standardise:
+        require(cfg.capabilities, "standardise", (Capability.STANDARDISE,))
     if cfg.pool > 1:
         require(cfg.capabilities, f"pool of {cfg.pool}", (Capability.POOL,))
     if cfg.loss_tables > 1:

@@ -11,8 +11,9 @@ from trident.host.compile.packing import blocks
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import drained_item, neuron_item
 from trident.hw.isa.job import JOB
+from trident.hw.isa.optimisers import kept_names
 from trident.hw.isa.packets import Rows
-from trident.hw.isa.spaces import Space, kept_spaces, table_address
+from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, table_address
 from trident.sim.golden.backward import backward
 from trident.sim.golden.constants import function_lines, neuron_values
 from trident.sim.golden.format import to_values
@@ -21,6 +22,7 @@ from trident.sim.golden.loss import loss_errors, loss_table
 from trident.sim.golden.pool import pool
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
+from trident.sim.golden.standardise import Standardiser
 from trident.sim.golden.weight_grad import weight_grad
 from trident.snn.losses import SOFTMAX, Loss
 from trident.snn.network import Network
@@ -292,10 +294,22 @@ class Maker(Placing):
                 case.outputs.append((payload, mask, f"classes from {group * self.cfg.lanes}, timestep {t}"))
         return case
 
+    def standardise(self) -> Case:
+        """The weights of a layer that are standardised, where it has more than one for each channel; its biases."""
+        self.cfg = replace(self.cfg, standardise=True)
+        last, epsilon = self.layer.node, float(2.0 ** self.rng.integers(-13, 0))
+        own = {"standardise": True, "epsilon": epsilon} if self.layer.fan_in > 1 else {}
+        nodes = tuple(replace(n, **own) if n.name == last else n for n in self.network.nodes)
+        self.network = replace(self.network, nodes=nodes)
+        self.plan = ChipPlan(self.network, self.cfg).plans[0]
+        self.below, self.placed = self.plan.layers
+        self.layer = self.placed.layer
+        return self.update()
+
     def update(self) -> Case:
         layer, shape = self.layer, self.layer.weight_shape
         skip = bool(self.rng.integers(0, 4) == 0)
-        program, kept = self.cfg.update_program, kept_spaces(self.cfg)
+        program, kept = self.cfg.update_program, (*kept_spaces(self.cfg), *raw_spaces(self.cfg))
         spaces = (Space.WEIGHTS, *kept, Space.GRADIENTS)
         arrays = [[self._values(s, 2.0**n) for s in (shape, layer.out_channels)] for n in range(len(spaces))]
         if Space.SQUARES in spaces:
@@ -311,7 +325,7 @@ class Maker(Placing):
         if layer.bias:
             case.runs += self._case(self._job("update_bias"), skip=skip).runs
         case.memories = {s: pack(*values) for s, pack, values in zip(spaces, packs, arrays, strict=True)}
-        if program.tables:
+        if program.tables or self.cfg.standardise:
             case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
         for part in range(1 + layer.bias):
             *old, gradients = (values[part].reshape(-1) for values in arrays)
@@ -320,8 +334,17 @@ class Maker(Placing):
                 if self.cfg.exact:
                     rounded, too_large = self.gradient_sums.saturate(gradients)
                     case.fault |= bool(too_large.any())
-                changed = [array.reshape(1, -1, 1) for array in (*old[1:], old[0])]
                 numbers = self.updates.values(program, self.fmt)
+                if self.layer.standardised and part == 0:
+                    weights, *rest, raw = (values[0] for values in arrays[:-1])
+                    own = dict(zip(kept_names(program), rest, strict=True))
+                    standard = Standardiser(self.layer, self.cfg)
+                    wrong = standard.update(raw, weights, own, rounded.reshape(shape), numbers)
+                    case.fault |= bool(wrong.any())
+                    gradients[:] = 0
+                    continue
+                stepped = old[1 : 1 + len(kept_spaces(self.cfg))]
+                changed = [array.reshape(1, -1, 1) for array in (*stepped, old[0])]
                 wrong = self._run(program, numbers, rounded.reshape(1, -1, 1), *changed, *changed)
                 case.fault |= bool(wrong.any())
             gradients[:] = 0

@@ -14,6 +14,7 @@ from tests.hw.core.benches import (
     POOL,
     READOUT,
     SHORT,
+    STANDARD,
     SYNAPTIC,
     TRIANGLE,
     batch_of,
@@ -70,7 +71,9 @@ def test_core_of_the_smallest_board():
     (POOL | CHUNKS | {"others": "lif/hard/triangle/pooled"}, None),
     (POOL | PLANES | {"backward_cols": 2, "lanes": 4, "others": "lif/hard/rectangle/still"}, 7),
     (POOL | READOUT | {"others": "lif/hard/atan/pooled,lif/mean,lif/last,lif/max"}, None),
-    (READOUT | {"exp": 8, "frac": 7, "timesteps": 5, "gradient_bits": 40}, None),
+    (READOUT | {"exp": 8, "frac": 7, "timesteps": 5, "gradient_bits": 40}, None), (STANDARD, None),
+    (STANDARD | SHORT | SYNAPTIC, 7),
+    (STANDARD | DECAYING | {"exp": 8, "frac": 7, "lanes": 4, "backward_cols": 2, "weight_grad_cols": 2}, None),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""

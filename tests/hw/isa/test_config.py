@@ -81,8 +81,8 @@ def test_shared_engine_takes_no_engine_of_ones_own(place, monkeypatch):
 
 def test_capabilities_follow_from_the_kind():
     small = CoreConfig.preset("COMPACT")
-    assert CoreConfig().capabilities == set(Capability) - {Capability.POOL}
-    assert CoreConfig(pool=2).capabilities == set(Capability)
+    assert CoreConfig().capabilities == set(Capability) - {Capability.POOL, Capability.STANDARDISE}
+    assert CoreConfig(pool=2, standardise=True).capabilities == set(Capability)
     assert small.capabilities == {Capability.NEIGHBOURS}
     standalone = replace(small, standalone=True)
     assert standalone.capabilities == frozenset()
