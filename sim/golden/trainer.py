@@ -78,8 +78,8 @@ class GoldenTrainer:
 
     ``weights``, ``raw``, ``kept`` (momenta and the like) and, per replica, ``gradients`` hold parameters by name:
     values of the format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core
-    the bits of :class:`Fault` raised since the last minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n of
-    a minibatch is on replica n modulo their count. Every replica has the same weights.
+    the bits of :class:`Fault` raised since the last minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n
+    of a minibatch is on replica n modulo their count. Every replica has the same weights.
 
     With exact gradients, the partition changes no weight, only whose a fault is and which replica has which part of the
     gradients. Otherwise sums are exact within a core and a sample; what several cores or samples add up is rounded from

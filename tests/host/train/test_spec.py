@@ -42,6 +42,16 @@ def test_pools_make_a_core_with_windows():
     assert kinds == "lif/hard/atan/still/pooled"
 
 
+def test_standardised_weights_make_a_core_with_a_unit_for_them():
+    spec = RunSpec.make(net="8x8x1-4c3-12-10", norm="ws:0.001")
+    assert spec.cfg.standardise and [layer.epsilon for layer in spec.network.layers] == [0.001, 0.001, None]
+    assert spec.network_text == "8x8x1-4c3-12-10 with norm ws:0.001"
+    assert not RunSpec.make(net="8x8x1-4c3-12-10").cfg.standardise
+    assert RunSpec.make(norm="ws").network.layers[0].standardised  # of the network that there is by default
+    mesh = ChipChoice("2x1")
+    assert RunSpec.make(net="8x8x1-4c3-12-10", norm="ws", preset="SMALL", chip=mesh).cfg.standardise
+
+
 PLAIN = CoreConfig(), MeshConfig()
 
 
@@ -50,6 +60,11 @@ PLAIN = CoreConfig(), MeshConfig()
      "shared_engine has not"),
     ({"encoding": "direct", "preset": "WIDE"}, "planes of real values need forward_cols of 1, not 4"),
     ({"encoding": "direct", "built": PLAIN}, "the chip has been built without planes of real values"),
+    ({"norm": "ws", "preset": "COMPACT"}, "standardise needs a unit for standardised weights, which a core without "
+     "standardise or with a shared_engine has not"),
+    ({"norm": "ws", "net": "8x8x1-4c3-10", "built": PLAIN}, "the chip has been built without standardised weights"),
+    ({"norm": "ws:1e-6", "net": "8x8x1-4c3-10"}, "'conv1': an epsilon of 1e-06 is 0 to a float of 5 exponent and 10"),
+    ({"norm": "ws:1e-6", "net": "64-5000-10", "alone": True}, "'linear1': an epsilon of 1e-06 is 0 to a float"),
     ({"encoding": "latency"}, "encoding must be one of rate, dither, bernoulli, direct, not 'latency'"),
     ({"net": "8x8x1-4c3-mp2-10", "built": PLAIN}, "the chip has been built with pool of 1, the network needs 2"),
     ({"net": "8x8x1-4c3-mp2-10", "preset": "COMPACT"}, "pool of 2 needs a pool unit, which a core with pool of 1 or a "

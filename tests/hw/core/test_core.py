@@ -26,6 +26,8 @@ from tests.hw.core.benches import (
     train,
 )
 from trident.boards.devices import design_of
+from trident.host.mapping.activity import measure
+from trident.host.mapping.cost import CostModel
 from trident.host.train.step_bench import StepBench
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
@@ -179,6 +181,26 @@ def test_counters_of_a_small_case():
     assert count["weights.writes"] == count["momentum.writes"] == rows
     assert count["mac.update"] == 2 * rows
     assert cfg.forward_cols == cfg.weight_grad_cols == 1
+
+
+def test_cycles_of_a_standardised_update():
+    """Within 5 % of what is forecast, with rows of all groups written once."""
+    bench = bench_of("90-5-7-3", spike_words=1024, error_words=512, seed=2, **STANDARD)
+    rng, cfg, session = np.random.default_rng(9), bench.cfg, bench.session
+    spikes, labels = batch_of(bench, rng, 3, 0.3)
+    session.set_constants(constants_of(bench, 3), bench.golden.loss_constants(256))
+    before = session.driver.counters(0)
+    session.run(spikes, labels, train=True)
+    count = {name: value - before[name] for name, value in session.driver.counters(0).items()}
+    cost = CostModel(bench.network, cfg, measure(bench.network, cfg, NeuronSettings.of(cfg), spikes, labels))
+    layers = bench.network.layers
+    forecast = sum(cost.update(layer.number, 0, layer.out_channels) for layer in layers)
+    assert layers[0].standardised
+    assert count["update.running"] == pytest.approx(forecast, rel=0.05)
+    groups, blocks = ([-(-n // cfg.lanes) for n in sizes] for sizes in ((5, 7, 3), (90, 5, 7)))
+    each = [n.fan_in if n.standardised else size * cfg.lanes for n, size in zip(layers, blocks, strict=True)]
+    rows = sum(own * (size + 1) for own, size in zip(groups, each, strict=True))  # and one of biases
+    assert count["weights.writes"] == count["momentum.writes"] == rows
 
 
 # More timesteps than a spike word holds
