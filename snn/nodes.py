@@ -24,7 +24,7 @@ MAX_KERNEL = 7
 HALF = -1  # as a padding: half the kernel
 HIGH = 1e300  # a threshold that any other number may be below: which one the run has is not known here
 POOLS = ("max", "average")
-NORMS = ("batch", "weight_standardisation")
+NORMS = ("batch",)
 EPSILON = 1e-4  # of standardised weights, where a node has none of its own
 
 
