@@ -9,7 +9,8 @@ from trident.host.report.figure import Figure
 from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.format import to_values
 from trident.sim.golden.loss import loss_errors
-from trident.sim.golden.trainer import GoldenTrainer, Trace
+from trident.sim.golden.trace import Trace
+from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
 

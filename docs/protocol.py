@@ -104,6 +104,7 @@ _SPACES = {
     Space.REGISTERS: ("32-bit word", "read"),
     Space.FUNCTIONS: ("line of a piece of a function: slope, base, scale", "read, write"),
     Space.SQUARES: ("row of mean squared gradients (Adam)", "read, write"),
+    Space.RAW: ("row of what standardised weights are made of", "read, write"),
     Space.ROUTES: ("ports of the router that packets of group n go to", "write"),
 }
 _FAULTS = {
@@ -112,7 +113,7 @@ _FAULTS = {
     Fault.BACKWARD: "a product, or a sum of products, in backward",
     Fault.NEURON_GRAD: "an error, or a step on the way to it",
     Fault.WEIGHT_GRAD: "an error that is added, or a gradient of 16 bits",
-    Fault.UPDATE: "a momentum, a weight or an exact gradient",
+    Fault.UPDATE: "a momentum, a weight, an exact gradient, or a sum of standardised weights",
 }
 _KINDS = {
     Kind.DATA: "bytes of the stream, or none: then it only acknowledges",
@@ -252,7 +253,8 @@ def _link() -> list[str]:
 
 def protocol() -> str:
     """The page as Markdown."""
-    small = replace(PRESETS["SMALL"], surrogate="atan")  # which has a function table
+    # With what not every core has: a function table and raw weights
+    small = replace(PRESETS["SMALL"], surrogate="atan", standardise=True)
     gradient = ", ".join(fault.name for fault in Fault if GRADIENT_FAULTS >> fault & 1)
     engines = [(f"`ENGINE.{name}`", meaning) for name, meaning in _COUNTERS.items()]
     few = counted(CoreConfig(counters="few"))[1:]

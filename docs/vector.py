@@ -18,6 +18,8 @@ from trident.hw.isa.neurons import (
     neuron_program,
 )
 from trident.hw.isa.optimisers import OPTIMISERS, RECIPROCAL, SQRT, optimiser
+from trident.hw.isa.passes import Pass, programs_of
+from trident.hw.isa.standardise import gradient_passes, gradient_program, weight_passes
 from trident.hw.isa.tables import PIECE_BITS
 from trident.hw.isa.vector import Bit
 from trident.hw.isa.vector_program import STEPS, Program
@@ -30,13 +32,13 @@ LEAST = 2.0**-13  # of what errors of tables are counted for: twice the least no
 
 BEGIN = f"""# Vector programs
 
-<!-- Written by `python -m docs` from hw/isa/neurons.py, hw/isa/optimisers.py and hw/isa/losses.py. -->
+<!-- Written by `python -m docs` from hw/isa/neurons.py, optimisers.py, losses.py and standardise.py. -->
 
 What is done to every neuron, error and parameter is declared once, as the formula that it is:
-[neurons.py](../hw/isa/neurons.py), [optimisers.py](../hw/isa/optimisers.py), [losses.py](../hw/isa/losses.py). A
-declaration is a *vector program* of at most {STEPS} steps. A step is a multiply-add `a · b + c` in every lane; the
-product is rounded, then the sum. Operands may be negated, made positive or selected by a bit on their way, and cost no
-step. From the declaration come
+[neurons.py](../hw/isa/neurons.py), [optimisers.py](../hw/isa/optimisers.py), [losses.py](../hw/isa/losses.py),
+[standardise.py](../hw/isa/standardise.py). A declaration is a *vector program* of at most {STEPS} steps. A step is a
+multiply-add `a · b + c` in every lane; the product is rounded, then the sum. Operands may be negated, made positive or
+selected by a bit on their way, and cost no step. From the declaration come
 
 - the microcode: what every step finds, what is kept from step to step and when a result is there
   ([hw/isa/microcode.py](../hw/isa/microcode.py)), and from that the RTL's units
@@ -67,6 +69,13 @@ is minus_rate · 2^scale. Adam's mean of squares r has to fit the format: `shrin
 mean gradients from some 1e-5 to 0.1 are normal numbers of FP16. If one overflows, the update is undone and the loss
 scale halved, which moves that range. Smaller ones are flushed to zero, and `epsilon` decides. What begins at zero is
 made up for in `minus_rate` and `epsilon`, which the host sends with every minibatch. The functions are tables:
+"""
+STANDARD_TEXT = """## Standardised weights
+
+Programs of passes over the n weights w of an output channel, n its fan-in, and those of channels, once behind a pass
+([units/standardise.md](units/standardise.md)). z is what the engines see, `total` the sum of all `term`, exact, divided
+by 2^k with k = ⌊log2 n⌋, and rounded once. `part` is 2^k / n, `unbiased` n / (n − 1), `floor` ε; `spread` is k, `half`
+its half, `rest` what is left of it. The optimiser runs with the gradient of raw weights in the place of g.
 """
 LOSS_TEXT = """## Losses
 
@@ -109,6 +118,9 @@ def _page() -> Iterator[str]:
     yield OPTIMISER_TEXT
     yield from _functions()
     yield from _programs((f"`{name}`", optimiser(name)) for name in OPTIMISERS)
+    yield STANDARD_TEXT
+    passes = (*weight_passes()[:2], *gradient_passes(), Pass(gradient_program()), weight_passes()[2])
+    yield from _programs((f"`{program.name}`", program) for program in programs_of(passes))
     cfg = PRESETS[PRESET]
     off = table_errors(lambda x: EXPONENTIAL.function(np, x, {}), Sums(cfg.format, cfg.fixed), subnormals=False)
     yield LOSS_TEXT.format(off=off.max())

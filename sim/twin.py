@@ -9,6 +9,8 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.optimisers import KEPT, optimiser
+from trident.hw.isa.standardise import RAW
+from trident.sim.float_standard import FloatStandardiser
 from trident.snn.encoding import plane_values
 from trident.snn.layers import Layer
 from trident.snn.network import Network, Tensors
@@ -58,7 +60,8 @@ class FloatTwin:
     Attributes
     ----------
     state : dict of dict of ndarray
-        ``weights``, the network's parameters by name, and what the optimiser keeps of them: ``momentum``, ``squares``.
+        ``weights``, the network's parameters by name, what the optimiser keeps of them: ``momentum``, ``squares``, and
+        ``raw``, what standardised weights are made of, 0 for other parameters.
     updates : int
         Minibatches trained on.
     """
@@ -74,12 +77,19 @@ class FloatTwin:
             raise TridentError(f"the fast model computes in float32 or float64, not {self.dtype}")
         weights = {name: self._stored(value) for name, value in network.initial_weights(settings.seed).items()}
         self._loss = settings.losses(network.classes)
+        self._standard = {
+            layer.weight: FloatStandardiser(layer) for layer in network.layers if layer.standardised
+        }  # fmt: skip
         self._update = optimiser(settings.optimiser)
         self._kept = {name: memory for name, memory in KEPT.items() if name in self._update.inputs} | {"w": "weights"}
         self.state: dict[str, Tensors] = {
             memory: weights if memory == "weights" else {name: np.zeros_like(value) for name, value in weights.items()}
             for memory in self._kept.values()
         }
+        self.state[RAW] = {name: np.zeros_like(value) for name, value in weights.items()}
+        for name, standard in self._standard.items():
+            self.state[RAW][name] = weights[name]
+            weights[name] = self._stored(standard.weights(weights[name]))
         self.updates = 0
 
     @property
@@ -99,10 +109,13 @@ class FloatTwin:
         settings = self.settings
         numbers = settings.numbers(settings.rate(epoch), settings.loss_scale, self.updates)
         for name, gradient in gradients.items():
-            old = {short: self.state[memory][name][None] for short, memory in self._kept.items()}
+            memories = self._kept | ({"w": RAW} if name in self._standard else {})
+            old = {short: self.state[memory][name][None] for short, memory in memories.items()}
             new = self._update.run(numbers, g=self._stored(gradient)[None], **old)
-            for short, memory in self._kept.items():
+            for short, memory in memories.items():
                 self.state[memory][name] = self._stored(new[short][0])
+            if name in self._standard:
+                self.weights[name] = self._stored(self._standard[name].weights(self.state[RAW][name]))
         counts = self._counts(traces)
         return {
             "loss": float(self._loss.values(counts, labels, self.settings.timesteps).mean()),
@@ -122,7 +135,8 @@ class FloatTwin:
         return float((np.concatenate(parts) == labels).mean())
 
     def gradients(self, spikes: np.ndarray, labels: np.ndarray) -> Tensors:
-        """The gradients of all parameters, summed over the batch and times the loss scale; trains nothing."""
+        """The gradients of all parameters, those of raw weights where they are standardised, summed over the batch and
+        times the loss scale; trains nothing."""
         return self._backward(self.forward(spikes), labels)[0]
 
     def forward(self, spikes: np.ndarray) -> list[LayerTrace]:
@@ -175,6 +189,9 @@ class FloatTwin:
             rows = d.reshape(-1, layer.out_channels)
             gradient = trace.columns.reshape(-1, layer.fan_in).T @ rows
             gradients[layer.weight] = gradient.reshape(layer.weight_shape)
+            if standard := self._standard.get(layer.weight):
+                own = self.state[RAW][layer.weight], self.weights[layer.weight]
+                gradients[layer.weight] = standard.gradient(*own, gradients[layer.weight])
             if layer.bias:
                 gradients[layer.bias_name] = rows.sum(0)
             sparsity[layer.number] = float((d == 0).mean())

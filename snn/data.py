@@ -48,6 +48,11 @@ class Dataset:
     def holds_spikes(self) -> bool:
         return self.train.dtype == np.uint8
 
+    def check_encoding(self, method: str):
+        """Raise :class:`TridentError` where its samples cannot become spikes by a method of encoding."""
+        if self.steps and not self.holds_spikes and method != "direct":
+            raise TridentError(f"{self.name} holds values that change with time: take ENCODING=direct, not {method}")
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(y, x, channel) of one sample."""

@@ -1,6 +1,6 @@
-"""The network that many cores train unless another is named."""
+"""Networks that have a name, or are trained unless another is named, and what they learn with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -25,3 +25,34 @@ DEEP = DeepTraining(
     train={"batch": 40, "learning_rate": 0.5, "halve_every": 4, "epochs": 10},
     core={"spike_words": 4096, "error_words": 512, "accumulators": 32},
 )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network with a name, and the options of a run that it learns with.
+
+    net : a shorthand
+    neuron, train : fields of :class:`NeuronSettings` and :class:`TrainSettings` that differ from the defaults
+    encoding, norm : as of :meth:`trident.host.train.spec.RunSpec.make`
+    """
+
+    net: str
+    encoding: str = "dither"
+    norm: str = "none"
+    neuron: dict = field(default_factory=dict)
+    train: dict = field(default_factory=dict)
+
+
+PLAIN = Recipe("")
+RECIPES = {
+    "resnet": Recipe(
+        net="8x8x1-8c3-sew8-sew16s2-sew16-gap-10",
+        encoding="direct",
+        norm="ws",
+        neuron={"surrogate": "atan:2"},
+        train={
+            "optimizer": "adam", "learning_rate": 0.005, "schedule": "cosine", "loss": "cross-entropy", "epochs": 12,
+        },
+    ),
+}  # fmt: skip
+"""By name: ``resnet``, a spike-element-wise residual network of nine layers for digits."""

@@ -142,8 +142,7 @@ def encode(
         raise TridentError(
             f"the samples of {dataset.name} have {dataset.steps} timesteps, the training has {timesteps}"
         )
-    if dataset.steps and not dataset.holds_spikes and method != "direct":
-        raise TridentError(f"{dataset.name} holds values that change with time: take ENCODING=direct, not {method}")
+    dataset.check_encoding(method)
     if dataset.holds_spikes:
         both = dataset.train, dataset.test
     elif method == "rate":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import PLACES, Planes, planes_job
-from trident.snn.nodes import INPUT, Add, Conv, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
+from trident.snn.nodes import EPSILON, INPUT, Add, Conv, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
 
 if TYPE_CHECKING:
     from trident.snn.network import Network
@@ -51,7 +51,8 @@ class Layer:
     ``node``. reads: the spikes that it reads, which are added. image: (y, x, channels) of each of them. changes: what
     its neurons have of their own, fields of :class:`NeuronSettings` with their values. pool: pixels along a side of the
     windows whose spikes are joined behind it, and how, a method of :class:`Pool`: one that fires makes its window fire
-    or, for an average or a sum, they are counted. last: its outputs are the network's.
+    or, for an average or a sum, they are counted. last: its outputs are the network's. epsilon: what is added to the
+    variance of its standardised weights; None: they are not standardised.
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
@@ -70,6 +71,7 @@ class Layer:
     pool: int = 1
     method: str = "max"
     last: bool = False
+    epsilon: float | None = None
 
     @property
     def sources(self) -> tuple[int | None, ...]:
@@ -147,6 +149,11 @@ class Layer:
         return self.taps * self.in_shape[2]
 
     @property
+    def standardised(self) -> bool:
+        """What the engines see are standardised weights."""
+        return self.epsilon is not None
+
+    @property
     def forward_terms(self) -> int:
         """The most weights that one sum of forward has, one for each plane of a value."""
         return self.fan_in * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else 1) + self.bias
@@ -196,6 +203,8 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
     for node in network.nodes:
         if isinstance(node, Conv | Linear):
             layers.append(_layer(network, node, len(layers), fired))
+            if node.standardise:
+                layers[-1] = _standardised(layers[-1], node)
             if not layers[-1].readout:
                 pool = _pool(network, layers[-1])
                 if pool:
@@ -265,6 +274,13 @@ def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str
     if isinstance(node, Linear):
         return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own)
     return Layer(*names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own)
+
+
+def _standardised(layer: Layer, node: Conv | Linear) -> Layer:
+    """A layer with standardised weights."""
+    if layer.fan_in == 1:
+        raise TridentError(f"{node} has one weight for each output, which standardised is 0: it needs two or more")
+    return replace(layer, epsilon=EPSILON if node.epsilon is None else node.epsilon)
 
 
 def _pool(network: "Network", layer: Layer) -> Pool | None:

@@ -24,7 +24,8 @@ MAX_KERNEL = 7
 HALF = -1  # as a padding: half the kernel
 HIGH = 1e300  # a threshold that any other number may be below: which one the run has is not known here
 POOLS = ("max", "average", "sum")
-NORMS = ("batch", "weight_standardisation")
+NORMS = ("batch",)
+EPSILON = 1e-4  # of standardised weights, where a node has none of its own
 
 
 @dataclass(frozen=True)
@@ -91,20 +92,37 @@ class Node:
         if getattr(self, name) not in known:
             raise TridentError(f"{self}: {name} must be {' or '.join(known)}, not {getattr(self, name)!r}")
 
+    def _weights(self, bias: bool, standardise: bool, epsilon: float | None):
+        """Check what all nodes with weights have."""
+        for name, value in (("bias", bias), ("standardise", standardise)):
+            if not isinstance(value, bool):
+                raise TridentError(f"{self}: {name} must be true or false, not {value!r}")
+        if epsilon is None:
+            return
+        if not standardise:
+            raise TridentError(f"{self}: epsilon is of standardised weights: give standardise = true as well")
+        if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < HIGH:
+            raise TridentError(f"{self}: epsilon must be a number above 0, not {epsilon!r}")
+
 
 @dataclass(frozen=True)
 class Linear(Node):
-    """A vector times a matrix: ``weight`` (1, inputs, outputs), ``bias`` (outputs,)."""
+    """A vector times a matrix: ``weight`` (1, inputs, outputs), ``bias`` (outputs,).
+
+    standardise: outputs are of standardised weights, see :mod:`trident.hw.isa.standardise`, made of ``weight``;
+    epsilon: what is added to their variance, by default :data:`EPSILON`.
+    """
 
     outputs: int = field(kw_only=True)
     bias: bool = field(default=True, kw_only=True)
+    standardise: bool = field(default=False, kw_only=True)
+    epsilon: float | None = field(default=None, kw_only=True)
     kind = "linear"
 
     def __post_init__(self):
         super().__post_init__()
         self._whole("outputs", 1)
-        if not isinstance(self.bias, bool):
-            raise TridentError(f"{self}: bias must be true or false, not {self.bias!r}")
+        self._weights(self.bias, self.standardise, self.epsilon)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         y, x, _ = shapes[0]
@@ -124,7 +142,7 @@ class Linear(Node):
 class Conv(Node):
     """A square convolution: ``weight`` (kernel * kernel, input channels, channels), ``bias`` (channels,).
 
-    padding: zero pixels around the image, by default half the kernel.
+    padding: zero pixels around the image, by default half the kernel. standardise, epsilon: as of :class:`Linear`.
     """
 
     channels: int = field(kw_only=True)
@@ -132,6 +150,8 @@ class Conv(Node):
     stride: int = field(default=1, kw_only=True)
     padding: int = field(default=HALF, kw_only=True)
     bias: bool = field(default=True, kw_only=True)
+    standardise: bool = field(default=False, kw_only=True)
+    epsilon: float | None = field(default=None, kw_only=True)
     kind = "conv"
 
     def __post_init__(self):
@@ -142,8 +162,7 @@ class Conv(Node):
         self._whole("kernel", 1, MAX_KERNEL)
         self._whole("stride", 1, 2)
         self._whole("padding", 0, self.kernel - 1)
-        if not isinstance(self.bias, bool):
-            raise TridentError(f"{self}: bias must be true or false, not {self.bias!r}")
+        self._weights(self.bias, self.standardise, self.epsilon)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         y, x, _ = shapes[0]

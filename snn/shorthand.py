@@ -5,6 +5,7 @@ from math import prod
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import READOUTS
+from trident.snn.defaults import RECIPES
 from trident.snn.network import Network
 from trident.snn.nodes import (
     INPUT,
@@ -33,15 +34,17 @@ _LONGEST = 1000  # characters
 
 
 def read(text: str, bias: bool = True) -> Network:
-    """Read ``INPUT-LAYER-...``: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is ``128`` (linear) or
-    ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding kernel // 2). The last
-    may be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``. ``mp2`` behind a layer joins the
-    spikes of every 2 x 2 pixels, ``ap2`` takes their mean and ``gap`` that of all pixels of a square image: the node
-    ``poolN``. ``sew16s2`` is a residual block, see :func:`_block`.
+    """Read ``INPUT-LAYER-...``, or a name of :data:`RECIPES`: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is
+    ``128`` (linear) or ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding
+    kernel // 2). The last may be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``.
+    ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels, ``ap2`` takes their mean and ``gap`` that of all
+    pixels of a square image: the node ``poolN``. ``sew16s2`` is a residual block, see :func:`_block`.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
     """
+    if text.strip() in RECIPES:
+        text = RECIPES[text.strip()].net
     if len(text) > _LONGEST:
         raise TridentError(f"a network of {len(text):,} characters is no shorthand: write it into a network file")
     first, *rest = text.strip().split("-")

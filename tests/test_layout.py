@@ -16,8 +16,8 @@ FOLDERS = ("hw/arith", "hw/engines", "hw/units")
 WITHOUT_GOLDEN = {"align", "compare", "mac", "pipeline", "receive", "transfer"}
 # Of hw/units: what they compute is a vector program of hw/isa
 PROGRAMS = {"neuron": "hw/isa/neurons.py", "neuron_grad": "hw/isa/neurons.py", "update": "hw/isa/optimisers.py"}
-# Of sim/golden: the number format, the constants of a run, the sequence of the units, and their programs and tables
-WITHOUT_UNIT = {"constants", "format", "trainer", "on_torch", "planes", "vector", "tables"}
+# Of sim/golden: the number format, constants and traces of a run, the sequence of the units, their programs and tables
+WITHOUT_UNIT = {"constants", "format", "trace", "trainer", "on_torch", "planes", "vector", "tables"}
 
 
 def _names(folder: str, prefix: str = "") -> set[str]:

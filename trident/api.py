@@ -68,7 +68,7 @@ def train(
     mesh: str | None = None,
     cores: int | None = None,
     partition: str | None = None,
-    encoding: str = "dither",
+    encoding: str | None = None,
     neuron: Values = None,
     training: Values = None,
     core: Values = None,
@@ -147,7 +147,7 @@ def estimate(
     mesh: str | None = None,
     cores: int | None = None,
     partition: str | None = None,
-    encoding: str = "dither",
+    encoding: str | None = None,
     neuron: Values = None,
     core: Values = None,
     bin_us: int | None = None,
@@ -165,7 +165,7 @@ def estimate(
     spec = _spec(net, data, preset, encoding, neuron, fields, core, ChipChoice(mesh, cores, partition), bin_us)
     network, cfg, plan, size = spec.network, spec.cfg, spec.plan, spec.train.batch
     assert plan is not None  # as there is but for golden alone
-    activity = measure_data(network, cfg, spec.neuron, spec.dataset, SAMPLES, encoding, spec.train.seed)
+    activity = measure_data(network, cfg, spec.neuron, spec.dataset, SAMPLES, spec.encoding, spec.train.seed)
     found = predict(CostModel(network, cfg, activity, plan.mesh), plan.partition, size)
     per_sample = spec.forecast.per_sample if spec.forecast else found.per_sample
     one_core = spec.forecast.one_core if spec.forecast else found.per_sample
@@ -176,7 +176,7 @@ def estimate(
 
 
 def _spec(
-    net: str | Network | None, data: str, preset: str | None, encoding: str, neuron: Values, training: Values,
+    net: str | Network | None, data: str, preset: str | None, encoding: str | None, neuron: Values, training: Values,
     core: Values, chip: ChipChoice, bin_us: int | None,
 ) -> RunSpec:  # fmt: skip
     """What :func:`train` and :func:`estimate` are asked for, checked as a whole."""

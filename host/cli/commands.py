@@ -20,7 +20,7 @@ from trident.hw.files import check_folder
 from trident.hw.folders import OUT
 from trident.hw.isa.config import PRESETS, CoreConfig
 from trident.hw.isa.neurons import RESETS, SURROGATES
-from trident.snn.defaults import DEEP
+from trident.snn.defaults import DEEP, RECIPES
 from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 
 
@@ -41,9 +41,11 @@ def _core_options(command):
 
 
 @click.command("train")
-@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10  [one hidden layer of 128; on several "
-              "cores a deep network]")
+@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10, or resnet  [one hidden layer of 128; "
+              "on several cores a deep network]")
 @click.option("--bias/--no-bias", default=True, help="whether layers have biases; a network file says it  [bias]")
+@click.option("--norm", help="ws standardises the weights of every layer but the last, ws:1e-3 with that epsilon  "
+              f"[none; resnet {RECIPES['resnet'].norm}]")
 @data_options
 @click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
 @click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
@@ -94,10 +96,10 @@ def _core_options(command):
 @click.option("--verbose", "-v", is_flag=True, help="print all counters at the end")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
-def train_command(net, bias, data, bin_us, encoding, preset, changes, out, verbose, resume, waves, leak, threshold,
-                  window, reset, surrogate, neuron, decay_input, synapse, detach, v_reset, spike_penalty, timesteps,
-                  lanes, cols, size, cores, partition, placer, placement, target, port, baud, board, setup, engines,
-                  **training):  # fmt: skip
+def train_command(net, bias, norm, data, bin_us, encoding, preset, changes, out, verbose, resume, waves, leak,
+                  threshold, window, reset, surrogate, neuron, decay_input, synapse, detach, v_reset,
+                  spike_penalty, timesteps, lanes, cols, size, cores, partition, placer, placement, target,
+                  port, baud, board, setup, engines, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
@@ -124,7 +126,8 @@ def train_command(net, bias, data, bin_us, encoding, preset, changes, out, verbo
     core |= {name: value for name, value in {"lanes": lanes, "cols": cols}.items() if value is not None}
     chip = ChipChoice(size, cores, partition, placer, placement)
     spec = RunSpec.make(
-        data, net, preset, encoding, neurons, training, core, chip, target.chip(), target.kind == "golden", bias, bin_us
+        data, net, preset, encoding, neurons, training, core, chip, target.chip(), alone=target.kind == "golden",
+        bias=bias, norm=norm, bin_us=bin_us,
     )
     name = Path(data).resolve().stem[:100] + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
     train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose, engines)

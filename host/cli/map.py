@@ -24,7 +24,7 @@ from trident.hw.folders import OUT
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.snn.data import check_fits
 from trident.snn.data import load as load_data
-from trident.snn.defaults import DEEP
+from trident.snn.defaults import DEEP, PLAIN
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -138,6 +138,7 @@ def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition,
     train = TrainSettings(timesteps=cfg.steps, batch=batch, seed=seed)
     mesh = mesh_for(cfg, mesh_of(mesh_text, cores, MeshConfig()))
     network = Network.parse(net or DEEP.net)
+    encoding = encoding or PLAIN.encoding
     dataset = load_data(data, timesteps=cfg.steps, bin_us=bin_us, counted=encoding == "direct")
     check_fits(dataset, network, train)
     network, cfg = suit(network, cfg, settings, dataset, encoding)

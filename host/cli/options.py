@@ -2,6 +2,7 @@
 
 import click
 
+from trident.snn.defaults import RECIPES
 from trident.snn.sources import SOURCES
 
 
@@ -11,7 +12,8 @@ def data_options(command):
         click.option("--data", default="digits", help=SOURCES, show_default=True),
         click.option("--bin-us", type=int, help="microseconds of a timestep of event recordings  [the fewest with "
                      "which all timesteps cover the longest]"),
-        click.option("--encoding", default="dither", help="rate, dither, bernoulli or direct", show_default=True),
+        click.option("--encoding", help=f"rate, dither, bernoulli or direct  [dither; resnet "
+                     f"{RECIPES['resnet'].encoding}]"),
     ]):  # fmt: skip
         command = option(command)
     return command

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from trident.host.compile.fields import limit_of_sums, signed_field
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
+from trident.host.compile.standardise import standard_fields
 from trident.host.compile.walks import as_convolution, passes
 from trident.hw.isa.job import JOB
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
@@ -51,7 +52,10 @@ class CoreJobs:
             weights = placed.weights
             bias_tiles = weights.groups if placed.layer.bias else 0
             rows = weights.rows - bias_tiles * self.cfg.lanes
-            result[self.plan.job("update", n)] = {"tile": placed.tile, "count": rows, "group_step": 1, **constants}
+            walk = {"tile": placed.tile, "count": rows, "group_step": 1}
+            if placed.layer.standardised:
+                walk |= standard_fields(placed.layer, weights, self.cfg)
+            result[self.plan.job("update", n)] = {**walk, **constants}
             # One row of each of the biases' tiles is in use
             result[self.plan.job("update_bias", n)] = {
                 "tile": placed.tile + weights.tiles - bias_tiles, "count": bias_tiles, "group_step": self.cfg.lanes,

@@ -16,7 +16,7 @@ from trident.host.driver.driver import QUIET, BatchResult, CoreStuck, Driver
 from trident.host.driver.packets import received, unpack_bits
 from trident.hw.isa.job import JOB_INDEX_BITS
 from trident.hw.isa.packets import Command, Packet, Packing
-from trident.hw.isa.spaces import Space, kept_spaces, space_bits, table_address
+from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, space_bits, table_address
 from trident.hw.isa.tokens import Token
 from trident.hw.isa.words import WORD, elements_to_words
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, function_lines
@@ -53,7 +53,7 @@ class ChipSession:
             values = np.array([[line >> WORD * n & 0xFFFFFFFF for n in range(words)] for line in lines], np.uint32)
             parts += [packets.write(route, Space.FUNCTIONS, 0, values) for route in self.routes]
         self._send(parts)
-        for space in (Space.GRADIENTS, *kept_spaces(self.cfg)):
+        for space in (Space.GRADIENTS, *kept_spaces(self.cfg), *raw_spaces(self.cfg)):
             self.load(space, {name: np.zeros(shape, np.uint32) for name, shape in plan.network.tensors.items()})
 
     # Programs

@@ -67,6 +67,11 @@ class FederatedSpec:
             ChipChoice(None if mesh == "1x1" else mesh, partition=given.get("partition")), built,
             bin_us=given.get("bin_us"),
         )  # fmt: skip
+        if standard := next((layer for layer in run.network.layers if layer.standardised), None):
+            raise TridentError(
+                f"{standard.node!r} has standardised weights: those of workers cannot be averaged, so a federated run "
+                "takes none"
+            )
         parts = split(
             run.dataset.train_labels, run.dataset.classes, settings.workers, settings.split, run.train.batch,
             run.train.seed,

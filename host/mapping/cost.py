@@ -9,6 +9,7 @@ from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
 from trident.host.mapping.engine_cycles import Timing
+from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
@@ -268,7 +269,12 @@ class CostModel:
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
-        return self._model(Opcode.UPDATE)(self.cfg) * self.words(n, first, end).weight_rows
+        layer, rows = self.network.layers[n], self.words(n, first, end).weight_rows
+        standard = 0
+        if layer.standardised:  # of the other rows, one of each tile of biases is in use
+            groups = blocks(end - first, self.cfg.lanes)
+            standard, rows = groups * standardise_cycles(self.cfg, layer.fan_in), groups * layer.bias
+        return standard + self._model(Opcode.UPDATE)(self.cfg) * rows
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""

@@ -83,10 +83,11 @@ def _what(node: Node) -> str:
     values = {
         field.name: getattr(node, field.name)
         for field in fields(node) if field.name not in ("name", "inputs", "channels", "outputs")
+        and not (isinstance(field.default, bool) and getattr(node, field.name) == field.default)
     }  # fmt: skip
     words = [
         name if value is True else f"no {name}" if value is False else value if name == node.kind else f"{name} {value}"
-        for name, value in values.items() if value is not None and (name, value) != ("bias", True)
+        for name, value in values.items() if value is not None
     ]  # fmt: skip
     return " ".join([node.kind, ", ".join(words)]).strip()
 

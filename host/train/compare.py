@@ -12,7 +12,8 @@ from trident.hw.isa.faults import Fault
 from trident.hw.isa.operations import writer
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits, to_values
-from trident.sim.golden.trainer import GoldenTrainer, Trace
+from trident.sim.golden.trace import Trace
+from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network import Tensors
 
 # Names of the dimensions of a parameter, by how many it has

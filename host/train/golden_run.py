@@ -112,7 +112,7 @@ class GoldenRun:
             parts.append(golden.counts(trace))
             self.rates.add(trace)
         counts = np.concatenate(parts)
-        tensors = (golden.weights, *golden.kept.values())
+        tensors = (golden.weights, golden.raw, *golden.kept.values())
         kept = [(values, values.copy()) for own in tensors for values in own.values()]
         golden.update(constants)
         faults = int(np.bitwise_or.reduce(golden.faults))

@@ -13,7 +13,7 @@ from trident.host.train.rates import Rates
 from trident.host.train.tally import Tally
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
-from trident.hw.isa.spaces import Space, kept_spaces
+from trident.hw.isa.spaces import Space, trained_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
@@ -25,7 +25,7 @@ CHUNK = 64  # test samples per run of the core
 
 def state_spaces(cfg: CoreConfig) -> dict[str, Space]:
     """The memories that a run goes on from, by name."""
-    return {space.name.lower(): space for space in (Space.WEIGHTS, *kept_spaces(cfg))}
+    return {space.name.lower(): space for space in trained_spaces(cfg)}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trident.sim.golden.trainer import Trace
+from trident.sim.golden.trace import Trace
 
 
 @dataclass

@@ -21,13 +21,15 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, penalty_value
+from trident.sim.golden.standardise import StandardConstants
 from trident.snn.data import Dataset, check_fits, load
-from trident.snn.defaults import DEEP
+from trident.snn.defaults import DEEP, PLAIN, RECIPES
 from trident.snn.encoding import METHODS, faint, planes_of, rough
 from trident.snn.files import SUFFIXES, dumps
 from trident.snn.layers import Layer
 from trident.snn.losses import MEMBRANE, Loss, balanced
 from trident.snn.network import Network
+from trident.snn.norms import with_norm
 from trident.snn.partition import Partition
 from trident.snn.settings import ADAM_RATE, BALANCED, NeuronSettings, TrainSettings
 
@@ -106,7 +108,7 @@ class RunSpec:
         data: str = "digits",
         net: str | Network | None = None,
         preset: str | None = None,
-        encoding: str = "dither",
+        encoding: str | None = None,
         neuron: dict | None = None,
         train: dict | None = None,
         core: dict | None = None,
@@ -115,23 +117,29 @@ class RunSpec:
         alone: bool = False,
         bias: bool = True,
         bin_us: int | None = None,
+        norm: str | None = None,
     ) -> "RunSpec":
         """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
         :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
 
         ``net``: a text for :meth:`Network.parse`, or the network itself; without it one hidden layer of 128 between the
-        samples and the classes, or, on several cores, :data:`DEEP`; without ``timesteps`` as many as stored spikes
+        samples and the classes, or, on several cores, :data:`DEEP`; a network of :data:`RECIPES` is trained as those
+        say where nothing else is named; without ``timesteps`` as many as stored spikes
         have, otherwise the preset's; without ``batch`` 16, or fewer when there are fewer samples. The memories of a
         single core that ``core`` does not name grow to what the network needs. ``built``: core and mesh of a chip that
         exists: nothing of it is changed, and options that ask for something else are refused. ``alone``: for golden
         alone, so a network may be larger than any single core, unless ``core`` names memories. ``bias``: whether the
-        layers of a shorthand have biases. ``bin_us``: microseconds of a timestep, of event recordings.
+        layers of a shorthand have biases. ``bin_us``: microseconds of a timestep, of event recordings. ``norm``: see
+        :func:`with_norm`.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
             {name: value for name, value in (given or {}).items() if value is not None}
             for given in (neuron, train, core)
         )
+        recipe = RECIPES.get(net.strip(), PLAIN) if isinstance(net, str) else PLAIN
+        neuron, train = recipe.neuron | neuron, recipe.train | train
+        encoding, norm = encoding or recipe.encoding, norm or recipe.norm
         if "halve_every" in train and train.get("schedule", "step") != "step":
             raise TridentError(f"halve_every is of the schedule step, not of {train['schedule']}")
         if "synapse" in neuron and neuron.get("neuron") != "synaptic":
@@ -159,6 +167,7 @@ class RunSpec:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
         network = Network.parse(net, bias) if isinstance(net, str) else net
+        network = with_norm(network, norm) if network else None
         layers = network.layers if network else ()
         if layers and layers[-1].readout:
             train = {"loss": MEMBRANE} | train
@@ -178,7 +187,7 @@ class RunSpec:
         y, x, channels = dataset.shape
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
-            network = Network.parse(net, bias)
+            network = with_norm(Network.parse(net, bias), norm)
         network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
         if not built:
             cfg = suited
@@ -186,6 +195,8 @@ class RunSpec:
             raise TridentError(f"the chip has been built with pool of {cfg.pool}, the network needs {suited.pool}")
         elif suited.walks != cfg.walks:
             raise TridentError(f"the chip has been built with walks of {cfg.walks}, the network needs {suited.walks}")
+        elif suited.standardise != cfg.standardise:
+            raise TridentError("the chip has been built without standardised weights, which the network has")
         elif suited.planes != cfg.planes:
             raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
@@ -215,7 +226,7 @@ class RunSpec:
                     raise
                 plan = None
         _check_plan(plan, network, cfg, constants, updates)
-        title = _title(net, network, bias)
+        title = _title(net, network, bias, norm)
         return cls(title, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
     @property
@@ -252,16 +263,18 @@ def suit(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
 ) -> tuple[Network, CoreConfig]:
     """The network for samples of a data set, and a core that has what the network needs of it beside room: windows,
-    planes, walks and kinds of neurons.
+    planes, walks, standardised weights and kinds of neurons.
 
     Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
     """
+    dataset.check_encoding(encoding)
     if encoding == "direct" and not dataset.holds_spikes:
         network = replace(network, planes=planes_of(dataset, cfg.timesteps))
     pool, planes = pool_of(network), any(read.job for layer in network.layers for read in layer.reads)
     return network, replace(
         cfg, planes=cfg.planes or planes, pool=pool if pool > 1 else cfg.pool,
         walks=max(walks_of(network), cfg.walks), others=neuron.core(network.layers)["others"],
+        standardise=cfg.standardise or any(layer.standardised for layer in network.layers),
     )  # fmt: skip
 
 
@@ -292,14 +305,16 @@ def _check_plan(
     for layer in network.layers:
         for engine in PLACES:
             limit_of_sums(network, layer.number, engine, cfg, updates.samples)
+        if layer.standardised:
+            StandardConstants.of(layer, cfg)
     for number, program in enumerate(plan.programs(train=True) if plan else ()):
         plan.jobs(number, program, constants, updates)
 
 
-def _title(net: str | Network, network: Network, bias: bool) -> str:
+def _title(net: str | Network, network: Network, bias: bool, norm: str) -> str:
     """What a network is called: its shorthand, or the name of its file with a digest of what is in it."""
     if isinstance(net, str) and not net.strip().lower().endswith(SUFFIXES):
-        return net if bias else f"{net} without biases"
+        return f"{net}{'' if bias else ' without biases'}{'' if norm == 'none' else f' with norm {norm}'}"
     digest = sha256(dumps(network, ".json").encode()).hexdigest()[:8]
     return f"graph {digest}" if isinstance(net, Network) else f"{Path(net).stem} (graph {digest})"
 

@@ -10,9 +10,10 @@ from trident.host.driver.session import ChipSession
 from trident.host.train.compare import Comparator, Mismatch
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.spaces import Space, kept_spaces
+from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.trainer import GoldenTrainer, Trace
+from trident.sim.golden.trace import Trace
+from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network import Network, Tensors
 from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
@@ -44,8 +45,10 @@ class StepBench:
         plan = ChipPlan(network, cfg, mesh, partition, placement)
         self.replicas = plan.partition.replicas
         self.session = ChipSession(Driver(chip, cfg, mesh), plan, self.golden.constants)
-        self.session.load(Space.WEIGHTS, self.golden.bits(Space.WEIGHTS))
+        for space in (Space.WEIGHTS, *raw_spaces(cfg)):
+            self.session.load(space, self.golden.bits(space))
         self.compare = Comparator(self.golden, self.session)
+        self._updated = *kept_spaces(cfg), *raw_spaces(cfg)  # beside weights
 
     def step(
         self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, loss_scale: float
@@ -67,7 +70,7 @@ class StepBench:
         found = self.session.run(spikes, labels, train=True)
         golden.update(constants)
         mismatch = self.compare.samples(expected.traces) or self.compare.counts(expected.counts, found.counts)
-        mismatch = mismatch or self.compare.state((*kept_spaces(self.cfg), Space.WEIGHTS, Space.GRADIENTS), "update")[1]
+        mismatch = mismatch or self.compare.state((*self._updated, Space.WEIGHTS, Space.GRADIENTS), "update")[1]
         return mismatch or self.compare.faults(golden.faults, found.faults), found
 
     def infer(self, spikes: np.ndarray) -> tuple[Mismatch | None, BatchResult]:

@@ -36,6 +36,7 @@ from trident.hw.units.pool import PoolUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
+from trident.hw.units.standardise import StandardiseUnit
 from trident.hw.units.transfer import NotifyUnit, SendUnit
 from trident.hw.units.update import UpdateUnit
 
@@ -115,7 +116,7 @@ class Core(wiring.Component):
         m.submodules.neuron = neuron = NeuronUnit(cfg)
         m.submodules.loss = loss = (LossUnit if cfg.loss == "table" else SoftmaxUnit)(cfg)
         m.submodules.neuron_grad = neuron_grad = NeuronGradUnit(cfg)
-        m.submodules.update = update = UpdateUnit(cfg)
+        m.submodules.update = update = (StandardiseUnit if cfg.standardise else UpdateUnit)(cfg)
         clients = [neuron_grad, neuron, update]
         if cfg.loss != "table":
             clients.insert(2, loss)
@@ -210,7 +211,8 @@ class Core(wiring.Component):
         ]
         give_numbers(m, cfg, neuron, job[Opcode.FORWARD])
         give_numbers(m, cfg, neuron_grad, grad_job)
-        give_numbers(m, cfg, update, job[Opcode.UPDATE], UPDATE_NUMBERS)
+        if not cfg.standardise:
+            give_numbers(m, cfg, update, job[Opcode.UPDATE], UPDATE_NUMBERS)
         for queue, engine in ((Opcode.FORWARD, forward), (Opcode.BACKWARD, backward)) if cfg.walks > 1 else ():
             m.d.comb += [sequencer.walk[queue].eq(engine.walk), engine.further.eq(sequencer.further[queue])]
         m.d.comb += [

@@ -3,8 +3,7 @@
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.optimisers import KEPT
-from trident.hw.isa.spaces import Space, space_bits
+from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, space_bits
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.lib.parts import to_lanes, to_parts
 
@@ -47,6 +46,8 @@ class Memories:
         if "r" in cfg.update_program.inputs:
             m.submodules.squares = squares = SharedMemory(width, rows, 1)
             self.spaces[Space.SQUARES] = squares
+        if cfg.standardise:
+            m.submodules.raw = self.spaces[Space.RAW] = SharedMemory(width, rows, 1)
 
     def connect_host(self, host):
         """Packets that read and write memories; ``host`` is the :class:`Ejector`."""
@@ -76,7 +77,7 @@ class Memories:
             weights.col_en.eq(backward.row_en),
             backward.row_data.eq(weights.col_data),
             weights.update_address.eq(update.row_address),
-            weights.update_read.eq(update.row_read),
+            weights.update_read.eq(update.reads("weights")),
             update.weights.old.eq(weights.row_data),
             weights.update_write_address.eq(update.row_write_address),
             weights.update_write.eq(update.weights.write),
@@ -84,7 +85,7 @@ class Memories:
         ]
 
     def connect_gradients(self, weight_grad, update):
-        """Gradients, and what the optimiser keeps."""
+        """Gradients, what the optimiser keeps, and raw weights."""
         m, cfg, gradients = self.m, self.cfg, self.gradients
         grad_cols, width = cfg.weight_grad_cols, gradients.width
         grad_bits = (grad_cols - 1).bit_length()
@@ -106,11 +107,12 @@ class Memories:
                 Array(gradients.read_data[0][n * width : (n + 1) * width] for n in range(grad_cols))[sub]
             ),
         ]
-        for name in update.kept:
-            memory, port = self.spaces[Space[KEPT[name].upper()]], getattr(update, KEPT[name])
+        for space in (*kept_spaces(cfg), *raw_spaces(cfg)):
+            memory, name = self.spaces[space], space.name.lower()
+            port = getattr(update, name)
             m.d.comb += [
                 memory.read_address[0].eq(update.row_address),
-                memory.read_en[0].eq(update.row_read),
+                memory.read_en[0].eq(update.reads(name)),
                 port.old.eq(memory.read_data[0]),
                 memory.write_address.eq(update.row_write_address),
                 memory.write_en.eq(port.write),

@@ -11,12 +11,12 @@ from trident.hw.isa.words import WORD
 
 
 class WalkTable(wiring.Component):
-    """Keeps the walks of the job that runs, while those of the next one are loaded.
+    """Keeps the walks of the job that runs, with ``prefetch_jobs`` while those of the next one are loaded.
 
     Members
     -------
     word, index, number : In, a word of a walk, which one it is, and of which walk; en : In(1), it is loaded
-    take : In(1), the job that has been loaded begins
+    take : In(1), the job that has been loaded begins; without ``prefetch_jobs``, is loaded from now on
     walk : In, which walk is asked for, from 1 on; job : Out, in the same cycle its fields, but for tokens
     """
 
@@ -37,7 +37,7 @@ class WalkTable(wiring.Component):
         m.d.comb += [
             read.addr.eq(Cat(self.walk, runs)),
             self.job.eq(read.data),
-            write.addr.eq(Cat(self.number, ~runs)),
+            write.addr.eq(Cat(self.number, ~runs if self.cfg.prefetch_jobs else runs)),
             write.data.eq(self.word.replicate(FIELDS)),
             write.en.eq(self.en << self.index),
         ]

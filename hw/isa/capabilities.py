@@ -16,6 +16,7 @@ class Capability(Enum):
     WALKS = "sums of several walks", "a core with walks of 1 or a shared_engine"
     CHUNKS = "chunks of timesteps", "a core with a shared_engine"
     LOSS_TABLES = "a loss table of every label", "a core with a shared_engine"
+    STANDARDISE = "a unit for standardised weights", "a core without standardise or with a shared_engine"
     NEIGHBOURS = "neighbours", "a standalone core"  # rows and tokens come from other cores and go there
 
     @property

@@ -4,13 +4,15 @@ from dataclasses import dataclass, fields, replace
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability
-from trident.hw.isa.fixed import FixedFormat
+from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.limits import FLOAT_GRADIENTS, check_config
 from trident.hw.isa.losses import loss_programs
 from trident.hw.isa.neurons import NeuronKind
 from trident.hw.isa.optimisers import optimiser
+from trident.hw.isa.passes import Pass, programs_of
 from trident.hw.isa.registry import EngineEntry, entry
+from trident.hw.isa.standardise import update_passes
 from trident.hw.isa.tables import piece_bits
 from trident.hw.isa.vector import Input, Table
 from trident.hw.isa.vector_program import Program
@@ -29,6 +31,7 @@ class CoreConfig:
     pool: pixels along a side of the windows whose spikes a pool unit joins; 1: there is none.
     walks: over spikes or errors, whose terms a sum of forward or backward may have: of a layer that reads the spikes of
         several, and of one whose spikes several read.
+    standardise: layers may have standardised weights, see :mod:`hw.isa.standardise`, whose raw weights the core keeps.
     words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
         (forward, backward) or input blocks (weight_grad) that share one row.
     accumulators: entries per processing element: sums that share what is read.
@@ -68,6 +71,7 @@ class CoreConfig:
     planes: bool = False
     pool: int = 1
     walks: int = 1
+    standardise: bool = False
     words: int = 4
     accumulators: int = 32
     exp: int = 5
@@ -113,6 +117,7 @@ class CoreConfig:
             Capability.POOL: self.shared_engine or self.pool == 1,
             Capability.WALKS: self.shared_engine or self.walks == 1,
             Capability.LOSS_TABLES: self.shared_engine,
+            Capability.STANDARDISE: self.shared_engine or not self.standardise,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
 
@@ -154,9 +159,15 @@ class CoreConfig:
         return optimiser(self.optimiser)
 
     @property
+    def passes(self) -> tuple[Pass, ...]:
+        """Those of an update of standardised weights; none where there are none."""
+        return update_passes(self.update_program) if self.standardise else ()
+
+    @property
     def tables(self) -> tuple[Table, ...]:
         """The functions that its programs read, in the order in which the function table has them."""
-        programs = (*self.backward_programs, self.update_program, *self.loss_programs)
+        norms = programs_of(self.passes)
+        programs = (*self.backward_programs, self.update_program, *self.loss_programs, *norms)
         return tuple({table.name: table for program in programs for table in program.tables}.values())
 
     @property
@@ -204,6 +215,11 @@ class CoreConfig:
     def loss_fixed(self) -> FixedFormat:
         """In which a softmax adds exponentials, of any number of classes."""
         return FixedFormat(18 - self.fixed.place, self.fixed.place)
+
+    @property
+    def pass_fixed(self) -> FixedFormat:
+        """In which the sums of passes are made."""
+        return replace(self.fixed, bits=EXACT_BITS)
 
     def fixed_of(self, engine: str) -> FixedFormat:
         """In which the accumulators of an engine add."""

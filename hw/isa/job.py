@@ -3,27 +3,33 @@
 from trident.hw.isa.words import Field, WordLayout
 
 JOB = WordLayout("job", [
-    [Field("src", 16, "first word that is read: spikes (forward, weight_grad, send) or errors (backward)"),
+    [Field("src", 16, "first word that is read: spikes (forward, weight_grad, send) or errors (backward); 2**k / n, as "
+           "a float, of weights that are standardised over n rows (update)"),
      Field("src_slot", 16, "words between the slots of consecutive samples")],
     [Field("aux", 16, "second operand: errors (weight_grad) or the layer's own spikes (backward, loss); where a "
-           "readout's outputs go (forward)"),
+           "readout's outputs go (forward); n / (n - 1), likewise (update)"),
      Field("aux_slot", 16, "as src_slot")],
-    [Field("dst", 16, "first word that is written: spikes (forward, receive) or errors (backward, loss)"),
+    [Field("dst", 16, "first word that is written: spikes (forward, receive) or errors (backward, loss); what is "
+           "added to a variance, likewise (update)"),
      Field("dst_slot", 16, "as src_slot")],
     [Field("tile", 16, "first tile of the layer's weights"),
      Field("block_step", 16, "tiles from one block of channels to the next")],
     [Field("tap_step", 16, "tiles from the last block of a tap to the first of the next tap"),
      Field("pass_step", 16, "tiles from one pass over the groups to the next")],
-    [Field("group_step", 16, "tiles from one group to the next"),
+    [Field("group_step", 16, "tiles from one group to the next; rows from one to the next or, of standardised weights, "
+           "groups (update)"),
      Field("groups", 16, "groups of lanes that the job computes")],
-    [Field("pass_groups", 8, "groups per pass, bounded by the accumulators"),
+    [Field("pass_groups", 8, "groups per pass, bounded by the accumulators; exponent code from which on a number "
+           "is too large for a sum of standardised weights (update)"),
      Field("exponent", 8, "power of two that scales the learning rate, two's complement (update); exponent code from "
            "which on a number is too large for a sum (engines)"),
      Field("group_entries", 12, "accumulator entries of one group"),
-     Field("words", 4, "spike words gathered at once")],
+     Field("words", 4, "spike words gathered at once; k, the whole part of log2(n), of standardised weights "
+           "(update)")],
     [Field("src_y", 8, "height of the image that is read"),
      Field("src_x", 8, "width of the image that is read"),
-     Field("blocks", 16, "spike words per pixel of the image that is read")],
+     Field("blocks", 16, "spike words per pixel of the image that is read; channels of it, where weights are "
+           "standardised (update)")],
     [Field("last_x", 10, "column that tap (0, 0) reads at the last position of the image that is walked, before a "
            "transposed stride divides it, two's complement; that image's width less one (receive)"),
      Field("last_tap", 4, "kernel width less one"),
@@ -36,9 +42,9 @@ JOB = WordLayout("job", [
     [Field("low", 16, "surrogate is 1 above this potential (rectangle); or another number of the program"),
      Field("high", 16, "surrogate is 1 below this potential (rectangle); likewise")],
     [Field("slope", 16, "-1 / window (triangle); likewise"),
-     Field("count", 16, "rows (update, reduce), runs of words (send), classes (loss), positions (receive); what real "
-           "values that are read are made of, see Planes (forward, weight_grad); words of a row of pixels whose "
-           "windows are pooled (pool, backward)")],
+     Field("count", 16, "rows (reduce; update, of a group where weights are standardised), runs of words (send), "
+           "classes (loss), positions (receive); what real values that are read are made of, see Planes (forward, "
+           "weight_grad); words of a row of pixels whose windows are pooled (pool, backward)")],
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
      Field("take", 1, "rows that come in are added: backward, reduce"),

@@ -76,7 +76,7 @@ def check_config(cfg: "CoreConfig"):
             f"a float of {cfg.exp} exponent and {cfg.frac} fraction bits has {cfg.width} bits with its sign, "
             f"more than the {NUMBER_BITS} that a job's constants have"
         )
-    for name in ("detach", "planes", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
+    for name in ("detach", "planes", "standardise", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
         if not isinstance(getattr(cfg, name), bool):
             raise TridentError(f"{name} must be true or false, not {getattr(cfg, name)!r}")
     for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
@@ -87,8 +87,6 @@ def check_config(cfg: "CoreConfig"):
             raise TridentError(f"{name} of {getattr(cfg, name)} must divide timesteps, which is {cfg.timesteps}")
     if cfg.planes and cfg.forward_cols > 1:
         raise TridentError(f"planes of real values need forward_cols of 1, not {cfg.forward_cols}")
-    if cfg.walks > 1 and not cfg.prefetch_jobs and not cfg.shared_engine:
-        raise TridentError(f"walks of {cfg.walks} are loaded while the job before runs: they need prefetch_jobs")
     if cfg.lanes % cfg.weight_grad_cols:
         raise TridentError(f"weight_grad_cols of {cfg.weight_grad_cols} must divide lanes, which is {cfg.lanes}")
     for name, fixed in (("accumulator_bits", cfg.fixed), ("gradient_bits", cfg.fixed_of("weight_grad"))):
@@ -152,11 +150,14 @@ def _check_shared(cfg: "CoreConfig"):
     if cfg.chunks > 1:
         require(cfg.capabilities, f"a sample of {cfg.steps} timesteps", (Capability.CHUNKS,))
     if cfg.planes:
-        require(cfg.capabilities, "real-valued input", (Capability.PLANES,))
+        require(cfg.capabilities, "real-valued input, or the mean of pixels,", (Capability.PLANES,))
+    if cfg.standardise:
+        require(cfg.capabilities, "standardise", (Capability.STANDARDISE,))
     if cfg.pool > 1:
         require(cfg.capabilities, f"pool of {cfg.pool}", (Capability.POOL,))
     if cfg.walks > 1:
-        require(cfg.capabilities, f"walks of {cfg.walks}", (Capability.WALKS,))
+        what = "a network whose spikes are added, or read by several layers,"
+        require(cfg.capabilities, what, (Capability.WALKS,))
     if cfg.loss_tables > 1:
         require(cfg.capabilities, f"loss_tables of {cfg.loss_tables}, for class weights,", (Capability.LOSS_TABLES,))
     if cfg.timesteps not in (2, 4, 8):

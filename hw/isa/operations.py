@@ -118,9 +118,10 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.UPDATE, "an update job", Opcode.UPDATE,
-        fields=("tile", "group_step", "count", "exponent", *UPDATE_NUMBERS),
-        reads=(Space.GRADIENTS, Space.MOMENTUM, Space.SQUARES, Space.WEIGHTS, Space.FUNCTIONS),
-        writes=dict.fromkeys((Space.MOMENTUM, Space.SQUARES, Space.WEIGHTS, Space.GRADIENTS), "update"),
+        fields=("src", "aux", "dst", "tile", "group_step", "pass_groups", "exponent", "words", "blocks", "count",
+                *UPDATE_NUMBERS),
+        reads=(Space.GRADIENTS, Space.MOMENTUM, Space.SQUARES, Space.WEIGHTS, Space.RAW, Space.FUNCTIONS),
+        writes=dict.fromkeys((Space.MOMENTUM, Space.SQUARES, Space.WEIGHTS, Space.RAW, Space.GRADIENTS), "update"),
         faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit",
         golden=("trident.hw.isa.optimisers:optimiser",),
         firmware="begin_update",

@@ -40,6 +40,11 @@ def _program(name: str, decay: bool, v: Value, w: Value, r: Value | None = None)
     return Program(name + "-decay" * decay, ("g", *kept, "w"), kept | {"w": w})
 
 
+def kept_names(program: Program) -> tuple[str, ...]:
+    """Names in an optimiser's program of what it keeps, in the order of :data:`KEPT`."""
+    return tuple(name for name in KEPT if name in program.inputs)
+
+
 @cache
 def optimiser(name: str) -> Program:
     """The program of that name, one of :data:`OPTIMISERS`."""

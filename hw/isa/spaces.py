@@ -4,7 +4,7 @@ from enum import IntEnum
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.microcode import SCALE_BITS
-from trident.hw.isa.optimisers import KEPT
+from trident.hw.isa.optimisers import KEPT, kept_names
 from trident.hw.isa.words import WORD
 
 PORTS = 5  # of a router: what an entry of its multicast table has a bit for
@@ -28,10 +28,11 @@ class Space(IntEnum):
     ROUTES = 12
     FUNCTIONS = 13
     SQUARES = 14
+    RAW = 15
 
 
 def space_bits(cfg: CoreConfig) -> dict[Space, int]:
-    """Bits of one element of each memory; an element travels as whole flits, lowest bits first."""
+    """Bits of one element of each memory that a core can have; an element travels as whole flits, lowest bits first."""
     row, word = cfg.row_bits, cfg.spike_bits
     line = 2 * cfg.width + SCALE_BITS if cfg.tables else cfg.width  # without a table, no more than there is anyway
     return {
@@ -50,12 +51,23 @@ def space_bits(cfg: CoreConfig) -> dict[Space, int]:
         Space.ROUTES: PORTS,
         Space.FUNCTIONS: line,
         Space.SQUARES: row,
+        **({Space.RAW: row} if cfg.standardise else {}),
     }
 
 
 def kept_spaces(cfg: CoreConfig) -> tuple[Space, ...]:
     """Memories of what the optimiser keeps of every parameter."""
-    return tuple(Space[memory.upper()] for name, memory in KEPT.items() if name in cfg.update_program.inputs)
+    return tuple(Space[KEPT[name].upper()] for name in kept_names(cfg.update_program))
+
+
+def raw_spaces(cfg: CoreConfig) -> tuple[Space, ...]:
+    """The memory of the weights that standardised ones are made of; none where there is none."""
+    return (Space.RAW,) if cfg.standardise else ()
+
+
+def trained_spaces(cfg: CoreConfig) -> tuple[Space, ...]:
+    """All memories that a training goes on from."""
+    return Space.WEIGHTS, *kept_spaces(cfg), *raw_spaces(cfg)
 
 
 def table_address(cfg: CoreConfig, count: int, target: bool, label: int = 0) -> int:

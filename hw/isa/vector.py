@@ -5,8 +5,8 @@ negated, made positive or selected by a bit on their way, or come from the table
 interpolation.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -236,6 +236,26 @@ def _value(number: Value | float) -> Value:
 def where(bit: Bit, yes: Value | float, no: Value | float) -> Value:
     """``yes`` where the bit is set, else ``no``."""
     return Select(bit, _value(yes), _value(no))
+
+
+def replaced(nodes: Mapping[str, Node], others: Mapping[str, Node]) -> dict[str, Node]:
+    """Formulas by name, with other nodes, by name, in the place of inputs."""
+    done: dict[int, Node] = {}
+
+    def new(node: Node) -> Node:
+        if id(node) not in done:
+            done[id(node)] = made(node)
+        return done[id(node)]
+
+    def made(node: Node) -> Node:
+        if isinstance(node, Input) and node.name in others:
+            return others[node.name]
+        read = {name: new(value) for name, value in vars(node).items() if isinstance(value, Node)}
+        if all(value is getattr(node, name) for name, value in read.items()):
+            return node
+        return replace(node, **read)  # type: ignore[type-var]
+
+    return {name: new(node) for name, node in nodes.items()}
 
 
 def positive(value: Value) -> Value:

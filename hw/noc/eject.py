@@ -48,11 +48,11 @@ class Ejector(wiring.Component):
             "i": In(link_signature(mesh)),
             "x": In(3),
             "y": In(3),
-            "select": Out(len(Space)),
+            "select": Out(len(self.bits)),
             "write": Out(1),
             "address": Out(ADDRESS_BITS),
             "wdata": Out(self.element_bits),
-            "rdata": In(self.element_bits).array(len(Space)),
+            "rdata": In(self.element_bits).array(len(self.bits)),
             "word_address": Out(cfg.address_bits),
             "word_en": Out(1),
             "word": Out(cfg.spike_bits),
@@ -87,7 +87,7 @@ class Ejector(wiring.Component):
         header = Signal(WORD)
         packet = HEADER.shape()(flit.data[:WORD])
         current = HEADER.shape()(header)
-        flits = [-(-self.bits[space] // mesh.flit) for space in Space]
+        flits = [-(-self.bits[space] // mesh.flit) for space in self.bits]
         pieces, piece = Const(1), Const(0)  # flits of an element; those that have come
         counted = []  # how ``piece`` goes on
         if max(flits) > 1:
@@ -96,7 +96,7 @@ class Ejector(wiring.Component):
         cleared = [piece.eq(0)] if counted else []
         left = Signal(16)
         buffer = Signal(self.element_bits)
-        chosen, select = Signal(len(Space)), Signal(len(Space))
+        chosen, select = Signal(len(self.bits)), Signal(len(self.bits))
         address, write = Signal(ADDRESS_BITS), Signal()
         placed = Signal(self.element_bits)
         incoming = TOKEN.shape()(flit.data[:WORD])

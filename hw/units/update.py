@@ -7,10 +7,55 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.arith.mac import mac_request
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
-from trident.hw.isa.optimisers import KEPT
+from trident.hw.isa.optimisers import KEPT, kept_names
 from trident.hw.lib.fetch import Fetch
 from trident.hw.units.parts.rounding import RoundRows
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
+
+
+def rows_under_way(cfg: CoreConfig) -> int:
+    """Rows that an update unit has under way at once."""
+    return 1 << (cfg.mac_stages + 4).bit_length()
+
+
+def update_ports(cfg: CoreConfig, steps: VectorSteps, names: tuple[str, ...]) -> dict:
+    """The ports of any update unit to the multiply-adder, to memories and to tables; ``names``: of what it changes of a
+    parameter, in its program."""
+    rows = max((cfg.weight_rows - 1).bit_length(), 1)
+    port = wiring.Signature({"old": In(cfg.row_bits), "new": Out(cfg.row_bits), "write": Out(1)})
+    return {
+        "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
+        "result": In(cfg.row_bits),
+        "result_tag": In(steps.going.size),
+        "result_valid": In(1),
+        "saturated": Out(1),
+        **{f"{name}_address": Out(rows) for name in ("gradient", "gradient_clear", "row", "row_write")},
+        **{name: Out(1) for name in ("gradient_read", "gradient_clear", "row_read")},
+        "gradients": In(cfg.gradient_row_bits),
+        **{KEPT.get(name, "weights"): Out(port) for name in names},
+        "table_address": Out(steps.table_address[0].shape()).array(cfg.lanes),
+        "table_en": Out(1),
+        "tables": In(steps.tables[0].shape()).array(cfg.lanes),
+    }
+
+
+def gradient_rows(m: Module, unit, fetch: Fetch) -> tuple:
+    """Rows of gradients that ``fetch`` has read, exact ones rounded, none with ``skip``: a stream of rows and their
+    addresses, whether one is being rounded, and whether one is too large for a float."""
+    cfg, address = unit.cfg, unit.gradient_address.shape()
+    source = stream.Signature(data.StructLayout({"row": unit.gradients.shape(), "beside": address})).create()
+    rounded, rounding, saturated = source, Const(0), None
+    if cfg.exact:
+        m.submodules.rounds = rounds = RoundRows(cfg, address)
+        wiring.connect(m, source, rounds.i)
+        rounded, rounding, saturated = rounds.o, rounds.busy, rounds.saturated
+    m.d.comb += [
+        source.payload.row.eq(unit.gradients),
+        source.payload.beside.eq(fetch.o.payload),
+        source.valid.eq(fetch.o.valid & ~unit.skip),
+        fetch.o.ready.eq(source.ready | unit.skip),
+    ]
+    return rounded, rounding, saturated
 
 
 class UpdateUnit(wiring.Component):
@@ -35,30 +80,22 @@ class UpdateUnit(wiring.Component):
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         rows = max((cfg.weight_rows - 1).bit_length(), 1)
-        self.under_way = 1 << (cfg.mac_stages + 4).bit_length()
+        self.under_way = rows_under_way(cfg)
         self.tag = data.StructLayout({"address": rows, "slot": range(self.under_way)})
         self.steps = steps = VectorSteps(cfg, (cfg.update_program,), self.tag, self.under_way, lambda tag: tag.slot)
-        self.kept = [name for name in KEPT if name in cfg.update_program.inputs]
-        port = wiring.Signature({"old": In(cfg.row_bits), "new": Out(cfg.row_bits), "write": Out(1)})
+        self.kept = kept_names(cfg.update_program)
         super().__init__({
             "job": In(JOB.shape()),
             "numbers": In(steps.numbers.shape()),
             "start": In(1),
             "busy": Out(1),
             "skip": In(1),
-            "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
-            "result": In(cfg.row_bits),
-            "result_tag": In(steps.going.size),
-            "result_valid": In(1),
-            "saturated": Out(1),
-            **{f"{name}_address": Out(rows) for name in ("gradient", "gradient_clear", "row", "row_write")},
-            **{name: Out(1) for name in ("gradient_read", "gradient_clear", "row_read")},
-            "gradients": In(cfg.gradient_row_bits),
-            **{KEPT.get(name, "weights"): Out(port) for name in (*self.kept, "w")},
-            "table_address": Out(steps.table_address[0].shape()).array(cfg.lanes),
-            "table_en": Out(1),
-            "tables": In(steps.tables[0].shape()).array(cfg.lanes),
+            **update_ports(cfg, steps, (*self.kept, "w")),
         })  # fmt: skip
+
+    def reads(self, memory: str):
+        """Whether a row is read from the memory of this name: from all alike."""
+        return self.row_read
 
     def elaborate(self, platform):
         m = Module()
@@ -80,19 +117,9 @@ class UpdateUnit(wiring.Component):
             m.d.sync += [address.eq(job.tile << cfg.lane_bits), left.eq(job.count)]
         with m.Elif(fetch.en):
             m.d.sync += [address.eq(address + job.group_step), left.eq(left - 1)]
-        source = stream.Signature(data.StructLayout({"row": self.gradients.shape(), "beside": rows})).create()
-        rounded, rounding = source, Const(0)
+        rounded, rounding, saturated = gradient_rows(m, self, fetch)
         if cfg.exact:
-            m.submodules.rounds = rounds = RoundRows(cfg, rows)
-            wiring.connect(m, source, rounds.i)
-            m.d.comb += self.saturated.eq(rounds.saturated)
-            rounded, rounding = rounds.o, rounds.busy
-        m.d.comb += [
-            source.payload.row.eq(self.gradients),
-            source.payload.beside.eq(fetch.o.payload),
-            source.valid.eq(fetch.o.valid & ~self.skip),
-            fetch.o.ready.eq(source.ready | self.skip),
-        ]
+            m.d.comb += self.saturated.eq(saturated)
 
         # Then with the rest
         m.submodules.turn = turn = Fetch(rounded.payload.shape())

@@ -1,12 +1,12 @@
 """The golden trainer: a spiking network trained in the arithmetic of the hardware."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 
 import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.optimisers import kept_names
 from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.hw.isa.spaces import Space, kept_spaces
@@ -18,7 +18,9 @@ from trident.sim.golden.planes import count_terms, forward_planes, weight_grad_p
 from trident.sim.golden.pool import count, pool, spread
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
+from trident.sim.golden.standardise import Standardiser
 from trident.sim.golden.sums import Sums
+from trident.sim.golden.trace import Trace
 from trident.sim.golden.vector import run_program
 from trident.snn.layers import Layer, Read
 from trident.snn.losses import Loss, usual_loss
@@ -27,26 +29,6 @@ from trident.snn.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 AT_ONCE = 32  # samples whose arrays are held at a time
-
-
-@dataclass
-class Trace:
-    """What samples left in each layer, by its number, for backward and for comparison: arrays (N, y, x, T, channel), or
-    without N those of one sample. inputs: of several reads, channels of one beside those of the next. pooled: what the
-    layers above read, the spikes or those of their windows. outputs: one array (N, classes), how often each class fired
-    or what its readout says."""
-
-    inputs: list[np.ndarray]
-    spikes: list[np.ndarray]
-    pooled: list[np.ndarray]
-    masks: list[np.ndarray]
-    potentials: list[np.ndarray]
-    errors: list[np.ndarray]
-    outputs: list[np.ndarray]
-
-    def sample(self, number: int) -> "Trace":
-        """The arrays of one sample of several."""
-        return Trace(*([array[number] for array in getattr(self, part.name)] for part in fields(self)))
 
 
 def golden_engines(cfg: CoreConfig, engines: str) -> dict:
@@ -75,10 +57,10 @@ class GoldenTrainer:
     """Bit-exact model of the cores that train ``network``; without a partition, of one core. ``engines``: numpy or
     torch, what computes the sums of the engines; the bits are the same.
 
-    ``weights``, ``kept`` (momenta and the like) and, per replica, ``gradients`` hold parameters by name: values of the
-    format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core the bits of
-    :class:`Fault` raised since the last minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n of a
-    minibatch is on replica n modulo their count. Every replica has the same weights.
+    ``weights``, ``raw``, ``kept`` (momenta and the like) and, per replica, ``gradients`` hold parameters by name:
+    values of the format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core
+    the bits of :class:`Fault` raised since the last minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n
+    of a minibatch is on replica n modulo their count. Every replica has the same weights.
 
     With exact gradients, the partition changes no weight, only whose a fault is and which replica has which part of the
     gradients. Otherwise sums are exact within a core and a sample; what several cores or samples add up is rounded from
@@ -107,6 +89,12 @@ class GoldenTrainer:
         initial = network.initial_weights(seed)
         self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
         self._update = cfg.update_program
+        self._standard = {layer.weight: Standardiser(layer, cfg) for layer in network.layers if layer.standardised}
+        # By name, what standardised weights are made of, and 0 for other parameters
+        self.raw: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
+        for name, standard in self._standard.items():
+            self.raw[name] = self.weights[name]
+            self.weights[name] = standard.weights(self.raw[name])[0]
         # What the optimiser keeps, by the name of its memory
         self.kept: dict[Space, Tensors] = {
             space: {name: np.zeros_like(value) for name, value in self.weights.items()} for space in kept_spaces(cfg)
@@ -144,7 +132,7 @@ class GoldenTrainer:
     def _tensors(self, space: Space, replica: int) -> Tensors:
         if space == Space.GRADIENTS:
             return self.gradients[replica]
-        return self.weights if space == Space.WEIGHTS else self.kept[space]
+        return {Space.WEIGHTS: self.weights, Space.RAW: self.raw}.get(space) or self.kept[space]
 
     @property
     def overflowed(self) -> bool:
@@ -373,18 +361,28 @@ class GoldenTrainer:
                 too_large = np.zeros(gradients.shape, bool)
                 if self.cfg.exact:
                     gradients, too_large = self.gradient_sums.saturate(gradients)
-                before = gradients, *(array.copy() for array in (*kept, weights))
-                # Parameters where timesteps are: that is the innermost loop
-                arrays = (array.reshape(1, -1, 1) for array in (*before, *kept, weights))
                 fault = too_large.reshape(-1, layer.out_channels).any(axis=0)
-                if self._run(self._update, numbers, *arrays).any():  # of which channels?
-                    arrays = (array.reshape(1, -1, layer.out_channels) for array in (*before, *kept, weights))
-                    fault |= self._run(self._update, numbers, *arrays)[0]
+                if name in self._standard:
+                    own = dict(zip(kept_names(self._update), kept, strict=True))
+                    fault |= self._standard[name].update(self.raw[name], weights, own, gradients, numbers)
+                else:
+                    fault |= self._step(numbers, gradients, kept, weights)
                 replicas = np.arange(self.partition.replicas)
                 self._flag(Fault.UPDATE, layer.number, np.tile(fault, (len(replicas), 1)), replicas)
             for own in self.gradients:
                 own[name][:] = 0
         self._columns = {}
+
+    def _step(self, numbers: dict, gradients: np.ndarray, kept: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+        """The optimiser's step for parameters (..., out), in place; returns the faults of the channels."""
+        before = gradients, *(array.copy() for array in (*kept, weights))
+        # Parameters where timesteps are: that is the innermost loop
+        arrays = (array.reshape(1, -1, 1) for array in (*before, *kept, weights))
+        fault = self._run(self._update, numbers, *arrays)
+        if fault.any():  # of which channels?
+            arrays = (array.reshape(1, -1, weights.shape[-1]) for array in (*before, *kept, weights))
+            return self._run(self._update, numbers, *arrays)[0]
+        return fault[0]
 
     def loss_constants(self, scale: float) -> LossConstants:
         """What errors of this network begin with at a loss scale."""

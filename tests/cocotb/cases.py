@@ -10,22 +10,30 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.packing import blocks
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import drained_item, neuron_item
+from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
+from trident.hw.isa.optimisers import kept_names
 from trident.hw.isa.packets import Rows
-from trident.hw.isa.spaces import Space, kept_spaces, table_address
+from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, table_address
 from trident.sim.golden.backward import backward
 from trident.sim.golden.constants import function_lines, neuron_values
 from trident.sim.golden.format import to_values
 from trident.sim.golden.forward import forward
 from trident.sim.golden.loss import loss_errors, loss_table
-from trident.sim.golden.pool import pool
+from trident.sim.golden.pool import count, pool
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
+from trident.sim.golden.standardise import Standardiser
 from trident.sim.golden.weight_grad import weight_grad
 from trident.snn.losses import SOFTMAX, Loss
 from trident.snn.network import Network
 
 POOL = 2  # of the pool unit's cores
+
+
+def planes_with_pool(cfg: CoreConfig) -> bool:
+    """Whether the pool unit's core of this configuration has planes."""
+    return cfg.forward_cols == 1
 
 
 class Maker(Placing):
@@ -195,22 +203,28 @@ class Maker(Placing):
         return case
 
     def pool(self) -> Case:
-        """Windows of an image of any size, often without a spike."""
+        """Windows of an image of any size, often without a spike, joined or, where the core has planes, counted."""
         y, x = (int(n) for n in self.rng.integers(1, 5, 2))
         channels = int(self.rng.integers(1, 2 * self.cfg.lanes + 2))
         shape = (1, POOL * y, POOL * x, self.cfg.timesteps, channels)
         spikes, masks = ((self.rng.random(shape) < share).astype(np.uint8) for share in (0.2, 0.7))
         (pooled,), (after,) = pool(spikes, masks, POOL)
-        groups = blocks(channels, self.cfg.lanes)
+        groups, planes, step = blocks(channels, self.cfg.lanes), [pooled], 0
+        if planes_with_pool(self.cfg) and self.rng.random() < 0.5:
+            (counts,), after, step = count(spikes, POOL), masks[0], y * x * groups + int(self.rng.integers(0, 3))
+            planes = np.split(counts, counts.shape[-1] // channels, axis=-1)
         src = int(self.rng.integers(0, 9))
         dst = src + POOL**2 * y * x * groups
         case = self._case({
             "src": src, "dst": dst, "groups": groups, "src_y": y, "src_x": x, "count": POOL * x * groups,
+            "block_step": step,
         })  # fmt: skip
         case.memories = {Space.SPIKES: self._image(src, spikes[0]), Space.MASKS: self._image(src, masks[0])}
+        written = {}
+        for n, plane in enumerate(planes):
+            written |= self._places(self._image(dst + n * step, plane), dst + n * step, groups, x)
         case.after = {
-            Space.SPIKES: self._places(self._image(src, spikes[0]), src, groups, POOL * x)
-            | self._places(self._image(dst, pooled), dst, groups, x),
+            Space.SPIKES: self._places(self._image(src, spikes[0]), src, groups, POOL * x) | written,
             Space.MASKS: self._places(self._image(src, after), src, groups, POOL * x),
         }
         return case
@@ -292,10 +306,22 @@ class Maker(Placing):
                 case.outputs.append((payload, mask, f"classes from {group * self.cfg.lanes}, timestep {t}"))
         return case
 
+    def standardise(self) -> Case:
+        """The weights of a layer that are standardised, where it has more than one for each channel; its biases."""
+        self.cfg = replace(self.cfg, standardise=True)
+        last, epsilon = self.layer.node, float(2.0 ** self.rng.integers(-13, 0))
+        own = {"standardise": True, "epsilon": epsilon} if self.layer.fan_in > 1 else {}
+        nodes = tuple(replace(n, **own) if n.name == last else n for n in self.network.nodes)
+        self.network = replace(self.network, nodes=nodes)
+        self.plan = ChipPlan(self.network, self.cfg).plans[0]
+        self.below, self.placed = self.plan.layers
+        self.layer = self.placed.layer
+        return self.update()
+
     def update(self) -> Case:
         layer, shape = self.layer, self.layer.weight_shape
         skip = bool(self.rng.integers(0, 4) == 0)
-        program, kept = self.cfg.update_program, kept_spaces(self.cfg)
+        program, kept = self.cfg.update_program, (*kept_spaces(self.cfg), *raw_spaces(self.cfg))
         spaces = (Space.WEIGHTS, *kept, Space.GRADIENTS)
         arrays = [[self._values(s, 2.0**n) for s in (shape, layer.out_channels)] for n in range(len(spaces))]
         if Space.SQUARES in spaces:
@@ -311,7 +337,7 @@ class Maker(Placing):
         if layer.bias:
             case.runs += self._case(self._job("update_bias"), skip=skip).runs
         case.memories = {s: pack(*values) for s, pack, values in zip(spaces, packs, arrays, strict=True)}
-        if program.tables:
+        if program.tables or self.cfg.standardise:
             case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
         for part in range(1 + layer.bias):
             *old, gradients = (values[part].reshape(-1) for values in arrays)
@@ -320,8 +346,17 @@ class Maker(Placing):
                 if self.cfg.exact:
                     rounded, too_large = self.gradient_sums.saturate(gradients)
                     case.fault |= bool(too_large.any())
-                changed = [array.reshape(1, -1, 1) for array in (*old[1:], old[0])]
                 numbers = self.updates.values(program, self.fmt)
+                if self.layer.standardised and part == 0:
+                    weights, *rest, raw = (values[0] for values in arrays[:-1])
+                    own = dict(zip(kept_names(program), rest, strict=True))
+                    standard = Standardiser(self.layer, self.cfg)
+                    wrong = standard.update(raw, weights, own, rounded.reshape(shape), numbers)
+                    case.fault |= bool(wrong.any())
+                    gradients[:] = 0
+                    continue
+                stepped = old[1 : 1 + len(kept_spaces(self.cfg))]
+                changed = [array.reshape(1, -1, 1) for array in (*stepped, old[0])]
                 wrong = self._run(program, numbers, rounded.reshape(1, -1, 1), *changed, *changed)
                 case.fault |= bool(wrong.any())
             gradients[:] = 0

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
-from tests.cocotb.cases import POOL
+from tests.cocotb.cases import POOL, planes_with_pool
 from tests.cocotb.harness import Harness
 from trident.hw.core.core import give_numbers
 from trident.hw.engines.backward import BackwardEngine
@@ -13,7 +13,7 @@ from trident.hw.engines.weight_grad import WeightGradEngine
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.microcode import UPDATE_NUMBERS
-from trident.hw.isa.spaces import Space, kept_spaces
+from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.lib.streams import connect
 from trident.hw.units.loss import LossUnit
@@ -23,6 +23,7 @@ from trident.hw.units.pool import PoolUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
+from trident.hw.units.standardise import StandardiseUnit
 from trident.hw.units.update import UpdateUnit
 
 
@@ -164,7 +165,7 @@ class PoolHarness(Harness):
     unit_class = PoolUnit
 
     def __init__(self, cfg: CoreConfig):
-        super().__init__(replace(cfg, pool=POOL))
+        super().__init__(replace(cfg, pool=POOL, planes=planes_with_pool(cfg)))
 
     def memories(self):
         return {space: self._memory(space) for space in (Space.SPIKES, Space.MASKS)}
@@ -307,13 +308,14 @@ class UpdateHarness(Harness):
         return {
             Space.WEIGHTS: WeightMemory(self.cfg),
             Space.GRADIENTS: self._memory(Space.GRADIENTS),
-            **{space: self._memory(space) for space in kept_spaces(self.cfg)},
+            **{space: self._memory(space) for space in (*kept_spaces(self.cfg), *raw_spaces(self.cfg))},
             **({Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes)} if self.unit.steps.looks else {}),
         }
 
     def connect(self, m, unit, memories):
         weights, gradients = memories[Space.WEIGHTS], memories[Space.GRADIENTS]
-        give_numbers(m, self.cfg, unit, JOB.shape()(self.job), UPDATE_NUMBERS)
+        if not self.cfg.standardise:
+            give_numbers(m, self.cfg, unit, JOB.shape()(self.job), UPDATE_NUMBERS)
         _functions(m, self.cfg, unit, memories)
         grad_bits = _bits(gradients.granules)
         chosen = Signal(max(grad_bits, 1))
@@ -325,7 +327,7 @@ class UpdateHarness(Harness):
             gradients.write_address.eq(unit.gradient_clear_address >> grad_bits),
             gradients.write_en.eq(Mux(unit.gradient_clear, 1 << unit.gradient_clear_address[:grad_bits], 0)),
             weights.update_address.eq(unit.row_address),
-            weights.update_read.eq(unit.row_read),
+            weights.update_read.eq(unit.reads("weights")),
             unit.weights.old.eq(weights.row_data),
             weights.update_write_address.eq(unit.row_write_address),
             weights.update_write.eq(unit.weights.write),
@@ -333,16 +335,26 @@ class UpdateHarness(Harness):
             self.o_valid.eq(unit.weights.write),
             self.o_payload.eq(unit.row_write_address),
         ]
-        for space in kept_spaces(self.cfg):
-            memory, port = memories[space], getattr(unit, space.name.lower())
+        for space in (*kept_spaces(self.cfg), *raw_spaces(self.cfg)):
+            name = space.name.lower()
+            memory, port = memories[space], getattr(unit, name)
             m.d.comb += [
-                port.old.eq(_read(m, memory, 0, unit.row_address, unit.row_read)),
+                port.old.eq(_read(m, memory, 0, unit.row_address, unit.reads(name))),
                 memory.write_address.eq(unit.row_write_address),
                 memory.write_en.eq(port.write),
                 memory.write_data.eq(port.new),
             ]
-        if self.cfg.exact:
+        if self.cfg.exact or self.cfg.standardise:
             m.d.comb += self.saturated.eq(unit.saturated)
+
+
+class StandardiseHarness(UpdateHarness):
+    """A core that has the unit has standardised weights."""
+
+    unit_class = StandardiseUnit
+
+    def __init__(self, cfg: CoreConfig):
+        super().__init__(replace(cfg, standardise=True))
 
 
 HARNESSES = {
@@ -357,4 +369,5 @@ HARNESSES = {
     "receive": ReceiveHarness,
     "reduce": ReduceHarness,
     "update": UpdateHarness,
+    "standardise": StandardiseHarness,
 }

@@ -21,6 +21,7 @@ from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network import Network
+from trident.snn.norms import with_norm
 from trident.snn.partition import Partition, Stage, even_cuts
 from trident.snn.settings import NeuronSettings
 
@@ -49,6 +50,7 @@ CONFIGS = {
         gradient_bits=48, **SIZES
     ),
     "planes": CoreConfig.preset("TINY", planes=True, others="lif/hard/rectangle/still", **SIZES),
+    "standardise": CoreConfig.preset("TINY", standardise=True, gradient_bits=48, **SIZES),
     "short-paths": CoreConfig.preset("FPGA", accumulators=16, gradient_bits=48, **SIZES),
 }
 MESHES = [(1, 1), (2, 1), (2, 2), (3, 2)]
@@ -69,6 +71,8 @@ def _bench(config, width, height, network, partition, seed=0, placement=None, bi
     network = Network.parse(network, bias)
     if cfg.planes:
         network = replace(network, planes=Planes(4, seed % 3 - 4, bool(seed % 2)))
+    if cfg.standardise and len(network.layers) > 1 and all(layer.fan_in > 1 for layer in network.layers):
+        network = with_norm(network, "ws")
     if isinstance(partition, str):
         partition = Partition.parse(partition, network, cfg.lanes)
     neuron = NeuronSettings.of(cfg)

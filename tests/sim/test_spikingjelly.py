@@ -19,11 +19,13 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.encoding import plane_values
 from trident.snn.network import Network, Tensors
+from trident.snn.norms import with_norm
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'torch==2.13.0' spikingjelly")
 pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'torch==2.13.0' spikingjelly")
 
+from spikingjelly.activation_based import layer as sj_layer  # noqa: E402
 from spikingjelly.activation_based import neuron as sj_neuron  # noqa: E402
 
 from tests.sim.steps import Step  # noqa: E402
@@ -56,12 +58,16 @@ class Oracle(torch.nn.Module):
         self.penalty = settings.spike_penalty
         self.synapses, self.neurons = torch.nn.ModuleList(), torch.nn.ModuleList()
         for layer in trainer.network.layers:
-            weights, bias = trainer.weights[layer.weight], trainer.weights[layer.bias_name]
+            state = trainer.state["raw" if layer.standardised else "weights"]
+            weights, bias = state[layer.weight], trainer.weights[layer.bias_name]
             _, c_in, c_out = weights.shape
+            linear, conv, own = torch.nn.Linear, torch.nn.Conv2d, {}
+            if layer.standardised:
+                linear, conv, own = sj_layer.WSLinear, sj_layer.WSConv2d, {"gain": False, "eps": layer.epsilon}
             if layer.kind == "linear":
-                synapse, values = torch.nn.Linear(c_in, c_out), weights[0].T
+                synapse, values = linear(c_in, c_out, **own), weights[0].T
             else:
-                synapse = torch.nn.Conv2d(c_in, c_out, layer.kernel, layer.stride, layer.padding)
+                synapse = conv(c_in, c_out, layer.kernel, layer.stride, layer.padding, **own)
                 values = weights.reshape(layer.kernel, layer.kernel, c_in, c_out).transpose(3, 2, 0, 1)
             synapse.weight = torch.nn.Parameter(torch.tensor(values.copy()))
             synapse.bias = torch.nn.Parameter(torch.tensor(bias.copy()))
@@ -165,6 +171,26 @@ def test_real_values_equal_autograd(text):
     for trace, expected in zip(trainer.forward(bits), fired, strict=True):
         assert (trace.spikes == expected.detach().numpy()).all()
     gradients = trainer.gradients(bits, labels)
+    for name, theirs in oracle.gradients().items():
+        assert np.abs(gradients[name] - theirs).max() <= 1e-9 * np.abs(theirs).max() > 0
+
+
+@pytest.mark.parametrize("norm", ["ws", "ws:0.25"])
+@pytest.mark.parametrize("text", NETWORKS)
+def test_standardised_weights_equal_autograd(text, norm):
+    """SpikingJelly's WSConv2d and WSLinear, in all layers but the last."""
+    network = with_norm(Network.parse(text), norm)
+    trainer = FloatTwin(network, NeuronSettings(0.75, 0.125, 0.3), TrainSettings(8, seed=3), np.float64)
+    rng = np.random.default_rng(7)
+    spikes = (rng.random((6, 8, *network.in_shape)) < 0.5).astype(np.uint8)
+    labels = rng.integers(0, network.classes, 6)
+    oracle = Oracle(trainer)
+    fired = oracle.differentiate(spikes, labels)
+    traces = trainer.forward(spikes)
+    for trace, expected in zip(traces, fired, strict=True):
+        assert (trace.spikes == expected.detach().numpy()).all()
+    assert 0 < traces[0].spikes.mean() < 1
+    gradients = trainer.gradients(spikes, labels)
     for name, theirs in oracle.gradients().items():
         assert np.abs(gradients[name] - theirs).max() <= 1e-9 * np.abs(theirs).max() > 0
 

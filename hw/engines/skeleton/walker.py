@@ -67,9 +67,10 @@ class TapWalker(wiring.Component):
             m.d.comb += walk.eq(Mux(self.walk.any(), self.further, job))
         # What tap (0, 0) reads, before a transposed stride divides it
         origin, doubled = job.origin.as_signed(), 0 if self.transposed else job.stride2
-        begin, step, ends = origin, 1 + doubled, {name: job[f"last_{name}"].as_signed() for name in "yx"}
+        begin, step, ends = origin, 1 + doubled, {name: job[f"last_{name}"] for name in "yx"}
         if several:  # of whose walks each begins and steps by itself: the position's number
-            begin, step, ends = Const(0), 1, {name: end - origin >> doubled for name, end in ends.items()}
+            begin, step = Const(0), 1
+            ends = {name: end.as_signed() - origin >> doubled for name, end in ends.items()}
         rows, columns = (Positions(name, begin, ends[name], step) for name in "yx")
         at_y, at_x = rows.value, columns.value
         if several:

@@ -6,6 +6,9 @@ from tests.host.federated.case import options_of, spec_of
 from trident.host.federated.settings import FederatedSettings
 from trident.host.federated.spec import FederatedSpec
 from trident.hw.errors import TridentError
+from trident.snn.files import dumps
+from trident.snn.network import Network
+from trident.snn.norms import with_norm
 
 
 @pytest.mark.parametrize(("change", "sentence"), [
@@ -46,6 +49,13 @@ def test_defaults_follow_from_the_workers():
 def test_what_does_not_fit_is_refused(data, change, sentence):
     with pytest.raises(TridentError, match=sentence):
         spec_of(data, **change)
+
+
+def test_standardised_weights_are_refused(data, tmp_path):
+    network = with_norm(Network.parse("6-5-3"), "ws")
+    (tmp_path / "net.toml").write_text(dumps(network))
+    with pytest.raises(TridentError, match="'linear1' has standardised weights: those of workers cannot be averaged"):
+        spec_of(data, net=str(tmp_path / "net.toml"))
 
 
 def test_a_misspelt_setting_is_refused(data):

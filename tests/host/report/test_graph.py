@@ -49,3 +49,10 @@ def test_the_drawing_is_well_formed_and_the_same_each_time():
     assert svg == graph_svg(NETWORK, PARTITION, PLACEMENT)
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert graph_png(NETWORK, PARTITION, PLACEMENT).startswith(b"\x89PNG")
+
+
+def test_sums_and_means_run_where_they_are_read():
+    network = Network.parse("8x8x1-4c3-sew4-gap-10")
+    rows = graph_rows(network, Partition.single(network), (0,))
+    found = {row.node: (row.output, row.where) for row in rows}
+    assert found["add2"] == ("8x8x4", "core 0") and found["pool3"] == ("4", "core 0")

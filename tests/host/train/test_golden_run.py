@@ -71,6 +71,30 @@ def test_goes_on_where_it_stopped(spec, unbroken, tmp_path):
         assert all(ours[name] == theirs[name] for name in ("loss", "train_accuracy", "test_accuracy"))
 
 
+def test_standardised_weights(tmp_path):
+    """A run with them learns, goes on from a checkpoint that has the raw weights, and undoes what overflows."""
+    spec = RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN, norm="ws")
+    told = []
+    run = GoldenRun(spec, tmp_path / "golden.npz")
+    run.run(lambda epoch, _: told.append(epoch))
+    assert told[1]["loss"] < told[0]["loss"] and told[1]["test_accuracy"] > 0.5
+    state = Checkpoint.load(tmp_path / "golden.npz", KIND)
+    raw = state.tensors("raw")
+    assert raw["linear1.weight"].any() and not raw["linear2.weight"].any() and not raw["linear1.bias"].any()
+    resumed = GoldenRun(spec, tmp_path / "golden.npz", resume=True)
+    for space in (Space.WEIGHTS, Space.RAW, Space.MOMENTUM):
+        for name, bits in run.golden.bits(space).items():
+            assert (resumed.golden.bits(space)[name] == bits).all()
+    made = resumed.golden._standard["linear1.weight"].weights(resumed.golden.raw["linear1.weight"])[0]
+    assert (made == resumed.golden.weights["linear1.weight"]).all()
+    before = {name: values.copy() for name, values in resumed.golden.raw.items()}
+    resumed.golden.gradients[0]["linear1.weight"][:] = 60000.0  # what a sum of products does not hold
+    resumed._minibatch(np.zeros((32, spec.cfg.steps, *spec.network.in_shape), np.uint8), np.arange(32) % 10)
+    assert resumed.progress.skipped == 1
+    for name, values in resumed.golden.raw.items():
+        assert (values == before[name]).all()
+
+
 def test_class_weights(spec, unbroken, tmp_path):
     """Those of 1 change no bit; others do, and the run goes on with them."""
     ends = {}

@@ -42,14 +42,57 @@ def test_pools_make_a_core_with_windows():
     assert kinds == "lif/hard/atan/still/pooled"
 
 
+@pytest.mark.parametrize(("net", "walks", "planes"), [
+    ("8x8x1-4c3-sew4-10", 2, False), ("8x8x1-4c3-sew4-gap-10", 3, True), ("8x8x1-4c3-gap-10", 2, True),
+    ("8x8x1-4c3-ap2-10", 3, True), ("8x8x1-4c3-sew4-sew4-sew4s2-10", 4, False),
+])  # fmt: skip
+def test_branches_and_means_make_a_core_with_walks(net, walks, planes):
+    cfg = RunSpec.make(net=net).cfg
+    assert (cfg.walks, cfg.planes) == (walks, planes)
+
+
+def test_branches_are_on_one_core():
+    """Or on several with a copy on each."""
+    net = "8x8x1-4c3-sew4-10"
+    with pytest.raises(TridentError, match="partition 1,2-4: a network whose spikes are added, or read by several"):
+        RunSpec.make(net=net, preset="SMALL", chip=ChipChoice(cores=2, partition="1,2-4"))
+    assert str(RunSpec.make(net=net, preset="SMALL", chip=ChipChoice(cores=2)).plan.partition) == "2x1-4"
+    with pytest.raises(TridentError, match="a network whose spikes are added, or read by several layers, needs"):
+        RunSpec.make(net=net, preset="COMPACT")
+
+
+def test_frames_set_the_timesteps(tmp_path):
+    np.savez(tmp_path / "own.npz", frames=np.arange(20 * 5 * 3).reshape(20, 5, 3) % 7, labels=np.arange(20) % 2)
+    spec = RunSpec.make(str(tmp_path / "own.npz"), "3-2", encoding="direct")
+    assert spec.network.planes == Planes(3, 0, still=False)
+    assert (spec.cfg.timesteps, spec.cfg.walks, spec.cfg.planes) == (5, 3, True)
+    with pytest.raises(TridentError, match="holds values that change with time: take ENCODING=direct, not dither"):
+        RunSpec.make(str(tmp_path / "own.npz"), "3-2")
+
+
+def test_standardised_weights_make_a_core_with_a_unit_for_them():
+    spec = RunSpec.make(net="8x8x1-4c3-12-10", norm="ws:0.001")
+    assert spec.cfg.standardise and [layer.epsilon for layer in spec.network.layers] == [0.001, 0.001, None]
+    assert spec.network_text == "8x8x1-4c3-12-10 with norm ws:0.001"
+    assert not RunSpec.make(net="8x8x1-4c3-12-10").cfg.standardise
+    assert RunSpec.make(norm="ws").network.layers[0].standardised  # of the network that there is by default
+    mesh = ChipChoice("2x1")
+    assert RunSpec.make(net="8x8x1-4c3-12-10", norm="ws", preset="SMALL", chip=mesh).cfg.standardise
+
+
 PLAIN = CoreConfig(), MeshConfig()
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    ({"encoding": "direct", "preset": "COMPACT"}, "real-valued input needs planes of real values, which a core without "
-     "planes or with a shared_engine has not"),
+    ({"encoding": "direct", "preset": "COMPACT"}, "real-valued input, or the mean of pixels, needs planes of real "
+     "values, which a core without planes or with a shared_engine has not"),
     ({"encoding": "direct", "preset": "WIDE"}, "planes of real values need forward_cols of 1, not 4"),
     ({"encoding": "direct", "built": PLAIN}, "the chip has been built without planes of real values"),
+    ({"norm": "ws", "preset": "COMPACT"}, "standardise needs a unit for standardised weights, which a core without "
+     "standardise or with a shared_engine has not"),
+    ({"norm": "ws", "net": "8x8x1-4c3-10", "built": PLAIN}, "the chip has been built without standardised weights"),
+    ({"norm": "ws:1e-6", "net": "8x8x1-4c3-10"}, "'conv1': an epsilon of 1e-06 is 0 to a float of 5 exponent and 10"),
+    ({"norm": "ws:1e-6", "net": "64-5000-10", "alone": True}, "'linear1': an epsilon of 1e-06 is 0 to a float"),
     ({"encoding": "latency"}, "encoding must be one of rate, dither, bernoulli, direct, not 'latency'"),
     ({"net": "8x8x1-4c3-mp2-10", "built": PLAIN}, "the chip has been built with pool of 1, the network needs 2"),
     ({"net": "8x8x1-4c3-mp2-10", "preset": "COMPACT"}, "pool of 2 needs a pool unit, which a core with pool of 1 or a "
@@ -79,3 +122,12 @@ def test_pooled_images_that_a_core_cannot_walk(text, pool, words):
     with pytest.raises(TridentError) as refused:
         CorePlan(network, Partition.single(network), 0, 0, replace(cfg, error_words=8192), 1)
     assert words in str(refused.value)
+
+
+def test_a_recipe_is_what_is_not_given():
+    spec = RunSpec.make(net="resnet")
+    assert spec.network_text == "resnet with norm ws" and spec.encoding == "direct" and spec.train.optimizer == "adam"
+    assert sum(layer.standardised for layer in spec.network.layers) == 8 and len(spec.network.layers) == 9
+    plain = RunSpec.make(net="resnet", encoding="rate", norm="none", train={"epochs": 2, "optimizer": "sgd"})
+    assert plain.encoding == "rate" and plain.train.epochs == 2 and not plain.network.layers[0].standardised
+    assert plain.train.optimizer == "sgd" and plain.train.loss == "cross-entropy"

@@ -40,6 +40,7 @@ POOL = {"pool": 2}
 WALKS = {
     "walks": 8, "jobs": 256, "program_words": 256, "spike_words": 8192, "error_words": 2048, "weight_rows": 2048,
 }  # fmt: skip
+STANDARD = {"standardise": True}
 SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
@@ -60,6 +61,8 @@ def bench_of(
     mixed = _mixed(Network.parse(network, bias), cfg, seed)
     if cfg.planes:
         mixed = replace(mixed, planes=_random_planes(np.random.default_rng(seed), cfg))
+    if cfg.standardise:
+        mixed = _standardised(mixed, seed)
     return StepBench(mixed, NeuronSettings.of(cfg), cfg, core, seed)
 
 
@@ -80,6 +83,14 @@ def _mixed(network: Network, cfg: CoreConfig, seed: int) -> Network:
                 node, neuron=kind.charge, reset=kind.reset, surrogate=kind.surrogate, detach=kind.detach,
                 threshold=float(rng.uniform(0.3, 0.7)),
             )  # fmt: skip
+    return replace(network, nodes=tuple(nodes))
+
+
+def _standardised(network: Network, seed: int) -> Network:
+    """The network with standardised weights, of most layers that can have them."""
+    rng, wide = np.random.default_rng(seed), {layer.node for layer in network.layers if layer.fan_in > 1}
+    own = {name: {"standardise": True, "epsilon": float(2.0 ** rng.uniform(-13, 2))} for name in wide}
+    nodes = (replace(n, **own[n.name]) if n.name in wide and rng.random() < 0.8 else n for n in network.nodes)
     return replace(network, nodes=tuple(nodes))
 
 
@@ -171,4 +182,5 @@ def branching_network(rng, cfg: CoreConfig) -> Network:
     if rng.random() < 0.4:
         now = layer("linear", now, outputs=int(rng.integers(2, 5)))
     layer("linear", now, outputs=int(rng.integers(2, 7)), bias=bool(rng.integers(2)))
-    return replace(build.network(), planes=planes)
+    network = replace(build.network(), planes=planes)
+    return _standardised(network, int(rng.integers(1 << 16))) if cfg.standardise else network

@@ -81,8 +81,10 @@ def test_shared_engine_takes_no_engine_of_ones_own(place, monkeypatch):
 
 def test_capabilities_follow_from_the_kind():
     small = CoreConfig.preset("COMPACT")
-    assert CoreConfig().capabilities == set(Capability) - {Capability.PLANES, Capability.POOL, Capability.WALKS}
-    assert CoreConfig(pool=2).capabilities == set(Capability)
+    options = {Capability.PLANES, Capability.POOL, Capability.WALKS, Capability.STANDARDISE}
+    assert CoreConfig().capabilities == set(Capability) - options
+    full = CoreConfig(planes=True, pool=2, walks=2, standardise=True)
+    assert full.capabilities == set(Capability)
     assert small.capabilities == {Capability.NEIGHBOURS}
     standalone = replace(small, standalone=True)
     assert standalone.capabilities == frozenset()

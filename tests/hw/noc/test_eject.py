@@ -22,7 +22,7 @@ CASES = {
     "narrow": (CoreConfig(lanes=1, timesteps=4, **_MEMORIES), MeshConfig(width=3, height=2)),
     "two flits": (CoreConfig(lanes=4, timesteps=6, **_MEMORIES), MeshConfig(width=3, height=2, channels=3)),
     "narrow links": (CoreConfig(lanes=1, timesteps=4, **_MEMORIES), MeshConfig(width=3, height=2, phit=16)),
-    "wide": (CoreConfig(lanes=8, timesteps=8, **_MEMORIES), MeshConfig(width=3, height=2)),
+    "wide": (CoreConfig(lanes=8, timesteps=8, standardise=True, **_MEMORIES), MeshConfig(width=3, height=2)),
     "wide flits": (CoreConfig(lanes=4, timesteps=6, **_MEMORIES), MeshConfig(width=3, height=2, flit=128)),
 }
 ROUTE = 2 << 2 | 1 << 5  # to (2, 1)
@@ -143,7 +143,7 @@ def test_writes(case, flow):
     """Elements of every width, to every memory, in packets of one and of many."""
     bench = Bench(case, flow)
     packets, expected = [], []
-    for space in Space:
+    for space in bench.bits:
         if space == Space.POTENTIALS:
             continue
         for count in (1, 5):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.cocotb.units import BENCHES, check_unit
-from trident.sim.golden.pool import of_windows, pool, spread, windows_of
+from trident.sim.golden.pool import count, of_windows, pool, spread, windows_of
 
 
 @pytest.mark.parametrize("config, stalls", BENCHES)
@@ -26,6 +26,15 @@ def test_golden_window_by_window(size):
         where = (n, *(fired or at)[0], t, c)
         kept[where] = masks[where]
     assert (left == kept).all() and 0 < pooled.mean() < 1
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_golden_counts(size):
+    """In binary, the lowest bit first."""
+    spikes = (np.random.default_rng(size).random((2, 2 * size, size, 3, 4)) < 0.6).astype(np.uint8)
+    bits = count(spikes, size).reshape(2, 2, 1, 3, -1, 4)
+    found = (bits << np.arange(bits.shape[4])[:, None]).sum(axis=4)
+    assert (found == spikes.reshape(2, 2, size, 1, size, 3, 4).sum(axis=(2, 4))).all() and found.max() > 3
 
 
 def test_windows_and_back():

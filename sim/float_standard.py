@@ -1,0 +1,34 @@
+"""Standardised weights of the fast twin: the passes that the chip makes, without its roundings."""
+
+import numpy as np
+
+from trident.hw.isa.passes import Pass
+from trident.hw.isa.standardise import gradient_passes, gradient_program, standard_numbers, weight_passes
+from trident.snn.layers import Layer
+
+
+class FloatStandardiser:
+    """The standardised weights of a layer, from its raw weights: arrays (taps, in, out) of float32 or float64."""
+
+    def __init__(self, layer: Layer):
+        assert layer.epsilon is not None
+        self._numbers = standard_numbers(layer.fan_in, layer.epsilon)
+
+    def weights(self, raw: np.ndarray) -> np.ndarray:
+        """The standardised weights."""
+        return self._run(weight_passes(), {"w": raw})["z"]
+
+    def gradient(self, raw: np.ndarray, weights: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """The gradient at raw weights, from that at the standardised weights that are made of them."""
+        passes = (*weight_passes()[:2], *gradient_passes(), Pass(gradient_program()))
+        return self._run(passes, {"w": raw, "z": weights, "g": gradient})["g"]
+
+    def _run(self, passes: tuple[Pass, ...], values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What there is after passes, of rows and of channels, by name."""
+        for step in passes:
+            found = step.rows.run(self._numbers, **{name: values[name][None] for name in step.rows.inputs})
+            if step.then:
+                total = found["term"].sum(axis=(1, 2)) * 2.0 ** -self._numbers["spread"]
+                found = step.then.run(self._numbers, total=total)
+            values = values | {name: value[0] for name, value in found.items()}
+        return values
