@@ -201,7 +201,7 @@ class FloatTwin:
                 if source is not None:
                     shape = traces[source].pooled.shape
                     if layer.mean > 1:  # all pixels have the same
-                        at_pixels = below.reshape(*shape[:2], 1, 1, -1) / layer.mean**2
+                        at_pixels = np.broadcast_to(below.reshape(*shape[:2], 1, 1, -1) / layer.mean**2, shape)
                     else:
                         at_pixels = below.reshape(shape)
                     errors[source] = errors.get(source, 0) + at_pixels

@@ -11,7 +11,8 @@ from trident.sim.twin import FloatTwin
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
-TEXTS = ("6x6x2-4c3-sew4-5", "6x6x2-4c3-sew4-sew4-sew6s2-sew6-5", "8x4x1-3c3-mp2-sew3-4c3s2-sew5-4")
+TEXTS = ("6x6x2-4c3-sew4-5", "6x6x2-4c3-sew4-sew4-sew6s2-sew6-5", "8x4x1-3c3-mp2-sew3-4c3s2-sew5-4",
+         "4x4x2-4c3-gap-5", "8x8x1-3c3-ap2-sew3-sew4s2-gap-6-4")  # fmt: skip
 
 
 def _spikes(network: Network, seed: int, samples: int = 3, steps: int = 3):
@@ -62,7 +63,8 @@ def test_gradients_of_the_twin_are_pytorchs(text):
             made[node.name] = fire(first)
         elif node.kind == "pool":
             flat = first.reshape(-1, *first.shape[2:]).permute(0, 3, 1, 2)
-            result = torch.nn.functional.max_pool2d(flat, node.size).permute(0, 2, 3, 1)
+            join = torch.nn.functional.max_pool2d if node.method == "max" else torch.nn.functional.avg_pool2d
+            result = join(flat, node.size).permute(0, 2, 3, 1)
             made[node.name] = result.reshape(*first.shape[:2], *result.shape[1:])
         else:  # a flatten is none of torch's linear layer above
             made[node.name] = sum(rest, first)
@@ -82,7 +84,7 @@ def test_golden_is_near_the_twin(text, gradient_bits):
     """The same spikes for weights whose potentials FP16 holds, and gradients within the roundings of errors on their
     way through up to nine layers."""
     network = Network.parse(text)
-    kinds = {"pool": 2} if "mp" in text else {}
+    kinds = {"pool": 2, "planes": True} if "p" in text else {}
     neuron = NeuronSettings(surrogate="triangle", threshold=0.25)
     kinds |= neuron.core(network.layers)
     cfg = CoreConfig(lanes=2, timesteps=3, walks=8, gradient_bits=gradient_bits, **kinds)
