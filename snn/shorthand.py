@@ -95,7 +95,8 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
         if part == "gap" and y != x:
             raise TridentError(f"network {text!r}: 'gap' takes the mean of square images, not of {y}x{x} pixels")
         size = y if part == "gap" else int(pool.group(2))
-        if not source.startswith(("neuron", "add" if part == "gap" else "neuron")) or size < 2:
+        behind = ("neuron", "add") if part == "gap" else ("neuron",)
+        if not source.startswith(behind) or size < 2:
             raise TridentError(f"network {text!r}: {part!r} must follow a layer and have a window of 2 pixels or more")
         return [Pool(f"pool{number}", read, method=_METHODS[pool.group(1)], size=size)]
     if block := _BLOCK.fullmatch(part):

@@ -19,7 +19,7 @@ SOURCES = "digits, mnist, the path of an .npz file, or of a folder of IDX files 
 class Source:
     """What was read.
 
-    arrays: ``labels`` with ``images`` or ``spikes``, perhaps ``test_labels`` with ``test_images`` or ``test_spikes``,
+    arrays: ``labels`` with ``images``, ``spikes`` or ``frames``, perhaps ``test_labels`` with those of the test part,
     and ``classes``; of a file whatever it holds. bin_us: of events, microseconds of a timestep. notes: sentences about
     what a user should know.
     """
@@ -31,8 +31,8 @@ class Source:
 
 def read_source(name: str, timesteps: int, bin_us: int | None = None, counted: bool = False) -> Source:
     """Read one of :data:`SOURCES`; ``timesteps`` and ``bin_us``, microseconds of each, are those of event recordings,
-       see :func:`read_event_folder`, which become frames if ``counted``, else spikes. Raises :class:`TridentError`,
-       naming the fault, for anything else, and for a ``bin_us`` of what is no event recordings."""
+    see :func:`read_event_folder`, which become frames if ``counted``, else spikes. Raises :class:`TridentError`, naming
+    the fault, for anything else, and for a ``bin_us`` of what is no event recordings."""
     folder = isdir(name) and name not in ("digits", "mnist")
     source = _folder(Path(name), timesteps, bin_us, counted) if folder else Source(_arrays(name))
     if bin_us is not None and source.bin_us is None:

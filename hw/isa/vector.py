@@ -253,7 +253,7 @@ def replaced(nodes: Mapping[str, Node], others: Mapping[str, Node]) -> dict[str,
         read = {name: new(value) for name, value in vars(node).items() if isinstance(value, Node)}
         if all(value is getattr(node, name) for name, value in read.items()):
             return node
-        return replace(node, **read)  # type: ignore[type-var]
+        return replace(node, **read)
 
     return {name: new(node) for name, node in nodes.items()}
 
