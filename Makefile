@@ -56,7 +56,7 @@ help:
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
 	@echo 'make sim       run the tests; FULL=1 runs those that take long or need the FPGA tools (FULL=slow, FULL=fpga: a part'
-	@echo '                 of them); UNIT=forward those of one unit; TEST=tests/snn/test_data.py or TEST=expression'
+	@echo '                 of them); UNIT=forward those of one unit; TEST=tests/snn/data/test_dataset.py or TEST=expression'
 	@echo '                 runs some; JOBS=2 at a time'
 	@echo 'make test-link the host link under 100,000 faults on the line; FAULTS=1000'
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'

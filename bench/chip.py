@@ -17,8 +17,8 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.data import batches
-from trident.snn.encoding import encode as encode_samples
+from trident.snn.data.dataset import batches
+from trident.snn.data.encoding import encode as encode_samples
 
 MESH = "5x4"
 SPEEDUP_BOUND, SPEED_BOUND, BALANCE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND = 14, 60_000, 1.25, 0.80, 0.15

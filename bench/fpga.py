@@ -21,9 +21,9 @@ from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.line import BYTE_BITS
-from trident.snn.data import load
+from trident.snn.data.dataset import load
+from trident.snn.data.encoding import encode
 from trident.snn.defaults import DEEP
-from trident.snn.encoding import encode
 from trident.snn.layers import Layer
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings

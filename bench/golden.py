@@ -14,8 +14,8 @@ from trident.sim.golden.forward import forward
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.golden.weight_grad import weight_grad
-from trident.snn.data import batches
-from trident.snn.encoding import encode
+from trident.snn.data.dataset import batches
+from trident.snn.data.encoding import encode
 from trident.snn.network import Network
 
 EPOCH_BOUND = 15.0

@@ -21,7 +21,7 @@ from trident.hw.isa.packets import Command
 from trident.hw.isa.tokens import Token
 from trident.hw.link.endpoint import Endpoint
 from trident.sim.rtl.line import CLOCK, SimulatedLine
-from trident.snn.encoding import encode
+from trident.snn.data.encoding import encode
 
 BAUD = 3_000_000
 UPLOAD_BOUND = 0.85

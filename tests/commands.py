@@ -21,7 +21,7 @@ class TestsFailed(Failure):
 
 
 @click.command("sim")
-@click.option("--test", default="", help="a path, as in tests/snn/test_data.py, or an expression of names")
+@click.option("--test", default="", help="a path, as in tests/snn/data/test_dataset.py, or an expression of names")
 @click.option("--full", type=click.Choice(list(PARTS)), default="0", help="1 for all that takes long, or a part of it")
 @click.option("--unit", default="", help="the tests of one unit, as in forward")
 @click.option("--jobs", type=click.IntRange(1), default=2, help="tests at a time", show_default=True)

@@ -22,8 +22,8 @@ from trident.hw.chip import check_pair
 from trident.hw.files import check_folder, make_folder, write_whole
 from trident.hw.folders import OUT
 from trident.hw.isa.mesh import MeshConfig, mesh_for
-from trident.snn.data import check_fits
-from trident.snn.data import load as load_data
+from trident.snn.data.dataset import check_fits
+from trident.snn.data.dataset import load as load_data
 from trident.snn.defaults import DEEP, PLAIN
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings

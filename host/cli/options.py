@@ -2,8 +2,8 @@
 
 import click
 
+from trident.snn.data.sources import SOURCES
 from trident.snn.defaults import RECIPES
-from trident.snn.sources import SOURCES
 
 
 def data_options(command):

@@ -4,7 +4,7 @@
 from trident.host.federated.golden_learner import GoldenLearner
 from trident.host.federated.spec import FederatedSpec
 from trident.host.train.tally import Tally
-from trident.snn.encoding import encode
+from trident.snn.data.encoding import encode
 from trident.snn.network import Tensors
 
 

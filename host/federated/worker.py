@@ -15,8 +15,8 @@ from trident.hw.errors import TridentError
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
-from trident.snn.data import batches
-from trident.snn.encoding import encode
+from trident.snn.data.dataset import batches
+from trident.snn.data.encoding import encode
 from trident.snn.network import Tensors
 
 # What a worker says of itself, in this order; "training" is said before every minibatch

@@ -9,8 +9,8 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.data import Dataset
-from trident.snn.encoding import encode
+from trident.snn.data.dataset import Dataset
+from trident.snn.data.encoding import encode
 from trident.snn.network import Network, Tensors
 from trident.snn.settings import NeuronSettings
 

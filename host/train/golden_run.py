@@ -20,8 +20,8 @@ from trident.host.train.tally import Tally
 from trident.hw.errors import Interrupted
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.data import batches
-from trident.snn.encoding import encode
+from trident.snn.data.dataset import batches
+from trident.snn.data.encoding import encode
 
 KIND = "golden"  # of its checkpoints
 HISTORY = ("loss", "train_accuracy", "test_accuracy", "samples_per_second")  # of an epoch

@@ -22,9 +22,9 @@ from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, penalty_value
 from trident.sim.golden.standardise import StandardConstants
-from trident.snn.data import Dataset, check_fits, load
+from trident.snn.data.dataset import Dataset, check_fits, load
+from trident.snn.data.encoding import METHODS, faint, planes_of, rough
 from trident.snn.defaults import DEEP, PLAIN, RECIPES
-from trident.snn.encoding import METHODS, faint, planes_of, rough
 from trident.snn.files import SUFFIXES, dumps
 from trident.snn.layers import Layer
 from trident.snn.losses import MEMBRANE, Loss, balanced

@@ -17,8 +17,8 @@ from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
 from trident.hw.errors import Interrupted
-from trident.snn.data import batches
-from trident.snn.encoding import encode
+from trident.snn.data.dataset import batches
+from trident.snn.data.encoding import encode
 
 SERIES = ("RTL", "golden", "float32")
 HISTORY = ("loss", "train_accuracy", "test_accuracy", "undecided")  # of an epoch

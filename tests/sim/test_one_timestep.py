@@ -7,8 +7,8 @@ from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
-from trident.snn.data import batches, load
-from trident.snn.encoding import encode
+from trident.snn.data.dataset import batches, load
+from trident.snn.data.encoding import encode
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 

@@ -16,7 +16,7 @@ from trident.sim.golden.planes import forward_planes, plane_terms, weight_grad_p
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.golden.weight_grad import weight_grad
 from trident.sim.twin import FloatTwin
-from trident.snn.encoding import plane_values
+from trident.snn.data.encoding import plane_values
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 

@@ -17,7 +17,7 @@ from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.planes import Planes
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
-from trident.snn.encoding import plane_values
+from trident.snn.data.encoding import plane_values
 from trident.snn.network import Network, Tensors
 from trident.snn.norms import with_norm
 from trident.snn.settings import NeuronSettings, TrainSettings

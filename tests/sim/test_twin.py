@@ -7,8 +7,8 @@ import pytest
 
 from trident.hw.errors import TridentError
 from trident.sim.twin import FloatTwin
-from trident.snn.data import batches, load
-from trident.snn.encoding import encode
+from trident.snn.data.dataset import batches, load
+from trident.snn.data.encoding import encode
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 

@@ -7,8 +7,8 @@ from trident.host.mapping.activity import measure, measure_data
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.data import load
-from trident.snn.encoding import encode
+from trident.snn.data.dataset import load
+from trident.snn.data.encoding import encode
 from trident.snn.network import Network
 from trident.snn.settings import NeuronSettings
 

@@ -18,7 +18,7 @@ from trident.host.mapping.traffic import traffic
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
-from trident.snn.data import load
+from trident.snn.data.dataset import load
 from trident.snn.defaults import DEEP
 from trident.snn.network import Network
 from trident.snn.partition import Partition, Stage, even_cuts

@@ -13,7 +13,7 @@ from trident.host.train.spec import RunSpec
 from trident.hw.errors import Interrupted, TooLarge, TridentError
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.spaces import Space
-from trident.snn.encoding import encode
+from trident.snn.data.encoding import encode
 
 TRAIN = {"epochs": 2, "batch": 32}
 

@@ -15,7 +15,7 @@ from trident.hw.isa.packets import PUT, Command
 from trident.hw.isa.spaces import Space
 from trident.hw.link.encoder import Encoder
 from trident.hw.link.upload import Upload
-from trident.snn.encoding import rate
+from trident.snn.data.encoding import rate
 from trident.snn.network import Network
 from trident.snn.partition import Partition
 

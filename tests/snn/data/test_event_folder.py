@@ -5,15 +5,15 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from tests.snn.recordings import SIDES, recording, write
+from tests.snn.data.recordings import SIDES, recording, write
 from trident.cli import main
 from trident.host.federated.spec import FederatedSpec
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
-from trident.snn import event_folder, events, reading
-from trident.snn.data import load
-from trident.snn.event_folder import read_event_folder
-from trident.snn.samples import samples
+from trident.snn.data import event_folder, events, reading
+from trident.snn.data.dataset import load
+from trident.snn.data.event_folder import read_event_folder
+from trident.snn.data.samples import samples
 
 GOOD = [(1, 2, 0, 3), (4, 5, 1, 6)]
 LEFT, RIGHT = [(3, 3, 1, 0), (4, 3, 1, 79)], [(30, 3, 0, 10), (31, 3, 0, 20)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import PLANES, Planes
-from trident.snn.data import Dataset
+from trident.snn.data.dataset import Dataset
 from trident.snn.network import Network
 
 METHODS = ("rate", "dither", "bernoulli", "direct")

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.snn.recordings import HEAD, SIDES, recording
+from tests.snn.data.recordings import HEAD, SIDES, recording
 from trident.hw.errors import TridentError
-from trident.snn import events
-from trident.snn.events import bin_events, read_recording
+from trident.snn.data import events
+from trident.snn.data.events import bin_events, read_recording
 
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from trident.hw.errors import TridentError
-from trident.snn.reading import check_room, octets, read_whole, regular_file, short
+from trident.snn.data.reading import check_room, octets, read_whole, regular_file, short
 
 MEMBERS = 10_000  # of a file
 TEXT = 1 << 20  # bytes of an array that is a text

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from trident.hw.errors import TridentError
-from trident.snn.event_folder import holds_recordings, read_event_folder
-from trident.snn.idx import idx_files, read_idx_folder
-from trident.snn.npz import read_arrays
-from trident.snn.reading import entries, short
+from trident.snn.data.event_folder import holds_recordings, read_event_folder
+from trident.snn.data.idx import idx_files, read_idx_folder
+from trident.snn.data.npz import read_arrays
+from trident.snn.data.reading import entries, short
 
 SOURCES = "digits, mnist, the path of an .npz file, or of a folder of IDX files or event recordings"
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trident.hw.errors import TridentError
-from trident.snn.npz import read_arrays
+from trident.snn.data.npz import read_arrays
 
 ARRAYS = {
     "a": np.arange(12.0).reshape(3, 4), "b": np.asfortranarray(np.arange(6, dtype=np.uint8).reshape(2, 3)),

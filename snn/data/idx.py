@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trident.hw.errors import TridentError
-from trident.snn.reading import check_room, octets, read_whole, regular_file, short
+from trident.snn.data.reading import check_room, octets, read_whole, regular_file, short
 
 PARTS = {"train": "", "t10k": "test_"}  # by what names of files begin with: what names of arrays do
 CONTENTS = {"images": ("idx3", (3, 4)), "labels": ("idx1", (1,))}  # how a file is called, and the axes that it may have
@@ -61,8 +61,8 @@ def read_idx(path: Path, axes: tuple[int, ...] = (1, 2, 3, 4)) -> np.ndarray:
     """The uint8 array of an IDX file with one of so many axes; gzipped where the name ends in ``.gz``.
 
     Nothing is read before the header is known to agree with the file's size or, of a gzipped file, to be within the
-    limits of :func:`trident.snn.reading.check_room`; and no more than it declares. Raises :class:`TridentError`, naming
-    file and fault, for anything else.
+    limits of :func:`trident.snn.data.reading.check_room`; and no more than it declares. Raises :class:`TridentError`,
+    naming file and fault, for anything else.
     """
     size = regular_file(path, "an IDX file")
     name = short(str(path))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from trident.hw.errors import TridentError
-from trident.snn.reading import octets, read_whole, regular_file, short
+from trident.snn.data.reading import octets, read_whole, regular_file, short
 
 PIXELS = {".bin": (34, 34), ".aedat": (128, 128)}  # rows and columns of the camera, by the suffix of its files
 LARGEST = 1 << 28  # bytes of a recording

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.snn.data.samples import SHAPES, classes, samples
+from trident.snn.data.samples import labels as label_numbers
+from trident.snn.data.sources import Source, read_source
 from trident.snn.network import Network
-from trident.snn.samples import SHAPES, classes, samples
-from trident.snn.samples import labels as label_numbers
 from trident.snn.settings import TrainSettings
-from trident.snn.sources import Source, read_source
 
 DARK = 64  # bytes that are all below this are no brightness within 0 to 255
 

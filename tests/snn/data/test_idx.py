@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as arrays
 
 from trident.cli import main
 from trident.hw.errors import TridentError
-from trident.snn.data import load
-from trident.snn.idx import read_idx
+from trident.snn.data.dataset import load
+from trident.snn.data.idx import read_idx
 
 RNG = np.random.default_rng(0)
 IMAGES, LABELS = RNG.integers(0, 256, (12, 3, 4), np.uint8), (np.arange(12) % 3).astype(np.uint8)

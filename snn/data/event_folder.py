@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from trident.hw.errors import TridentError
-from trident.snn.events import PIXELS, bin_events, read_recording
-from trident.snn.reading import entries, memory_share, octets, short
+from trident.snn.data.events import PIXELS, bin_events, read_recording
+from trident.snn.data.reading import entries, memory_share, octets, short
 
 PARTS = {"train": "", "test": "test_"}  # by the name of a folder, in any case: what names of arrays begin with
 LONGEST_BIN = 1 << 32  # microseconds, those that AEDAT has
