@@ -7,7 +7,7 @@ from trident.bench.single import ENGINES, SingleEngine
 from trident.host.report.figure import Figure
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.planes import PLANES, Planes
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 NETWORKS = {"linear": "128-128-128", "conv": "8x8x16-16c3-16c3-10"}
 SPIKES = 0.2

@@ -9,8 +9,8 @@ from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.isa.spaces import Space
-from trident.snn.defaults import DEEP
-from trident.snn.network import Tensors
+from trident.snn.network.defaults import DEEP
+from trident.snn.network.network import Tensors
 
 # The mesh of each partition of the six layers: pipelines, slices of layers, replicas, and all of them mixed
 PARTITIONS = {

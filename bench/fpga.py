@@ -23,9 +23,9 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.line import BYTE_BITS
 from trident.snn.data.dataset import load
 from trident.snn.data.encoding import encode
-from trident.snn.defaults import DEEP
-from trident.snn.layers import Layer
-from trident.snn.network import Network
+from trident.snn.network.defaults import DEEP
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 BOARD = "ulx3s-85f"

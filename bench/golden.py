@@ -16,7 +16,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.golden.weight_grad import weight_grad
 from trident.snn.data.dataset import batches
 from trident.snn.data.encoding import encode
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 EPOCH_BOUND = 15.0
 # Dense-equivalent multiply-adds of a layer that is not all overhead: zeros count, as they do where nothing skips them

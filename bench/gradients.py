@@ -10,7 +10,7 @@ from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import READOUTS, RESETS, SURROGATES
 from trident.sim.twin import FloatTwin
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 NET, STEPS, SAMPLES, BOUND = "12-10-4", 6, 5, 1e-9

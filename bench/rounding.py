@@ -11,7 +11,7 @@ from trident.sim.golden.format import to_values
 from trident.sim.golden.loss import loss_errors
 from trident.sim.golden.trace import Trace
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 LAYERS, WIDTH, SAMPLES, SEEDS = 16, 64, 64, 3

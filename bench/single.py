@@ -15,7 +15,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import to_bits
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 ENGINES = ("forward", "backward", "weight_grad")

@@ -8,7 +8,7 @@ from trident.host.compile.program import Program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.operations import QUEUE_OF, QUEUES
 from trident.hw.isa.tokens import Token
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 NETWORK = "64-128-10"
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from trident.hw.isa.passes import Pass
 from trident.hw.isa.standardise import gradient_passes, gradient_program, standard_numbers, weight_passes
-from trident.snn.layers import Layer
+from trident.snn.network.layers import Layer
 
 
 class FloatStandardiser:

@@ -12,8 +12,8 @@ from trident.hw.isa.optimisers import KEPT, optimiser
 from trident.hw.isa.standardise import RAW
 from trident.sim.float_standard import FloatStandardiser
 from trident.snn.data.encoding import plane_values
-from trident.snn.layers import Layer
-from trident.snn.network import Network, Tensors
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Network, Tensors
 from trident.snn.readout import predicted
 from trident.snn.settings import NeuronSettings, TrainSettings
 

@@ -14,7 +14,7 @@ from trident.hw.isa.vector_program import Program
 from trident.snn.losses import MEMBRANE, PER_CLASS, SOFTMAX, Loss
 
 if TYPE_CHECKING:
-    from trident.snn.layers import Layer
+    from trident.snn.network.layers import Layer
 
 MAX_TIMESTEPS = 2048
 MAX_LOSS_SCALE = 2**15

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trident.api import Chip, estimate, train
     from trident.hw.isa.config import CoreConfig
-    from trident.snn.network import Network
+    from trident.snn.network.network import Network
 
 __all__ = ["Chip", "CoreConfig", "Network", "estimate", "train"]
 
 _PLACES = {
     "Chip": "trident.api",
     "CoreConfig": "trident.hw.isa.config",
-    "Network": "trident.snn.network",
+    "Network": "trident.snn.network.network",
     "estimate": "trident.api",
     "train": "trident.api",
 }

@@ -27,8 +27,8 @@ from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 Values = Mapping[str, Any] | None

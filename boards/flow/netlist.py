@@ -23,7 +23,7 @@ from trident.hw.errors import TridentError
 from trident.hw.files import only_one, write_whole
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.line import SimulatedLine
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 NETWORK = "6-4-2"

@@ -20,7 +20,7 @@ from trident.hw.files import check_folder
 from trident.hw.folders import OUT
 from trident.hw.isa.config import PRESETS, CoreConfig
 from trident.hw.isa.neurons import RESETS, SURROGATES
-from trident.snn.defaults import DEEP, RECIPES
+from trident.snn.network.defaults import DEEP, RECIPES
 from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 
 

@@ -24,8 +24,8 @@ from trident.hw.folders import OUT
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.snn.data.dataset import check_fits
 from trident.snn.data.dataset import load as load_data
-from trident.snn.defaults import DEEP, PLAIN
-from trident.snn.network import Network
+from trident.snn.network.defaults import DEEP, PLAIN
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 

@@ -3,7 +3,7 @@
 import click
 
 from trident.snn.data.sources import SOURCES
-from trident.snn.defaults import RECIPES
+from trident.snn.network.defaults import RECIPES
 
 
 def data_options(command):

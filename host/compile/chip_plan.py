@@ -17,8 +17,8 @@ from trident.hw.isa.tokens import NO_TOKEN, Token, pack_tokens
 from trident.hw.noc.routing import multicast_table
 from trident.hw.noc.topology import HOST
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 FIRMWARE_ROW_CYCLES = 256  # that a controller takes for a row of weights at most
 

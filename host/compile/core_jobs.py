@@ -11,7 +11,7 @@ from trident.host.compile.standardise import standard_fields
 from trident.host.compile.walks import as_convolution, passes
 from trident.hw.isa.job import JOB
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.snn.layers import Layer
+from trident.snn.network.layers import Layer
 
 if TYPE_CHECKING:
     from trident.host.compile.core_plan import CorePlan, PlacedLayer

@@ -15,9 +15,9 @@ from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
 from trident.hw.isa.operations import Opcode
 from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.snn.layers import Layer, Read
-from trident.snn.network import Network
-from trident.snn.partition import Partition, Stage
+from trident.snn.network.layers import Layer, Read
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition, Stage
 
 # Jobs of a layer and chunk, of a layer, of a core, and for each core of the stage before: what they run, and what of,
 # for messages

@@ -3,7 +3,7 @@
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 
 def signed_field(field: str, value: int) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.words import WORD, elements_to_words
-from trident.snn.layers import Layer
+from trident.snn.network.layers import Layer
 
 
 def blocks(channels: int, lanes: int) -> int:

@@ -10,8 +10,8 @@ from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.limits import LIMITS
 from trident.hw.isa.registry import PLACES
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 # The largest that CoreConfig takes: the plan in such a core says what the network needs
 MEMORIES = ("weight_rows", "spike_words", "error_words", "carry_words", "jobs", "program_words")

@@ -4,7 +4,7 @@ from trident.host.compile.packing import WeightMap
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.standardise import NUMBERS
 from trident.sim.golden.standardise import StandardConstants
-from trident.snn.layers import Layer
+from trident.snn.network.layers import Layer
 
 
 def standard_fields(layer: Layer, weights: WeightMap, cfg: CoreConfig) -> dict[str, int]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from trident.host.compile.packing import blocks
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.snn.layers import Layer
+from trident.snn.network.layers import Layer
 
 
 def passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> dict[str, int]:

@@ -22,7 +22,7 @@ from trident.hw.isa.words import WORD, elements_to_words
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, function_lines
 from trident.sim.golden.format import to_values
 from trident.sim.golden.loss import LossConstants
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 LIMIT_UNIT = 1024  # cycles of the host tile's limit
 

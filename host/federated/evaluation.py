@@ -5,7 +5,7 @@ from trident.host.federated.golden_learner import GoldenLearner
 from trident.host.federated.spec import FederatedSpec
 from trident.host.train.tally import Tally
 from trident.snn.data.encoding import encode
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 
 class Evaluation:

@@ -6,7 +6,7 @@ from trident.host.train.spec import RunSpec
 from trident.hw.isa.spaces import Space, kept_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 
 class GoldenLearner:

@@ -9,7 +9,7 @@ from typing import get_origin
 import numpy as np
 
 from trident.hw.errors import TridentError
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 _LENGTH = 4  # bytes that say how long the header is
 _DTYPES = ("uint16", "uint32")

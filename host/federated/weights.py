@@ -5,7 +5,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
 from trident.sim.golden.format import raw_dtype, to_bits, to_values
-from trident.snn.network import Network, Tensors
+from trident.snn.network.network import Network, Tensors
 
 
 def initial(network: Network, seed: int, fmt: FloatFormat) -> Tensors:

@@ -17,7 +17,7 @@ from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
 from trident.snn.data.dataset import batches
 from trident.snn.data.encoding import encode
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 # What a worker says of itself, in this order; "training" is said before every minibatch
 STAGES = ("received", "loaded", "training", "trained", "answered")

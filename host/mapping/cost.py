@@ -15,8 +15,8 @@ from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.operations import OPERATIONS, Opcode
 from trident.hw.isa.registry import load
-from trident.snn.layers import Layer
-from trident.snn.network import Network
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Network
 
 CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
 

@@ -6,8 +6,8 @@ from trident.host.compile.packing import blocks
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.packets import Packing
-from trident.snn.network import Network
-from trident.snn.partition import Stage
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Stage
 
 # Of the firmware, in cycles, with what its loop takes in between
 JOB = 600  # tokens, set-up and end of a job

@@ -11,8 +11,8 @@ from trident.host.mapping.traffic import Load, Traffic, load, traffic
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 RANDOM = 100  # placements that the mean of random ones is over
 SAMPLES = 4  # whose spikes and errors the cost model walks over

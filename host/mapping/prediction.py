@@ -10,7 +10,7 @@ from trident.host.mapping.cost import CostModel, Cycles, Operations
 from trident.host.mapping.firmware_cycles import APART, IN_TURN, JOB, LATENCY, controller_cycles, jobs
 from trident.hw.errors import TridentError
 from trident.hw.isa.job import ERROR_SLOTS
-from trident.snn.partition import Partition, Stage
+from trident.snn.network.partition import Partition, Stage
 
 HOP_CYCLES = 32  # from the first gradient that a replica sends to the first that the next one sends
 

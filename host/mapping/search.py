@@ -11,8 +11,8 @@ from trident.host.mapping.prediction import Prediction, core_cost, predict, rece
 from trident.hw.errors import TridentError
 from trident.hw.isa.job import FAN
 from trident.hw.isa.mesh import MeshConfig
-from trident.snn.layers import Layer
-from trident.snn.partition import Partition, Stage, even_cuts
+from trident.snn.network.layers import Layer
+from trident.snn.network.partition import Partition, Stage, even_cuts
 
 
 @dataclass(frozen=True)

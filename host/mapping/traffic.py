@@ -12,8 +12,8 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.noc.routing import path
 from trident.hw.noc.topology import HOST, HOST_OUT, Port, neighbour
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from trident.host.mapping.traffic import Load
 from trident.host.report.report import INK, STYLE
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.noc.topology import HOST
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 # Pale enough for black text; repeated when a network has more stages
 COLOURS = ("#A6CEE3", "#FDD49E", "#B2DFA8", "#E7C6E0", "#F7E38B", "#C7CCE8", "#BFE3DA", "#F4B9A7", "#D9D2B6", "#D0D5DA")

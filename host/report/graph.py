@@ -11,9 +11,9 @@ from matplotlib.path import Path
 
 from trident.host.compile.placement import Placement
 from trident.host.report.report import INK, STYLE
-from trident.snn.network import Network
-from trident.snn.nodes import INPUT, Node
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.nodes import INPUT, Node
+from trident.snn.network.partition import Partition
 
 ROW = 0.27  # inches
 COLUMNS = ("node", "what it is", "output", "parameters", "runs on")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from trident.hw.errors import TridentError
 from trident.hw.files import write_whole
 from trident.snn.data.npz import read_arrays
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 VERSION = 3
 TRAINING, FEDERATED = "training", "federated"

@@ -14,7 +14,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import raw_dtype
 from trident.sim.golden.loss import LossConstants, loss_table
 from trident.snn.losses import Loss, usual_loss
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 
 class NumericFault(Failure):

@@ -14,7 +14,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.trace import Trace
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 # Names of the dimensions of a parameter, by how many it has
 _DIMENSIONS = {1: ("out",), 3: ("tap", "in", "out")}

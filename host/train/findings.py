@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from trident.host.train.tally import Tally
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 MANY = 0.2  # share of the test samples without a prediction, or of the minibatches skipped, from which it is told

@@ -17,7 +17,7 @@ from trident.hw.isa.spaces import Space, trained_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 CHUNK = 64  # test samples per run of the core

@@ -11,7 +11,7 @@ from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
 from trident.host.train.trainer import HISTORY, SERIES, Progress
 from trident.sim.golden.format import raw_dtype
-from trident.snn.network import Tensors
+from trident.snn.network.network import Tensors
 
 
 def resumed(spec: RunSpec, path: Path) -> Checkpoint:

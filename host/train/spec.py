@@ -24,13 +24,13 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants, penal
 from trident.sim.golden.standardise import StandardConstants
 from trident.snn.data.dataset import Dataset, check_fits, load
 from trident.snn.data.encoding import METHODS, faint, planes_of, rough
-from trident.snn.defaults import DEEP, PLAIN, RECIPES
-from trident.snn.files import SUFFIXES, dumps
-from trident.snn.layers import Layer
 from trident.snn.losses import MEMBRANE, Loss, balanced
-from trident.snn.network import Network
-from trident.snn.norms import with_norm
-from trident.snn.partition import Partition
+from trident.snn.network.defaults import DEEP, PLAIN, RECIPES
+from trident.snn.network.files import SUFFIXES, dumps
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Network
+from trident.snn.network.norms import with_norm
+from trident.snn.network.partition import Partition
 from trident.snn.settings import ADAM_RATE, BALANCED, NeuronSettings, TrainSettings
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up

@@ -14,8 +14,8 @@ from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trace import Trace
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.network import Network, Tensors
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network, Tensors
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 

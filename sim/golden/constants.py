@@ -14,7 +14,7 @@ from trident.hw.isa.vector import Table
 from trident.hw.isa.vector_program import Program
 from trident.sim.golden.format import to_bits, to_values, value_dtype
 from trident.sim.golden.tables import table_values
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, step_size
 
 

@@ -15,7 +15,7 @@ from trident.sim.golden.constants import fixed_table
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
-from trident.snn.layers import Layer
+from trident.snn.network.layers import Layer
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from trident.sim.golden.standardise import Standardiser
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.trace import Trace
 from trident.sim.golden.vector import run_program
-from trident.snn.layers import Layer, Read
 from trident.snn.losses import Loss, usual_loss
-from trident.snn.network import Network, Tensors
-from trident.snn.partition import Partition
+from trident.snn.network.layers import Layer, Read
+from trident.snn.network.network import Network, Tensors
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 AT_ONCE = 32  # samples whose arrays are held at a time

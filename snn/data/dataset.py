@@ -11,7 +11,7 @@ from trident.hw.errors import TridentError
 from trident.snn.data.samples import SHAPES, classes, samples
 from trident.snn.data.samples import labels as label_numbers
 from trident.snn.data.sources import Source, read_source
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import TrainSettings
 
 DARK = 64  # bytes that are all below this are no brightness within 0 to 255

@@ -5,7 +5,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import PLANES, Planes
 from trident.snn.data.dataset import Dataset
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 METHODS = ("rate", "dither", "bernoulli", "direct")
 FAINT = 0.5  # share of faint pixels from which it is told

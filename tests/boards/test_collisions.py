@@ -18,8 +18,8 @@ from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.link.linked_chip import emit_linked_chip
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip, core_verilog
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 pytestmark = pytest.mark.fpga

@@ -10,8 +10,8 @@ from trident.host.train.step_bench import StepBench
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.sim.golden.constants import UpdateConstants
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 

@@ -26,7 +26,7 @@ from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.standardise import Standardiser
 from trident.sim.golden.weight_grad import weight_grad
 from trident.snn.losses import SOFTMAX, Loss
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 POOL = 2  # of the pool unit's cores
 

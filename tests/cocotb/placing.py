@@ -20,9 +20,9 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
-from trident.snn.builder import Builder
-from trident.snn.network import Network
-from trident.snn.partition import Partition, Stage, even_cuts
+from trident.snn.network.builder import Builder
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition, Stage, even_cuts
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 

@@ -21,7 +21,7 @@ from trident.sim.golden.format import to_bits
 from trident.sim.golden.loss import loss_table
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn import losses, settings
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 STEP = re.compile(r"^### \d\. .*?`(\S+\.py)`\n(.*?)```python\n(.*?)```", re.MULTILINE | re.DOTALL)

@@ -15,9 +15,9 @@ from trident.bench.results import EMPTY, PAGES, ROOT, blocks, fill, read_figures
 from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
 from trident.hw.isa.operations import QUEUES, Opcode
-from trident.snn.files import loads
-from trident.snn.network import Network
-from trident.snn.nodes import KINDS
+from trident.snn.network.files import loads
+from trident.snn.network.network import Network
+from trident.snn.network.nodes import KINDS
 
 MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in MARKDOWN]

@@ -8,7 +8,7 @@ from trident.bench.results import EMPTY
 from trident.bench.results import rounding as table
 from trident.host.report.figure import Figure
 from trident.sim.twin import FloatTwin, LayerTrace
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import TrainSettings
 
 NETWORK = "32-48-24-8"  # eight classes and eight timesteps: the loss table is exact

@@ -20,9 +20,9 @@ from trident.hw.isa.planes import Planes
 from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.network import Network
-from trident.snn.norms import with_norm
-from trident.snn.partition import Partition, Stage, even_cuts
+from trident.snn.network.network import Network
+from trident.snn.network.norms import with_norm
+from trident.snn.network.partition import Partition, Stage, even_cuts
 from trident.snn.settings import NeuronSettings
 
 SIZES = {

@@ -7,8 +7,8 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 

@@ -9,7 +9,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.data.dataset import batches, load
 from trident.snn.data.encoding import encode
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 SEEDS, SAMPLES, EPOCHS = 6, 160, 10

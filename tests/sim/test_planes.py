@@ -17,7 +17,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.golden.weight_grad import weight_grad
 from trident.sim.twin import FloatTwin
 from trident.snn.data.encoding import plane_values
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 PLANES = [Planes(8, -8), Planes(8, -7, True), Planes(3, 2), Planes(1, -1, True)]

@@ -8,7 +8,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 TEXTS = ("6x6x2-4c3-sew4-5", "6x6x2-4c3-sew4-sew4-sew6s2-sew6-5", "8x4x1-3c3-mp2-sew3-4c3s2-sew5-4",

@@ -18,8 +18,8 @@ from trident.hw.isa.planes import Planes
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.data.encoding import plane_values
-from trident.snn.network import Network, Tensors
-from trident.snn.norms import with_norm
+from trident.snn.network.network import Network, Tensors
+from trident.snn.network.norms import with_norm
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'torch==2.13.0' spikingjelly")

@@ -8,9 +8,9 @@ import pytest
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import RESETS, SURROGATES
-from trident.snn.builder import Builder
-from trident.snn.network import Network
-from trident.snn.nodes import Edge, Neuron
+from trident.snn.network.builder import Builder
+from trident.snn.network.network import Network
+from trident.snn.network.nodes import Edge, Neuron
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 

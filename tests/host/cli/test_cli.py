@@ -12,7 +12,7 @@ from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 from trident.sim.golden import on_torch
 from trident.sim.rtl.build import BuildError
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 GOOD = {"images": np.eye(12, dtype=np.float32), "labels": np.arange(12) % 3}
 

@@ -19,8 +19,8 @@ from trident.hw.isa.packets import HEADER, ROUTE_LAYOUT, Mode, Packet, Rows
 from trident.hw.isa.program import INSTRUCTION, SETUP
 from trident.hw.isa.tokens import NO_TOKEN, Token, unpack_tokens
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 NETWORKS = ["5-4-3", "64-128-10", "8x8x1-4c3-6c5s2p1-10", "4x3x5-3c7s2p3-7"]

@@ -6,9 +6,9 @@ from tests.host.federated.case import options_of, spec_of
 from trident.host.federated.settings import FederatedSettings
 from trident.host.federated.spec import FederatedSpec
 from trident.hw.errors import TridentError
-from trident.snn.files import dumps
-from trident.snn.network import Network
-from trident.snn.norms import with_norm
+from trident.snn.network.files import dumps
+from trident.snn.network.network import Network
+from trident.snn.network.norms import with_norm
 
 
 @pytest.mark.parametrize(("change", "sentence"), [

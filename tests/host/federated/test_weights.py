@@ -11,7 +11,7 @@ from trident.host.federated.weights import average, check, differing, initial
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
 from trident.sim.golden.format import to_values
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 HALF, NETWORK = FloatFormat(5, 10), Network.parse("6-5-3")
 

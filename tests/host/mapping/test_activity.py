@@ -9,7 +9,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data.dataset import load
 from trident.snn.data.encoding import encode
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 CFG = CoreConfig.preset("FPGA")

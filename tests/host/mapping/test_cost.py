@@ -8,7 +8,7 @@ from trident.host.mapping.activity import Activity, LayerActivity
 from trident.host.mapping.cost import CostModel, Operations, Words
 from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.trainer import GoldenTrainer
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 TOLERANCE = 0.05

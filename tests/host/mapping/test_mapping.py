@@ -19,9 +19,9 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.snn.data.dataset import load
-from trident.snn.defaults import DEEP
-from trident.snn.network import Network
-from trident.snn.partition import Partition, Stage, even_cuts
+from trident.snn.network.defaults import DEEP
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition, Stage, even_cuts
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 

@@ -21,8 +21,8 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.noc.topology import HOST
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 MESH = MeshConfig(width=4, height=3)
 NETWORK = Network.parse("8x8x1-4c3-8c3s2-12c3-10")

@@ -7,8 +7,8 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.noc.topology import HOST
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 CFG = CoreConfig.preset("FPGA")  # words of 4 bits, rows of 16
 MESH = MeshConfig(width=3, height=2)  # flits of 32 bits, packets of 8

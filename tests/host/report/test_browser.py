@@ -15,8 +15,8 @@ from trident.host.federated.report import write_report as write_federated
 from trident.host.federated.server import Round
 from trident.host.report.graph import graph_svg
 from trident.host.report.report import write_report
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 LONG = {"placement": ",".join(map(str, range(64))), "data digest": "f" * 64, "a name of a setting that is long": 10**15}
 NETWORK = Network.parse("8x8x1-4c3-6c3s2-10")

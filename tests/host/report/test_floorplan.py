@@ -8,8 +8,8 @@ from trident.host.mapping.traffic import Load, load, traffic
 from trident.host.report.floorplan import core_label, floorplan_png, floorplan_svg
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 NETWORK = Network.parse("8x8x1-4c3-8c3s2-12c3-10")
 

@@ -3,9 +3,9 @@
 from xml.etree import ElementTree
 
 from trident.host.report.graph import Row, graph_png, graph_rows, graph_svg
-from trident.snn.builder import Builder
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.builder import Builder
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 NETWORK = Network.parse("8x8x1-4c3s2-8c3-10")
 PARTITION = Partition.parse("2x1,2/2,3", NETWORK, 1)

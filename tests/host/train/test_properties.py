@@ -16,8 +16,8 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_values
 from trident.sim.golden.forward import forward
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.layers import Layer
-from trident.snn.network import Network
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 seeds = st.integers(0, 2**32 - 1)

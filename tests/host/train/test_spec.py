@@ -12,8 +12,8 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.planes import Planes
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 
 def test_real_values_make_a_core_with_planes():

@@ -8,7 +8,7 @@ import pytest
 
 from trident.host.train.findings import findings
 from trident.host.train.tally import Tally
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 COUNTS = np.array([[4, 0, 1], [0, 3, 3], [0, 0, 0], [0, 2, 1], [1, 2, 5]])

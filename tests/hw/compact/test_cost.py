@@ -8,9 +8,9 @@ from trident.host.mapping.firmware_cycles import jobs, row_packets
 from trident.host.train.spec import RunSpec
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
-from trident.snn.defaults import DEEP
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.defaults import DEEP
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 TOLERANCE = 0.25
 

@@ -13,9 +13,9 @@ from trident.hw.isa.planes import Planes
 from trident.hw.lib.streams import random_stalls
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.builder import Builder
-from trident.snn.network import Network
-from trident.snn.nodes import INPUT
+from trident.snn.network.builder import Builder
+from trident.snn.network.network import Network
+from trident.snn.network.nodes import INPUT
 from trident.snn.settings import NeuronSettings
 
 TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}

@@ -33,8 +33,8 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.builder import Builder
-from trident.snn.network import Network
+from trident.snn.network.builder import Builder
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 

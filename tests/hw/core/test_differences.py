@@ -11,7 +11,7 @@ from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 

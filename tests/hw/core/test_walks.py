@@ -7,7 +7,7 @@ from tests.hw.core.benches import BF16, CHUNKS, SHORT, STANDARD, WALKS, batch_of
 from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 SYNAPTIC = {

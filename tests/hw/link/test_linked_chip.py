@@ -27,8 +27,8 @@ from trident.hw.isa.spaces import Space
 from trident.hw.link.outbox import check_room
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.line import CLOCK, SimulatedLine, simulated_chip
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 CFG = CoreConfig.preset("FPGA")

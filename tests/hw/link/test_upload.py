@@ -16,8 +16,8 @@ from trident.hw.isa.spaces import Space
 from trident.hw.link.encoder import Encoder
 from trident.hw.link.upload import Upload
 from trident.snn.data.encoding import rate
-from trident.snn.network import Network
-from trident.snn.partition import Partition
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition
 
 # Spike words of 4, 8, 10 (bits of a flit to spare), 64 (two flits) and 12 bits, flits of 32 and 64
 CASES = {

@@ -17,8 +17,8 @@ from trident.hw.units.parts.row_walk import RowWalk
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.standardise import StandardConstants, Standardiser
-from trident.snn.network import Network
-from trident.snn.norms import with_norm
+from trident.snn.network.network import Network
+from trident.snn.network.norms import with_norm
 
 CFG = CoreConfig(standardise=True)
 

@@ -10,7 +10,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
 from trident.snn.data.dataset import Dataset, batches, check_fits, load
 from trident.snn.data.encoding import bernoulli, direct, encode, frames, plane_values, planes_of, rate, rough
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 from trident.snn.settings import TrainSettings
 
 LABELS = np.arange(10) % 3

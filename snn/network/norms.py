@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from trident.hw.errors import TridentError
-from trident.snn.network import Network
-from trident.snn.nodes import Conv, Linear, Node
+from trident.snn.network.network import Network
+from trident.snn.network.nodes import Conv, Linear, Node
 
 NORMS = ("none", "ws")
 

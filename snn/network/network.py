@@ -8,8 +8,8 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
-from trident.snn.layers import Layer, fuse
-from trident.snn.nodes import INPUT, Edge, Node, Shape
+from trident.snn.network.layers import Layer, fuse
+from trident.snn.network.nodes import INPUT, Edge, Node, Shape
 
 Tensors = dict[str, np.ndarray]
 """Parameters, or their momenta or gradients, by name: ``conv1.weight`` is the tensor ``weight`` of node ``conv1``."""
@@ -169,13 +169,13 @@ class Network:
 
     @classmethod
     def parse(cls, text: str, bias: bool = True) -> "Network":
-        """The network that ``text`` describes: a shorthand (:mod:`snn.shorthand`), as in ``64-128-10``, or the path of
-        a network file (:mod:`snn.files`) that ends in .toml or .json.
+        """The network that ``text`` describes: a shorthand (:mod:`snn.network.shorthand`), as in ``64-128-10``, or the
+        path of a network file (:mod:`snn.network.files`) that ends in .toml or .json.
 
         Raises :class:`TridentError` for what it cannot read, and what a network raises.
         """
-        from trident.snn.files import SUFFIXES, load
-        from trident.snn.shorthand import read
+        from trident.snn.network.files import SUFFIXES, load
+        from trident.snn.network.shorthand import read
 
         if text.strip().lower().endswith(SUFFIXES):
             return load(text.strip())

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from trident.snn.network import Network
-from trident.snn.nodes import INPUT, Node, Shape, make_node
+from trident.snn.network.network import Network
+from trident.snn.network.nodes import INPUT, Node, Shape, make_node
 
 
 class Builder:

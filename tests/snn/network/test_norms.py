@@ -3,10 +3,10 @@
 import pytest
 
 from trident.hw.errors import TridentError
-from trident.snn.files import dumps, loads
-from trident.snn.network import Network
-from trident.snn.nodes import EPSILON
-from trident.snn.norms import with_norm
+from trident.snn.network.files import dumps, loads
+from trident.snn.network.network import Network
+from trident.snn.network.nodes import EPSILON
+from trident.snn.network.norms import with_norm
 
 NET = "8x8x1-4c3-mp2-12-10"
 

@@ -3,9 +3,9 @@
 import pytest
 
 from trident.hw.errors import TridentError
-from trident.snn.builder import Builder
-from trident.snn.files import dumps, load, loads
-from trident.snn.network import Network
+from trident.snn.network.builder import Builder
+from trident.snn.network.files import dumps, load, loads
+from trident.snn.network.network import Network
 
 GOOD = """
 input = [8, 8, 1]

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from trident.hw.errors import TridentError
-from trident.snn.network import Network
-from trident.snn.partition import Partition, Stage, even_cuts
+from trident.snn.network.network import Network
+from trident.snn.network.partition import Partition, Stage, even_cuts
 
 NETWORK = Network.parse("8x8x1-8c3-16c3s2-24c3-16-10")
 

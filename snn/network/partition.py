@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.job import FAN
-from trident.snn.network import Network
+from trident.snn.network.network import Network
 
 _N = "[0-9]{1,6}"
 _STAGE = re.compile(rf"({_N})(?:-({_N}))?(?:/({_N}(?:\+{_N})*))?")

@@ -5,9 +5,9 @@ from math import prod
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import READOUTS
-from trident.snn.defaults import RECIPES
-from trident.snn.network import Network
-from trident.snn.nodes import (
+from trident.snn.network.defaults import RECIPES
+from trident.snn.network.network import Network
+from trident.snn.network.nodes import (
     INPUT,
     MAX_KERNEL,
     Add,

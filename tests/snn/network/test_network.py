@@ -7,10 +7,10 @@ import pytest
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
-from trident.snn.builder import Builder
-from trident.snn.layers import Layer, Read
-from trident.snn.network import Network, edges
-from trident.snn.nodes import INPUT, KINDS, Edge
+from trident.snn.network.builder import Builder
+from trident.snn.network.layers import Layer, Read
+from trident.snn.network.network import Network, edges
+from trident.snn.network.nodes import INPUT, KINDS, Edge
 
 
 def test_linear_chain():

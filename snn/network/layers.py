@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import PLACES, Planes, planes_job
-from trident.snn.nodes import EPSILON, INPUT, Add, Conv, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
+from trident.snn.network.nodes import EPSILON, INPUT, Add, Conv, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
 
 if TYPE_CHECKING:
-    from trident.snn.network import Network
+    from trident.snn.network.network import Network
 
 
 @dataclass(frozen=True)
