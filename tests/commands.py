@@ -1,17 +1,22 @@
 """The commands behind ``make sim`` and ``make test-link``: which tests run."""
 
 import os
+import signal
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 import pytest
 
 from trident.hw.errors import Failure, TridentError
+from trident.hw.processes import end_tool, start_tool
 
 ROOT = Path(__file__).resolve().parents[1]
 # Without FULL: what takes minutes at most; FULL=1 the rest, FULL=slow and FULL=fpga the two parts of it
 PARTS = {"0": "not slow and not fpga", "1": "slow or fpga", "slow": "slow and not fpga", "fpga": "fpga"}
+PATIENCE = 10  # seconds that pytest has to end when it is interrupted
 
 
 class TestsFailed(Failure):
@@ -48,8 +53,22 @@ def link_command(faults: int):
 
 
 def _run(arguments: list[str]):
-    os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
-    status = pytest.main(["--quiet", *arguments])
+    """Run pytest in a process of its own: interrupted while it ends, it leaves streams closed that it has replaced."""
+    process = start_tool([sys.executable, "-m", "pytest", "--quiet", *arguments], ROOT, stdout=None, stderr=None)
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)  # it says what has failed so far
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+        raise
+    finally:
+        end_tool(process)
+    if status == pytest.ExitCode.TESTS_FAILED:
+        raise TestsFailed("some test failed")
     if status:
-        raise TestsFailed("some test failed" if status == pytest.ExitCode.TESTS_FAILED else f"no result: {status.name}")
+        raise TestsFailed(f"no result: pytest ended with {status}, {_meaning(status)}")
+
+
+def _meaning(status: int) -> str:
+    return pytest.ExitCode(status).name if status in list(pytest.ExitCode) else "by a signal"

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,12 @@ def test_every_target_is_known():
     text = (ROOT / "Makefile").read_text()
     targets = {word for line in text.splitlines() if line.startswith(".PHONY:") for word in line.split()[1:]} - {"help"}
     assert targets == set(TARGETS) | set(COMMANDS) - {"presets"}
+
+
+def test_failed_tests_end_with_a_sentence(tmp_path):
+    (tmp_path / "test_fails.py").write_text("def test_fails():\n    assert False\n")
+    flags = {"MAKEFLAGS": f" -- TEST={tmp_path} JOBS=1", "TEST": str(tmp_path), "JOBS": "1"}
+    command = [sys.executable, "-m", "trident.make", "sim"]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | flags, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout and done.stderr == "error: some test failed\n"
