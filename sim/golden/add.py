@@ -5,7 +5,7 @@ from numba import njit
 
 from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import round_to, to_bits, to_values
+from trident.sim.golden.format import STEP, round_to, to_bits, to_values
 
 
 def add(a, b, fmt: FloatFormat, fixed: FixedFormat):
@@ -31,7 +31,7 @@ def add(a, b, fmt: FloatFormat, fixed: FixedFormat):
     return np.where(fits, to_bits(sum(terms) + 0.0, fmt), fmt.inf).astype(to_bits(0.0, fmt).dtype)
 
 
-@njit(inline="always")
+@njit(**STEP)
 def add_value(a, b, p):
     """Sum of two values of the format as `add`, for numba loops.
 

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 from trident.hw.isa.format import FloatFormat
-from trident.sim.golden.format import bits_float, round_to, to_bits, to_values
+from trident.sim.golden.format import STEP, bits_float, round_to, to_bits, to_values
 
 _SCALE_LIMIT = 1022
 
@@ -41,7 +41,7 @@ def mul(a, b, fmt: FloatFormat, subnormals=True, scale=0):
     return to_bits(product, fmt, subnormals)
 
 
-@njit(inline="always")
+@njit(**STEP)
 def mul_value(a, b, p, subnormals, scale):
     """Product a * b * 2**scale of two values of the format as `mul`, for numba loops.
 

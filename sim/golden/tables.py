@@ -9,7 +9,7 @@ from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.microcode import SCALE_BITS
 from trident.hw.isa.tables import PIECE_BITS
 from trident.sim.golden.add import add_value
-from trident.sim.golden.format import float_bits, to_bits, to_values, value_dtype
+from trident.sim.golden.format import STEP, float_bits, to_bits, to_values, value_dtype
 from trident.sim.golden.mul import mul_value
 from trident.sim.golden.sums import Sums
 
@@ -41,7 +41,7 @@ def table_values(function: Callable[[np.ndarray], np.ndarray], fmt: FloatFormat)
     return np.stack([slope, base, scale], axis=1).astype(value_dtype(fmt))
 
 
-@njit(inline="always")
+@njit(**STEP)
 def interpolate(x, table, p, subnormals):
     """The function of a table, see :func:`table_values`, at a value x of the format that is at least 0, for numba
     loops: a product and a sum, rounded once each."""

@@ -34,6 +34,7 @@ from trident.hw.isa.vector import (
 )
 from trident.hw.isa.vector_program import Program
 from trident.hw.kept import kept_folder
+from trident.sim.golden.format import STEP
 from trident.sim.golden.sums import Sums
 
 _COMPARES = {"≥": "not ({0} < {1})", ">": "({1} < {0})", "<": "({0} < {1})"}
@@ -60,7 +61,7 @@ def kernel({parameters}, subnormals, p):
 def _loaded(source: str) -> Callable:
     """The kernel of a source that is kept in the cache folder, where numba keeps what it compiles beside it."""
     needs = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in ("add", "format", "mul", "tables")]
-    digest = hashlib.sha256(b"\0".join([source.encode(), *needs])).hexdigest()[:20]
+    digest = hashlib.sha256(b"\0".join([source.encode(), str(STEP).encode(), *needs])).hexdigest()[:20]
 
     def write(work: Path):
         (work / "kernel.py").write_text(source)
