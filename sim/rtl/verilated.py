@@ -29,6 +29,7 @@ from trident.sim.rtl.build import LOG, library
 
 _HARDWARE = Path(trident.hw.__file__).parent
 _DRIVERS = Path(__file__).parent / "drivers"
+_ALONE = os.environ.get("TRIDENT_THREADS") == "1"  # where several simulations run at a time
 _CHANGE = np.dtype([("cycle", np.uint64), ("core", np.uint32), ("active", np.uint32)])
 
 
@@ -144,10 +145,10 @@ class VerilatedChip:
         self._lib.chip_exchange.argtypes = [
             pointer, pointer, size, pointer, pointer, size, size, ctypes.c_uint64,
         ]  # fmt: skip
-        if threads is None:
+        if threads is None and not _ALONE:
             threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         models = (pointer * max(count, 1))(*self._models)
-        self._model = self._lib.chip_create(str(waves or "").encode(), step, models, count, threads)
+        self._model = self._lib.chip_create(str(waves or "").encode(), step, models, count, threads or 1)
 
     def _build_core(self, workload: str | None) -> ctypes.CDLL:
         text = core_verilog(self.cfg, self.mesh) + _wrapper(core_signature(self.mesh), "core", "core_sim")

@@ -150,11 +150,12 @@ SPREADS = {
 }  # fmt: skip
 
 
-def _spread(config: str) -> list[dict[str, np.ndarray]]:
-    """The weights that two minibatches have left, of every partition, as the RTL has them."""
+def _spread(config: str, partitions) -> list[dict[str, np.ndarray]]:
+    """The weights that two minibatches have left, of each partition, as the RTL has them."""
     found = []
-    for partition, mesh in SPREADS.items():
-        bench, rng = _bench(config, *mesh, "4x4x1-8c3s1p1-8c3s2p1-12-5", partition), np.random.default_rng(7)
+    for partition in partitions:
+        network, rng = "4x4x1-8c3s1p1-8c3s2p1-12-5", np.random.default_rng(7)
+        bench = _bench(config, *SPREADS[partition], network, partition)
         for samples in (5, 8):
             assert _train(bench, rng, samples)[0] is None, partition
         found.append(bench.session.read(Space.WEIGHTS, bench.replicas - 1))
@@ -163,14 +164,14 @@ def _spread(config: str) -> list[dict[str, np.ndarray]]:
 
 def test_any_partition_trains_the_same_weights():
     """With exact gradients: on one to six cores, in a pipeline, in slices, in replicas with unequal shares."""
-    first, *others = _spread("columns")
+    first, *others = _spread("columns", SPREADS)
     for partition, weights in zip(list(SPREADS)[1:], others, strict=True):
         assert all((weights[name] == first[name]).all() for name in first), partition
 
 
 def test_float_gradients_depend_on_the_partition():
     """What the test above compares is not the same anyway."""
-    first, *others = _spread("rectangle")
+    first, *others = _spread("rectangle", ("1-4", "2x1-4", "1,2,3,4", "4x1-4"))
     assert any((weights[name] != first[name]).any() for weights in others for name in first)
 
 
@@ -233,6 +234,19 @@ def test_twenty_cores():
         mismatch, found = _train(bench, rng, 12, density)
         assert mismatch is None, mismatch
         assert len(found.faults) == 15
+
+
+def test_threads_change_nothing():
+    """Two threads that share the cores, and one: the same results in the same cycles."""
+    found = []
+    for threads in (1, 2):
+        cfg, rng = CONFIGS["rectangle"], np.random.default_rng(5)
+        link = VerilatedChip(cfg, _mesh(cfg, 2, 1), threads=threads)
+        mismatch, result = _train(_bench("rectangle", 2, 1, "6-5-3", "1,2", link=link), rng, 6)
+        assert mismatch is None, mismatch
+        found.append((result.counts.tolist(), link.cycles))
+        link.close()
+    assert found[0] == found[1]
 
 
 def test_parts_and_whole_are_the_same_chip():
