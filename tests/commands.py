@@ -14,8 +14,11 @@ from trident.hw.errors import Failure, TridentError
 from trident.hw.processes import end_tool, start_tool
 
 ROOT = Path(__file__).resolve().parents[1]
-# Without FULL: what takes minutes at most; FULL=1 the rest, FULL=slow and FULL=fpga the two parts of it
-PARTS = {"0": "not slow and not fpga", "1": "slow or fpga", "slow": "slow and not fpga", "fpga": "fpga"}
+# Without FULL: what takes minutes at most; FULL=1 the rest, FULL=slow and FULL=fpga the two parts of it, FULL=sample a
+# case of each test there
+PARTS = {
+    "0": "not slow and not fpga", "1": "slow or fpga", "slow": "slow and not fpga", "fpga": "fpga", "sample": "sample",
+}  # fmt: skip
 PATIENCE = 10  # seconds that pytest has to end when it is interrupted
 
 
