@@ -56,8 +56,8 @@ help:
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
 	@echo 'make sim       run the tests; FULL=1 runs those that take long or need the FPGA tools (FULL=slow, FULL=fpga: a part'
-	@echo '                 of them); UNIT=forward those of one unit; TEST=tests/snn/data/test_dataset.py or TEST=expression'
-	@echo '                 runs some; JOBS=2 at a time'
+	@echo '                 of them; FULL=sample: a case of each); UNIT=forward those of one unit; JOBS=2 at a time;'
+	@echo '                 TEST=tests/snn/data/test_dataset.py or TEST=expression runs some'
 	@echo 'make test-link the host link under 100,000 faults on the line; FAULTS=1000'
 	@echo 'make verilog   write the Verilog of a core or a chip and a table of its modules; MESH, PRESET, T, LANES, COLS,'
 	@echo '                 SET, OUT'
@@ -105,7 +105,7 @@ federated: $(VENV)/ready
 	@$(COMMAND) $@
 
 # CI installs what the tests of a part need
-EXTRAS = $(if $(CI),$(if $(filter 1 slow,$(FULL)),$(VENV)/oracle $(VENV)/flower $(VENV)/browser) $(if $(filter 1 fpga,$(FULL)),$(VENV)/fpga))
+EXTRAS = $(if $(CI),$(if $(filter 1 slow sample,$(FULL)),$(VENV)/oracle $(VENV)/flower $(VENV)/browser) $(if $(filter 1 fpga sample,$(FULL)),$(VENV)/fpga))
 sim: $(VENV)/ready $(EXTRAS)
 	@$(COMMAND) $@
 
