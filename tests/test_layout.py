@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cocotb.harnesses import HARNESSES
-from tests.conftest import matches, patterns
+from tests.conftest import matches, slow_patterns
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("hw/arith", "hw/engines", "hw/units")
@@ -53,15 +53,13 @@ def test_golden_names_its_unit(name):
 
 
 @pytest.mark.slow
-def test_lists():
-    """Every line of slow.txt and of long.txt names tests that there are."""
+def test_slow_list():
+    """Every line of slow.txt names tests that there are."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", str(ROOT / "tests")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     tests = [line for line in done.stdout.splitlines() if "::" in line]
     assert len(tests) > 1500
-    tests += [test.partition("[")[0] for test in tests]
-    lines = [*patterns("slow.txt"), *patterns("long.txt")]
-    assert [line for line in lines if not any(matches(test, line) for test in tests)] == []
+    assert [pattern for pattern in slow_patterns() if not any(matches(test, pattern) for test in tests)] == []
 
 
 def _asserts(function: ast.AST, functions: dict[str, ast.AST], seen: frozenset = frozenset()) -> bool:
