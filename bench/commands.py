@@ -16,7 +16,7 @@ from trident.bench.gradients import measure_gradients
 from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
 from trident.bench.rounding import measure_rounding
-from trident.bench.training import measure_adam, measure_digits, measure_long, measure_overlap
+from trident.bench.training import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
 from trident.host.report.figure import Figure, selected
 from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError
@@ -30,6 +30,7 @@ GROUPS = {
     "core.backward": measure_engines,
     "core.weight_grad": measure_engines,
     "core.step": measure_overlap,
+    "core.bn": measure_norms,
     "golden": measure_golden,
     "train.digits": measure_digits,
     "train.digits.adam": measure_adam,

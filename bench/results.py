@@ -81,6 +81,7 @@ TITLES = {
     "coverage.models_near": "those that lack only what has a near substitute",
     "core.step.overlap_ratio": "cycles of a training step ÷ busy cycles of its longest engine",
     "core.step.cycles_per_sample": "cycles per training sample, update included",
+    "core.bn.cycles_ratio": "cycles of a training step of the residual network, batch norm ÷ standardised weights",
     "sim.core8.cycles_per_second": "simulated cycles per second, 8 lanes, golden model and Python included",
     "golden.digits.epoch_seconds": "one epoch of digits in the golden trainer",
     "chip.generate_seconds": "generating the Verilog of 20 cores",

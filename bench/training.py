@@ -46,6 +46,16 @@ def measure_overlap(only: str) -> Iterator[Figure]:
     yield Figure("core.step.cycles_per_sample", "cycles", counters["cycles"] / samples, "lower")
 
 
+def measure_norms(only: str) -> Iterator[Figure]:
+    """Cycles of training steps of the residual network with batch norm over those with standardised weights, update
+    included, on cores with what each needs."""
+    cycles = {}
+    for norm in ("ws", "bn"):
+        with _run(RunSpec.make(net="resnet", norm=norm), limit=2) as trainer:
+            cycles[norm] = trainer.progress.counters[0]["cycles"]
+    yield Figure("core.bn.cycles_ratio", "ratio", cycles["bn"] / cycles["ws"], "lower")
+
+
 def measure_digits(only: str) -> Iterator[Figure]:
     """The default training run: digits, 64-128-10, every weight compared with golden after every epoch."""
     with _run(RunSpec.make()) as trainer:

@@ -29,11 +29,13 @@ def _place(plan: CorePlan, job: int) -> str:
 def disassemble(plan: CorePlan, program: Program) -> str:
     """The setup, then per queue one line per instruction: opcode, job, tokens awaited, tokens given."""
     counts = ", ".join(f"{token.name} {count}" for token, count in program.first.items() if count)
-    lines = [f"setup: {counts}; {program.slots} slots of spikes, {program.error_slots} of errors"]
+    slots = program.slots
+    ((loops, after),) = program.phases
+    lines = [f"setup: {counts}; {slots['slots']} slots of spikes, {slots['error_slots']} of errors"]
     for queue in QUEUES:
         lines.append(f"{queue.name.lower()}:")
-        loop = [(opcode, job, "  each sample: ") for opcode, job in program.loop[queue]]
-        for opcode, job, when in loop + [(opcode, job, "  at the end:  ") for opcode, job in program.after[queue]]:
+        loop = [(opcode, job, "  each sample: ") for opcode, job in loops[queue]]
+        for opcode, job, when in loop + [(opcode, job, "  at the end:  ") for opcode, job in after[queue]]:
             text = ""
             if opcode in QUEUE_OF:
                 wait, post = program.tokens[job]

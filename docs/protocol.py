@@ -104,14 +104,14 @@ _SPACES = {
     Space.REGISTERS: ("32-bit word", "read"),
     Space.FUNCTIONS: ("line of a piece of a function: slope, base, scale", "read, write"),
     Space.SQUARES: ("row of mean squared gradients (Adam)", "read, write"),
-    Space.RAW: ("row of what standardised weights are made of", "read, write"),
+    Space.RAW: ("row of what standardised weights are made of; of a norm, the running variance or mean", "read, write"),
     Space.ROUTES: ("ports of the router that packets of group n go to", "write"),
 }
 _FAULTS = {
     Fault.FORWARD: "a weight, or a sum of forward",
-    Fault.NEURON: "a potential",
+    Fault.NEURON: "a potential, or a number of a norm",
     Fault.BACKWARD: "a product, or a sum of products, in backward",
-    Fault.NEURON_GRAD: "an error, or a step on the way to it",
+    Fault.NEURON_GRAD: "an error, or a step on the way to it; a gradient of a norm",
     Fault.WEIGHT_GRAD: "an error that is added, or a gradient of 16 bits",
     Fault.UPDATE: "a momentum, a weight, an exact gradient, or a sum of standardised weights",
 }

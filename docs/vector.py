@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from trident.hw.isa.batch_norm import norm_passes
 from trident.hw.isa.config import PRESETS
 from trident.hw.isa.limits import COMPACT_PROGRAMS
 from trident.hw.isa.losses import EXPONENTIAL, loss_programs
@@ -32,11 +33,12 @@ LEAST = 2.0**-13  # of what errors of tables are counted for: twice the least no
 
 BEGIN = f"""# Vector programs
 
-<!-- Written by `python -m docs` from hw/isa/neurons.py, optimisers.py, losses.py and standardise.py. -->
+<!-- Written by `python -m docs` from hw/isa/neurons.py, optimisers.py, standardise.py, batch_norm.py and losses.py. -->
 
 What is done to every neuron, error and parameter is declared once, as the formula that it is:
 [neurons.py](../hw/isa/neurons.py), [optimisers.py](../hw/isa/optimisers.py), [losses.py](../hw/isa/losses.py),
-[standardise.py](../hw/isa/standardise.py). A declaration is a *vector program* of at most {STEPS} steps. A step is a
+[standardise.py](../hw/isa/standardise.py), [batch_norm.py](../hw/isa/batch_norm.py). A declaration is a
+*vector program* of at most {STEPS} steps. A step is a
 multiply-add `a · b + c` in every lane; the product is rounded, then the sum. Operands may be negated, made positive or
 selected by a bit on their way, and cost no step. From the declaration come
 
@@ -76,6 +78,13 @@ Programs of passes over the n weights w of an output channel, n its fan-in, and 
 ([units/standardise.md](units/standardise.md)). z is what the engines see, `total` the sum of all `term`, exact, divided
 by 2^k with k = ⌊log2 n⌋, and rounded once. `part` is 2^k / n, `unbiased` n / (n − 1), `floor` ε; `spread` is k, `half`
 its half, `rest` what is left of it. The optimiser runs with the gradient of raw weights in the place of g.
+"""
+NORM_TEXT = """## Batch norm
+
+Programs of passes over the n values x that a minibatch has of a channel, forward and backward, and those of channels,
+as above ([units/norm.md](units/norm.md)). z is x normalised, y what neurons take, g the error at y, which becomes that
+at x. `part` is 2^k / n with k = ⌊log2 n⌋, `power` k, `floor` ε, `momentum` the share of a minibatch in what is kept and
+`keep` the rest, `share` momentum · n / (n − 1). Inference takes z from the *running statistics*.
 """
 LOSS_TEXT = """## Losses
 
@@ -121,6 +130,8 @@ def _page() -> Iterator[str]:
     yield STANDARD_TEXT
     passes = (*weight_passes()[:2], *gradient_passes(), Pass(gradient_program()), weight_passes()[2])
     yield from _programs((f"`{program.name}`", program) for program in programs_of(passes))
+    yield NORM_TEXT
+    yield from _programs((f"`{program.name}`", program) for program in programs_of(norm_passes()))
     cfg = PRESETS[PRESET]
     off = table_errors(lambda x: EXPONENTIAL.function(np, x, {}), Sums(cfg.format, cfg.fixed), subnormals=False)
     yield LOSS_TEXT.format(off=off.max())

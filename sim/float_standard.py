@@ -4,6 +4,7 @@ import numpy as np
 
 from trident.hw.isa.passes import Pass
 from trident.hw.isa.standardise import gradient_passes, gradient_program, standard_numbers, weight_passes
+from trident.sim.float_passes import run_passes
 from trident.snn.network.layers import Layer
 
 
@@ -24,11 +25,4 @@ class FloatStandardiser:
         return self._run(passes, {"w": raw, "z": weights, "g": gradient})["g"]
 
     def _run(self, passes: tuple[Pass, ...], values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What there is after passes, of rows and of channels, by name."""
-        for step in passes:
-            found = step.rows.run(self._numbers, **{name: values[name][None] for name in step.rows.inputs})
-            if step.then:
-                total = found["term"].sum(axis=(1, 2)) * 2.0 ** -self._numbers["spread"]
-                found = step.then.run(self._numbers, total=total)
-            values = values | {name: value[0] for name, value in found.items()}
-        return values
+        return run_passes(passes, values, self._numbers, int(self._numbers["spread"]))

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.batch_norm import POWER, backward_passes, forward_passes, frozen_passes, norm_numbers
 from trident.hw.isa.optimisers import KEPT, optimiser
 from trident.hw.isa.standardise import RAW
+from trident.sim.float_passes import run_passes
 from trident.sim.float_standard import FloatStandardiser
 from trident.snn.data.encoding import plane_values
 from trident.snn.network.layers import Layer
@@ -25,7 +27,9 @@ class LayerTrace:
     ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes``, ``near``
     (whether a potential is within the window around the threshold) and ``potentials`` (T, B, Y, X, C) are of its
     neurons; ``pooled`` (T, B, Y, X, C): what the layers above read, and ``chosen`` (T, B, Y, X, C): the share of its
-    windows' errors that each pixel has; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say.
+    windows' errors that each pixel has; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say;
+    ``normed`` (T, B, Y, X, C) and ``inverse`` (C,): with a norm, its normalised sums, and what those are multiplied by;
+    ``winners`` (T, B, Y, X, C): with windows of sums, which of them are the largest.
     """
 
     columns: np.ndarray
@@ -35,6 +39,9 @@ class LayerTrace:
     pooled: np.ndarray
     chosen: np.ndarray
     outputs: np.ndarray
+    normed: np.ndarray | None = None
+    inverse: np.ndarray | None = None
+    winners: np.ndarray | None = None
 
 
 class FloatTwin:
@@ -61,7 +68,8 @@ class FloatTwin:
     ----------
     state : dict of dict of ndarray
         ``weights``, the network's parameters by name, what the optimiser keeps of them: ``momentum``, ``squares``, and
-        ``raw``, what standardised weights are made of, 0 for other parameters.
+        ``raw``, what standardised weights are made of, beside gains of norms running variances, beside offsets running
+        means, 0 for other parameters.
     updates : int
         Minibatches trained on.
     """
@@ -87,6 +95,9 @@ class FloatTwin:
             for memory in self._kept.values()
         }
         self.state[RAW] = {name: np.zeros_like(value) for name, value in weights.items()}
+        for layer in network.layers:
+            if layer.norm:
+                self.state[RAW][layer.norm.gain] += 1
         for name, standard in self._standard.items():
             self.state[RAW][name] = weights[name]
             weights[name] = self._stored(standard.weights(weights[name]))
@@ -103,7 +114,7 @@ class FloatTwin:
         :func:`predicted`), and per layer ``firing_rate`` (spikes per neuron and timestep) and ``gradient_sparsity``
         (share of the d[t] that are zero).
         """
-        traces = self.forward(spikes)
+        traces = self.forward(spikes, training=True)
         gradients, sparsity = self._backward(traces, labels)
         self.updates += 1
         settings = self.settings
@@ -136,11 +147,12 @@ class FloatTwin:
 
     def gradients(self, spikes: np.ndarray, labels: np.ndarray) -> Tensors:
         """The gradients of all parameters, those of raw weights where they are standardised, summed over the batch and
-        times the loss scale; trains nothing."""
-        return self._backward(self.forward(spikes), labels)[0]
+        times the loss scale; trains nothing but running means and variances."""
+        return self._backward(self.forward(spikes, training=True), labels)[0]
 
-    def forward(self, spikes: np.ndarray) -> list[LayerTrace]:
-        """Run all layers over ``spikes`` (B, T, Y, X, C) and return what each keeps for the backward pass."""
+    def forward(self, spikes: np.ndarray, training: bool = False) -> list[LayerTrace]:
+        """Run all layers over ``spikes`` (B, T, Y, X, C) and return what each keeps for the backward pass. In
+        ``training``, norms take the mean and variance of the batch."""
         batch, timesteps = spikes.shape[:2]
         if timesteps != self.settings.timesteps:
             raise TridentError(f"the spikes have {timesteps} timesteps, the training has {self.settings.timesteps}")
@@ -158,14 +170,19 @@ class FloatTwin:
             x = columns @ self.weights[layer.weight].reshape(layer.fan_in, -1)
             if layer.bias:
                 x = x + self.weights[layer.bias_name]
-            x = x.reshape(timesteps, batch, *layer.out_shape)
+            x = x.reshape(timesteps, batch, *layer.sum_shape)
+            normed = inverse = winners = None
+            if layer.norm:
+                normed, x, inverse = self._normalise(layer, x, training)
+            if layer.window > 1:
+                x, winners = _largest(x, layer.window)
             neuron = self.neurons[layer.number]
             found = neuron.programs[0].run(neuron.constants, x=x)
             fired = found.get("s", np.zeros(x.shape, bool)).astype(self.dtype)
             outputs = found["z"][-1] if layer.readout else fired.sum(0)
             traces.append(LayerTrace(
                 columns, fired, found.get("m", np.zeros(x.shape, bool)), found["u"],
-                *_pooled(fired, layer.pool, layer.method), outputs.reshape(batch, -1),
+                *_pooled(fired, layer.pool, layer.method), outputs.reshape(batch, -1), normed, inverse, winners,
             ))  # fmt: skip
         return traces
 
@@ -186,6 +203,11 @@ class FloatTwin:
             stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
             constants = neuron.constants | {"penalty": neuron.penalty * self.settings.loss_scale}
             d = neuron.programs[1].run(constants, e=e, **stored)["dx"]
+            if trace.winners is not None:
+                d = _spread(d, trace.winners)
+            if layer.norm:
+                d, own = self._normalise_back(layer, d, trace)
+                gradients |= own
             rows = d.reshape(-1, layer.out_channels)
             gradient = trace.columns.reshape(-1, layer.fan_in).T @ rows
             gradients[layer.weight] = gradient.reshape(layer.weight_shape)
@@ -196,7 +218,7 @@ class FloatTwin:
                 gradients[layer.bias_name] = rows.sum(0)
             sparsity[layer.number] = float((d == 0).mean())
             if any(source is not None for source in layer.sources):
-                below = _col2im(d.reshape(-1, *layer.out_shape), self.weights[layer.weight], layer)
+                below = _col2im(d.reshape(-1, *layer.sum_shape), self.weights[layer.weight], layer)
             for source in layer.sources:
                 if source is not None:
                     shape = traces[source].pooled.shape
@@ -206,6 +228,33 @@ class FloatTwin:
                         at_pixels = below.reshape(shape)
                     errors[source] = errors.get(source, 0) + at_pixels
         return gradients, sparsity
+
+    def _normalise(self, layer: Layer, x: np.ndarray, training: bool) -> tuple[np.ndarray, ...]:
+        """z and y of x (T, B, Y, X, C), and what z was multiplied by; in training, running values follow."""
+        assert layer.norm is not None
+        gain, offset, raw = layer.norm.gain, layer.norm.offset, self.state[RAW]
+        numbers = norm_numbers(x[..., 0].size, layer.norm.epsilon, layer.norm.momentum)
+        given = {
+            "x": x.reshape(-1, 1, x.shape[-1]), "gain": self.weights[gain], "offset": self.weights[offset],
+            "running_variance": raw[gain], "running_mean": raw[offset],
+        }  # fmt: skip
+        found = run_passes(forward_passes() if training else frozen_passes(), given, numbers, int(numbers[POWER]))
+        if training:
+            raw[gain], raw[offset] = self._stored(found["running_variance"]), self._stored(found["running_mean"])
+        return found["z"].reshape(x.shape), found["y"].reshape(x.shape), found["inverse"]
+
+    def _normalise_back(self, layer: Layer, d: np.ndarray, trace: LayerTrace) -> tuple[np.ndarray, Tensors]:
+        """Errors at x from those at y, both (T, B, Y, X, C), and the gradients of gain and offset by name."""
+        assert layer.norm is not None and trace.normed is not None and trace.inverse is not None
+        numbers = norm_numbers(d[..., 0].size, layer.norm.epsilon, layer.norm.momentum)
+        shape = (-1, 1, d.shape[-1])
+        given = {
+            "g": d.reshape(shape), "z": trace.normed.reshape(shape), "gain": self.weights[layer.norm.gain],
+            "inverse": trace.inverse,
+        }  # fmt: skip
+        found = run_passes(backward_passes(), given, numbers, int(numbers[POWER]))
+        own = {layer.norm.gain: found["gain_gradient"], layer.norm.offset: found["offset_gradient"]}
+        return found["g"].reshape(d.shape), own
 
     def _counts(self, traces: list[LayerTrace]) -> np.ndarray:
         return traces[-1].outputs
@@ -233,6 +282,30 @@ def _pooled(spikes: np.ndarray, size: int, method: str) -> tuple[np.ndarray, np.
     return pooled, chosen
 
 
+def _largest(sums: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of every whole window of ``size`` x ``size`` pixels of (T, B, Y, X, C), and where it is first."""
+    rows, columns = (n // size for n in sums.shape[2:4])
+    at = [
+        (slice(None), slice(None), slice(y, rows * size, size), slice(x, columns * size, size))
+        for y, x in np.ndindex(size, size)
+    ]  # fmt: skip
+    found, winners = np.max([sums[window] for window in at], axis=0), np.zeros(sums.shape, bool)
+    left = np.ones(found.shape, bool)
+    for window in at:
+        winners[window] = left & (sums[window] == found)
+        left &= ~winners[window]
+    return found, winners
+
+
+def _spread(errors: np.ndarray, winners: np.ndarray) -> np.ndarray:
+    """Errors of windows (T, B, Y, X, C) at the pixels that are their sums."""
+    size = winners.shape[2] // errors.shape[2]
+    whole = errors.repeat(size, axis=2).repeat(size, axis=3)
+    spread = np.zeros(winners.shape, errors.dtype)
+    spread[:, :, : whole.shape[2], : whole.shape[3]] = whole
+    return spread * winners
+
+
 def _im2col(x: np.ndarray, layer: Layer) -> np.ndarray:
     """Inputs (N, Y, X, C) as rows of (tap, channel) per output position: (N, Y_out * X_out, taps * C)."""
     if layer.kind == "linear":
@@ -248,7 +321,7 @@ def _col2im(d: np.ndarray, weights: np.ndarray, layer: Layer) -> np.ndarray:
     if layer.kind == "linear":
         return d @ weights[0].T
     height, width, channels = layer.in_shape
-    rows, columns, _ = layer.out_shape
+    rows, columns, _ = layer.sum_shape
     pad, stride = layer.padding, layer.stride
     errors = np.zeros((len(d), height + 2 * pad, width + 2 * pad, channels), d.dtype)
     for tap in range(layer.taps):

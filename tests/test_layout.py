@@ -13,11 +13,11 @@ from tests.conftest import matches, slow_patterns
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("hw/arith", "hw/engines", "hw/units")
 # Of hw/arith and hw/units: these arrange values, or join others that have a golden model (align: those of sums and add)
-WITHOUT_GOLDEN = {"align", "compare", "mac", "pipeline", "receive", "transfer"}
+WITHOUT_GOLDEN = {"align", "compare", "fire", "mac", "pipeline", "receive", "transfer"}
 # Of hw/units: what they compute is a vector program of hw/isa
 PROGRAMS = {"neuron": "hw/isa/neurons.py", "neuron_grad": "hw/isa/neurons.py", "update": "hw/isa/optimisers.py"}
 # Of sim/golden: the number format, constants and traces of a run, the sequence of the units, their programs and tables
-WITHOUT_UNIT = {"constants", "format", "trace", "trainer", "on_torch", "planes", "vector", "tables"}
+WITHOUT_UNIT = {"constants", "format", "trace", "trainer", "on_torch", "passes", "planes", "vector", "tables"}
 
 
 def _names(folder: str, prefix: str = "") -> set[str]:

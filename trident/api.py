@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from trident.host.cli import run
-from trident.host.compile.chip_plan import ChipPlan
+from trident.host.compile.chip_plan import MINIBATCH, ChipPlan
 from trident.host.driver.driver import Driver
 from trident.host.driver.session import ChipSession
 from trident.host.mapping.activity import measure_data
@@ -226,11 +226,13 @@ class Chip:
         self.driver.write(core, space, address, elements)
 
     def load(
-        self, network: Network, neuron: NeuronSettings | None = None, partition: Partition | None = None
-    ) -> ChipSession:
+        self, network: Network, neuron: NeuronSettings | None = None, partition: Partition | None = None,
+        minibatch: int = MINIBATCH,
+    ) -> ChipSession:  # fmt: skip
         """Give the chip a network, on one core or spread by ``partition``; the session then loads weights and runs
-        minibatches. Raises :class:`TridentError` for a network that does not fit the memories."""
-        plan = ChipPlan(network, self.cfg, self.mesh, partition)
+        minibatches, with a batch norm of so many samples. Raises :class:`TridentError` for a network that does not fit
+        the memories."""
+        plan = ChipPlan(network, self.cfg, self.mesh, partition, minibatch=minibatch)
         constants = NeuronConstants.of_network(network, neuron or NeuronSettings(), self.cfg)
         return ChipSession(self.driver, plan, constants)
 

@@ -5,6 +5,7 @@ from functools import cached_property
 from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.placement import check_placement
 from trident.host.compile.program import Program, inference, training
+from trident.host.compile.serial import serial_training
 from trident.hw.chip import check_pair
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import require
@@ -20,6 +21,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 
+MINIBATCH = 16  # samples, where nothing else is said
 FIRMWARE_ROW_CYCLES = 256  # that a controller takes for a row of weights at most
 
 
@@ -35,22 +37,26 @@ def to_host(mesh: MeshConfig, core: int) -> int:
     return ROUTE_LAYOUT.pack(mode=Mode.HOST, x=x, y=y)[0]
 
 
-def wanted_slots(partition: Partition, stage: int) -> int:
-    """Samples whose spikes a stage holds when the pipeline is full: those that later stages work on, forward and
-    backward, one that comes in and one that weight_grad works on."""
+def wanted_slots(network: Network, partition: Partition, stage: int, minibatch: int) -> int:
+    """Samples whose spikes a stage holds: with a batch norm those of a minibatch; else, when the pipeline is full,
+    those that later stages work on, forward and backward, one that comes in and one that weight_grad works on."""
+    if network.norms:
+        return minibatch
     return min(2 * (len(partition.stages) - 1 - stage) + 3, (1 << SLOT_BITS) - 1)
 
 
 class ChipPlan:
     """A network on the cores of a chip. Without a partition it is all on one core.
 
-    placement: the mesh's core of every logical core. plans: per logical core.
+    placement: the mesh's core of every logical core. minibatch: samples of one, which a batch norm has to know. plans:
+    per logical core. serial: a minibatch is computed layer by layer.
     Raises :class:`TridentError` when something does not fit; the sentence has the numbers.
     """
 
     def __init__(self, network: Network, cfg: CoreConfig, mesh: MeshConfig | None = None,
-                 partition: Partition | None = None, placement: tuple[int, ...] | None = None):  # fmt: skip
-        self.network, self.cfg = network, cfg
+                 partition: Partition | None = None, placement: tuple[int, ...] | None = None,
+                 minibatch: int = MINIBATCH):  # fmt: skip
+        self.network, self.cfg, self.minibatch, self.serial = network, cfg, minibatch, network.batch_norm
         self.mesh = mesh or mesh_for(cfg)
         self.partition = partition or Partition.single(network)
         self.partition.check(network, cfg.lanes)
@@ -69,7 +75,7 @@ class ChipPlan:
         self.placement = check_placement(tuple(range(cores)) if placement is None else placement, cores, self.mesh)
         stages = {}
         for n, stage in enumerate(self.partition.stages):
-            wanted = wanted_slots(self.partition, n)
+            wanted = wanted_slots(network, self.partition, n, minibatch)
             for _ in range(2):  # all cores of a stage have as many slots as the one with the least room
                 plans = [CorePlan(network, self.partition, n, k, cfg, wanted) for k in range(stage.cores)]
                 wanted = min(plan.spike_slots for plan in plans)
@@ -170,7 +176,10 @@ class ChipPlan:
         for core, plan in enumerate(self.plans):
             slots, _ = self._remote(core)
             replica = self.partition.locate(core)[0]
-            result.append(training(plan, slots, replica, update) if train else inference(plan, slots))
+            if train and self.serial:
+                result.append(serial_training(plan, replica, update))
+            else:
+                result.append(training(plan, slots, replica, update) if train else inference(plan, slots))
         return result
 
     def jobs(
@@ -205,9 +214,11 @@ class ChipPlan:
         for plan in self.plans:
             jobs = []
             for placed in plan.layers:
-                y, x, channels = placed.layer.out_shape
+                y, x, channels = placed.layer.sum_shape
                 taps = placed.layer.taps * placed.layer.in_shape[2]
                 jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.steps * 2)
+                if placed.layer.norm:  # three passes of up to four steps
+                    jobs.append(16 * y * x * (channels + self.cfg.lanes) * self.cfg.steps * self.minibatch)
             small = max(3 * sum(jobs), FIRMWARE_ROW_CYCLES * plan.rows)
             most = max(most, small if self.cfg.shared_engine else max(jobs))
         return most

@@ -5,6 +5,7 @@ from math import log2
 from typing import TYPE_CHECKING
 
 from trident.host.compile.fields import limit_of_sums, signed_field
+from trident.host.compile.norms import fire_job, norm_jobs, window_jobs
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
 from trident.host.compile.standardise import standard_fields
@@ -37,9 +38,15 @@ class CoreJobs:
                     result[self.plan.job("forward", n, chunk, walk)] = self._forward(placed, neuron, chunk, walk)
                 if placed.layer.pool > 1:
                     result[self.plan.job("pool", n, chunk)] = self._pool(placed, chunk)
+                if placed.sums:
+                    result |= fire_job(self.plan, n, chunk, neuron.of_layer(placed.layer.number).forward)
+                if placed.winners:
+                    result |= window_jobs(self.plan, n, chunk)
                 for walk in range(len(self.plan.readers[n])):
                     result[self.plan.job("backward", n, chunk, walk)] = self._backward(n, neuron, chunk, walk)
             result |= self._weight_grads(n, updates.samples)
+            if placed.layer.norm:
+                result |= norm_jobs(self.plan, n)
         return result | self.update(updates)
 
     def update(self, updates: UpdateConstants) -> dict[int, dict]:
@@ -50,16 +57,14 @@ class CoreJobs:
                 result |= self._weight_grads(n, updates.samples)
             constants = updates.fields(self.cfg.update_program)
             weights = placed.weights
-            bias_tiles = weights.groups if placed.layer.bias else 0
-            rows = weights.rows - bias_tiles * self.cfg.lanes
-            walk = {"tile": placed.tile, "count": rows, "group_step": 1}
+            walk = {"tile": placed.tile, "count": weights.vector_tile * self.cfg.lanes, "group_step": 1}
             if placed.layer.standardised:
                 walk |= standard_fields(placed.layer, weights, self.cfg)
             result[self.plan.job("update", n)] = {**walk, **constants}
-            # One row of each of the biases' tiles is in use
+            # One row of each of the tiles of biases, gains and offsets is in use
             result[self.plan.job("update_bias", n)] = {
-                "tile": placed.tile + weights.tiles - bias_tiles, "count": bias_tiles, "group_step": self.cfg.lanes,
-                **constants,
+                "tile": placed.tile + weights.vector_tile, "count": weights.vectors * weights.groups,
+                "group_step": self.cfg.lanes, **constants,
             }  # fmt: skip
         return result
 
@@ -67,7 +72,7 @@ class CoreJobs:
         """How taps reach over the image that is read, and the bounds of the walk over the other one: that of the
         outputs or, going ``back``, of the inputs."""
         origin = layer.padding if back else -layer.padding
-        y, x, _ = layer.in_shape if back else layer.out_shape
+        y, x, _ = layer.in_shape if back else layer.sum_shape
         step = 1 if back else layer.stride
         bounds = {"origin": origin, "last_y": origin + (y - 1) * step, "last_x": origin + (x - 1) * step}
         bounds = {name: signed_field(name, value) for name, value in bounds.items()}
@@ -108,7 +113,7 @@ class CoreJobs:
         in_y, in_x, _ = layer.in_shape
         job = {"src_slot": placed.inputs[walk].step, "src_y": in_y, "src_x": in_x, "blocks": weights.blocks}
         if walk == len(layer.reads):
-            bias = placed.tile + weights.tiles - weights.groups
+            bias = placed.tile + weights.vector_tile
             return job | {"src_y": 0, "src_x": 0, "blocks": 1, "tile": bias - weights.groups, "bias": 1}
         job |= {"count": layer.reads[walk].job, "tile": placed.tile}
         return job | ({"src_y": layer.mean, "src_x": layer.mean} if layer.mean > 1 else {})
@@ -116,14 +121,17 @@ class CoreJobs:
     def _forward(self, placed: "PlacedLayer", neuron: NeuronConstants, chunk: int, walk: int) -> dict:
         """One walk of a layer, with the biases in the last one."""
         layer, weights = placed.layer, placed.weights
-        shared = passes(self.cfg, "forward", layer.out_shape[1], weights.groups)
+        shared = passes(self.cfg, "forward", layer.sum_shape[1], weights.groups)
         outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
         last = walk + 1 == len(placed.inputs)
+        sums = placed.sums  # that a norm takes, or those of the neurons, which fire at once
+        to = {"dst": sums.base, "dst_slot": sums.step, "outgoing": 1} if sums else {
+            "dst": self._at(placed.spikes, chunk), "dst_slot": placed.spikes.step,
+        }  # fmt: skip
         tied = layer.mean > 1 and walk < len(layer.reads)
         return dict(
             src=self._at(placed.inputs[walk], 0 if layer.planes else chunk), more=int(not last),
-            dst=self._at(placed.spikes, chunk), dst_slot=placed.spikes.step, carry=int(chunk > 0),
-            block_step=weights.groups,
+            **to, carry=int(chunk > 0), block_step=weights.groups,
             tap_step=self._same(weights.blocks, weights.groups) if tied else weights.groups,
             pass_step=shared["pass_groups"], group_step=1, **shared,
             **self._window(as_convolution(layer) if tied else layer),
@@ -157,10 +165,12 @@ class CoreJobs:
         layer = as_convolution(placed.layer) if self.plan.by_position(n) else placed.layer
         weights = WeightMap(layer, self.cfg)
         shared = passes(self.cfg, "backward", layer.in_shape[1], weights.blocks)
+        to = {"dst": self._at(below.errors, chunk), "dst_slot": below.errors.step}
+        if below.winners:  # to spread from there
+            to = {"dst": self.plan.window_errors.base}
         return self._walk_back(placed, layer, weights, below.layer.number, chunk) | shared | dict(
             aux=self._at(below.spikes, chunk), aux_slot=below.spikes.step,
-            dst=self._at(below.errors, chunk), dst_slot=below.errors.step,
-            carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
+            **to, carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
             count=self._line(below), more=int(walk + 1 < len(readers)), token=int(log2(layer.mean**2)),
             tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
             **neuron.of_layer(below.layer.number).backward,
@@ -184,7 +194,7 @@ class CoreJobs:
     ) -> dict[str, int]:
         """How backward walks over the errors of a layer, as the convolution that it may be taken for, with terms for
         those of the layer ``below``."""
-        out_y, out_x, _ = layer.out_shape
+        out_y, out_x, _ = layer.sum_shape
         tap_step = (weights.blocks - 1) * weights.groups + 1
         return dict(
             src=self._at(placed.errors, chunk), src_slot=placed.errors.step, block_step=1,

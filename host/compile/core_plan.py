@@ -11,9 +11,10 @@ from trident.host.compile.walks import as_convolution, walk_to_slice
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import ERROR_SLOTS, JOB, SLOT_BITS
+from trident.hw.isa.job import ERROR_SLOTS, JOB, SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.operations import Opcode
 from trident.hw.isa.registry import PLACES
+from trident.hw.isa.tokens import TOKEN_BITS
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network
@@ -25,6 +26,11 @@ _CHUNK_JOBS = {
     "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, "")
 }  # fmt: skip
 _POOL_JOBS = {"pool": (Opcode.POOL, " of the spikes")}  # of a pooled layer and chunk
+_NORM_JOBS = {
+    "norm": (Opcode.NORM, ""), "norm_frozen": (Opcode.NORM, ""), "norm_errors": (Opcode.NORM, " of the errors"),
+}  # fmt: skip
+_FIRE_JOBS = {"fire": (Opcode.FIRE, "")}  # of a layer with a norm or windows, and chunk
+_WINDOW_JOBS = {"window": (Opcode.WINDOW, " of the sums"), "spread": (Opcode.SPREAD, " of the errors")}
 _LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
 _CORE_JOBS = {
     "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
@@ -33,6 +39,7 @@ _CORE_JOBS = {
     "vote": (Opcode.NOTIFY, " of complete gradients"),
 }  # fmt: skip
 _OWNER_JOBS = {"owner": (Opcode.BACKWARD, " to core {} of the stage before")}
+PHASE_WORDS = 6 * 4  # of a program: a loop and two barriers of every queue
 LARGEST_WINDOW = 1 << JOB.shape()["last_tap"].width  # pixels along a side of a convolution's
 WALKS, UPDATES, SINGLE = tuple(_CHUNK_JOBS), tuple(_LAYER_JOBS), tuple(_CORE_JOBS)
 
@@ -44,8 +51,13 @@ def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: in
     reads = sum(network.layers[n].walks - 1 for n in layers)  # beyond one of each
     walks = reads + sum(max(len(own) - 1, 0) for own in readers)
     pools = sum(network.layers[n].pool > 1 for n in layers)
+    norms = sum(bool(network.layers[n].norm) for n in layers)
     own = (len(WALKS) * chunks + len(UPDATES)) * len(layers) + (len(_POOL_JOBS) * pools + reads) * chunks
-    return {"jobs": own + walks * chunks + len(SINGLE) + owners, "program_words": own + owners + 40}
+    windows = [network.layers[n] for n in layers if network.layers[n].window > 1]
+    own += len(_NORM_JOBS) * norms + chunks * len(_WINDOW_JOBS) * len(windows)
+    own += chunks * sum(network.layers[n].keeps_sums for n in layers)
+    words = own + owners + 40 + PHASE_WORDS * 2 * norms
+    return {"jobs": own + walks * chunks + len(SINGLE) + owners, "program_words": words}
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,8 @@ class PlacedLayer:
     its own spikes, of what the layers above read of those, and of its errors (words). Behind the reads of a mean comes
     :data:`NOTHING`, beside which are its biases.
 
-    layer: with the slice's channels alone; first: the first of them.
+    layer: with the slice's channels alone; first: the first of them. sums: of its sums; None: neurons take
+    them at once. winners: which of them are the largest of their windows.
     """
 
     first: int
@@ -65,6 +78,8 @@ class PlacedLayer:
     spikes: Region
     pooled: Region
     errors: Region
+    sums: Region | None = None
+    winners: Region | None = None
 
 
 NOTHING = Region(0, 0, 1, 0)
@@ -74,6 +89,12 @@ def _region(region: Region, read: Read) -> Region:
     """That of one plane."""
     words = read.planes.words if read.planes else 1
     return replace(region, base=region.base + region.chunk // words * read.plane)
+
+
+def sum_words(weights: WeightMap) -> int:
+    """Words of a layer's sums, or of the errors at them, in a chunk of timesteps."""
+    y, x, _ = weights.layer.sum_shape
+    return y * x * weights.groups
 
 
 _Place = tuple[int, Layer, WeightMap, tuple[Region, ...], Region, Region]
@@ -100,29 +121,56 @@ class CorePlan:
             first, end = (part.cuts[slice_], part.cuts[slice_ + 1]) if part.cores > 1 else (0, layer.out_channels)
             layers.append((first, replace(layer, out_channels=end - first)))
         tiles = Allocator("weight_rows", cfg.weight_tiles, cfg.lanes)
-        # As many samples under way as there is memory for
-        for self.spike_slots in range(min(wanted, (1 << SLOT_BITS) - 1), 0, -1):
+        self.serial = network.batch_norm
+        if self.serial:
+            require(cfg.capabilities, repr(network.norms[0].name), (Capability.BATCH_NORM,))
+            if cfg.chunks > 1:
+                raise TridentError(f"{network.norms[0]} is of samples of one chunk of timesteps, not of {cfg.chunks}")
+        for layer in network.windows:
+            what = f"{layer.neuron!r} takes the largest sums of windows, which"
+            require(cfg.capabilities, what, (Capability.WINDOWS,))
+            if layer.window != cfg.window:
+                raise TridentError(f"the core has window of {cfg.window}, {layer.neuron!r} needs {layer.window}")
+        # As many samples under way as there is memory for; or all of a minibatch, layer by layer
+        most = (1 << SERIAL_BITS if self.serial else 1 << SLOT_BITS) - 1
+        if self.serial and wanted > most:
+            raise TooLarge(f"a minibatch of {wanted} samples is more than the {most} that a batch norm can have")
+        for slots in (wanted,) if self.serial else range(min(wanted, most), 0, -1):
+            self.spike_slots = slots
             spikes = Allocator("spike_words", cfg.spike_words)
             self.input, places = self._place(spikes, layers)
             if spikes.used <= spikes.capacity:
                 break
-        spikes.check("the spikes of one sample")
+        spikes.check(f"the spikes of {'a minibatch' if self.serial else 'one sample'}")
         self.spike_words = spikes.used
         bases = [tiles.take(weights.tiles).base for _, _, weights, *_ in places]
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
         chunks = cfg.chunks
-        words = sum(outputs.chunk * chunks for *_, outputs, _ in places)
+        words = sum(sum_words(weights) * chunks for _, _, weights, *_ in places)
         self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS <= cfg.error_words else 1
+        if self.serial:
+            self.error_slots = self.spike_slots
         errors = Allocator("error_words", cfg.error_words)
+        sums, winners = (Allocator("sum_words", cfg.sum_words) for _ in range(2))
         self.layers = [
             PlacedLayer(
                 start, layer, weights, base, inputs, outputs, pooled,
-                errors.take(outputs.chunk, self.error_slots, chunks),
+                errors.take(sum_words(weights), self.error_slots, chunks),
+                sums.take(sum_words(weights), self.spike_slots if layer.norm else 1) if layer.keeps_sums else None,
+                winners.take(sum_words(weights), self.spike_slots, chunks) if layer.window > 1 else None,
             )
             for (start, layer, weights, inputs, outputs, pooled), base in zip(places, bases, strict=True)
         ]  # fmt: skip
-        errors.check("the errors of one sample")
+        # Behind the norm, of one layer at a time; the largest of windows, and their errors, of one sample
+        norms = [sum_words(own.weights) for own in self.layers if own.layer.norm]
+        windows = [own.spikes.chunk for own in self.layers if own.winners]
+        self.scaled = sums.take(max(norms, default=0), self.spike_slots)
+        self.largest, self.window_errors = (memory.take(max(windows, default=0)) for memory in (sums, errors))
+        self.sum_words, self.error_words = max(sums.used, winners.used), errors.used
+        for memory, what in ((sums, "the sums"), (winners, "the largest sums")):
+            memory.check(f"{what} of {'a minibatch' if self.serial else 'one sample'}")
+        errors.check(f"the errors of {'a minibatch' if self.serial else 'one sample'}")
         self._check_walks()
         self._number_jobs()
         self._check_limits()
@@ -177,6 +225,9 @@ class CorePlan:
             # As many jobs of each kind in a row; of forward and backward they are the walks of one
             jobs = {"forward": reads, "backward": max(len(self.readers[n]), 1), "weight_grad": reads}
             jobs |= {kind: int(placed.layer.pool > 1) for kind in _POOL_JOBS}
+            jobs |= {kind: int(bool(placed.layer.norm)) for kind in _NORM_JOBS}
+            jobs |= {kind: int(bool(placed.sums)) for kind in _FIRE_JOBS}
+            jobs |= {kind: int(bool(placed.winners)) for kind in _WINDOW_JOBS}
             names += [
                 (kind, n, chunk, walk)
                 for chunk in range(self.cfg.chunks) for kind, many in jobs.items() for walk in range(many)
@@ -201,6 +252,11 @@ class CorePlan:
         placed = self.layers[-1]
         region = placed.spikes
         return region.chunk * (self.cfg.output_words if placed.layer.readout else self.cfg.chunks)
+
+    @property
+    def credits(self) -> int:
+        """Samples that the host may send before any of their slots is told to be free."""
+        return min(self.spike_slots, (1 << TOKEN_BITS) - 1)
 
     @property
     def receivers(self) -> int:
@@ -280,9 +336,9 @@ class CorePlan:
     # Jobs
     def job(self, kind: str, layer: int = 0, chunk: int = 0, walk: int = 0) -> int:
         """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per layer of this core, one of
-        :data:`WALKS` per layer and chunk of timesteps, ``pool`` per pooled layer and chunk, or ``owner`` per core of
-        the stage before. ``walk``: of backward to a layer, which reader's, of forward and weight_grad, over which of
-        the layer's reads."""
+        :data:`WALKS` per layer and chunk of timesteps, likewise those of pools, norms and windows where a layer has
+        them, or ``owner`` per core of the stage before. ``walk``: of backward to a layer, which reader's, of forward
+        and weight_grad, over which of the layer's reads."""
         return self.numbers[kind, layer, chunk, walk]
 
     def first_walk(self, number: int) -> int:
@@ -293,7 +349,8 @@ class CorePlan:
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
         kind, n, _, walk = self.names.get(number, ("unknown job", 0, 0, 0))
-        placed = self.layers[n if kind in (*WALKS, *_POOL_JOBS, *UPDATES) else 0 if kind in ("owner", "free") else -1]
+        of_layer = kind in (*WALKS, *_POOL_JOBS, *_NORM_JOBS, *_FIRE_JOBS, *_WINDOW_JOBS, *UPDATES)
+        placed = self.layers[n if of_layer else 0 if kind in ("owner", "free") else -1]
         if kind == "backward":  # is of the layer whose weights it reads
             placed = self.readers[n][walk]
         what = kind
@@ -306,7 +363,8 @@ class CorePlan:
         """What a job of this kind runs, and what of."""
         if kind == "errors" and self.is_last:
             return Opcode.LOSS, ""
-        return (_CHUNK_JOBS | _POOL_JOBS | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
+        behind = _NORM_JOBS | _FIRE_JOBS | _WINDOW_JOBS
+        return (_CHUNK_JOBS | _POOL_JOBS | behind | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""

@@ -87,7 +87,8 @@ def _lanes(bits: np.ndarray, cfg: CoreConfig, parts: int) -> np.ndarray:
 
 class WeightMap:
     """Where a layer's weights lie in weight memory: row ``((tap * blocks + block) * groups + group) * lanes + input
-    lane``, one value per output lane; the biases follow as one more block with a single row in use per group.
+    lane``, one value per output lane. Vectors of a value per output follow, each as one more block with a single row in
+    use per group: the biases; of a norm its gains, its offsets, and a block for what the core keeps beside them.
 
     in_channels: the hardware's input channels of each channel of the layer (a flattened image has padding between
     pixels).
@@ -105,22 +106,28 @@ class WeightMap:
             self.in_channels = np.arange(channels)
             self.blocks = blocks(channels, cfg.lanes)
         self.groups = blocks(layer.out_channels, cfg.lanes)
-        self.all_blocks = layer.taps * self.blocks + layer.bias
+        self.vectors = layer.bias + (2 if layer.norm else 0)
+        self.all_blocks = layer.taps * self.blocks + self.vectors + bool(layer.norm)
+        # Tiles before those of the biases or, where there are none, of the gains; and before those of the gains
+        self.vector_tile = layer.taps * self.blocks * self.groups
+        self.norm_tile = self.vector_tile + layer.bias * self.groups
         self.tiles = self.all_blocks * self.groups
         self.rows = self.tiles * cfg.lanes
 
-    def pack(self, weights: np.ndarray, biases: np.ndarray | None) -> np.ndarray:
-        """Raw bits, or exact sums, (taps, in, out) and, for a layer with biases, (out,) to rows (rows, lanes)."""
+    def pack(self, weights: np.ndarray, biases: np.ndarray | None, *norm: np.ndarray) -> np.ndarray:
+        """Raw bits, or exact sums, (taps, in, out) and, for a layer with biases, (out,), with a norm two more, to rows
+        (rows, lanes)."""
         lanes, taps = self.cfg.lanes, self.layer.taps
         full = np.zeros((self.all_blocks * lanes, self.groups * lanes), weights.dtype)
         outputs = self.layer.out_channels
         for tap in range(taps):
             full[tap * self.blocks * lanes + self.in_channels, :outputs] = weights[tap]
-        if self.layer.bias and biases is not None:
-            full[taps * self.blocks * lanes, :outputs] = biases
+        for n, vector in enumerate((*([biases] if self.layer.bias else []), *norm)):
+            if vector is not None:
+                full[(taps * self.blocks + n) * lanes, :outputs] = vector
         return full.reshape(self.all_blocks, lanes, self.groups, lanes).transpose(0, 2, 1, 3).reshape(-1, lanes)
 
-    def unpack(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def unpack(self, rows: np.ndarray) -> tuple[np.ndarray | None, ...]:
         """The inverse of :meth:`pack`."""
         lanes, taps = self.cfg.lanes, self.layer.taps
         tiles = rows.reshape(self.all_blocks, self.groups, lanes, lanes).transpose(0, 2, 1, 3)
@@ -129,5 +136,5 @@ class WeightMap:
         weights = np.stack(
             [full[tap * self.blocks * lanes + self.in_channels, :outputs] for tap in range(taps)]
         )
-        biases = full[taps * self.blocks * lanes, :outputs] if self.layer.bias else None
-        return weights, biases
+        vectors = [full[(taps * self.blocks + n) * lanes, :outputs] for n in range(self.vectors)]
+        return weights, *([] if self.layer.bias else [None]), *vectors

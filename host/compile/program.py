@@ -1,33 +1,49 @@
 """The programs of a core: what its queues run for every sample and after a minibatch, and which tokens order that."""
 
 from trident.host.compile.core_plan import CorePlan
+from trident.hw.isa.job import ERROR_SLOTS
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, SETUP
 from trident.hw.isa.tokens import Token
+
+_Part = dict[Opcode, list[tuple[Opcode, int]]]
 
 
 class Program:
     """One program: its words, and the tokens of every job that it runs.
 
-    Every queue has its own instructions, as pairs of opcode and job: ``loop``, those of every sample, then ``after``.
+    It has one phase or, where a minibatch is computed layer by layer, several, of which every queue begins one when all
+    have ended the one before. In a phase every queue has its own instructions, as pairs of opcode and job: ``loop``,
+    those of every sample, then ``after``.
     """
 
-    def __init__(self, slots: int, error_slots: int, remote_slots: int):
-        self.slots, self.error_slots, self.remote_slots = slots, error_slots, remote_slots
+    def __init__(self, slots: int, error_slots: int, remote_slots: int, serial_slots: int = 0):
+        self.slots = {
+            "slots": slots, "error_slots": error_slots, "remote_slots": remote_slots, "serial_slots": serial_slots,
+        }  # fmt: skip
         self.first = dict.fromkeys(Token, 0)
         self.tokens: dict[int, tuple[tuple[Token, ...], tuple[Token, ...]]] = {}
-        self.loop: dict[Opcode, list[tuple[Opcode, int]]] = {queue: [] for queue in QUEUES}
-        self.after: dict[Opcode, list[tuple[Opcode, int]]] = {queue: [] for queue in QUEUES}
-        self._part = self.loop
+        self.phases: list[tuple[_Part, _Part]] = []
+        self._begin_phase()
 
     def run(self, opcode: Opcode, job: int, wait: tuple = (), post: tuple = ()):
         """Append an instruction to its queue; a job has the same tokens wherever it is run."""
         self.tokens[job] = tuple(sorted(set(wait))), tuple(sorted(set(post)))
         self._part[QUEUES[QUEUE_OF[opcode][0]]].append((opcode, job))
 
+    def _begin_phase(self) -> None:
+        loop, after = ({queue: [] for queue in QUEUES} for _ in range(2))
+        self.phases.append((loop, after))
+        self._part: _Part = loop
+
     def end_loop(self):
         """What follows runs once, after the last sample."""
-        self._part = self.after
+        self._part = self.phases[-1][1]
+
+    def next_phase(self):
+        """What follows begins when every queue has ended what was before."""
+        self.together(Opcode.BARRIER)
+        self._begin_phase()
 
     def together(self, opcode: Opcode):
         """A BARRIER or HALT, which every queue comes to."""
@@ -37,21 +53,23 @@ class Program:
     @property
     def opcodes(self) -> set[Opcode]:
         """All that the program runs."""
-        return {opcode for part in (self.loop, self.after) for queue in part.values() for opcode, _ in queue}
+        parts = (part for phase in self.phases for part in phase)
+        return {opcode for part in parts for queue in part.values() for opcode, _ in queue}
 
     @property
     def words(self) -> list[int]:
         counts = {f"token{token.value}": count for token, count in self.first.items()}
-        slots = {"slots": self.slots, "error_slots": self.error_slots, "remote_slots": self.remote_slots}
-        setup = SETUP.pack(**counts, **slots)
+        setup = SETUP.pack(**counts, **self.slots)
         jumps: list[tuple[Opcode, int]] = []
         instructions: list[tuple[Opcode, int]] = []
         for queue in QUEUES:
-            begin = len(setup) + len(QUEUES) + len(instructions)
-            jumps.append((Opcode.JUMP, begin))
-            if loop := self.loop[queue]:
-                loop = [(Opcode.ENTER, begin + len(loop) + 2), *loop, (Opcode.LOOP, begin + 1)]
-            instructions += loop + self.after[queue]
+            first = len(setup) + len(QUEUES)
+            jumps.append((Opcode.JUMP, first + len(instructions)))
+            for loops, after in self.phases:
+                begin = first + len(instructions)
+                if loop := loops[queue]:
+                    loop = [(Opcode.ENTER, begin + len(loop) + 2), *loop, (Opcode.LOOP, begin + 1)]
+                instructions += loop + after[queue]
         return setup + [INSTRUCTION.pack(opcode=opcode, job=job)[0] for opcode, job in jumps + instructions]
 
 
@@ -66,14 +84,17 @@ def next_free(count: int) -> tuple[Token, ...]:
 
 
 def _begin(plan: CorePlan, remote_slots: int) -> Program:
-    program = Program(plan.spike_slots, plan.error_slots, remote_slots if plan.receivers else 1)
-    program.first[Token.SLOT_FREE] = program.first[Token.SENT] = plan.spike_slots
+    program = Program(
+        min(plan.spike_slots, plan.credits), min(plan.error_slots, ERROR_SLOTS), remote_slots if plan.receivers else 1,
+        plan.spike_slots if plan.serial else 0,
+    )  # fmt: skip
+    program.first[Token.SLOT_FREE] = program.first[Token.SENT] = plan.credits
     for token in next_free(plan.receivers):
         program.first[token] = remote_slots
     return program
 
 
-def _chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tuple = (), post: tuple = ()):
+def run_chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tuple = (), post: tuple = ()):
     """The jobs of a layer, one for each chunk of timesteps and, of weight_grad, each read, of which none but its own
     may come between; backward begins with the last chunk."""
     chunks, reads = range(plan.cfg.chunks), 1
@@ -85,6 +106,40 @@ def _chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tuple
         program.run(Opcode[kind.upper()], number, wait if n == 0 else (), post if n == len(numbers) - 1 else ())
 
 
+def run_forward(program: Program, plan: CorePlan, n: int, wait: tuple = (), read: tuple = (), fired: tuple = ()):
+    """Forward and neurons of a layer, chunk by chunk; ``read`` is given when its inputs have been read, ``fired`` when
+    its neurons have. Of inference, where there is a norm."""
+    placed, last = plan.layers[n], plan.cfg.chunks - 1
+    if not placed.sums:
+        run_chunks(program, plan, "forward", n, wait, fired + read)
+        return
+    for chunk in range(plan.cfg.chunks):
+        program.run(
+            Opcode.FORWARD, plan.job("forward", n, chunk), wait if chunk == 0 else (), read if chunk == last else ()
+        )
+        if placed.layer.norm:
+            program.run(Opcode.NORM, plan.job("norm_frozen", n))
+        run_fire(program, plan, n, chunk, (), fired if chunk == last else ())
+
+
+def run_fire(program: Program, plan: CorePlan, n: int, chunk: int = 0, wait: tuple = (), post: tuple = ()):
+    """The neurons of a layer whose sums are kept, of windows the largest of these."""
+    if plan.layers[n].winners:
+        program.run(Opcode.WINDOW, plan.job("window", n, chunk), wait)
+        wait = ()
+    program.run(Opcode.FIRE, plan.job("fire", n, chunk), wait, post)
+
+
+def run_backward(program: Program, plan: CorePlan, n: int, wait: tuple = (), post: tuple = ()):
+    """Errors of a layer, from those of its readers; those of windows go to their largest sums at once."""
+    if not plan.layers[n].winners:
+        run_chunks(program, plan, "backward", n, wait, post)
+        return
+    for chunk in reversed(range(plan.cfg.chunks)):
+        program.run(Opcode.BACKWARD, plan.job("backward", n, chunk), wait if chunk == plan.cfg.chunks - 1 else ())
+        program.run(Opcode.SPREAD, plan.job("spread", n, chunk), (), post if chunk == 0 else ())
+
+
 def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: tuple):
     """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` when no layer reads what it
     was sent any more."""
@@ -92,10 +147,9 @@ def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: t
     last = max(n for n, placed in enumerate(plan.layers) if below in placed.layer.sources)
     for n in range(count):
         wait = (*inputs_ready(plan.senders), Token.SLOT_FREE, Token.SENT) if n == 0 else ()
-        post = (done if n == count - 1 else ()) + (read if n == last else ())
-        _chunks(program, plan, "forward", n, wait, post)
+        run_forward(program, plan, n, wait, read if n == last else (), done if n == count - 1 else ())
         if plan.layers[n].layer.pool > 1:
-            _chunks(program, plan, "pool", n)
+            run_chunks(program, plan, "pool", n)
     program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(plan.receivers)), sent)
 
 
@@ -138,23 +192,23 @@ def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = Tru
         post = (Token.LOWER_READY, *unit) if local else ()
         post += backs if n == len(backward) - 1 else ()
         if local:
-            _chunks(program, plan, kind, number, wait, post)
+            run_backward(program, plan, number, wait, post)
         else:
             program.run(Opcode.BACKWARD, plan.job(kind, number), wait, post)
     for n in reversed(range(count)):
         post = () if n else (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE)
         ready = Token.ERRORS_READY if n == count - 1 else Token.LOWER_READY
-        _chunks(program, plan, "weight_grad", n, (ready,), post)
+        run_chunks(program, plan, "weight_grad", n, (ready,), post)
     program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
     program.end_loop()
     program.together(Opcode.BARRIER)
     if update:
-        _update(program, plan, replica)
+        run_update(program, plan, replica)
     program.together(Opcode.HALT)
     return program
 
 
-def _update(program: Program, plan: CorePlan, replica: int):
+def run_update(program: Program, plan: CorePlan, replica: int):
     replicas, cores = plan.partition.replicas, plan.partition.cores
     wait: tuple[Token, ...] = ()
     if replicas > 1:
@@ -171,7 +225,7 @@ def _update(program: Program, plan: CorePlan, replica: int):
         wait += (Token.GO,)
     for n, placed in enumerate(plan.layers):
         program.run(Opcode.UPDATE, plan.job("update", n), wait if n == 0 else ())
-        if placed.layer.bias:
+        if placed.weights.vectors:
             program.run(Opcode.UPDATE, plan.job("update_bias", n))
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from trident.host.compile.chip_plan import wanted_slots
+from trident.host.compile.chip_plan import MINIBATCH, wanted_slots
 from trident.host.compile.core_plan import CorePlan, sequencer_needs
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
@@ -14,7 +14,7 @@ from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 
 # The largest that CoreConfig takes: the plan in such a core says what the network needs
-MEMORIES = ("weight_rows", "spike_words", "error_words", "carry_words", "jobs", "program_words")
+MEMORIES = ("weight_rows", "spike_words", "error_words", "sum_words", "carry_words", "jobs", "program_words")
 _LARGEST = {name: LIMITS[name][1] for name in MEMORIES}
 MOST_STEPS, MOST_CHUNKS = LIMITS["timesteps"][1], LIMITS["chunks"][1]
 
@@ -67,9 +67,21 @@ def pool_of(network: Network) -> int:
 
     Raises TridentError for windows of several sizes.
     """
-    sizes = sorted({layer.pool for layer in network.layers} - {1})
+    return _one_size({layer.pool for layer in network.layers}, "joins windows")
+
+
+def window_of(network: Network) -> int:
+    """The window of a core for the network: the side of windows of sums, or 1 where there are none.
+
+    Raises TridentError for windows of several sizes.
+    """
+    return _one_size({layer.window for layer in network.layers}, "takes the largest sums of windows")
+
+
+def _one_size(found: set[int], what: str) -> int:
+    sizes = sorted(found - {1})
     if len(sizes) > 1:
-        raise TridentError(f"a core joins windows of one size, not of {' and '.join(map(str, sizes))} pixels")
+        raise TridentError(f"a core {what} of one size, not of {' and '.join(map(str, sizes))} pixels")
     return sizes[0] if sizes else 1
 
 
@@ -80,13 +92,17 @@ def walks_of(network: Network) -> int:
     return max(least, *(layer.walks for layer in network.layers), *map(len, network.spike_readers))
 
 
-def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) -> CoreConfig:
+def fit(
+    network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset(), minibatch: int = MINIBATCH
+) -> CoreConfig:
     """``cfg`` with the memories and tables that ``network`` needs: those too small grow to the next power of two.
 
     What ``fixed`` names stays as it is. Raises :class:`TooLarge`, with the number of words that are missing, when the
     network does not fit a core whose other memories are as large as they can be.
     """
     largest: dict[str, Any] = {name: size for name, size in _LARGEST.items() if name not in fixed}
+    if not (network.norms or network.windows):
+        largest.pop("sum_words", None)
     room = _LARGEST["weight_rows"] * cfg.lanes
     if network.weights > room:  # a plan of it might not fit this computer
         raise TooLarge(
@@ -95,11 +111,13 @@ def fit(network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset()) 
         )
     partition = Partition.single(network)
     partition.check(network, cfg.lanes)
-    plan = CorePlan(network, partition, 0, 0, replace(cfg, **largest), wanted_slots(partition, 0))
+    slots = wanted_slots(network, partition, 0, minibatch)
+    plan = CorePlan(network, partition, 0, 0, replace(cfg, **largest), slots)
     needed = {
         "weight_rows": plan.rows,
         "spike_words": plan.spike_words,
-        "error_words": sum(placed.errors.size * placed.errors.slots for placed in plan.layers),
+        "error_words": plan.error_words,
+        "sum_words": plan.sum_words,
         "carry_words": max(placed.spikes.chunk for placed in plan.layers) if cfg.chunks > 1 else 1,
         **plan.sequencer_needs,
     }

@@ -14,6 +14,7 @@ from trident.host.compile.packing import (
 from trident.host.compile.program import Program
 from trident.host.driver.driver import QUIET, BatchResult, CoreStuck, Driver
 from trident.host.driver.packets import received, unpack_bits
+from trident.hw.errors import TridentError
 from trident.hw.isa.job import JOB_INDEX_BITS
 from trident.hw.isa.packets import Command, Packet, Packing
 from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, space_bits, table_address
@@ -80,7 +81,7 @@ class ChipSession:
         parts.append(packets.command(Command.VOTERS, voters))
         for replica in range(plan.partition.replicas):
             for core in self._first_stage(replica):
-                parts.append(packets.command(Command.FREE, plan.plans[core].spike_slots, plan.placement[core]))
+                parts.append(packets.command(Command.FREE, plan.plans[core].credits, plan.placement[core]))
         self._send(parts)
         self._mode = train, update
 
@@ -128,9 +129,10 @@ class ChipSession:
         for core, plan in enumerate(self.plan.plans):
             for placed in plan.layers:
                 end = placed.first + placed.layer.out_channels
+                names = placed.layer.weight, placed.layer.bias_name, *placed.layer.parameters[1 + placed.layer.bias :]
                 own = [
                     tensors[name][..., placed.first : end].astype(np.int64) if name in tensors else None
-                    for name in (placed.layer.weight, placed.layer.bias_name)
+                    for name in names
                 ]
                 words = rows_to_words(placed.weights.pack(*own), self.cfg, self.cfg.sum_rows if exact else 1)
                 parts.append(self.driver.packets.write(self.routes[core], space, placed.tile * self.cfg.lanes, words))
@@ -144,10 +146,9 @@ class ChipSession:
             words = self.driver.read(
                 self.plan.placement[core], space, placed.tile * self.cfg.lanes, placed.weights.rows
             )
-            weights, biases = placed.weights.unpack(to_rows(words, self.cfg))
-            slices[placed.layer.weight].append(weights)
-            if placed.layer.bias:
-                slices[placed.layer.bias_name].append(biases)
+            found = [tensor for tensor in placed.weights.unpack(to_rows(words, self.cfg)) if tensor is not None]
+            for name, tensor in zip(placed.layer.parameters, found, strict=True):
+                slices[name].append(tensor)
         return {name: np.concatenate(parts, axis=-1) for name, parts in slices.items()}
 
     def _placed(self, replica: int, layer: int | None = None):
@@ -172,10 +173,13 @@ class ChipSession:
         replica, number = self._where(sample)
         parts = []
         for core, placed in self._placed(replica, layer):
-            region = placed.errors if space == Space.ERROR_MASKS else placed.pooled if pooled else placed.spikes
+            region, shape = placed.spikes, placed.layer.out_shape
+            if pooled:
+                region, shape = placed.pooled, placed.layer.pooled_shape
+            elif space == Space.ERROR_MASKS:
+                region, shape = placed.errors, placed.layer.sum_shape
             size = region.chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, region.at(number), size)
-            shape = placed.layer.pooled_shape if pooled else placed.layer.out_shape
             planes = placed.layer.out_planes if pooled else None
             parts.append(unpack_spikes(words, shape, self.cfg, planes.words if planes else 1))
         return np.concatenate(parts, axis=-1)
@@ -205,8 +209,9 @@ class ChipSession:
         parts = []
         for core, placed in self._placed(replica, layer):
             base = (placed.errors if space == Space.ERRORS else placed.spikes).at(number)
-            y, x, channels = placed.layer.out_shape
-            size = placed.spikes.chunk * self.cfg.chunks
+            errors = space == Space.ERRORS
+            y, x, channels = placed.layer.sum_shape if errors else placed.layer.out_shape
+            size = (placed.errors if errors else placed.spikes).chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, base << bits, size << bits)
             shape = self.cfg.chunks, y, x, placed.weights.groups, 1 << bits, self.cfg.lanes
             rows = words_to_rows(words, self.cfg).reshape(shape)[..., :steps, :]
@@ -236,6 +241,10 @@ class ChipSession:
         planes = self.plan.network.planes
         words = pack_spikes(spikes, self.cfg, planes.words if planes else 1)
         count = len(words)
+        if train and plan.serial and count != plan.minibatch:
+            raise TridentError(
+                f"a batch norm is of minibatches of {plan.minibatch} samples, as the chip is told, not of {count}"
+            )
         parts = []
         for core, route in enumerate(self.routes):
             parts.append(packets.start(route, partition.samples(count, partition.locate(core)[0])))

@@ -72,6 +72,11 @@ class FederatedSpec:
                 f"{standard.node!r} has standardised weights: those of workers cannot be averaged, so a federated run "
                 "takes none"
             )
+        if run.network.norms:
+            raise TridentError(
+                f"{run.network.norms[0]} keeps running means and variances, which workers do not average: a federated "
+                "run takes no batch norm"
+            )
         parts = split(
             run.dataset.train_labels, run.dataset.classes, settings.workers, settings.split, run.train.batch,
             run.train.seed,

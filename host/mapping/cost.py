@@ -185,8 +185,10 @@ class CostModel:
     def forward(self, n: int, first: int, end: int) -> float:
         """Cycles of forward and the neuron unit per sample, and of the pool unit where spikes are pooled."""
         layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
-        out_y, out_x, _ = layer.out_shape
+        out_y, out_x, _ = layer.sum_shape
         timing = self._timing("forward")._replace(planes=layer.planes is not None)
+        if layer.keeps_sums:  # they go to memory
+            timing = timing._replace(passes=1, recurrence=0)
         cycles, walked = [], as_convolution(layer) if layer.mean > 1 else layer
         for reads in self._maps(n)[1]:
             walks = [(bits, walked, layer.bias and bits is reads[-1]) for bits in reads]
@@ -195,7 +197,24 @@ class CostModel:
         if layer.pool > 1:
             y, x, _ = layer.pooled_shape
             pooled = self._model(Opcode.POOL)(layer.pool) * y * x * groups + self.job_start
-        return float(np.mean(cycles)) + timing.passes * timing.recurrence + self.job_start + pooled
+        fired = 0 if layer.keeps_sums else timing.passes * timing.recurrence
+        return float(np.mean(cycles)) + fired + self.job_start + pooled
+
+    def fire(self, n: int) -> float:
+        """Cycles per sample of the neurons of a layer whose sums are kept, and before that of its windows."""
+        layer, cfg = self.network.layers[n], self.cfg
+        y, x, channels = layer.out_shape
+        words, recurrence = y * x * blocks(channels, cfg.lanes), self._timing("forward").recurrence
+        cycles = self._model(Opcode.FIRE)(cfg, words, cfg.forward_programs[0], recurrence) + self.job_start
+        return cycles + (self._model(Opcode.WINDOW)(cfg, words) + self.job_start if layer.window > 1 else 0)
+
+    def norm(self, n: int, samples: int, backward: bool) -> float:
+        """Cycles of the norm of layer n, of the sums or, ``backward``, of the errors of a minibatch of so many
+        samples."""
+        layer = self.network.layers[n]
+        y, x, channels = layer.sum_shape
+        rows, groups = samples * y * x * self.cfg.timesteps, blocks(channels, self.cfg.lanes)
+        return self._model(Opcode.NORM)(self.cfg, rows, groups, backward) + self.job_start
 
     def backward(self, n: int) -> float:
         """Cycles of backward per sample for the errors at the spikes of layer n, whose readers are all on its core.
@@ -208,6 +227,10 @@ class CostModel:
             timing = timing._replace(windows=size**2)
         if size > 1 or len(readers) > 1 or readers[0].mean > 1:
             readers = tuple(map(as_convolution, readers))
+        if (below := self.network.layers[n]).window > 1:
+            y, x, channels = below.sum_shape
+            words = y * x * blocks(channels, self.cfg.lanes)
+            tail += self._model(Opcode.SPREAD)(self.cfg, words) + self.job_start
         shares = [(reader, 0, reader.out_channels) for reader in readers]
         return self._walk_back(shares, WeightMap(readers[0], self.cfg).blocks, timing) + tail
 
@@ -269,11 +292,12 @@ class CostModel:
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
-        layer, rows = self.network.layers[n], self.words(n, first, end).weight_rows
-        standard = 0
-        if layer.standardised:  # of the other rows, one of each tile of biases is in use
-            groups = blocks(end - first, self.cfg.lanes)
-            standard, rows = groups * standardise_cycles(self.cfg, layer.fan_in), groups * layer.bias
+        layer, weights = self.network.layers[n], WeightMap(self.network.layers[n], self.cfg)
+        groups = blocks(end - first, self.cfg.lanes)
+        rows, standard = groups * layer.taps * weights.blocks * self.cfg.lanes, 0
+        if layer.standardised:
+            rows, standard = 0, groups * standardise_cycles(self.cfg, layer.fan_in)
+        rows += groups * weights.vectors  # one of each of their tiles
         return standard + self._model(Opcode.UPDATE)(self.cfg) * rows
 
     def operations(self, n: int, first: int, end: int) -> Operations:
@@ -285,7 +309,7 @@ class CostModel:
         steps = self.cfg.timesteps
         if layer.planes:  # a bias is added once, and errors are those of the first timestep
             steps, errors = 1, errors[..., :1]
-        y, x, _ = layer.out_shape
+        y, x, _ = layer.sum_shape
         forward = samples * y * x * steps * channels * layer.bias
         gradient = errors.sum() * layer.bias
         backward = 0
@@ -302,11 +326,11 @@ class CostModel:
         """Words that a slice takes; ``input_words`` are counted once per core and stage."""
         layer, cfg = self.network.layers[n], self.cfg
         groups = blocks(end - first, cfg.lanes)
-        y, x, _ = layer.out_shape
-        words = y * x * groups
+        (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
+        words, errors = y * x * groups, height * width * groups
         planes = layer.reads[0].planes
         inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes) * (planes.words if planes else 1)
-        return Words(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, words)
+        return Words(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, errors)
 
 
 def update_cycles(cfg: CoreConfig) -> int:
@@ -341,7 +365,7 @@ def reduce_cycles(room: int, entering: int, flits: int) -> float:
 def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Rows and columns of output positions whose tap is inside the image, and of the pixels that they read."""
     here, there = [], []
-    for size, inside, offset in zip(layer.out_shape[:2], layer.in_shape[:2], divmod(tap, layer.kernel), strict=True):
+    for size, inside, offset in zip(layer.sum_shape[:2], layer.in_shape[:2], divmod(tap, layer.kernel), strict=True):
         positions = np.arange(size)
         pixels = positions * layer.stride + offset - layer.padding
         kept = (pixels >= 0) & (pixels < inside)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from trident.host.compile.chip_plan import wanted_slots
+from trident.host.compile.serial import serial_phases
 from trident.host.compile.walks import slice_needs
 from trident.host.mapping.cost import CostModel, Cycles, Operations
 from trident.host.mapping.firmware_cycles import APART, IN_TURN, JOB, LATENCY, controller_cycles, jobs
@@ -132,17 +133,21 @@ def core_cost(
     for part in shares:
         words = cost.words(*part)
         rows, spikes, errors = rows + words.weight_rows, spikes + words.spike_words, errors + words.error_words
+    least = wanted if cost.network.norms else 1  # samples at once
     for what, used, limit in (
-        ("weight_rows", rows, cfg.weight_rows), ("spike_words", spikes, cfg.spike_words),
-        ("error_words", errors, cfg.error_words),
+        ("weight_rows", rows, cfg.weight_rows), ("spike_words", least * spikes, cfg.spike_words),
+        ("error_words", least * errors, cfg.error_words),
     ):  # fmt: skip
         if used > limit:
             return f"{used} words of {what}, a core has {limit}"
+    most_errors = min(max(least, ERROR_SLOTS), cfg.error_words // errors)
     for low, high in pairwise(below):
         if missing := slice_needs(cfg, layers[stage.first], low, high):
             return missing
     for part in shares:
         cycles += Cycles(cost.forward(*part), 0.0, cost.weight_grad(*part))
+        if layers[part[0]].keeps_sums:
+            cycles += Cycles(cost.fire(part[0]))
         readers = cost.network.spike_readers[part[0]]
         local += cost.backward(part[0]) if readers and readers[0].number in stage.layers else 0.0
         done = cost.operations(*part)
@@ -159,9 +164,9 @@ def core_cost(
         update=sum(cost.update(*part) for part in shares),
         weight_rows=rows,
         sample_words=spikes,
-        error_words=errors * min(ERROR_SLOTS, cfg.error_words // errors),
+        error_words=errors * most_errors,
         slots=min(wanted, cfg.spike_words // spikes),
-        error_slots=min(ERROR_SLOTS, cfg.error_words // errors),
+        error_slots=most_errors,
         shared=cfg.shared_engine,
         jobs=jobs(stage, below),
         slices=stage.cores,
@@ -192,13 +197,16 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
     for number, stage in enumerate(stages):
         before = partition.before(number, cost.network)
         below = () if before is None else stages[before].cuts
+        wanted = wanted_slots(cost.network, partition, number, batch)
         cores = [
-            core_cost(cost, stage, share, below, number, wanted_slots(partition, number)) for share in slices(stage)
+            core_cost(cost, stage, share, below, number, wanted) for share in slices(stage)
         ]
         if fault := next((core for core in cores if isinstance(core, str)), None):
             raise TridentError(f"partition {partition}: a core of stage {number + 1} needs {fault}")
         least = min(core.slots for core in cores)
         costs.append([replace(core, slots=least) for core in cores])
+    if cost.network.norms:
+        return _serial(cost, costs[0][0], batch)
 
     # How long a sample's spikes stay in a stage, from the last stage on
     period = stay = 0.0
@@ -223,3 +231,25 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
         update=max(core.update for core in members),
         per_replica=-(-batch // partition.replicas),
     )
+
+
+def _serial(cost: CostModel, core: CoreCost, batch: int) -> Prediction:
+    """Predict a minibatch that one core computes layer by layer: phase after phase, in each of which its longest engine
+    or, of loss and backward, the neuron-gradient unit says how long a sample takes."""
+    layers, period, norms = cost.network.layers, 0.0, 0.0
+    for phase in serial_phases(layers):
+        own = {engine: 0.0 for engine in ("forward", "backward", "weight_grad")}
+        for kind, n in phase.steps:
+            share = n, 0, layers[n].out_channels
+            if kind in ("forward", "fire"):
+                own["forward"] += cost.forward(*share) if kind == "forward" else cost.fire(n)
+                if kind == "forward" and layers[n].window > 1 and not layers[n].norm:
+                    own["forward"] += cost.fire(n)
+            elif kind in ("errors", "backward"):
+                own["backward"] += cost.loss(share[2]) if kind == "errors" else cost.backward(n)
+            elif kind == "weight_grad":
+                own["weight_grad"] += cost.weight_grad(*share)
+        period += max(own.values())
+        if phase.normalised is not None:
+            norms += cost.norm(phase.normalised, batch, phase.backward)
+    return Prediction(batch, (core,), period, period + norms, 0.0, core.update, batch)

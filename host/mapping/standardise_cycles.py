@@ -8,15 +8,16 @@ FETCHED = 6  # cycles from a pass's start to its first row in the steps, and fro
 
 def standardise_cycles(cfg: CoreConfig, rows: int) -> int:
     """Cycles of a group of ``lanes`` channels with so many rows each."""
-    return sum(_pass_cycles(cfg, step, rows) for step in cfg.passes)
+    rounding = cfg.round_stages + 2 if cfg.exact else 0  # of gradients
+    return sum(pass_cycles(cfg, step, rows) + rounding for step in cfg.passes)
 
 
-def _pass_cycles(cfg: CoreConfig, step: Pass, rows: int) -> int:
+def pass_cycles(cfg: CoreConfig, step: Pass, rows: int) -> int:
     """Of one pass: a cycle per row and step, then the last row's steps, one after another, and that of channels."""
     recurrence = cfg.mac_stages + 2  # from a step to the next one: with a read of the function table
-    rounding = cfg.round_stages + 2 if cfg.exact else 0
-    steps = len(step.rows.steps)
-    cycles = max(rows, 1) * steps + recurrence + FETCHED + rounding
+    cycles = 0
+    if step.rows:
+        cycles += max(rows, 1) * len(step.rows.steps) + recurrence + FETCHED
     if step.then:
         cycles += cfg.lanes + cfg.round_stages + 2 + len(step.then.steps) * recurrence
     return cycles

@@ -111,7 +111,7 @@ class Comparator:
         """Parameters by name, as raw bits; ``reverse``: those of the last layer first."""
         layers = self.network.layers[:: -1 if reverse else 1]
         for layer in layers:
-            for name in (layer.weight, layer.bias_name):
+            for name in layer.parameters:
                 at = _first(wanted[name], found[name]) if name in wanted else None
                 if at is not None:
                     index = tuple(zip(_DIMENSIONS[len(at)], at, strict=True))

@@ -9,7 +9,7 @@ import numpy as np
 
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.fields import limit_of_sums
-from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of, walks_of
+from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of, walks_of, window_of
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
@@ -21,6 +21,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.registry import PLACES
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, penalty_value
+from trident.sim.golden.norm import NormConstants
 from trident.sim.golden.standardise import StandardConstants
 from trident.snn.data.dataset import Dataset, check_fits, load
 from trident.snn.data.encoding import METHODS, faint, planes_of, rough
@@ -197,6 +198,12 @@ class RunSpec:
             raise TridentError(f"the chip has been built with walks of {cfg.walks}, the network needs {suited.walks}")
         elif suited.standardise != cfg.standardise:
             raise TridentError("the chip has been built without standardised weights, which the network has")
+        elif suited.window != cfg.window:
+            raise TridentError(
+                f"the chip has been built with window of {cfg.window}, the network needs {suited.window}"
+            )
+        elif suited.batch_norm != cfg.batch_norm:
+            raise TridentError("the chip has been built without batch norm, which the network has")
         elif suited.planes != cfg.planes:
             raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
@@ -219,8 +226,8 @@ class RunSpec:
         else:
             chip.check_single()
             try:
-                cfg = fit(network, cfg, fixed)
-                plan = ChipPlan(network, cfg, mesh if built else None)
+                cfg = fit(network, cfg, fixed, settings.batch)
+                plan = ChipPlan(network, cfg, mesh if built else None, minibatch=settings.batch)
             except TooLarge:
                 if fixed or not alone:
                     raise
@@ -263,18 +270,21 @@ def suit(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
 ) -> tuple[Network, CoreConfig]:
     """The network for samples of a data set, and a core that has what the network needs of it beside room: windows,
-    planes, walks, standardised weights and kinds of neurons.
+    planes, walks, norms and kinds of neurons.
 
     Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
     """
     dataset.check_encoding(encoding)
     if encoding == "direct" and not dataset.holds_spikes:
         network = replace(network, planes=planes_of(dataset, cfg.timesteps))
-    pool, planes = pool_of(network), any(read.job for layer in network.layers for read in layer.reads)
+    pool, window = pool_of(network), window_of(network)
+    planes = any(read.job for layer in network.layers for read in layer.reads)
     return network, replace(
         cfg, planes=cfg.planes or planes, pool=pool if pool > 1 else cfg.pool,
         walks=max(walks_of(network), cfg.walks), others=neuron.core(network.layers)["others"],
         standardise=cfg.standardise or any(layer.standardised for layer in network.layers),
+        batch_norm=cfg.batch_norm or network.batch_norm, window=window if window > 1 else cfg.window,
+        sum_words=max(cfg.sum_words, int(network.batch_norm or window > 1)),
     )  # fmt: skip
 
 
@@ -307,6 +317,8 @@ def _check_plan(
             limit_of_sums(network, layer.number, engine, cfg, updates.samples)
         if layer.standardised:
             StandardConstants.of(layer, cfg)
+        if layer.norm:
+            NormConstants.of(layer, cfg, updates.samples)
     for number, program in enumerate(plan.programs(train=True) if plan else ()):
         plan.jobs(number, program, constants, updates)
 

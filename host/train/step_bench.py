@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trident.host.compile.chip_plan import ChipPlan
+from trident.host.compile.chip_plan import MINIBATCH, ChipPlan
 from trident.host.driver.driver import BatchResult, Driver, FlitPort
 from trident.host.driver.session import ChipSession
 from trident.host.train.compare import Comparator, Mismatch
@@ -39,10 +39,11 @@ class StepBench:
     def __init__(
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, chip: FlitPort, seed: int = 0,
         mesh: MeshConfig | None = None, partition: Partition | None = None, placement: tuple[int, ...] | None = None,
+        minibatch: int = MINIBATCH,
     ):  # fmt: skip
         self.network, self.cfg, self.chip = network, cfg, chip
         self.golden = GoldenTrainer(network, neuron, cfg, seed, partition)
-        plan = ChipPlan(network, cfg, mesh, partition, placement)
+        plan = ChipPlan(network, cfg, mesh, partition, placement, minibatch)
         self.replicas = plan.partition.replicas
         self.session = ChipSession(Driver(chip, cfg, mesh), plan, self.golden.constants)
         for space in (Space.WEIGHTS, *raw_spaces(cfg)):
@@ -61,12 +62,16 @@ class StepBench:
         golden = self.golden
         loss = golden.loss_constants(loss_scale)
         self.session.set_constants(constants, loss)
+        raw = {space: golden.bits(space) for space in raw_spaces(self.cfg)}
         expected = self._expect(spikes, labels, loss)
         self._clear_gradients()
         found = self.session.run(spikes, labels, train=True, update=False)
         if mismatch := self._compare_samples(expected, found, len(labels)):
-            return self._first_sample(expected, spikes, labels) or mismatch, found
+            first = None if self.network.norms else self._first_sample(expected, spikes, labels)
+            return first or mismatch, found
         self._clear_gradients()
+        for space, bits in raw.items():  # running means and variances
+            self.session.load(space, bits)
         found = self.session.run(spikes, labels, train=True)
         golden.update(constants)
         mismatch = self.compare.samples(expected.traces) or self.compare.counts(expected.counts, found.counts)
@@ -75,17 +80,19 @@ class StepBench:
 
     def infer(self, spikes: np.ndarray) -> tuple[Mismatch | None, BatchResult]:
         """Only the forward pass of samples, uint8 (N, T, y, x, c)."""
-        traces = [trace.sample(0) for trace in self.golden.infer(spikes, at_once=1)]
+        traces = [sample for trace in self.golden.infer(spikes) for sample in trace.samples()]
         counts = np.stack([self.golden.counts(trace) for trace in traces])
         found = self.session.run(spikes, np.zeros(len(spikes), np.int64), train=False)
         return self.compare.answers(counts, self.golden.faults, found) or self.compare.forward(traces), found
 
     def _expect(self, spikes, labels, loss) -> Expected:
         traces, faults, gradients = [], [], []
-        for trace in self.golden.train(spikes, labels, loss, at_once=1):
-            traces.append(trace.sample(0))
-            faults.append(self.golden.faults.copy())
-            gradients.append([self.golden.bits(Space.GRADIENTS, replica) for replica in range(self.replicas)])
+        for trace in self.golden.train(spikes, labels, loss, at_once=1):  # with a norm all samples together
+            own = list(trace.samples())
+            traces += own
+            faults += [self.golden.faults.copy()] * len(own)
+            found = [self.golden.bits(Space.GRADIENTS, replica) for replica in range(self.replicas)]
+            gradients += [found] * len(own)
         return Expected(traces, np.stack([self.golden.counts(trace) for trace in traces]), faults, gradients)
 
     def _first_sample(self, expected: Expected, spikes, labels) -> Mismatch | None:

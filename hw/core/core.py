@@ -14,7 +14,7 @@ from trident.hw.engines.skeleton.queue import error_item, place_error
 from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
-from trident.hw.isa.job import JOB, SLOT_BITS
+from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.microcode import NUMBERS, UPDATE_NUMBERS, number_fields
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode, faults_of, of_queue
@@ -29,16 +29,20 @@ from trident.hw.noc.eject import Ejector
 from trident.hw.noc.flits import link_signature
 from trident.hw.noc.inject import Injector
 from trident.hw.noc.rows import RowQueue, RowSender
+from trident.hw.units.fire import FireUnit
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
+from trident.hw.units.norm import NormUnit
 from trident.hw.units.pool import PoolUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
+from trident.hw.units.spread import SpreadUnit
 from trident.hw.units.standardise import StandardiseUnit
 from trident.hw.units.transfer import NotifyUnit, SendUnit
 from trident.hw.units.update import UpdateUnit
+from trident.hw.units.window import WindowUnit
 
 
 def join(m: Module, sink, *sources):
@@ -120,6 +124,14 @@ class Core(wiring.Component):
         clients = [neuron_grad, neuron, update]
         if cfg.loss != "table":
             clients.insert(2, loss)
+        norm = fire = window = spread = None
+        if Capability.SUMS in cfg.capabilities:
+            m.submodules.fire = fire = FireUnit(cfg)
+        if Capability.BATCH_NORM in cfg.capabilities:
+            m.submodules.norm = norm = NormUnit(cfg)
+            clients.append(norm)
+        if Capability.WINDOWS in cfg.capabilities:
+            m.submodules.window, m.submodules.spread = window, spread = WindowUnit(cfg), SpreadUnit(cfg)
         m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
         m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
         m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
@@ -173,8 +185,8 @@ class Core(wiring.Component):
         ]
 
         # A sample's label comes with its first spikes and is kept as long as those
-        m.submodules.labels = labels = memory.Memory(shape=16, depth=1 << SLOT_BITS, init=[])
-        label_slot = Signal(SLOT_BITS)
+        m.submodules.labels = labels = memory.Memory(shape=16, depth=1 << cfg.slot_bits, init=[])
+        label_slot = Signal(cfg.slot_bits)
         store = labels.write_port()
         for_loss, for_send = labels.read_port(domain="comb"), labels.read_port(domain="comb")
         label_en = ejector.token_en & (ejector.token == Token.INPUT_READY0)
@@ -201,7 +213,8 @@ class Core(wiring.Component):
         outgoing, grad_job = job[Opcode.BACKWARD].outgoing, Signal(JOB.shape())
         for queue in QUEUES:
             rows_of_queue = [row for row in of_queue(queue) if cfg.capabilities.issuperset(row.needs)]
-            for wanted, row in enumerate(rows_of_queue):
+            for row in rows_of_queue:
+                wanted = QUEUE_OF[row.opcode][1]
                 unit, chosen = getattr(m.submodules, row.name), kind[queue] == wanted if rows_of_queue[1:] else 1
                 m.d.comb += [unit.job.eq(job[queue]), unit.start.eq(go[queue] & chosen)]
         m.d.sync += [
@@ -224,9 +237,14 @@ class Core(wiring.Component):
             neuron.aux.eq(job[Opcode.FORWARD].aux),
             neuron_grad.dst.eq(grad_job.dst),
             neuron_grad.aux.eq(grad_job.aux),
-            busy[Opcode.FORWARD].eq(forward.busy | neuron.busy | (pool.busy if pool else 0)),
+            busy[Opcode.FORWARD].eq(
+                forward.busy | neuron.busy | (pool.busy if pool else 0)
+                | (fire.busy | forward.o.valid if fire else 0) | (norm.busy if norm else 0)
+                | (window.busy if window else 0)
+            ),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(outgoing, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
+                | (spread.busy if spread else 0)
             ),
             busy[Opcode.WEIGHT_GRAD].eq(weight_grad.busy),
             busy[Opcode.UPDATE].eq(
@@ -248,7 +266,14 @@ class Core(wiring.Component):
         ]
 
         # From engine to engine, and to and from other cores
-        connect(m, forward.o, neuron.i)
+        storing = Signal()  # sums of the forward engine are kept for a norm, or for windows
+        if fire:
+            m.d.comb += storing.eq(job[Opcode.FORWARD].outgoing & forward.busy)
+            join(m, neuron.i, (fire.busy, fire.o), (~storing, forward.o))
+            with m.If(storing):
+                m.d.comb += forward.o.ready.eq(1)
+        else:
+            connect(m, forward.o, neuron.i)
         connect(m, errors_queue.o, receive.i)
         errors = stream.Signature(error_item(neuron_grad.payloads)).create()  # of the backward engine, for this core
         m.d.comb += [
@@ -290,10 +315,16 @@ class Core(wiring.Component):
         memories.connect_host(ejector)
         memories.connect_weights(forward, backward, update)
         memories.connect_gradients(weight_grad, update)
-        memories.read_errors(backward, weight_grad)
+        memories.read_errors(backward, weight_grad, norm)
         memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector, pool)
         memories.connect_errors(neuron_grad)
-        memories.connect_functions(neuron_grad, update, loss)
+        if fire:
+            memories.connect_sums(forward, storing, fire, norm, window)
+        if norm:
+            memories.connect_norm(norm, weight_grad)
+        if spread:
+            memories.connect_windows(window, spread)
+        memories.connect_functions(neuron_grad, update, loss, *([norm] if norm else []))
         m.d.comb += [
             sequencer.program_write.eq(ejector.select[Space.PROGRAM] & ejector.write),
             sequencer.program_address.eq(ejector.address),
@@ -307,11 +338,17 @@ class Core(wiring.Component):
         of_unit = {neuron: Fault.NEURON, update: Fault.UPDATE}  # the others make errors
         for n, unit in enumerate(clients):
             fault = of_unit.get(unit, Fault.NEURON_GRAD)
-            raised[fault] = raised[fault] | mac.nonfinite & mac.o_valid[n]
+            wrong = mac.nonfinite & mac.o_valid[n]
+            if unit is norm:
+                wrong = wrong | norm.large
+                raised[Fault.NEURON] = raised[Fault.NEURON] | wrong & ~norm.backward
+                wrong = wrong & norm.backward
+            raised[fault] = raised[fault] | wrong
         raised[Fault.UPDATE] = raised[Fault.UPDATE] | update.saturated
         number = {}
         for queue in QUEUES:
-            for fault in faults_of(queue):  # of two queues with the same unit, the one that has it now
+            # Of two queues with the same unit, the one that has it now
+            for fault in faults_of(queue, cfg.capabilities):
                 job = sequencer.number[queue]
                 number[fault] = Mux(sequencer.active[queue], job, number.pop(fault)) if fault in number else job
         m.d.comb += [

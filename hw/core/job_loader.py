@@ -5,11 +5,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB, POINTERS, SLOT_BITS
+from trident.hw.isa.job import JOB, POINTERS
 from trident.hw.isa.operations import JOBS, QUEUES
 from trident.hw.isa.words import WORD
 
-SLOTS = data.StructLayout({"spikes": SLOT_BITS, "errors": 1, "remote": SLOT_BITS})
 FIELDS = JOB.words - 2  # words that units see; the last two say which tokens the job waits for and gives
 ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
 
@@ -18,6 +17,11 @@ _POINTERS = {
     (row.queue, number): row.pointers[name]
     for number, name in enumerate(POINTERS) for row in JOBS if row.pointers.get(name, "spikes") != "spikes"
 }  # fmt: skip
+
+
+def slots_layout(cfg: CoreConfig) -> data.StructLayout:
+    """The slots that a queue's sample has: of spikes, of errors, and of spikes of the next stage."""
+    return data.StructLayout({"spikes": cfg.slot_bits, "errors": cfg.error_slot_bits, "remote": cfg.slot_bits})
 
 
 class JobLoader(wiring.Component):
@@ -46,7 +50,7 @@ class JobLoader(wiring.Component):
             "word": In(WORD),
             "index": In(range(JOB.words + 2)),
             "loading": In(1),
-            "slots": In(SLOTS),
+            "slots": In(slots_layout(cfg)),
             "owner_bit": In(queues),
             "take": In(1),
             "walk": In(range(cfg.walks)),
@@ -55,15 +59,16 @@ class JobLoader(wiring.Component):
             "walk_index": Out(range(JOB.words)),
             "walk_en": Out(queues),
             "job": Out(JOB.shape()).array(queues),
-            "slot": Out(SLOT_BITS).array(queues),
+            "slot": Out(cfg.slot_bits).array(queues),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
-        late = not self.cfg.prefetch_jobs  # ``word`` is what the memory gave a cycle ago
+        cfg = self.cfg
+        late = not cfg.prefetch_jobs  # ``word`` is what the memory gave a cycle ago
         word, slots, owner_bit = self.word, self.slots, self.owner_bit
         number = Signal(range(JOB.words))  # of what the memory gives
-        slot, slot_next = Signal(SLOT_BITS), Signal(SLOT_BITS)
+        slot, slot_next = Signal(cfg.slot_bits), Signal(cfg.slot_bits)
         product, base = Signal(ADDRESS), Signal(WORD)
         place = [Signal(range(JOB.words), name=f"place{n}") for n in range(2)]
         loads = [Signal(name=f"loads{n}") for n in range(2)]
@@ -82,7 +87,7 @@ class JobLoader(wiring.Component):
         with m.If(at < 3):
             m.d.comb += moved[:ADDRESS].eq(base[:ADDRESS] + product)
         own = load  # the words of the job itself
-        if self.cfg.walks > 1:
+        if cfg.walks > 1:
             own = load & ~self.walk.any()
             last = Cat(Const(0, (FIELDS - 1) * WORD), moved, Const(0, (JOB.words - FIELDS) * WORD))
             m.d.comb += [
@@ -93,8 +98,8 @@ class JobLoader(wiring.Component):
             ]
         for n in range(len(QUEUES)):
             job = self.job[n].as_value()
-            if self.cfg.prefetch_jobs:
-                loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(SLOT_BITS, name=f"slot{n}")
+            if cfg.prefetch_jobs:
+                loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(cfg.slot_bits, name=f"slot{n}")
                 with m.If(self.take & owner_bit[n]):
                     m.d.sync += [job[: FIELDS * WORD].eq(loaded), self.slot[n].eq(loaded_slot)]
             else:

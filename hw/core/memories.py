@@ -46,7 +46,9 @@ class Memories:
         if "r" in cfg.update_program.inputs:
             m.submodules.squares = squares = SharedMemory(width, rows, 1)
             self.spaces[Space.SQUARES] = squares
-        if cfg.standardise:
+        if cfg.sum_words:
+            m.submodules.sums = self.sums = SharedMemory(width, cfg.sum_words << cfg.step_bits, 1)
+        if raw_spaces(cfg):
             m.submodules.raw = self.spaces[Space.RAW] = SharedMemory(width, rows, 1)
 
     def connect_host(self, host):
@@ -107,7 +109,7 @@ class Memories:
                 Array(gradients.read_data[0][n * width : (n + 1) * width] for n in range(grad_cols))[sub]
             ),
         ]
-        for space in (*kept_spaces(cfg), *raw_spaces(cfg)):
+        for space in (*kept_spaces(cfg), *([Space.RAW] if cfg.standardise else [])):
             memory, name = self.spaces[space], space.name.lower()
             port = getattr(update, name)
             m.d.comb += [
@@ -235,13 +237,102 @@ class Memories:
             errors.write_data.eq(neuron_grad.errors.replicate(cols)),
         ]
 
-    def connect_functions(self, neuron_grad, update, loss):
-        """The function table, a reader per lane. The update reads when nothing else runs, the loss before it gives
-        errors to neuron_grad."""
+    def connect_sums(self, forward, storing, fire, norm=None, window=None):
+        """Sums before and behind a norm or windows. Those of the forward engine are kept while it is ``storing``; of
+        the others one runs at a time."""
+        m, cfg, sums = self.m, self.cfg, self.sums
+        tag = forward.o.payload.tag
+        m.d.comb += [
+            sums.read_address[0].eq(fire.sum_address),
+            sums.read_en[0].eq(fire.sum_en),
+            fire.sums.eq(sums.read_data[0]),
+            sums.write_address.eq(Cat(tag.step[: cfg.step_bits], (forward.job.dst + tag.address)[: cfg.address_bits])),
+            sums.write_en.eq(storing & forward.o.valid),
+            sums.write_data.eq(forward.o.payload.row),
+        ]
+        for unit in filter(None, (norm, window)):
+            m.d.comb += unit.sums.eq(sums.read_data[0])
+            with m.If(unit.busy):
+                m.d.comb += [
+                    sums.read_address[0].eq(unit.sum_address),
+                    sums.read_en[0].eq(unit.sum_en),
+                    sums.write_address.eq(unit.sum_write_address),
+                    sums.write_en.eq(unit.sum_write),
+                    sums.write_data.eq(unit.sum_data),
+                ]
+
+    def connect_windows(self, window, spread):
+        """Winners, and errors that are spread while the backward engine is idle and nothing makes errors."""
+        m, cfg, errors = self.m, self.cfg, self.errors
+        m.submodules.winners = winners = SharedMemory(cfg.spike_bits, cfg.sum_words, 1)
+        error_bits = (cfg.backward_cols - 1).bit_length()
+        chosen = Signal(max(error_bits, 1))
+        with m.If(spread.error_en):
+            m.d.sync += chosen.eq(spread.error_step[:error_bits])
+        m.d.comb += [
+            winners.write_address.eq(window.winner_address),
+            winners.write_en.eq(window.winner_en),
+            winners.write_data.eq(window.winner),
+            winners.read_address[0].eq(spread.winner_address),
+            winners.read_en[0].eq(spread.winner_en),
+            spread.winners.eq(winners.read_data[0]),
+            spread.errors.eq(Array(
+                errors.read_data[1][n * cfg.row_bits : (n + 1) * cfg.row_bits] for n in range(cfg.backward_cols)
+            )[chosen]),
+        ]  # fmt: skip
+        with m.If(spread.busy):
+            m.d.comb += [
+                errors.read_address[1].eq(Cat(spread.error_step[error_bits : cfg.step_bits], spread.error_word)),
+                errors.read_en[1].eq(spread.error_en),
+            ]
+            self._write_errors(spread)
+
+    def connect_norm(self, norm, weight_grad):
+        """What the norm unit reads and writes while engines and update are idle: weights and what is beside them,
+        errors and gradients."""
+        m, cfg = self.m, self.cfg
+        raw, gradients = self.spaces[Space.RAW], self.gradients
+        grad_bits = (cfg.weight_grad_cols - 1).bit_length()
+        m.d.comb += [
+            norm.weights.eq(self.weights.row_data), norm.raw.eq(raw.read_data[0]), norm.errors.eq(weight_grad.row_data),
+        ]  # fmt: skip
+        with m.If(norm.busy):
+            m.d.comb += [
+                self.weights.update_address.eq(norm.row_address),
+                self.weights.update_read.eq(norm.row_read),
+                raw.read_address[0].eq(norm.row_address),
+                raw.read_en[0].eq(norm.row_read),
+                raw.write_address.eq(norm.row_address),
+                raw.write_en.eq(norm.raw_write),
+                raw.write_data.eq(norm.raw_data),
+                gradients.write_address.eq(norm.gradient_address >> grad_bits),
+                gradients.write_en.eq(norm.gradient_write << norm.gradient_address[:grad_bits]),
+                gradients.write_data.eq(norm.gradients.replicate(cfg.weight_grad_cols)),
+            ]
+            self._write_errors(norm)
+
+    def _write_errors(self, unit):
+        """Errors and masks that a unit writes instead of neuron_grad."""
+        cols = self.cfg.backward_cols
+        error_bits = (cols - 1).bit_length()
+        self.m.d.comb += [
+            self.errors.write_address.eq(unit.error_address >> error_bits),
+            self.errors.write_en.eq(unit.error_write << unit.error_address[:error_bits]),
+            self.errors.write_data.eq(unit.error_data.replicate(cols)),
+        ]
+        self.m.d.sync += [
+            self.error_masks.write_address.eq(unit.mask_address),
+            self.error_masks.write_en.eq(unit.mask_en),
+            self.error_masks.write_data.eq(unit.mask),
+        ]
+
+    def connect_functions(self, *units):
+        """The function table, a reader per lane. The update and norms read when nothing else does, the loss before it
+        gives errors to neuron_grad."""
         if Space.FUNCTIONS not in self.spaces:
             return
         functions, m = self.spaces[Space.FUNCTIONS], self.m
-        for unit in (neuron_grad, update, loss):
+        for unit in units:
             for lane in range(self.cfg.lanes if hasattr(unit, "tables") else 0):
                 m.d.comb += unit.tables[lane].eq(functions.read_data[lane])
                 with m.If(unit.table_en):
@@ -249,18 +340,22 @@ class Memories:
                         functions.read_address[lane].eq(unit.table_address[lane]), functions.read_en[lane].eq(1),
                     ]  # fmt: skip
 
-    def read_errors(self, backward, weight_grad):
-        """Reader 0 gives rows to weight_grad, reader 1 operands to backward."""
+    def read_errors(self, backward, weight_grad, norm=None):
+        """Reader 0 gives rows to weight_grad, or to the norm unit while that is idle, reader 1 operands to backward."""
         m, cfg, errors, error_masks = self.m, self.cfg, self.errors, self.error_masks
         error_cols, width = cfg.backward_cols, cfg.row_bits
         error_bits = (error_cols - 1).bit_length()
         chunk_bits = cfg.step_bits - error_bits
         chosen = Signal(max(error_bits, 1))
-        with m.If(weight_grad.row_en):
-            m.d.sync += chosen.eq(weight_grad.row_number[:error_bits])
+        word, number, en = weight_grad.row_tile, weight_grad.row_number, weight_grad.row_en
+        if norm:
+            word, number = Mux(norm.busy, norm.error_word, word), Mux(norm.busy, norm.error_step, number)
+            en = en | norm.error_en
+        with m.If(en):
+            m.d.sync += chosen.eq(number[:error_bits])
         m.d.comb += [
-            errors.read_address[0].eq(Cat(weight_grad.row_number[error_bits : cfg.step_bits], weight_grad.row_tile)),
-            errors.read_en[0].eq(weight_grad.row_en),
+            errors.read_address[0].eq(Cat(number[error_bits : cfg.step_bits], word)),
+            errors.read_en[0].eq(en),
             weight_grad.row_data.eq(
                 Array(errors.read_data[0][n * width : (n + 1) * width] for n in range(error_cols))[chosen]
             ),

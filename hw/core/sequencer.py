@@ -4,11 +4,12 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.core.job_loader import FIELDS, SLOTS, JobLoader
+from trident.hw.core.job_loader import FIELDS, JobLoader, slots_layout
 from trident.hw.core.tokens import TOKENS, TokenCounters
 from trident.hw.core.walk_table import WalkTable
+from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB, JOB_INDEX_BITS, SAMPLE_BITS, SLOT_BITS
+from trident.hw.isa.job import JOB, JOB_INDEX_BITS, SAMPLE_BITS, SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
 from trident.hw.isa.tokens import NO_TOKEN, TOKEN_BITS, TOKEN_LIST, TOKEN_NUMBER_BITS, token_place
@@ -20,13 +21,18 @@ WAIT, POST = (Const(FIELDS + n, JOB_INDEX_BITS) for n in range(2))
 LAST = 8 * (SETUP.words - 1)  # counts for which the words of the setup before the last have room
 
 
+def kind_bits(cfg: CoreConfig) -> int:
+    """Bits that tell the operations of a queue apart."""
+    return 3 if Capability.WINDOWS in cfg.capabilities else 2
+
+
 class Sequencer(wiring.Component):
     """Six threads, one per queue, that take turns: each runs its own instructions, one job at a time.
 
     A program is its :data:`SETUP`, then one JUMP per queue to the queue's first instruction. LOOP goes back
     until every sample has been dispatched, and moves on to the next slot of each kind, so that consecutive samples use
-    different memory; ENTER passes the loop by if there are no samples. Every queue comes to the same BARRIERs and to
-    HALT; they go on when all have come.
+    different memory; ENTER begins a loop with the first sample, and passes it by if there are no samples. Every queue
+    comes to the same BARRIERs and to HALT; they go on when all have come.
 
     A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
     take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
@@ -71,13 +77,13 @@ class Sequencer(wiring.Component):
             "incoming_en": In(1),
             "job": Out(JOB.shape()).array(queues),
             "number": Out(8).array(queues),
-            "slot": Out(SLOT_BITS).array(queues),
-            "kind": Out(2).array(queues),
+            "slot": Out(cfg.slot_bits).array(queues),
+            "kind": Out(kind_bits(cfg)).array(queues),
             "walk": In(range(cfg.walks)).array(2),
             "further": Out(JOB.shape()).array(2),
             "go": Out(1).array(queues),
             "busy": In(1).array(queues),
-            "slots": Out(SLOT_BITS),
+            "slots": Out(cfg.slot_bits),
             "query": In(range(TOKENS)),
             "query_count": Out(TOKEN_BITS),
             "state": Out(QUEUE_STATE).array(queues),
@@ -131,7 +137,7 @@ class Sequencer(wiring.Component):
         # What each queue does
         active, full, blocked, stopped = (Signal(queues, name=n) for n in ("active", "full", "blocked", "stopped"))
         waiting = [Signal(self.job_bits, name=f"waiting{n}") for n in range(queues)]  # the job that is to start
-        kinds = [Signal(2, name=f"kind{n}") for n in range(queues)]
+        kinds = [Signal(kind_bits(cfg), name=f"kind{n}") for n in range(queues)]
         busy = Signal(queues)  # a cycle late, because it comes through much logic
         m.d.sync += busy.eq(Cat(self.busy))
         ended, ready, room = Signal(queues), Signal(queues), Signal(queues)
@@ -153,7 +159,8 @@ class Sequencer(wiring.Component):
         # The thread whose turn it is
         owner = Signal(range(queues))
         owner_bit = Signal(queues)  # its bit
-        thread = data.StructLayout({"counter": self.program_bits, "slots": SLOTS, "left": SAMPLE_BITS})
+        slots_of = slots_layout(cfg)
+        thread = data.StructLayout({"counter": self.program_bits, "slots": slots_of, "left": SAMPLE_BITS})
         m.submodules.threads = threads = memory.Memory(shape=thread, depth=queues, init=[])
         now, then = threads.read_port(domain="comb"), threads.write_port()
         m.d.comb += [
@@ -165,12 +172,17 @@ class Sequencer(wiring.Component):
         ]
         instruction = INSTRUCTION.shape()(word)
         kind_of = Array(QUEUE_OF.get(code, (0, 0))[1] for code in range(1 << len(instruction.opcode)))
-        slots = Signal(data.StructLayout({"slots": SLOT_BITS, "error_slots": 2, "remote_slots": SLOT_BITS}))
-        m.d.comb += self.slots.eq(slots.slots)
-        following = Signal(SLOTS)
-        for name, count in (("spikes", "slots"), ("errors", "error_slots"), ("remote", "remote_slots")):
+        serial = {"serial_slots": SERIAL_BITS} if cfg.batch_norm else {}
+        fields = {"slots": SLOT_BITS, "error_slots": 2, "remote_slots": SLOT_BITS, **serial}
+        slots = Signal(data.StructLayout(fields))
+        slot_counts = {"spikes": slots.slots, "errors": slots.error_slots, "remote": slots.remote_slots}
+        for name in ("spikes", "errors") if serial else ():
+            slot_counts[name] = Mux(slots.serial_slots.any(), slots.serial_slots, slot_counts[name])
+        m.d.comb += self.slots.eq(slot_counts["spikes"])
+        following = Signal(slots_of)
+        for name, count in slot_counts.items():
             slot = now.data.slots[name]
-            m.d.comb += following[name].eq(Mux(slot + 1 == slots[count], 0, slot + 1))
+            m.d.comb += following[name].eq(Mux(slot + 1 == count, 0, slot + 1))
         halting = Signal()
         samples = Signal(SAMPLE_BITS)
 
@@ -255,8 +267,6 @@ class Sequencer(wiring.Component):
                 m.d.comb += [
                     then.en.eq(1),
                     then.data.counter.eq(SETUP.words + owner),
-                    then.data.slots.eq(0),
-                    then.data.left.eq(samples),
                 ]
                 m.d.sync += [owner.eq(owner + 1), through.eq(0)]
                 with m.If(owner == queues - 1):
@@ -299,7 +309,8 @@ class Sequencer(wiring.Component):
                     with m.Case(Opcode.JUMP):
                         m.d.comb += then.data.counter.eq(instruction.job)
                     with m.Case(Opcode.ENTER):
-                        with m.If(now.data.left == 0):
+                        m.d.comb += [then.data.left.eq(samples), then.data.slots.eq(0)]
+                        with m.If(samples == 0):
                             m.d.comb += then.data.counter.eq(instruction.job)
                     with m.Case(Opcode.LOOP):
                         m.d.comb += [then.data.left.eq(now.data.left - 1), then.data.slots.eq(following)]

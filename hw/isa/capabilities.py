@@ -17,6 +17,9 @@ class Capability(Enum):
     CHUNKS = "chunks of timesteps", "a core with a shared_engine"
     LOSS_TABLES = "a loss table of every label", "a core with a shared_engine"
     STANDARDISE = "a unit for standardised weights", "a core without standardise or with a shared_engine"
+    BATCH_NORM = "a unit for batch norm", "a core without batch_norm or with a shared_engine"
+    SUMS = "a memory of sums", "a core without batch_norm and with window of 1, or with a shared_engine"
+    WINDOWS = "windows of sums", "a core with window of 1 or a shared_engine"
     NEIGHBOURS = "neighbours", "a standalone core"  # rows and tokens come from other cores and go there
 
     @property

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, fields, replace
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.batch_norm import norm_passes
 from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
+from trident.hw.isa.job import ERROR_SLOTS, SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.limits import FLOAT_GRADIENTS, check_config
 from trident.hw.isa.losses import loss_programs
 from trident.hw.isa.neurons import NeuronKind
@@ -31,6 +33,9 @@ class CoreConfig:
     pool: pixels along a side of the windows whose spikes a pool unit joins; 1: there is none.
     walks: over spikes or errors, whose terms a sum of forward or backward may have: of a layer that reads the spikes of
         several, and of one whose spikes several read.
+    batch_norm: layers may have a batch norm, see :mod:`hw.isa.batch_norm`.
+    window: pixels along a side of the windows of sums of which neurons may take the largest; 1: there are none.
+    sum_words: words of ``lanes * timesteps`` sums that are kept for batch norms, of a whole minibatch, and for windows.
     standardise: layers may have standardised weights, see :mod:`hw.isa.standardise`, whose raw weights the core keeps.
     words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
         (forward, backward) or input blocks (weight_grad) that share one row.
@@ -72,6 +77,9 @@ class CoreConfig:
     pool: int = 1
     walks: int = 1
     standardise: bool = False
+    batch_norm: bool = False
+    window: int = 1
+    sum_words: int = 0
     words: int = 4
     accumulators: int = 32
     exp: int = 5
@@ -117,6 +125,9 @@ class CoreConfig:
             Capability.POOL: self.shared_engine or self.pool == 1,
             Capability.WALKS: self.shared_engine or self.walks == 1,
             Capability.LOSS_TABLES: self.shared_engine,
+            Capability.BATCH_NORM: self.shared_engine or not self.batch_norm,
+            Capability.SUMS: self.shared_engine or not self.sum_words,
+            Capability.WINDOWS: self.shared_engine or self.window == 1,
             Capability.STANDARDISE: self.shared_engine or not self.standardise,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
@@ -164,9 +175,14 @@ class CoreConfig:
         return update_passes(self.update_program) if self.standardise else ()
 
     @property
+    def norm_programs(self) -> tuple[Program, ...]:
+        """Those of batch norm; none where there is none."""
+        return programs_of(norm_passes()) if self.batch_norm else ()
+
+    @property
     def tables(self) -> tuple[Table, ...]:
         """The functions that its programs read, in the order in which the function table has them."""
-        norms = programs_of(self.passes)
+        norms = (*programs_of(self.passes), *self.norm_programs)
         programs = (*self.backward_programs, self.update_program, *self.loss_programs, *norms)
         return tuple({table.name: table for program in programs for table in program.tables}.values())
 
@@ -267,6 +283,16 @@ class CoreConfig:
         return self.timesteps * self.chunks
 
     @property
+    def slot_bits(self) -> int:
+        """Bits that number the samples whose spikes are in memory at once."""
+        return SERIAL_BITS if self.batch_norm else SLOT_BITS
+
+    @property
+    def error_slot_bits(self) -> int:
+        """Bits that number the samples whose errors are in memory at once."""
+        return SERIAL_BITS if self.batch_norm else (ERROR_SLOTS - 1).bit_length()
+
+    @property
     def spike_bits(self) -> int:
         """Bits of a spike word; bit ``lane * timesteps + t`` is the spike of that lane at t."""
         return self.lanes * self.timesteps
@@ -303,7 +329,7 @@ class CoreConfig:
     @property
     def address_bits(self) -> int:
         """Bits that address any word or tile."""
-        return max(self.weight_tiles, self.spike_words, self.error_words).bit_length()
+        return max(self.weight_tiles, self.spike_words, self.error_words, self.sum_words).bit_length()
 
     @property
     def entry_bits(self) -> int:

@@ -67,5 +67,6 @@ JOB_INDEX_BITS = (JOB.words - 1).bit_length()
 
 SAMPLE_BITS = 16  # samples of one run, at most 65,535
 SLOT_BITS = 4  # samples whose spikes are in memory at once, at most 15
+SERIAL_BITS = 8  # likewise where a minibatch is computed layer by layer, spikes and errors, at most 255
 ERROR_SLOTS = 2
 FAN = 4  # cores that one stage may have: each has a token of its own

@@ -44,6 +44,8 @@ LIMITS = {  # from and to
     "carry_words": (1, 1 << 15),
     "pool": (1, 8),
     "walks": (1, 16),
+    "window": (1, 8),
+    "sum_words": (0, 1 << 16),
     "words": (1, 8),
     "accumulators": (1, 1024),
     "exp": (4, 8),
@@ -76,7 +78,9 @@ def check_config(cfg: "CoreConfig"):
             f"a float of {cfg.exp} exponent and {cfg.frac} fraction bits has {cfg.width} bits with its sign, "
             f"more than the {NUMBER_BITS} that a job's constants have"
         )
-    for name in ("detach", "planes", "standardise", "prefetch_jobs", "short_paths", "shared_engine", "standalone"):
+    booleans = ("detach", "planes", "standardise", "batch_norm", "prefetch_jobs", "short_paths", "shared_engine",
+                "standalone")  # fmt: skip
+    for name in booleans:
         if not isinstance(getattr(cfg, name), bool):
             raise TridentError(f"{name} must be true or false, not {getattr(cfg, name)!r}")
     for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
@@ -119,6 +123,9 @@ def check_config(cfg: "CoreConfig"):
         raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {cfg.counters!r}")
     if cfg.weight_rows % cfg.lanes:
         raise TridentError(f"weight_rows of {cfg.weight_rows} must be a multiple of lanes, which is {cfg.lanes}")
+    if (cfg.batch_norm or cfg.window > 1) != (cfg.sum_words > 0):
+        needs = "are for" if cfg.sum_words else "are needed for"
+        raise TridentError(f"sum_words of {cfg.sum_words}: words of sums {needs} batch_norm or a window of sums")
     if cfg.shared_engine:
         _check_shared(cfg)
     elif cfg.standalone:
@@ -153,6 +160,10 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, "real-valued input, or the mean of pixels,", (Capability.PLANES,))
     if cfg.standardise:
         require(cfg.capabilities, "standardise", (Capability.STANDARDISE,))
+    if cfg.batch_norm:
+        require(cfg.capabilities, "batch_norm", (Capability.BATCH_NORM,))
+    if cfg.window > 1:
+        require(cfg.capabilities, f"window of {cfg.window}", (Capability.WINDOWS,))
     if cfg.pool > 1:
         require(cfg.capabilities, f"pool of {cfg.pool}", (Capability.POOL,))
     if cfg.walks > 1:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from trident.hw.isa.batch_norm import NUMBERS as NORM_NUMBERS
 from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.microcode import NUMBERS, UPDATE_NUMBERS
@@ -29,6 +30,10 @@ class Opcode(IntEnum):
     JUMP = 12
     ENTER = 13
     POOL = 14
+    NORM = 15
+    FIRE = 16
+    WINDOW = 17
+    SPREAD = 18
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ OPERATIONS = (
     Operation(
         Opcode.FORWARD, "a forward job: forward engine, neuron unit", Opcode.FORWARD,
         fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "bias", "carry", "ends",
-                "neuron", "count", "more"),
+                "neuron", "count", "more", "outgoing"),
         pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.WEIGHTS),
         writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
@@ -98,7 +103,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.BACKWARD, "a backward job: backward engine; neuron_grad unit, or rows to another core", Opcode.BACKWARD,
-        fields=(*_WALK, *_STEPS, "src_slot", *_GRADIENT, *_ROWS, "more", "token"),
+        fields=(*_WALK, *_STEPS, "src_slot", *_GRADIENT, *_ROWS, "count", "more", "token"),
         pointers={"src": "errors", "aux": "spikes", "dst": "errors"},
         reads=(Space.ERRORS, Space.ERROR_MASKS, Space.WEIGHTS, *_STORED),
         writes=_ERRORS,
@@ -172,7 +177,7 @@ OPERATIONS = (
     Operation(Opcode.BARRIER, "wait until every queue has come here and every engine is idle"),
     Operation(Opcode.HALT, "wait as BARRIER does and until every token has its first count, then tell the host"),
     Operation(Opcode.JUMP, "go on at word `job` of the program"),
-    Operation(Opcode.ENTER, "go on at word `job`, behind the loop, if there are no samples"),
+    Operation(Opcode.ENTER, "begin a loop with the first sample; go on at word `job`, behind it, if there are none"),
     Operation(
         Opcode.POOL, "joins the spikes of windows, in the queue of forward", Opcode.FORWARD,
         fields=("src", "src_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count", "block_step"),
@@ -181,6 +186,44 @@ OPERATIONS = (
         needs=(Capability.POOL,), unit="trident.hw.units.pool:PoolUnit",
         golden=("trident.sim.golden.pool:pool", "trident.sim.golden.pool:count"),
         cycles=(f"{_MAPPING}.cost:pool_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.NORM, "normalises the sums of a layer, or makes errors at them of those behind its norm",
+        Opcode.FORWARD,
+        fields=("src", "src_slot", "dst", "dst_slot", "aux", "tile", "groups", "count", "blocks",
+                "tap_step", "block_step", "pass_step", "exponent", "token", "channel", "outgoing",
+                *NORM_NUMBERS.values()),
+        pointers={"src": "spikes", "dst": "spikes"},
+        reads=(Space.WEIGHTS, Space.RAW, Space.ERRORS, Space.FUNCTIONS),
+        writes={Space.RAW: "norm", Space.ERRORS: "norm", Space.ERROR_MASKS: "norm", Space.GRADIENTS: "norm"},
+        faults=(Fault.NEURON, Fault.NEURON_GRAD), needs=(Capability.BATCH_NORM,),
+        unit="trident.hw.units.norm:NormUnit", golden=("trident.sim.golden.norm:BatchNorm",),
+        cycles=(f"{_MAPPING}.norm_cycles:norm_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.FIRE, "the neurons of a layer, from sums that have been kept", Opcode.FORWARD,
+        fields=("src", "src_slot", "count", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry", "ends", "neuron"),
+        pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
+        writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
+        faults=(Fault.NEURON,), needs=(Capability.SUMS,),
+        unit="trident.hw.units.fire:FireUnit", golden=(_NEURON,),
+        cycles=(f"{_MAPPING}.norm_cycles:fire_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.WINDOW, "the largest sums of windows, and whose they are", Opcode.FORWARD,
+        fields=("src", "src_slot", "aux", "aux_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count"),
+        pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
+        needs=(Capability.WINDOWS,), unit="trident.hw.units.window:WindowUnit",
+        golden=("trident.sim.golden.window:largest",), cycles=(f"{_MAPPING}.norm_cycles:window_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.SPREAD, "errors of windows to those of their largest sums", Opcode.BACKWARD,
+        fields=("src", "src_slot", "aux", "aux_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count", "last_y",
+                "last_x"),
+        pointers={"src": "errors", "aux": "spikes", "dst": "errors"},
+        reads=(Space.ERRORS,), writes={Space.ERRORS: "spread", Space.ERROR_MASKS: "spread"},
+        needs=(Capability.WINDOWS,), unit="trident.hw.units.spread:SpreadUnit",
+        golden=("trident.sim.golden.spread:spread_errors",), cycles=(f"{_MAPPING}.norm_cycles:spread_cycles",) * 2,
     ),
 )  # fmt: skip
 
@@ -217,9 +260,10 @@ def of_queue(queue: Opcode) -> tuple[Operation, ...]:
 QUEUE_OF = {row.opcode: (row.queue, of_queue(row.queue).index(row)) for row in JOBS if row.queue is not None}
 
 
-def faults_of(queue: Opcode) -> tuple[Fault, ...]:
-    """The faults that a queue's jobs can have."""
-    return tuple(fault for fault in Fault if any(fault in row.faults for row in of_queue(queue)))
+def faults_of(queue: Opcode, capabilities: frozenset[Capability] = frozenset(Capability)) -> tuple[Fault, ...]:
+    """The faults that a queue's jobs can have in a core with these capabilities."""
+    rows = [row for row in of_queue(queue) if capabilities.issuperset(row.needs)]
+    return tuple(fault for fault in Fault if any(fault in row.faults for row in rows))
 
 
 def writer(space: Space) -> str:

@@ -10,22 +10,22 @@ from trident.hw.isa.vector_program import Program
 class Pass:
     """A program for every row of a group, a lane for each of its channels.
 
-    rows: its outputs are written to the memories of their names. then: with it, the output ``term`` of ``rows`` is
-    summed in every lane, exactly, over the rows; the sum, divided by the largest power of two that is not above the
-    number of rows and rounded once, is the input ``total`` of ``then``, which runs once. Its output is an input of all
-    programs behind it, a number for every channel.
+    rows: its outputs are written to the memories of their names; None: there is no such program. then: with it, the
+    output ``term`` of ``rows`` is summed in every lane, exactly, over the rows; the sum, divided by the largest power
+    of two that is not above the number of rows and rounded once, is the input ``total`` of ``then``, which runs once.
+    Its outputs are inputs of all programs behind it, a number for every channel.
     """
 
-    rows: Program
+    rows: Program | None
     then: Program | None = None
 
     def reads(self, name: str) -> bool:
         """Whether a row is read from the memory of this name."""
-        return name in self.rows.inputs
+        return self.rows is not None and name in self.rows.inputs
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        return (self.rows, self.then) if self.then else (self.rows,)
+        return tuple(program for program in (self.rows, self.then) if program)
 
 
 def programs_of(passes: Iterable[Pass]) -> tuple[Program, ...]:

@@ -2,7 +2,7 @@
 
 from amaranth.lib import data
 
-from trident.hw.isa.job import SLOT_BITS
+from trident.hw.isa.job import SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.tokens import TOKEN_BITS
 from trident.hw.isa.words import Field, WordLayout
 
@@ -18,7 +18,9 @@ SETUP = WordLayout("setup", [
     [*(Field(f"token{n}", TOKEN_BITS, "first count of a token") for n in range(16, 22))],
     [Field("slots", SLOT_BITS, "slots of spikes"),
      Field("error_slots", 2, "slots of errors"),
-     Field("remote_slots", SLOT_BITS, "slots of spikes of the next stage")],
+     Field("remote_slots", SLOT_BITS, "slots of spikes of the next stage"),
+     Field("serial_slots", SERIAL_BITS, "slots of spikes and of errors where there are as many as a minibatch has "
+           "samples; 0: as many as the other fields say")],
 ])  # fmt: skip
 
 QUEUE_STATE = data.StructLayout({"job": 8, "blocked": 1, "active": 1})

@@ -51,7 +51,7 @@ def space_bits(cfg: CoreConfig) -> dict[Space, int]:
         Space.ROUTES: PORTS,
         Space.FUNCTIONS: line,
         Space.SQUARES: row,
-        **({Space.RAW: row} if cfg.standardise else {}),
+        **({Space.RAW: row} if raw_spaces(cfg) else {}),
     }
 
 
@@ -61,8 +61,9 @@ def kept_spaces(cfg: CoreConfig) -> tuple[Space, ...]:
 
 
 def raw_spaces(cfg: CoreConfig) -> tuple[Space, ...]:
-    """The memory of the weights that standardised ones are made of; none where there is none."""
-    return (Space.RAW,) if cfg.standardise else ()
+    """The memory beside that of weights: what standardised ones are made of, and of norms the running means and
+    variances; none where there is none."""
+    return (Space.RAW,) if cfg.standardise or cfg.batch_norm else ()
 
 
 def trained_spaces(cfg: CoreConfig) -> tuple[Space, ...]:

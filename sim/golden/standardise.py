@@ -9,12 +9,9 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.passes import Pass
 from trident.hw.isa.standardise import NUMBERS, standard_numbers, update_passes, weight_passes
-from trident.sim.golden.constants import fixed_table
-from trident.sim.golden.format import to_bits, to_values
-from trident.sim.golden.sums import Sums
-from trident.sim.golden.vector import run_program
+from trident.sim.golden.format import to_bits, to_values, value_dtype
+from trident.sim.golden.passes import Passes
 from trident.snn.network.layers import Layer
 
 
@@ -59,18 +56,16 @@ class Standardiser:
 
     def __init__(self, layer: Layer, cfg: CoreConfig):
         self.cfg = cfg
-        self.sums, self._steps = Sums(cfg.format, cfg.pass_fixed), Sums(cfg.format, cfg.fixed)  # of rows, and of steps
         self.constants = StandardConstants.of(layer, cfg)
-        numbers = standard_numbers(layer.fan_in, 1.0)
-        values = {
-            name: self.sums.dtype(to_values(bits, cfg.format)) for name, bits in self.constants.bits.items()
-        }  # fmt: skip
-        self._numbers: dict[str, Any] = numbers | values
+        numbers: dict[str, Any] = dict(standard_numbers(layer.fan_in, 1.0))
+        dtype = value_dtype(cfg.format)
+        numbers |= {name: dtype(to_values(bits, cfg.format)) for name, bits in self.constants.bits.items()}
+        self._passes = Passes(cfg, numbers, self.constants.power)
 
     def weights(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z of w, and in which channels there is a fault, bool (out,)."""
         rows = {"w": _rows(raw)}
-        fault = self._run(weight_passes(), rows, {})
+        fault = self._passes.run(weight_passes(), rows, {}, {})
         return rows["z"].reshape(raw.shape), fault
 
     def update(
@@ -84,38 +79,10 @@ class Standardiser:
         """
         arrays = {"w": raw, "z": weights, **kept}
         rows = {name: _rows(values) for name, values in arrays.items()} | {"g": _rows(gradients)}
-        fault = self._run(update_passes(self.cfg.update_program), rows, numbers)
+        fault = self._passes.run(update_passes(self.cfg.update_program), rows, {}, numbers)
         for name, values in arrays.items():
             values[:] = rows[name].reshape(values.shape)
         return fault
-
-    def _run(self, passes: tuple[Pass, ...], rows: dict[str, np.ndarray], numbers: Mapping[str, Any]) -> np.ndarray:
-        """Passes over rows (1, n, out) by name, which new ones take the place of; returns the channels' faults."""
-        shape = next(iter(rows.values())).shape
-        channels: dict[str, np.ndarray] = {}
-        fault = np.zeros(shape[2], bool)
-        for step in passes:
-            found, wrong = self._program(step.rows, rows | channels, numbers, shape)
-            fault |= wrong
-            if not step.then:
-                rows |= found
-                continue
-            terms, large = self.sums.terms(found["term"][0], shape[1])
-            total = self.sums.round(terms.sum(axis=0) * 2.0**-self.constants.power)
-            fault |= large.any(axis=0) | ~np.isfinite(total)
-            given, wrong = self._program(step.then, {"total": total[None, None]}, numbers, (1, 1, shape[2]))
-            fault |= wrong
-            channels |= given
-        return fault
-
-    def _program(self, program, given: Mapping[str, np.ndarray], numbers: Mapping[str, Any], shape):
-        """The outputs of a program for rows of a shape, and the faults of the channels."""
-        tables = {table.name: fixed_table(table, self.cfg.format) for table in program.tables}
-        constants = {**numbers, **self._numbers, **tables}
-        inputs = [np.ascontiguousarray(np.broadcast_to(given[name], shape)) for name in program.inputs]
-        outputs = {name: np.empty(shape, self.sums.dtype) for name in program.outputs}
-        fault = run_program(program, self._steps, self.cfg.multiplier_subnormals, constants, *inputs, *outputs.values())
-        return outputs, fault[0]
 
 
 def _rows(values: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What golden keeps of samples."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -9,17 +10,24 @@ import numpy as np
 class Trace:
     """What samples left in each layer, by its number, for backward and for comparison: arrays (N, y, x, T, channel), or
     without N those of one sample. inputs: of several reads, channels of one beside those of the next. pooled: what the
-    layers above read, the spikes or those of their windows. outputs: one array (N, classes), how often each class fired
-    or what its readout says."""
+    layers above read, the spikes or those of their windows. normed: the normalised sums of layers with a norm, nothing
+    of others. winners: of layers with windows of sums, which pixels have the largest. outputs: one array (N, classes),
+    how often each class fired or what its readout says."""
 
     inputs: list[np.ndarray]
     spikes: list[np.ndarray]
     pooled: list[np.ndarray]
     masks: list[np.ndarray]
     potentials: list[np.ndarray]
+    normed: list[np.ndarray]
+    winners: list[np.ndarray]
     errors: list[np.ndarray]
     outputs: list[np.ndarray]
 
     def sample(self, number: int) -> "Trace":
         """The arrays of one sample of several."""
         return Trace(*([array[number] for array in getattr(self, part.name)] for part in fields(self)))
+
+    def samples(self) -> "Iterator[Trace]":
+        """The arrays of each sample."""
+        return map(self.sample, range(len(self.outputs[0])))

@@ -1,6 +1,7 @@
 """The golden trainer: a spiking network trained in the arithmetic of the hardware."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 import numpy as np
 
@@ -14,14 +15,17 @@ from trident.hw.isa.vector_program import Program
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuron_values, penalty_value
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import LossConstants, loss_errors, loss_table
+from trident.sim.golden.norm import BatchNorm
 from trident.sim.golden.planes import count_terms, forward_planes, weight_grad_plane, weight_grad_planes
 from trident.sim.golden.pool import count, pool, spread
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
+from trident.sim.golden.spread import spread_errors
 from trident.sim.golden.standardise import Standardiser
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.trace import Trace
 from trident.sim.golden.vector import run_program
+from trident.sim.golden.window import largest
 from trident.snn.losses import Loss, usual_loss
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network, Tensors
@@ -90,8 +94,11 @@ class GoldenTrainer:
         self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
         self._update = cfg.update_program
         self._standard = {layer.weight: Standardiser(layer, cfg) for layer in network.layers if layer.standardised}
-        # By name, what standardised weights are made of, and 0 for other parameters
+        self._norms = {layer.number: BatchNorm(layer, cfg) for layer in network.layers if layer.norm}
+        # By name, what standardised weights are made of, running means and variances, and 0 for other parameters
         self.raw: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
+        for norm in self._norms.values():
+            self.raw[norm.norm.gain][:] = 1
         for name, standard in self._standard.items():
             self.raw[name] = self.weights[name]
             self.weights[name] = standard.weights(self.raw[name])[0]
@@ -146,9 +153,10 @@ class GoldenTrainer:
                 for replica in np.unique(replicas[found[:, first:end].any(axis=1)]):
                     self.faults[replica * self.partition.members + member] |= 1 << fault
 
-    def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray) -> Trace:
-        """Forward pass of samples (N, T, y, x, c), each on its replica; the trace has no errors yet."""
-        trace = Trace([], [], [], [], [], [], [])
+    def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray, training: bool) -> Trace:
+        """Forward pass of samples (N, T, y, x, c), each on its replica, in ``training`` a whole minibatch where there
+        is a norm; the trace has no errors yet."""
+        trace = Trace(*([] for _ in fields(Trace)))
         samples = np.ascontiguousarray(spikes.transpose(0, 2, 3, 1, 4))
         steps = self.cfg.steps
         for n, layer in enumerate(self.network.layers):
@@ -168,6 +176,12 @@ class GoldenTrainer:
             else:
                 x, fault = self._forward(*given, self.sums)
             self._flag(Fault.FORWARD, n, fault, replicas)
+            normed = winners = np.empty((len(x), 0))
+            if norm := self._norms.get(n):
+                normed, x, fault = norm.forward(x, self.weights, self.raw, training)
+                self._flag(Fault.NEURON, n, fault[None], replicas[:1])
+            if layer.window > 1:
+                x, winners = largest(x, layer.window, self.fmt)
             program = self._programs[n][0]
             found = {"s": np.zeros(x.shape, np.uint8), "m": np.zeros(x.shape, np.uint8)}
             found |= {name: np.empty_like(x) for name in program.outputs if name not in found}
@@ -175,6 +189,8 @@ class GoldenTrainer:
             fault = self._run(program, self._numbers[n], *arrays)
             self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
             trace.inputs.append(current)
+            trace.normed.append(normed)
+            trace.winners.append(winners)
             pooled, masks = found["s"], found["m"]
             if layer.out_planes:
                 pooled = count(pooled, layer.pool)
@@ -222,22 +238,32 @@ class GoldenTrainer:
             if layer.pool > 1:
                 found = spread(found, layer.pool)
             trace.errors[n] = self._error_at_inputs(trace, n, found, replicas, loss.scale)
+            if layer.window > 1:
+                trace.errors[n] = spread_errors(trace.errors[n], trace.winners[n], layer.window)
+            if norm := self._norms.get(n):
+                trace.errors[n], gradients, fault = norm.backward(trace.errors[n], trace.normed[n], self.weights)
+                for name, gradient in gradients.items():
+                    exact, wrong = self.gradient_sums.terms(gradient)
+                    fault |= wrong
+                    self.gradients[0][name] += exact if self.cfg.exact else np.where(wrong, 0, gradient)
+                self._flag(Fault.NEURON_GRAD, n, fault[None], replicas[:1])
             self._add_gradients(trace, layer, replicas, minibatch)
 
     def train(
         self, spikes: np.ndarray, labels: np.ndarray, loss: LossConstants, at_once: int = AT_ONCE
     ) -> Iterator[Trace]:
         """The samples of a minibatch, uint8 (N, T, y, x, c), forward and back, without the update; ``loss``: see
-        :meth:`loss_constants`. Traces of ``at_once`` samples; faults and gradients are those so far."""
-        for part, replicas in self._parts(len(spikes), at_once):
-            trace = self._forward_pass(spikes[part], replicas)
+        :meth:`loss_constants`. Traces of ``at_once`` samples, with a batch norm of all; faults and gradients are those
+        so far."""
+        for part, replicas in self._parts(len(spikes), len(spikes) if self._norms else at_once):
+            trace = self._forward_pass(spikes[part], replicas, training=True)
             self._backward_pass(trace, labels[part], loss, replicas, len(spikes))
             yield trace
 
     def infer(self, spikes: np.ndarray, at_once: int = AT_ONCE) -> Iterator[Trace]:
         """As :meth:`train`, but only the forward pass."""
         for part, replicas in self._parts(len(spikes), at_once):
-            yield self._forward_pass(spikes[part], replicas)
+            yield self._forward_pass(spikes[part], replicas, training=False)
 
     def _parts(self, samples: int, at_once: int) -> Iterator[tuple[slice, np.ndarray]]:
         """Begin a minibatch: its samples, some at a time, and the replica of each."""
@@ -346,7 +372,7 @@ class GoldenTrainer:
         """The names of all parameters, with their layers."""
         return [
             (layer, name)
-            for layer in self.network.layers for name in (layer.weight, layer.bias_name) if name in self.weights
+            for layer in self.network.layers for name in layer.parameters
         ]  # fmt: skip
 
     def update(self, constants: UpdateConstants):

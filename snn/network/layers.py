@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import PLACES, Planes, planes_job
-from trident.snn.network.nodes import EPSILON, INPUT, Add, Conv, Flatten, Linear, Neuron, Node, Pool, Readout, Shape
+from trident.snn.network.nodes import (
+    EPSILON,
+    INPUT,
+    Add,
+    Conv,
+    Flatten,
+    Linear,
+    Neuron,
+    Node,
+    Norm,
+    Pool,
+    Readout,
+    Shape,
+)
 
 if TYPE_CHECKING:
     from trident.snn.network.network import Network
@@ -52,7 +65,8 @@ class Layer:
     its neurons have of their own, fields of :class:`NeuronSettings` with their values. pool: pixels along a side of the
     windows whose spikes are joined behind it, and how, a method of :class:`Pool`: one that fires makes its window fire
     or, for an average or a sum, they are counted. last: its outputs are the network's. epsilon: what is added to the
-    variance of its standardised weights; None: they are not standardised.
+    variance of its standardised weights; None: they are not standardised. norm: the node between sums and neurons.
+    window: pixels along a side of the windows of which neurons take the largest sum, behind the norm; 1: they take all.
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
@@ -72,6 +86,8 @@ class Layer:
     method: str = "max"
     last: bool = False
     epsilon: float | None = None
+    norm: Norm | None = None
+    window: int = 1
 
     @property
     def sources(self) -> tuple[int | None, ...]:
@@ -100,6 +116,11 @@ class Layer:
         return None if self.method == "max" else Planes.of_window(self.pool, self.method == "average")
 
     @property
+    def keeps_sums(self) -> bool:
+        """Sums are kept, for a norm or windows, before neurons take them."""
+        return self.norm is not None or self.window > 1
+
+    @property
     def readout(self) -> bool:
         """Its neurons do not fire."""
         return "readout" in dict(self.changes)
@@ -113,6 +134,12 @@ class Layer:
     @property
     def out_shape(self) -> Shape:
         """(y, x, channels) of the spikes that the layer fires."""
+        y, x, channels = self.sum_shape
+        return y // self.window, x // self.window, channels
+
+    @property
+    def sum_shape(self) -> Shape:
+        """(y, x, channels) of its sums."""
         y, x, _ = self.in_shape
         return (
             (y + 2 * self.padding - self.kernel) // self.stride + 1,
@@ -141,6 +168,12 @@ class Layer:
         return f"{self.node}.bias"
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of all its parameters."""
+        norm = (self.norm.gain, self.norm.offset) if self.norm else ()
+        return (self.weight, *([self.bias_name] if self.bias else []), *norm)
+
+    @property
     def weight_shape(self) -> tuple[int, int, int]:
         return (self.taps, self.in_shape[2], self.out_channels)
 
@@ -165,26 +198,25 @@ class Layer:
 
     def gradient_terms(self, timesteps: int) -> int:
         """The most errors that one sample adds to a gradient; those of real values are summed over time before."""
-        y, x, _ = self.out_shape
+        y, x, _ = self.sum_shape
         return y * x * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else timesteps)
 
     @property
     def weights(self) -> int:
         """Trainable values."""
-        return self.fan_in * self.out_channels + self.bias * self.out_channels
+        return (self.fan_in + self.bias + (2 if self.norm else 0)) * self.out_channels
 
     def __str__(self) -> str:
+        behind = ", batch norm" if self.norm else ""
         if self.kind == "linear":
-            return f"linear {self.in_shape[2]}→{self.out_channels}"
+            return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape
+        if self.window > 1:
+            behind += f", largest of {self.window}x{self.window}"
         return (
             f"conv {y}x{x}x{c}→{self.out_channels}, kernel {self.kernel}, stride {self.stride}, "
-            f"padding {self.padding}"
+            f"padding {self.padding}{behind}"
         )
-
-
-# What each kind of node would need of a core
-_NEEDS = {"norm": "normalisation in the neuron unit"}
 
 
 def fuse(network: "Network") -> tuple[Layer, ...]:
@@ -196,15 +228,17 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
         for edge in node.inputs:
             if edge.delay:
                 raise TridentError(f"{node} reads {edge}: no core keeps spikes from one timestep to the next")
-        if node.kind in _NEEDS:
-            raise TridentError(f"{node} cannot be computed: it needs {_NEEDS[node.kind]}, which no core has")
     layers: list[Layer] = []
+    windows: list[Node] = []  # between sums and neurons
     fired = {INPUT: Read.all(None, network.planes)}  # by node, the spikes that its output adds up
     for node in network.nodes:
         if isinstance(node, Conv | Linear):
             layers.append(_layer(network, node, len(layers), fired))
             if node.standardise:
                 layers[-1] = _standardised(layers[-1], node)
+            norm, window = _behind(network, node)
+            layers[-1] = replace(layers[-1], norm=norm, window=window.size if window else 1)
+            windows += [window] if window else []
             if not layers[-1].readout:
                 pool = _pool(network, layers[-1])
                 if pool:
@@ -212,11 +246,15 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
                 fired[pool.name if pool else layers[-1].neuron] = Read.all(len(layers) - 1, layers[-1].out_planes)
         elif isinstance(node, Add):
             fired[node.name] = _added(network, node, fired)
+        elif node in windows:
+            continue
         elif isinstance(node, Pool) and _is_whole(network, node):
             fired[node.name] = _mean(network, node, fired)
         elif isinstance(node, Pool) and node.inputs[0].node not in (layer.neuron for layer in layers):
             raise TridentError(f"{node} must join the spikes of a neuron node, not read {node.inputs[0]}")
         elif isinstance(node, Neuron | Readout) and node.name not in (layer.neuron for layer in layers):
+            raise TridentError(f"{node} must take the sums of a conv, linear or norm node, not {node.inputs[0]}")
+        elif isinstance(node, Norm) and node not in (layer.norm for layer in layers):
             raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
     last = layers[-1]
     if network.output != last.neuron or last.pool > 1:
@@ -268,12 +306,29 @@ def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str
     reads = fired[source]
     if len({read.mean for read in reads}) > 1 or (reads[0].mean > 1 and isinstance(node, Conv)):
         raise TridentError(f"{node} must be linear to read the mean of all pixels, which is added to other means alone")
-    neuron = _only_reader(network, node, "neuron", "readout")
+    norm, window = _behind(network, node)
+    neuron = _only_reader(network, window or norm or node, "neuron", "readout")
     assert isinstance(neuron, Neuron | Readout)
     names, own = (number, node.name, neuron.name, reads), neuron.changes
     if isinstance(node, Linear):
         return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own)
     return Layer(*names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own)
+
+
+def _behind(network: "Network", node: Conv | Linear) -> tuple[Norm | None, Pool | None]:
+    """The norm that takes a node's sums, and the pool that takes the largest of windows before neurons do, as far as
+    there are such. Raises :class:`TridentError`, naming the node, for a pool that no core has."""
+    reader = _only_reader(network, node, "neuron", "readout", "norm", "pool")
+    norm = reader if isinstance(reader, Norm) else None
+    if norm:
+        reader = _only_reader(network, norm, "neuron", "readout", "pool")
+    if not isinstance(reader, Pool):
+        return norm, None
+    if reader.method != "max" or reader.size != reader.stride:
+        raise TridentError(
+            f"{reader} must take the largest sum of windows that do not overlap, to be between sums and neurons"
+        )
+    return norm, reader
 
 
 def _standardised(layer: Layer, node: Conv | Linear) -> Layer:
@@ -293,6 +348,8 @@ def _pool(network: "Network", layer: Layer) -> Pool | None:
         return None
     pool = _only_reader(network, network.node(layer.neuron), "pool")
     assert isinstance(pool, Pool)
+    if layer.window > 1:
+        raise TridentError(f"{pool} joins spikes of {layer.neuron!r}, which takes the largest sums of windows already")
     y, x, _ = layer.out_shape
     if pool.method == "average" and pool.size & (pool.size - 1):
         raise TridentError(f"{pool} takes the mean of {pool.size**2} pixels: those of a core are a power of two")

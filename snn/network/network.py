@@ -9,7 +9,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
 from trident.snn.network.layers import Layer, fuse
-from trident.snn.network.nodes import INPUT, Edge, Node, Shape
+from trident.snn.network.nodes import INPUT, Edge, Node, Norm, Shape
 
 Tensors = dict[str, np.ndarray]
 """Parameters, or their momenta or gradients, by name: ``conv1.weight`` is the tensor ``weight`` of node ``conv1``."""
@@ -148,6 +148,21 @@ class Network:
         )
 
     @property
+    def norms(self) -> tuple[Norm, ...]:
+        """The norms of its layers."""
+        return tuple(layer.norm for layer in self.layers if layer.norm)
+
+    @property
+    def batch_norm(self) -> bool:
+        """Whether a layer has a batch norm."""
+        return bool(self.norms)
+
+    @property
+    def windows(self) -> tuple[Layer, ...]:
+        """Its layers whose neurons take the largest sums of windows."""
+        return tuple(layer for layer in self.layers if layer.window > 1)
+
+    @property
     def branches(self) -> bool:
         """Whether spikes are added, or are read by several layers."""
         return any(len(layer.sources) > 1 for layer in self.layers) or any(len(own) > 1 for own in self.spike_readers)
@@ -157,14 +172,17 @@ class Network:
         return sum(reader.backward_terms for reader in self.spike_readers[layer])
 
     def initial_weights(self, seed: int) -> Tensors:
-        """Every parameter, uniform in ±1/sqrt(fan_in), as float64; the same for the same seed."""
+        """Every parameter, uniform in ±1/sqrt(fan_in) unless its node says what it begins with, as float64; the same
+        for the same seed."""
         rng = np.random.default_rng(seed)
         values = {}
         for node in self.nodes:
             shape = self.shapes[node.inputs[0].node]
             bound = 1 / np.sqrt(node.fan_in(shape))
             for tensor, size in node.tensors(shape).items():
-                values[f"{node.name}.{tensor}"] = rng.uniform(-bound, bound, size)
+                given = node.initial.get(tensor)
+                drawn = rng.uniform(-bound, bound, size) if given is None else np.full(size, float(given))
+                values[f"{node.name}.{tensor}"] = drawn
         return values
 
     @classmethod

@@ -25,6 +25,7 @@ HALF = -1  # as a padding: half the kernel
 HIGH = 1e300  # a threshold that any other number may be below: which one the run has is not known here
 POOLS = ("max", "average", "sum")
 NORMS = ("batch",)
+BATCH_EPSILON, BATCH_MOMENTUM = 1e-4, 0.1  # of batch norm, where a node has none of its own
 EPSILON = 1e-4  # of standardised weights, where a node has none of its own
 
 
@@ -81,6 +82,11 @@ class Node:
     def fan_in(self, shape: Shape) -> int:
         """Inputs that are summed for an output; initial weights are drawn within 1 / sqrt(fan_in)."""
         return 1
+
+    @property
+    def initial(self) -> dict[str, float]:
+        """What parameters begin with that are not drawn, by name."""
+        return {}
 
     def _whole(self, name: str, low: int, high: int | None = None):
         value = getattr(self, name)
@@ -185,17 +191,45 @@ class Conv(Node):
 
 @dataclass(frozen=True)
 class Norm(Node):
-    """Normalisation per channel: ``gain`` and ``offset`` (channels,)."""
+    """Normalisation per channel over a minibatch, all pixels and timesteps: ``gain`` and ``offset`` (channels,), see
+    :mod:`trident.hw.isa.batch_norm`.
+
+    epsilon: what is added to a variance. momentum: the share of a minibatch in the running mean and variance. scale:
+    what gains begin with; of threshold-dependent batch norm a multiple of the threshold.
+    """
 
     method: str = field(default="batch", kw_only=True)
+    epsilon: float = field(default=BATCH_EPSILON, kw_only=True)
+    momentum: float = field(default=BATCH_MOMENTUM, kw_only=True)
+    scale: float = field(default=1.0, kw_only=True)
     kind = "norm"
 
     def __post_init__(self):
         super().__post_init__()
         self._choice("method", NORMS)
+        for name, high in (("epsilon", HIGH), ("momentum", 1), ("scale", HIGH)):
+            value = getattr(self, name)
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value <= high:
+                limit = f"above 0, at most {high}" if high == 1 else "above 0"
+                raise TridentError(f"{self}: {name} must be a number {limit}, not {value!r}")
 
     def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
         return {"gain": (shape[2],), "offset": (shape[2],)}
+
+    @property
+    def initial(self) -> dict[str, float]:
+        return {"gain": self.scale, "offset": 0.0}
+
+    @property
+    def gain(self) -> str:
+        """The name of its gains."""
+        return f"{self.name}.gain"
+
+    @property
+    def offset(self) -> str:
+        """The name of its offsets."""
+        return f"{self.name}.offset"
 
 
 @dataclass(frozen=True)

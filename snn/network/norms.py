@@ -4,33 +4,45 @@ from dataclasses import replace
 
 from trident.hw.errors import TridentError
 from trident.snn.network.network import Network
-from trident.snn.network.nodes import Conv, Linear, Node
+from trident.snn.network.nodes import BATCH_EPSILON, Conv, Edge, Linear, Neuron, Node, Norm, Pool, Readout
 
-NORMS = ("none", "ws")
+NORMS = ("none", "ws", "bn")
 
 
 def with_norm(network: Network, norm: str) -> Network:
-    """The network with the norm of this name: ``none`` leaves it as it is; ``ws``, or with an epsilon ``ws:1e-3``,
-    standardises the weights of all conv and linear nodes but the last layer's.
+    """The network with the norm of this name, of all conv and linear nodes but the last layer's. ``none`` leaves it as
+    it is; ``ws``, or with an epsilon ``ws:1e-3``, standardises weights; ``bn``, or ``bn:1e-3``, puts a batch norm
+    behind nodes that have none, ``conv1_norm`` behind ``conv1``, whose biases go: the norm has offsets.
 
     Raises :class:`TridentError` for another name, an epsilon that is no number above 0, and a network of one layer.
     """
     name, colon, text = norm.partition(":") if isinstance(norm, str) else (norm, "", "")
-    if name not in NORMS or (colon and name != "ws"):
-        raise TridentError(f"norm must be {' or '.join(NORMS)}, or with an epsilon ws:1e-3, not {norm!r}")
+    if name not in NORMS or (colon and name == "none"):
+        raise TridentError(f"norm must be {', '.join(NORMS)}, or with an epsilon ws:1e-3 or bn:1e-3, not {norm!r}")
     if name == "none":
         return network
     try:
         epsilon = float(text) if colon else None
     except ValueError:
-        raise TridentError(f"the epsilon of the norm ws must be a number above 0, not {text!r}") from None
+        raise TridentError(f"the epsilon of the norm {name} must be a number above 0, not {text!r}") from None
     last = network.layers[-1].node
     if len(network.layers) == 1:
-        raise TridentError(f"the norm ws is of all layers but the last, and the network has {last!r} alone")
+        raise TridentError(f"the norm {name} is of all layers but the last, and the network has {last!r} alone")
 
-    def changed(node: Node) -> Node:
-        if isinstance(node, Conv | Linear) and node.name != last:
-            return replace(node, standardise=True, epsilon=epsilon)
-        return node
-
-    return replace(network, nodes=tuple(map(changed, network.nodes)))
+    if name == "ws":
+        inner = {layer.node for layer in network.layers if layer.node != last}
+        return replace(network, nodes=tuple(
+            replace(node, standardise=True, epsilon=epsilon) if isinstance(node, Conv | Linear) and node.name in inner
+            else node for node in network.nodes
+        ))  # fmt: skip
+    bare = {layer.node for layer in network.layers if layer.norm is None and layer.node != last}
+    nodes: list[Node] = []
+    for node in network.nodes:
+        if isinstance(node, Conv | Linear) and node.name in bare:
+            named = Norm(f"{node.name}_norm", (Edge(node.name),), epsilon=BATCH_EPSILON if epsilon is None else epsilon)
+            nodes += [replace(node, bias=False), named]
+        elif isinstance(node, Neuron | Readout | Pool) and node.inputs[0].node in bare:
+            nodes.append(replace(node, inputs=(Edge(f"{node.inputs[0].node}_norm"),)))
+        else:
+            nodes.append(node)
+    return replace(network, nodes=tuple(nodes))

@@ -110,6 +110,13 @@ class Partition:
             raise TridentError(
                 f"partition {self}: a network whose spikes are added, or read by several layers, is on one core"
             )
+        if network.norms and self.cores > 1:
+            raise TridentError(f"partition {self}: {network.norms[0]} needs a network on one core, without copies")
+        if network.windows and self.members > 1:
+            raise TridentError(
+                f"partition {self}: a network of which {network.windows[0].neuron!r} takes the largest sums of windows "
+                "is on one core"
+            )
         following = 0
         for stage in self.stages:
             if stage.first != following or stage.last < stage.first:

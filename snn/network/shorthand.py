@@ -23,7 +23,7 @@ from trident.snn.network.nodes import (
 )
 
 _N = "[0-9]{1,9}"
-_CONV = re.compile(f"({_N})c({_N})(?:s({_N}))?(?:p({_N}))?")
+_CONV = re.compile(f"({_N})c({_N})(?:s({_N}))?(?:p({_N}))?(?:m({_N}))?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
 _LINEAR = re.compile(f"({_N})(?:r({'|'.join(READOUTS)})?)?")
@@ -36,7 +36,8 @@ _LONGEST = 1000  # characters
 def read(text: str, bias: bool = True) -> Network:
     """Read ``INPUT-LAYER-...``, or a name of :data:`RECIPES`: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is
     ``128`` (linear) or ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding
-    kernel // 2). The last may be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``.
+    kernel // 2). Of ``16c3m2`` neurons take the largest sum of every 2 x 2 pixels: the node ``windowN``. The last may
+    be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``.
     ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels, ``ap2`` takes their mean and ``gap`` that of all
     pixels of a square image: the node ``poolN``. ``sew16s2`` is a residual block, see :func:`_block`.
 
@@ -124,7 +125,12 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
             f"an input of {shape[0]}x{shape[1]} pixels"
         )
     node = Conv(f"conv{number}", read, channels=channels, kernel=kernel, stride=stride, padding=padding, bias=bias)
-    return [node, Neuron(f"neuron{number}", (Edge(node.name),))]
+    sums: list[Node] = [node]
+    if conv.group(5) is not None:
+        if int(conv.group(5)) < 2:
+            raise TridentError(f"network {text!r}: layer {part!r} needs windows of 2 pixels or more")
+        sums.append(Pool(f"window{number}", (Edge(node.name),), size=int(conv.group(5))))
+    return [*sums, Neuron(f"neuron{number}", (Edge(sums[-1].name),))]
 
 
 def _block(

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.cocotb.placing import Case, Placing, join_words, parts_of, payload_of, rows_of
+from tests.cocotb.norm_cases import NormPlacing
+from tests.cocotb.placing import Case, join_words, parts_of, payload_of, rows_of
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.packing import blocks
 from trident.hw.engines.skeleton.payloads import Payloads
@@ -36,7 +37,7 @@ def planes_with_pool(cfg: CoreConfig) -> bool:
     return cfg.forward_cols == 1
 
 
-class Maker(Placing):
+class Maker(NormPlacing):
     """Draw cases of one configuration; every method returns one :class:`Case` for the second layer of a network."""
 
     def forward(self) -> Case:

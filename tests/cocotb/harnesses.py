@@ -6,6 +6,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
 from tests.cocotb.cases import POOL, planes_with_pool
 from tests.cocotb.harness import Harness
+from tests.cocotb.norm_cases import KEEPS, SUM_WORDS
 from trident.hw.core.core import give_numbers
 from trident.hw.engines.backward import BackwardEngine
 from trident.hw.engines.forward import ForwardEngine
@@ -16,15 +17,19 @@ from trident.hw.isa.microcode import UPDATE_NUMBERS
 from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.lib.streams import connect
+from trident.hw.units.fire import FireUnit
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
+from trident.hw.units.norm import NormUnit
 from trident.hw.units.pool import PoolUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
+from trident.hw.units.spread import SpreadUnit
 from trident.hw.units.standardise import StandardiseUnit
 from trident.hw.units.update import UpdateUnit
+from trident.hw.units.window import WindowUnit
 
 
 def _read(m: Module, memory: SharedMemory, reader: int, address, en):
@@ -357,6 +362,116 @@ class StandardiseHarness(UpdateHarness):
         super().__init__(replace(cfg, standardise=True))
 
 
+class NormHarness(Harness):
+    """A core that has the unit has room for sums, which are where potentials are here."""
+
+    unit_class = NormUnit
+
+    def __init__(self, cfg: CoreConfig):
+        super().__init__(replace(cfg, **KEEPS))
+
+    def memories(self):
+        spaces = Space.RAW, Space.GRADIENTS, Space.ERRORS, Space.ERROR_MASKS
+        return {
+            Space.WEIGHTS: WeightMemory(self.cfg), Space.POTENTIALS: self._sums(),
+            **{space: self._memory(space) for space in spaces},
+            Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes),
+        }  # fmt: skip
+
+    def _sums(self) -> SharedMemory:
+        return SharedMemory(self.cfg.row_bits, SUM_WORDS << self.cfg.step_bits, 1)
+
+    def connect(self, m, unit, memories):
+        cfg, errors, masks = self.cfg, memories[Space.ERRORS], memories[Space.ERROR_MASKS]
+        sums, gradients, raw = memories[Space.POTENTIALS], memories[Space.GRADIENTS], memories[Space.RAW]
+        weights, error_bits, grad_bits = memories[Space.WEIGHTS], _bits(errors.granules), _bits(gradients.granules)
+        _functions(m, cfg, unit, memories)
+        chosen = Signal(max(error_bits, 1))
+        with m.If(unit.error_en):
+            m.d.sync += chosen.eq(unit.error_step[:error_bits])
+        _read(m, errors, 0, Cat(unit.error_step[error_bits : cfg.step_bits], unit.error_word), unit.error_en)
+        m.d.comb += [
+            unit.errors.eq(_granule(errors, 0, chosen)),
+            unit.sums.eq(_read(m, sums, 0, unit.sum_address, unit.sum_en)),
+            sums.write_address.eq(unit.sum_write_address),
+            sums.write_en.eq(unit.sum_write),
+            sums.write_data.eq(unit.sum_data),
+            errors.write_address.eq(unit.error_address >> error_bits),
+            errors.write_en.eq(unit.error_write << unit.error_address[:error_bits]),
+            errors.write_data.eq(unit.error_data.replicate(errors.granules)),
+            masks.write_address.eq(unit.mask_address),
+            masks.write_en.eq(unit.mask_en),
+            masks.write_data.eq(unit.mask),
+            gradients.write_address.eq(unit.gradient_address >> grad_bits),
+            gradients.write_en.eq(unit.gradient_write << unit.gradient_address[:grad_bits]),
+            gradients.write_data.eq(unit.gradients.replicate(gradients.granules)),
+            weights.update_address.eq(unit.row_address),
+            weights.update_read.eq(unit.row_read),
+            unit.weights.eq(weights.row_data),
+            unit.raw.eq(_read(m, raw, 0, unit.row_address, unit.row_read)),
+            raw.write_address.eq(unit.row_address),
+            raw.write_en.eq(unit.raw_write),
+            raw.write_data.eq(unit.raw_data),
+            self.saturated.eq(unit.large),
+        ]
+
+
+class FireHarness(NormHarness):
+    unit_class = FireUnit
+
+    def memories(self):
+        return {Space.POTENTIALS: self._sums()}
+
+    def connect(self, m, unit, memories):
+        m.d.comb += unit.sums.eq(_read(m, memories[Space.POTENTIALS], 0, unit.sum_address, unit.sum_en))
+
+
+class WindowHarness(NormHarness):
+    """Winners are where masks are here."""
+
+    unit_class = WindowUnit
+
+    def memories(self):
+        return {Space.POTENTIALS: self._sums(), Space.MASKS: self._memory(Space.MASKS)}
+
+    def connect(self, m, unit, memories):
+        sums, winners = memories[Space.POTENTIALS], memories[Space.MASKS]
+        m.d.comb += [
+            unit.sums.eq(_read(m, sums, 0, unit.sum_address, unit.sum_en)),
+            sums.write_address.eq(unit.sum_write_address),
+            sums.write_en.eq(unit.sum_write),
+            sums.write_data.eq(unit.sum_data),
+            winners.write_address.eq(unit.winner_address),
+            winners.write_en.eq(unit.winner_en),
+            winners.write_data.eq(unit.winner),
+        ]
+
+
+class SpreadHarness(NormHarness):
+    unit_class = SpreadUnit
+
+    def memories(self):
+        return {space: self._memory(space) for space in (Space.MASKS, Space.ERRORS, Space.ERROR_MASKS)}
+
+    def connect(self, m, unit, memories):
+        cfg, errors, masks = self.cfg, memories[Space.ERRORS], memories[Space.ERROR_MASKS]
+        error_bits = _bits(errors.granules)
+        chosen = Signal(max(error_bits, 1))
+        with m.If(unit.error_en):
+            m.d.sync += chosen.eq(unit.error_step[:error_bits])
+        _read(m, errors, 0, Cat(unit.error_step[error_bits : cfg.step_bits], unit.error_word), unit.error_en)
+        m.d.comb += [
+            unit.errors.eq(_granule(errors, 0, chosen)),
+            unit.winners.eq(_read(m, memories[Space.MASKS], 0, unit.winner_address, unit.winner_en)),
+            errors.write_address.eq(unit.error_address >> error_bits),
+            errors.write_en.eq(unit.error_write << unit.error_address[:error_bits]),
+            errors.write_data.eq(unit.error_data.replicate(errors.granules)),
+            masks.write_address.eq(unit.mask_address),
+            masks.write_en.eq(unit.mask_en),
+            masks.write_data.eq(unit.mask),
+        ]
+
+
 HARNESSES = {
     "forward": ForwardHarness,
     "backward": BackwardHarness,
@@ -370,4 +485,8 @@ HARNESSES = {
     "reduce": ReduceHarness,
     "update": UpdateHarness,
     "standardise": StandardiseHarness,
+    "norm": NormHarness,
+    "fire": FireHarness,
+    "window": WindowHarness,
+    "spread": SpreadHarness,
 }

@@ -10,7 +10,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.job import JOB
 
-POWER_BITS = JOB.shape()["words"].width  # of the power of two that a sum is divided by
+POWER_BITS = JOB.shape()["words"].width  # of the power of two that a sum is divided by, unless there are more
 
 
 class LaneSums(wiring.Component):
@@ -29,17 +29,17 @@ class LaneSums(wiring.Component):
     large : Out(1), a number or a total is too large
     """
 
-    def __init__(self, cfg: CoreConfig):
-        self.cfg = cfg
+    def __init__(self, cfg: CoreConfig, power_bits: int = POWER_BITS):
+        self.cfg, self.power_bits = cfg, power_bits
         super().__init__({
-            "clear": In(1), "row": In(cfg.row_bits), "en": In(1), "limit": In(cfg.exp), "power": In(POWER_BITS),
+            "clear": In(1), "row": In(cfg.row_bits), "en": In(1), "limit": In(cfg.exp), "power": In(power_bits),
             "round": In(1), "done": Out(1), "total": Out(cfg.row_bits), "large": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
         m = Module()
         cfg, fixed, width = self.cfg, self.cfg.pass_fixed, self.cfg.width
-        most = (1 << POWER_BITS) - 1
+        most = (1 << self.power_bits) - 1
         added, leaving, large = Signal(), Signal(), []
         m.d.sync += added.eq(self.en)
         sums = [Signal(fixed.bits, name=f"sum{lane}") for lane in range(cfg.lanes)]
@@ -59,7 +59,7 @@ class LaneSums(wiring.Component):
         # The lowest lane is rounded, and the others move down
         wide = FixedFormat(fixed.bits + most, fixed.place - most)
         m.submodules.rounding = rounding = Round(cfg.format, wide, cfg.round_stages)
-        m.d.comb += rounding.i.eq(sums[0].as_signed() << (~self.power)[:POWER_BITS])  # ``most`` less the power
+        m.d.comb += rounding.i.eq(sums[0].as_signed() << (~self.power)[: self.power_bits])  # ``most`` less the power
         left = Signal(range(cfg.lanes + 1))
         there = leaving
         for n in range(cfg.round_stages):

@@ -20,6 +20,7 @@ from trident.hw.isa.program import INSTRUCTION, SETUP
 from trident.hw.isa.tokens import NO_TOKEN, Token, unpack_tokens
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.network.network import Network
+from trident.snn.network.norms import with_norm
 from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
@@ -92,13 +93,13 @@ def _constants(fmt) -> tuple[NeuronConstants, UpdateConstants]:
 
 def _balance(plan: ChipPlan, train: bool, update: bool = True) -> tuple[Counter, Counter]:
     """Tokens that a sample's instructions take and give, and those after the last sample: by core (or the host), token,
-    and whether it is after the loop."""
+    and part of the program: 0, or 1 after the loop, and so on in further phases."""
     taken, given = Counter(), Counter()
     constants = _constants(plan.cfg.format)
     for core, program in enumerate(plan.programs(train, update)):
         assert len(program.words) <= plan.cfg.program_words
         jobs = {number: JOB.unpack(words) for number, words in plan.jobs(core, program, *constants).items()}
-        for after, part in ((False, program.loop), (True, program.after)):
+        for after, part in enumerate(part for phase in program.phases for part in phase):
             for opcode, number in (pair for pairs in part.values() for pair in pairs if pair[0] in QUEUE_OF):
                 job = jobs[number]
                 given_fields = {name for name, value in job.items() if value} - {"wait", "post"}
@@ -139,25 +140,44 @@ def test_programs_keep_the_tokens_in_balance(network, partition, train, update):
     assert +taken == +given
 
 
+@pytest.mark.parametrize("text", [
+    "4x4x2-3c3m2-5", "8x8x1-3c3-mp2-4c3-6", "6x6x1-2c3m2-3c3-sew3-4", "9x7x1-2c3m2-2c3-4-5r", "5-4-3",
+])  # fmt: skip
+@pytest.mark.parametrize("norm", ["none", "bn"])
+@pytest.mark.parametrize("train, update", [(True, True), (True, False), (False, True)])
+def test_phases_keep_the_tokens_in_balance(text, norm, train, update):
+    """Of networks with norms and windows: in every phase by itself, so that a barrier leaves nothing behind."""
+    network = with_norm(Network.parse(text), norm)
+    sizes = {"spike_words": 8192, "error_words": 8192, "program_words": 1024, "jobs": 256, "walks": 2, "pool": 2}
+    cfg = CoreConfig.preset("TINY", sum_words=8192, batch_norm=True, window=2, **sizes)
+    plan = ChipPlan(network, cfg, minibatch=20)
+    taken, given = _balance(plan, train, update)
+    assert len(plan.programs(train, update)[0].phases) == 1 + 2 * len(network.norms) * train
+    assert given.pop(("host", Token.INPUT_FREE, 0)) == 1
+    given[0, Token.INPUT_READY0, 0] += 1  # the host's
+    assert +taken == +given
+
+
 def test_programs_have_what_their_mode_needs():
     plan = ChipPlan(Network.parse("4-3-2"), CoreConfig.preset("TINY"))
     for mode in ((True, True), (True, False), (False, True)):
         (program,) = plan.programs(*mode)
+        ((loops, after),) = program.phases
         words = [INSTRUCTION.unpack([word]) for word in program.words[SETUP.words :]]
         opcodes = [word["opcode"] for word in words]
         assert opcodes.count(Opcode.HALT) == len(QUEUES)
         for n, queue in enumerate(QUEUES):  # every queue: its loop, if it has one, then what follows, up to HALT
             assert words[n]["opcode"] == Opcode.JUMP
             at = words[n]["job"] - SETUP.words
-            if program.loop[queue]:
+            if loops[queue]:
                 assert words[at]["opcode"] == Opcode.ENTER
                 end = words[at]["job"] - SETUP.words
                 assert words[end - 1] == {"opcode": Opcode.LOOP, "job": at + 1 + SETUP.words}
                 found = [(word["opcode"], word["job"]) for word in words[at + 1 : end - 1]]
-                assert found == program.loop[queue]
+                assert found == loops[queue]
                 at = end
-            found = [(word["opcode"], word["job"]) for word in words[at : at + len(program.after[queue])]]
-            assert found == program.after[queue] and found[-1][0] == Opcode.HALT
+            found = [(word["opcode"], word["job"]) for word in words[at : at + len(after[queue])]]
+            assert found == after[queue] and found[-1][0] == Opcode.HALT
             assert all(QUEUE_OF.get(opcode, (n,))[0] == n for opcode, _ in found)
         assert program.words[: SETUP.words] == SETUP.pack(**SETUP.unpack(program.words[: SETUP.words]))
 

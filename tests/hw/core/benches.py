@@ -14,8 +14,8 @@ from trident.hw.lib.streams import random_stalls
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.builder import Builder
-from trident.snn.network.network import Network
-from trident.snn.network.nodes import INPUT
+from trident.snn.network.network import Network, edges
+from trident.snn.network.nodes import INPUT, Norm
 from trident.snn.settings import NeuronSettings
 
 TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
@@ -41,6 +41,7 @@ WALKS = {
     "walks": 8, "jobs": 256, "program_words": 256, "spike_words": 8192, "error_words": 2048, "weight_rows": 2048,
 }  # fmt: skip
 STANDARD = {"standardise": True}
+NORM = WALKS | {"batch_norm": True, "sum_words": 4096, "program_words": 1024, "spike_words": 16384, "error_words": 8192}
 SHORT = {"short_paths": True, "prefetch_jobs": False}
 BF16 = {"exp": 8, "frac": 7, "words": 1, "prefetch_jobs": False, "timesteps": 1}
 
@@ -91,6 +92,22 @@ def _standardised(network: Network, seed: int) -> Network:
     rng, wide = np.random.default_rng(seed), {layer.node for layer in network.layers if layer.fan_in > 1}
     own = {name: {"standardise": True, "epsilon": float(2.0 ** rng.uniform(-13, 2))} for name in wide}
     nodes = (replace(n, **own[n.name]) if n.name in wide and rng.random() < 0.8 else n for n in network.nodes)
+    return replace(network, nodes=tuple(nodes))
+
+
+def normed(network: Network, seed: int) -> Network:
+    """The network with a batch norm behind its first conv or linear node and behind most others."""
+    rng, nodes, moved = np.random.default_rng(seed), [], {}
+    for node in network.nodes:
+        if node.inputs[0].node in moved:
+            node = replace(node, inputs=edges(moved[node.inputs[0].node]))
+        nodes.append(node)
+        if node.kind in ("conv", "linear") and (not moved or rng.random() < 0.7):
+            name = moved[node.name] = f"norm_{node.name}"
+            nodes.append(Norm(
+                name, edges(node.name), epsilon=float(2.0 ** rng.uniform(-13, 0)), momentum=float(rng.uniform(0.01, 1)),
+                scale=float(rng.uniform(0.2, 1.5)),
+            ))  # fmt: skip
     return replace(network, nodes=tuple(nodes))
 
 

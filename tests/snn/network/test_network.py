@@ -171,13 +171,14 @@ def test_a_delay_makes_a_circle_possible():
 @pytest.mark.parametrize(
     ("kinds", "words"),
     [
-        (("conv", "norm", "neuron", "flatten", "linear", "neuron"), "norm 'norm1' cannot be computed: it needs normal"),
-        (("conv", "pool", "neuron"), "conv 'conv1' must be read by one neuron or readout node alone, not by pool"),
+        (("conv", "neuron", "norm", "flatten", "linear", "neuron"), "norm 'norm1' must take the sums of a conv"),
+        (("conv", "norm", "conv", "neuron"), "norm 'norm1' must be read by one neuron or readout or pool node"),
+        (("conv", "pool", "pool", "neuron"), "pool 'pool1' must be read by one neuron or readout node alone, not"),
         (("pool", "conv", "neuron"), "pool 'pool1' must join the spikes of a neuron node, not read input"),
         (("conv", "neuron", "pool"), "the network's output must be the neurons behind its last layer"),
         (("conv", "readout", "flatten", "linear", "neuron"), "linear 'linear1' must read spikes, those of neurons or"),
-        (("conv", "conv", "neuron"), "conv 'conv1' must be read by one neuron or readout node alone, not by conv"),
-        (("neuron", "conv", "neuron"), "neuron 'neuron1' must take the sums of a conv or linear node, not input"),
+        (("conv", "conv", "neuron"), "conv 'conv1' must be read by one neuron or readout or norm or pool"),
+        (("neuron", "conv", "neuron"), "neuron 'neuron1' must take the sums of a conv, linear or norm node, not input"),
         (("conv", "neuron", "flatten"), "the network's output must be the neurons behind its last layer"),
     ],
 )
@@ -240,7 +241,7 @@ def test_sums_that_no_core_makes():
         build.add("linear", source, outputs=4)
     build.add("add", "linear1", "linear2")
     build.add("neuron")
-    with pytest.raises(TridentError, match="linear 'linear1' must be read by one neuron or readout node alone, not by"):
+    with pytest.raises(TridentError, match="linear 'linear1' must be read by one neuron or readout or norm or pool"):
         assert build.network().layers
 
 

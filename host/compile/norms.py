@@ -1,0 +1,67 @@
+"""Jobs of layers whose sums are kept before neurons take them: those with a batch norm, and with windows of sums."""
+
+from typing import TYPE_CHECKING
+
+from trident.hw.isa.batch_norm import NUMBERS
+from trident.sim.golden.norm import NormConstants
+
+if TYPE_CHECKING:
+    from trident.host.compile.core_plan import CorePlan
+
+
+def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
+    """Of a core's layer with a norm: of its sums in training and in inference, and of its errors.
+
+    Raises what :meth:`NormConstants.of` raises.
+    """
+    placed, scaled = plan.layers[n], plan.scaled
+    assert placed.sums is not None
+    y, x, _ = placed.layer.sum_shape
+    constants = NormConstants.of(placed.layer, plan.cfg, plan.spike_slots)
+    shared = {
+        "src": placed.sums.base, "dst": scaled.base, "tile": placed.tile + placed.weights.norm_tile,
+        "groups": placed.weights.groups, "count": y * x, "token": constants.power, "exponent": constants.limit,
+        **{field: constants.bits[name] for name, field in NUMBERS.items()},
+    }  # fmt: skip
+    # All samples in one job, or one in each
+    minibatch = {"blocks": plan.spike_slots, "tap_step": placed.sums.step, "pass_step": scaled.step}
+    sample = {"blocks": 1, "src_slot": placed.sums.step, "dst_slot": scaled.step}
+    errors = {"aux": placed.errors.base, "block_step": placed.errors.step, "outgoing": 1}
+    return {
+        plan.job("norm", n): shared | minibatch,
+        plan.job("norm_frozen", n): shared | sample | {"channel": 1},
+        plan.job("norm_errors", n): shared | minibatch | errors,
+    }
+
+
+def window_jobs(plan: "CorePlan", n: int, chunk: int) -> dict[int, dict]:
+    """Of a core's layer with windows of sums, and a chunk of timesteps: the largest, and their errors."""
+    placed, layer = plan.layers[n], plan.layers[n].layer
+    assert placed.sums is not None and placed.winners is not None
+    source = plan.scaled if layer.norm else placed.sums
+    (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
+    groups, winners = placed.weights.groups, placed.winners
+    shared = {
+        "aux": winners.base + winners.chunk * chunk, "aux_slot": winners.step, "groups": groups, "src_y": y, "src_x": x,
+    }  # fmt: skip
+    return {
+        plan.job("window", n, chunk): shared | {
+            "src": source.base, "src_slot": source.step, "dst": plan.largest.base, "count": width * groups,
+        },
+        plan.job("spread", n, chunk): shared | {
+            "src": plan.window_errors.base, "dst": placed.errors.base + placed.errors.chunk * chunk,
+            "dst_slot": placed.errors.step, "count": x * groups, "last_y": height - 1, "last_x": width - 1,
+        },
+    }  # fmt: skip
+
+
+def fire_job(plan: "CorePlan", n: int, chunk: int, neuron: dict[str, int]) -> dict[int, dict]:
+    """The neurons of a core's layer in a chunk of timesteps; ``neuron``: the constants of their forward pass."""
+    placed, layer, chunks = plan.layers[n], plan.layers[n].layer, plan.cfg.chunks
+    source = plan.largest if placed.winners else plan.scaled
+    outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == chunks)}
+    return {plan.job("fire", n, chunk): {
+        "src": source.base, "src_slot": source.step, "dst": placed.spikes.base + placed.spikes.chunk * chunk,
+        "dst_slot": placed.spikes.step, "count": placed.spikes.chunk, "carry": int(chunk > 0), **neuron,
+        **(outputs if layer.readout else {}),
+    }}  # fmt: skip

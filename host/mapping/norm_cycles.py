@@ -1,0 +1,33 @@
+"""Cycles of batch norms, of windows of sums, and of neurons that fire on what these give."""
+
+from trident.host.mapping.standardise_cycles import pass_cycles
+from trident.hw.isa.batch_norm import backward_passes, forward_passes
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.vector_program import Program
+
+_PARAMETERS = 10  # cycles in which a group's rows of parameters are read and written
+
+
+def norm_cycles(cfg: CoreConfig, rows: int, groups: int, backward: bool) -> int:
+    """Cycles of a norm job in training, of a minibatch with so many rows in each group of channels: of the sums or,
+    ``backward``, of the errors."""
+    passes = backward_passes() if backward else forward_passes()
+    return groups * (sum(pass_cycles(cfg, step, rows) for step in passes) + _PARAMETERS)
+
+
+def fire_cycles(cfg: CoreConfig, words: int, program: Program, recurrence: int) -> int:
+    """Cycles of a sample's neurons in so many words: their steps, or ``recurrence`` for each where there are few."""
+    steps, items = len(program.steps), cfg.items("forward")
+    blocks = [items] * (words // items) + [words % items] * (words % items > 0)
+    return sum(cfg.timesteps * steps * max(block, recurrence) for block in blocks) + 4
+
+
+def window_cycles(cfg: CoreConfig, words: int) -> int:
+    """Cycles in which the largest sums of so many words of windows are found: a cycle for each pixel's row, and for its
+    word of winners."""
+    return words * (cfg.window**2 * (cfg.timesteps + 1) + 1)
+
+
+def spread_cycles(cfg: CoreConfig, words: int) -> int:
+    """Cycles in which errors go to so many words of pixels."""
+    return words * cfg.timesteps + 2

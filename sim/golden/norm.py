@@ -1,0 +1,111 @@
+"""Golden norm: what hw/units/norm.py computes, bit for bit."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trident.hw.errors import TridentError
+from trident.hw.isa.batch_norm import (
+    NUMBERS,
+    POWER,
+    backward_passes,
+    forward_passes,
+    frozen_passes,
+    norm_numbers,
+)
+from trident.hw.isa.capabilities import Capability, require
+from trident.hw.isa.config import CoreConfig
+from trident.sim.golden.format import to_bits, to_values, value_dtype
+from trident.sim.golden.passes import Passes
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Tensors
+
+MOST_VALUES = 1 << 31  # of a channel: the powers of two that a job tells end there
+
+
+@dataclass(frozen=True)
+class NormConstants:
+    """Constants of a layer's norm over so many samples: ``bits``, by name the raw bits of floats; ``power``: k of
+    :mod:`hw.isa.batch_norm`; ``limit``: the exponent code from which on a number is too large for a sum."""
+
+    bits: dict[str, int]
+    power: int
+    limit: int
+
+    @classmethod
+    def of(cls, layer: Layer, cfg: CoreConfig, samples: int) -> "NormConstants":
+        """Those of a layer. Raises :class:`TridentError`, naming its norm's node, for a core that has none, for one
+        value of a channel, for more than a sum holds, and for an epsilon that the format does not hold."""
+        assert layer.norm is not None
+        name = repr(layer.norm.name)
+        require(cfg.capabilities, name, (Capability.BATCH_NORM,))
+        y, x, _ = layer.sum_shape
+        values = samples * y * x * cfg.steps
+        if values < 2:
+            raise TridentError(f"{name} has one value of a channel in a minibatch, which has no variance: take more")
+        fmt = cfg.format
+        numbers = norm_numbers(values, layer.norm.epsilon, layer.norm.momentum)
+        bits = {name: int(to_bits(numbers[name], fmt)) for name in NUMBERS}
+        if not fmt.min_normal <= bits["floor"] < fmt.inf:
+            what = "0" if bits["floor"] < fmt.min_normal else "infinity"
+            raise TridentError(
+                f"{name}: an epsilon of {layer.norm.epsilon:g} is {what} to a float of {cfg.exp} exponent and "
+                f"{cfg.frac} fraction bits, whose least normal number is {float(to_values(fmt.min_normal, fmt)):.3g}"
+            )
+        limit = cfg.pass_fixed.limit(fmt, values, room=1)
+        if limit <= fmt.bias or values >= MOST_VALUES:
+            raise TridentError(f"{name}: a sum over {values:,} values of a channel has no room for one of 1")
+        return cls(bits, int(numbers[POWER]), limit)
+
+
+class BatchNorm:
+    """The norm of a layer: of sums x (N, y, x, T, out) to normalised z and scaled y of the same shape, and of errors
+    at y to those at x; all are values of the format.
+
+    parameters: of gain and offset; running: of their names, the running variance and the running mean, which a training
+    changes in place; inverse (out,): of the deviation that z was made with.
+    """
+
+    def __init__(self, layer: Layer, cfg: CoreConfig):
+        assert layer.norm is not None
+        self.layer, self.cfg, self.norm = layer, cfg, layer.norm
+        self.inverse = np.zeros(layer.out_channels, value_dtype(cfg.format))
+
+    def _passes(self, samples: int) -> Passes:
+        constants = NormConstants.of(self.layer, self.cfg, samples)
+        dtype = value_dtype(self.cfg.format)
+        values: dict[str, Any] = {POWER: constants.power}
+        values |= {name: dtype(to_values(bits, self.cfg.format)) for name, bits in constants.bits.items()}
+        return Passes(self.cfg, values, constants.power)
+
+    def forward(
+        self, x: np.ndarray, parameters: Tensors, running: Tensors, training: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """z, y, and in which channels there is a fault, bool (out,)."""
+        rows, gain, offset = {"x": _rows(x)}, self.norm.gain, self.norm.offset
+        names = {"gain": parameters[gain], "offset": parameters[offset], "running_variance": running[gain],
+                 "running_mean": running[offset]}  # fmt: skip
+        channels = {name: values[None, None] for name, values in names.items()}
+        samples = len(x) if training else max(len(x), 2)
+        fault = self._passes(samples).run(forward_passes() if training else frozen_passes(), rows, channels, {})
+        if training:
+            running[gain][:], running[offset][:] = channels["running_variance"][0, 0], channels["running_mean"][0, 0]
+            self.inverse = channels["inverse"][0, 0]
+        return rows["z"].reshape(x.shape), rows["y"].reshape(x.shape), fault
+
+    def backward(
+        self, errors: np.ndarray, z: np.ndarray, parameters: Tensors
+    ) -> tuple[np.ndarray, Tensors, np.ndarray]:
+        """Errors at x, the gradients of gain and offset by name, and in which channels there is a fault."""
+        rows = {"g": _rows(errors), "z": _rows(z)}
+        channels = {"gain": parameters[self.norm.gain][None, None], "inverse": self.inverse[None, None]}
+        fault = self._passes(len(errors)).run(backward_passes(), rows, channels, {})
+        names = {self.norm.gain: "gain_gradient", self.norm.offset: "offset_gradient"}
+        gradients = {name: channels[of][0, 0] for name, of in names.items()}
+        return rows["g"].reshape(errors.shape), gradients, fault
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    """(N, y, x, T, out) as (1, n, out)."""
+    return values.reshape(1, -1, values.shape[-1])

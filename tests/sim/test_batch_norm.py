@@ -1,0 +1,154 @@
+"""Batch norm, and windows of sums, of the fast twin and of golden against SpikingJelly and PyTorch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from trident.hw.isa.config import CoreConfig
+from trident.sim.golden.trainer import GoldenTrainer
+from trident.sim.twin import FloatTwin
+from trident.snn.network.network import Network, edges
+from trident.snn.network.nodes import Norm
+from trident.snn.network.norms import with_norm
+from trident.snn.settings import NeuronSettings, TrainSettings
+
+NETWORKS = ("6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "8x4x2-4c3-mp2-3c3-5", "12-9-8-4", "9x8x2-4c3m2-3c3m2-5")
+STEPS, SAMPLES = 6, 7
+
+
+def networks(text: str) -> Network:
+    """With norms whose epsilon, momentum and first gains differ."""
+    network, rng = with_norm(Network.parse(text), "bn"), np.random.default_rng(4)
+    changed = lambda node: replace(  # noqa: E731
+        node, epsilon=float(2.0 ** rng.uniform(-12, 0)), momentum=float(rng.uniform(0.05, 1)),
+        scale=float(rng.uniform(0.5, 2)),
+    )  # fmt: skip
+    return replace(network, nodes=tuple(changed(n) if isinstance(n, Norm) else n for n in network.nodes))
+
+
+def stimulus(network: Network, samples: int = SAMPLES, seed: int = 1):
+    rng = np.random.default_rng(seed)
+    spikes = (rng.random((samples, STEPS, *network.in_shape)) < 0.4).astype(np.uint8)
+    return spikes, rng.integers(0, network.classes, samples)
+
+
+def settings_of(network: Network) -> TrainSettings:
+    return TrainSettings(timesteps=STEPS, batch=SAMPLES, learning_rate=0.3, loss_scale=64, seed=2)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("text", NETWORKS)
+def test_gradients_and_running_statistics_are_spikingjellys(text):
+    """Three minibatches in train mode, with updates by the twin, then the same in eval mode."""
+    torch = pytest.importorskip("torch")
+    sj_layer = pytest.importorskip("spikingjelly.activation_based.layer")
+    sj_neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
+    surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+
+    network = networks(text)
+    twin = FloatTwin(network, NeuronSettings(0.5, 0.75, surrogate="atan:2"), settings_of(network), np.float64)
+    norms = {}
+    for layer in network.layers:
+        if layer.norm:
+            kind = sj_layer.BatchNorm2d if layer.kind == "conv" else sj_layer.BatchNorm1d
+            norms[layer.number] = kind(
+                layer.out_channels, eps=layer.norm.epsilon, momentum=layer.norm.momentum, step_mode="m"
+            ).double()
+
+    def parameters(name):
+        return torch.tensor(twin.weights[name].copy(), requires_grad=True)
+
+    def run(spikes):
+        """Outputs (N, classes), spikes of each layer and parameters by name."""
+        flow = torch.tensor(spikes.astype(np.float64)).permute(1, 0, 4, 2, 3)  # (T, N, C, Y, X)
+        own, fired = {name: parameters(name) for name in network.tensors}, []
+        for layer in network.layers:
+            weight = own[layer.weight]
+            bias = own.get(layer.bias_name)
+            if layer.kind == "linear":
+                flow = flow.permute(0, 1, 3, 4, 2).flatten(2) @ weight[0]
+                flow = flow if bias is None else flow + bias
+            else:
+                kernel = weight.reshape(layer.kernel, layer.kernel, *weight.shape[1:]).permute(3, 2, 0, 1)
+                flow = torch.nn.functional.conv2d(flow.flatten(0, 1), kernel, bias, layer.stride, layer.padding)
+                flow = flow.unflatten(0, (STEPS, -1))
+            if norm := norms.get(layer.number):
+                del norm.weight, norm.bias
+                norm.weight, norm.bias = own[layer.norm.gain], own[layer.norm.offset]
+                flow = norm(flow if layer.kind == "conv" else flow[..., None]).reshape(flow.shape)
+            if layer.kind == "linear":
+                flow = flow[..., None, None]
+            if layer.window > 1:
+                flow = torch.nn.functional.max_pool2d(flow.flatten(0, 1), layer.window).unflatten(0, (STEPS, -1))
+            neuron = sj_neuron.LIFNode(
+                tau=2.0, decay_input=False, v_threshold=0.75, detach_reset=True, step_mode="m",
+                surrogate_function=surrogate.ATan(alpha=2.0),
+            )  # fmt: skip
+            flow = neuron(flow)
+            fired.append(flow.detach().permute(0, 1, 3, 4, 2).numpy())
+            if layer.pool > 1:
+                flow = torch.nn.functional.max_pool2d(flow.flatten(0, 1), layer.pool).unflatten(0, (STEPS, -1))
+        return flow.sum(0).flatten(1), fired, own
+
+    for seed in range(3):
+        spikes, labels = stimulus(network, seed=seed)
+        counts, fired, own = run(spikes)
+        onehot = torch.nn.functional.one_hot(torch.tensor(labels), network.classes)
+        (((counts / STEPS - onehot) ** 2).mean(1).sum() * 64).backward()
+        before = {name: value.copy() for name, value in twin.state["raw"].items()}
+        for trace, theirs in zip(twin.forward(spikes, training=True), fired, strict=True):
+            assert (trace.spikes == theirs).all()
+        twin.state["raw"].update(before)
+        gradients = twin.gradients(spikes, labels)
+        twin.state["raw"].update(before)
+        for name, theirs in own.items():
+            assert np.abs(gradients[name] - theirs.grad.numpy()).max() <= 1e-9 * np.abs(theirs.grad.numpy()).max() > 0
+        twin.train_batch(spikes, labels)
+        for number, norm in norms.items():
+            node = network.layers[number].norm
+            np.testing.assert_allclose(twin.state["raw"][node.gain], norm.running_var.numpy(), rtol=1e-12)
+            np.testing.assert_allclose(twin.state["raw"][node.offset], norm.running_mean.numpy(), atol=1e-12)
+    for norm in norms.values():
+        norm.eval()
+    spikes, _ = stimulus(network, seed=9)
+    for trace, theirs in zip(twin.forward(spikes), run(spikes)[1], strict=True):
+        assert (trace.spikes == theirs).all()
+
+
+@pytest.mark.parametrize("text", [*NETWORKS[:3], "64-32-16-4"])  # whose sums take many values
+def test_golden_is_near_the_twin(text):
+    """From the same weights and, layer by layer, the same spikes, in training and with running statistics: at most one
+    spike in a thousand differs."""
+    whole, neuron, compared = networks(text), NeuronSettings(0.5, 0.75, surrogate="atan:2"), 0
+    others = "lif/hard/atan/pooled" if "mp" in text else ""
+    cfg = CoreConfig(timesteps=STEPS, surrogate="atan", batch_norm=True, sum_words=64, others=others)
+    golden = GoldenTrainer(whole, neuron, cfg, 2)
+    spikes, labels = stimulus(whole, 256)
+    (trace,) = golden.train(spikes, labels, golden.loss_constants(64))
+    (tested,) = golden.infer(spikes, len(spikes))
+    for layer in (layer for layer in whole.layers if layer.norm):
+        nodes = {node.name: node for node in whole.nodes}
+        own = [replace(nodes[layer.node], inputs=edges("input")), layer.norm, nodes[layer.neuron]]
+        twin = FloatTwin(Network(layer.in_shape, tuple(own)), neuron, settings_of(whole), np.float64)
+        for name in layer.parameters:
+            twin.weights[name][:] = golden.weights[name]
+        for found, training in ((trace, True), (tested, False)):
+            given = found.inputs[layer.number].transpose(0, 3, 1, 2, 4)
+            theirs = twin.forward(given, training)[0].spikes
+            assert (found.spikes[layer.number].transpose(3, 0, 1, 2, 4) != theirs).mean() <= 1e-3
+            compared += int(theirs.sum())
+    assert compared > 1000 and not golden.faults.any()
+
+
+def test_all_samples_count():
+    """Statistics are those of the whole minibatch, however many samples golden is given at once."""
+    network = networks(NETWORKS[0])
+    cfg, found = CoreConfig(timesteps=STEPS, batch_norm=True, sum_words=64), []
+    for at_once in (1, 32):
+        golden = GoldenTrainer(network, NeuronSettings(0.5, 0.75), cfg, 2)
+        list(golden.train(*stimulus(network), golden.loss_constants(64), at_once))
+        found.append([golden.raw[name] for name in sorted(golden.raw)])
+    for one, other in zip(*found, strict=True):
+        assert (one == other).all()
+    assert any(values.any() for values in found[0])
