@@ -40,7 +40,7 @@ def graph_rows(network: Network, partition: Partition, placement: Placement) -> 
         where |= {layer.node: cores, layer.neuron: cores}
     rows = [Row(INPUT, "samples", _shape(network.in_shape), "", "host")]
     for node in network.nodes:
-        if node.kind in ("pool", "add"):  # on the cores whose spikes it joins or adds
+        if node.kind in ("norm", "pool", "add"):  # on the cores whose sums or spikes it takes
             where[node.name] = next(where[edge.node] for edge in node.inputs if edge.node in where)
         shape = network.shapes[node.inputs[0].node]
         parameters = sum(map(prod, node.tensors(shape).values()))

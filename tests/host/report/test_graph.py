@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 from trident.host.report.graph import Row, graph_png, graph_rows, graph_svg
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
+from trident.snn.network.norms import with_norm
 from trident.snn.network.partition import Partition
 
 NETWORK = Network.parse("8x8x1-4c3s2-8c3-10")
@@ -36,6 +37,13 @@ def test_pools_run_where_their_spikes_are():
     network = Network.parse("8x8x1-4c3-mp2-10")
     rows = graph_rows(network, Partition.single(network), (0,))
     assert rows[3] == Row("pool2", "pool method max, size 2, stride 2", "4x4x4", "", "core 0")
+
+
+def test_norms_and_windows_run_where_their_sums_are():
+    network = with_norm(Network.parse("8x8x1-4c3m2-10"), "bn")
+    rows = graph_rows(network, Partition.single(network), (0,))
+    assert [(row.node, row.where) for row in rows[2:4]] == [("conv1_norm", "core 0"), ("window1", "core 0")]
+    assert rows[2].parameters == "8" and "batch" in rows[2].what
 
 
 def test_without_bias_is_said():
