@@ -32,9 +32,10 @@ class Program:
         self._part[QUEUES[QUEUE_OF[opcode][0]]].append((opcode, job))
 
     def _begin_phase(self) -> None:
-        loop, after = ({queue: [] for queue in QUEUES} for _ in range(2))
+        loop: _Part = {queue: [] for queue in QUEUES}
+        after: _Part = {queue: [] for queue in QUEUES}
         self.phases.append((loop, after))
-        self._part: _Part = loop
+        self._part = loop
 
     def end_loop(self):
         """What follows runs once, after the last sample."""
