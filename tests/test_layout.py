@@ -16,8 +16,11 @@ FOLDERS = ("hw/arith", "hw/engines", "hw/units")
 WITHOUT_GOLDEN = {"align", "compare", "fire", "mac", "pipeline", "receive", "transfer"}
 # Of hw/units: what they compute is a vector program of hw/isa
 PROGRAMS = {"neuron": "hw/isa/neurons.py", "neuron_grad": "hw/isa/neurons.py", "update": "hw/isa/optimisers.py"}
-# Of sim/golden: the number format, constants and traces of a run, the sequence of the units, their programs and tables
-WITHOUT_UNIT = {"constants", "format", "trace", "trainer", "on_torch", "passes", "planes", "vector", "tables"}
+# Of sim/golden: the number format, constants, parameters and traces of a run, the sequence of the units, their
+# programs, passes and tables
+WITHOUT_UNIT = {
+    "constants", "format", "on_torch", "parameters", "passes", "planes", "tables", "trace", "trainer", "vector",
+}  # fmt: skip
 
 
 def _names(folder: str, prefix: str = "") -> set[str]:

@@ -22,6 +22,18 @@ def _bits(value: float, fmt: FloatFormat) -> int:
     return int(to_bits(value, fmt))
 
 
+def check_epsilon(what: str, epsilon: float, bits: int, cfg: CoreConfig):
+    """Raise :class:`TridentError`, naming ``what`` has it, for an epsilon that is no normal number of the format."""
+    fmt = cfg.format
+    if fmt.min_normal <= bits < fmt.inf:
+        return
+    found = "0" if bits < fmt.min_normal else "infinity"
+    raise TridentError(
+        f"{what}: an epsilon of {epsilon:g} is {found} to a float of {cfg.exp} exponent and {cfg.frac} fraction bits, "
+        f"whose least normal number is {float(to_values(fmt.min_normal, fmt)):.3g}"
+    )
+
+
 def _value(bits: int, fmt: FloatFormat) -> np.floating:
     return value_dtype(fmt)(to_values(bits, fmt))
 

@@ -16,6 +16,7 @@ from trident.hw.isa.batch_norm import (
 )
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
+from trident.sim.golden.constants import check_epsilon
 from trident.sim.golden.format import to_bits, to_values, value_dtype
 from trident.sim.golden.passes import Passes
 from trident.snn.network.layers import Layer
@@ -46,13 +47,8 @@ class NormConstants:
             raise TridentError(f"{name} has one value of a channel in a minibatch, which has no variance: take more")
         fmt = cfg.format
         numbers = norm_numbers(values, layer.norm.epsilon, layer.norm.momentum)
-        bits = {name: int(to_bits(numbers[name], fmt)) for name in NUMBERS}
-        if not fmt.min_normal <= bits["floor"] < fmt.inf:
-            what = "0" if bits["floor"] < fmt.min_normal else "infinity"
-            raise TridentError(
-                f"{name}: an epsilon of {layer.norm.epsilon:g} is {what} to a float of {cfg.exp} exponent and "
-                f"{cfg.frac} fraction bits, whose least normal number is {float(to_values(fmt.min_normal, fmt)):.3g}"
-            )
+        bits = {field: int(to_bits(numbers[field], fmt)) for field in NUMBERS}
+        check_epsilon(name, layer.norm.epsilon, bits["floor"], cfg)
         limit = cfg.pass_fixed.limit(fmt, values, room=1)
         if limit <= fmt.bias or values >= MOST_VALUES:
             raise TridentError(f"{name}: a sum over {values:,} values of a channel has no room for one of 1")
@@ -87,7 +83,7 @@ class BatchNorm:
         names = {"gain": parameters[gain], "offset": parameters[offset], "running_variance": running[gain],
                  "running_mean": running[offset]}  # fmt: skip
         channels = {name: values[None, None] for name, values in names.items()}
-        samples = len(x) if training else max(len(x), 2)
+        samples = len(x) if training else max(len(x), 2)  # frozen, nothing is summed: any number will do
         fault = self._passes(samples).run(forward_passes() if training else frozen_passes(), rows, channels, {})
         if training:
             running[gain][:], running[offset][:] = channels["running_variance"][0, 0], channels["running_mean"][0, 0]

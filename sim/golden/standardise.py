@@ -10,6 +10,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.standardise import NUMBERS, standard_numbers, update_passes, weight_passes
+from trident.sim.golden.constants import check_epsilon
 from trident.sim.golden.format import to_bits, to_values, value_dtype
 from trident.sim.golden.passes import Passes
 from trident.snn.network.layers import Layer
@@ -33,12 +34,7 @@ class StandardConstants:
         assert layer.epsilon is not None
         numbers = standard_numbers(layer.fan_in, layer.epsilon)
         bits = {name: int(to_bits(numbers[name], fmt)) for name in NUMBERS}
-        if not fmt.min_normal <= bits["floor"] < fmt.inf:
-            what = "0" if bits["floor"] < fmt.min_normal else "infinity"
-            raise TridentError(
-                f"{layer.node!r}: an epsilon of {layer.epsilon:g} is {what} to a float of {cfg.exp} exponent and "
-                f"{cfg.frac} fraction bits, whose least normal number is {float(to_values(fmt.min_normal, fmt)):.3g}"
-            )
+        check_epsilon(repr(layer.node), layer.epsilon, bits["floor"], cfg)
         limit = cfg.pass_fixed.limit(fmt, layer.fan_in, room=1)
         if limit <= fmt.bias:
             raise TridentError(

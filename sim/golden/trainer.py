@@ -6,25 +6,18 @@ from dataclasses import fields
 import numpy as np
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
-from trident.hw.isa.optimisers import kept_names
+from trident.hw.isa.faults import Fault
 from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
-from trident.hw.isa.spaces import Space, kept_spaces
-from trident.hw.isa.vector_program import Program
-from trident.sim.golden.constants import NeuronConstants, UpdateConstants, neuron_values, penalty_value
-from trident.sim.golden.format import to_bits, to_values
+from trident.sim.golden.constants import NeuronConstants, neuron_values, penalty_value
 from trident.sim.golden.loss import LossConstants, loss_errors, loss_table
 from trident.sim.golden.norm import BatchNorm
+from trident.sim.golden.parameters import GoldenParameters
 from trident.sim.golden.planes import count_terms, forward_planes, weight_grad_plane, weight_grad_planes
 from trident.sim.golden.pool import count, pool, spread
-from trident.sim.golden.reduce import reduce
 from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.spread import spread_errors
-from trident.sim.golden.standardise import Standardiser
-from trident.sim.golden.sums import Sums
 from trident.sim.golden.trace import Trace
-from trident.sim.golden.vector import run_program
 from trident.sim.golden.window import largest
 from trident.snn.losses import Loss, usual_loss
 from trident.snn.network.layers import Layer, Read
@@ -57,14 +50,12 @@ def _by_sample(fault: np.ndarray, samples: int) -> np.ndarray:
     return fault.reshape(samples, -1, fault.shape[-1]).any(axis=1)
 
 
-class GoldenTrainer:
+class GoldenTrainer(GoldenParameters):
     """Bit-exact model of the cores that train ``network``; without a partition, of one core. ``engines``: numpy or
     torch, what computes the sums of the engines; the bits are the same.
 
-    ``weights``, ``raw``, ``kept`` (momenta and the like) and, per replica, ``gradients`` hold parameters by name:
-    values of the format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core
-    the bits of :class:`Fault` raised since the last minibatch began. Spikes are uint8 (N, T, y, x, channel); sample n
-    of a minibatch is on replica n modulo their count. Every replica has the same weights.
+    Parameters are those of :class:`GoldenParameters`. Spikes are uint8 (N, T, y, x, channel); sample n of a minibatch
+    is on replica n modulo their count. Every replica has the same weights.
 
     With exact gradients, the partition changes no weight, only whose a fault is and which replica has which part of the
     gradients. Otherwise sums are exact within a core and a sample; what several cores or samples add up is rounded from
@@ -75,13 +66,8 @@ class GoldenTrainer:
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, seed: int = 0,
         partition: Partition | None = None, engines: str = "numpy", loss: Loss | None = None,
     ):  # fmt: skip
-        self.network, self.cfg, self.loss = network, cfg, loss or usual_loss(cfg.loss, cfg.loss_tables)
-        self.partition = partition or Partition.single(network)
-        self.slices = [self.partition.slices(layer.number, network) for layer in network.layers]
-        self.fmt = cfg.format
-        self.sums = Sums(self.fmt, cfg.fixed)
-        self.gradient_sums = Sums(self.fmt, cfg.fixed_of("weight_grad"))
-        self.dtype = self.sums.dtype
+        super().__init__(network, cfg, seed, partition or Partition.single(network))
+        self.loss = loss or usual_loss(cfg.loss, cfg.loss_tables)
         self.constants = NeuronConstants.of_network(network, neuron, cfg)
         neurons = [neuron.at(layer, cfg.steps) for layer in network.layers]
         self._neurons = neurons  # by layer
@@ -89,69 +75,8 @@ class GoldenTrainer:
         self._numbers = [neuron_values(own, self.fmt) for own in neurons]
         kernels = golden_engines(cfg, engines)
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
-        self.faults = np.zeros(self.partition.cores, np.int64)
-        initial = network.initial_weights(seed)
-        self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
-        self._update = cfg.update_program
-        self._standard = {layer.weight: Standardiser(layer, cfg) for layer in network.layers if layer.standardised}
         self._norms = {layer.number: BatchNorm(layer, cfg) for layer in network.layers if layer.norm}
-        # By name, what standardised weights are made of, running means and variances, and 0 for other parameters
-        self.raw: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
-        for norm in self._norms.values():
-            self.raw[norm.norm.gain][:] = 1
-        for name, standard in self._standard.items():
-            self.raw[name] = self.weights[name]
-            self.weights[name] = standard.weights(self.raw[name])[0]
-        # What the optimiser keeps, by the name of its memory
-        self.kept: dict[Space, Tensors] = {
-            space: {name: np.zeros_like(value) for name, value in self.weights.items()} for space in kept_spaces(cfg)
-        }
-        self.gradients: list[Tensors] = [
-            {name: np.zeros_like(value, np.float64 if cfg.exact else None) for name, value in self.weights.items()}
-            for _ in range(self.partition.replicas)
-        ]
         self._no_bias = {layer.bias_name: np.zeros(layer.out_channels, self.dtype) for layer in network.layers}
-        self._columns: dict[tuple[int, int], np.ndarray] = {}
-
-    def _values(self, bits):
-        return to_values(bits, self.fmt).astype(self.dtype)
-
-    def _run(self, program: Program, constants: dict, *arrays: np.ndarray) -> np.ndarray:
-        return run_program(program, self.sums, self.cfg.multiplier_subnormals, constants, *arrays)
-
-    # Parameters as raw bits
-    def bits(self, space: Space, replica: int = 0) -> Tensors:
-        """Weights, momenta, or the gradients of a replica, as raw bits; exact gradients as int64 sums."""
-        exact = space == Space.GRADIENTS and self.cfg.exact
-        return {
-            name: self.gradient_sums.bits(values) if exact else to_bits(values, self.fmt)
-            for name, values in self._tensors(space, replica).items()
-        }
-
-    def load(self, space: Space, bits: Tensors):
-        """Take weights, momenta, or the gradients of every replica, as :meth:`bits` gives them; between minibatches."""
-        exact = space == Space.GRADIENTS and self.cfg.exact
-        for replica in range(self.partition.replicas if space == Space.GRADIENTS else 1):
-            for name, values in self._tensors(space, replica).items():
-                values[:] = self.gradient_sums.of_bits(bits[name]) if exact else to_values(bits[name], self.fmt)
-        self._columns = {}
-
-    def _tensors(self, space: Space, replica: int) -> Tensors:
-        if space == Space.GRADIENTS:
-            return self.gradients[replica]
-        return {Space.WEIGHTS: self.weights, Space.RAW: self.raw}.get(space) or self.kept[space]
-
-    @property
-    def overflowed(self) -> bool:
-        """A gradient of any core is infinite or not a number: no core updates its weights."""
-        return bool((self.faults & GRADIENT_FAULTS).any())
-
-    def _flag(self, fault: Fault, n: int, found: np.ndarray, replicas: np.ndarray):
-        """Note a fault of layer n: ``found``, bool (N, channel), of samples that run on ``replicas`` (N,)."""
-        if found.any():
-            for member, first, end in self.slices[n]:
-                for replica in np.unique(replicas[found[:, first:end].any(axis=1)]):
-                    self.faults[replica * self.partition.members + member] |= 1 << fault
 
     def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray, training: bool) -> Trace:
         """Forward pass of samples (N, T, y, x, c), each on its replica, in ``training`` a whole minibatch where there
@@ -353,62 +278,6 @@ class GoldenTrainer:
             weights = self.weights[layer.weight][..., first:end]
             self._columns[key] = np.ascontiguousarray(weights.transpose(0, 2, 1))
         return self._columns[key]
-
-    def reduce(self):
-        """Sum the gradients of all replicas, in ascending order; every replica then has the sum."""
-        for layer, name in self._each_tensor():
-            parts = [own[name] for own in self.gradients]
-            for replica in range(1, len(parts)):
-                if self.cfg.exact:
-                    parts[replica] += parts[replica - 1]
-                    continue
-                parts[replica][:], fault = reduce(parts[replica], parts[replica - 1], self.sums)
-                fault = fault.reshape(-1, layer.out_channels).any(axis=0)
-                self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], np.array([replica]))
-            for part in parts[:-1]:
-                part[:] = parts[-1]
-
-    def _each_tensor(self) -> list[tuple[Layer, str]]:
-        """The names of all parameters, with their layers."""
-        return [
-            (layer, name)
-            for layer in self.network.layers for name in layer.parameters
-        ]  # fmt: skip
-
-    def update(self, constants: UpdateConstants):
-        """Sum the gradients of the replicas, apply them and clear them; after an overflow only clear them."""
-        self.reduce()
-        skip = self.overflowed
-        numbers = constants.values(self._update, self.fmt)
-        for layer, name in self._each_tensor():
-            weights, gradients = self.weights[name], self.gradients[-1][name]
-            kept = [tensors[name] for tensors in self.kept.values()]
-            if not skip:
-                too_large = np.zeros(gradients.shape, bool)
-                if self.cfg.exact:
-                    gradients, too_large = self.gradient_sums.saturate(gradients)
-                fault = too_large.reshape(-1, layer.out_channels).any(axis=0)
-                if name in self._standard:
-                    own = dict(zip(kept_names(self._update), kept, strict=True))
-                    fault |= self._standard[name].update(self.raw[name], weights, own, gradients, numbers)
-                else:
-                    fault |= self._step(numbers, gradients, kept, weights)
-                replicas = np.arange(self.partition.replicas)
-                self._flag(Fault.UPDATE, layer.number, np.tile(fault, (len(replicas), 1)), replicas)
-            for own in self.gradients:
-                own[name][:] = 0
-        self._columns = {}
-
-    def _step(self, numbers: dict, gradients: np.ndarray, kept: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
-        """The optimiser's step for parameters (..., out), in place; returns the faults of the channels."""
-        before = gradients, *(array.copy() for array in (*kept, weights))
-        # Parameters where timesteps are: that is the innermost loop
-        arrays = (array.reshape(1, -1, 1) for array in (*before, *kept, weights))
-        fault = self._run(self._update, numbers, *arrays)
-        if fault.any():  # of which channels?
-            arrays = (array.reshape(1, -1, weights.shape[-1]) for array in (*before, *kept, weights))
-            return self._run(self._update, numbers, *arrays)[0]
-        return fault[0]
 
     def loss_constants(self, scale: float) -> LossConstants:
         """What errors of this network begin with at a loss scale."""

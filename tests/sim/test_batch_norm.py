@@ -20,10 +20,11 @@ STEPS, SAMPLES = 6, 7
 def networks(text: str) -> Network:
     """With norms whose epsilon, momentum and first gains differ."""
     network, rng = with_norm(Network.parse(text), "bn"), np.random.default_rng(4)
-    changed = lambda node: replace(  # noqa: E731
-        node, epsilon=float(2.0 ** rng.uniform(-12, 0)), momentum=float(rng.uniform(0.05, 1)),
-        scale=float(rng.uniform(0.5, 2)),
-    )  # fmt: skip
+
+    def changed(node):
+        epsilon, momentum, scale = (float(rng.uniform(*limits)) for limits in ((-12, 0), (0.05, 1), (0.5, 2)))
+        return replace(node, epsilon=2.0**epsilon, momentum=momentum, scale=scale)
+
     return replace(network, nodes=tuple(changed(n) if isinstance(n, Norm) else n for n in network.nodes))
 
 
@@ -107,8 +108,9 @@ def test_gradients_and_running_statistics_are_spikingjellys(text):
         twin.train_batch(spikes, labels)
         for number, norm in norms.items():
             node = network.layers[number].norm
-            np.testing.assert_allclose(twin.state["raw"][node.gain], norm.running_var.numpy(), rtol=1e-12)
-            np.testing.assert_allclose(twin.state["raw"][node.offset], norm.running_mean.numpy(), atol=1e-12)
+            for name, theirs in ((node.gain, norm.running_var.numpy()), (node.offset, norm.running_mean.numpy())):
+                # Far below the 1e-9 of gradients: no error goes through layers here
+                assert np.abs(twin.state["raw"][name] - theirs).max() <= 1e-12 * np.abs(theirs).max() > 0
     for norm in norms.values():
         norm.eval()
     spikes, _ = stimulus(network, seed=9)

@@ -1,0 +1,151 @@
+"""Golden parameters: what cores keep of a network from minibatch to minibatch, and its update."""
+
+import numpy as np
+
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.optimisers import kept_names
+from trident.hw.isa.spaces import Space, kept_spaces
+from trident.hw.isa.vector_program import Program
+from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import to_bits, to_values
+from trident.sim.golden.reduce import reduce
+from trident.sim.golden.standardise import Standardiser
+from trident.sim.golden.sums import Sums
+from trident.sim.golden.vector import run_program
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Network, Tensors
+from trident.snn.network.partition import Partition
+
+
+class GoldenParameters:
+    """The parameters of ``network`` on the cores of ``partition``, bit for bit.
+
+    ``weights``, ``raw``, ``kept`` (momenta and the like) and, per replica, ``gradients`` hold parameters by name:
+    values of the format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core
+    the bits of :class:`Fault` raised since the last minibatch began.
+    """
+
+    def __init__(self, network: Network, cfg: CoreConfig, seed: int, partition: Partition):
+        self.network, self.cfg, self.partition = network, cfg, partition
+        self.slices = [partition.slices(layer.number, network) for layer in network.layers]
+        self.fmt = cfg.format
+        self.sums = Sums(self.fmt, cfg.fixed)
+        self.gradient_sums = Sums(self.fmt, cfg.fixed_of("weight_grad"))
+        self.dtype = self.sums.dtype
+        self.faults = np.zeros(partition.cores, np.int64)
+        initial = network.initial_weights(seed)
+        self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
+        self._update = cfg.update_program
+        self._standard = {layer.weight: Standardiser(layer, cfg) for layer in network.layers if layer.standardised}
+        # By name, what standardised weights are made of, running means and variances, and 0 for other parameters
+        self.raw: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
+        for norm in network.norms:
+            self.raw[norm.gain][:] = 1
+        for name, standard in self._standard.items():
+            self.raw[name] = self.weights[name]
+            self.weights[name] = standard.weights(self.raw[name])[0]
+        # What the optimiser keeps, by the name of its memory
+        self.kept: dict[Space, Tensors] = {
+            space: {name: np.zeros_like(value) for name, value in self.weights.items()} for space in kept_spaces(cfg)
+        }
+        self.gradients: list[Tensors] = [
+            {name: np.zeros_like(value, np.float64 if cfg.exact else None) for name, value in self.weights.items()}
+            for _ in range(partition.replicas)
+        ]
+        self._columns: dict[tuple[int, int], np.ndarray] = {}  # of weights, until these change
+
+    def _values(self, bits):
+        return to_values(bits, self.fmt).astype(self.dtype)
+
+    def _run(self, program: Program, constants: dict, *arrays: np.ndarray) -> np.ndarray:
+        return run_program(program, self.sums, self.cfg.multiplier_subnormals, constants, *arrays)
+
+    def bits(self, space: Space, replica: int = 0) -> Tensors:
+        """Weights, momenta, or the gradients of a replica, as raw bits; exact gradients as int64 sums."""
+        exact = space == Space.GRADIENTS and self.cfg.exact
+        return {
+            name: self.gradient_sums.bits(values) if exact else to_bits(values, self.fmt)
+            for name, values in self._tensors(space, replica).items()
+        }
+
+    def load(self, space: Space, bits: Tensors):
+        """Take weights, momenta, or the gradients of every replica, as :meth:`bits` gives them; between minibatches."""
+        exact = space == Space.GRADIENTS and self.cfg.exact
+        for replica in range(self.partition.replicas if space == Space.GRADIENTS else 1):
+            for name, values in self._tensors(space, replica).items():
+                values[:] = self.gradient_sums.of_bits(bits[name]) if exact else to_values(bits[name], self.fmt)
+        self._columns = {}
+
+    def _tensors(self, space: Space, replica: int) -> Tensors:
+        if space == Space.GRADIENTS:
+            return self.gradients[replica]
+        return {Space.WEIGHTS: self.weights, Space.RAW: self.raw}.get(space) or self.kept[space]
+
+    @property
+    def overflowed(self) -> bool:
+        """A gradient of any core is infinite or not a number: no core updates its weights."""
+        return bool((self.faults & GRADIENT_FAULTS).any())
+
+    def _flag(self, fault: Fault, n: int, found: np.ndarray, replicas: np.ndarray):
+        """Note a fault of layer n: ``found``, bool (N, channel), of samples that run on ``replicas`` (N,)."""
+        if found.any():
+            for member, first, end in self.slices[n]:
+                for replica in np.unique(replicas[found[:, first:end].any(axis=1)]):
+                    self.faults[replica * self.partition.members + member] |= 1 << fault
+
+    def reduce(self):
+        """Sum the gradients of all replicas, in ascending order; every replica then has the sum."""
+        for layer, name in self._each_tensor():
+            parts = [own[name] for own in self.gradients]
+            for replica in range(1, len(parts)):
+                if self.cfg.exact:
+                    parts[replica] += parts[replica - 1]
+                    continue
+                parts[replica][:], fault = reduce(parts[replica], parts[replica - 1], self.sums)
+                fault = fault.reshape(-1, layer.out_channels).any(axis=0)
+                self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], np.array([replica]))
+            for part in parts[:-1]:
+                part[:] = parts[-1]
+
+    def _each_tensor(self) -> list[tuple[Layer, str]]:
+        """The names of all parameters, with their layers."""
+        return [
+            (layer, name)
+            for layer in self.network.layers for name in layer.parameters
+        ]  # fmt: skip
+
+    def update(self, constants: UpdateConstants):
+        """Sum the gradients of the replicas, apply them and clear them; after an overflow only clear them."""
+        self.reduce()
+        skip = self.overflowed
+        numbers = constants.values(self._update, self.fmt)
+        for layer, name in self._each_tensor():
+            weights, gradients = self.weights[name], self.gradients[-1][name]
+            kept = [tensors[name] for tensors in self.kept.values()]
+            if not skip:
+                too_large = np.zeros(gradients.shape, bool)
+                if self.cfg.exact:
+                    gradients, too_large = self.gradient_sums.saturate(gradients)
+                fault = too_large.reshape(-1, layer.out_channels).any(axis=0)
+                if name in self._standard:
+                    own = dict(zip(kept_names(self._update), kept, strict=True))
+                    fault |= self._standard[name].update(self.raw[name], weights, own, gradients, numbers)
+                else:
+                    fault |= self._step(numbers, gradients, kept, weights)
+                replicas = np.arange(self.partition.replicas)
+                self._flag(Fault.UPDATE, layer.number, np.tile(fault, (len(replicas), 1)), replicas)
+            for own in self.gradients:
+                own[name][:] = 0
+        self._columns = {}
+
+    def _step(self, numbers: dict, gradients: np.ndarray, kept: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+        """The optimiser's step for parameters (..., out), in place; returns the faults of the channels."""
+        before = gradients, *(array.copy() for array in (*kept, weights))
+        # Parameters where timesteps are: that is the innermost loop
+        arrays = (array.reshape(1, -1, 1) for array in (*before, *kept, weights))
+        fault = self._run(self._update, numbers, *arrays)
+        if fault.any():  # of which channels?
+            arrays = (array.reshape(1, -1, weights.shape[-1]) for array in (*before, *kept, weights))
+            return self._run(self._update, numbers, *arrays)[0]
+        return fault[0]

@@ -1,0 +1,63 @@
+"""Ports of memories, for the harnesses of units."""
+
+from amaranth.hdl import Array, Cat, Module, Signal
+
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.spaces import Space
+from trident.hw.lib.memory import SharedMemory
+
+
+def read(m: Module, memory: SharedMemory, reader: int, address, en):
+    """Connect a read port; returns its data."""
+    m.d.comb += [memory.read_address[reader].eq(address), memory.read_en[reader].eq(en)]
+    return memory.read_data[reader]
+
+
+def granule(memory: SharedMemory, reader: int, chosen):
+    """One row of a wide memory's word."""
+    data = memory.read_data[reader]
+    return Array(data[n * memory.width : (n + 1) * memory.width] for n in range(memory.granules))[chosen]
+
+
+def bits_of(count: int) -> int:
+    return (count - 1).bit_length()
+
+
+def connect_functions(m: Module, cfg: CoreConfig, unit, memories: dict):
+    """Connect a unit's readers of the function table, if it has some."""
+    for lane in range(cfg.lanes if Space.FUNCTIONS in memories else 0):
+        data = read(m, memories[Space.FUNCTIONS], lane, unit.table_address[lane], unit.table_en)
+        m.d.comb += unit.tables[lane].eq(data)
+
+
+def read_errors(m: Module, cfg: CoreConfig, memory: SharedMemory, word, step, en):
+    """Connect a read port for errors, row by row; returns the row."""
+    error_bits = bits_of(memory.granules)
+    chosen = Signal(max(error_bits, 1))
+    with m.If(en):
+        m.d.sync += chosen.eq(step[:error_bits])
+    read(m, memory, 0, Cat(step[error_bits : cfg.step_bits], word), en)
+    return granule(memory, 0, chosen)
+
+
+def write_errors(m: Module, unit, errors: SharedMemory, masks: SharedMemory):
+    """Connect a unit's ``error`` and ``mask`` write ports."""
+    error_bits = bits_of(errors.granules)
+    m.d.comb += [
+        errors.write_address.eq(unit.error_address >> error_bits),
+        errors.write_en.eq(unit.error_write << unit.error_address[:error_bits]),
+        errors.write_data.eq(unit.error_data.replicate(errors.granules)),
+        masks.write_address.eq(unit.mask_address),
+        masks.write_en.eq(unit.mask_en),
+        masks.write_data.eq(unit.mask),
+    ]
+
+
+def write_sums(m: Module, unit, sums: SharedMemory):
+    """Connect a unit's ports for sums."""
+    m.d.comb += [
+        unit.sums.eq(read(m, sums, 0, unit.sum_address, unit.sum_en)),
+        sums.write_address.eq(unit.sum_write_address),
+        sums.write_en.eq(unit.sum_write),
+        sums.write_data.eq(unit.sum_data),
+    ]

@@ -1,0 +1,99 @@
+"""The harnesses of the units that keep sums: norm, fire, window, spread."""
+
+from dataclasses import replace
+
+from tests.cocotb.harness import Harness
+from tests.cocotb.norm_cases import KEEPS, SUM_WORDS
+from tests.cocotb.ports import bits_of, connect_functions, read, read_errors, write_errors, write_sums
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.spaces import Space
+from trident.hw.lib.memory import SharedMemory, WeightMemory
+from trident.hw.units.fire import FireUnit
+from trident.hw.units.norm import NormUnit
+from trident.hw.units.spread import SpreadUnit
+from trident.hw.units.window import WindowUnit
+
+
+class NormHarness(Harness):
+    """A core that has the unit has room for sums, which are where potentials are here."""
+
+    unit_class = NormUnit
+
+    def __init__(self, cfg: CoreConfig):
+        super().__init__(replace(cfg, **KEEPS))
+
+    def memories(self):
+        spaces = Space.RAW, Space.GRADIENTS, Space.ERRORS, Space.ERROR_MASKS
+        return {
+            Space.WEIGHTS: WeightMemory(self.cfg), Space.POTENTIALS: self._sums(),
+            **{space: self._memory(space) for space in spaces},
+            Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes),
+        }  # fmt: skip
+
+    def _sums(self) -> SharedMemory:
+        return SharedMemory(self.cfg.row_bits, SUM_WORDS << self.cfg.step_bits, 1)
+
+    def connect(self, m, unit, memories):
+        cfg, errors, masks = self.cfg, memories[Space.ERRORS], memories[Space.ERROR_MASKS]
+        sums, gradients, raw = memories[Space.POTENTIALS], memories[Space.GRADIENTS], memories[Space.RAW]
+        weights, grad_bits = memories[Space.WEIGHTS], bits_of(gradients.granules)
+        connect_functions(m, cfg, unit, memories)
+        write_sums(m, unit, sums)
+        write_errors(m, unit, errors, masks)
+        m.d.comb += [
+            unit.errors.eq(read_errors(m, cfg, errors, unit.error_word, unit.error_step, unit.error_en)),
+            gradients.write_address.eq(unit.gradient_address >> grad_bits),
+            gradients.write_en.eq(unit.gradient_write << unit.gradient_address[:grad_bits]),
+            gradients.write_data.eq(unit.gradients.replicate(gradients.granules)),
+            weights.update_address.eq(unit.row_address),
+            weights.update_read.eq(unit.row_read),
+            unit.weights.eq(weights.row_data),
+            unit.raw.eq(read(m, raw, 0, unit.row_address, unit.row_read)),
+            raw.write_address.eq(unit.row_address),
+            raw.write_en.eq(unit.raw_write),
+            raw.write_data.eq(unit.raw_data),
+            self.saturated.eq(unit.large),
+        ]
+
+
+class FireHarness(NormHarness):
+    unit_class = FireUnit
+
+    def memories(self):
+        return {Space.POTENTIALS: self._sums()}
+
+    def connect(self, m, unit, memories):
+        m.d.comb += unit.sums.eq(read(m, memories[Space.POTENTIALS], 0, unit.sum_address, unit.sum_en))
+
+
+class WindowHarness(NormHarness):
+    """Winners are where masks are here."""
+
+    unit_class = WindowUnit
+
+    def memories(self):
+        return {Space.POTENTIALS: self._sums(), Space.MASKS: self._memory(Space.MASKS)}
+
+    def connect(self, m, unit, memories):
+        sums, winners = memories[Space.POTENTIALS], memories[Space.MASKS]
+        write_sums(m, unit, sums)
+        m.d.comb += [
+            winners.write_address.eq(unit.winner_address),
+            winners.write_en.eq(unit.winner_en),
+            winners.write_data.eq(unit.winner),
+        ]
+
+
+class SpreadHarness(NormHarness):
+    unit_class = SpreadUnit
+
+    def memories(self):
+        return {space: self._memory(space) for space in (Space.MASKS, Space.ERRORS, Space.ERROR_MASKS)}
+
+    def connect(self, m, unit, memories):
+        cfg, errors, masks = self.cfg, memories[Space.ERRORS], memories[Space.ERROR_MASKS]
+        write_errors(m, unit, errors, masks)
+        m.d.comb += [
+            unit.errors.eq(read_errors(m, cfg, errors, unit.error_word, unit.error_step, unit.error_en)),
+            unit.winners.eq(read(m, memories[Space.MASKS], 0, unit.winner_address, unit.winner_en)),
+        ]
