@@ -20,6 +20,8 @@ PROBES: dict[str, dict] = {
     "NODET": {"neuron": {"surrogate": "sigmoid:4", "detach": False}},
     "SUB": {"neuron": {"reset": "soft"}},
     "SYN": {"neuron": {"neuron": "synaptic"}},
+    "PLIF": {"neuron": {"neuron": "plif"}},
+    "REG": {"net": "64-16-10", "neuron": {"spike_penalty": 0.1}},
     "ADAM": {"train": {"optimizer": "adamw", "weight_decay": 0.01}},
     "WD": {"train": {"weight_decay": 0.01}},
     "READOUT": {"net": "64-12-10r"},
@@ -47,7 +49,7 @@ MODELS: dict[str, str] = {
     "SJ lava_mnist": "CE SURR",
     "SJ speechcommands": "ANALOG FRAMES CONVX T32 READOUT CE ADAM SURR NODET",
     "SJ rsnn F-MNIST plain": "ANALOG FRAMES SURR NODET",
-    "SJ rsnn F-MNIST stateful synapse": "ANALOG FRAMES SYN PLIF SURR NODET",
+    "SJ rsnn F-MNIST stateful synapse": "ANALOG FRAMES SYN PSYN SURR NODET",
     "SJ rsnn F-MNIST feedback": "ANALOG FRAMES REC SURR NODET",
     "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN MEAN DROP READOUT CE SURR",
     "SJ DSQN Atari": "ANALOG CONVX READOUT REGR ADAM SURR",
@@ -93,9 +95,9 @@ MODELS: dict[str, str] = {
 """Codes of needs by model, of public examples and papers: real-valued input, the same over time or (frames) not, the
 largest of spikes in windows, their average or sum (mean), other pooling (poolx: windows that overlap, before a
 neuron), batch norm, residuals, cross-entropy, a readout, more than 32 timesteps, learned leaks, voting, synaptic
-currents, recurrence, other convolutions, attention, other neurons, another task, weight norm, delays, binary
-weights, a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout, a subtracting reset,
-weight decay."""
+currents, such that are learned (psyn), recurrence, other convolutions, attention, other neurons, another task, weight
+norm, delays, binary weights, a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout, a
+subtracting reset, weight decay."""
 
 
 def covered() -> set[str]:

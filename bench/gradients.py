@@ -10,12 +10,14 @@ from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import READOUTS, RESETS, SURROGATES
 from trident.sim.twin import FloatTwin
+from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 NET, STEPS, SAMPLES, BOUND = "12-10-4", 6, 5, 1e-9
 CHARGES = [
     {"neuron": "lif"}, {"neuron": "lif", "decay_input": True}, {"neuron": "if"}, {"neuron": "synaptic"},
+    {"neuron": "plif"}, {"neuron": "plif", "decay_input": True}, {"neuron": "leaky"},
 ]  # fmt: skip
 LOSSES = [("mse", ""), ("count-mse:0.8,0.2", ""), ("cross-entropy", ""), ("rate-cross-entropy", "")]
 LOSSES += [("membrane-cross-entropy", f"r{readout}") for readout in READOUTS]
@@ -54,16 +56,18 @@ def spike_of(torch, settings: NeuronSettings):
 
 def _forward(torch, neuron: NeuronSettings, layers: list, readout: str, spikes):
     """Spike counts (B, classes), or what a ``readout`` says: every layer over all timesteps, its neuron written as
-    the recurrence that it is."""
+    the recurrence that it is. ``layers``: weights, biases and what is learned of leaks, if they are."""
     spike = spike_of(torch, neuron)
-    for number, (weights, biases) in enumerate(layers, 1):
-        x = spikes @ weights + biases
+    for number, (weights, biases, *own) in enumerate(layers, 1):
+        x, leak = spikes @ weights + biases, neuron.leak
+        for learned in own:
+            leak = 1 - torch.sigmoid(learned) if neuron.neuron == "plif" else learned.clamp(0, 1)
         v, current, fired, rows = torch.zeros_like(x[0]), torch.zeros_like(x[0]), torch.zeros_like(x[0]), []
         for row in x:
-            charge = (1 - neuron.leak) * row if neuron.decay_input else row
+            charge = (1 - leak) * row if neuron.decay_input else row
             if neuron.neuron == "synaptic":
                 charge = current = neuron.synapse * current + row
-            u = (1 if neuron.neuron == "if" else neuron.leak) * v + charge
+            u = (1 if neuron.neuron == "if" else leak) * v + charge
             if readout and number == len(layers):
                 v = u
                 rows.append(u)
@@ -94,14 +98,19 @@ def _loss(torch, settings: TrainSettings, counts, labels):
 def error_of(torch, neuron: NeuronSettings, settings: TrainSettings, readout: str = "") -> float:
     """The largest difference of any gradient or, after two updates, any weight, as a share of the largest gradient or
     of the largest move of a weight."""
-    network, rng = Network.parse(NET + readout), np.random.default_rng(3)
+    network, rng = with_leaks(Network.parse(NET + readout), neuron), np.random.default_rng(3)
     twin = FloatTwin(network, neuron, settings, np.float64)
     spikes = (rng.random((SAMPLES, STEPS, *network.sample_shape)) < 0.5).astype(np.uint8)
     labels = rng.integers(0, network.classes, SAMPLES)
     names = list(twin.weights)
     start = {name: value.copy() for name, value in twin.weights.items()}
-    parameters = {name: torch.nn.Parameter(torch.tensor(value)) for name, value in start.items()}
-    layers = [(parameters[layer.weight][0], parameters[layer.bias_name]) for layer in network.layers]
+    shared = {layer.leak_name for layer in network.layers if layer.shares_leak}  # one number each
+    parameters = {
+        name: torch.nn.Parameter(torch.tensor(value[0] if name in shared else value)) for name, value in start.items()
+    }
+    layers = [
+        (parameters[layer.weight][0], *(parameters[name] for name in layer.parameters[1:])) for layer in network.layers
+    ]
     kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.optimizer]
     own = {"momentum": settings.momentum, "nesterov": settings.nesterov}
     if settings.optimizer != "sgd":

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from trident.hw.isa.batch_norm import norm_passes
+from trident.hw.isa.charges import CHARGES, LEARNED, leak_program
 from trident.hw.isa.config import PRESETS
 from trident.hw.isa.limits import COMPACT_PROGRAMS
 from trident.hw.isa.losses import EXPONENTIAL, loss_programs
 from trident.hw.isa.neurons import (
     ALPHAS,
-    CHARGES,
     READOUTS,
     RESETS,
     SURROGATES,
@@ -33,12 +33,13 @@ LEAST = 2.0**-13  # of what errors of tables are counted for: twice the least no
 
 BEGIN = f"""# Vector programs
 
-<!-- Written by `python -m docs` from hw/isa/neurons.py, optimisers.py, standardise.py, batch_norm.py and losses.py. -->
+<!-- Written by `python -m docs` from hw/isa/charges.py, neurons.py, optimisers.py, standardise.py, batch_norm.py and
+losses.py. -->
 
 What is done to every neuron, error and parameter is declared once, as the formula that it is:
-[neurons.py](../hw/isa/neurons.py), [optimisers.py](../hw/isa/optimisers.py), [losses.py](../hw/isa/losses.py),
-[standardise.py](../hw/isa/standardise.py), [batch_norm.py](../hw/isa/batch_norm.py). A declaration is a
-*vector program* of at most {STEPS} steps. A step is a
+[charges.py](../hw/isa/charges.py), [neurons.py](../hw/isa/neurons.py), [optimisers.py](../hw/isa/optimisers.py),
+[losses.py](../hw/isa/losses.py), [standardise.py](../hw/isa/standardise.py), [batch_norm.py](../hw/isa/batch_norm.py).
+A declaration is a *vector program* of at most {STEPS} steps. A step is a
 multiply-add `a · b + c` in every lane; the product is rounded, then the sum. Operands may be negated, made positive or
 selected by a bit on their way, and cost no step. From the declaration come
 
@@ -64,6 +65,10 @@ at x. `←` is what the next timestep finds; in the backward pass that is the on
 """
 
 
+LEARNED_TEXT = """The neurons plif and leaky learn their leaks. g are terms of the gradient, to be summed over time;
+`leak` is what a [unit](units/leak.md) makes of the parameter w before the first sample of a minibatch, for plif
+1 − σ(w), one w for a layer, for leaky w itself, one for each channel:
+"""
 OPTIMISER_TEXT = """## Optimisers
 
 g is the gradient, summed over a minibatch and times the loss scale, w the parameter, v and r what is kept of it. A step
@@ -106,6 +111,9 @@ def _page() -> Iterator[str]:
     yield "## How a neuron charges\n\nForward and backward, here with the reset `none` and the surrogate `rectangle`.\n"
     yield from _programs((f"`{name}`", neuron_program("none", name), neuron_grad_program("none", "rectangle", name))
                          for name in CHARGES)  # fmt: skip
+    yield LEARNED_TEXT
+    programs = {program.name: program for program in map(leak_program, LEARNED)}
+    yield from _programs((f"`{name}`", program) for name, program in programs.items())
     yield "## What is left after a spike\n\nOf a lif neuron; backward with the surrogate `atan`, not detached.\n"
     yield from _programs((f"`{name}`", neuron_program(name), neuron_grad_program(name, "atan", detached=False))
                          for name in RESETS)  # fmt: skip

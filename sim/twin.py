@@ -9,6 +9,7 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.batch_norm import POWER, backward_passes, forward_passes, frozen_passes, norm_numbers
+from trident.hw.isa.charges import leak_program
 from trident.hw.isa.optimisers import KEPT, optimiser
 from trident.hw.isa.standardise import RAW
 from trident.sim.float_passes import run_passes
@@ -177,7 +178,7 @@ class FloatTwin:
             if layer.window > 1:
                 x, winners = _largest(x, layer.window)
             neuron = self.neurons[layer.number]
-            found = neuron.programs[0].run(neuron.constants, x=x)
+            found = neuron.programs[0].run(neuron.constants, x=x, **self._leak(layer, x))
             fired = found.get("s", np.zeros(x.shape, bool)).astype(self.dtype)
             outputs = found["z"][-1] if layer.readout else fired.sum(0)
             traces.append(LayerTrace(
@@ -202,7 +203,11 @@ class FloatTwin:
             neuron = self.neurons[layer.number]
             stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
             constants = neuron.constants | {"penalty": neuron.penalty * self.settings.loss_scale}
-            d = neuron.programs[1].run(constants, e=e, **stored)["dx"]
+            made = neuron.programs[1].run(constants, e=e, **stored, **self._leak(layer, e))
+            d = made["dx"]
+            if layer.learns:
+                terms = made["g"].reshape(-1, layer.out_channels).sum(0)
+                gradients[layer.leak_name] = np.full_like(terms, terms.sum()) if layer.shares_leak else terms
             if trace.winners is not None:
                 d = _spread(d, trace.winners)
             if layer.norm:
@@ -228,6 +233,14 @@ class FloatTwin:
                         at_pixels = below.reshape(shape)
                     errors[source] = errors.get(source, 0) + at_pixels
         return gradients, sparsity
+
+    def _leak(self, layer: Layer, x: np.ndarray) -> dict[str, np.ndarray]:
+        """The leaks of a layer that learns them, as its programs read them, in the shape of x (T, B, Y, X, C)."""
+        if not layer.learns:
+            return {}
+        neuron = self.neurons[layer.number]
+        found = leak_program(neuron.charge).run(neuron.constants, w=self.weights[layer.leak_name][None])["leak"]
+        return {"leak": np.broadcast_to(found, x.shape)}
 
     def _normalise(self, layer: Layer, x: np.ndarray, training: bool) -> tuple[np.ndarray, ...]:
         """z and y of x (T, B, Y, X, C), and what z was multiplied by; in training, running values follow."""

@@ -8,6 +8,7 @@ from sys import float_info
 from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.charges import DECAYING, LEARNING, SHARED
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import ALPHAS, READOUTS, RESETS, SURROGATES, NeuronKind
 from trident.hw.isa.vector_program import Program
@@ -20,14 +21,16 @@ MAX_TIMESTEPS = 2048
 MAX_LOSS_SCALE = 2**15
 
 
-NEURONS = ("lif", "if", "synaptic")
+NEURONS = ("lif", "if", "synaptic", *LEARNING)
+DECAY_INPUT = ("lif", "plif")
 
 
 @dataclass(frozen=True)
 class NeuronSettings:
     """The neuron and the surrogate of its derivative; their formulas are in docs/vector.md.
 
-    neuron: one of :data:`NEURONS`; leak: what a potential keeps from step to step, within 0 to 1; threshold: potential
+    neuron: one of :data:`NEURONS`; leak: what a potential keeps from step to step, within 0 to 1, of plif and leaky
+    before it is trained; threshold: potential
     at which it fires, above 0; window: half width of the surrogates rectangle and triangle, above 0; reset: see
     :data:`RESETS`; surrogate: see :data:`SURROGATES`, those with an α as in "atan:2"; decay_input: the input is
     multiplied by 1 - leak; synapse: what a synaptic current keeps from step to step, within 0 to 1; detach: no error
@@ -85,13 +88,15 @@ class NeuronSettings:
             raise TridentError(f"the surrogate {name} has no α: the window is its width")
         if colon:
             _positive(f"the α of the surrogate {name}", _parsed(alpha))
-        if self.decay_input and self.neuron != "lif":
-            raise TridentError(f"decay_input is for lif neurons, not for {self.neuron}")
+        if self.decay_input and self.neuron not in DECAY_INPUT:
+            raise TridentError(f"decay_input is for {' and '.join(DECAY_INPUT)} neurons, not for {self.neuron}")
+        if self.neuron in SHARED and not 0 < self.leak < 1:
+            raise TridentError(f"a {self.neuron} neuron begins with a leak above 0 and below 1, not {self.leak}")
 
     @property
     def charge(self) -> str:
         """How the neuron charges: a name of :data:`trident.hw.isa.neurons.CHARGES`."""
-        return "lif-decay-input" if self.decay_input else self.neuron
+        return self.neuron + DECAYING * self.decay_input
 
     @property
     def surrogate_name(self) -> str:
@@ -130,6 +135,8 @@ class NeuronSettings:
                 pooled=layer.pool > 1 and layer.method == "max", averaged=layer.method == "average",
                 pixel_share=1 / layer.pool**2,
             )  # fmt: skip
+            if result.kind.learns and not layer.learns:
+                raise TridentError(f"the network has no leaks for {result.neuron} neurons, see with_leaks")
             if result.pooled and result.spike_penalty and result.surrogate_name == "rectangle":
                 raise TridentError("a spike_penalty of pooled spikes is of other surrogates, not of rectangle")
             return result
@@ -148,10 +155,9 @@ class NeuronSettings:
     @staticmethod
     def built(cfg: CoreConfig) -> dict[str, Any]:
         """The settings that a core is built for, by name."""
-        decays = cfg.charge == "lif-decay-input"
         return {
-            "neuron": "lif" if decays else cfg.charge, "decay_input": decays, "reset": cfg.reset,
-            "surrogate": cfg.surrogate, "detach": cfg.detach,
+            "neuron": cfg.charge.removesuffix(DECAYING), "decay_input": cfg.charge.endswith(DECAYING),
+            "reset": cfg.reset, "surrogate": cfg.surrogate, "detach": cfg.detach,
         }  # fmt: skip
 
     @classmethod
@@ -167,7 +173,7 @@ class NeuronSettings:
         return {
             "leak": self.leak, "threshold": threshold, "low": threshold - self.window,
             "high": threshold + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
-            "synapse": self.synapse, "share": self.share, "zero": 0.0, "penalty": self.penalty,
+            "synapse": self.synapse, "share": self.share, "zero": 0.0, "one": 1.0, "penalty": self.penalty,
             "pixel_share": self.pixel_share,
             "alpha": float(alpha) if alpha else ALPHAS.get(name, 1.0),
         }  # fmt: skip

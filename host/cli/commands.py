@@ -73,12 +73,14 @@ def _core_options(command):
 @click.option("--epsilon", type=float, help=f"of adam: added to the root of that mean  [{EPSILON:g}]")
 @click.option("--loss-scale", type=float, help="power of two that the loss is multiplied by  [256]")
 @click.option("--seed", type=int, help="of weights, order and encoding  [0]")
-@click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
+@click.option("--leak", type=float, help="what a neuron keeps from step to step, of plif and leaky "
+              "before it is trained  [0.5]")
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
 @_core_options
 @click.option("--neuron", help=f"{', '.join(NEURONS)}  [lif]")
-@click.option("--decay-input/--no-decay-input", default=None, help="multiply the input of lif by 1 - leak  [no]")
+@click.option("--decay-input/--no-decay-input", default=None, help="multiply the input of lif and plif by 1 - leak  "
+              "[no]")
 @click.option("--v-reset", type=float, help="potential that a hard reset leaves  [0]")
 @click.option("--spike-penalty", type=float, help="λ: the loss grows by λ times the mean of a layer's spikes, of every "
               "layer that fires but the last  [0]")

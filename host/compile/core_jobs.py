@@ -5,6 +5,7 @@ from math import log2
 from typing import TYPE_CHECKING
 
 from trident.host.compile.fields import limit_of_sums, signed_field
+from trident.host.compile.leaks import leak_field, leak_gradient, leak_jobs
 from trident.host.compile.norms import fire_job, norm_jobs, window_jobs
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
@@ -47,6 +48,8 @@ class CoreJobs:
             result |= self._weight_grads(n, updates.samples)
             if placed.layer.norm:
                 result |= norm_jobs(self.plan, n)
+            if placed.layer.learns:
+                result |= leak_jobs(self.plan, n, neuron)
         return result | self.update(updates)
 
     def update(self, updates: UpdateConstants) -> dict[int, dict]:
@@ -96,11 +99,16 @@ class CoreJobs:
         }  # fmt: skip
 
     def _weight_grads(self, n: int, samples: int) -> dict[int, dict]:
-        placed = self.plan.layers[n]
-        return {
-            self.plan.job("weight_grad", n, chunk, read): self._weight_grad(placed, samples, chunk, read)
-            for chunk in self.plan.gradient_chunks(n) for read in range(len(placed.inputs))
+        placed, plan = self.plan.layers[n], self.plan
+        found = {
+            plan.job("weight_grad", n, chunk, read): self._weight_grad(placed, samples, chunk, read)
+            for chunk in plan.gradient_chunks(n) for read in range(len(placed.inputs))
         }  # fmt: skip
+        for chunk in range(self.cfg.chunks if placed.layer.learns else 0):
+            found[plan.job("leak_grad", n, chunk)] = leak_gradient(
+                plan, n, samples, chunk, found[plan.job("weight_grad", n)]
+            )
+        return found
 
     def _at(self, region: Region, chunk: int) -> int:
         """The first word of a chunk of timesteps, in the first slot."""
@@ -137,6 +145,7 @@ class CoreJobs:
             **self._window(as_convolution(layer) if tied else layer),
             exponent=self._limit(layer.number, "forward"), **neuron.of_layer(layer.number).forward,
             **(outputs if layer.readout else {}), **{"bias": int(layer.bias and last)} | self._reads(placed, walk),
+            **leak_field(placed),
         )  # fmt: skip
 
     @staticmethod
@@ -173,7 +182,7 @@ class CoreJobs:
             **to, carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
             count=self._line(below), more=int(walk + 1 < len(readers)), token=int(log2(layer.mean**2)),
             tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
-            **neuron.of_layer(below.layer.number).backward,
+            **neuron.of_layer(below.layer.number).backward, **leak_field(below),
         )  # fmt: skip
 
     def _backward_away(self, owner: int) -> dict:
@@ -208,7 +217,7 @@ class CoreJobs:
         placed = self.plan.layers[-1]
         job = dict(
             aux=placed.spikes.base, aux_slot=placed.spikes.step, dst=placed.errors.base, dst_slot=placed.errors.step,
-            **neuron.of_layer(placed.layer.number).backward,
+            **neuron.of_layer(placed.layer.number).backward, **leak_field(placed),
         )  # fmt: skip
         if self.plan.after is None:
             return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.plan.network.classes}

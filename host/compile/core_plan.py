@@ -31,6 +31,9 @@ _NORM_JOBS = {
 }  # fmt: skip
 _FIRE_JOBS = {"fire": (Opcode.FIRE, "")}  # of a layer with a norm or windows, and chunk
 _WINDOW_JOBS = {"window": (Opcode.WINDOW, " of the sums"), "spread": (Opcode.SPREAD, " of the errors")}
+_LEAK_GRADIENTS = {"leak_grad": (Opcode.WEIGHT_GRAD, " of the leaks")}  # of a layer that learns them, and chunk
+_LEAK_JOBS = {"leak": (Opcode.LEAK, ""), "tie": (Opcode.TIE, " of the leaks")}  # of such a layer
+_OTHER_JOBS = _POOL_JOBS | _NORM_JOBS | _FIRE_JOBS | _WINDOW_JOBS | _LEAK_GRADIENTS | _LEAK_JOBS
 _LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
 _CORE_JOBS = {
     "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
@@ -56,7 +59,8 @@ def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: in
     windows = [network.layers[n] for n in layers if network.layers[n].window > 1]
     own += len(_NORM_JOBS) * norms + chunks * len(_WINDOW_JOBS) * len(windows)
     own += chunks * sum(network.layers[n].keeps_sums for n in layers)
-    words = own + owners + 40 + PHASE_WORDS * 2 * norms
+    own += (len(_LEAK_JOBS) + chunks) * sum(network.layers[n].learns for n in layers)
+    words = own + owners + 40 + PHASE_WORDS * (2 * norms + any(network.layers[n].learns for n in layers))
     return {"jobs": own + walks * chunks + len(SINGLE) + owners, "program_words": words}
 
 
@@ -67,7 +71,7 @@ class PlacedLayer:
     :data:`NOTHING`, beside which are its biases.
 
     layer: with the slice's channels alone; first: the first of them. sums: of its sums; None: neurons take
-    them at once. winners: which of them are the largest of their windows.
+    them at once. winners: which of them are the largest of their windows. leaks: groups of what its neurons learn.
     """
 
     first: int
@@ -80,6 +84,7 @@ class PlacedLayer:
     errors: Region
     sums: Region | None = None
     winners: Region | None = None
+    leaks: Region | None = None
 
 
 NOTHING = Region(0, 0, 1, 0)
@@ -146,12 +151,18 @@ class CorePlan:
         bases = [tiles.take(weights.tiles).base for _, _, weights, *_ in places]
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
-        chunks = cfg.chunks
+        chunks, leaks = cfg.chunks, Allocator("leak_groups", cfg.leak_groups)
+        for layer in (layer for _, layer, *_ in places):
+            if layer.learns and layer.window > 1:
+                raise TridentError(
+                    f"{layer.neuron!r} takes the largest sums of windows and learns its leaks, which no core does both"
+                )
         words = sum(sum_words(weights) * chunks for _, _, weights, *_ in places)
-        self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS <= cfg.error_words else 1
+        half = 2 if cfg.learns else 1  # the other one has the terms of leaks' gradients
+        self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS * half <= cfg.error_words else 1
         if self.serial:
             self.error_slots = self.spike_slots
-        errors = Allocator("error_words", cfg.error_words)
+        errors = Allocator("error_words", cfg.error_words // half, half)
         sums, winners = (Allocator("sum_words", cfg.sum_words) for _ in range(2))
         self.layers = [
             PlacedLayer(
@@ -159,6 +170,7 @@ class CorePlan:
                 errors.take(sum_words(weights), self.error_slots, chunks),
                 sums.take(sum_words(weights), self.spike_slots if layer.norm else 1) if layer.keeps_sums else None,
                 winners.take(sum_words(weights), self.spike_slots, chunks) if layer.window > 1 else None,
+                leaks.take(weights.groups) if layer.learns else None,
             )
             for (start, layer, weights, inputs, outputs, pooled), base in zip(places, bases, strict=True)
         ]  # fmt: skip
@@ -167,7 +179,9 @@ class CorePlan:
         windows = [own.spikes.chunk for own in self.layers if own.winners]
         self.scaled = sums.take(max(norms, default=0), self.spike_slots)
         self.largest, self.window_errors = (memory.take(max(windows, default=0)) for memory in (sums, errors))
-        self.sum_words, self.error_words = max(sums.used, winners.used), errors.used
+        leaks.check("the leaks that neurons learn")
+        self.sum_words, self.error_words = max(sums.used, winners.used), errors.used * half
+        self.leak_groups = leaks.used
         for memory, what in ((sums, "the sums"), (winners, "the largest sums")):
             memory.check(f"{what} of {'a minibatch' if self.serial else 'one sample'}")
         errors.check(f"the errors of {'a minibatch' if self.serial else 'one sample'}")
@@ -228,11 +242,12 @@ class CorePlan:
             jobs |= {kind: int(bool(placed.layer.norm)) for kind in _NORM_JOBS}
             jobs |= {kind: int(bool(placed.sums)) for kind in _FIRE_JOBS}
             jobs |= {kind: int(bool(placed.winners)) for kind in _WINDOW_JOBS}
+            jobs |= {kind: int(placed.layer.learns) for kind in _LEAK_GRADIENTS}
             names += [
                 (kind, n, chunk, walk)
                 for chunk in range(self.cfg.chunks) for kind, many in jobs.items() for walk in range(many)
             ]  # fmt: skip
-            names += [(kind, n, 0, 0) for kind in UPDATES]
+            names += [(kind, n, 0, 0) for kind in (*UPDATES, *(_LEAK_JOBS if placed.layer.learns else ()))]
         self.names = dict(enumerate(names))
         self.numbers = {name: number for number, name in self.names.items()}
 
@@ -309,7 +324,8 @@ class CorePlan:
                 y, x, _ = as_convolution(layer).image
                 if self.by_position(n) and layer.kind == "linear" and not y == x <= LARGEST_WINDOW:
                     raise TridentError(
-                        f"{layer.node!r} reads an image of {y}x{x} pixels that is pooled, or that others read: to a "
+                        f"{layer.node!r} reads an image of {y}x{x} pixels that is pooled, that others read or whose "
+                        f"neurons learn their leaks: to a "
                         f"linear node a core gives square ones alone, of {LARGEST_WINDOW} pixels at most"
                     )
         for owner in range(self.owners):
@@ -331,7 +347,8 @@ class CorePlan:
     def by_position(self, n: int) -> bool:
         """Whether backward walks the pixels of the image of layer n's spikes, and not one vector of all of them."""
         readers = self.readers[n]
-        return self.layers[n].layer.pool > 1 or len(readers) > 1 or any(placed.layer.mean > 1 for placed in readers)
+        own = self.layers[n].layer  # neurons with leaks of their own need to know their channel
+        return own.pool > 1 or len(readers) > 1 or own.learns or any(placed.layer.mean > 1 for placed in readers)
 
     # Jobs
     def job(self, kind: str, layer: int = 0, chunk: int = 0, walk: int = 0) -> int:
@@ -349,7 +366,7 @@ class CorePlan:
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
         kind, n, _, walk = self.names.get(number, ("unknown job", 0, 0, 0))
-        of_layer = kind in (*WALKS, *_POOL_JOBS, *_NORM_JOBS, *_FIRE_JOBS, *_WINDOW_JOBS, *UPDATES)
+        of_layer = kind in (*WALKS, *_OTHER_JOBS, *UPDATES)
         placed = self.layers[n if of_layer else 0 if kind in ("owner", "free") else -1]
         if kind == "backward":  # is of the layer whose weights it reads
             placed = self.readers[n][walk]
@@ -363,8 +380,7 @@ class CorePlan:
         """What a job of this kind runs, and what of."""
         if kind == "errors" and self.is_last:
             return Opcode.LOSS, ""
-        behind = _NORM_JOBS | _FIRE_JOBS | _WINDOW_JOBS
-        return (_CHUNK_JOBS | _POOL_JOBS | behind | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
+        return (_CHUNK_JOBS | _OTHER_JOBS | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""

@@ -16,17 +16,18 @@ def signed_field(field: str, value: int) -> int:
 
 def limit_of_sums(network: Network, number: int, engine: str, cfg: CoreConfig, samples: int = 1) -> int:
     """The exponent code from which on a number is too large for a sum of the layer with this number and of so many
-    samples; of backward, for an error at its spikes.
+    samples; of backward, for an error at its spikes; of "leak", for the gradient of a leak.
 
     Raises TridentError if even 1 is.
     """
     layer = network.layers[number]
     terms = {
         "forward": layer.forward_terms, "backward": network.error_terms(number),
-        "weight_grad": layer.gradient_terms(cfg.steps),
+        "weight_grad": layer.gradient_terms(cfg.steps), "leak": layer.leak_terms(cfg.steps),
     }[engine]  # fmt: skip
-    fixed, bits = cfg.fixed_of(engine), "accumulator_bits"
-    if engine == "weight_grad" and cfg.exact:
+    gradients = engine in ("weight_grad", "leak")
+    fixed, bits = cfg.fixed_of("weight_grad" if gradients else engine), "accumulator_bits"
+    if gradients and cfg.exact:
         terms, bits = terms * samples, "gradient_bits"
     limit = fixed.limit(cfg.format, terms, room=1)
     if limit <= cfg.format.bias:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from trident.host.compile.leaks import leak_field
 from trident.hw.isa.batch_norm import NUMBERS
 from trident.sim.golden.norm import NormConstants
 
@@ -62,6 +63,7 @@ def fire_job(plan: "CorePlan", n: int, chunk: int, neuron: dict[str, int]) -> di
     outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == chunks)}
     return {plan.job("fire", n, chunk): {
         "src": source.base, "src_slot": source.step, "dst": placed.spikes.base + placed.spikes.chunk * chunk,
-        "dst_slot": placed.spikes.step, "count": placed.spikes.chunk, "carry": int(chunk > 0), **neuron,
+        "dst_slot": placed.spikes.step, "count": placed.spikes.chunk, "groups": placed.weights.groups,
+        "carry": int(chunk > 0), **neuron, **leak_field(placed),
         **(outputs if layer.readout else {}),
     }}  # fmt: skip

@@ -88,7 +88,8 @@ def _lanes(bits: np.ndarray, cfg: CoreConfig, parts: int) -> np.ndarray:
 class WeightMap:
     """Where a layer's weights lie in weight memory: row ``((tap * blocks + block) * groups + group) * lanes + input
     lane``, one value per output lane. Vectors of a value per output follow, each as one more block with a single row in
-    use per group: the biases; of a norm its gains, its offsets, and a block for what the core keeps beside them.
+    use per group: the biases; the neurons' leaks; of a norm its gains, its offsets, and a block for what the core keeps
+    beside them.
 
     in_channels: the hardware's input channels of each channel of the layer (a flattened image has padding between
     pixels).
@@ -106,23 +107,24 @@ class WeightMap:
             self.in_channels = np.arange(channels)
             self.blocks = blocks(channels, cfg.lanes)
         self.groups = blocks(layer.out_channels, cfg.lanes)
-        self.vectors = layer.bias + (2 if layer.norm else 0)
+        self.vectors = layer.bias + len(layer.vectors)
         self.all_blocks = layer.taps * self.blocks + self.vectors + bool(layer.norm)
-        # Tiles before those of the biases or, where there are none, of the gains; and before those of the gains
+        # Tiles before those of the first vector, of the leaks and of the gains
         self.vector_tile = layer.taps * self.blocks * self.groups
-        self.norm_tile = self.vector_tile + layer.bias * self.groups
+        self.leak_tile = self.vector_tile + layer.bias * self.groups
+        self.norm_tile = self.leak_tile + layer.learns * self.groups
         self.tiles = self.all_blocks * self.groups
         self.rows = self.tiles * cfg.lanes
 
-    def pack(self, weights: np.ndarray, biases: np.ndarray | None, *norm: np.ndarray) -> np.ndarray:
-        """Raw bits, or exact sums, (taps, in, out) and, for a layer with biases, (out,), with a norm two more, to rows
-        (rows, lanes)."""
+    def pack(self, weights: np.ndarray, biases: np.ndarray | None, *others: np.ndarray) -> np.ndarray:
+        """Raw bits, or exact sums, (taps, in, out) and, for a layer with biases, (out,), and so for each of its other
+        vectors, to rows (rows, lanes)."""
         lanes, taps = self.cfg.lanes, self.layer.taps
         full = np.zeros((self.all_blocks * lanes, self.groups * lanes), weights.dtype)
         outputs = self.layer.out_channels
         for tap in range(taps):
             full[tap * self.blocks * lanes + self.in_channels, :outputs] = weights[tap]
-        for n, vector in enumerate((*([biases] if self.layer.bias else []), *norm)):
+        for n, vector in enumerate((*([biases] if self.layer.bias else []), *others)):
             if vector is not None:
                 full[(taps * self.blocks + n) * lanes, :outputs] = vector
         return full.reshape(self.all_blocks, lanes, self.groups, lanes).transpose(0, 2, 1, 3).reshape(-1, lanes)

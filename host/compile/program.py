@@ -102,6 +102,8 @@ def run_chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tu
     if kind == "weight_grad":
         chunks, reads = plan.gradient_chunks(layer), len(plan.layers[layer].inputs)
     numbers = [plan.job(kind, layer, chunk, read) for chunk in chunks for read in range(reads)]
+    if kind == "weight_grad" and plan.layers[layer].leaks:
+        numbers += [plan.job("leak_grad", layer, chunk) for chunk in range(plan.cfg.chunks)]
     numbers = numbers[::-1] if kind == "backward" else numbers
     for n, number in enumerate(numbers):
         program.run(Opcode[kind.upper()], number, wait if n == 0 else (), post if n == len(numbers) - 1 else ())
@@ -141,6 +143,16 @@ def run_backward(program: Program, plan: CorePlan, n: int, wait: tuple = (), pos
         program.run(Opcode.SPREAD, plan.job("spread", n, chunk), (), post if chunk == 0 else ())
 
 
+def run_leaks(program: Program, plan: CorePlan):
+    """What neurons read of their leaks, before the first sample."""
+    learning = [n for n, placed in enumerate(plan.layers) if placed.leaks]
+    if learning:
+        program.end_loop()
+        for n in learning:
+            program.run(Opcode.LEAK, plan.job("leak", n))
+        program.next_phase()
+
+
 def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: tuple):
     """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` when no layer reads what it
     was sent any more."""
@@ -157,6 +169,7 @@ def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: t
 def inference(plan: CorePlan, remote_slots: int) -> Program:
     """Forward only; ``remote_slots``: samples that a core of the next stage has room for."""
     program = _begin(plan, remote_slots)
+    run_leaks(program, plan)
     _forward(program, plan, (Token.OUTPUT_READY,), (Token.INPUT_FREE,), (Token.SENT, Token.SLOT_FREE))
     program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
     program.end_loop()
@@ -179,6 +192,7 @@ def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = Tru
         program.first[token] = 1
     for token in backs:
         program.first[token] = plan.error_slots
+    run_leaks(program, plan)
     done = (Token.OUTPUT_READY, Token.LOSS_READY) if plan.is_last else (Token.OUTPUT_READY,)
     _forward(program, plan, done, (), (Token.SENT,))
     backward = [("backward", n) for n in reversed(plan.inner)] + [("owner", k) for k in range(plan.owners)]
@@ -225,6 +239,9 @@ def run_update(program: Program, plan: CorePlan, replica: int):
         program.run(Opcode.NOTIFY, plan.job("vote"))
         wait += (Token.GO,)
     for n, placed in enumerate(plan.layers):
+        if placed.leaks and placed.layer.shares_leak:
+            program.run(Opcode.TIE, plan.job("tie", n), wait if n == 0 else ())
+            wait = ()
         program.run(Opcode.UPDATE, plan.job("update", n), wait if n == 0 else ())
         if placed.weights.vectors:
             program.run(Opcode.UPDATE, plan.job("update_bias", n))

@@ -17,6 +17,7 @@ from trident.host.compile.program import (
     run_chunks,
     run_fire,
     run_forward,
+    run_leaks,
     run_update,
 )
 from trident.hw.isa.job import ERROR_SLOTS
@@ -69,6 +70,7 @@ def serial_training(plan: CorePlan, replica: int, update: bool = True) -> Progra
     program.first[Token.UNIT_FREE] = 1
     for token in (Token.SLOT_FREE, Token.SENT, Token.BACKWARD_DONE):
         program.first[token] = AHEAD
+    run_leaks(program, plan)
     phases = serial_phases([placed.layer for placed in plan.layers])
     for phase in phases:
         _run_samples(program, plan, phase, phase is phases[0])

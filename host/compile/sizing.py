@@ -14,7 +14,9 @@ from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 
 # The largest that CoreConfig takes: the plan in such a core says what the network needs
-MEMORIES = ("weight_rows", "spike_words", "error_words", "sum_words", "carry_words", "jobs", "program_words")
+MEMORIES = (
+    "weight_rows", "spike_words", "error_words", "sum_words", "carry_words", "leak_groups", "jobs", "program_words",
+)  # fmt: skip
 _LARGEST = {name: LIMITS[name][1] for name in MEMORIES}
 MOST_STEPS, MOST_CHUNKS = LIMITS["timesteps"][1], LIMITS["chunks"][1]
 
@@ -119,6 +121,7 @@ def fit(
         "error_words": plan.error_words,
         "sum_words": plan.sum_words,
         "carry_words": max(placed.spikes.chunk for placed in plan.layers) if cfg.chunks > 1 else 1,
+        "leak_groups": plan.leak_groups,
         **plan.sequencer_needs,
     }
     return _grow(cfg, needed, largest)

@@ -195,20 +195,21 @@ class ChipSession:
             parts.append(unpack_outputs(words, self.cfg).reshape(y, x, -1)[..., :channels])
         return np.concatenate(parts, axis=-1)
 
-    def read_errors(self, layer: int, sample: int) -> np.ndarray:
-        """Errors of a layer as raw bits (y, x, T, c)."""
-        return self._read_steps(Space.ERRORS, layer, sample)
+    def read_errors(self, layer: int, sample: int, terms: bool = False) -> np.ndarray:
+        """Errors of a layer as raw bits (y, x, T, c), or the ``terms`` of the gradients of leaks that it learns."""
+        return self._read_steps(Space.ERRORS, layer, sample, self.cfg.leak_terms if terms else 0)
 
     def read_potentials(self, layer: int, sample: int) -> np.ndarray:
         """Stored potentials of a layer as raw bits (y, x, T, c)."""
         return self._read_steps(Space.POTENTIALS, layer, sample)
 
-    def _read_steps(self, space: Space, layer: int, sample: int) -> np.ndarray:
+    def _read_steps(self, space: Space, layer: int, sample: int, further: int = 0) -> np.ndarray:
+        """Rows of a layer; ``further``: words from where they lie."""
         bits, steps = self.cfg.step_bits, self.cfg.timesteps
         replica, number = self._where(sample)
         parts = []
         for core, placed in self._placed(replica, layer):
-            base = (placed.errors if space == Space.ERRORS else placed.spikes).at(number)
+            base = (placed.errors if space == Space.ERRORS else placed.spikes).at(number) + further
             errors = space == Space.ERRORS
             y, x, channels = placed.layer.sum_shape if errors else placed.layer.out_shape
             size = (placed.errors if errors else placed.spikes).chunk * self.cfg.chunks

@@ -10,6 +10,7 @@ from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
 from trident.host.mapping.engine_cycles import Timing
 from trident.host.mapping.standardise_cycles import standardise_cycles
+from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
@@ -225,9 +226,10 @@ class CostModel:
         tail = timing.passes * timing.recurrence
         if (size := self.network.layers[n].pool) > 1:
             timing = timing._replace(windows=size**2)
-        if size > 1 or len(readers) > 1 or readers[0].mean > 1:
+        below = self.network.layers[n]
+        if size > 1 or len(readers) > 1 or readers[0].mean > 1 or below.learns:
             readers = tuple(map(as_convolution, readers))
-        if (below := self.network.layers[n]).window > 1:
+        if below.window > 1:
             y, x, channels = below.sum_shape
             words = y * x * blocks(channels, self.cfg.lanes)
             tail += self._model(Opcode.SPREAD)(self.cfg, words) + self.job_start
@@ -279,7 +281,10 @@ class CostModel:
                 walk(inputs, rows, *window, layer.bias and not number, *sizes, timing)[0]
                 for number, inputs in enumerate(reads)
             ))  # fmt: skip
-        return float(np.mean(cycles)) + self.job_start * len(layer.reads)
+            if layer.learns:  # beside nothing
+                nothing = np.zeros((y, x, 1, cfg.lanes, steps), np.uint8)
+                cycles[-1] += walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False))[0]
+        return float(np.mean(cycles)) + self.job_start * (len(layer.reads) + layer.learns)
 
     def loss(self, classes: int) -> float:
         """Cycles of loss and neuron_grad per sample for so many classes."""
@@ -298,7 +303,15 @@ class CostModel:
         if layer.standardised:
             rows, standard = 0, groups * standardise_cycles(self.cfg, layer.fan_in)
         rows += groups * weights.vectors  # one of each of their tiles
-        return standard + self._model(Opcode.UPDATE)(self.cfg) * rows
+        return standard + self._leaks(layer, groups) + self._model(Opcode.UPDATE)(self.cfg) * rows
+
+    def _leaks(self, layer: Layer, groups: int) -> float:
+        """Cycles per minibatch of leaks that are learned, beside their update."""
+        if not layer.learns:
+            return 0
+        program = leak_program(dict(layer.changes)["neuron"])
+        made = self._model(Opcode.LEAK)(self.cfg, groups, program) + self.job_start
+        return made + (self._model(Opcode.TIE)(self.cfg, groups) + self.job_start if layer.shares_leak else 0)
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""

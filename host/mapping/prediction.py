@@ -136,11 +136,11 @@ def core_cost(
     least = wanted if cost.network.norms else 1  # samples at once
     for what, used, limit in (
         ("weight_rows", rows, cfg.weight_rows), ("spike_words", least * spikes, cfg.spike_words),
-        ("error_words", least * errors, cfg.error_words),
+        ("error_words", least * errors, cfg.error_words - cfg.leak_terms),
     ):  # fmt: skip
         if used > limit:
             return f"{used} words of {what}, a core has {limit}"
-    most_errors = min(max(least, ERROR_SLOTS), cfg.error_words // errors)
+    most_errors = min(max(least, ERROR_SLOTS), (cfg.error_words - cfg.leak_terms) // errors)
     for low, high in pairwise(below):
         if missing := slice_needs(cfg, layers[stage.first], low, high):
             return missing

@@ -59,7 +59,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
         return found
 
     mappings = []
-    for members in range(1, 2 if network.branches else available + 1):
+    for members in range(1, 2 if network.branches or network.learns else available + 1):
         for stages in range(1, min(members, len(layers)) + 1):
             if way := best(0, members, stages, 0):
                 # As many replicas as there is room for, or fewer if some would have no sample

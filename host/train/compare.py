@@ -165,6 +165,10 @@ class Comparator:
                 mismatch = mismatch or self._image(
                     Space.ERROR_MASKS, n, sample, masks, session.read_spikes(Space.ERROR_MASKS, n, sample)
                 )
+                if self.network.layers[n].learns and not mismatch:
+                    terms = to_bits(trace.leak_terms[n], self.golden.fmt)
+                    mismatch = self._image(Space.ERRORS, n, sample, terms, session.read_errors(n, sample, terms=True))
+                    mismatch = mismatch and replace(mismatch, what="terms of the leaks' gradients")
                 if mismatch:
                     return mismatch
         return None

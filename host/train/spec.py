@@ -29,6 +29,7 @@ from trident.snn.losses import MEMBRANE, Loss, balanced
 from trident.snn.network.defaults import DEEP, PLAIN, RECIPES
 from trident.snn.network.files import SUFFIXES, dumps
 from trident.snn.network.layers import Layer
+from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
 from trident.snn.network.norms import with_norm
 from trident.snn.network.partition import Partition
@@ -168,7 +169,7 @@ class RunSpec:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
         network = Network.parse(net, bias) if isinstance(net, str) else net
-        network = with_norm(network, norm) if network else None
+        network = with_leaks(with_norm(network, norm), neuron_settings) if network else None
         layers = network.layers if network else ()
         if layers and layers[-1].readout:
             train = {"loss": MEMBRANE} | train
@@ -188,7 +189,7 @@ class RunSpec:
         y, x, channels = dataset.shape
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
-            network = with_norm(Network.parse(net, bias), norm)
+            network = with_leaks(with_norm(Network.parse(net, bias), norm), neuron_settings)
         network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
         if not built:
             cfg = suited
@@ -315,6 +316,8 @@ def _check_plan(
     for layer in network.layers:
         for engine in PLACES:
             limit_of_sums(network, layer.number, engine, cfg, updates.samples)
+        if layer.learns:
+            limit_of_sums(network, layer.number, "leak", cfg, updates.samples)
         if layer.standardised:
             StandardConstants.of(layer, cfg)
         if layer.norm:

@@ -30,6 +30,7 @@ from trident.hw.noc.flits import link_signature
 from trident.hw.noc.inject import Injector
 from trident.hw.noc.rows import RowQueue, RowSender
 from trident.hw.units.fire import FireUnit
+from trident.hw.units.leak import LeakUnit
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
@@ -40,6 +41,7 @@ from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
 from trident.hw.units.spread import SpreadUnit
 from trident.hw.units.standardise import StandardiseUnit
+from trident.hw.units.tie import TieUnit
 from trident.hw.units.transfer import NotifyUnit, SendUnit
 from trident.hw.units.update import UpdateUnit
 from trident.hw.units.window import WindowUnit
@@ -124,7 +126,7 @@ class Core(wiring.Component):
         clients = [neuron_grad, neuron, update]
         if cfg.loss != "table":
             clients.insert(2, loss)
-        norm = fire = window = spread = None
+        norm = fire = window = spread = leak = tie = None
         if Capability.SUMS in cfg.capabilities:
             m.submodules.fire = fire = FireUnit(cfg)
         if Capability.BATCH_NORM in cfg.capabilities:
@@ -132,6 +134,9 @@ class Core(wiring.Component):
             clients.append(norm)
         if Capability.WINDOWS in cfg.capabilities:
             m.submodules.window, m.submodules.spread = window, spread = WindowUnit(cfg), SpreadUnit(cfg)
+        if Capability.LEAKS in cfg.capabilities:
+            m.submodules.leak, m.submodules.tie = leak, tie = LeakUnit(cfg), TieUnit(cfg)
+            clients.append(leak)
         m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
         m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
         m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
@@ -224,6 +229,12 @@ class Core(wiring.Component):
         ]
         give_numbers(m, cfg, neuron, job[Opcode.FORWARD])
         give_numbers(m, cfg, neuron_grad, grad_job)
+        if leak:
+            m.d.comb += [
+                leak.which.eq(job[Opcode.FORWARD].neuron), neuron.leak.eq(job[Opcode.FORWARD].source),
+                neuron_grad.leak.eq(grad_job.source),
+            ]  # fmt: skip
+            give_numbers(m, cfg, leak, job[Opcode.FORWARD])
         if not cfg.standardise:
             give_numbers(m, cfg, update, job[Opcode.UPDATE], UPDATE_NUMBERS)
         for queue, engine in ((Opcode.FORWARD, forward), (Opcode.BACKWARD, backward)) if cfg.walks > 1 else ():
@@ -240,7 +251,7 @@ class Core(wiring.Component):
             busy[Opcode.FORWARD].eq(
                 forward.busy | neuron.busy | (pool.busy if pool else 0)
                 | (fire.busy | forward.o.valid if fire else 0) | (norm.busy if norm else 0)
-                | (window.busy if window else 0)
+                | (window.busy if window else 0) | (leak.busy if leak else 0)
             ),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(outgoing, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
@@ -249,6 +260,7 @@ class Core(wiring.Component):
             busy[Opcode.WEIGHT_GRAD].eq(weight_grad.busy),
             busy[Opcode.UPDATE].eq(
                 Mux(reducing, reduce.busy | weight_grad.held | rows.busy | partials.busy, update.busy | notify.busy)
+                | (tie.busy if tie else 0)
             ),
             busy[Opcode.RECEIVE].eq(receive.busy | loss.busy | neuron_grad.busy | errors_queue.busy),
             busy[Opcode.SEND].eq(send.busy),
@@ -324,7 +336,9 @@ class Core(wiring.Component):
             memories.connect_norm(norm, weight_grad)
         if spread:
             memories.connect_windows(window, spread)
-        memories.connect_functions(neuron_grad, update, loss, *([norm] if norm else []))
+        if leak:
+            memories.connect_leaks(leak, tie, (neuron, neuron_grad))
+        memories.connect_functions(neuron_grad, update, loss, *([norm] if norm else []), *([leak] if leak else []))
         m.d.comb += [
             sequencer.program_write.eq(ejector.select[Space.PROGRAM] & ejector.write),
             sequencer.program_address.eq(ejector.address),
@@ -335,7 +349,7 @@ class Core(wiring.Component):
 
         engines = {"forward": forward, "backward": backward, "weight_grad": weight_grad}
         raised = {fault: getattr(engines.get(fault.name.lower()), "nonfinite", 0) for fault in Fault}
-        of_unit = {neuron: Fault.NEURON, update: Fault.UPDATE}  # the others make errors
+        of_unit = {neuron: Fault.NEURON, update: Fault.UPDATE, leak: Fault.NEURON}  # the others make errors
         for n, unit in enumerate(clients):
             fault = of_unit.get(unit, Fault.NEURON_GRAD)
             wrong = mac.nonfinite & mac.o_valid[n]

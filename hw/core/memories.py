@@ -1,6 +1,7 @@
 """The memories of a core and who reads and writes them."""
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib.memory import Memory
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, space_bits
@@ -310,6 +311,35 @@ class Memories:
                 gradients.write_data.eq(norm.gradients.replicate(cfg.weight_grad_cols)),
             ]
             self._write_errors(norm)
+
+    def connect_leaks(self, leak, tie, readers):
+        """What neurons read of leaks, a row per group, in a memory of their own; gradients that are tied while engines
+        and update are idle."""
+        m, cfg, gradients = self.m, self.cfg, self.gradients
+        m.submodules.leaks = leaks = Memory(shape=cfg.row_bits, depth=cfg.leak_groups, init=[])
+        write = leaks.write_port()
+        m.d.comb += [
+            write.addr.eq(leak.leak_address), write.en.eq(leak.leak_write), write.data.eq(leak.leak),
+            leak.weights.eq(self.weights.row_data),
+        ]  # fmt: skip
+        for unit in readers:
+            port = leaks.read_port(domain="comb")
+            m.d.comb += [port.addr.eq(unit.leak_address), unit.leaks.eq(port.data)]
+        with m.If(leak.busy):
+            m.d.comb += [self.weights.update_address.eq(leak.row_address), self.weights.update_read.eq(leak.row_read)]
+        grad_bits, width = (cfg.weight_grad_cols - 1).bit_length(), gradients.width
+        chosen = tie.gradient_address[:grad_bits]
+        m.d.comb += tie.gradients.eq(
+            Array(gradients.read_data[0][n * width : (n + 1) * width] for n in range(cfg.weight_grad_cols))[chosen]
+        )
+        with m.If(tie.busy):
+            m.d.comb += [
+                gradients.read_address[0].eq(tie.gradient_address >> grad_bits),
+                gradients.read_en[0].eq(tie.gradient_read),
+                gradients.write_address.eq(tie.gradient_address >> grad_bits),
+                gradients.write_en.eq(tie.gradient_write << chosen),
+                gradients.write_data.eq(tie.gradient_data.replicate(cfg.weight_grad_cols)),
+            ]
 
     def _write_errors(self, unit):
         """Errors and masks that a unit writes instead of neuron_grad."""

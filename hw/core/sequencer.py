@@ -7,10 +7,9 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.core.job_loader import FIELDS, JobLoader, slots_layout
 from trident.hw.core.tokens import TOKENS, TokenCounters
 from trident.hw.core.walk_table import WalkTable
-from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB, JOB_INDEX_BITS, SAMPLE_BITS, SERIAL_BITS, SLOT_BITS
-from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
+from trident.hw.isa.operations import OPERATIONS, QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
 from trident.hw.isa.tokens import NO_TOKEN, TOKEN_BITS, TOKEN_LIST, TOKEN_NUMBER_BITS, token_place
 from trident.hw.isa.words import WORD
@@ -23,7 +22,9 @@ LAST = 8 * (SETUP.words - 1)  # counts for which the words of the setup before t
 
 def kind_bits(cfg: CoreConfig) -> int:
     """Bits that tell the operations of a queue apart."""
-    return 3 if Capability.WINDOWS in cfg.capabilities else 2
+    has = cfg.capabilities
+    numbers = (number for opcode, (_, number) in QUEUE_OF.items() if has.issuperset(OPERATIONS[opcode].needs))
+    return max(max(numbers).bit_length(), 2)
 
 
 class Sequencer(wiring.Component):

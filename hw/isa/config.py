@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from trident.hw.errors import TridentError
 from trident.hw.isa.batch_norm import norm_passes
 from trident.hw.isa.capabilities import Capability
+from trident.hw.isa.charges import leak_program
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.job import ERROR_SLOTS, SERIAL_BITS, SLOT_BITS
@@ -37,6 +38,7 @@ class CoreConfig:
     window: pixels along a side of the windows of sums of which neurons may take the largest; 1: there are none.
     sum_words: words of ``lanes * timesteps`` sums that are kept for batch norms, of a whole minibatch, and for windows.
     standardise: layers may have standardised weights, see :mod:`hw.isa.standardise`, whose raw weights the core keeps.
+    leak_groups: where neurons learn their leaks, groups of ``lanes`` channels that have leaks of their own.
     words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
         (forward, backward) or input blocks (weight_grad) that share one row.
     accumulators: entries per processing element: sums that share what is read.
@@ -55,7 +57,8 @@ class CoreConfig:
         for all labels (1), or every one of so many labels has a table of its own.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
-    error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each).
+    error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each); where neurons learn their
+        leaks, half of them are terms of the leaks' gradients.
     jobs, program_words: descriptors, and instructions of all queues.
     prefetch_jobs: load an engine's next descriptor while it runs (with shared_engine, prepare it); costs registers.
     counters: which counters there are: all, few, or only for how long the engines run.
@@ -80,6 +83,7 @@ class CoreConfig:
     batch_norm: bool = False
     window: int = 1
     sum_words: int = 0
+    leak_groups: int = 64
     words: int = 4
     accumulators: int = 32
     exp: int = 5
@@ -128,6 +132,7 @@ class CoreConfig:
             Capability.BATCH_NORM: self.shared_engine or not self.batch_norm,
             Capability.SUMS: self.shared_engine or not self.sum_words,
             Capability.WINDOWS: self.shared_engine or self.window == 1,
+            Capability.LEAKS: self.shared_engine or not self.learns,
             Capability.STANDARDISE: self.shared_engine or not self.standardise,
         }  # fmt: skip
         return frozenset(capability for capability, lacking in lacks.items() if not lacking)
@@ -147,6 +152,21 @@ class CoreConfig:
     def backward_programs(self) -> tuple[Program, ...]:
         """The neurons' programs of the backward pass."""
         return tuple(own.backward for own in self.neurons)
+
+    @property
+    def learns(self) -> bool:
+        """Whether a layer's neurons can learn their leaks."""
+        return any(own.learns for own in self.neurons)
+
+    @property
+    def leak_programs(self) -> tuple[Program, ...]:
+        """Those that make leaks of what is learned, for every neuron of :attr:`neurons` that learns its own."""
+        return tuple(dict.fromkeys(leak_program(own.charge) for own in self.neurons if own.learns))
+
+    @property
+    def leak_terms(self) -> int:
+        """The first word, among those of errors, of the terms of leaks' gradients, and how many there are."""
+        return self.error_words // 2 if self.learns else 0
 
     @property
     def keeps_potentials(self) -> bool:
@@ -183,7 +203,7 @@ class CoreConfig:
     def tables(self) -> tuple[Table, ...]:
         """The functions that its programs read, in the order in which the function table has them."""
         norms = (*programs_of(self.passes), *self.norm_programs)
-        programs = (*self.backward_programs, self.update_program, *self.loss_programs, *norms)
+        programs = (*self.backward_programs, self.update_program, *self.loss_programs, *norms, *self.leak_programs)
         return tuple({table.name: table for program in programs for table in program.tables}.values())
 
     @property

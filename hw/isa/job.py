@@ -51,9 +51,10 @@ JOB = WordLayout("job", [
      Field("outgoing", 1, "rows leave the core: backward, reduce"),
      Field("token", 5, "token that send and notify give at the end; 31: none; power of two that the products of a walk "
            "are divided by (backward)"),
-     Field("source", 8, "who sends the rows that the job takes, as the route of the credits"),
+     Field("source", 8, "who sends the rows that the job takes, as the route of the credits; the layer's first group "
+           "of leaks that are learned (forward, fire, backward, loss)"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories"),
-     Field("neuron", 3, "which of the core's neurons the layer has"),
+     Field("neuron", 3, "which of the core's neurons the layer has; which of its programs of leaks (leak)"),
      Field("ends", 1, "the last chunk: a readout writes its outputs (forward)"),
      Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left"),
      Field("more", 1, "the next job is no job of its own but another walk, whose terms are added to the same sums "

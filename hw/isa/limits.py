@@ -46,6 +46,7 @@ LIMITS = {  # from and to
     "walks": (1, 16),
     "window": (1, 8),
     "sum_words": (0, 1 << 16),
+    "leak_groups": (1, 256),
     "words": (1, 8),
     "accumulators": (1, 1024),
     "exp": (4, 8),
@@ -111,9 +112,14 @@ def check_config(cfg: "CoreConfig"):
             f"the function {cfg.tables[0].text} needs frac of at least {PIECE_BITS}, not {cfg.frac}: its table "
             f"has {1 << PIECE_BITS} pieces per power of two"
         )
+    if cfg.learns and not cfg.exact:
+        raise TridentError(
+            f"leaks that are learned need exact gradients: gradient_bits of more than {FLOAT_GRADIENTS}, not "
+            f"{cfg.gradient_bits}"
+        )
     if len(cfg.neurons) > NEURONS:
         raise TridentError(f"a core has at most {NEURONS} neurons, not {len(cfg.neurons)}")
-    for program in (*cfg.forward_programs, *cfg.backward_programs):
+    for program in (*cfg.forward_programs, *cfg.backward_programs, *cfg.leak_programs):
         number_fields(program)
     smooth = {own.surrogate: None for own in cfg.neurons if own.backward.tables}
     if len(smooth) > 1:

@@ -1,7 +1,7 @@
 """Neurons as vector programs: how they charge, what is left after a spike, and the surrogate of a spike's derivative.
 
-A neuron is added by a :class:`Charge`, a :class:`Reset` or a surrogate here; any of one kind goes with any of the
-others.
+A neuron is added by a :class:`~trident.hw.isa.charges.Charge`, a :class:`Reset` or a surrogate here; any of one kind
+goes with any of the others.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from math import pi
 from typing import Any
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.charges import CHARGES, DECAYING, LEARNED
 from trident.hw.isa.vector import (
     Bit,
     Constant,
@@ -27,22 +28,9 @@ from trident.hw.isa.vector import (
 )
 from trident.hw.isa.vector_program import Program
 
-LEAK, THRESHOLD = Constant("leak"), Constant("threshold")
+THRESHOLD = Constant("threshold")
 U, E = Input("u"), Input("e")  # the stored potential; the error at a neuron's spike
 D = State("d")  # the error at the next timestep's potential
-
-
-@dataclass(frozen=True)
-class Charge:
-    """How a potential comes from an input.
-
-    forward: (x, v) to the potential u and the neuron's other states; v is what the timestep before has left.
-    backward: from the error that u has by itself and that at what was left of the u before (both at u), to the error at
-    u, that at x, and other states.
-    """
-
-    forward: Callable[[Value, Value], tuple[Value, dict[str, Node]]]
-    backward: Callable[[Value, Value], tuple[Value, Value, dict[str, Node]]]
 
 
 @dataclass(frozen=True)
@@ -57,41 +45,6 @@ class Reset:
     forward: Callable[[Value, Bit], Value]
     backward: Callable[[Value, Value, Bit, Value | None], tuple[Value, Value | None]]
     late: bool = False
-
-
-def _lif_backward(own: Value, left: Value):
-    d = LEAK * left + own
-    return d, d, {}
-
-
-def _decaying_backward(own: Value, left: Value):
-    d = LEAK * left + own
-    return d, Constant("gain") * d, {}
-
-
-def _if_backward(own: Value, left: Value):
-    d = left + own
-    return d, d, {}
-
-
-def _synaptic_forward(x: Value, v: Value):
-    current = Constant("synapse") * State("i") + x
-    return LEAK * v + current, {"i": current}
-
-
-def _synaptic_backward(own: Value, left: Value):
-    d = LEAK * left + own
-    at_current = Constant("synapse") * State("k") + d
-    return d, at_current, {"k": at_current}
-
-
-CHARGES = {
-    "lif": Charge(lambda x, v: (LEAK * v + x, {}), _lif_backward),
-    "lif-decay-input": Charge(lambda x, v: (LEAK * v + Constant("gain") * x, {}), _decaying_backward),
-    "if": Charge(lambda x, v: (v + x, {}), _if_backward),
-    "synaptic": Charge(_synaptic_forward, _synaptic_backward),
-}
-"""By name; ``gain`` of a decaying input is 1 - leak, ``synapse`` what a synaptic current keeps from step to step."""
 
 
 def _hard_backward(d: Value, u: Value, s: Bit, h: Value | None):
@@ -203,6 +156,10 @@ class NeuronKind:
     pooled: bool = False
     averaged: bool = False
 
+    def __post_init__(self):
+        if self.learns and self.readout:
+            raise TridentError(f"a readout has no leak that is learned, as that of {self.charge}")
+
     def __str__(self) -> str:
         names = [self.charge, *([self.readout] if self.readout else [self.reset, self.surrogate])]
         flags = {"attached": not self.detach, **{name: getattr(self, name) for name in FLAGS}}
@@ -229,6 +186,11 @@ class NeuronKind:
             f"as in lif/mean; charges are {', '.join(CHARGES)}, resets {', '.join(RESETS)}, surrogates "
             f"{', '.join(SURROGATES)}, readouts {', '.join(READOUTS)}"
         )
+
+    @property
+    def learns(self) -> bool:
+        """Its leak is learned."""
+        return self.charge in LEARNED
 
     @property
     def forward(self) -> Program:
@@ -262,7 +224,19 @@ def neuron_program(reset: str, charge: str = "lif", pooled: bool = False) -> Pro
     states = {**states, "v": how.forward(u, s), **({"fired": s} if how.late else {})}
     if pooled:
         states["begun"] = ALWAYS
-    return Program(f"{charge}, reset {reset}{', pooled' if pooled else ''}", ("x",), outputs, states)
+    return Program(f"{charge}, reset {reset}{', pooled' if pooled else ''}", ("x", *_own(charge)), outputs, states)
+
+
+def _kept(reset: str, charge: str, s: Bit) -> Value:
+    """What of the stored potential the next timestep has, as the gradient of a leak takes it: where the next potential
+    itself counts, with a threshold that is subtracted from that."""
+    subtracted = RESETS[reset].late and charge.endswith(DECAYING)
+    return RESETS["soft" if subtracted else reset].forward(U, s)
+
+
+def _own(charge: str) -> tuple[str, ...]:
+    """Inputs of a neuron's programs that are its own, the same at every timestep."""
+    return ("leak",) if charge in LEARNED else ()
 
 
 @cache
@@ -272,7 +246,8 @@ def neuron_grad_program(
     """The program of its backward pass, last timestep first: from the error e at s to the error dx at x, with s, m and
     u as they were stored. ``detached``: a reset is taken for a constant. ``flags``, of :data:`FLAGS`: with penalty a
     constant is added to e, the derivative of a penalty of spikes; still, dx is the sum of that of this timestep and of
-    all later ones; pooled, there is an e only where m is set; averaged, it is a share of what comes."""
+    all later ones; pooled, there is an e only where m is set; averaged, it is a share of what comes. Where the leak is
+    learned, g are the terms of its gradient."""
     s, h = InputBit("s"), SURROGATES[surrogate]()
     at_spike: Value = where(InputBit("m"), E, 0) if "pooled" in flags else E
     if "averaged" in flags:
@@ -285,16 +260,20 @@ def neuron_grad_program(
         own, h_value = h * e, h
     left, behind = RESETS[reset].backward(D, U, s, None if detached else h_value)
     d, dx, states = CHARGES[charge].backward(own if behind is None else own + behind, left)
+    gradient = CHARGES[charge].gradient
+    outputs = {"g": gradient(d, D, U, _kept(reset, charge, s))} if gradient else {}
     extras = "".join(f", {flag}" for flag in ("not detached" * (not detached), *flags) if flag not in ("", "still"))
     name = f"{charge}, reset {reset}{extras}, surrogate {surrogate}"
-    return _backward(name, dx, {**states, "d": d}, "still" in flags)
+    return _backward(name, {"dx": dx, **outputs}, {**states, "d": d}, "still" in flags, _own(charge))
 
 
-def _backward(name: str, dx: Value, states: dict[str, Node], still: bool) -> Program:
+def _backward(
+    name: str, outputs: dict[str, Value], states: dict[str, Node], still: bool, own: tuple[str, ...] = ()
+) -> Program:
     if still:
-        dx = State("total") + dx
-        name, states = f"{name}, input still", {**states, "total": dx}
-    return Program(name, ("e", "s", "m", "u"), {"dx": dx}, states, descending=True)
+        total = State("total") + outputs["dx"]
+        name, states, outputs = f"{name}, input still", {**states, "total": total}, outputs | {"dx": total}
+    return Program(name, ("e", "s", "m", "u", *own), {**outputs}, states, descending=True)
 
 
 @cache
@@ -311,4 +290,4 @@ def readout_grad_program(readout: str, charge: str = "lif", still: bool = False)
     """The program of its backward pass, as :func:`neuron_grad_program`, from the error e at z."""
     own, kept = READOUTS[readout].backward()
     d, dx, states = CHARGES[charge].backward(own, D)
-    return _backward(f"{charge}, readout {readout}", dx, {**states, "d": d, **kept}, still)
+    return _backward(f"{charge}, readout {readout}", {"dx": dx}, {**states, "d": d, **kept}, still)

@@ -34,6 +34,8 @@ class Opcode(IntEnum):
     FIRE = 16
     WINDOW = 17
     SPREAD = 18
+    LEAK = 19
+    TIE = 20
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ _WALK = ("src", "tile", "groups", "pass_groups", "exponent", "group_step", "grou
          "blocks", "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
 _STEPS = ("block_step", "tap_step", "pass_step")
 _GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry", "neuron")  # of the neuron-gradient unit
+_LEAKS = (Capability.LEAKS,)
 _ROWS = ("target", "channel", "take", "outgoing", "final", "source")  # that leave the core, and those added to them
 _FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "weight_grad"))
 _NEURON, _NEURON_GRAD = (f"trident.hw.isa.neurons:{name}_program" for name in ("neuron", "neuron_grad"))
@@ -93,7 +96,7 @@ OPERATIONS = (
     Operation(
         Opcode.FORWARD, "a forward job: forward engine, neuron unit", Opcode.FORWARD,
         fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "bias", "carry", "ends",
-                "neuron", "count", "more", "outgoing"),
+                "neuron", "count", "more", "outgoing", "source"),
         pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.WEIGHTS),
         writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
@@ -150,7 +153,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.LOSS, "a loss job: loss unit, neuron_grad unit", Opcode.RECEIVE,
-        fields=(*_GRADIENT, "src", "groups", "count"),
+        fields=(*_GRADIENT, "src", "groups", "count", "source"),
         pointers={"aux": "spikes", "dst": "errors"},
         reads=(Space.LOSS_TABLE, *_STORED), writes=_ERRORS,
         faults=(Fault.NEURON_GRAD,), unit="trident.hw.units.loss:LossUnit",
@@ -202,7 +205,8 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.FIRE, "the neurons of a layer, from sums that have been kept", Opcode.FORWARD,
-        fields=("src", "src_slot", "count", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry", "ends", "neuron"),
+        fields=("src", "src_slot", "count", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry", "ends", "neuron",
+                "groups", "source"),
         pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
         faults=(Fault.NEURON,), needs=(Capability.SUMS,),
@@ -224,6 +228,18 @@ OPERATIONS = (
         reads=(Space.ERRORS,), writes={Space.ERRORS: "spread", Space.ERROR_MASKS: "spread"},
         needs=(Capability.WINDOWS,), unit="trident.hw.units.spread:SpreadUnit",
         golden=("trident.sim.golden.spread:spread_errors",), cycles=(f"{_MAPPING}.norm_cycles:spread_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.LEAK, "what neurons that learn their leaks read of them", Opcode.FORWARD,
+        fields=("tile", "groups", "dst", "neuron", *NUMBERS), reads=(Space.WEIGHTS, Space.FUNCTIONS),
+        faults=(Fault.NEURON,), needs=_LEAKS, unit="trident.hw.units.leak:LeakUnit",
+        golden=("trident.sim.golden.leak:Leaks",), cycles=(f"{_MAPPING}.leak_cycles:leak_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.TIE, "the sum of gradients, for a parameter that all channels of a layer share", Opcode.UPDATE,
+        fields=("tile", "count"), reads=(Space.GRADIENTS,), writes={Space.GRADIENTS: "weight_grad"}, needs=_LEAKS,
+        unit="trident.hw.units.tie:TieUnit", golden=("trident.sim.golden.leak:tie",),
+        cycles=(f"{_MAPPING}.leak_cycles:tie_cycles",) * 2,
     ),
 )  # fmt: skip
 

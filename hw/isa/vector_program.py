@@ -190,11 +190,12 @@ class _Writer:
             case MultiplyAdd():
                 factors = [self._factor(factor) for factor in (node.a, node.b) if factor is not ONE]
                 factors += [f"2^{node.power.name}"] if node.power else []
+                product = " · ".join(factors) or "1"
                 if node.c is NOTHING:
-                    return " · ".join(factors)
+                    return product
                 addend = self._factor(node.c)
                 sign, rest = ("−", addend[1:]) if addend.startswith("−") else ("+", addend)
-                return f"{' · '.join(factors)} {sign} {rest}"
+                return f"{product} {sign} {rest}"
             case Interpolate():
                 return f"{node.table.name}({self.text(node.of)})"
             case Negative():

@@ -1,6 +1,6 @@
 """The unit that gives the neuron unit sums which a norm has scaled."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,8 @@ class FireUnit(wiring.Component):
 
     Members
     -------
-    job : In: ``src`` is the first word of sums, of ``count``; the neurons' fields are the neuron unit's
+    job : In: ``src`` is the first word of sums, of ``count``; ``groups``, words per pixel, where neurons learn their
+        leaks; the neurons' fields are the neuron unit's
     start : In(1), a pulse; busy : Out(1)
     sum_address, sum_en, sums : read port for sums (row = word, timestep)
     o : stream of rows, see :func:`neuron_item`
@@ -67,4 +68,14 @@ class FireUnit(wiring.Component):
                 m.d.sync += [item.eq(0), step.eq(step + 1)]
                 with m.If(last_step):
                     m.d.sync += [step.eq(0), first.eq(word + 1), running.eq(word + 1 != job.count)]
+        if cfg.learns:
+            group, first_group = Signal(cfg.address_bits), Signal(cfg.address_bits)  # of the word at hand, of ``first``
+            following = Mux(group + 1 == job.groups, 0, group + 1)
+            m.d.comb += fetch.i.payload.group.eq(group)
+            with m.If(self.start):
+                m.d.sync += [group.eq(0), first_group.eq(0)]
+            with m.Elif(fetch.en):
+                m.d.sync += group.eq(Mux(last_item & ~last_step, first_group, following))
+                with m.If(last_item & last_step):
+                    m.d.sync += first_group.eq(following)
         return m

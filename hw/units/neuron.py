@@ -9,6 +9,7 @@ from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import neuron_item
 from trident.hw.isa.config import CoreConfig
 from trident.hw.lib.fetch import Fetch
+from trident.hw.units.leak import leak_ports, read_leaks
 from trident.hw.units.parts.history import History
 from trident.hw.units.parts.pending import Pending
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
@@ -27,6 +28,7 @@ class NeuronUnit(wiring.Component):
         :class:`VectorSteps`
     aux, ends : In, with readouts, the first word of their outputs, and whether this chunk is the last
     carry : In(1), with several chunks: states go on
+    leak, leak_address, leaks : where neurons learn their leaks, the layer's first row of them, In, and a read port
     i : stream of rows of x
     request, result... : a client of the shared multiply-adder
     word_address, word_en, spikes : write port for spikes; mask_address, mask_en, masks : for masks
@@ -51,6 +53,7 @@ class NeuronUnit(wiring.Component):
             "ends": In(int(self.reads)),
             "numbers": In(steps.numbers.shape()),
             "keys": In(steps.keys.shape()),
+            **leak_ports(cfg),
             "i": In(stream.Signature(neuron_item(self.payloads))),
             "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
             "result": In(cfg.row_bits),
@@ -81,6 +84,7 @@ class NeuronUnit(wiring.Component):
             wiring.connect(m, wiring.flipped(self.i), fetch.i)
             rows = fetch.o
             m.d.comb += [pending.following.eq(self.i.payload.tag.item), pending.moves.eq(fetch.i.ready)]
+        read_leaks(m, self, rows.payload.tag, steps.i.payload.inputs)
         enters, closes, closing = Signal(), Signal(), Signal()  # a row of a readout's outputs; it is under way
         m.d.comb += [
             steps.i.payload.inputs.x.eq(rows.payload.row),

@@ -9,6 +9,7 @@ from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.queue import error_item
 from trident.hw.isa.config import CoreConfig
 from trident.hw.lib.fetch import Fetch
+from trident.hw.units.leak import leak_ports, read_leaks
 from trident.hw.units.parts.history import History
 from trident.hw.units.parts.pending import Pending
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
@@ -20,15 +21,17 @@ class NeuronGradUnit(wiring.Component):
 
     Members
     -------
-    dst, aux : In, the first error word that is written, the layer's first spike word; which, numbers : In, the
-        layer's neuron and its constants, see :class:`VectorSteps`
+    dst, aux : In, the first error word that is written, the layer's first spike word; which, numbers, keys : In,
+        the layer's neuron and its constants, see :class:`VectorSteps`
+    leak, leak_address, leaks : where neurons learn their leaks, the layer's first row of them, In, and a read port
     i : stream of rows of e
     request, result... : a client of the shared multiply-adder
     table_address, table_en, tables : per lane, a read port of the function table
     spike_address, spike_en, spikes, masks : read port for the layer's spike and mask words; spike_hold : Out(1), it
         must keep its output
     potential_address, potential_en, potentials : read port for potentials
-    error_address, error_en, errors : write port for errors (row = word, timestep)
+    error_address, error_en, errors : write port for errors (row = word, timestep) and, half the memory further on, for
+        terms of the gradients of leaks
     mask_address, mask_en, mask : write port for error masks
     busy : Out(1), a neuron is under way
     """
@@ -49,6 +52,8 @@ class NeuronGradUnit(wiring.Component):
             "aux": In(cfg.address_bits),
             "which": In(steps.which.shape()),
             "numbers": In(steps.numbers.shape()),
+            **({"keys": In(steps.keys.shape())} if steps.keys.shape().size else {}),
+            **leak_ports(cfg),
             "i": In(stream.Signature(error_item(self.payloads))),
             "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
             "result": In(cfg.row_bits),
@@ -114,7 +119,7 @@ class NeuronGradUnit(wiring.Component):
         m.d.comb += [
             entering.tag.eq(current.tag),
             entering.tag.address.eq(self.dst + current.tag.address),  # from here on where the error goes
-            *(entering.inputs[name].eq(found[name]) for name, _ in steps.inputs),
+            *(entering.inputs[name].eq(found[name]) for name, _ in steps.inputs if name in found),
             read.payload.eq(entering),
             read.valid.eq(fetch.o.valid),
             fetch.o.ready.eq(read.ready),
@@ -126,6 +131,8 @@ class NeuronGradUnit(wiring.Component):
             pending.done_item.eq(steps.tag.item),
             pending.done.eq(steps.done),
         ]
+
+        read_leaks(m, self, current.tag, entering.inputs)
 
         there, dx = steps.there.dx, steps.outputs.dx
         m.submodules.history = history = History(cfg, self.items)
@@ -143,4 +150,11 @@ class NeuronGradUnit(wiring.Component):
             self.mask.eq(history.word),
             self.busy.eq(self.i.valid | held | pending.busy),
         ]
+        if cfg.learns:
+            with m.If(steps.there.g):
+                m.d.comb += [
+                    self.error_address.eq(Cat(steps.tag.step[: cfg.step_bits], steps.tag.address + cfg.leak_terms)),
+                    self.error_en.eq(1),
+                    self.errors.eq(steps.outputs.g),
+                ]
         return m

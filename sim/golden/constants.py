@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.microcode import SCALE_BITS, UPDATE_NUMBERS, Microcode, number_fields
@@ -44,7 +45,8 @@ class NeuronConstants:
 
     forward, backward: by field of the job. functions: by name the lines of the tables that its programs read. penalty:
     by field of the backward job, what a spike adds to the loss, as a number; ``backward`` has it for a loss scale of 1.
-    own: by the number of a layer, those of a layer that differ.
+    own: by the number of a layer, those of a layer that differ. leak: by field of the job that makes leaks of what
+    neurons learn.
     """
 
     forward: dict[str, int]
@@ -52,6 +54,7 @@ class NeuronConstants:
     functions: dict[str, tuple[int, ...]] = field(default_factory=dict)
     penalty: dict[str, float] = field(default_factory=dict)
     own: dict[int, "NeuronConstants"] = field(default_factory=dict)
+    leak: dict[str, int] = field(default_factory=dict)
 
     def of_layer(self, number: int) -> "NeuronConstants":
         """Those of the layer with this number."""
@@ -82,8 +85,12 @@ class NeuronConstants:
                 )
             constants = cls.of(settings, cfg.format)
             number = {"neuron": cfg.neurons.index(settings.kind)}
+            leak = {}
+            if settings.kind.learns:
+                leak = {"neuron": cfg.leak_programs.index(leak_program(settings.charge))}
             own[layer.number] = replace(
-                constants, forward=constants.forward | number, backward=constants.backward | number
+                constants, forward=constants.forward | number, backward=constants.backward | number,
+                leak=constants.leak | leak,
             )
         functions: dict[str, tuple[int, ...]] = {}
         for constants in own.values():
@@ -113,11 +120,13 @@ class NeuronConstants:
                 f"{fmt.exp} exponent and {fmt.frac} fraction bits: nothing lies within"
             )
         values = neuron_values(neuron, fmt)
-        names = [table.name for program in neuron.programs for table in program.tables]
-        forward, backward = map(number_fields, neuron.programs)
-        fields = ({field: bits[name] for name, field in own.items()} for own in (forward, backward))
-        penalty = {backward["penalty"]: neuron.penalty} if neuron.kind.penalty else {}
-        return cls(*fields, {name: _lines(values[name], fmt) for name in names}, penalty)
+        programs = (*neuron.programs, *([leak_program(neuron.charge)] if neuron.kind.learns else []))
+        names = [table.name for program in programs for table in program.tables]
+        places = [number_fields(program) for program in programs]
+        forward, backward, *leak = ({field: bits[name] for name, field in own.items()} for own in places)
+        penalty = {places[1]["penalty"]: neuron.penalty} if neuron.kind.penalty else {}
+        functions = {name: _lines(values[name], fmt) for name in names}
+        return cls(forward, backward, functions, penalty, leak=leak[0] if leak else {})
 
 
 def _lines(table: np.ndarray, fmt: FloatFormat) -> tuple[int, ...]:
@@ -143,7 +152,8 @@ def function_lines(cfg: CoreConfig, neuron: NeuronConstants) -> list[int]:
 def neuron_values(neuron: NeuronSettings, fmt: FloatFormat) -> dict[str, Any]:
     """The numbers and tables of a neuron's golden programs by name, rounded."""
     values: dict[str, Any] = {name: _value(_bits(value, fmt), fmt) for name, value in neuron.constants.items()}
-    for table in (table for program in neuron.programs for table in program.tables):
+    own = (leak_program(neuron.charge),) if neuron.kind.learns else ()
+    for table in (table for program in (*neuron.programs, *own) for table in program.tables):
         values[table.name] = table_values(lambda x, t=table: t.function(np, x, neuron.constants), fmt)
     return values
 

@@ -9,6 +9,7 @@ from trident.hw.isa.spaces import Space, kept_spaces
 from trident.hw.isa.vector_program import Program
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_bits, to_values
+from trident.sim.golden.leak import tie
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.standardise import Standardiser
 from trident.sim.golden.sums import Sums
@@ -123,6 +124,8 @@ class GoldenParameters:
         for layer, name in self._each_tensor():
             weights, gradients = self.weights[name], self.gradients[-1][name]
             kept = [tensors[name] for tensors in self.kept.values()]
+            if layer.shares_leak and name == layer.leak_name:
+                gradients = tie(gradients)
             if not skip:
                 too_large = np.zeros(gradients.shape, bool)
                 if self.cfg.exact:

@@ -12,7 +12,8 @@ class Trace:
     without N those of one sample. inputs: of several reads, channels of one beside those of the next. pooled: what the
     layers above read, the spikes or those of their windows. normed: the normalised sums of layers with a norm, nothing
     of others. winners: of layers with windows of sums, which pixels have the largest. outputs: one array (N, classes),
-    how often each class fired or what its readout says."""
+    how often each class fired or what its readout says. leak_terms: of layers that learn their leaks, the terms of
+    these gradients, nothing of others."""
 
     inputs: list[np.ndarray]
     spikes: list[np.ndarray]
@@ -23,6 +24,7 @@ class Trace:
     winners: list[np.ndarray]
     errors: list[np.ndarray]
     outputs: list[np.ndarray]
+    leak_terms: list[np.ndarray]
 
     def sample(self, number: int) -> "Trace":
         """The arrays of one sample of several."""

@@ -10,6 +10,7 @@ from trident.hw.isa.faults import Fault
 from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.sim.golden.constants import NeuronConstants, neuron_values, penalty_value
+from trident.sim.golden.leak import Leaks
 from trident.sim.golden.loss import LossConstants, loss_errors, loss_table
 from trident.sim.golden.norm import BatchNorm
 from trident.sim.golden.parameters import GoldenParameters
@@ -76,6 +77,7 @@ class GoldenTrainer(GoldenParameters):
         kernels = golden_engines(cfg, engines)
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self._norms = {layer.number: BatchNorm(layer, cfg) for layer in network.layers if layer.norm}
+        self._leaks = {layer.number: Leaks(neurons[layer.number], cfg) for layer in network.layers if layer.learns}
         self._no_bias = {layer.bias_name: np.zeros(layer.out_channels, self.dtype) for layer in network.layers}
 
     def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray, training: bool) -> Trace:
@@ -110,7 +112,7 @@ class GoldenTrainer(GoldenParameters):
             program = self._programs[n][0]
             found = {"s": np.zeros(x.shape, np.uint8), "m": np.zeros(x.shape, np.uint8)}
             found |= {name: np.empty_like(x) for name in program.outputs if name not in found}
-            arrays = map(_by_position, (x, *(found[name] for name in program.outputs)))
+            arrays = map(_by_position, (x, *self._leak(layer, x, replicas), *(found[k] for k in program.outputs)))
             fault = self._run(program, self._numbers[n], *arrays)
             self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
             trace.inputs.append(current)
@@ -134,6 +136,14 @@ class GoldenTrainer(GoldenParameters):
         array = samples if read.source is None else trace.pooled[read.source]
         return array if read.planes is None else np.split(array, read.planes.words, axis=-1)[read.plane]
 
+    def _leak(self, layer: Layer, x: np.ndarray, replicas: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The leaks of a layer that learns them, in the shape of its sums (N, y, x, T, channel)."""
+        if layer.number not in self._leaks:
+            return ()
+        leak, fault = self._leaks[layer.number].of(self.weights[layer.leak_name])
+        self._flag(Fault.NEURON, layer.number, fault[None], np.unique(replicas))
+        return (np.broadcast_to(leak, x.shape),)
+
     def _bias(self, tensors: Tensors, layer: Layer) -> np.ndarray:
         """A layer's biases; zeros, which are not used, where it has none."""
         return tensors.get(layer.bias_name, self._no_bias[layer.bias_name])
@@ -156,13 +166,14 @@ class GoldenTrainer(GoldenParameters):
         else:
             found = self._values(loss_errors(top, labels, loss.table))
         trace.errors = [np.empty(0)] * len(layers)
+        trace.leak_terms = [np.empty((len(top), 0))] * len(layers)
         for layer in reversed(layers):
             n = layer.number
             if not layer.last:
                 found = self._error_below(trace, n, replicas)
             if layer.pool > 1:
                 found = spread(found, layer.pool)
-            trace.errors[n] = self._error_at_inputs(trace, n, found, replicas, loss.scale)
+            trace.errors[n] = self._error_at_inputs(trace, layer, found, replicas, loss.scale)
             if layer.window > 1:
                 trace.errors[n] = spread_errors(trace.errors[n], trace.winners[n], layer.window)
             if norm := self._norms.get(n):
@@ -260,12 +271,23 @@ class GoldenTrainer(GoldenParameters):
                         own[name][:], wrong = self.sums.accumulate(own[name], added)
                         fault = fault | wrong.reshape(-1, layer.out_channels).any(axis=0)
                 self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)
+            if layer.learns:
+                terms_of_leaks = layer.leak_terms(self.cfg.steps) * minibatch
+                usable, large = self.gradient_sums.terms(trace.leak_terms[layer.number][part], terms_of_leaks)
+                own[layer.leak_name] += usable.sum(axis=(0, 1, 2, 3))
+                self._flag(Fault.WEIGHT_GRAD, layer.number, large.any(axis=(0, 1, 2, 3))[None], replica)
 
     def _error_at_inputs(
-        self, trace: Trace, n: int, error: np.ndarray, replicas: np.ndarray, scale: float
+        self, trace: Trace, layer: Layer, error: np.ndarray, replicas: np.ndarray, scale: float
     ) -> np.ndarray:
+        n = layer.number
         errors = np.empty(trace.spikes[n].shape, self.dtype)
-        arrays = map(_by_position, (error, trace.spikes[n], trace.masks[n], trace.potentials[n], errors))
+        stored = (error, trace.spikes[n], trace.masks[n], trace.potentials[n], *self._leak(layer, error, replicas))
+        outputs = [errors]
+        if layer.learns:
+            trace.leak_terms[n] = np.empty_like(errors)
+            outputs.append(trace.leak_terms[n])
+        arrays = map(_by_position, (*stored, *outputs))
         numbers = self._numbers[n] | {"penalty": penalty_value(self._neurons[n], scale, self.fmt)}
         fault = self._run(self._programs[n][1], numbers, *arrays)
         self._flag(Fault.NEURON_GRAD, n, _by_sample(fault, len(error)), replicas)

@@ -5,6 +5,7 @@ from math import log2
 from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.charges import LEARNING, SHARED
 from trident.hw.isa.planes import PLACES, Planes, planes_job
 from trident.snn.network.nodes import (
     EPSILON,
@@ -126,6 +127,16 @@ class Layer:
         return "readout" in dict(self.changes)
 
     @property
+    def learns(self) -> bool:
+        """The leaks of its neurons are learned."""
+        return dict(self.changes).get("neuron") in LEARNING
+
+    @property
+    def shares_leak(self) -> bool:
+        """Its neurons learn one leak."""
+        return dict(self.changes).get("neuron") in SHARED
+
+    @property
     def in_shape(self) -> Shape:
         """(y, x, channels) of what it reads, flattened for a linear layer."""
         y, x, channels = self.image
@@ -170,8 +181,18 @@ class Layer:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of all its parameters."""
-        norm = (self.norm.gain, self.norm.offset) if self.norm else ()
-        return (self.weight, *([self.bias_name] if self.bias else []), *norm)
+        return (self.weight, *([self.bias_name] if self.bias else []), *self.vectors)
+
+    @property
+    def leak_name(self) -> str:
+        """The name of its neurons' leaks, whether they are learned or not."""
+        return f"{self.neuron}.leak"
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """The names of parameters that every output has beside weights and bias."""
+        leak = (self.leak_name,) if self.learns else ()
+        return leak + ((self.norm.gain, self.norm.offset) if self.norm else ())
 
     @property
     def weight_shape(self) -> tuple[int, int, int]:
@@ -201,10 +222,15 @@ class Layer:
         y, x, _ = self.sum_shape
         return y * x * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else timesteps)
 
+    def leak_terms(self, timesteps: int) -> int:
+        """The most terms that one sample adds to the gradient of a leak."""
+        y, x, channels = self.out_shape
+        return y * x * timesteps * (channels if self.shares_leak else 1)
+
     @property
     def weights(self) -> int:
         """Trainable values."""
-        return (self.fan_in + self.bias + (2 if self.norm else 0)) * self.out_channels
+        return (self.fan_in + self.bias + len(self.vectors)) * self.out_channels
 
     def __str__(self) -> str:
         behind = ", batch norm" if self.norm else ""

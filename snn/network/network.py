@@ -163,6 +163,11 @@ class Network:
         return tuple(layer for layer in self.layers if layer.window > 1)
 
     @property
+    def learns(self) -> tuple[Layer, ...]:
+        """Its layers whose neurons learn their leaks."""
+        return tuple(layer for layer in self.layers if layer.learns)
+
+    @property
     def branches(self) -> bool:
         """Whether spikes are added, or are read by several layers."""
         return any(len(layer.sources) > 1 for layer in self.layers) or any(len(own) > 1 for own in self.spike_readers)

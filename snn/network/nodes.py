@@ -6,10 +6,11 @@ A shape is (y, x, channels); a vector of n values is (1, 1, n). Every value is t
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
-from math import prod
+from math import log, prod
 from typing import Any, ClassVar
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.charges import LEARNING, SHARED
 from trident.hw.isa.neurons import READOUTS
 from trident.snn.settings import NeuronSettings
 
@@ -281,7 +282,8 @@ class _Own(Node):
 
 @dataclass(frozen=True)
 class Neuron(_Own):
-    """A spiking neuron per value."""
+    """A spiking neuron per value. Of plif and leaky ``leak`` (channels,) is learned, of plif the same w for all, see
+    :data:`trident.hw.isa.charges.CHARGES`; the field leak is what they begin with."""
 
     threshold: float | None = field(default=None, kw_only=True)
     window: float | None = field(default=None, kw_only=True)
@@ -291,6 +293,14 @@ class Neuron(_Own):
     v_reset: float | None = field(default=None, kw_only=True)
     spike_penalty: float | None = field(default=None, kw_only=True)
     kind = "neuron"
+
+    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        return {"leak": (shape[2],)} if self.neuron in LEARNING else {}
+
+    @property
+    def initial(self) -> dict[str, float]:
+        leak = NeuronSettings.leak if self.leak is None else self.leak
+        return {"leak": log(1 / leak - 1) if self.neuron in SHARED else leak} if self.neuron in LEARNING else {}
 
 
 @dataclass(frozen=True)
@@ -304,6 +314,8 @@ class Readout(_Own):
     def __post_init__(self):
         super().__post_init__()
         self._choice("readout", tuple(READOUTS))
+        if self.neuron in LEARNING:
+            raise TridentError(f"{self}: a readout has no leak that is learned, as that of {self.neuron}")
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,10 @@ class Partition:
                 f"partition {self}: a network of which {network.windows[0].neuron!r} takes the largest sums of windows "
                 "is on one core"
             )
+        if network.learns and self.members > 1:
+            raise TridentError(
+                f"partition {self}: a network of which {network.learns[0].neuron!r} learns its leaks is on one core"
+            )
         following = 0
         for stage in self.stages:
             if stage.first != following or stage.last < stage.first:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tests.cocotb.leak_cases import LeakPlacing
 from tests.cocotb.norm_cases import NormPlacing
 from tests.cocotb.placing import Case, join_words, parts_of, payload_of, rows_of
 from trident.host.compile.chip_plan import ChipPlan
@@ -37,7 +38,7 @@ def planes_with_pool(cfg: CoreConfig) -> bool:
     return cfg.forward_cols == 1
 
 
-class Maker(NormPlacing):
+class Maker(NormPlacing, LeakPlacing):
     """Draw cases of one configuration; every method returns one :class:`Case` for the second layer of a network."""
 
     def forward(self) -> Case:

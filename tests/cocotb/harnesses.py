@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 
 from tests.cocotb.cases import POOL, planes_with_pool
 from tests.cocotb.harness import Harness
+from tests.cocotb.leak_cases import learning
 from tests.cocotb.ports import bits_of, connect_functions, granule, read, read_errors
 from tests.cocotb.sum_harnesses import FireHarness, NormHarness, SpreadHarness, WindowHarness
 from trident.hw.core.core import give_numbers
@@ -18,6 +19,7 @@ from trident.hw.isa.microcode import UPDATE_NUMBERS
 from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.lib.streams import connect
+from trident.hw.units.leak import LeakUnit
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
@@ -26,6 +28,7 @@ from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
 from trident.hw.units.standardise import StandardiseUnit
+from trident.hw.units.tie import TieUnit
 from trident.hw.units.update import UpdateUnit
 
 
@@ -331,6 +334,54 @@ class StandardiseHarness(UpdateHarness):
         super().__init__(replace(cfg, standardise=True))
 
 
+class LeakHarness(Harness):
+    """Leaks are where potentials are here."""
+
+    unit_class = LeakUnit
+
+    def __init__(self, cfg: CoreConfig):
+        super().__init__(learning(cfg))
+
+    def memories(self):
+        return {
+            Space.WEIGHTS: WeightMemory(self.cfg), Space.POTENTIALS: self._memory(Space.POTENTIALS),
+            Space.FUNCTIONS: self._memory(Space.FUNCTIONS, self.cfg.lanes),
+        }  # fmt: skip
+
+    def connect(self, m, unit, memories):
+        weights, leaks, job = memories[Space.WEIGHTS], memories[Space.POTENTIALS], JOB.shape()(self.job)
+        give_numbers(m, self.cfg, unit, job)
+        connect_functions(m, self.cfg, unit, memories)
+        m.d.comb += [
+            unit.which.eq(job.neuron),
+            weights.update_address.eq(unit.row_address),
+            weights.update_read.eq(unit.row_read),
+            unit.weights.eq(weights.row_data),
+            leaks.write_address.eq(unit.leak_address),
+            leaks.write_en.eq(unit.leak_write),
+            leaks.write_data.eq(unit.leak),
+        ]
+
+
+class TieHarness(LeakHarness):
+    unit_class = TieUnit
+
+    def memories(self):
+        return {Space.GRADIENTS: self._memory(Space.GRADIENTS)}
+
+    def connect(self, m, unit, memories):
+        gradients = memories[Space.GRADIENTS]
+        grad_bits = bits_of(gradients.granules)
+        chosen = unit.gradient_address[:grad_bits]
+        read(m, gradients, 0, unit.gradient_address >> grad_bits, unit.gradient_read)
+        m.d.comb += [
+            unit.gradients.eq(granule(gradients, 0, chosen)),
+            gradients.write_address.eq(unit.gradient_address >> grad_bits),
+            gradients.write_en.eq(unit.gradient_write << chosen),
+            gradients.write_data.eq(unit.gradient_data.replicate(gradients.granules)),
+        ]
+
+
 HARNESSES = {
     "forward": ForwardHarness,
     "backward": BackwardHarness,
@@ -348,4 +399,6 @@ HARNESSES = {
     "fire": FireHarness,
     "window": WindowHarness,
     "spread": SpreadHarness,
+    "leak": LeakHarness,
+    "tie": TieHarness,
 }

@@ -11,7 +11,7 @@ import trident.hw.isa.registry
 import trident.sim.golden
 from tests.snn import test_losses
 from trident.host.train.step_bench import StepBench
-from trident.hw.isa import limits, neurons, optimisers
+from trident.hw.isa import charges, limits, neurons, optimisers
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.format import FP16
 from trident.hw.isa.registry import PLACES, EngineEntry, register
@@ -67,7 +67,7 @@ def test_a_neuron_is_added(reset, monkeypatch):
 
     (code,) = re.findall(r"^## Add a neuron\n.*?```python\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     monkeypatch.setattr(neurons, "CHARGES", dict(neurons.CHARGES))
-    exec(code, dict(vars(neurons)))
+    exec(code, vars(charges) | {"CHARGES": neurons.CHARGES})
     monkeypatch.setattr(settings, "NEURONS", (*settings.NEURONS, "rectified"))
     test_own_forward_pass("rectified", reset, "atan", True)
     assert neurons.neuron_program(reset, "rectified").formula()[0] == "u = leak · max(0, v) + x"

@@ -7,7 +7,7 @@ import pytest
 from trident.bench.gradients import BOUND, combinations, error_of
 
 ALL = list(combinations())
-SOME = list(islice(ALL, 0, None, 101))  # coprime to the number of every part: all values of each
+SOME = list(islice(ALL, 0, None, 173))  # coprime to the number of every part: all values of each
 
 
 @pytest.mark.oracle
@@ -23,4 +23,4 @@ def test_some_have_all_values_of_each_part():
     for name in ("loss", "optimizer", "nesterov", "weight_decay"):
         assert {getattr(parts[1], name) for parts in SOME} == {getattr(parts[1], name) for parts in ALL}
     assert {parts[2] for parts in SOME} == {parts[2] for parts in ALL}
-    assert len(ALL) == 9408
+    assert len(ALL) == 16464

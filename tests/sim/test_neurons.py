@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.sim.steps import Step, torch
-from trident.hw.isa.neurons import CHARGES, READOUTS, RESETS, NeuronKind
+from trident.hw.isa.charges import CHARGES, DECAYING, LEARNED, leak_program
+from trident.hw.isa.neurons import READOUTS, RESETS, NeuronKind
 from trident.snn.settings import NeuronSettings
 
 jelly = pytest.importorskip("spikingjelly.activation_based.neuron", reason="the oracle extra is not installed")
@@ -38,12 +39,17 @@ def stimulus(gain: float) -> np.ndarray:
     return np.random.default_rng(1).normal(0.2, 0.6, (STEPS, NEURONS)) / gain
 
 
-def ours(settings: NeuronSettings, x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Spikes, and the errors at the inputs from those at the spikes."""
+def ours(settings: NeuronSettings, x: np.ndarray, e: np.ndarray, leak: np.ndarray | None = None):
+    """Spikes, the errors at the inputs from those at the spikes and, where the leaks are learned as ``leak``, the
+    gradient of these."""
     forward, backward = settings.programs
-    found = forward.run(settings.constants, x=x)
-    grad = backward.run(settings.constants, e=e, s=found["s"], m=found["m"], u=found["u"])
-    return found["s"], grad["dx"]
+    own = {}
+    if leak is not None:
+        program = leak_program(settings.charge)
+        own["leak"] = np.broadcast_to(program.run(settings.constants, w=leak[None])["leak"], x.shape)
+    found = forward.run(settings.constants, x=x, **own)
+    grad = backward.run(settings.constants, e=e, s=found["s"], m=found["m"], u=found["u"], **own)
+    return found["s"], grad["dx"], *([grad["g"].sum(0)] if own else [])
 
 
 def theirs(step, x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -105,22 +111,31 @@ OWN = list(product(CHARGES, RESETS, SURROGATES, [True, False]))
 @pytest.mark.parametrize("charge, reset, surrogate, detach", OWN)
 def test_own_forward_pass(charge, reset, surrogate, detach):
     """The backward pass of a declaration is the derivative of its forward pass."""
-    decay_input = charge == "lif-decay-input"
-    neuron = "lif" if decay_input else charge
+    decay_input, neuron = charge.endswith(DECAYING), charge.removesuffix(DECAYING)
     settings = settings_of(reset=reset, surrogate=surrogate, neuron=neuron, decay_input=decay_input, detach=detach)
     x, e = stimulus(1 - LEAK if decay_input else 1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
-    spikes, errors = ours(settings, x, e)
+    # Parameters of leaks that have a derivative: those of leaky neurons, within 0 to 1
+    leak = np.random.default_rng(3).uniform(0.05, 0.95, NEURONS) if charge in LEARNED else None
+    spikes, errors, *own = ours(settings, x, e, leak)
+    given = {}
+    if leak is not None:
+        parameters = torch.tensor(leak, requires_grad=True)
+        made = leak_program(charge).run(settings.constants, torch, w=parameters[None])["leak"]
+        given["leak"] = made.expand(x.shape)
     inputs, fired = torch.tensor(x, requires_grad=True), []
 
     def step(above):
         fired.append(Smooth.apply(above, settings))
         return fired[-1].detach() if detach else fired[-1]
 
-    settings.programs[0].run(settings.constants, torch, step, x=inputs)
+    settings.programs[0].run(settings.constants, torch, step, x=inputs, **given)
     torch.stack(fired).backward(torch.tensor(e))
     gradients = inputs.grad.numpy()
     assert (spikes == torch.stack(fired).detach().numpy()).all()
     assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max() > 0
+    for gradient in own:
+        wanted = parameters.grad.numpy()
+        assert np.abs(gradient - wanted).max() <= BOUND * np.abs(wanted).max() > 0
 
 
 JELLY = list(product(["lif", "decay", "if"], ["hard", "soft"], SURROGATES, [True, False]))
@@ -153,7 +168,7 @@ def test_reset_to_another_potential(charge):
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("charge", CHARGES)
+@pytest.mark.parametrize("charge", [charge for charge in CHARGES if charge not in LEARNED])
 def test_readout(charge, readout):
     """The output of a readout is PyTorch's of its potentials, and its backward pass the derivative of that."""
     decay_input = charge == "lif-decay-input"
@@ -175,10 +190,59 @@ def test_readout(charge, readout):
     assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max() > 0
 
 
+PLIF = list(product([True, False], ["hard", "soft"], ["atan", "triangle"], [True, False], [-0.7, 1.1]))
+
+
+@pytest.mark.parametrize("decay_input, reset, surrogate, detach, parameter", PLIF)
+def test_learned_leak_of_spikingjelly(decay_input, reset, surrogate, detach, parameter):
+    """ParametricLIFNode has one parameter, whose gradient is the sum of ours."""
+    node = jelly.ParametricLIFNode(
+        decay_input=decay_input, v_threshold=THRESHOLD, v_reset=0.0 if reset == "hard" else None, detach_reset=detach,
+        surrogate_function=SURROGATES[surrogate](),
+    ).double()  # fmt: skip
+    node.w.data.fill_(parameter)
+    settings = settings_of(
+        neuron="plif", decay_input=decay_input, reset=reset, surrogate=surrogate, detach=detach
+    )  # fmt: skip
+    x, e = stimulus(1 - LEAK if decay_input else 1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
+    spikes, errors, own = ours(settings, x, e, np.full(NEURONS, parameter))
+    expected, gradients = theirs(node, x, e)
+    assert (spikes == expected).all() and 0.05 < spikes.mean() < 0.95
+    assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max()
+    assert abs(own.sum() - float(node.w.grad)) <= BOUND * np.abs(own).max() > 0
+
+
 TORCH = [
     *product(["lif"], [("zero", "hard"), ("subtract", "soft-after-leak"), ("none", "none")], SURROGATES),
     *product(["synaptic"], [("subtract", "soft-after-leak"), ("none", "none")], SURROGATES),
 ]
+
+
+@pytest.mark.parametrize("name, reset", [("zero", "hard"), ("subtract", "soft-after-leak"), ("none", "none")])
+@pytest.mark.parametrize("surrogate", ["atan", "fast-sigmoid:10"])
+def test_learned_leaks_of_snntorch(name, reset, surrogate):
+    """Leaky with ``learn_beta`` and a beta for every neuron, some of them beyond what they are clamped to."""
+    # Numbers that float32 has, which snnTorch makes of a beta
+    leak = np.linspace(-0.25, 1.25, 2 * NEURONS)[::2].astype(np.float32).astype(np.float64)
+    node = snntorch.Leaky(
+        beta=torch.tensor(leak), learn_beta=True, threshold=THRESHOLD, reset_mechanism=name,
+        spike_grad=SURROGATES[surrogate](),
+    ).double()  # fmt: skip
+    state = torch.zeros(NEURONS).double()
+
+    def step(row):
+        nonlocal state
+        spikes, state = node(row, state)
+        return spikes
+
+    x, e = stimulus(1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
+    spikes, errors, own = ours(settings_of(neuron="leaky", reset=reset, surrogate=surrogate), x, e, leak)
+    expected, gradients = theirs(step, x, e)
+    wanted = node.beta.grad.numpy()
+    assert (spikes == expected).all()
+    assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max()
+    assert np.abs(own - wanted).max() <= BOUND * np.abs(wanted).max() > 0
+    assert not wanted[(leak < 0) | (leak > 1)].any()
 
 
 @pytest.mark.parametrize("neuron, resets, surrogate", TORCH)

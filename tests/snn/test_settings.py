@@ -31,7 +31,7 @@ from trident.snn.settings import NeuronSettings, TrainSettings
         ("surrogate", "atan:two", "the α of the surrogate atan must be a finite number, not 'two'"),
         ("surrogate", "atan:0", "the α of the surrogate atan must be above 0, not 0.0"),
         ("surrogate", "triangle:2", "the surrogate triangle has no α: the window is its width"),
-        ("neuron", "izhikevich", "neuron must be lif or if or synaptic, not 'izhikevich'"),
+        ("neuron", "izhikevich", "neuron must be lif or if or synaptic or plif or leaky, not 'izhikevich'"),
         ("synapse", 2, "synapse must be within 0 to 1, not 2"),
         ("spike_penalty", -0.1, "spike_penalty must be at least 0, not -0.1"),
         ("spike_penalty", float("nan"), "spike_penalty must be a finite number, not nan"),
@@ -46,7 +46,7 @@ def test_neuron_refuses(field, value, sentence):
 
 
 def test_only_a_lif_input_decays():
-    with pytest.raises(TridentError, match="decay_input is for lif neurons, not for if"):
+    with pytest.raises(TridentError, match="decay_input is for lif and plif neurons, not for if"):
         NeuronSettings(neuron="if", decay_input=True)
 
 
@@ -74,7 +74,7 @@ def test_a_layer_may_have_a_neuron_of_its_own():
     assert (own.neuron, own.leak, own.threshold, own.surrogate) == ("synaptic", 0.25, 0.125, "triangle")
     assert (out.readout, out.leak, out.share, str(out.kind)) == ("last", 0.75, 1 / 20, "lif-decay-input/last")
     assert run.core([first, last])["others"] == "synaptic/hard/triangle,lif-decay-input/last"
-    with pytest.raises(TridentError, match="'readout1': decay_input is for lif neurons, not for if"):
+    with pytest.raises(TridentError, match="'readout1': decay_input is for lif and plif neurons, not for if"):
         NeuronSettings(neuron="if").at(last)
     with pytest.raises(TridentError, match="neuron 'neuron1': leak must be within 0 to 1, not 2"):
         Neuron("neuron1", (Edge("linear1"),), leak=2)

@@ -88,6 +88,7 @@ class TimeDrain(wiring.Component):
                 m.d.sync += item.eq(Mux(last_item, 0, item + 1))
         m.d.comb += [
             self.tag.address.eq(self.meta.dst + address + offset),
+            *([self.tag.group.eq(self.meta.group + group)] if cfg.learns else []),
             self.tag.entry.eq(entry + Mux(self.planes, 0, Mux(self.descending, chunks - 1 - chunk, chunk))),
             self.tag.item.eq(item),
             self.tag.step.eq(Mux(self.descending, cfg.timesteps - 1 - time, time)),

@@ -35,7 +35,10 @@ class Payloads:
         groups = range(max(cfg.accumulators // cfg.entries_per_word(engine), 2))  # as many find place in a pass
         several = self.walks > 1
         self.scales = several and cfg.planes
+        # Which group of a layer's channels a neuron is of, whose leak it has
+        group = {"group": address} if cfg.learns and not by_time else {}
         self.meta = data.StructLayout({
+            **group,  # of the pass, the first one
             **({"group_step": address} if several else {}),  # from the tile of one group to the next
             **({"shift": SHIFT, "negative": 1} if self.scales else {}),  # of all that the walk adds
             "tile": address,  # row memory: tile (or error word) of the first group
@@ -77,6 +80,7 @@ class Payloads:
             "last": 1,  # last row of its accumulator tile
         })  # fmt: skip
         self.tag = data.StructLayout({
+            **group,
             "address": address,  # word that a drained position and group goes to (or tile)
             "entry": cfg.entry_bits,
             "item": range(max(cfg.items(engine), 1 << cfg.entry_bits)),  # of the position and group within the tile
@@ -84,7 +88,7 @@ class Payloads:
             "col": range(max(self.cols, 2)),  # column that is drained
         })  # fmt: skip
         self.place = data.StructLayout({  # what of it is needed behind the drain
-            "address": address, "item": range(max(cfg.items(engine), 2)), "step": cfg.vector_bits,
+            "address": address, "item": range(max(cfg.items(engine), 2)), "step": cfg.vector_bits, **group,
         })  # fmt: skip
         later = {"carry": 1, "word": address} if cfg.chunks > 1 else {}
         self.error_place = data.StructLayout({**self.place.members, **later})  # whose states go on, and which they are

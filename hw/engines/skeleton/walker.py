@@ -84,6 +84,7 @@ class TapWalker(wiring.Component):
         tile, pass_tile = Signal(address_bits), Signal(address_bits)
         dst, first = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
         passes = Passes(m, cfg, job, self.start)
+        first_group = Signal(address_bits)  # of this pass
 
         # Where this request reads
         py, px = Signal(COORDINATE), Signal(COORDINATE)
@@ -128,6 +129,12 @@ class TapWalker(wiring.Component):
             request.meta.words.eq(words),
             request.meta.end.eq(last_of_tile),
         ]
+        if cfg.learns:
+            m.d.comb += request.meta.group.eq(first_group)
+            with m.If(self.start):
+                m.d.sync += first_group.eq(0)
+            with m.Elif(advance & self.busy & ~entering & last_word & last_of_tile):
+                m.d.sync += first_group.eq(Mux(passes.last, 0, first_group + passes.groups))
         next_tile = [loop.restart for loop in (taps_y, taps_x, blocks)]
         next_dst = first + words * job.groups if many else dst + passes.groups
         next_line = next_dst  # behind the last position of a row

@@ -42,6 +42,8 @@ class RepeatErrors(wiring.Component):
             tag.step.eq(cfg.timesteps - 1 - taken),
             tag.address.eq(self.group + ahead),
         ]
+        if cfg.learns:
+            m.d.comb += tag.group.eq(self.group)
         if many:
             m.d.comb += [tag.carry.eq(chunk != 0), tag.word.eq(self.group)]
             with m.If(~self.en):

@@ -82,7 +82,7 @@ def test_shared_engine_takes_no_engine_of_ones_own(place, monkeypatch):
 def test_capabilities_follow_from_the_kind():
     small = CoreConfig.preset("COMPACT")
     options = {Capability.PLANES, Capability.POOL, Capability.WALKS, Capability.STANDARDISE}
-    options |= {Capability.BATCH_NORM, Capability.WINDOWS, Capability.SUMS}
+    options |= {Capability.BATCH_NORM, Capability.WINDOWS, Capability.SUMS, Capability.LEAKS}
     assert CoreConfig().capabilities == set(Capability) - options
     full = CoreConfig(planes=True, pool=2, walks=2, standardise=True, batch_norm=True, window=2, sum_words=64)
     assert full.capabilities == set(Capability)
