@@ -29,6 +29,7 @@ PROBES: dict[str, dict] = {
     "POOL": {"net": "8x8x1-4c3-mp2-10"},
     "MEAN": {"net": "8x8x1-4c3-ap2-4c3-gap-10"},
     "WINDOW": {"net": "8x8x1-4c3m2-10"},
+    "VOTE": {"net": "64-12-100v10"},
     "BN": {"net": "8x8x1-4c3-10", "norm": "bn"},
     "RES": {"net": "8x8x1-4c3-sew4-10"},
     "T32": {"train": {"timesteps": 100}},

@@ -8,7 +8,7 @@ import numpy as np
 from trident.host.report.figure import Figure
 from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.format import to_values
-from trident.sim.golden.loss import loss_errors
+from trident.sim.golden.loss import loss_errors, spread_votes
 from trident.sim.golden.trace import Trace
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network.network import Network
@@ -54,7 +54,8 @@ def gradients(
     """Per layer the weight gradients (in, out) of a network of linear layers, from golden's spikes: ``add`` makes the
     sums of the engines, ``multiply`` the products, ``rounded`` rounds where neurons add."""
     table, leak = golden.loss_constants(loss_scale).table, np.float64(NEURON.leak)
-    error = to_values(loss_errors(trace.spikes[-1], labels, table), golden.fmt)[:, 0, 0]
+    found = to_values(loss_errors(trace.outputs[0], labels, table), golden.fmt)
+    error = spread_votes(found, trace.spikes[-1])[:, 0, 0]
     found: list[np.ndarray] = []
     for layer in reversed(golden.network.layers):
         n = layer.number

@@ -85,7 +85,7 @@ class FloatTwin:
         if self.dtype not in (np.float32, np.float64):
             raise TridentError(f"the fast model computes in float32 or float64, not {self.dtype}")
         weights = {name: self._stored(value) for name, value in network.initial_weights(settings.seed).items()}
-        self._loss = settings.losses(network.classes)
+        self._loss, self._most = settings.losses(network.classes), network.most_spikes(settings.timesteps)
         self._standard = {
             layer.weight: FloatStandardiser(layer) for layer in network.layers if layer.standardised
         }  # fmt: skip
@@ -130,7 +130,7 @@ class FloatTwin:
                 self.weights[name] = self._stored(self._standard[name].weights(self.state[RAW][name]))
         counts = self._counts(traces)
         return {
-            "loss": float(self._loss.values(counts, labels, self.settings.timesteps).mean()),
+            "loss": float(self._loss.values(counts, labels, self._most).mean()),
             "correct": int((predicted(counts) == labels).sum()),
             "firing_rate": [float(trace.spikes.mean()) for trace in traces],
             "gradient_sparsity": sparsity,
@@ -190,7 +190,8 @@ class FloatTwin:
     def _backward(self, traces: list[LayerTrace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
         """The gradients of all parameters, and per layer the share of errors d that are zero."""
         timesteps = self.settings.timesteps
-        top = self._loss.errors(self._counts(traces), labels, timesteps).astype(self.dtype) * self.settings.loss_scale
+        top = self._loss.errors(self._counts(traces), labels, self._most).astype(self.dtype) * self.settings.loss_scale
+        top = top.repeat(self.network.voters, axis=1)
         layers = self.network.layers
         # By layer, at its spikes
         errors: dict[int, np.ndarray] = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}
@@ -270,7 +271,8 @@ class FloatTwin:
         return found["g"].reshape(d.shape), own
 
     def _counts(self, traces: list[LayerTrace]) -> np.ndarray:
-        return traces[-1].outputs
+        outputs = traces[-1].outputs
+        return outputs.reshape(len(outputs), -1, self.network.voters).sum(axis=2)
 
     def _stored(self, values: np.ndarray) -> np.ndarray:
         return values.astype(self.storage).astype(self.dtype)

@@ -1,4 +1,7 @@
-"""What training makes small: a function of how often the classes fired and of the label."""
+"""What training makes small: a function of how often the classes fired and of the label.
+
+A class whose voters are several neurons has fired as often as they have together.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,10 +27,11 @@ MEMBRANE = "membrane-cross-entropy"
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss of outputs (N, classes), spike counts or what readouts say, and labels (N,).
+    """A loss of outputs (N, classes), spike counts or what readouts say, and labels (N,). Its methods are told the
+    ``most`` spikes that a class can have: T, times its voters.
 
     name: one of :data:`PER_CLASS`, the mean over the classes; or the cross-entropy of wanted and the softmax of the
-    counts (cross-entropy), of count / T (rate-cross-entropy) or of readouts (membrane-cross-entropy). other, label:
+    counts (cross-entropy), of count / most (rate-cross-entropy) or of readouts (membrane-cross-entropy). other, label:
     what is wanted of every other class, and of the label's. weights: by class, what the loss of a sample with that
     label is multiplied by; empty for 1. Nothing is divided by the sum of the weights, so the loss of a minibatch is the
     mean over its samples of weight times loss.
@@ -48,9 +52,9 @@ class Loss:
         """The loss unit that a core must have, one of :data:`trident.hw.isa.losses.LOSSES`."""
         return "membrane" if self.name == MEMBRANE else "softmax" if self.name in SOFTMAX else "table"
 
-    def per_spike(self, steps: int) -> float:
+    def per_spike(self, most: int) -> float:
         """What a spike adds to the argument of the softmax."""
-        return 1 / steps if self.name.startswith("rate") else 1.0
+        return 1 / most if self.name.startswith("rate") else 1.0
 
     def wanted(self, labels: np.ndarray, classes: int) -> np.ndarray:
         """(N, classes)."""
@@ -60,28 +64,28 @@ class Loss:
         """Of samples with these labels, (N,); 1 for all of them."""
         return np.array(self.weights)[labels] if self.weights else 1.0
 
-    def values(self, counts: np.ndarray, labels: np.ndarray, steps: int) -> np.ndarray:
+    def values(self, counts: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:
         """The loss of every sample, (N,)."""
         wanted, weights = self.wanted(labels, counts.shape[1]), self._weights(labels)
         if not self.softmax:
-            return PER_CLASS[self.name].value(counts / steps - wanted).mean(axis=1) * weights
-        logits = counts * self.per_spike(steps)
+            return PER_CLASS[self.name].value(counts / most - wanted).mean(axis=1) * weights
+        logits = counts * self.per_spike(most)
         logits = logits - logits.max(axis=1, keepdims=True)
         return (wanted * (np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits)).sum(axis=1) * weights
 
-    def errors(self, counts: np.ndarray, labels: np.ndarray, steps: int) -> np.ndarray:
+    def errors(self, counts: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:
         """The derivative of each sample's loss by a spike of each class, (N, classes)."""
         classes = counts.shape[1]
         wanted, weights = self.wanted(labels, classes), np.reshape(self._weights(labels), (-1, 1))
         if not self.softmax:
-            return self.own_errors(counts, wanted, steps, classes) * weights
-        logits = counts * self.per_spike(steps)
+            return self.own_errors(counts, wanted, most, classes) * weights
+        logits = counts * self.per_spike(most)
         share = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return (share / share.sum(axis=1, keepdims=True) - wanted) * self.per_spike(steps) * weights
+        return (share / share.sum(axis=1, keepdims=True) - wanted) * self.per_spike(most) * weights
 
-    def own_errors(self, counts: np.ndarray, wanted: np.ndarray, steps: int, classes: int) -> np.ndarray:
+    def own_errors(self, counts: np.ndarray, wanted: np.ndarray, most: int, classes: int) -> np.ndarray:
         """Of a loss of every class by itself: the derivative by a spike of counts and what is wanted of them."""
-        return PER_CLASS[self.name].slope(counts / steps - wanted) / (classes * steps)
+        return PER_CLASS[self.name].slope(counts / most - wanted) / (classes * most)
 
 
 MSE = Loss()

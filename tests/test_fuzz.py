@@ -218,7 +218,7 @@ NETWORK = {
         {"name": "n", "kind": "neuron", "inputs": ["c"]},
         {"name": "f", "kind": "flatten", "inputs": ["n"]},
         {"name": "l", "kind": "linear", "inputs": ["f"], "outputs": 10},
-        {"name": "o", "kind": "neuron", "inputs": ["l"]},
+        {"name": "o", "kind": "neuron", "inputs": ["l"], "voters": 1},
     ],
 }
 

@@ -220,7 +220,10 @@ class CoreJobs:
             **neuron.of_layer(placed.layer.number).backward, **leak_field(placed),
         )  # fmt: skip
         if self.plan.after is None:
-            return job | {"src": placed.first, "groups": placed.weights.groups, "count": self.plan.network.classes}
+            return job | {
+                "src": placed.first, "groups": placed.weights.groups, "count": self.plan.network.classes,
+                "blocks": placed.layer.voters - 1,
+            }  # fmt: skip
         above = self.plan.network.layers[self.plan.after.first]
         walk = self.plan.walk_to_owner(above, self.plan.partition.stages[self.plan.stage], self.plan.slice)
         y, x, _ = above.in_shape

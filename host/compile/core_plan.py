@@ -136,6 +136,9 @@ class CorePlan:
             require(cfg.capabilities, what, (Capability.WINDOWS,))
             if layer.window != cfg.window:
                 raise TridentError(f"the core has window of {cfg.window}, {layer.neuron!r} needs {layer.window}")
+        if (last := network.layers[-1]).voters > cfg.voters and last.number in part.layers:
+            require(cfg.capabilities, f"{last.neuron!r}, of {last.voters} voters for a class,", (Capability.VOTERS,))
+            raise TridentError(f"the core has voters of {cfg.voters}, {last.neuron!r} needs {last.voters}")
         # As many samples under way as there is memory for; or all of a minibatch, layer by layer
         most = (1 << SERIAL_BITS if self.serial else 1 << SLOT_BITS) - 1
         if self.serial and wanted > most:

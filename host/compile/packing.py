@@ -12,6 +12,18 @@ def blocks(channels: int, lanes: int) -> int:
     return -(-channels // lanes)
 
 
+def out_groups(layer: Layer, lanes: int) -> int:
+    """Groups of lanes that hold a layer's output channels: those of its classes, once for each of their voters."""
+    return blocks(layer.out_channels // layer.voters, lanes) * layer.voters
+
+
+def out_places(layer: Layer, lanes: int) -> np.ndarray:
+    """The hardware's output channel of each output channel of a layer: all voters of a class are in the class's lane,
+    in groups one after another."""
+    number, vote = np.divmod(np.arange(layer.out_channels), layer.voters)
+    return (number // lanes * layer.voters + vote) * lanes + number % lanes
+
+
 def pack_spikes(spikes: np.ndarray, cfg: CoreConfig, planes: int = 1) -> np.ndarray:
     """Spike words of samples: (N, T, y, x, c) of 0 and 1 to uint32 (N, words, 32-bit pieces); with ``planes``, which
     have words of their own, (N, T, y, x, planes * c).
@@ -31,12 +43,14 @@ def pack_spikes(spikes: np.ndarray, cfg: CoreConfig, planes: int = 1) -> np.ndar
 
 
 def unpack_spikes(
-    words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfig, planes: int = 1
+    words: np.ndarray, shape: tuple[int, int, int], cfg: CoreConfig, planes: int = 1, places: np.ndarray | None = None
 ) -> np.ndarray:
-    """The inverse for one sample: uint32 (words, pieces) to uint8 (y, x, T, planes * c)."""
+    """The inverse for one sample: uint32 (words, pieces) to uint8 (y, x, T, planes * c). ``places``: of the channels in
+    the hardware, by default in their order."""
     y, x, channels = shape
     bits = _bits(words, cfg.spike_bits)
-    lanes = bits.reshape(cfg.chunks, planes, y, x, -1, cfg.timesteps)[..., :channels, :]
+    chosen = slice(channels) if places is None else places
+    lanes = bits.reshape(cfg.chunks, planes, y, x, -1, cfg.timesteps)[..., chosen, :]
     return np.ascontiguousarray(lanes.transpose(2, 3, 0, 5, 1, 4)).reshape(y, x, cfg.steps, planes * channels)
 
 
@@ -92,7 +106,7 @@ class WeightMap:
     beside them.
 
     in_channels: the hardware's input channels of each channel of the layer (a flattened image has padding between
-    pixels).
+    pixels); out_channels: likewise its output channels.
     """
 
     def __init__(self, layer: Layer, cfg: CoreConfig):
@@ -106,7 +120,7 @@ class WeightMap:
         else:
             self.in_channels = np.arange(channels)
             self.blocks = blocks(channels, cfg.lanes)
-        self.groups = blocks(layer.out_channels, cfg.lanes)
+        self.groups, self.out_channels = out_groups(layer, cfg.lanes), out_places(layer, cfg.lanes)
         self.vectors = layer.bias + len(layer.vectors)
         self.all_blocks = layer.taps * self.blocks + self.vectors + bool(layer.norm)
         # Tiles before those of the first vector, of the leaks and of the gains
@@ -121,12 +135,11 @@ class WeightMap:
         vectors, to rows (rows, lanes)."""
         lanes, taps = self.cfg.lanes, self.layer.taps
         full = np.zeros((self.all_blocks * lanes, self.groups * lanes), weights.dtype)
-        outputs = self.layer.out_channels
         for tap in range(taps):
-            full[tap * self.blocks * lanes + self.in_channels, :outputs] = weights[tap]
+            full[np.ix_(tap * self.blocks * lanes + self.in_channels, self.out_channels)] = weights[tap]
         for n, vector in enumerate((*([biases] if self.layer.bias else []), *others)):
             if vector is not None:
-                full[(taps * self.blocks + n) * lanes, :outputs] = vector
+                full[(taps * self.blocks + n) * lanes, self.out_channels] = vector
         return full.reshape(self.all_blocks, lanes, self.groups, lanes).transpose(0, 2, 1, 3).reshape(-1, lanes)
 
     def unpack(self, rows: np.ndarray) -> tuple[np.ndarray | None, ...]:
@@ -134,9 +147,8 @@ class WeightMap:
         lanes, taps = self.cfg.lanes, self.layer.taps
         tiles = rows.reshape(self.all_blocks, self.groups, lanes, lanes).transpose(0, 2, 1, 3)
         full = tiles.reshape(self.all_blocks * lanes, self.groups * lanes)
-        outputs = self.layer.out_channels
-        weights = np.stack(
-            [full[tap * self.blocks * lanes + self.in_channels, :outputs] for tap in range(taps)]
-        )
-        vectors = [full[(taps * self.blocks + n) * lanes, :outputs] for n in range(self.vectors)]
+        weights = np.stack([
+            full[np.ix_(tap * self.blocks * lanes + self.in_channels, self.out_channels)] for tap in range(taps)
+        ])  # fmt: skip
+        vectors = [full[(taps * self.blocks + n) * lanes, self.out_channels] for n in range(self.vectors)]
         return weights, *([] if self.layer.bias else [None]), *vectors

@@ -181,7 +181,8 @@ class ChipSession:
             size = region.chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, region.at(number), size)
             planes = placed.layer.out_planes if pooled else None
-            parts.append(unpack_spikes(words, shape, self.cfg, planes.words if planes else 1))
+            places = placed.weights.out_channels
+            parts.append(unpack_spikes(words, shape, self.cfg, planes.words if planes else 1, places))
         return np.concatenate(parts, axis=-1)
 
     def read_outputs(self, layer: int, sample: int) -> np.ndarray:
@@ -211,13 +212,13 @@ class ChipSession:
         for core, placed in self._placed(replica, layer):
             base = (placed.errors if space == Space.ERRORS else placed.spikes).at(number) + further
             errors = space == Space.ERRORS
-            y, x, channels = placed.layer.sum_shape if errors else placed.layer.out_shape
+            y, x, _ = placed.layer.sum_shape if errors else placed.layer.out_shape
             size = (placed.errors if errors else placed.spikes).chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, base << bits, size << bits)
             shape = self.cfg.chunks, y, x, placed.weights.groups, 1 << bits, self.cfg.lanes
             rows = words_to_rows(words, self.cfg).reshape(shape)[..., :steps, :]
             lanes = rows.transpose(1, 2, 0, 4, 3, 5).reshape(y, x, self.cfg.steps, -1)
-            parts.append(lanes[..., :channels])
+            parts.append(lanes[..., placed.weights.out_channels])
         return np.concatenate(parts, axis=-1)
 
     def held(self, count: int, layer: int, errors: bool = False) -> list[int]:
@@ -301,7 +302,8 @@ class ChipSession:
                 continue
             size = own.sent
             rows = np.concatenate(spikes[core]).reshape(samples, -1)
-            end = placed.first + placed.layer.out_channels
+            layer, places = placed.layer, placed.weights.out_channels
+            first = placed.first // layer.voters  # class
             for n, row in enumerate(rows):
                 row = row.reshape(-1, self.driver.packets.words)
                 words = (
@@ -309,12 +311,13 @@ class ChipSession:
                     if packing.pieces == 1 else row.reshape(size, -1)
                 )
                 if reads:
-                    y, x, channels = placed.layer.out_shape
-                    bits = unpack_outputs(words, self.cfg).reshape(y * x, -1)[:, :channels]
-                    found = to_values(bits, self.cfg.format)
+                    y, x, _ = layer.out_shape
+                    bits = unpack_outputs(words, self.cfg).reshape(y * x, -1)[:, places]
+                    found = to_values(bits, self.cfg.format).reshape(-1)
                 else:
-                    found = unpack_spikes(words, placed.layer.out_shape, self.cfg).sum(axis=2, dtype=np.int64)
-                counts[replica + n * plan.partition.replicas, placed.first : end] = found.reshape(-1)
+                    fired = unpack_spikes(words, layer.out_shape, self.cfg, places=places).sum(axis=2, dtype=np.int64)
+                    found = fired.reshape(-1, layer.voters).sum(axis=1)
+                counts[replica + n * plan.partition.replicas, first : first + len(found)] = found
         faults = tuple(status[core] & 0xFF for core in range(len(plan.plans)))
         return BatchResult(counts, faults, tuple(status[core] >> 8 & 0xFF for core in range(len(plan.plans))))
 

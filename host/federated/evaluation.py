@@ -13,12 +13,12 @@ class Evaluation:
 
     def __init__(self, spec: FederatedSpec):
         run = spec.run
-        self.learner, self.labels, self.steps = GoldenLearner(run), run.dataset.test_labels, run.train.timesteps
-        self.spikes = encode(run.dataset, run.network, self.steps, run.encoding, run.train.seed)[1]
+        self.learner, self.labels, self.most = GoldenLearner(run), run.dataset.test_labels, run.most_spikes
+        self.spikes = encode(run.dataset, run.network, run.train.timesteps, run.encoding, run.train.seed)[1]
 
     def tally(self, weights: Tensors) -> Tally:
         """Loss and accuracy of ``weights`` over all test samples."""
         self.learner.load(weights)
         golden, tally = self.learner.golden, Tally()
-        tally.add(golden.counts_of(golden.infer(self.spikes)), self.labels, self.steps)
+        tally.add(golden.counts_of(golden.infer(self.spikes)), self.labels, self.most)
         return tally

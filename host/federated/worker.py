@@ -86,7 +86,7 @@ class Worker:
                 constants = scaler.constants(run.train, rate, run.cfg.format)
                 counts, skipped = self.learner.train(spikes[index], labels[index], constants, scaler.scale)
                 scaler.after(skipped)
-                tally.add(counts, labels[index], run.train.timesteps, run.loss)
+                tally.add(counts, labels[index], run.most_spikes, run.loss)
                 done += 1
         weights, after = self.learner.read(), self.learner.counters()
         self.on_stage("trained", done, of)

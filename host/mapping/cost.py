@@ -1,11 +1,11 @@
 """What a slice of a layer costs a core: cycles of every engine per sample, operations, and words of memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
 
-from trident.host.compile.packing import WeightMap, blocks
+from trident.host.compile.packing import WeightMap, blocks, out_groups, out_places
 from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
 from trident.host.mapping.engine_cycles import Timing
@@ -85,6 +85,18 @@ class CostModel:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
         return 8 if self.cfg.prefetch_jobs and not self.cfg.shared_engine else JOB.words + 14
 
+    @property
+    def whole_output(self) -> bool:
+        """The last layer is on one core: its errors come of all classes, or classes have several voters."""
+        return self.cfg.loss != "table" or self.network.voters > 1
+
+    def _share(self, n: int, first: int, end: int) -> Layer:
+        return replace(self.network.layers[n], out_channels=end - first)
+
+    def _groups(self, n: int, first: int, end: int) -> int:
+        """Groups of lanes of a slice."""
+        return out_groups(self._share(n, first, end), self.cfg.lanes)
+
     def _model(self, opcode: Opcode):
         """How long a job of the operation takes on this core: a function, or cycles per row."""
         return load(OPERATIONS[opcode].cycles[self.cfg.shared_engine])
@@ -132,10 +144,11 @@ class CostModel:
 
     def _errors(self, n: int, first: int, end: int) -> list[np.ndarray]:
         """Per sample which errors of a slice are not zero: (y, x, channels, T), channels padded to whole lanes."""
-        lanes = self.cfg.lanes
         errors = self.activity.layers[n].errors[..., first:end].transpose(0, 1, 2, 4, 3)
-        padding = blocks(end - first, lanes) * lanes - (end - first)
-        return list(np.pad(errors, ((0, 0), (0, 0), (0, 0), (0, padding), (0, 0))))
+        samples, y, x, _, steps = errors.shape
+        padded = np.zeros((samples, y, x, self._groups(n, first, end) * self.cfg.lanes, steps), errors.dtype)
+        padded[:, :, :, out_places(self._share(n, first, end), self.cfg.lanes)] = errors
+        return list(padded)
 
     def _timing(self, engine: str) -> Timing:
         cfg = self.cfg
@@ -185,7 +198,7 @@ class CostModel:
 
     def forward(self, n: int, first: int, end: int) -> float:
         """Cycles of forward and the neuron unit per sample, and of the pool unit where spikes are pooled."""
-        layer, groups = self.network.layers[n], blocks(end - first, self.cfg.lanes)
+        layer, groups = self.network.layers[n], self._groups(n, first, end)
         out_y, out_x, _ = layer.sum_shape
         timing = self._timing("forward")._replace(planes=layer.planes is not None)
         if layer.keeps_sums:  # they go to memory
@@ -204,8 +217,8 @@ class CostModel:
     def fire(self, n: int) -> float:
         """Cycles per sample of the neurons of a layer whose sums are kept, and before that of its windows."""
         layer, cfg = self.network.layers[n], self.cfg
-        y, x, channels = layer.out_shape
-        words, recurrence = y * x * blocks(channels, cfg.lanes), self._timing("forward").recurrence
+        y, x, _ = layer.out_shape
+        words, recurrence = y * x * out_groups(layer, cfg.lanes), self._timing("forward").recurrence
         cycles = self._model(Opcode.FIRE)(cfg, words, cfg.forward_programs[0], recurrence) + self.job_start
         return cycles + (self._model(Opcode.WINDOW)(cfg, words) + self.job_start if layer.window > 1 else 0)
 
@@ -213,8 +226,8 @@ class CostModel:
         """Cycles of the norm of layer n, of the sums or, ``backward``, of the errors of a minibatch of so many
         samples."""
         layer = self.network.layers[n]
-        y, x, channels = layer.sum_shape
-        rows, groups = samples * y * x * self.cfg.timesteps, blocks(channels, self.cfg.lanes)
+        y, x, _ = layer.sum_shape
+        rows, groups = samples * y * x * self.cfg.timesteps, out_groups(layer, self.cfg.lanes)
         return self._model(Opcode.NORM)(self.cfg, rows, groups, backward) + self.job_start
 
     def backward(self, n: int) -> float:
@@ -230,8 +243,8 @@ class CostModel:
         if size > 1 or len(readers) > 1 or readers[0].mean > 1 or below.learns:
             readers = tuple(map(as_convolution, readers))
         if below.window > 1:
-            y, x, channels = below.sum_shape
-            words = y * x * blocks(channels, self.cfg.lanes)
+            y, x, _ = below.sum_shape
+            words = y * x * out_groups(below, self.cfg.lanes)
             tail += self._model(Opcode.SPREAD)(self.cfg, words) + self.job_start
         shares = [(reader, 0, reader.out_channels) for reader in readers]
         return self._walk_back(shares, WeightMap(readers[0], self.cfg).blocks, timing) + tail
@@ -262,7 +275,7 @@ class CostModel:
 
     def weight_grad(self, n: int, first: int, end: int) -> float:
         """Cycles of weight_grad per sample."""
-        cfg, layer, groups = self.cfg, self.network.layers[n], blocks(end - first, self.cfg.lanes)
+        cfg, layer, groups = self.cfg, self.network.layers[n], self._groups(n, first, end)
         words = cfg.words_of("weight_grad")
         pass_groups = min(groups, cfg.accumulators // (words * cfg.entries_per_word("weight_grad")), 255)
         window, timing = (layer.kernel, layer.stride, layer.padding), self._timing("weight_grad")
@@ -286,19 +299,19 @@ class CostModel:
                 cycles[-1] += walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False))[0]
         return float(np.mean(cycles)) + self.job_start * (len(layer.reads) + layer.learns)
 
-    def loss(self, classes: int) -> float:
-        """Cycles of loss and neuron_grad per sample for so many classes."""
-        timing = self._timing("backward")
+    def loss(self, outputs: int) -> float:
+        """Cycles of loss and neuron_grad per sample for so many outputs."""
+        timing, voters = self._timing("backward"), self.network.voters
         lanes, neuron = self.cfg.lanes, timing.passes * timing.recurrence
-        groups, before = blocks(classes, lanes), 0
+        groups, before = blocks(outputs // voters, lanes), 0
         if self.cfg.loss != "table":
-            before = softmax_cycles(groups, lanes, self.recurrence)
-        return self._model(Opcode.LOSS)(groups, lanes, self.cfg.timesteps, neuron) + before + self.job_start
+            before = softmax_cycles(groups, lanes, self.recurrence, voters)
+        return self._model(Opcode.LOSS)(groups, lanes, self.cfg.timesteps, neuron, voters) + before + self.job_start
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
         layer, weights = self.network.layers[n], WeightMap(self.network.layers[n], self.cfg)
-        groups = blocks(end - first, self.cfg.lanes)
+        groups = self._groups(n, first, end)
         rows, standard = groups * layer.taps * weights.blocks * self.cfg.lanes, 0
         if layer.standardised:
             rows, standard = 0, groups * standardise_cycles(self.cfg, layer.fan_in)
@@ -338,7 +351,7 @@ class CostModel:
     def words(self, n: int, first: int, end: int) -> Words:
         """Words that a slice takes; ``input_words`` are counted once per core and stage."""
         layer, cfg = self.network.layers[n], self.cfg
-        groups = blocks(end - first, cfg.lanes)
+        groups = self._groups(n, first, end)
         (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
         words, errors = y * x * groups, height * width * groups
         planes = layer.reads[0].planes
@@ -356,14 +369,15 @@ def pool_cycles(size: int) -> int:
     return 2 * size**2 + 1
 
 
-def loss_cycles(groups: int, lanes: int, steps: int, neuron: int) -> int:
-    """Cycles of loss and neuron_grad; ``neuron``: those from a neuron's timestep to its next one."""
-    return groups * (lanes + 3 + steps * neuron)
+def loss_cycles(groups: int, lanes: int, steps: int, neuron: int, voters: int = 1) -> int:
+    """Cycles of loss and neuron_grad for so many groups of classes; ``neuron``: those from a neuron's timestep to its
+    next one; ``voters``: of a class."""
+    return groups * (voters * (lanes + 2 + steps * neuron) + 1)
 
 
-def softmax_cycles(groups: int, lanes: int, step: int) -> int:
+def softmax_cycles(groups: int, lanes: int, step: int, voters: int = 1) -> int:
     """Cycles that a softmax takes before there are errors, in all groups; ``step``: those of a program's step."""
-    return 2 * groups * (lanes + 2) + (groups + 2) * (step + 1)
+    return 2 * groups * voters * (lanes + 2) + (groups + 2) * (step + 1)
 
 
 def reduce_cycles(room: int, entering: int, flits: int) -> float:

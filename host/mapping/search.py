@@ -34,7 +34,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
     available = mesh.cores if cores is None else cores
     if not 1 <= available <= mesh.cores:
         raise TridentError(f"cores must be from 1 to {mesh.cores} on a mesh {mesh.width}x{mesh.height}, not {cores}")
-    layers, whole = network.layers, cost.cfg.loss != "table"
+    layers, whole = network.layers, cost.whole_output
 
     @cache
     def best(layer: int, cores: int, stages: int, below: int) -> tuple[float, tuple[Stage, ...]] | None:
@@ -111,7 +111,7 @@ def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig
 
 def _too_small(cost: CostModel, mesh: MeshConfig, available: int) -> str:
     """Why the network does not fit: a layer that cannot be cut small enough, or too few cores."""
-    layers, lanes, whole = cost.network.layers, cost.cfg.lanes, cost.cfg.loss != "table"
+    layers, lanes, whole = cost.network.layers, cost.cfg.lanes, cost.whole_output
     needed = [0] + [0] * len(layers)  # least cores for the layers before this one
     for end in range(1, len(needed)):
         options, smallest = [], ""

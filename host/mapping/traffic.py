@@ -1,12 +1,12 @@
 """Who sends how much to whom: the flows of a partition, and the load that they put on the links of a mesh."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
-from trident.host.compile.packing import WeightMap, blocks
+from trident.host.compile.packing import WeightMap, blocks, out_groups
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
@@ -138,9 +138,10 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
 
 def _runs(network: Network, stage, cfg: CoreConfig) -> list[tuple[int, int]]:
     """Per core of a stage: runs of consecutive spike words that it sends of a sample, and words of one."""
-    y, x, channels = network.layers[stage.last].out_shape
+    layer = network.layers[stage.last]
+    y, x, _ = layer.out_shape
     if stage.cores == 1:
-        return [(1, y * x * blocks(channels, cfg.lanes))]
+        return [(1, y * x * out_groups(layer, cfg.lanes))]
     return [(y * x, blocks(b - a, cfg.lanes)) for a, b in zip(stage.cuts, stage.cuts[1:], strict=False)]
 
 
@@ -151,7 +152,7 @@ def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh
     for n, layer in enumerate(network.layers):
         per_group = WeightMap(layer, cfg).all_blocks * cfg.lanes
         for member, first, end in partition.slices(n, network):
-            rows[member] += per_group * blocks(end - first, cfg.lanes)
+            rows[member] += per_group * out_groups(replace(layer, out_channels=end - first), cfg.lanes)
     last = partition.replicas - 1
     for member, count in enumerate(rows):
         flits, _ = packet_flits(count * cfg.sum_rows, cfg.row_bits, mesh)

@@ -64,7 +64,9 @@ class ChipLearner:
     def run(self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float) -> BatchResult:
         """One minibatch, uint8 (N, T, y, x, c), with its update; its faults are the caller's to :meth:`check`."""
         if self._constants != (constants, scale):
-            table = loss_table(self.cfg.steps, self.plan.network.classes, scale, self.cfg.format, self.loss)
+            network = self.plan.network
+            most = network.most_spikes(self.cfg.steps)
+            table = loss_table(most, network.classes, scale, self.cfg.format, self.loss)
             self.session.set_constants(constants, LossConstants(table, scale))
             self._constants = constants, scale
         return self.session.run(spikes, labels, train=True)

@@ -124,7 +124,7 @@ class GoldenRun:
             raise NumericFault.of(f"epoch {now.epoch + 1}, minibatch {now.minibatch + 1}")
         self.scaler.after(golden.overflowed or undone)
         now.skipped += golden.overflowed or undone
-        self.tally.add(counts, labels, train.timesteps, spec.loss)
+        self.tally.add(counts, labels, spec.most_spikes, spec.loss)
         now.minibatch += 1
 
     def _test(self, spikes: np.ndarray) -> Tally:
@@ -132,7 +132,7 @@ class GoldenRun:
         for first in range(0, len(labels), CHUNK):
             part = slice(first, first + CHUNK)
             counts = self.golden.counts_of(self.golden.infer(spikes[part]))
-            tally.add(counts, labels[part], self.spec.train.timesteps, self.spec.loss)
+            tally.add(counts, labels[part], self.spec.most_spikes, self.spec.loss)
         return tally
 
     # Checkpoint

@@ -52,7 +52,7 @@ class Lockstep:
     ):  # fmt: skip
         self.plan, self.network, self.cfg = plan, plan.network, plan.cfg
         self.state = state_spaces(plan.cfg)
-        self.loss = settings.losses(plan.network.classes)
+        self.loss, self.most = settings.losses(plan.network.classes), plan.network.most_spikes(plan.cfg.steps)
         self.golden = GoldenTrainer(
             plan.network, neuron, plan.cfg, settings.seed, plan.partition, engines, self.loss
         )
@@ -114,7 +114,7 @@ class Lockstep:
             self._expect_none(self.compare.answers(counts, self.golden.faults, found), there)
             self.learner.check(found, where, training=False)
             for name, values in (("RTL", found.counts), ("golden", counts), ("float32", twin)):
-                tallies[name].add(values, wanted, self.cfg.steps, self.loss)
+                tallies[name].add(values, wanted, self.most, self.loss)
         return tallies
 
     def _test_beside(self, spikes):

@@ -191,22 +191,10 @@ class RunSpec:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
             network = with_leaks(with_norm(Network.parse(net, bias), norm), neuron_settings)
         network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
-        if not built:
+        if built:
+            _check_suits(cfg, suited)
+        else:
             cfg = suited
-        elif suited.pool != cfg.pool:
-            raise TridentError(f"the chip has been built with pool of {cfg.pool}, the network needs {suited.pool}")
-        elif suited.walks != cfg.walks:
-            raise TridentError(f"the chip has been built with walks of {cfg.walks}, the network needs {suited.walks}")
-        elif suited.standardise != cfg.standardise:
-            raise TridentError("the chip has been built without standardised weights, which the network has")
-        elif suited.window != cfg.window:
-            raise TridentError(
-                f"the chip has been built with window of {cfg.window}, the network needs {suited.window}"
-            )
-        elif suited.batch_norm != cfg.batch_norm:
-            raise TridentError("the chip has been built without batch norm, which the network has")
-        elif suited.planes != cfg.planes:
-            raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)
@@ -243,6 +231,11 @@ class RunSpec:
         return self.train.losses(self.network.classes)
 
     @property
+    def most_spikes(self) -> int:
+        """That a class can have in a sample."""
+        return self.network.most_spikes(self.train.timesteps)
+
+    @property
     def minibatches(self) -> int:
         """Of an epoch."""
         return len(self.dataset.train) // self.train.batch
@@ -271,7 +264,7 @@ def suit(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
 ) -> tuple[Network, CoreConfig]:
     """The network for samples of a data set, and a core that has what the network needs of it beside room: windows,
-    planes, walks, norms and kinds of neurons.
+    planes, walks, norms, voters and kinds of neurons.
 
     Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
     """
@@ -285,8 +278,21 @@ def suit(
         walks=max(walks_of(network), cfg.walks), others=neuron.core(network.layers)["others"],
         standardise=cfg.standardise or any(layer.standardised for layer in network.layers),
         batch_norm=cfg.batch_norm or network.batch_norm, window=window if window > 1 else cfg.window,
-        sum_words=max(cfg.sum_words, int(network.batch_norm or window > 1)),
+        sum_words=max(cfg.sum_words, int(network.batch_norm or window > 1)), voters=max(cfg.voters, network.voters),
     )  # fmt: skip
+
+
+def _check_suits(cfg: CoreConfig, suited: CoreConfig):
+    """Refuse a chip that has been built as ``cfg`` where the network needs one that is ``suited``."""
+    for name in ("pool", "walks", "window", "voters"):
+        if (own := getattr(cfg, name)) != (needed := getattr(suited, name)):
+            raise TridentError(f"the chip has been built with {name} of {own}, the network needs {needed}")
+    if suited.standardise != cfg.standardise:
+        raise TridentError("the chip has been built without standardised weights, which the network has")
+    if suited.batch_norm != cfg.batch_norm:
+        raise TridentError("the chip has been built without batch norm, which the network has")
+    if suited.planes != cfg.planes:
+        raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
 
 
 def _check_readout(loss: str, last: Layer | None):

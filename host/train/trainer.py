@@ -148,9 +148,9 @@ class Trainer:
         self._count(step, labels)
 
     def _count(self, step: BatchStep, labels: np.ndarray):
-        now, steps = self.progress, self.spec.train.timesteps
+        now, most = self.progress, self.spec.most_spikes
         for name in ("RTL", "golden"):  # their counts have been compared
-            self.tallies[name].add(step.counts, labels, steps, self.spec.loss)
+            self.tallies[name].add(step.counts, labels, most, self.spec.loss)
         twin = self.tallies["float32"]
         twin.samples += len(labels)
         twin.loss += step.twin["loss"] * len(labels)

@@ -16,6 +16,7 @@ class Capability(Enum):
     WALKS = "sums of several walks", "a core with walks of 1 or a shared_engine"
     CHUNKS = "chunks of timesteps", "a core with a shared_engine"
     LOSS_TABLES = "a loss table of every label", "a core with a shared_engine"
+    VOTERS = "several voters for a class", "a core with voters of 1 or a shared_engine"
     STANDARDISE = "a unit for standardised weights", "a core without standardise or with a shared_engine"
     BATCH_NORM = "a unit for batch norm", "a core without batch_norm or with a shared_engine"
     SUMS = "a memory of sums", "a core without batch_norm and with window of 1, or with a shared_engine"

@@ -54,7 +54,8 @@ class CoreConfig:
         neurons that a layer may have instead, see :meth:`hw.isa.neurons.NeuronKind.parse`, with commas between.
     optimiser: what an update does, a name of :mod:`hw.isa.optimisers`; loss: how errors of the last layer come from
         its spikes, one of :data:`trident.hw.isa.losses.LOSSES`; loss_tables: what it takes from its table is the same
-        for all labels (1), or every one of so many labels has a table of its own.
+        for all labels (1), or every one of so many labels has a table of its own; voters: the most neurons of the last
+        layer that may vote for a class.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
     error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each); where neurons learn their
@@ -102,6 +103,7 @@ class CoreConfig:
     optimiser: str = "sgd"
     loss: str = "table"
     loss_tables: int = 1
+    voters: int = 1
     weight_rows: int = 4096
     spike_words: int = 1024
     error_words: int = 512
@@ -128,7 +130,7 @@ class CoreConfig:
             Capability.PLANES: self.shared_engine or not self.planes,
             Capability.POOL: self.shared_engine or self.pool == 1,
             Capability.WALKS: self.shared_engine or self.walks == 1,
-            Capability.LOSS_TABLES: self.shared_engine,
+            Capability.LOSS_TABLES: self.shared_engine, Capability.VOTERS: self.shared_engine or self.voters == 1,
             Capability.BATCH_NORM: self.shared_engine or not self.batch_norm,
             Capability.SUMS: self.shared_engine or not self.sum_words,
             Capability.WINDOWS: self.shared_engine or self.window == 1,
@@ -212,9 +214,14 @@ class CoreConfig:
         return () if self.loss == "table" else loss_programs()
 
     @property
+    def most_spikes(self) -> int:
+        """The most spikes that a class can have, those of all its voters."""
+        return self.steps * self.voters
+
+    @property
     def loss_bits(self) -> int:
         """Address bits of one loss table."""
-        return max(self.steps.bit_length(), 1 if self.loss == "table" else 2) + 1
+        return max(self.most_spikes.bit_length(), 1 if self.loss == "table" else 2) + 1
 
     @property
     def label_bits(self) -> int:

@@ -29,7 +29,7 @@ JOB = WordLayout("job", [
     [Field("src_y", 8, "height of the image that is read"),
      Field("src_x", 8, "width of the image that is read"),
      Field("blocks", 16, "spike words per pixel of the image that is read; channels of it, where weights are "
-           "standardised (update)")],
+           "standardised (update); neurons that vote for a class, less one (loss)")],
     [Field("last_x", 10, "column that tap (0, 0) reads at the last position of the image that is walked, before a "
            "transposed stride divides it, two's complement; that image's width less one (receive)"),
      Field("last_tap", 4, "kernel width less one"),

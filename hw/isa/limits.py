@@ -40,6 +40,7 @@ LIMITS = {  # from and to
     "weight_grad_cols": (1, 32),
     "timesteps": (1, 32),
     "loss_tables": (1, 1 << 16),
+    "voters": (1, 256),
     "chunks": (1, 64),
     "carry_words": (1, 1 << 15),
     "pool": (1, 8),
@@ -141,10 +142,13 @@ def check_config(cfg: "CoreConfig"):
             f"chunks of {cfg.chunks} need exact gradients, which no chunk rounds: gradient_bits of more than "
             f"{FLOAT_GRADIENTS}"
         )
+    if cfg.voters > 1 and cfg.loss == "membrane":
+        raise TridentError(f"voters of {cfg.voters} count spikes, so the loss cannot be membrane")
     entries = 1 << cfg.loss_bits + cfg.label_bits
     if entries > LOSS_ENTRIES:
+        of = f" of {cfg.voters} voters" if cfg.voters > 1 else ""
         raise TridentError(
-            f"loss_tables of {cfg.loss_tables} with {cfg.steps} timesteps take {entries} entries, more than the "
+            f"loss_tables of {cfg.loss_tables} with {cfg.steps} timesteps{of} take {entries} entries, more than the "
             f"{LOSS_ENTRIES} that can be written"
         )
     needed = max(cfg.entries_per_word(engine) for engine in PLACES)
@@ -177,6 +181,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, what, (Capability.WALKS,))
     if cfg.loss_tables > 1:
         require(cfg.capabilities, f"loss_tables of {cfg.loss_tables}, for class weights,", (Capability.LOSS_TABLES,))
+    if cfg.voters > 1:
+        require(cfg.capabilities, f"voters of {cfg.voters}", (Capability.VOTERS,))
     if cfg.timesteps not in (2, 4, 8):
         raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {cfg.timesteps}")
     if cfg.counters != "running":

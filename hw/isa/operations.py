@@ -238,7 +238,7 @@ OPERATIONS = (
     Operation(
         Opcode.TIE, "the sum of gradients, for a parameter that all channels of a layer share", Opcode.UPDATE,
         fields=("tile", "count"), reads=(Space.GRADIENTS,), writes={Space.GRADIENTS: "weight_grad"}, needs=_LEAKS,
-        unit="trident.hw.units.tie:TieUnit", golden=("trident.sim.golden.leak:tie",),
+        unit="trident.hw.units.tie:TieUnit", golden=("trident.sim.golden.tie:tie",),
         cycles=(f"{_MAPPING}.leak_cycles:tie_cycles",) * 2,
     ),
 )  # fmt: skip

@@ -48,13 +48,15 @@ def loss_memory(m: Module, unit: wiring.Component) -> tuple[Signal, Value]:
 
 
 def count_classes(m: Module, unit: wiring.Component, group) -> FiredCounts:
-    """How often the classes of a ``group`` fired."""
+    """How often the classes of a ``group`` fired, where they have several voters the first of so many groups."""
     m.submodules.counts = counts = FiredCounts(unit.cfg)
     m.d.comb += [
         counts.first.eq(unit.job.aux + group), counts.stride.eq(unit.job.groups),
         unit.spike_address.eq(counts.spike_address), unit.spike_request.eq(counts.spike_request),
         counts.spike_grant.eq(unit.spike_grant), counts.spikes.eq(unit.spikes),
     ]  # fmt: skip
+    if unit.cfg.voters > 1:
+        m.d.comb += counts.votes.eq(unit.job.blocks)
     return counts
 
 
@@ -62,22 +64,30 @@ def repeat_errors(m: Module, unit: wiring.Component, group, row) -> RepeatErrors
     """What gives the ``row`` of a group's errors at every timestep."""
     m.submodules.repeat = repeat = RepeatErrors(unit.cfg)
     m.d.comb += [repeat.row.eq(row), repeat.group.eq(group), repeat.stride.eq(unit.job.groups)]
+    if unit.cfg.voters > 1:
+        m.d.comb += repeat.votes.eq(unit.job.blocks)
     connect(m, repeat.o, unit.o)
     return repeat
 
 
+def next_group(unit: wiring.Component, group) -> Value:
+    """The first group of the next classes."""
+    return group + 1 if unit.cfg.voters == 1 else group + 1 + unit.job.blocks
+
+
 class LossUnit(wiring.Component):
-    """``e = table[spikes fired, is it the label's neuron]``, the same at every timestep.
+    """``e = table[spikes fired, is it the label's class]``, the same at every timestep and for all voters of a class.
 
     The host fills the table with ``2 * (count / T - target) / (classes * T) * loss scale`` for the mean squared error
-    of the rate; any loss that depends on a neuron's count and target alone fits. With ``loss_tables`` of more than 1
-    every label has a table of its own, whose errors have the weight of the label's class in them. One group takes
-    ``lanes + timesteps`` cycles per chunk and the waits of the neuron-gradient unit. Lanes beyond the classes get
-    +0.
+    of the rate, of several voters with T times these in the place of T; any loss that depends on a class's count and
+    target alone fits. With ``loss_tables`` of more than 1 every label has a table of its own, whose errors have the
+    weight of the label's class in them. The classes of a group take ``lanes + timesteps`` cycles per chunk and voter
+    and the waits of the neuron-gradient unit. Lanes beyond the classes get +0.
 
     Members
     -------
-    job : In: ``aux`` is the first spike word of the layer, ``src`` the number of its first class; label : In
+    job : In: ``aux`` is the first spike word of the layer, ``src`` the number of its first class, ``blocks`` the
+        voters of a class less one; label : In
     start : In(1), a pulse; busy : Out(1)
     spike_address, spike_request : Out, asks for a spike word; spike_grant : In(1), its data follow in the next cycle
     spikes : In, the word
@@ -113,9 +123,9 @@ class LossUnit(wiring.Component):
             with m.State("EMIT"):
                 m.d.comb += repeat.en.eq(1)
                 with m.If(repeat.done):
-                    m.d.sync += group.eq(group + 1)
+                    m.d.sync += group.eq(next_group(self, group))
                     m.next = "COUNT"
-                    with m.If(group + 1 == job.groups[: cfg.address_bits]):
+                    with m.If(next_group(self, group) == job.groups[: cfg.address_bits]):
                         m.d.sync += self.busy.eq(0)
                         m.next = "IDLE"
         return m

@@ -10,7 +10,7 @@ from trident.hw.arith.mac import every_lane, mac_request, select_lanes
 from trident.hw.arith.sums import Round
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.losses import NUMBERS
-from trident.hw.units.loss import count_classes, loss_memory, loss_ports, repeat_errors
+from trident.hw.units.loss import count_classes, loss_memory, loss_ports, next_group, repeat_errors
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
 
 
@@ -21,7 +21,7 @@ class SoftmaxUnit(wiring.Component):
     An output is the table's entry of how often the class fired or, with the loss "membrane", what a readout has
     written. With ``loss_tables`` of more than 1 every label has numbers of its own for the last two programs.
 
-    A group takes ``lanes`` + 2 cycles per chunk, or two per word of outputs, to be read, and in the first two
+    A group takes ``lanes`` + 2 cycles per chunk and voter, or two per word of outputs, to be read, and in the first two
     sweeps ``lanes`` more. In the second sweep every group runs the first program of :mod:`trident.hw.isa.losses`,
     behind it runs the second, and in the third every group runs the last. Lanes beyond the classes get +0.
 
@@ -64,9 +64,11 @@ class SoftmaxUnit(wiring.Component):
         most, empty = Signal(width), Signal()  # empty: of no class yet
         sweep, share = Signal(range(3)), Signal(width)
         numbers = Array(Signal(width, name=name) for name in NUMBERS)
-        last = group + 1 == job.groups[: cfg.address_bits]
+        following = next_group(self, group)
+        last = following == job.groups[: cfg.address_bits]
         is_class = first + lane < job.count
-        m.d.comb += first.eq(group << cfg.lane_bits)
+        if cfg.voters == 1:
+            m.d.comb += first.eq(group << cfg.lane_bits)
 
         # The sum of all x
         total = Signal(cfg.loss_fixed.bits)
@@ -99,7 +101,9 @@ class SoftmaxUnit(wiring.Component):
 
         def follow():
             """The next group, of this sweep or the next one."""
-            m.d.sync += group.eq(Mux(last, 0, group + 1))
+            m.d.sync += group.eq(Mux(last, 0, following))
+            if cfg.voters > 1:
+                m.d.sync += first.eq(Mux(last, 0, first + cfg.lanes))
             m.next = "READ"
 
         waited = Signal(range(max(cfg.round_stages, len(NUMBERS)) + 1))

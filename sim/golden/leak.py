@@ -1,4 +1,4 @@
-"""Golden leaks that are learned: what neurons read of their parameters, and the sum of a shared leak's gradient."""
+"""Golden leaks that are learned: what neurons read of their parameters."""
 
 import numpy as np
 
@@ -25,8 +25,3 @@ class Leaks:
         arrays = (array.reshape(1, 1, -1) for array in (parameters, found))
         fault = run_program(self.program, self.sums, subnormals, self.numbers, *arrays)
         return found, fault[0]
-
-
-def tie(gradients: np.ndarray) -> np.ndarray:
-    """The gradient of a leak that all channels share: at each of (channels,) the exact sum of all."""
-    return np.full_like(gradients, gradients.sum())

@@ -19,20 +19,21 @@ class LossConstants:
     scale: float
 
 
-def loss_table(timesteps: int, classes: int, loss_scale: float, fmt: FloatFormat, loss: Loss = MSE) -> np.ndarray:
-    """The loss unit's table as raw bits, (labels, 2, T + 1 or more), with the loss scale and the weight of the label's
-    class; without weights of classes one, (1, 2, T + 1 or more), for all labels.
+def loss_table(most: int, classes: int, loss_scale: float, fmt: FloatFormat, loss: Loss = MSE) -> np.ndarray:
+    """The loss unit's table as raw bits, (labels, 2, most + 1 or more), with the loss scale and the weight of the
+    label's class; without weights of classes one, (1, 2, most + 1 or more), for all labels. ``most``: see
+    :class:`Loss`.
 
-    Of a loss of every class by itself, the error at a neuron's spikes by (whether it is the label's, spikes fired). Of
+    Of a loss of every class by itself, the error at a class's spikes by (whether it is the label's, spikes fired). Of
     a softmax, first the output by the spikes fired, then :data:`trident.hw.isa.losses.NUMBERS`.
     """
-    count, weights = np.arange(timesteps + 1), np.array(loss.weights or (1.0,))[:, None]
+    count, weights = np.arange(most + 1), np.array(loss.weights or (1.0,))[:, None]
     if not loss.softmax:
         wanted = np.array([loss.other, loss.label])[:, None]
-        return to_bits(loss.own_errors(count, wanted, timesteps, classes) * loss_scale * weights[..., None], fmt)
-    gain = loss.per_spike(timesteps) * loss_scale
-    table = np.zeros((len(weights), 2, max(timesteps + 1, len(NUMBERS))))
-    table[:, 0, : timesteps + 1] = loss.per_spike(timesteps) * count
+        return to_bits(loss.own_errors(count, wanted, most, classes) * loss_scale * weights[..., None], fmt)
+    gain = loss.per_spike(most) * loss_scale
+    table = np.zeros((len(weights), 2, max(most + 1, len(NUMBERS))))
+    table[:, 0, : most + 1] = loss.per_spike(most) * count
     table[:, 1, : len(NUMBERS)] = weights * (gain, gain * loss.label, gain * loss.other)
     return to_bits(table, fmt)
 
@@ -42,12 +43,15 @@ def tables_of(labels: np.ndarray, table: np.ndarray) -> np.ndarray:
     return np.asarray(labels) if len(table) > 1 else np.zeros_like(labels)
 
 
-def loss_errors(spikes: np.ndarray, labels: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Errors for spikes (N, y, x, T, channel), whose classes are y, x, channel, with these labels (N,): the table's,
-    raw bits of the shape of ``spikes``, the same at every timestep."""
-    samples, y, x, _, channels = spikes.shape
-    counts = spikes.sum(axis=3, keepdims=True, dtype=np.int64)
-    numbers = np.arange(y * x * channels).reshape(1, y, x, 1, channels)
-    label = numbers == np.reshape(labels, (samples, 1, 1, 1, 1))
-    own = tables_of(labels, table).reshape(samples, 1, 1, 1, 1)
-    return np.broadcast_to(table[own, label.astype(int), counts], spikes.shape)
+def loss_errors(counts: np.ndarray, labels: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Errors at the spikes of classes that fired so often (N, classes), for labels (N,): the table's, raw bits (N,
+    classes)."""
+    label = np.arange(counts.shape[1]) == np.reshape(labels, (-1, 1))
+    return table[np.reshape(tables_of(labels, table), (-1, 1)), label.astype(int), counts]
+
+
+def spread_votes(values: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """Values of classes (N, classes) at the spikes ``top`` (N, y, x, T, channel) of their voters: the same at every
+    timestep."""
+    votes = values.repeat(top[0, :, :, 0].size // values.shape[1], axis=1)
+    return np.broadcast_to(votes.reshape(*top.shape[:3], 1, -1), top.shape)

@@ -9,10 +9,10 @@ from trident.hw.isa.spaces import Space, kept_spaces
 from trident.hw.isa.vector_program import Program
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_bits, to_values
-from trident.sim.golden.leak import tie
 from trident.sim.golden.reduce import reduce
 from trident.sim.golden.standardise import Standardiser
 from trident.sim.golden.sums import Sums
+from trident.sim.golden.tie import tie
 from trident.sim.golden.vector import run_program
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network, Tensors

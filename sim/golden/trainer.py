@@ -11,7 +11,7 @@ from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.sim.golden.constants import NeuronConstants, neuron_values, penalty_value
 from trident.sim.golden.leak import Leaks
-from trident.sim.golden.loss import LossConstants, loss_errors, loss_table
+from trident.sim.golden.loss import LossConstants, loss_errors, loss_table, spread_votes
 from trident.sim.golden.norm import BatchNorm
 from trident.sim.golden.parameters import GoldenParameters
 from trident.sim.golden.planes import count_terms, forward_planes, weight_grad_plane, weight_grad_planes
@@ -128,7 +128,10 @@ class GoldenTrainer(GoldenParameters):
             trace.masks.append(masks)
             trace.potentials.append(found["u"])
         outputs = found["z"][..., -1, :] if layer.readout else found["s"].sum(axis=-2, dtype=np.int64)
-        trace.outputs.append(outputs.reshape(len(samples), -1))
+        outputs = outputs.reshape(len(samples), -1)
+        if layer.voters > 1:
+            outputs = outputs.reshape(len(samples), -1, layer.voters).sum(axis=2)
+        trace.outputs.append(outputs)
         return trace
 
     def _spikes_of(self, read: Read, samples: np.ndarray, trace: Trace) -> np.ndarray:
@@ -160,11 +163,11 @@ class GoldenTrainer(GoldenParameters):
         layers, top = self.network.layers, trace.spikes[-1]
         if self.loss.softmax:
             found, fault = softmax_errors(trace.outputs[0], labels, loss.table, self.cfg)
-            found = np.broadcast_to(found.reshape(*top.shape[:3], 1, -1), top.shape)
-            fault = fault.reshape(len(top), -1, top.shape[-1]).any(axis=1)
+            fault = spread_votes(fault, top).any(axis=(1, 2, 3))
             self._flag(Fault.NEURON_GRAD, layers[-1].number, fault, replicas)
         else:
-            found = self._values(loss_errors(top, labels, loss.table))
+            found = self._values(loss_errors(trace.outputs[0], labels, loss.table))
+        found = spread_votes(found, top)
         trace.errors = [np.empty(0)] * len(layers)
         trace.leak_terms = [np.empty((len(top), 0))] * len(layers)
         for layer in reversed(layers):
@@ -303,4 +306,5 @@ class GoldenTrainer(GoldenParameters):
 
     def loss_constants(self, scale: float) -> LossConstants:
         """What errors of this network begin with at a loss scale."""
-        return LossConstants(loss_table(self.cfg.steps, self.network.classes, scale, self.fmt, self.loss), scale)
+        most = self.network.most_spikes(self.cfg.steps)
+        return LossConstants(loss_table(most, self.network.classes, scale, self.fmt, self.loss), scale)

@@ -68,6 +68,7 @@ class Layer:
     or, for an average or a sum, they are counted. last: its outputs are the network's. epsilon: what is added to the
     variance of its standardised weights; None: they are not standardised. norm: the node between sums and neurons.
     window: pixels along a side of the windows of which neurons take the largest sum, behind the norm; 1: they take all.
+    voters: consecutive outputs that vote for a class, if it is the last layer.
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
@@ -89,6 +90,7 @@ class Layer:
     epsilon: float | None = None
     norm: Norm | None = None
     window: int = 1
+    voters: int = 1
 
     @property
     def sources(self) -> tuple[int | None, ...]:
@@ -234,6 +236,8 @@ class Layer:
 
     def __str__(self) -> str:
         behind = ", batch norm" if self.norm else ""
+        if self.voters > 1:
+            behind += f", {self.voters} voters for a class"
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape
@@ -285,7 +289,9 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
     last = layers[-1]
     if network.output != last.neuron or last.pool > 1:
         raise TridentError(f"the network's output must be the neurons behind its last layer, not {network.output!r}")
-    return *layers[:-1], replace(last, last=True)
+    if last.window > 1 and network.voters > 1:
+        raise TridentError(f"{network.node(last.neuron)} has voters, so it cannot take the largest sums of windows")
+    return *layers[:-1], replace(last, last=True, voters=network.voters)
 
 
 def _added(network: "Network", node: Add, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
 from trident.snn.network.layers import Layer, fuse
-from trident.snn.network.nodes import INPUT, Edge, Node, Norm, Shape
+from trident.snn.network.nodes import INPUT, Edge, Neuron, Node, Norm, Shape
 
 Tensors = dict[str, np.ndarray]
 """Parameters, or their momenta or gradients, by name: ``conv1.weight`` is the tensor ``weight`` of node ``conv1``."""
@@ -57,6 +57,7 @@ class Network:
             raise TridentError("no node reads the network's input")
         object.__setattr__(self, "nodes", self._ordered())
         self._check_shapes()
+        self._check_voters()
 
     def _ordered(self) -> tuple[Node, ...]:
         """The nodes, each after those that it reads without a delay; otherwise in the order given."""
@@ -93,6 +94,18 @@ class Network:
         for node in self.nodes:
             node.out_shape(*(self.shapes[edge.node] for edge in node.inputs))
 
+    def _check_voters(self):
+        for node in self.nodes:
+            if not isinstance(node, Neuron) or not node.votes:
+                continue
+            y, x, outputs = self.shapes[node.name]
+            if node.name != self.output:
+                raise TridentError(f"{node} has voters, which are of the network's output, {self.output!r}")
+            if (y, x) != (1, 1):
+                raise TridentError(f"{node} has voters, which are of a vector of outputs, not of an image of {y}x{x}")
+            if outputs % node.voters:
+                raise TridentError(f"{node} has {outputs} outputs, which {node.voters} voters of a class do not divide")
+
     def node(self, name: str) -> Node:
         """The node called ``name``. Raises :class:`KeyError` for a name that there is not."""
         return next(node for node in self.nodes if node.name == name)
@@ -127,9 +140,19 @@ class Network:
         return sum(prod(shape) for shape in self.tensors.values())
 
     @property
+    def voters(self) -> int:
+        """Consecutive neurons of the output that vote for a class."""
+        output = self.node(self.output)
+        return output.voters or 1 if isinstance(output, Neuron) else 1
+
+    @property
     def classes(self) -> int:
-        """Values of the output."""
-        return prod(self.shapes[self.output])
+        """Values of the output, or what they vote for."""
+        return prod(self.shapes[self.output]) // self.voters
+
+    def most_spikes(self, steps: int) -> int:
+        """The most spikes that a class can have in so many timesteps, those of all its voters."""
+        return steps * self.voters
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

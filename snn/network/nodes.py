@@ -283,7 +283,11 @@ class _Own(Node):
 @dataclass(frozen=True)
 class Neuron(_Own):
     """A spiking neuron per value. Of plif and leaky ``leak`` (channels,) is learned, of plif the same w for all, see
-    :data:`trident.hw.isa.charges.CHARGES`; the field leak is what they begin with."""
+    :data:`trident.hw.isa.charges.CHARGES`; the field leak is what they begin with.
+
+    voters: of the network's output, how many consecutive neurons vote for a class, whose output is their spikes
+    together; None: one.
+    """
 
     threshold: float | None = field(default=None, kw_only=True)
     window: float | None = field(default=None, kw_only=True)
@@ -292,7 +296,22 @@ class Neuron(_Own):
     detach: bool | None = field(default=None, kw_only=True)
     v_reset: float | None = field(default=None, kw_only=True)
     spike_penalty: float | None = field(default=None, kw_only=True)
+    voters: int | None = field(default=None, kw_only=True)
     kind = "neuron"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.voters is not None:
+            self._whole("voters", 1)
+
+    @property
+    def changes(self) -> tuple[tuple[str, Any], ...]:
+        return tuple((name, value) for name, value in super().changes if name != "voters")
+
+    @property
+    def votes(self) -> bool:
+        """Several of its neurons vote for a class."""
+        return self.voters is not None and self.voters > 1
 
     def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
         return {"leak": (shape[2],)} if self.neuron in LEARNING else {}

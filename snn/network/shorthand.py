@@ -26,7 +26,7 @@ _N = "[0-9]{1,9}"
 _CONV = re.compile(f"({_N})c({_N})(?:s({_N}))?(?:p({_N}))?(?:m({_N}))?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
-_LINEAR = re.compile(f"({_N})(?:r({'|'.join(READOUTS)})?)?")
+_LINEAR = re.compile(f"({_N})(?:v({_N}))?(?:r({'|'.join(READOUTS)})?)?")
 _POOL = re.compile(f"(mp|ap)({_N})|gap")
 _METHODS = {"mp": "max", "ap": "average", None: "average"}
 _BLOCK = re.compile(f"sew({_N})(?:s({_N}))?")
@@ -37,7 +37,8 @@ def read(text: str, bias: bool = True) -> Network:
     """Read ``INPUT-LAYER-...``, or a name of :data:`RECIPES`: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is
     ``128`` (linear) or ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding
     kernel // 2). Of ``16c3m2`` neurons take the largest sum of every 2 x 2 pixels: the node ``windowN``. The last may
-    be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``.
+    be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``; or neurons that vote: of ``100v10``
+    every 10 neurons are one of 10 classes.
     ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels, ``ap2`` takes their mean and ``gap`` that of all
     pixels of a square image: the node ``poolN``. ``sew16s2`` is a residual block, see :func:`_block`.
 
@@ -88,9 +89,12 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
             read = (Edge(before[0].name),)
         linear = Linear(f"linear{number}", read, outputs=outputs, bias=bias)
         reads = (Edge(linear.name),)
+        voters = int(vector.group(2)) if vector.group(2) else None
         if "r" not in part:
-            return [*before, linear, Neuron(f"neuron{number}", reads)]
-        return [*before, linear, Readout(f"readout{number}", reads, readout=vector.group(2) or "mean")]
+            return [*before, linear, Neuron(f"neuron{number}", reads, voters=voters)]
+        if voters is not None:
+            raise TridentError(f"network {text!r}: {part!r} is a readout, which has no spikes to vote with")
+        return [*before, linear, Readout(f"readout{number}", reads, readout=vector.group(3) or "mean")]
     if pool := _POOL.fullmatch(part):
         y, x, _ = shape
         if part == "gap" and y != x:

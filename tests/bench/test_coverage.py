@@ -8,7 +8,7 @@ from trident.hw.errors import TridentError
 
 def test_needs_that_runs_accept():
     has = coverage.covered()
-    wanted = "CE SURR NODET SUB SYN ADAM WD T32 READOUT ANALOG POOL WINDOW MEAN BN RES FRAMES PLIF REG"
+    wanted = "CE SURR NODET SUB SYN ADAM WD T32 READOUT ANALOG POOL WINDOW VOTE MEAN BN RES FRAMES PLIF REG"
     assert set(wanted.split()) <= has
     assert "POOLX" not in has
 

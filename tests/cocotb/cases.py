@@ -261,7 +261,7 @@ class Maker(NormPlacing, LeakPlacing):
         return case
 
     def loss(self) -> Case:
-        table = self._bits(self._values((self.cfg.loss_tables, 2, self.cfg.timesteps + 1)))  # any loss
+        table = self._bits(self._values((self.cfg.loss_tables, 2, self.cfg.most_spikes + 1)))  # any loss
         return self._loss(table, lambda *args: (to_values(loss_errors(*args), self.fmt), np.False_))
 
     def softmax(self) -> Case:
@@ -269,25 +269,25 @@ class Maker(NormPlacing, LeakPlacing):
         weights = 3 * self.rng.random(self.cfg.loss_tables) if self.cfg.loss_tables > 1 else ()
         loss = Loss(str(self.rng.choice(SOFTMAX)), *self.rng.random(2), tuple(weights))
         scale = float(2.0 ** self.rng.integers(0, 12))
-        table = loss_table(self.cfg.timesteps, 2, scale, self.fmt, loss)
-
-        def errors_of(spikes, labels, table):
-            errors, fault = softmax_errors(spikes.sum(axis=3).reshape(len(spikes), -1), labels, table, self.cfg)
-            return np.broadcast_to(errors.reshape(*spikes.shape[:3], 1, -1), spikes.shape), fault
-
-        case = self._loss(table, errors_of)
+        table = loss_table(self.cfg.most_spikes, 2, scale, self.fmt, loss)
+        case = self._loss(table, lambda *args: softmax_errors(*args, self.cfg))
         case.memories[Space.FUNCTIONS] = dict(enumerate(function_lines(self.cfg, self.constants)))
         return case
 
     def _loss(self, table: np.ndarray, errors_of: Callable) -> Case:
-        """A sample's spikes of any number of classes; ``errors_of``: spikes, labels and the table."""
+        """A sample's spikes of any number of classes and voters; ``errors_of``: the errors of classes, and where there
+        is a fault, from their counts, labels and the table."""
         steps, classes = self.cfg.timesteps, int(self.rng.integers(1, 3 * self.cfg.lanes + 2))
-        self.network = Network.parse(f"2-3-{classes}")
+        voters = int(self.rng.integers(1, self.cfg.voters + 1)) if self.cfg.voters > 1 else 1
+        self.network = Network.parse(f"2-3-{classes * voters}v{voters}")
         self.plan = ChipPlan(self.network, self.cfg).plans[0]
         self.below, self.placed = self.plan.layers
         self.layer = self.placed.layer
         label = int(self.rng.integers(0, classes))
-        spikes = self._spikes((1, 1, steps, classes))
+        places = self.placed.weights.out_channels
+        shape = (1, 1, steps, self.placed.weights.groups * self.cfg.lanes)
+        spikes, errors = np.zeros(shape, np.uint8), np.zeros(shape)
+        spikes[..., places] = self._spikes((1, 1, steps, classes * voters))
         base = self.placed.spikes.at(self.sample)
         case = self._case(self._job("errors", 0) | {"aux": base}, label=label)
         case.memories = {
@@ -297,7 +297,9 @@ class Maker(NormPlacing, LeakPlacing):
                 for own, target, count in np.ndindex(table.shape)
             },
         }  # fmt: skip
-        (errors,), fault = errors_of(spikes[None], np.array([label]), table)
+        counts = spikes[..., places].sum(axis=2, dtype=np.int64).reshape(1, classes, voters).sum(axis=2)
+        (found,), fault = errors_of(counts, np.array([label]), table)
+        errors[..., places] = found.repeat(voters)
         case.fault = bool(fault.any())
         rows = self._rows(0, errors)
         shape = neuron_item(Payloads(self.cfg, "backward"))
@@ -305,7 +307,7 @@ class Maker(NormPlacing, LeakPlacing):
             for t in range(steps - 1, -1, -1):
                 row = rows[group << self.cfg.step_bits | t]
                 payload, mask = payload_of(shape, row, {"address": group, "step": t})
-                case.outputs.append((payload, mask, f"classes from {group * self.cfg.lanes}, timestep {t}"))
+                case.outputs.append((payload, mask, f"outputs from {group * self.cfg.lanes}, timestep {t}"))
         return case
 
     def standardise(self) -> Case:

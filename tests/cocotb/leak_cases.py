@@ -8,7 +8,8 @@ from tests.cocotb.placing import Case, Placing, row_of
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants, function_lines
-from trident.sim.golden.leak import Leaks, tie
+from trident.sim.golden.leak import Leaks
+from trident.sim.golden.tie import tie
 from trident.snn.settings import NeuronSettings
 
 LEAST_BITS = 40  # of a gradient: those of leaks are exact

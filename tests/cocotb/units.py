@@ -10,13 +10,13 @@ from trident.hw.isa.config import CoreConfig
 
 _SIZES = {"weight_rows": 2048, "spike_words": 2048, "error_words": 2048}
 # Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, all neurons and surrogates, both formats, all latencies,
-# gradients of 16 to 48 bits, one loss table and one of every label
+# gradients of 16 to 48 bits, one loss table and one of every label, one voter of a class and up to 5
 CONFIGS = {
     "lanes1": CoreConfig(lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, gradient_bits=16,
         **_SIZES),
     "lanes2-soft-triangle": CoreConfig(
         lanes=2, timesteps=5, words=2, accumulators=16, mul_stages=1, round_stages=1, reset="soft",
-        surrogate="triangle", loss_tables=7, multiplier_subnormals=True, gradient_bits=16, **_SIZES,
+        surrogate="triangle", loss_tables=7, voters=3, multiplier_subnormals=True, gradient_bits=16, **_SIZES,
     ),
     "lanes2-synaptic-atan": CoreConfig(
         lanes=2, timesteps=6, words=2, accumulators=32, charge="synaptic", reset="hard", surrogate="atan", detach=False,
@@ -30,11 +30,11 @@ CONFIGS = {
     "lanes1-if-fast-sigmoid": CoreConfig(
         lanes=1, timesteps=4, words=2, accumulators=16, mul_stages=3, round_stages=4, charge="if", reset="soft",
         surrogate="fast-sigmoid", detach=False, optimiser="nesterov-decay",
-        short_paths=True, gradient_bits=16, **_SIZES,
+        short_paths=True, voters=5, gradient_bits=16, **_SIZES,
     ),
     "lanes4-cols2-bf16": CoreConfig(
         lanes=4, forward_cols=2, backward_cols=2, weight_grad_cols=2, timesteps=4, words=4, accumulators=8,
-        exp=8, frac=7, mul_stages=2, round_stages=3, surrogate="triangle", gradient_bits=40, **_SIZES,
+        exp=8, frac=7, mul_stages=2, round_stages=3, surrogate="triangle", gradient_bits=40, voters=2, **_SIZES,
     ),
     "lanes8-cols4": CoreConfig(
         lanes=8, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=2, accumulators=32, **_SIZES

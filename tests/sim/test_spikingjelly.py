@@ -195,21 +195,27 @@ def test_standardised_weights_equal_autograd(text, norm):
         assert np.abs(gradients[name] - theirs).max() <= 1e-9 * np.abs(theirs).max() > 0
 
 
+def golden_of(trainer: FloatTwin, neuron: NeuronSettings | None = None) -> GoldenTrainer:
+    """Golden of the same network and settings, by default with the neurons of the last layer everywhere."""
+    network, settings, neuron = trainer.network, trainer.settings, neuron or trainer.neurons[-1]
+    # What the trainer reads of a configuration; a core's own is held to 16 bits
+    fixed = FixedFormat(53, -30)
+    cfg = SimpleNamespace(
+        format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, steps=settings.timesteps,
+        update_program=CoreConfig().update_program, loss="table", multiplier_subnormals=True,
+        engine=CoreConfig().engine, neurons=tuple(neuron.at(layer).kind for layer in network.layers), lanes=1,
+    )  # fmt: skip
+    return GoldenTrainer(network, neuron, cfg, settings.seed, loss=settings.losses(network.classes))
+
+
 @pytest.mark.parametrize("text, reset, surrogate, timesteps, leak", CASES)
 def test_golden_equals_autograd(text, reset, surrogate, timesteps, leak):
     """The golden trainer, in a format of 24 significant bits so that rounding does not hide a wrong formula."""
     network = Network.parse(text)
     neuron = _neuron(text, timesteps, leak=leak, threshold=0.125, window=0.3125, reset=reset, surrogate=surrogate)
     settings = _settings(timesteps, network)
-    # What the trainer reads of a configuration; a core's own is held to 16 bits
-    fixed = FixedFormat(53, -30)
-    cfg = SimpleNamespace(
-        format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, steps=timesteps,
-        update_program=CoreConfig().update_program, loss="table", multiplier_subnormals=True,
-        engine=CoreConfig().engine, neurons=tuple(neuron.at(layer).kind for layer in network.layers), lanes=1,
-    )  # fmt: skip
-    golden = GoldenTrainer(network, neuron, cfg, settings.seed, loss=settings.losses(network.classes))
     trainer = FloatTwin(network, neuron, settings, np.float64)
+    golden = golden_of(trainer, neuron)
     for name, values in golden.weights.items():
         trainer.weights[name][:] = values
     rng = np.random.default_rng(11)

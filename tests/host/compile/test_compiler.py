@@ -314,3 +314,18 @@ def test_bounds_of_walks(kernel, stride, padding):
         for name, size in (("last_y", image[0]), ("last_x", image[1])):
             last = job[name] - 1024 * (job[name] > 511)
             assert list(range(origin, last + 1, step))[-1] == last and len(range(origin, last + 1, step)) == size
+
+
+@pytest.mark.parametrize("lanes, places", [
+    (1, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]), (2, [0, 2, 1, 3, 4, 6, 5, 7, 8, 10]), (4, [0, 4, 1, 5, 2, 6, 3, 7, 8, 12]),
+    (8, [0, 8, 1, 9, 2, 10, 3, 11, 4, 12]),
+])  # fmt: skip
+def test_voters_are_in_the_lane_of_their_class(lanes, places):
+    """Two of each of five classes, whose groups lie side by side; weights and biases are found where they were put."""
+    layer = Network.parse("3-10v2").layers[0]
+    weights = WeightMap(layer, CoreConfig(lanes=lanes))
+    assert weights.out_channels.tolist() == places and weights.groups == 2 * -(-5 // lanes)
+    values, biases = np.arange(1, 31).reshape(1, 3, 10), np.arange(31, 41)
+    rows = weights.pack(values, biases)
+    assert np.count_nonzero(rows) == 40
+    assert all((found == own).all() for found, own in zip(weights.unpack(rows), (values, biases), strict=True))

@@ -41,6 +41,17 @@ def test_learns(unbroken):
     assert len(told) == 2 and told[1]["loss"] < told[0]["loss"] and told[1]["test_accuracy"] > 0.5
 
 
+@pytest.mark.parametrize("loss", ["mse", "rate-cross-entropy"])
+def test_votes_learn(loss, tmp_path):
+    """Four neurons for each digit, of which the figures are of the digits."""
+    spec = RunSpec.make("digits", net="64-12-40v4", preset="TINY", train=TRAIN | {"loss": loss}, alone=True)
+    told = []
+    run = GoldenRun(spec, tmp_path / "golden.npz")
+    run.run(lambda epoch, _: told.append(epoch))
+    assert told[1]["loss"] < told[0]["loss"] and told[1]["test_accuracy"] > 0.5
+    assert run.golden.loss_constants(1.0).table.shape == (1, 2, 4 * 4 + 1)
+
+
 NEURONS = {"neuron": "synaptic", "reset": "soft-after-leak", "surrogate": "atan", "detach": False, "threshold": 1.0}
 
 

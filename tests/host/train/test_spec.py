@@ -80,6 +80,22 @@ def test_standardised_weights_make_a_core_with_a_unit_for_them():
     assert RunSpec.make(net="8x8x1-4c3-12-10", norm="ws", preset="SMALL", chip=mesh).cfg.standardise
 
 
+@pytest.mark.parametrize("loss", ["mse", "rate-cross-entropy"])
+def test_voters_make_a_core_that_counts_them(loss):
+    spec = RunSpec.make(net="64-12-100v10", train={"loss": loss, "class_weights": "balanced"})
+    assert spec.cfg.voters == 10 and spec.most_spikes == 80 and spec.network.classes == 10
+    assert spec.cfg.loss_tables == 10 and 1 << spec.cfg.loss_bits - 1 > 80
+    assert RunSpec.make(net="64-12-10", core={"voters": 4}).cfg.voters == 4
+    assert RunSpec.make(net="64-12-20v2", core={"voters": 4}).cfg.voters == 4
+
+
+def test_voters_stay_on_one_core():
+    spec = RunSpec.make(net="64-16-40v4", preset="SMALL", chip=ChipChoice(cores=4))
+    assert spec.plan.partition.stages[-1].cores == 1
+    with pytest.raises(TridentError, match="4 neurons vote for a class, which needs the last layer on one core"):
+        RunSpec.make(net="64-16-40v4", preset="SMALL", chip=ChipChoice(cores=4, partition="1,2/2"))
+
+
 PLAIN = CoreConfig(), MeshConfig()
 
 
@@ -97,6 +113,10 @@ PLAIN = CoreConfig(), MeshConfig()
     ({"net": "8x8x1-4c3-mp2-10", "built": PLAIN}, "the chip has been built with pool of 1, the network needs 2"),
     ({"net": "8x8x1-4c3-mp2-10", "preset": "COMPACT"}, "pool of 2 needs a pool unit, which a core with pool of 1 or a "
      "shared_engine has not"),
+    ({"net": "64-12-20v2", "built": PLAIN}, "the chip has been built with voters of 1, the network needs 2"),
+    ({"net": "64-12-20v2", "preset": "COMPACT"}, "voters of 2 needs several voters for a class, which a core with "
+     "voters of 1 or a shared_engine has not"),
+    ({"net": "64-12-4v2"}, "digits has 10 classes, the network only 2 outputs"),
     ({"net": "8x8x1-4c3-mp2-4c3p1-mp4-10"}, "a core joins windows of one size, not of 2 and 4 pixels"),
     ({"net": "8x8x1-4c3s2-mp2-10", "neuron": {"spike_penalty": 0.5}}, "a spike_penalty of pooled spikes is of other "
      "surrogates, not of rectangle"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.cocotb.units import BENCHES, check_unit
-from trident.sim.golden.leak import tie
+from trident.sim.golden.tie import tie
 
 
 @pytest.mark.parametrize("config, stalls", BENCHES)
