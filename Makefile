@@ -40,6 +40,7 @@ help:
 	@echo '                 CLASS_WEIGHTS=1,2,0.5   one per class, or balanced: by the samples that each has'
 	@echo '                 SPIKE_PENALTY=0 times the mean of the spikes of every layer but the last is added to the loss'
 	@echo '                 OPTIMIZER=sgd NESTEROV=0 WEIGHT_DECAY=0; OPTIMIZER=adam LR=0.01 BETA2=0.999 EPSILON=1e-5'
+	@echo '                 PRUNE=0         λ: weights move towards 0 by the learning rate times λ in every update'
 	@echo '                 CORES=20        a deep network on a mesh of cores; or MESH=5x4, up to 8x8'
 	@echo '                 PARTITION=4x1-2,3/2,4   replicas, stages of layers, slices of a layer; else the fastest'
 	@echo '                 PLACER=anneal PLACEMENT=3,1,0,2   where the cores sit on the mesh'

@@ -21,6 +21,7 @@ CHARGES = [
 ]  # fmt: skip
 LOSSES = [("mse", ""), ("count-mse:0.8,0.2", ""), ("cross-entropy", ""), ("rate-cross-entropy", "")]
 LOSSES += [("membrane-cross-entropy", f"r{readout}") for readout in READOUTS]
+LOSSES += [("step-cross-entropy", "rmean")]
 """Losses, with what they want behind the network's text."""
 OPTIMIZERS: list[dict] = [
     {}, {"weight_decay": 0.01}, {"nesterov": True}, {"nesterov": True, "weight_decay": 0.01}, {"optimizer": "adam"},
@@ -54,9 +55,10 @@ def spike_of(torch, settings: NeuronSettings):
     return Spike.apply
 
 
-def _forward(torch, neuron: NeuronSettings, layers: list, readout: str, spikes):
-    """Spike counts (B, classes), or what a ``readout`` says: every layer over all timesteps, its neuron written as
-    the recurrence that it is. ``layers``: weights, biases and what is learned of leaks, if they are."""
+def _forward(torch, neuron: NeuronSettings, layers: list, readout: str, spikes, by_step: bool):
+    """Spike counts (B, classes), or what a ``readout`` says, or ``by_step`` its potentials (T, B, classes): every layer
+    over all timesteps, its neuron written as the recurrence that it is. ``layers``: weights, biases and what is learned
+    of leaks, if they are."""
     spike = spike_of(torch, neuron)
     for number, (weights, biases, *own) in enumerate(layers, 1):
         x, leak = spikes @ weights + biases, neuron.leak
@@ -79,6 +81,8 @@ def _forward(torch, neuron: NeuronSettings, layers: list, readout: str, spikes):
             v = {"hard": u * (1 - fired), "soft": u - neuron.threshold * fired}.get(neuron.reset, u)
             rows.append(s)
         spikes = torch.stack(rows)
+    if by_step:
+        return spikes
     if readout:
         return {"mean": spikes.mean(0), "last": spikes[-1], "max": spikes.max(0).values}[readout]
     return spikes.sum(0)
@@ -86,7 +90,10 @@ def _forward(torch, neuron: NeuronSettings, layers: list, readout: str, spikes):
 
 def _loss(torch, settings: TrainSettings, counts, labels):
     """Summed over the samples."""
-    classes, steps = counts.shape[1], settings.timesteps
+    classes, steps = counts.shape[-1], settings.timesteps
+    if settings.loss.startswith("step"):
+        every = torch.nn.functional.cross_entropy(counts.flatten(0, 1), labels.repeat(steps), reduction="sum")
+        return every / steps
     if settings.loss.endswith("cross-entropy"):
         logits = counts / steps if settings.loss.startswith("rate") else counts
         return torch.nn.functional.cross_entropy(logits, labels, reduction="sum")
@@ -120,7 +127,7 @@ def error_of(torch, neuron: NeuronSettings, settings: TrainSettings, readout: st
     worst = 0.0
     for _ in range(2):
         optimiser.zero_grad()
-        outputs = _forward(torch, neuron, layers, readout.removeprefix("r"), inputs)
+        outputs = _forward(torch, neuron, layers, readout.removeprefix("r"), inputs, settings.loss.startswith("step"))
         loss = _loss(torch, settings, outputs, torch.tensor(labels))
         (loss / settings.batch).backward()
         found = twin.gradients(spikes, labels)

@@ -18,7 +18,7 @@ from trident.hw.isa.neurons import (
     neuron_grad_program,
     neuron_program,
 )
-from trident.hw.isa.optimisers import OPTIMISERS, RECIPROCAL, SQRT, optimiser
+from trident.hw.isa.optimisers import OPTIMISERS, RECIPROCAL, SQRT, optimiser, prunes
 from trident.hw.isa.passes import Pass, programs_of
 from trident.hw.isa.standardise import gradient_passes, gradient_program, weight_passes
 from trident.hw.isa.tables import PIECE_BITS
@@ -73,9 +73,13 @@ OPTIMISER_TEXT = """## Optimisers
 
 g is the gradient, summed over a minibatch and times the loss scale, w the parameter, v and r what is kept of it. A step
 is minus_rate · 2^scale. Adam's mean of squares r has to fit the format: `shrink` gives g a range in which squares of
-mean gradients from some 1e-5 to 0.1 are normal numbers of FP16. If one overflows, the update is undone and the loss
-scale halved, which moves that range. Smaller ones are flushed to zero, and `epsilon` decides. What begins at zero is
-made up for in `minus_rate` and `epsilon`, which the host sends with every minibatch. The functions are tables:
+mean gradients from some 1e-5 to 0.1 are normal numbers of FP16. If a moment overflows, the update is undone and that
+range moved by a factor of 2, as often as it takes; the loss scale stays. Smaller squares are flushed to zero, and
+`epsilon`, which moves along from the fourth time on, bounds the step. What begins at zero is made up for in
+`minus_rate` and `epsilon`, which the host sends with every minibatch. The functions are tables:
+"""
+PRUNE_TEXT = """With `PRUNE`, each of them ends with a soft threshold, sign(w) · max(0, |w| − prune), a step more;
+`prune` is the learning rate times λ for weights, and 0 for biases, gains and offsets. Here of `sgd`:
 """
 STANDARD_TEXT = """## Standardised weights
 
@@ -134,7 +138,9 @@ def _page() -> Iterator[str]:
     yield from _surrogates()
     yield OPTIMISER_TEXT
     yield from _functions()
-    yield from _programs((f"`{name}`", optimiser(name)) for name in OPTIMISERS)
+    yield from _programs((f"`{name}`", optimiser(name)) for name in OPTIMISERS if not prunes(optimiser(name)))
+    yield PRUNE_TEXT
+    yield from _programs([("`sgd-prune`", optimiser("sgd-prune"))])
     yield STANDARD_TEXT
     passes = (*weight_passes()[:2], *gradient_passes(), Pass(gradient_program()), weight_passes()[2])
     yield from _programs((f"`{program.name}`", program) for program in programs_of(passes))

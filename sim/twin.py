@@ -10,7 +10,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.batch_norm import POWER, backward_passes, forward_passes, frozen_passes, norm_numbers
 from trident.hw.isa.charges import leak_program
-from trident.hw.isa.optimisers import KEPT, optimiser
+from trident.hw.isa.optimisers import KEPT, PRUNE, optimiser
 from trident.hw.isa.standardise import RAW
 from trident.sim.float_passes import run_passes
 from trident.sim.float_standard import FloatStandardiser
@@ -52,8 +52,8 @@ class FloatTwin:
     with the errors d at its inputs: weight gradient ``sum over t of d[t] ⊗ s_in[t]``, bias gradient ``sum over t of
     d[t]``, errors below ``Wᵀ * d[t]``.
 
-    The error at the top is the loss's derivative, the same at every t, times the loss scale, as is a penalty of spikes;
-    loss and update are those of :class:`TrainSettings`.
+    The error at the top is the loss's derivative, the same at every t unless the loss is of timesteps, times the loss
+    scale, as is a penalty of spikes; loss and update are those of :class:`TrainSettings`.
 
     Parameters
     ----------
@@ -120,10 +120,12 @@ class FloatTwin:
         self.updates += 1
         settings = self.settings
         numbers = settings.numbers(settings.rate(epoch), settings.loss_scale, self.updates)
+        weights = {layer.weight for layer in self.network.layers}
         for name, gradient in gradients.items():
+            own = numbers if name in weights else numbers | {PRUNE.name: 0.0}
             memories = self._kept | ({"w": RAW} if name in self._standard else {})
             old = {short: self.state[memory][name][None] for short, memory in memories.items()}
-            new = self._update.run(numbers, g=self._stored(gradient)[None], **old)
+            new = self._update.run(own, g=self._stored(gradient)[None], **old)
             for short, memory in memories.items():
                 self.state[memory][name] = self._stored(new[short][0])
             if name in self._standard:
@@ -190,11 +192,10 @@ class FloatTwin:
     def _backward(self, traces: list[LayerTrace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
         """The gradients of all parameters, and per layer the share of errors d that are zero."""
         timesteps = self.settings.timesteps
-        top = self._loss.errors(self._counts(traces), labels, self._most).astype(self.dtype) * self.settings.loss_scale
-        top = top.repeat(self.network.voters, axis=1)
+        top = self._top(traces, labels).astype(self.dtype) * self.settings.loss_scale
         layers = self.network.layers
         # By layer, at its spikes
-        errors: dict[int, np.ndarray] = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape))}
+        errors: dict[int, np.ndarray] = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape[-2:]))}
         gradients: Tensors = {}
         sparsity = [0.0] * len(layers)
         for layer in reversed(layers):
@@ -234,6 +235,15 @@ class FloatTwin:
                         at_pixels = below.reshape(shape)
                     errors[source] = errors.get(source, 0) + at_pixels
         return gradients, sparsity
+
+    def _top(self, traces: list[LayerTrace], labels: np.ndarray) -> np.ndarray:
+        """The loss's derivative by the last layer's outputs (B, N), or at every timestep (T, B, N)."""
+        if not self._loss.by_step:
+            errors = self._loss.errors(self._counts(traces), labels, self._most)
+            return errors.repeat(self.network.voters, axis=1)
+        rows = traces[-1].potentials.reshape(-1, self.network.classes)
+        errors = self._loss.errors(rows, np.tile(labels, self.settings.timesteps), self._most)
+        return errors.reshape(-1, len(labels), self.network.classes)
 
     def _leak(self, layer: Layer, x: np.ndarray) -> dict[str, np.ndarray]:
         """The leaks of a layer that learns them, as its programs read them, in the shape of x (T, B, Y, X, C)."""

@@ -22,7 +22,8 @@ class PerClass:
 
 PER_CLASS = {"mse": PerClass(np.square, lambda off: 2 * off)}
 SOFTMAX = ("cross-entropy", "rate-cross-entropy")
-MEMBRANE = "membrane-cross-entropy"
+MEMBRANE, STEPS = "membrane-cross-entropy", "step-cross-entropy"
+OF_READOUTS = (MEMBRANE, STEPS)
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,11 @@ class Loss:
     ``most`` spikes that a class can have: T, times its voters.
 
     name: one of :data:`PER_CLASS`, the mean over the classes; or the cross-entropy of wanted and the softmax of the
-    counts (cross-entropy), of count / most (rate-cross-entropy) or of readouts (membrane-cross-entropy). other, label:
-    what is wanted of every other class, and of the label's. weights: by class, what the loss of a sample with that
-    label is multiplied by; empty for 1. Nothing is divided by the sum of the weights, so the loss of a minibatch is the
-    mean over its samples of weight times loss.
+    counts (cross-entropy), of count / most (rate-cross-entropy) or of readouts (membrane-cross-entropy); or the
+    mean over time of that of their potentials (step-cross-entropy, Deng et al., arXiv 2202.11946), of which values
+    and errors here are of one timestep. other, label: what is wanted of every other class, and of the label's.
+    weights: by class, what the loss of a sample with that label is multiplied by; empty for 1. Nothing is divided
+    by the sum of the weights, so the loss of a minibatch is the mean over its samples of weight times loss.
     """
 
     name: str = "mse"
@@ -50,7 +52,13 @@ class Loss:
     @property
     def unit(self) -> str:
         """The loss unit that a core must have, one of :data:`trident.hw.isa.losses.LOSSES`."""
-        return "membrane" if self.name == MEMBRANE else "softmax" if self.name in SOFTMAX else "table"
+        units = {MEMBRANE: "membrane", STEPS: "steps"} | dict.fromkeys(SOFTMAX, "softmax")
+        return units.get(self.name, "table")
+
+    @property
+    def by_step(self) -> bool:
+        """It is of every timestep by itself."""
+        return self.name == STEPS
 
     def per_spike(self, most: int) -> float:
         """What a spike adds to the argument of the softmax."""
@@ -93,7 +101,7 @@ MSE = Loss()
 
 def usual_loss(unit: str, tables: int = 1) -> Loss:
     """The loss of a core with that loss unit and so many loss tables where none is asked for."""
-    name = {"softmax": "cross-entropy", "membrane": MEMBRANE}.get(unit, MSE.name)
+    name = {"softmax": "cross-entropy", "membrane": MEMBRANE, "steps": STEPS}.get(unit, MSE.name)
     return Loss(name, weights=(1.0,) * tables if tables > 1 else ())
 
 

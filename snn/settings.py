@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import cos, frexp, log2, pi, prod, sqrt
-from numbers import Integral, Real
-from sys import float_info
 from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
@@ -12,7 +10,8 @@ from trident.hw.isa.charges import DECAYING, LEARNING, SHARED
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import ALPHAS, READOUTS, RESETS, SURROGATES, NeuronKind
 from trident.hw.isa.vector_program import Program
-from trident.snn.losses import MEMBRANE, PER_CLASS, SOFTMAX, Loss
+from trident.snn.checks import choice, number, parsed, positive, whole
+from trident.snn.losses import OF_READOUTS, PER_CLASS, SOFTMAX, Loss
 
 if TYPE_CHECKING:
     from trident.snn.network.layers import Layer
@@ -64,30 +63,30 @@ class NeuronSettings:
 
     def __post_init__(self):
         if self.readout:
-            _choice("readout", self.readout, tuple(READOUTS))
+            choice("readout", self.readout, tuple(READOUTS))
         for name in ("decay_input", "detach", "still", "pooled", "averaged"):
             if not isinstance(getattr(self, name), bool):
                 raise TridentError(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in ("leak", "synapse"):
-            if not 0 <= _number(name, getattr(self, name)) <= 1:
+            if not 0 <= number(name, getattr(self, name)) <= 1:
                 raise TridentError(f"{name} must be within 0 to 1, not {getattr(self, name)}")
-        _positive("threshold", self.threshold)
-        _positive("window", self.window)
-        if _number("v_reset", self.v_reset) and self.reset != "hard":
+        positive("threshold", self.threshold)
+        positive("window", self.window)
+        if number("v_reset", self.v_reset) and self.reset != "hard":
             raise TridentError(f"v_reset is of the reset hard, not of {self.reset}")
-        if _number("spike_penalty", self.spike_penalty) < 0:
+        if number("spike_penalty", self.spike_penalty) < 0:
             raise TridentError(f"spike_penalty must be at least 0, not {self.spike_penalty}")
         if self.v_reset >= self.threshold:
             raise TridentError(f"v_reset of {self.v_reset} must be below the threshold, which is {self.threshold}")
-        _choice("neuron", self.neuron, NEURONS)
-        _choice("reset", self.reset, tuple(RESETS))
+        choice("neuron", self.neuron, NEURONS)
+        choice("reset", self.reset, tuple(RESETS))
         text = self.surrogate
         name, colon, alpha = text.partition(":") if isinstance(text, str) else (text, "", "")
-        _choice("surrogate", name, tuple(SURROGATES))
+        choice("surrogate", name, tuple(SURROGATES))
         if colon and name not in ALPHAS:
             raise TridentError(f"the surrogate {name} has no α: the window is its width")
         if colon:
-            _positive(f"the α of the surrogate {name}", _parsed(alpha))
+            positive(f"the α of the surrogate {name}", parsed(alpha))
         if self.decay_input and self.neuron not in DECAY_INPUT:
             raise TridentError(f"decay_input is for {' and '.join(DECAY_INPUT)} neurons, not for {self.neuron}")
         if self.neuron in SHARED and not 0 < self.leak < 1:
@@ -180,7 +179,8 @@ class NeuronSettings:
 
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
-SCALED = 15  # power of two that Adam sees a mean gradient with: its square then has room in a narrow format
+SCALED = 15  # power of two that Adam sees a mean gradient with at first: small squares then fit a narrow format
+FOLLOWED = 3  # powers by which it may be lower before epsilon grows
 EPSILON = 1e-5
 ADAM_RATE = 0.01  # learning rate of Adam where none is given
 
@@ -202,11 +202,13 @@ class TrainSettings:
     optimizer: "sgd"; "adam" or "adamw", with ``momentum`` and ``beta2`` as what means of gradients and of their squares
     keep, and ``epsilon`` added to the root of the latter (Kingma, Ba 2015; Loshchilov, Hutter 2019). weight_decay:
     share of a weight that is added to its gradient or, of adamw, taken from the weight, times the rate. nesterov: of
-    sgd, the step looks one momentum ahead.
+    sgd, the step looks one momentum ahead. prune: λ, at least 0; an update ends with a soft threshold of weights, not
+    of biases, gains and offsets: ``sign(w) * max(0, |w| - rate * λ)``, the proximal step of ``λ * |w|``.
 
     loss: "mse", of the rates and 1 for the label's neuron, 0 for the others; "count-mse:0.8,0.2", the same with these;
-    "cross-entropy" of the counts, "rate-cross-entropy" or, of readouts, "membrane-cross-entropy", see
-    :class:`trident.snn.losses.Loss`. smoothing: the share of the 1 that all neurons have alike, at least 0 and below 1.
+    "cross-entropy" of the counts, "rate-cross-entropy" or, of readouts, "membrane-cross-entropy" and
+    "step-cross-entropy", see :class:`trident.snn.losses.Loss`. smoothing: the share of the 1 that all neurons have
+    alike, at least 0 and below 1.
     class_weights: by class, what the loss of its samples is multiplied by, as in "1,2,0.5"; "balanced", which must have
     become numbers, see :func:`trident.snn.losses.balanced`, where the labels are known; empty for 1.
     schedule: "step", the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over
@@ -233,29 +235,32 @@ class TrainSettings:
     nesterov: bool = False
     beta2: float = 0.999
     epsilon: float = EPSILON
+    prune: float = 0.0
 
     def __post_init__(self):
-        _whole("timesteps", self.timesteps, 1, MAX_TIMESTEPS)
-        _whole("epochs", self.epochs, 1)
-        _whole("batch", self.batch, 1)
-        _positive("learning rate", self.learning_rate)
-        if not 0 <= _number("momentum", self.momentum) < 1:
+        whole("timesteps", self.timesteps, 1, MAX_TIMESTEPS)
+        whole("epochs", self.epochs, 1)
+        whole("batch", self.batch, 1)
+        positive("learning rate", self.learning_rate)
+        if not 0 <= number("momentum", self.momentum) < 1:
             raise TridentError(f"momentum must be at least 0 and below 1, not {self.momentum}")
-        _whole("seed", self.seed, 0, 2**32 - 1)
-        _whole("halve_every", self.halve_every, 0)
-        scale = _number("loss scale", self.loss_scale)
+        whole("seed", self.seed, 0, 2**32 - 1)
+        whole("halve_every", self.halve_every, 0)
+        scale = number("loss scale", self.loss_scale)
         if scale != int(scale) or not 1 <= scale <= MAX_LOSS_SCALE or int(scale) & (int(scale) - 1):
             raise TridentError(f"loss scale must be a power of two within 1 to {MAX_LOSS_SCALE}, not {self.loss_scale}")
-        _choice("schedule", self.schedule, SCHEDULES)
-        _choice("optimizer", self.optimizer, OPTIMIZERS)
-        if not 0 <= _number("weight decay", self.weight_decay) < 1:
+        choice("schedule", self.schedule, SCHEDULES)
+        choice("optimizer", self.optimizer, OPTIMIZERS)
+        if not 0 <= number("weight decay", self.weight_decay) < 1:
             raise TridentError(f"weight decay must be at least 0 and below 1, not {self.weight_decay}")
-        if not 0 <= _number("beta2", self.beta2) < 1:
+        if not 0 <= number("beta2", self.beta2) < 1:
             raise TridentError(f"beta2 must be at least 0 and below 1, not {self.beta2}")
-        _positive("epsilon", self.epsilon)
+        positive("epsilon", self.epsilon)
+        if number("prune", self.prune) < 0:
+            raise TridentError(f"prune must be at least 0, not {self.prune}")
         if self.nesterov and self.optimizer != "sgd":
             raise TridentError(f"nesterov is for the optimizer sgd, not for {self.optimizer}")
-        if not 0 <= _number("smoothing", self.smoothing) < 1:
+        if not 0 <= number("smoothing", self.smoothing) < 1:
             raise TridentError(f"smoothing must be at least 0 and below 1, not {self.smoothing}")
         self._weights()
         name, rates = self._loss()
@@ -264,14 +269,14 @@ class TrainSettings:
         if name == "count-mse":
             if self.smoothing:
                 raise TridentError("smoothing is not for count-mse, which names the rates of all neurons itself")
-            wanted = [_parsed(rate) for rate in (rates or COUNT_RATES).split(",")]
+            wanted = [parsed(rate) for rate in (rates or COUNT_RATES).split(",")]
             if len(wanted) != 2 or not all(isinstance(rate, float) and 0 <= rate <= 1 for rate in wanted):
                 raise TridentError(f"the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not {rates!r}")
 
     def _loss(self) -> tuple[str, str]:
         text = self.loss
         name, _, rates = text.partition(":") if isinstance(text, str) else (text, "", "")
-        _choice("loss", name, (*PER_CLASS, "count-mse", *SOFTMAX, MEMBRANE))
+        choice("loss", name, (*PER_CLASS, "count-mse", *SOFTMAX, *OF_READOUTS))
         return name, rates
 
     def _weights(self) -> tuple[float, ...]:
@@ -281,7 +286,7 @@ class TrainSettings:
             raise TridentError(f"class weights must be a text, as in '1,2,0.5', not {text!r}")
         if text in ("", BALANCED):
             return ()
-        weights = tuple(_number("a class weight", _parsed(weight)) for weight in text.split(","))
+        weights = tuple(number("a class weight", parsed(weight)) for weight in text.split(","))
         for weight in weights:
             if weight < 0:
                 raise TridentError(f"a class weight must be at least 0, not {weight}")
@@ -316,9 +321,14 @@ class TrainSettings:
     @property
     def optimiser(self) -> str:
         """The program of an update: a name of :data:`trident.hw.isa.optimisers.OPTIMISERS`."""
-        if not self.weight_decay:
-            return "nesterov" if self.nesterov else self.optimizer.removesuffix("w")
-        return f"{'nesterov' if self.nesterov else self.optimizer}-decay"
+        name = "nesterov" if self.nesterov else self.optimizer
+        name = f"{name}-decay" if self.weight_decay else name.removesuffix("w")
+        return f"{name}-prune" if self.prune else name
+
+    @property
+    def adaptive(self) -> bool:
+        """The optimiser keeps a mean of squares, as Adam does."""
+        return self.optimizer in ("adam", "adamw")
 
     @property
     def core(self) -> dict[str, str]:
@@ -329,22 +339,26 @@ class TrainSettings:
         """What the momentum is multiplied by before it is taken from a weight, at the given moment."""
         return self.rate(epoch) / (self.loss_scale * self.batch)
 
-    def numbers(self, rate: float, scale: float, update: int, carry: float = 1.0) -> dict[str, float]:
+    def numbers(
+        self, rate: float, scale: float, update: int, carry: float = 1.0, power: int = SCALED
+    ) -> dict[str, float]:
         """The numbers of the optimiser's program by name, for the update with this number, from 1, at a learning rate
-        and a loss scale. ``carry``: what a momentum is multiplied by once because the loss scale has changed. Whole
-        numbers are powers of two."""
+        and a loss scale. ``carry``: what a momentum is multiplied by once because the scale that it carries has
+        changed; ``power``: of two, that Adam sees a mean gradient with. Whole numbers are powers of two."""
         summed = scale * self.batch  # what a gradient is multiplied by
         decay = 1 - rate * self.weight_decay if self.optimizer == "adamw" else self.weight_decay * summed
-        if self.optimizer not in ("adam", "adamw"):
-            own = {"momentum": self.momentum * carry, "gain": 1 - self.momentum, "decay": decay}
-            return own | step_size(rate / summed)
-        shrink = SCALED - round(log2(self.loss_scale * self.batch))
+        ends = {"decay": decay, "prune": rate * self.prune}
+        if not self.adaptive:
+            own = {"momentum": self.momentum * carry, "gain": 1 - self.momentum}
+            return own | ends | step_size(rate / summed)
+        shrink = power - round(log2(summed))
         root = sqrt(1 - self.beta2**update)  # a mean of squares begins at 0: what is missing is made up for
         return {
             "keep": self.momentum * carry, "gain": 1 - self.momentum, "keep_squares": self.beta2 * carry**2,
-            "gain_squares": 1 - self.beta2, "shrink": shrink, "shrink_squares": 2 * shrink,
-            "epsilon": self.epsilon * root * summed * 2.0**shrink, "decay": decay,
-        } | step_size(rate * root / (1 - self.momentum**update))  # fmt: skip
+            "gain_squares": 1 - self.beta2, "shrink": shrink,
+            # At lower powers more squares vanish, and epsilon alone bounds a step
+            "epsilon": self.epsilon * root * summed * 2.0 ** (shrink + max(SCALED - FOLLOWED - power, 0)),
+        } | ends | step_size(rate * root / (1 - self.momentum**update))  # fmt: skip
 
 
 def step_size(rate: float) -> dict[str, float]:
@@ -357,35 +371,3 @@ def step_size(rate: float) -> dict[str, float]:
 def _cosine(first: float, last: float, done: float) -> float:
     """Half a cosine from one value to another."""
     return last + (first - last) * (1 + cos(pi * done)) / 2
-
-
-def _number(name: str, value) -> float:
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    # Compared, not converted, because a Python integer may be beyond every float.
-    if not real or not -float_info.max <= value <= float_info.max:
-        raise TridentError(f"{name} must be a finite number, not {value!r}")
-    return value
-
-
-def _parsed(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _positive(name: str, value):
-    if _number(name, value) <= 0:
-        raise TridentError(f"{name} must be above 0, not {value}")
-
-
-def _whole(name: str, value, low: int, high: int | None = None):
-    limits = f"of at least {low}" if high is None else f"within {low} to {high}"
-    integral = isinstance(value, Integral) and not isinstance(value, bool)
-    if not integral or value < low or (high is not None and value > high):
-        raise TridentError(f"{name} must be a whole number {limits}, not {value!r}")
-
-
-def _choice(name: str, value, allowed: tuple[str, ...]):
-    if value not in allowed:
-        raise TridentError(f"{name} must be {' or '.join(allowed)}, not {value!r}")

@@ -64,7 +64,7 @@ def test_train_in_a_thread(tmp_path):
     worker.join()
     (result,) = results
     assert result.accuracy > 0.5 and result.cycles > 0 and result.report.exists()
-    assert result.weights_compared == Network.parse("64-16-10").weights
+    assert result.weights_compared == Network.parse("64-16-10").weights and result.zero_weights is None
 
 
 @pytest.mark.slow

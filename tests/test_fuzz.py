@@ -269,7 +269,7 @@ def test_checkpoints(command, data):
     values = _changed(data.draw, values, data.draw(st.integers(0, 3)))
     os.makedirs("run", exist_ok=True)
     arrays = {"weights/linear1.weight": np.zeros((1, 64, 10), np.uint16)}
-    words = {"version": 3, "kind": kind, **values}
+    words = {"version": 4, "kind": kind, **values}
     stream = io.BytesIO()
     np.savez(stream, words=np.array(json.dumps(words)), **arrays)
     with open("run/checkpoint.npz", "wb") as file:

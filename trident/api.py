@@ -40,7 +40,8 @@ class Training:
 
     accuracy, train_accuracy: after the last epoch, of samples that were not and that were trained on, from 0 to 1;
     weights_compared: weights and biases that equal the golden model's, which are all; cycles: clock cycles simulated;
-    seconds: taken by all of it, building included; folder: has ``report.html``, ``run.json`` and ``checkpoint.npz``.
+    seconds: taken by all of it, building included; folder: has ``report.html``, ``run.json`` and ``checkpoint.npz``;
+    zero_weights: the share of weights that are 0, of a run with ``prune``.
     """
 
     accuracy: float
@@ -49,6 +50,7 @@ class Training:
     cycles: int
     seconds: float
     folder: Path
+    zero_weights: float | None = None
 
     @property
     def report(self) -> Path:
@@ -103,7 +105,7 @@ def train(
     last, verdict = record.series["RTL"][-1], record.verdict
     return Training(
         verdict.test_accuracy, last.train_accuracy, verdict.weights_compared, verdict.cycles, verdict.wall_seconds,
-        Path(folder),
+        Path(folder), verdict.zero_weights,
     )  # fmt: skip
 
 

@@ -68,6 +68,7 @@ def _core_options(command):
 @click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
 @click.option("--weight-decay", type=float, help="share of a weight that is added to its gradient or, of adamw, taken "
               "from it, times the rate  [0]")
+@click.option("--prune", type=float, help="λ: in every update weights move towards 0 by the learning rate times λ  [0]")
 @click.option("--nesterov/--no-nesterov", default=None, help="of sgd: a step looks one momentum ahead  [no]")
 @click.option("--beta2", type=float, help="of adam: what a mean of squared gradients keeps  [0.999]")
 @click.option("--epsilon", type=float, help=f"of adam: added to the root of that mean  [{EPSILON:g}]")

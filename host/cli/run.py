@@ -119,8 +119,13 @@ def _train_golden(spec: RunSpec, checkpoint: Path, console: Console, resume: boo
         console,
         f"Weights and momenta, the bits that the chip has: {checkpoint}\n"
         f"Accuracy: train {percent(run.progress.history[-1]['train_accuracy'])}, "
-        f"test {percent(run.progress.history[-1]['test_accuracy'])}.",
+        f"test {percent(run.progress.history[-1]['test_accuracy'])}.{_zeros(run.golden.zero_share, spec)}",
     )
+
+
+def _zeros(share: float | None, spec: RunSpec) -> str:
+    """What a run that prunes says of its weights."""
+    return f" Weights that are 0: {percent(share)}." if spec.train.prune else ""
 
 
 def _say(console: Console, text: str):
@@ -185,6 +190,7 @@ def _conclude(
         f"{count(verdict.cycles)} cycles simulated, {count(speed(trainer.progress))} cycles per second, "
         f"{verdict.wall_seconds:.0f} s in all.\n"
         f"All {count(verdict.weights_compared)} weights equal the golden trainer's, bit for bit.\n"
-        f"Accuracy: train {percent(last['train_accuracy'])}, test {percent(last['test_accuracy'])}{undecided}.",
+        f"Accuracy: train {percent(last['train_accuracy'])}, test {percent(last['test_accuracy'])}{undecided}."
+        f"{_zeros(verdict.zero_weights, trainer.spec)}",
     )
     return run

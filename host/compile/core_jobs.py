@@ -67,7 +67,7 @@ class CoreJobs:
             # One row of each of the tiles of biases, gains and offsets is in use
             result[self.plan.job("update_bias", n)] = {
                 "tile": placed.tile + weights.vector_tile, "count": weights.vectors * weights.groups,
-                "group_step": self.cfg.lanes, **constants,
+                "group_step": self.cfg.lanes, **updates.of_vectors.fields(self.cfg.update_program),
             }  # fmt: skip
         return result
 

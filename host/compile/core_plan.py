@@ -189,6 +189,12 @@ class CorePlan:
             memory.check(f"{what} of {'a minibatch' if self.serial else 'one sample'}")
         errors.check(f"the errors of {'a minibatch' if self.serial else 'one sample'}")
         self._check_walks()
+        if self.is_last and cfg.loss == "steps" and self.layers[-1].weights.groups > cfg.items("backward"):
+            raise TooLarge(
+                f"a loss of every timestep has {self.layers[-1].layer.out_channels} classes in "
+                f"{self.layers[-1].weights.groups} groups of {cfg.lanes} lanes under way at once, a core with "
+                f"accumulators of {cfg.accumulators} has room for {cfg.items('backward')}"
+            )
         self._number_jobs()
         self._check_limits()
         for placed in self.layers:

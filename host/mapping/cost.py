@@ -295,7 +295,7 @@ class CostModel:
                 for number, inputs in enumerate(reads)
             ))  # fmt: skip
             if layer.learns:  # beside nothing
-                nothing = np.zeros((y, x, 1, cfg.lanes, steps), np.uint8)
+                nothing = np.zeros((y, x, cfg.lanes, steps), np.uint8)
                 cycles[-1] += walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False))[0]
         return float(np.mean(cycles)) + self.job_start * (len(layer.reads) + layer.learns)
 
@@ -306,6 +306,9 @@ class CostModel:
         groups, before = blocks(outputs // voters, lanes), 0
         if self.cfg.loss != "table":
             before = softmax_cycles(groups, lanes, self.recurrence, voters)
+        if self.cfg.loss == "steps":
+            # Neurons, one after another of the three sweeps of their timestep
+            return self.cfg.steps * (before + groups * (neuron + self.recurrence + 3)) + self.job_start
         return self._model(Opcode.LOSS)(groups, lanes, self.cfg.timesteps, neuron, voters) + before + self.job_start
 
     def update(self, n: int, first: int, end: int) -> float:

@@ -46,7 +46,7 @@ class Epoch:
 @dataclass(frozen=True)
 class Verdict:
     """How the run ended: weights compared bit for bit with the golden model, speed of the simulation, wall time, and
-    how much of that went by before the first minibatch."""
+    how much of that went by before the first minibatch; of a run that prunes, the share of the weights that are 0."""
 
     weights_compared: int
     weights_differing: int
@@ -55,6 +55,7 @@ class Verdict:
     cycles_per_second: float
     wall_seconds: float
     build_seconds: float = 0.0
+    zero_weights: float | None = None
 
     @property
     def bit_exact(self) -> bool:

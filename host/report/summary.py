@@ -75,6 +75,7 @@ def record(spec: RunSpec, trainer: Trainer, wall_seconds: float, build_seconds: 
             cycles_per_second=progress.cycles / progress.seconds,
             wall_seconds=wall_seconds,
             build_seconds=build_seconds,
+            zero_weights=trainer.lockstep.golden.zero_share if spec.train.prune else None,
         ),
         warnings=[*spec.notes, *progress.findings],
         confusion=progress.tested["confusion"],

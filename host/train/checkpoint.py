@@ -14,7 +14,7 @@ from trident.hw.files import write_whole
 from trident.snn.data.npz import read_arrays
 from trident.snn.network.network import Tensors
 
-VERSION = 3
+VERSION = 4
 TRAINING, FEDERATED = "training", "federated"
 Values = TypeVar("Values")
 

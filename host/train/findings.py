@@ -24,12 +24,13 @@ def _without_figures(finding: str) -> str:
 
 def findings(
     network: Network, neuron: NeuronSettings, train: TrainSettings, firing: list[float], zeros: list[float],
-    losses: list[float], tested: Tally, skipped: float,
+    losses: list[float], tested: Tally, skipped: float, pruned: list[float],
 ) -> list[str]:  # fmt: skip
     """Sentences about the epoch that has ended, one for each fault that is found; none for a network that learns.
 
     firing, zeros: per layer the mean share of neurons that fired and of errors that were zero; losses: of every epoch
-    so far; tested: what the test samples were taken for; skipped: share of the minibatches that overflowed.
+    so far; tested: what the test samples were taken for; skipped: share of the minibatches that overflowed; pruned: per
+    layer the share of weights that are 0.
     """
     spiking = [layer.number for layer in network.layers if not layer.readout]
     names = [network.layers[n].node for n in spiking]
@@ -40,6 +41,7 @@ def findings(
         *(_predictions(train, tested, losses[-1]) if all(firing) else ()),
         *_losses(train, losses),
         *_overflows(train, skipped),
+        *_pruned([layer.node for layer in network.layers], train, pruned),
     ]
 
 
@@ -103,4 +105,13 @@ def _overflows(train: TrainSettings, skipped: float) -> Iterator[str]:
         yield (
             f"{100 * skipped:.0f} % of the minibatches of this epoch overflowed and were skipped. Lower --lr, which is "
             f"{train.learning_rate:g}, or --loss-scale, which began at {train.loss_scale}"
+        )
+
+
+def _pruned(names: list[str], train: TrainSettings, pruned: list[float]) -> Iterator[str]:
+    gone = [name for name, share in zip(names, pruned, strict=True) if share == 1]
+    if train.prune and gone:
+        yield (
+            f"every weight of {' and '.join(gone)} is 0, so nothing goes through. Lower --prune, which is "
+            f"{train.prune:g}"
         )

@@ -62,7 +62,7 @@ class GoldenRun:
             spec.network, spec.neuron, spec.cfg, spec.train.seed, partition, engines, spec.loss
         )
         self.progress, self.tally, self.rates = GoldenProgress(), Tally(), Rates()
-        self.scaler = LossScaler(float(spec.train.loss_scale))
+        self.scaler = LossScaler.of(spec.train)
         if resume:
             self._restore()
 
@@ -95,6 +95,7 @@ class GoldenRun:
             found = findings(
                 spec.network, spec.neuron, spec.train, *(list(share) for share in self.rates.means),
                 [epoch["loss"] for epoch in now.history], tested, now.skipped / spec.minibatches,
+                self.golden.zero_weights,
             )  # fmt: skip
             new = new_findings(found, now.findings)
             now.findings += new
@@ -116,13 +117,14 @@ class GoldenRun:
         kept = [(values, values.copy()) for own in tensors for values in own.values()]
         golden.update(constants)
         faults = int(np.bitwise_or.reduce(golden.faults))
-        undone = faults == 1 << Fault.UPDATE  # as of the chip: a smaller loss scale may mend it
+        undone = faults == 1 << Fault.UPDATE  # as of the chip: a smaller scale may mend it
+        moments = undone and golden.moments_overflowed
         if undone:
             for values, before in kept:
                 values[:] = before
         elif faults & ~GRADIENT_FAULTS:
             raise NumericFault.of(f"epoch {now.epoch + 1}, minibatch {now.minibatch + 1}")
-        self.scaler.after(golden.overflowed or undone)
+        self.scaler.after(golden.overflowed or undone, moments)
         now.skipped += golden.overflowed or undone
         self.tally.add(counts, labels, spec.most_spikes, spec.loss)
         now.minibatch += 1

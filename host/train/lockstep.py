@@ -31,13 +31,15 @@ def state_spaces(cfg: CoreConfig) -> dict[str, Space]:
 @dataclass(frozen=True)
 class BatchStep:
     """A minibatch on all three models: spike counts of RTL (equal to golden's), what float32 returned, per layer the
-    share of neurons that fired and of errors that are zero, and whether the update was skipped."""
+    share of neurons that fired and of errors that are zero, whether the update was skipped, and whether because of what
+    the optimiser keeps."""
 
     counts: np.ndarray
     twin: dict
     firing_rate: np.ndarray
     gradient_sparsity: np.ndarray
     skipped: bool
+    moments: bool
 
 
 class Lockstep:
@@ -72,9 +74,9 @@ class Lockstep:
               where: str) -> BatchStep:  # fmt: skip
         """One minibatch, uint8 (N, T, y, x, c), with its update; ``where`` names it in messages.
 
-        An update that overflows is undone, and the minibatch counts as skipped: momenta carry the loss scale, and a
-        smaller one may mend it. Raises :class:`Divergence` when counts or faults differ and :class:`NumericFault` for a
-        fault that a smaller loss scale cannot mend.
+        An update that overflows is undone, and the minibatch counts as skipped: momenta carry a scale, and a smaller
+        one may mend it. Whether it was momenta, golden knows, which has been compared. Raises :class:`Divergence` when
+        counts or faults differ and :class:`NumericFault` for a fault that a smaller scale cannot mend.
         """
         loss = self.golden.loss_constants(scale)
         beside = self._helper.submit(self._train_beside, spikes, labels, loss, constants, epoch)
@@ -82,11 +84,12 @@ class Lockstep:
         counts, activity, twin, before = beside.result()
         self._expect_none(self.compare.answers(counts, self.golden.faults, found), where, weights=True)
         undone = found.all_faults == 1 << Fault.UPDATE
+        moments = undone and self.golden.moments_overflowed
         if undone:
             self.load_state(before)
         else:
             self.learner.check(found, where)
-        return BatchStep(found.counts, twin, *activity, found.skipped or undone)
+        return BatchStep(found.counts, twin, *activity, found.skipped or undone, moments)
 
     def _train_beside(self, spikes, labels, loss, constants, epoch):
         golden = self.golden

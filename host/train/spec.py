@@ -20,12 +20,12 @@ from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.registry import PLACES
-from trident.sim.golden.constants import NeuronConstants, UpdateConstants, penalty_value
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants, check_prune, penalty_value
 from trident.sim.golden.norm import NormConstants
 from trident.sim.golden.standardise import StandardConstants
 from trident.snn.data.dataset import Dataset, check_fits, load
 from trident.snn.data.encoding import METHODS, faint, planes_of, rough
-from trident.snn.losses import MEMBRANE, Loss, balanced
+from trident.snn.losses import MEMBRANE, OF_READOUTS, STEPS, Loss, balanced
 from trident.snn.network.defaults import DEEP, PLAIN, RECIPES
 from trident.snn.network.files import SUFFIXES, dumps
 from trident.snn.network.layers import Layer
@@ -208,6 +208,7 @@ class RunSpec:
         _check_penalties(network, neuron_settings, settings, cfg)
         numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)
         updates = UpdateConstants.round(numbers, settings.batch, cfg.format)
+        check_prune(settings, updates, cfg)
         fixed = frozenset(MEMORIES if built else set(MEMORIES) & set(core))
         forecast = None
         if many:
@@ -297,11 +298,13 @@ def _check_suits(cfg: CoreConfig, suited: CoreConfig):
 
 def _check_readout(loss: str, last: Layer | None):
     """Refuse a loss of membrane potentials where the last layer fires, and one of spikes where it does not."""
-    if (loss == MEMBRANE) == (last is not None and last.readout):
-        return
-    if last is not None and last.readout:
-        raise TridentError(f"{last.neuron!r} does not fire, so its loss is {MEMBRANE}, not {loss}")
-    raise TridentError(f"the loss {MEMBRANE} is of potentials: end the network with a readout, as in 64-128-10r")
+    readout = dict(last.changes).get("readout") if last else None
+    if (loss in OF_READOUTS) != (readout is not None):
+        if readout:
+            raise TridentError(f"{last.neuron!r} does not fire, so its loss is {' or '.join(OF_READOUTS)}, not {loss}")
+        raise TridentError(f"the loss {loss} is of potentials: end the network with a readout, as in 64-128-10r")
+    if loss == STEPS and readout != "mean":
+        raise TridentError(f"the loss {STEPS} is of a readout that takes the mean, as in 64-128-10r, not the {readout}")
 
 
 def _check_penalties(network: Network, neuron: NeuronSettings, train: TrainSettings, cfg: CoreConfig):

@@ -78,7 +78,7 @@ class Trainer:
     ):
         self.spec, self.chip, self.path = spec, chip, path
         self.progress = Progress(**resume.progress) if resume else Progress()
-        self.scaler = LossScaler(**self.progress.scaler) if resume else LossScaler(float(spec.train.loss_scale))
+        self.scaler = LossScaler(**self.progress.scaler) if resume else LossScaler.of(spec.train)
         self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, chip, engines)
         if resume:
             self._restore(resume)
@@ -144,7 +144,7 @@ class Trainer:
         now.minibatch += 1
         constants = self.scaler.constants(train, train.rate(moment), self.spec.cfg.format)
         step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, moment, self.where)
-        self.scaler.after(step.skipped)
+        self.scaler.after(step.skipped, step.moments)
         self._count(step, labels)
 
     def _count(self, step: BatchStep, labels: np.ndarray):
@@ -201,7 +201,7 @@ class Trainer:
         found = findings(
             spec.network, spec.neuron, spec.train, [rate / done for rate in now.firing_rate],
             [zero / done for zero in now.gradient_sparsity], [epoch["loss"] for epoch in now.history["RTL"]],
-            tested["RTL"], now.skipped / done,
+            tested["RTL"], now.skipped / done, self.lockstep.golden.zero_weights,
         )  # fmt: skip
         new = new_findings(found, now.findings)
         now.findings += new

@@ -38,7 +38,9 @@ class Memories:
             Space.ERROR_MASKS: self.error_masks,
         }
         if cfg.keeps_potentials:
-            m.submodules.potentials = potentials = SharedMemory(width, cfg.spike_words << cfg.step_bits, 1)
+            m.submodules.potentials = potentials = SharedMemory(
+                width, cfg.spike_words << cfg.step_bits, 2 if cfg.loss == "steps" else 1
+            )
             self.spaces[Space.POTENTIALS] = potentials
         if cfg.tables:
             bits = space_bits(cfg)[Space.FUNCTIONS]
@@ -220,6 +222,12 @@ class Memories:
                 potentials.read_en[0].eq(neuron_grad.potential_en),
                 neuron_grad.potentials.eq(potentials.read_data[0]),
             ]
+            if self.cfg.loss == "steps":
+                m.d.comb += [
+                    potentials.read_address[1].eq(loss.potential_address),
+                    potentials.read_en[1].eq(loss.potential_en),
+                    loss.potentials.eq(potentials.read_data[1]),
+                ]
 
     def connect_errors(self, neuron_grad):
         """What the neuron-gradient unit writes: errors and their masks."""

@@ -172,9 +172,9 @@ class CoreConfig:
 
     @property
     def keeps_potentials(self) -> bool:
-        """Whether the backward pass reads potentials."""
+        """Whether the backward pass or the loss reads potentials."""
         nodes = (node for program in self.backward_programs for node in program.nodes())
-        return any(isinstance(node, Input) and node.name == "u" for node in nodes)
+        return self.loss == "steps" or any(isinstance(node, Input) and node.name == "u" for node in nodes)
 
     @property
     def reads_out(self) -> bool:

@@ -7,10 +7,10 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.fixed import EXACT_BITS
 from trident.hw.isa.job import JOB
-from trident.hw.isa.losses import LOSSES
+from trident.hw.isa.losses import LOSSES, READOUT_LOSSES
 from trident.hw.isa.microcode import UPDATE_NUMBERS, number_fields
 from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES
-from trident.hw.isa.optimisers import OPTIMISERS
+from trident.hw.isa.optimisers import OPTIMISERS, prunes
 from trident.hw.isa.registry import PLACES, first_engine
 from trident.hw.isa.tables import PIECE_BITS
 
@@ -126,6 +126,10 @@ def check_config(cfg: "CoreConfig"):
     if len(smooth) > 1:
         raise TridentError(f"a core has room for the table of one surrogate, not of {' and '.join(smooth)}")
     number_fields(cfg.update_program, UPDATE_NUMBERS)
+    if cfg.standardise and prunes(cfg.update_program):
+        raise TridentError(
+            f"an optimiser of {cfg.optimiser} cannot make standardised weights 0: give prune or standardise, not both"
+        )
     if cfg.counters not in COUNTERS:
         raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {cfg.counters!r}")
     if cfg.weight_rows % cfg.lanes:
@@ -142,8 +146,8 @@ def check_config(cfg: "CoreConfig"):
             f"chunks of {cfg.chunks} need exact gradients, which no chunk rounds: gradient_bits of more than "
             f"{FLOAT_GRADIENTS}"
         )
-    if cfg.voters > 1 and cfg.loss == "membrane":
-        raise TridentError(f"voters of {cfg.voters} count spikes, so the loss cannot be membrane")
+    if cfg.voters > 1 and cfg.loss in READOUT_LOSSES:
+        raise TridentError(f"voters of {cfg.voters} count spikes, so the loss cannot be {cfg.loss}")
     entries = 1 << cfg.loss_bits + cfg.label_bits
     if entries > LOSS_ENTRIES:
         of = f" of {cfg.voters} voters" if cfg.voters > 1 else ""

@@ -10,8 +10,11 @@ from trident.hw.isa.optimisers import RECIPROCAL
 from trident.hw.isa.vector import Constant, Input, InputBit, Interpolate, Table, Value, where
 from trident.hw.isa.vector_program import Program
 
-LOSSES = ("table", "softmax", "membrane")
-"""What a core can have been built with: a table of a class's spikes, the softmax of counts, that of readouts."""
+LOSSES = ("table", "softmax", "membrane", "steps")
+"""What a core can have been built with: a table of a class's spikes, the softmax of counts, that of readouts' outputs
+or of their potentials at every timestep."""
+READOUT_LOSSES = ("membrane", "steps")
+"""Those of readouts."""
 NUMBERS = ("gain", "hit", "miss")
 """Numbers of the softmax, which stand where the table of a label's neuron stands otherwise: what probabilities are
 multiplied by, and what is then wanted of the label's class and of the others; all with the weight of that class."""

@@ -6,13 +6,14 @@ numbers that its names stand for come from :meth:`trident.snn.settings.TrainSett
 
 from functools import cache
 
-from trident.hw.isa.vector import Constant, Input, Interpolate, Table, Value
+from trident.hw.isa.vector import Constant, Input, Interpolate, Table, Value, where
 from trident.hw.isa.vector_program import Program
 
 KEPT = {"v": "momentum", "r": "squares"}
 """What is kept of every parameter: names in programs, and of memories."""
 G, W, V, R = map(Input, "gwvr")
 RATE, SCALE = Constant("minus_rate"), Constant("scale")  # a step is minus_rate * 2**scale
+PRUNE = Constant("prune")  # what a weight is moved towards 0 by
 SQRT = Table("sqrt", "√x", lambda library, x, _: library.sqrt(x))
 RECIPROCAL = Table("reciprocal", "1 / x", lambda library, x, _: 1 / x)
 
@@ -26,8 +27,10 @@ def _sgd(nesterov: bool, decay: bool) -> Program:
 
 def _adam(decoupled: bool, decay: bool) -> Program:
     g: Value = Constant("decay") * W + G if decay and not decoupled else G
-    v = Constant("keep") * V + (Constant("gain") * g).times_power(Constant("shrink"))
-    squared = (Constant("gain_squares") * g).times_power(Constant("shrink_squares")) * g
+    shrink = Constant("shrink")
+    v = Constant("keep") * V + (Constant("gain") * g).times_power(shrink)
+    # Both factors have the range of a mean gradient, so the product overflows only where the square does
+    squared = ((Constant("gain_squares") * g).times_power(shrink) * g).times_power(shrink)
     r = Constant("keep_squares") * R + squared
     root = Interpolate(SQRT, r) + Constant("epsilon")
     step = (RATE * (Interpolate(RECIPROCAL, root) * v)).times_power(SCALE)
@@ -38,6 +41,21 @@ def _adam(decoupled: bool, decay: bool) -> Program:
 def _program(name: str, decay: bool, v: Value, w: Value, r: Value | None = None) -> Program:
     kept = {"v": v} if r is None else {"v": v, "r": r}
     return Program(name + "-decay" * decay, ("g", *kept, "w"), kept | {"w": w})
+
+
+def _pruned(program: Program) -> Program:
+    """With a soft threshold at the end: the proximal step of ``prune * |w|``."""
+    w = program.outputs["w"]
+    assert isinstance(w, Value)
+    beyond = abs(w) > PRUNE
+    # The weight goes through the multiplier, since ``prune`` may be subnormal, which that may flush
+    pruned = where(beyond, w, 0) + where(beyond, where(w > PRUNE, -PRUNE, PRUNE), 0)
+    return Program(f"{program.name}-prune", program.inputs, program.outputs | {"w": pruned})
+
+
+def prunes(program: Program) -> bool:
+    """Whether an optimiser's program moves weights towards 0."""
+    return PRUNE.name in program.constants
 
 
 def kept_names(program: Program) -> tuple[str, ...]:
@@ -60,4 +78,6 @@ OPTIMISERS = {
     "adam-decay": lambda: _adam(False, True),
     "adamw-decay": lambda: _adam(True, True),
 }
-"""By name; -decay: a share of the weight is added to the gradient or, of adamw, taken from the weight by itself."""
+OPTIMISERS |= {f"{name}-prune": lambda make=make: _pruned(make()) for name, make in OPTIMISERS.items()}
+"""By name; -decay: a share of the weight is added to the gradient or, of adamw, taken from the weight by itself;
+-prune, of each of them: then weights are moved towards 0."""

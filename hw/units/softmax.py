@@ -10,8 +10,21 @@ from trident.hw.arith.mac import every_lane, mac_request, select_lanes
 from trident.hw.arith.sums import Round
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.losses import NUMBERS
+from trident.hw.lib.streams import connect
 from trident.hw.units.loss import count_classes, loss_memory, loss_ports, next_group, repeat_errors
+from trident.hw.units.parts.step_errors import StepErrors
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
+
+
+def step_errors(m: Module, unit: "SoftmaxUnit", group, row) -> StepErrors:
+    """What walks the timesteps, and gives the ``row`` of a group's errors at each."""
+    m.submodules.step_errors = by_step = StepErrors(unit.cfg)
+    m.d.comb += [
+        by_step.first.eq(unit.job.aux), by_step.group.eq(group), by_step.stride.eq(unit.job.groups),
+        by_step.row.eq(row), unit.potential_address.eq(by_step.address),
+    ]  # fmt: skip
+    connect(m, by_step.o, unit.o)
+    return by_step
 
 
 class SoftmaxUnit(wiring.Component):
@@ -19,7 +32,9 @@ class SoftmaxUnit(wiring.Component):
     rounded once; and the errors, the same at every timestep.
 
     An output is the table's entry of how often the class fired or, with the loss "membrane", what a readout has
-    written. With ``loss_tables`` of more than 1 every label has numbers of its own for the last two programs.
+    written. With the loss "steps" outputs are the potentials of readouts at a timestep, and each has three sweeps of
+    its own, the last one first. With ``loss_tables`` of more than 1 every label has numbers of its own for the last two
+    programs.
 
     A group takes ``lanes`` + 2 cycles per chunk and voter, or two per word of outputs, to be read, and in the first two
     sweeps ``lanes`` more. In the second sweep every group runs the first program of :mod:`trident.hw.isa.losses`,
@@ -31,6 +46,7 @@ class SoftmaxUnit(wiring.Component):
     idle : In(1), the neuron-gradient unit is, which reads the function table as the programs do
     request, result... : a client of the shared multiply-adder
     table_address, table_en, tables : per lane, a read port of the function table
+    potential_address, potential_en, potentials : with the loss "steps", a read port for potentials
     """
 
     def __init__(self, cfg: CoreConfig):
@@ -46,6 +62,10 @@ class SoftmaxUnit(wiring.Component):
             "table_address": Out(steps.table_address[0].shape()).array(cfg.lanes),
             "table_en": Out(1),
             "tables": In(steps.tables[0].shape()).array(cfg.lanes),
+            **({
+                "potential_address": Out(cfg.address_bits + cfg.step_bits), "potential_en": Out(1),
+                "potentials": In(cfg.row_bits),
+            } if cfg.loss == "steps" else {}),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -55,10 +75,14 @@ class SoftmaxUnit(wiring.Component):
         group = Signal(cfg.address_bits)
         first = Signal(cfg.address_bits + 1)  # class of the group
         row, lane = Signal(cfg.row_bits), Signal(range(max(cfg.lanes, 2)))
-        repeat, reads_out = repeat_errors(m, self, group, row), cfg.loss == "membrane"
+        repeat, reads_out, by_step = None, cfg.loss == "membrane", None
+        if cfg.loss == "steps":
+            by_step = step_errors(m, self, group, row)
+        else:
+            repeat = repeat_errors(m, self, group, row)
         if reads_out:
             words, word = Signal(cfg.output_words * cfg.spike_bits), Signal(range(max(cfg.output_words, 2)))
-        else:
+        elif not by_step:
             counts = count_classes(m, self, group)
             m.d.comb += address.eq(counts.fired)
         most, empty = Signal(width), Signal()  # empty: of no class yet
@@ -111,10 +135,15 @@ class SoftmaxUnit(wiring.Component):
             with m.State("IDLE"):
                 with m.If(self.start):
                     m.d.sync += [group.eq(0), sweep.eq(0), empty.eq(1), total.eq(0), self.busy.eq(1)]
+                    if by_step:
+                        m.d.comb += by_step.start.eq(1)
                     m.next = "READ"
             with m.State("READ"):
                 m.d.sync += [lane.eq(0), waited.eq(0), program.eq(Mux(sweep == 1, 0, 2))]
-                if reads_out:
+                if by_step:
+                    m.d.comb += self.potential_en.eq(1)
+                    m.next = "TAKE"
+                elif reads_out:
                     m.d.comb += [
                         self.spike_request.eq(1), self.spike_address.eq(job.aux + group * cfg.output_words + word)
                     ]  # fmt: skip
@@ -126,6 +155,10 @@ class SoftmaxUnit(wiring.Component):
                         m.d.sync += shifted(value)
                     with m.If(counts.last):
                         begin()
+            if by_step:
+                with m.State("TAKE"):
+                    m.d.sync += row.eq(self.potentials)
+                    begin()
             if reads_out:
                 with m.State("TAKE"):
                     taken = Cat(words[cfg.spike_bits :], self.spikes)
@@ -172,10 +205,15 @@ class SoftmaxUnit(wiring.Component):
                             m.d.sync += row.eq(select_lanes(cfg, classes, steps.outputs.e, 0))
                             m.next = "EMIT"
             with m.State("EMIT"):
-                m.d.comb += repeat.en.eq(1)
-                with m.If(repeat.done):
+                errors = by_step or repeat
+                m.d.comb += errors.en.eq(1)
+                with m.If(errors.done):
                     follow()
                     with m.If(last):
-                        m.d.sync += self.busy.eq(0)
-                        m.next = "IDLE"
+                        if by_step:  # the timestep before, from its first sweep on
+                            m.d.comb += by_step.next.eq(1)
+                            m.d.sync += [sweep.eq(0), empty.eq(1), total.eq(0)]
+                        with m.If(by_step.last if by_step else 1):
+                            m.d.sync += self.busy.eq(0)
+                            m.next = "IDLE"
         return m

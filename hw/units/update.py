@@ -67,7 +67,8 @@ class UpdateUnit(wiring.Component):
 
     Members
     -------
-    job : In, `tile`, `count` rows `group_step` apart; numbers : In, constants, see :class:`VectorSteps`
+    job : In, `tile`, `count` rows `group_step` apart; numbers, keys : In, constants, see :class:`VectorSteps`; keys
+        only of a program that compares
     start : In(1); busy : Out(1); skip : In(1)
     request, result... : a client of the shared multiply-adder
     saturated : Out(1), an exact gradient is too large for a float
@@ -91,6 +92,7 @@ class UpdateUnit(wiring.Component):
             "busy": Out(1),
             "skip": In(1),
             **update_ports(cfg, steps, (*self.kept, "w")),
+            **({"keys": In(steps.keys.shape())} if steps.keys.shape().size else {}),
         })  # fmt: skip
 
     def reads(self, memory: str):

@@ -11,12 +11,13 @@ from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.microcode import SCALE_BITS, UPDATE_NUMBERS, Microcode, number_fields
+from trident.hw.isa.optimisers import PRUNE
 from trident.hw.isa.vector import Table
 from trident.hw.isa.vector_program import Program
 from trident.sim.golden.format import to_bits, to_values, value_dtype
 from trident.sim.golden.tables import table_values
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, step_size
+from trident.snn.settings import NeuronSettings, TrainSettings, step_size
 
 
 def _bits(value: float, fmt: FloatFormat) -> int:
@@ -195,6 +196,11 @@ class UpdateConstants:
                 raise TridentError(f"an epsilon that becomes {number:.3g} where Adam adds it rounds to 0: raise it")
         return cls(rounded, samples)
 
+    @property
+    def of_vectors(self) -> "UpdateConstants":
+        """Those for biases, gains and offsets, which are not pruned."""
+        return replace(self, numbers=self.numbers | {PRUNE.name: 0})
+
     def fields(self, program: Program) -> dict[str, int]:
         """The numbers of a program by field of the job."""
         return {to: self.numbers.get(name, 0) for name, to in number_fields(program, UPDATE_NUMBERS).items()}
@@ -207,3 +213,12 @@ class UpdateConstants:
             bits = self.numbers.get(name, 0)
             values[name] = (bits + half) % (2 * half) - half if name in powers else _value(bits, fmt)
         return values
+
+
+def check_prune(train: TrainSettings, updates: UpdateConstants, cfg: CoreConfig):
+    """Raise :class:`TridentError` for a soft threshold of a run's first update that rounding makes useless."""
+    if train.prune and not 0 < updates.numbers[PRUNE.name] < cfg.format.inf:
+        raise TridentError(
+            f"prune of {train.prune:g} is {train.learning_rate * train.prune:.3g} in an update, which a float of "
+            f"{cfg.exp} exponent and {cfg.frac} fraction bits does not hold"
+        )

@@ -55,6 +55,7 @@ class GoldenParameters:
             for _ in range(partition.replicas)
         ]
         self._columns: dict[tuple[int, int], np.ndarray] = {}  # of weights, until these change
+        self._too_large = False  # a gradient of the last update, for a float
 
     def _values(self, bits):
         return to_values(bits, self.fmt).astype(self.dtype)
@@ -88,6 +89,24 @@ class GoldenParameters:
         """A gradient of any core is infinite or not a number: no core updates its weights."""
         return bool((self.faults & GRADIENT_FAULTS).any())
 
+    @property
+    def zero_weights(self) -> list[float]:
+        """Of every layer the share of its weights that are 0, without biases, gains and offsets."""
+        return [float((self.weights[layer.weight] == 0).mean()) for layer in self.network.layers]
+
+    @property
+    def zero_share(self) -> float:
+        """The same of all layers together."""
+        sizes = [self.weights[layer.weight].size for layer in self.network.layers]
+        return float(np.average(self.zero_weights, weights=sizes))
+
+    @property
+    def moments_overflowed(self) -> bool:
+        """What the optimiser keeps has become infinite or not a number, though every gradient of the last update was a
+        float."""
+        kept = (values for tensors in self.kept.values() for values in tensors.values())
+        return not self._too_large and not all(np.isfinite(values).all() for values in kept)
+
     def _flag(self, fault: Fault, n: int, found: np.ndarray, replicas: np.ndarray):
         """Note a fault of layer n: ``found``, bool (N, channel), of samples that run on ``replicas`` (N,)."""
         if found.any():
@@ -119,9 +138,10 @@ class GoldenParameters:
     def update(self, constants: UpdateConstants):
         """Sum the gradients of the replicas, apply them and clear them; after an overflow only clear them."""
         self.reduce()
-        skip = self.overflowed
-        numbers = constants.values(self._update, self.fmt)
+        skip, self._too_large = self.overflowed, False
+        of_weights, of_vectors = (own.values(self._update, self.fmt) for own in (constants, constants.of_vectors))
         for layer, name in self._each_tensor():
+            numbers = of_weights if name == layer.weight else of_vectors
             weights, gradients = self.weights[name], self.gradients[-1][name]
             kept = [tensors[name] for tensors in self.kept.values()]
             if layer.shares_leak and name == layer.leak_name:
@@ -130,6 +150,7 @@ class GoldenParameters:
                 too_large = np.zeros(gradients.shape, bool)
                 if self.cfg.exact:
                     gradients, too_large = self.gradient_sums.saturate(gradients)
+                    self._too_large |= bool(too_large.any())
                 fault = too_large.reshape(-1, layer.out_channels).any(axis=0)
                 if name in self._standard:
                     own = dict(zip(kept_names(self._update), kept, strict=True))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.losses import NUMBERS, loss_programs
+from trident.hw.isa.losses import NUMBERS, READOUT_LOSSES, loss_programs
 from trident.sim.golden.constants import fixed_table
 from trident.sim.golden.format import to_values
 from trident.sim.golden.loss import tables_of
@@ -30,7 +30,7 @@ def _errors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of samples that have the same table, whose values these are."""
     numbers = dict(zip(NUMBERS, values[1], strict=False))
-    z = (outputs if cfg.loss == "membrane" else values[0][outputs]).astype(sums.dtype)[:, None]
+    z = (outputs if cfg.loss in READOUT_LOSSES else values[0][outputs]).astype(sums.dtype)[:, None]
     part, once, each = loss_programs()
     numbers |= {own.name: fixed_table(own, cfg.format) for program in (part, once) for own in program.tables}
 

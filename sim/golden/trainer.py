@@ -161,13 +161,19 @@ class GoldenTrainer(GoldenParameters):
     ):
         """Loss, backward and weight gradients of samples of a minibatch of so many; fills in the trace's errors."""
         layers, top = self.network.layers, trace.spikes[-1]
-        if self.loss.softmax:
+        if self.loss.by_step:  # outputs are the potentials of every timestep
+            potentials = trace.potentials[-1]
+            rows = potentials.reshape(-1, potentials.shape[-1])
+            found, fault = softmax_errors(rows, np.repeat(labels, self.cfg.steps), loss.table, self.cfg)
+            found = found.reshape(potentials.shape)
+            self._flag(Fault.NEURON_GRAD, layers[-1].number, _by_sample(fault, len(top)), replicas)
+        elif self.loss.softmax:
             found, fault = softmax_errors(trace.outputs[0], labels, loss.table, self.cfg)
             fault = spread_votes(fault, top).any(axis=(1, 2, 3))
             self._flag(Fault.NEURON_GRAD, layers[-1].number, fault, replicas)
+            found = spread_votes(found, top)
         else:
-            found = self._values(loss_errors(trace.outputs[0], labels, loss.table))
-        found = spread_votes(found, top)
+            found = spread_votes(self._values(loss_errors(trace.outputs[0], labels, loss.table)), top)
         trace.errors = [np.empty(0)] * len(layers)
         trace.leak_terms = [np.empty((len(top), 0))] * len(layers)
         for layer in reversed(layers):

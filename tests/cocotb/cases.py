@@ -350,7 +350,7 @@ class Maker(NormPlacing, LeakPlacing):
                 if self.cfg.exact:
                     rounded, too_large = self.gradient_sums.saturate(gradients)
                     case.fault |= bool(too_large.any())
-                numbers = self.updates.values(program, self.fmt)
+                numbers = (self.updates.of_vectors if part else self.updates).values(program, self.fmt)
                 if self.layer.standardised and part == 0:
                     weights, *rest, raw = (values[0] for values in arrays[:-1])
                     own = dict(zip(kept_names(program), rest, strict=True))

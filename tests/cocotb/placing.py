@@ -69,7 +69,10 @@ def random_network(rng, cfg: CoreConfig, kind: str | None = None) -> Network:
     return build.network()
 
 
-OPTIMISED = {TrainSettings(**options).optimiser: options for options in OPTIMIZERS}
+OPTIMISED = {
+    TrainSettings(**options).optimiser: options
+    for plain in OPTIMIZERS for options in (plain, plain | {"prune": 0.25})
+}  # fmt: skip
 """Settings that make a core's optimiser."""
 
 

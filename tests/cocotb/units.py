@@ -44,6 +44,16 @@ CONFIGS = {
         **_SIZES
     ),
 }  # fmt: skip
+# Of an update alone, as standardised weights are not pruned
+PRUNED = {
+    "lanes2-adam-pruned": CoreConfig(
+        lanes=2, timesteps=4, words=2, accumulators=16, optimiser="adam-prune", gradient_bits=16, **_SIZES
+    ),
+    "lanes4-pruned-bf16": CoreConfig(
+        lanes=4, timesteps=4, words=2, accumulators=16, exp=8, frac=7, optimiser="nesterov-decay-prune", **_SIZES
+    ),
+}
+CONFIGS |= PRUNED
 # (configuration, seed of random stalls on every connection or None)
 BENCHES = [
     ("lanes2-soft-triangle", 3),

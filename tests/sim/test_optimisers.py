@@ -56,15 +56,20 @@ def test_steps_are_pytorchs(name):
     settings, gradients = _settings(name), _gradients(20)
     assert settings.optimiser == name
     weights = np.random.default_rng(8).normal(size=gradients.shape[1])
+    weights[:20] *= 0.001
+    gradients[:, :20] *= 1e-6
     parameter = torch.nn.Parameter(torch.tensor(weights))
     theirs = _torch(torch, name, parameter, settings)
     for gradient in gradients:
         parameter.grad = torch.tensor(gradient)
         theirs.step()
+        if settings.prune:
+            parameter.data = torch.nn.functional.softshrink(parameter.data, RATE * settings.prune)
     found = _run(name, weights, gradients, settings)
     wanted = parameter.detach().numpy()
     moved = np.abs(wanted - weights).max()
     assert np.abs(found - wanted).max() <= 1e-9 * moved
+    assert ((found == 0) == (wanted == 0)).all() and (found == 0).any() == bool(settings.prune)
 
 
 @pytest.mark.parametrize("name", OPTIMISED)
@@ -89,3 +94,17 @@ def test_golden_is_near_the_float_model(name):
     last_place = 2.0 ** (np.floor(np.log2(np.maximum(np.maximum(np.abs(wanted), np.abs(start)), 2.0**-14))) - CFG.frac)
     off = np.abs(golden["w"].ravel() - wanted)
     assert (off <= len(gradients) * (last_place + 2.0**-14) + 0.02 * moved).all()
+
+
+def test_a_soft_threshold_rounds_once():
+    """Towards 0 by 2**-4 exactly, and 0 from there on, of both signs; a bias, with a threshold of 0, stays."""
+    program, sums = optimiser("sgd-prune"), Sums(CFG.format, CFG.fixed)
+    w = np.array([0.5, -0.5, 0.0625, -0.0625, 0.03125, 0.0, 0.0625 + 2.0**-14, 1024.0], np.float32).reshape(1, -1, 1)
+    ends = {}
+    for prune in (0.0625, 0.0):
+        numbers = {"momentum": np.float32(0), "minus_rate": np.float32(-1), "scale": 0, "prune": np.float32(prune)}
+        kept = np.zeros_like(w), w.copy()
+        assert not run_program(program, sums, False, numbers, np.zeros_like(w), *kept, *kept).any()
+        ends[prune] = kept[1].ravel().tolist()
+    assert ends[0.0625] == [0.4375, -0.4375, 0, 0, 0, 0, 2.0**-14, 1024]
+    assert ends[0.0] == w.ravel().tolist()

@@ -106,6 +106,8 @@ def test_alpha(surrogate, alpha):
         ("loss_scale", 0.5, "loss scale must be a power of two within 1 to 32768, not 0.5"),
         ("loss_scale", 65536, "loss scale must be a power of two within 1 to 32768, not 65536"),
         ("schedule", "linear", "schedule must be step or cosine or one-cycle, not 'linear'"),
+        ("prune", -0.1, "prune must be at least 0, not -0.1"),
+        ("prune", float("nan"), "prune must be a finite number, not nan"),
         ("smoothing", 1, "smoothing must be at least 0 and below 1, not 1"),
         (
             "loss", "hinge", "loss must be mse or count-mse or cross-entropy or rate-cross-entropy or "

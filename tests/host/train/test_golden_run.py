@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from trident.cli import main
+from trident.host.cli.run import _train_golden
 from trident.host.train.checkpoint import Checkpoint
 from trident.host.train.golden_run import KIND, GoldenRun
 from trident.host.train.spec import RunSpec
@@ -14,6 +16,7 @@ from trident.hw.errors import Interrupted, TooLarge, TridentError
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.spaces import Space
 from trident.snn.data.encoding import encode
+from trident.snn.settings import SCALED
 
 TRAIN = {"epochs": 2, "batch": 32}
 
@@ -106,6 +109,25 @@ def test_standardised_weights(tmp_path):
         assert (values == before[name]).all()
 
 
+@pytest.mark.parametrize("train", [{"prune": 0.01}, {"prune": 0.1, "optimizer": "adam"}])
+def test_weights_are_pruned(spec, tmp_path, train, capsys):
+    """Weights become 0 and biases do not, the run says how many, and goes on with the same bits."""
+    spec = RunSpec.make("digits", net="64-12-10", preset="TINY", train=TRAIN | train)
+    whole, asked = GoldenRun(spec, tmp_path / "whole.npz"), iter([False] * 60 + [True])
+    whole.run(lambda *_: None)
+    share = whole.golden.zero_share
+    assert 0.1 < share < 1 and whole.progress.history[1]["loss"] < whole.progress.history[0]["loss"]
+    assert all(values.all() for name, values in whole.golden.weights.items() if name.endswith("bias"))
+    bits = [whole.golden.bits(Space.WEIGHTS)[layer.weight] for layer in spec.network.layers]
+    assert share == sum((own == 0).sum() for own in bits) / sum(own.size for own in bits)  # nowhere -0
+    with pytest.raises(Interrupted, match="stopped in epoch 2"):
+        GoldenRun(spec, tmp_path / "golden.npz").run(lambda *_: None, lambda: next(asked))
+    _train_golden(spec, tmp_path / "golden.npz", Console(width=200), True, "numpy")
+    assert f"Weights that are 0: {100 * share:.2f} %." in capsys.readouterr().out
+    for name, own in Checkpoint.load(tmp_path / "golden.npz", KIND).tensors("weights").items():
+        assert (own == whole.golden.bits(Space.WEIGHTS)[name]).all()
+
+
 def test_class_weights(spec, unbroken, tmp_path):
     """Those of 1 change no bit; others do, and the run goes on with them."""
     ends = {}
@@ -131,6 +153,24 @@ def test_an_overflow_halves_the_loss_scale(tmp_path):
     run = GoldenRun(spec, tmp_path / "golden.npz")
     run.run(lambda *_: None)
     assert run.scaler.skipped > 0 and run.scaler.scale < 2**15
+
+
+def test_moments_that_overflow_halve_their_own_scale(tmp_path):
+    """The loss scale stays, and a run that goes on has the bits of an unbroken one."""
+    train = TRAIN | {"epochs": 1, "optimizer": "adam", "loss": "cross-entropy"}
+    spec = RunSpec.make("digits", net="64-12-10", preset="TINY", train=train)
+    path, asked = tmp_path / "golden.npz", iter([False] * 3 + [True])
+    with pytest.raises(Interrupted, match="after minibatch 3"):
+        GoldenRun(spec, path).run(lambda *_: None, lambda: next(asked))
+    broken, whole = GoldenRun(spec, path, resume=True), GoldenRun(spec, tmp_path / "whole.npz")
+    assert broken.scaler.skipped > 0 and broken.scaler.carry < 1
+    for run in (broken, whole):
+        run.run(lambda *_: None)
+    assert whole.scaler.scale == spec.train.loss_scale and whole.scaler.power == SCALED - whole.scaler.skipped
+    assert broken.scaler == whole.scaler and whole.scaler.updates > whole.scaler.skipped
+    for space in (Space.WEIGHTS, Space.MOMENTUM, Space.SQUARES):
+        for name, bits in whole.golden.bits(space).items():
+            assert (broken.golden.bits(space)[name] == bits).all()
 
 
 def test_an_update_that_overflows_is_undone(spec, tmp_path, monkeypatch):

@@ -61,6 +61,14 @@ def test_progress_that_cannot_be_is_refused(spec, tmp_path, name):
     assert "\n" not in str(refused.value)
 
 
+def test_a_power_is_of_adam(spec, tmp_path):
+    state = good(spec)
+    state.progress["scaler"]["power"] = 15
+    state.save(tmp_path / "c.npz")
+    with pytest.raises(TridentError, match="damaged: its scaler is not that of such a run"):
+        resumed(spec, tmp_path / "c.npz")
+
+
 @pytest.mark.parametrize("change, words", [
     (lambda a: a.pop("weights/linear1.bias"), "linear1.bias is missing"),
     (lambda a: a.update({"weights/more": np.zeros(3)}), "more is float64"),
@@ -76,7 +84,7 @@ def test_arrays_that_are_not_the_networks_are_refused(spec, tmp_path, change, wo
         resumed(spec, tmp_path / "c.npz")
 
 
-@pytest.mark.parametrize("words", ["[]", "7", '{"version": 3}', "{", "[" * 2000, '"text"', '{"version": 3, "kind": '
+@pytest.mark.parametrize("words", ["[]", "7", '{"version": 4}', "{", "[" * 2000, '"text"', '{"version": 4, "kind": '
                                    '"training", "settings": [], "progress": {}}'])  # fmt: skip
 def test_words_that_are_none(spec, tmp_path, words):
     np.savez(tmp_path / "c.npz", words=np.array(words))

@@ -109,6 +109,8 @@ PLAIN = CoreConfig(), MeshConfig()
     ({"norm": "ws", "net": "8x8x1-4c3-10", "built": PLAIN}, "the chip has been built without standardised weights"),
     ({"norm": "ws:1e-6", "net": "8x8x1-4c3-10"}, "'conv1': an epsilon of 1e-06 is 0 to a float of 5 exponent and 10"),
     ({"norm": "ws:1e-6", "net": "64-5000-10", "alone": True}, "'linear1': an epsilon of 1e-06 is 0 to a float"),
+    ({"norm": "ws", "net": "8x8x1-4c3-10", "train": {"prune": 0.1}}, "an optimiser of sgd-prune cannot make "
+     "standardised weights 0: give prune or standardise, not both"),
     ({"encoding": "latency"}, "encoding must be one of rate, dither, bernoulli, direct, not 'latency'"),
     ({"net": "8x8x1-4c3-mp2-10", "built": PLAIN}, "the chip has been built with pool of 1, the network needs 2"),
     ({"net": "8x8x1-4c3-mp2-10", "preset": "COMPACT"}, "pool of 2 needs a pool unit, which a core with pool of 1 or a "

@@ -34,7 +34,7 @@ def test_a_class_without_samples_has_no_recall():
     assert tally.recall == [1, None, None]
 
 
-GOOD = {"firing": [0.2, 0.1], "zeros": [0.5, 0.4], "losses": [0.1, 0.05], "skipped": 0.0}
+GOOD = {"firing": [0.2, 0.1], "zeros": [0.5, 0.4], "losses": [0.1, 0.05], "skipped": 0.0, "pruned": [0.0, 0.0]}
 
 
 def found(tested: np.ndarray = COUNTS[[0, 3, 4]], **changes) -> list[str]:
@@ -67,6 +67,18 @@ def test_what_keeps_a_network_from_learning(changes, words):
     sentences = found(**changes)
     assert len(sentences) == 1
     assert re.search(words, sentences[0])
+
+
+def test_a_layer_without_weights_is_told_where_weights_are_pruned():
+    tally = Tally()
+    tally.add(COUNTS[[0, 3, 4]], np.arange(3), 4)
+    values = GOOD | {"pruned": [0.5, 1.0]}
+    pruned, plain = (
+        findings(Network.parse("6-5-3"), NeuronSettings(), TrainSettings(prune=prune), tested=tally, **values)
+        for prune in (0.25, 0.0)
+    )
+    assert pruned == ["every weight of linear2 is 0, so nothing goes through. Lower --prune, which is 0.25"]
+    assert plain == []
 
 
 def test_a_layer_that_does_not_fire_is_not_said_to_have_no_errors():

@@ -16,12 +16,14 @@ from trident.host.report.report import RunRecord
 from trident.host.train.checkpoint import Checkpoint
 from trident.host.train.chip_learner import NumericFault
 from trident.host.train.compare import Divergence
+from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Interrupted, Trainer
 from trident.hw.errors import TridentError
 from trident.hw.isa.spaces import Space
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.sim.rtl.waves import convert
+from trident.snn.settings import SCALED
 
 MINIBATCHES = 6
 OPTIONS = {"net": "3x3x1-2c3s2-5-3", "preset": "TINY"}
@@ -207,6 +209,44 @@ def test_an_update_that_overflows_is_undone_and_halves_the_scale(data, tmp_path)
     for space, tensors in state.items():
         for name in tensors:
             np.testing.assert_array_equal(after[space][name], tensors[name])
+
+
+def test_moments_that_overflow_halve_their_own_scale(data, tmp_path):
+    """Of Adam, on the RTL as in golden, and the update is undone; a gradient too large for a float halves the loss
+    scale."""
+    spec = RunSpec.make(str(data), train=TRAIN | {"optimizer": "adam", "loss_scale": 2**12}, **OPTIONS)
+    trainer = session(spec, tmp_path / "checkpoint.npz")
+    lockstep = trainer.lockstep
+    state = lockstep.golden_state()
+
+    def run_with(gradient: float):
+        lockstep.golden.gradients[0]["linear2.weight"][:] = gradient
+        lockstep.learner.load_gradients(lockstep.golden.bits(Space.GRADIENTS))
+        trainer.run(Watch(), limit=1)
+        assert lockstep.compare.state(tuple(lockstep.state.values())) == (0, None)
+        for space, tensors in lockstep.golden_state().items():
+            for name, bits in tensors.items():
+                np.testing.assert_array_equal(bits, state[space][name])
+
+    run_with(2.0**14)
+    assert trainer.scaler == LossScaler(2.0**12, carry=0.5, skipped=1, power=SCALED - 1)
+    run_with(2.0**18)
+    assert trainer.scaler == LossScaler(2.0**11, carry=0.5, skipped=2, power=SCALED - 1)
+
+
+def test_a_run_that_prunes_says_how_many_weights_are_0(data, tmp_path):
+    """Those of the RTL, and a warning where a layer has none left."""
+    spec = RunSpec.make(str(data), train=TRAIN | {"prune": 0.5}, **OPTIONS)
+    text = StringIO()
+    record = train(spec, tmp_path, Console(file=text, width=100))
+    weights = Checkpoint.load(tmp_path / "checkpoint.npz").tensors("weights")
+    own = [weights[layer.weight] for layer in spec.network.layers]
+    share = sum((values == 0).sum() for values in own) / sum(values.size for values in own)
+    assert record.verdict.bit_exact and record.verdict.zero_weights == share > 0.9
+    assert f"Weights that are 0: {100 * share:.2f} %" in text.getvalue()
+    gone = next(layer.node for layer in spec.network.layers if not weights[layer.weight].any())
+    assert f"warning: every weight of {gone}" in text.getvalue() and "Lower --prune" in text.getvalue()
+    assert "weights that are 0" in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("rate, kind", [(1e4, NumericFault), (1e30, TridentError)])

@@ -27,6 +27,8 @@ DECAYING = {
     "charge": "lif-decay-input", "surrogate": "superspike", "optimiser": "nesterov-decay", "loss": "softmax",
     "gradient_bits": 40,
 }  # fmt: skip
+PRUNED = {"optimiser": "sgd-prune"}
+PRUNED_ADAM = {"optimiser": "adamw-decay-prune", "loss": "softmax", "gradient_bits": 40}
 CHUNKS = {
     "chunks": 3, "gradient_bits": 40, "jobs": 128, "program_words": 128, "spike_words": 4096, "error_words": 2048,
     "surrogate": "triangle", "carry_words": 256,

@@ -8,6 +8,7 @@ import pytest
 from tests.hw.core.benches import (
     NORM,
     PLANES,
+    PRUNED,
     READOUT,
     SHORT,
     STANDARD,
@@ -41,7 +42,8 @@ def small_network(bias: bool = True) -> Network:
 
 
 @pytest.mark.parametrize("changes, stalls", [
-    ({"surrogate": "atan"}, None), ({"gradient_bits": 40}, 7), (MEANS | {"lanes": 4, "gradient_bits": 48}, None),
+    (PRUNED | {"surrogate": "atan"}, None), ({"gradient_bits": 40}, 7),
+    (MEANS | {"lanes": 4, "gradient_bits": 48}, None),
     (SHORT | {"surrogate": "triangle", "backward_cols": 2, "weight_grad_cols": 2}, None),
     (STANDARD | {"optimiser": "adam", "loss": "softmax", "lanes": 4, "gradient_bits": 48}, 3),
     ({"exp": 8, "frac": 7, "timesteps": 6, "backward_cols": 2, "lanes": 8}, 5), (MEANS | {"timesteps": 8}, 2),

@@ -9,7 +9,9 @@ from trident.hw.isa.optimisers import optimiser
 from trident.sim.golden.vector import run_program
 
 
-@pytest.mark.parametrize("config, stalls", BENCHES)
+@pytest.mark.parametrize("config, stalls", [
+    *BENCHES, ("lanes2-adam-pruned", 3), pytest.param("lanes4-pruned-bf16", None, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_against_golden(config, stalls):
     assert check_unit("update", config, stalls) > 0
 
