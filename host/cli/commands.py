@@ -61,7 +61,7 @@ def _core_options(command):
 @click.option("--schedule", help="of the learning rate: step, which halves it, cosine or one-cycle  [step]")
 @click.option("--loss", help="mse; count-mse with the rates of the label's neuron and of the others, as in "
               "count-mse:0.8,0.2; cross-entropy of the spike counts, or rate-cross-entropy; membrane-cross-entropy of "
-              "a readout  [mse; membrane-cross-entropy]")
+              "a readout, or step-cross-entropy of its potentials at every timestep  [mse; membrane-cross-entropy]")
 @click.option("--smoothing", type=float, help="share of the label's 1 that all classes have alike  [0]")
 @click.option("--class-weights", help="by class, what the loss of its samples is multiplied by, as in 1,2,0.5; or "
               "balanced: N / (classes x samples of the class)  [1]")

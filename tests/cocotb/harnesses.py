@@ -7,7 +7,15 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from tests.cocotb.cases import POOL, planes_with_pool
 from tests.cocotb.harness import Harness
 from tests.cocotb.leak_cases import learning
-from tests.cocotb.ports import bits_of, connect_functions, granule, read, read_errors
+from tests.cocotb.ports import (
+    bits_of,
+    connect_functions,
+    granule,
+    read,
+    read_errors,
+    read_weights,
+    write_gradients,
+)
 from tests.cocotb.sum_harnesses import FireHarness, NormHarness, SpreadHarness, WindowHarness
 from trident.hw.core.core import give_numbers
 from trident.hw.engines.backward import BackwardEngine
@@ -349,14 +357,12 @@ class LeakHarness(Harness):
         }  # fmt: skip
 
     def connect(self, m, unit, memories):
-        weights, leaks, job = memories[Space.WEIGHTS], memories[Space.POTENTIALS], JOB.shape()(self.job)
+        leaks, job = memories[Space.POTENTIALS], JOB.shape()(self.job)
         give_numbers(m, self.cfg, unit, job)
         connect_functions(m, self.cfg, unit, memories)
+        read_weights(m, unit, memories[Space.WEIGHTS])
         m.d.comb += [
             unit.which.eq(job.neuron),
-            weights.update_address.eq(unit.row_address),
-            weights.update_read.eq(unit.row_read),
-            unit.weights.eq(weights.row_data),
             leaks.write_address.eq(unit.leak_address),
             leaks.write_en.eq(unit.leak_write),
             leaks.write_data.eq(unit.leak),
@@ -372,14 +378,9 @@ class TieHarness(LeakHarness):
     def connect(self, m, unit, memories):
         gradients = memories[Space.GRADIENTS]
         grad_bits = bits_of(gradients.granules)
-        chosen = unit.gradient_address[:grad_bits]
         read(m, gradients, 0, unit.gradient_address >> grad_bits, unit.gradient_read)
-        m.d.comb += [
-            unit.gradients.eq(granule(gradients, 0, chosen)),
-            gradients.write_address.eq(unit.gradient_address >> grad_bits),
-            gradients.write_en.eq(unit.gradient_write << chosen),
-            gradients.write_data.eq(unit.gradient_data.replicate(gradients.granules)),
-        ]
+        m.d.comb += unit.gradients.eq(granule(gradients, 0, unit.gradient_address[:grad_bits]))
+        write_gradients(m, unit, gradients, unit.gradient_data)
 
 
 HARNESSES = {

@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Cat, Module, Signal
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
-from trident.hw.lib.memory import SharedMemory
+from trident.hw.lib.memory import SharedMemory, WeightMemory
 
 
 def read(m: Module, memory: SharedMemory, reader: int, address, en):
@@ -50,6 +50,25 @@ def write_errors(m: Module, unit, errors: SharedMemory, masks: SharedMemory):
         masks.write_address.eq(unit.mask_address),
         masks.write_en.eq(unit.mask_en),
         masks.write_data.eq(unit.mask),
+    ]
+
+
+def write_gradients(m: Module, unit, gradients: SharedMemory, data):
+    """Connect a unit's write port for rows of gradients."""
+    grad_bits = bits_of(gradients.granules)
+    m.d.comb += [
+        gradients.write_address.eq(unit.gradient_address >> grad_bits),
+        gradients.write_en.eq(unit.gradient_write << unit.gradient_address[:grad_bits]),
+        gradients.write_data.eq(data.replicate(gradients.granules)),
+    ]
+
+
+def read_weights(m: Module, unit, weights: WeightMemory):
+    """Connect a unit's port for rows of weights."""
+    m.d.comb += [
+        weights.update_address.eq(unit.row_address),
+        weights.update_read.eq(unit.row_read),
+        unit.weights.eq(weights.row_data),
     ]
 
 

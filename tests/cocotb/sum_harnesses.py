@@ -4,7 +4,15 @@ from dataclasses import replace
 
 from tests.cocotb.harness import Harness
 from tests.cocotb.norm_cases import KEEPS, SUM_WORDS
-from tests.cocotb.ports import bits_of, connect_functions, read, read_errors, write_errors, write_sums
+from tests.cocotb.ports import (
+    connect_functions,
+    read,
+    read_errors,
+    read_weights,
+    write_errors,
+    write_gradients,
+    write_sums,
+)
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.hw.lib.memory import SharedMemory, WeightMemory
@@ -36,18 +44,13 @@ class NormHarness(Harness):
     def connect(self, m, unit, memories):
         cfg, errors, masks = self.cfg, memories[Space.ERRORS], memories[Space.ERROR_MASKS]
         sums, gradients, raw = memories[Space.POTENTIALS], memories[Space.GRADIENTS], memories[Space.RAW]
-        weights, grad_bits = memories[Space.WEIGHTS], bits_of(gradients.granules)
         connect_functions(m, cfg, unit, memories)
+        read_weights(m, unit, memories[Space.WEIGHTS])
+        write_gradients(m, unit, gradients, unit.gradients)
         write_sums(m, unit, sums)
         write_errors(m, unit, errors, masks)
         m.d.comb += [
             unit.errors.eq(read_errors(m, cfg, errors, unit.error_word, unit.error_step, unit.error_en)),
-            gradients.write_address.eq(unit.gradient_address >> grad_bits),
-            gradients.write_en.eq(unit.gradient_write << unit.gradient_address[:grad_bits]),
-            gradients.write_data.eq(unit.gradients.replicate(gradients.granules)),
-            weights.update_address.eq(unit.row_address),
-            weights.update_read.eq(unit.row_read),
-            unit.weights.eq(weights.row_data),
             unit.raw.eq(read(m, raw, 0, unit.row_address, unit.row_read)),
             raw.write_address.eq(unit.row_address),
             raw.write_en.eq(unit.raw_write),

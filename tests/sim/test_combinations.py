@@ -23,4 +23,4 @@ def test_some_have_all_values_of_each_part():
     for name in ("loss", "optimizer", "nesterov", "weight_decay"):
         assert {getattr(parts[1], name) for parts in SOME} == {getattr(parts[1], name) for parts in ALL}
     assert {parts[2] for parts in SOME} == {parts[2] for parts in ALL}
-    assert len(ALL) == 16464
+    assert len(ALL) == 18816

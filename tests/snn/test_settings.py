@@ -111,7 +111,7 @@ def test_alpha(surrogate, alpha):
         ("smoothing", 1, "smoothing must be at least 0 and below 1, not 1"),
         (
             "loss", "hinge", "loss must be mse or count-mse or cross-entropy or rate-cross-entropy or "
-            "membrane-cross-entropy, not 'hinge'"
+            "membrane-cross-entropy or step-cross-entropy, not 'hinge'"
         ),
         ("loss", "mse:1", "only count-mse has rates of its own, not mse as in 'mse:1'"),
         ("loss", "count-mse:1", "the rates of count-mse must be two within 0 to 1, as in 0.8,0.2, not '1'"),

@@ -56,6 +56,18 @@ def core_of(preset: str, stalls: int | None = None, **changes) -> tuple[Verilate
         return VerilatedChip(cfg), cfg
 
 
+def check(bench: StepBench, rng, text: str) -> int:
+    """Train two minibatches and infer one; returns the spikes that came out. Raises AssertionError with the first
+    difference from golden."""
+    fired = 0
+    for density in (0.2, 0.7):
+        mismatch, found = train(bench, rng, 5, density)
+        assert mismatch is None, f"{text}: {mismatch}"
+        fired += int(found.counts.sum())
+    assert bench.infer(batch_of(bench, rng, 3, 0.4)[0])[0] is None
+    return fired
+
+
 def bench_of(
     network: str, preset: str = "TINY", stalls: int | None = None, seed: int = 0, bias: bool = True, **changes
 ) -> StepBench:  # fmt: skip

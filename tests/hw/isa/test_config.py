@@ -39,7 +39,7 @@ def test_every_preset_elaborates(name):
         ({"weight_grad_cols": 16}, "weight_grad_cols of 16 must divide lanes, which is 8"),
         ({"reset": "never"}, "reset must be one of hard, soft, soft-after-leak, none, not 'never'"),
         ({"surrogate": "step"}, "surrogate must be one of rectangle, triangle, atan, sigmoid, fast-sigmoid, sup"),
-        ({"loss": "hinge"}, "loss must be one of table, softmax, membrane, not 'hinge'"),
+        ({"loss": "hinge"}, "loss must be one of table, softmax, membrane, steps, not 'hinge'"),
         ({"optimiser": "adamw"}, "optimiser must be one of sgd, sgd-decay, nesterov, nesterov-decay, adam, adam-decay"),
         ({"weight_rows": 4095}, "weight_rows of 4095 must be a multiple of lanes, which is 8"),
         ({"accumulators": 4}, "accumulators of 4 must be at least 8"),
