@@ -36,6 +36,7 @@ help:
 	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
 	@echo '                 ENCODING=direct the first layer takes pixels, counts or features as they are, in 8 bits'
 	@echo '                 NEURON=lif DECAY_INPUT=0 SYNAPSE=0.5 V_RESET=0 DETACH=1 SCHEDULE=step LOSS=mse SMOOTHING=0'
+	@echo '                 DISTILL=0 TEMPERATURE=1   of a cross-entropy: the share of a teacher, whose logits DATA has as teacher'
 	@echo '                 NEURON=plif     or leaky: neurons learn their leaks, one for each layer or each channel'
 	@echo '                 CLASS_WEIGHTS=1,2,0.5   one per class, or balanced: by the samples that each has'
 	@echo '                 SPIKE_PENALTY=0 times the mean of the spikes of every layer but the last is added to the loss'

@@ -108,15 +108,18 @@ class FloatTwin:
     def weights(self) -> Tensors:
         return self.state["weights"]
 
-    def train_batch(self, spikes: np.ndarray, labels: np.ndarray, epoch: float = 0) -> dict:
+    def train_batch(
+        self, spikes: np.ndarray, labels: np.ndarray, epoch: float = 0, wanted: np.ndarray | None = None
+    ) -> dict:
         """Train on one minibatch: ``spikes`` (B, T, Y, X, C) of 0 and 1, ``labels`` (B,); ``epoch`` sets the step.
+        ``wanted``: soft targets (B, N) instead of the labels.
 
         Returns ``loss`` (mean over the samples), ``correct`` (samples that are predicted rightly, see
         :func:`predicted`), and per layer ``firing_rate`` (spikes per neuron and timestep) and ``gradient_sparsity``
         (share of the d[t] that are zero).
         """
         traces = self.forward(spikes, training=True)
-        gradients, sparsity = self._backward(traces, labels)
+        gradients, sparsity = self._backward(traces, labels, wanted)
         self.updates += 1
         settings = self.settings
         numbers = settings.numbers(settings.rate(epoch), settings.loss_scale, self.updates)
@@ -132,7 +135,7 @@ class FloatTwin:
                 self.weights[name] = self._stored(self._standard[name].weights(self.state[RAW][name]))
         counts = self._counts(traces)
         return {
-            "loss": float(self._loss.values(counts, labels, self._most).mean()),
+            "loss": float(self._loss.values(counts, labels, self._most, wanted).mean()),
             "correct": int((predicted(counts) == labels).sum()),
             "firing_rate": [float(trace.spikes.mean()) for trace in traces],
             "gradient_sparsity": sparsity,
@@ -148,10 +151,10 @@ class FloatTwin:
         parts = [predicted(self.infer(spikes[i : i + chunk])) for i in range(0, len(spikes), chunk)]
         return float((np.concatenate(parts) == labels).mean())
 
-    def gradients(self, spikes: np.ndarray, labels: np.ndarray) -> Tensors:
+    def gradients(self, spikes: np.ndarray, labels: np.ndarray, wanted: np.ndarray | None = None) -> Tensors:
         """The gradients of all parameters, those of raw weights where they are standardised, summed over the batch and
         times the loss scale; trains nothing but running means and variances."""
-        return self._backward(self.forward(spikes, training=True), labels)[0]
+        return self._backward(self.forward(spikes, training=True), labels, wanted)[0]
 
     def forward(self, spikes: np.ndarray, training: bool = False) -> list[LayerTrace]:
         """Run all layers over ``spikes`` (B, T, Y, X, C) and return what each keeps for the backward pass. In
@@ -189,10 +192,12 @@ class FloatTwin:
             ))  # fmt: skip
         return traces
 
-    def _backward(self, traces: list[LayerTrace], labels: np.ndarray) -> tuple[Tensors, list[float]]:
+    def _backward(
+        self, traces: list[LayerTrace], labels: np.ndarray, wanted: np.ndarray | None = None
+    ) -> tuple[Tensors, list[float]]:
         """The gradients of all parameters, and per layer the share of errors d that are zero."""
         timesteps = self.settings.timesteps
-        top = self._top(traces, labels).astype(self.dtype) * self.settings.loss_scale
+        top = self._top(traces, labels, wanted).astype(self.dtype) * self.settings.loss_scale
         layers = self.network.layers
         # By layer, at its spikes
         errors: dict[int, np.ndarray] = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape[-2:]))}
@@ -236,13 +241,15 @@ class FloatTwin:
                     errors[source] = errors.get(source, 0) + at_pixels
         return gradients, sparsity
 
-    def _top(self, traces: list[LayerTrace], labels: np.ndarray) -> np.ndarray:
+    def _top(self, traces: list[LayerTrace], labels: np.ndarray, wanted: np.ndarray | None) -> np.ndarray:
         """The loss's derivative by the last layer's outputs (B, N), or at every timestep (T, B, N)."""
         if not self._loss.by_step:
-            errors = self._loss.errors(self._counts(traces), labels, self._most)
+            errors = self._loss.errors(self._counts(traces), labels, self._most, wanted)
             return errors.repeat(self.network.voters, axis=1)
         rows = traces[-1].potentials.reshape(-1, self.network.classes)
-        errors = self._loss.errors(rows, np.tile(labels, self.settings.timesteps), self._most)
+        steps = self.settings.timesteps
+        soft = None if wanted is None else np.tile(wanted, (steps, 1))
+        errors = self._loss.errors(rows, np.tile(labels, steps), self._most, soft)
         return errors.reshape(-1, len(labels), self.network.classes)
 
     def _leak(self, layer: Layer, x: np.ndarray) -> dict[str, np.ndarray]:

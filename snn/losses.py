@@ -72,19 +72,24 @@ class Loss:
         """Of samples with these labels, (N,); 1 for all of them."""
         return np.array(self.weights)[labels] if self.weights else 1.0
 
-    def values(self, counts: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:
-        """The loss of every sample, (N,)."""
-        wanted, weights = self.wanted(labels, counts.shape[1]), self._weights(labels)
+    def values(
+        self, counts: np.ndarray, labels: np.ndarray, most: int, soft: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The loss of every sample, (N,); ``soft``: what is wanted of each class, (N, classes), whatever the labels."""
+        wanted, weights = self.wanted(labels, counts.shape[1]) if soft is None else soft, self._weights(labels)
         if not self.softmax:
             return PER_CLASS[self.name].value(counts / most - wanted).mean(axis=1) * weights
         logits = counts * self.per_spike(most)
         logits = logits - logits.max(axis=1, keepdims=True)
         return (wanted * (np.log(np.exp(logits).sum(axis=1, keepdims=True)) - logits)).sum(axis=1) * weights
 
-    def errors(self, counts: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:
-        """The derivative of each sample's loss by a spike of each class, (N, classes)."""
+    def errors(
+        self, counts: np.ndarray, labels: np.ndarray, most: int, soft: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The derivative of each sample's loss by a spike of each class, (N, classes); ``soft``: see :meth:`values`."""
         classes = counts.shape[1]
-        wanted, weights = self.wanted(labels, classes), np.reshape(self._weights(labels), (-1, 1))
+        wanted = self.wanted(labels, classes) if soft is None else soft
+        weights = np.reshape(self._weights(labels), (-1, 1))
         if not self.softmax:
             return self.own_errors(counts, wanted, most, classes) * weights
         logits = counts * self.per_spike(most)
@@ -103,6 +108,19 @@ def usual_loss(unit: str, tables: int = 1) -> Loss:
     """The loss of a core with that loss unit and so many loss tables where none is asked for."""
     name = {"softmax": "cross-entropy", "membrane": MEMBRANE, "steps": STEPS}.get(unit, MSE.name)
     return Loss(name, weights=(1.0,) * tables if tables > 1 else ())
+
+
+def marked(labels: np.ndarray, wanted: np.ndarray | None) -> np.ndarray:
+    """What the loss knows samples (N,) by: their labels or, where each has soft targets, their numbers."""
+    return labels if wanted is None else np.arange(len(labels))
+
+
+def softened(logits: np.ndarray, temperature: float, wanted: np.ndarray, share: float) -> np.ndarray:
+    """Soft targets (N, classes): of ``wanted``, and the softmax of a teacher's ``logits`` at a temperature, the latter
+    with this share (Hinton et al., arXiv 1503.02531)."""
+    scaled = (logits - logits.max(axis=1, keepdims=True)) / temperature
+    known = np.exp(scaled)
+    return (1 - share) * wanted + share * known / known.sum(axis=1, keepdims=True)
 
 
 def balanced(labels: np.ndarray, classes: int) -> tuple[float, ...]:

@@ -211,6 +211,8 @@ class TrainSettings:
     alike, at least 0 and below 1.
     class_weights: by class, what the loss of its samples is multiplied by, as in "1,2,0.5"; "balanced", which must have
     become numbers, see :func:`trident.snn.losses.balanced`, where the labels are known; empty for 1.
+    distill: the share of a teacher's probabilities in what a cross-entropy wants, within 0 to 1, where the data have
+    the teacher's logits; temperature: what these are divided by, above 0.
     schedule: "step", the learning rate halved after every ``halve_every`` epochs (0: never); "cosine", down to 0 over
     all epochs; "one-cycle", up for 30 % of all epochs, then down (Smith, Topin 2017).
 
@@ -229,6 +231,8 @@ class TrainSettings:
     loss: str = "mse"
     smoothing: float = 0.0
     class_weights: str = ""
+    distill: float = 0.0
+    temperature: float = 1.0
     schedule: str = "step"
     optimizer: str = "sgd"
     weight_decay: float = 0.0
@@ -263,7 +267,16 @@ class TrainSettings:
         if not 0 <= number("smoothing", self.smoothing) < 1:
             raise TridentError(f"smoothing must be at least 0 and below 1, not {self.smoothing}")
         self._weights()
+        if not 0 <= number("distill", self.distill) <= 1:
+            raise TridentError(f"distill must be within 0 to 1, not {self.distill}")
+        positive("temperature", self.temperature)
+        if self.temperature != 1 and not self.distill:
+            raise TridentError(f"a temperature of {self.temperature} is of a teacher: give distill, a share, as well")
+        if self.distill and self.class_weights:
+            raise TridentError("distill goes without class weights: every sample has targets of its own")
         name, rates = self._loss()
+        if self.distill and not Loss(name).softmax:
+            raise TridentError(f"distill is of a cross-entropy, not of the loss {name}")
         if name != "count-mse" and rates:
             raise TridentError(f"only count-mse has rates of its own, not {name} as in {self.loss!r}")
         if name == "count-mse":

@@ -63,6 +63,9 @@ def _core_options(command):
               "count-mse:0.8,0.2; cross-entropy of the spike counts, or rate-cross-entropy; membrane-cross-entropy of "
               "a readout, or step-cross-entropy of its potentials at every timestep  [mse; membrane-cross-entropy]")
 @click.option("--smoothing", type=float, help="share of the label's 1 that all classes have alike  [0]")
+@click.option("--distill", type=float, help="of a cross-entropy: share of a teacher's probabilities in what is wanted, "
+              "from the logits that the data have as teacher  [0]")
+@click.option("--temperature", type=float, help="what the teacher's logits are divided by  [1]")
 @click.option("--class-weights", help="by class, what the loss of its samples is multiplied by, as in 1,2,0.5; or "
               "balanced: N / (classes x samples of the class)  [1]")
 @click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")

@@ -72,6 +72,8 @@ class FederatedSpec:
                 f"{standard.node!r} has standardised weights: those of workers cannot be averaged, so a federated run "
                 "takes none"
             )
+        if run.train.distill:
+            raise TridentError("distill is of one chip: workers of a federated run have no teacher")
         if run.network.norms:
             raise TridentError(
                 f"{run.network.norms[0]} keeps running means and variances, which workers do not average: a federated "

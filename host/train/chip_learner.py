@@ -44,7 +44,7 @@ class ChipLearner:
 
     def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, loss: Loss | None = None):
         self.plan, self.chip, self.cfg = plan, chip, plan.cfg
-        self.loss = loss or usual_loss(plan.cfg.loss, plan.cfg.loss_tables)
+        self.loss = loss or usual_loss(plan.cfg.loss, 1 if plan.cfg.soft_targets else plan.cfg.loss_tables)
         self.driver = Driver(chip, plan.cfg, plan.mesh)
         self.session = ChipSession(self.driver, plan, neuron)
         self._constants: tuple[UpdateConstants, float] | None = None  # that the chip has
@@ -61,12 +61,16 @@ class ChipLearner:
         """What the gradients of every replica begin with in the next minibatch."""
         self.session.load(Space.GRADIENTS, gradients)
 
-    def run(self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float) -> BatchResult:
-        """One minibatch, uint8 (N, T, y, x, c), with its update; its faults are the caller's to :meth:`check`."""
-        if self._constants != (constants, scale):
+    def run(
+        self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float,
+        wanted: np.ndarray | None = None,
+    ) -> BatchResult:  # fmt: skip
+        """One minibatch, uint8 (N, T, y, x, c), with its update; its faults are the caller's to :meth:`check`.
+        ``wanted``: see :meth:`GoldenTrainer.loss_constants`."""
+        if wanted is not None or self._constants != (constants, scale):
             network = self.plan.network
             most = network.most_spikes(self.cfg.steps)
-            table = loss_table(most, network.classes, scale, self.cfg.format, self.loss)
+            table = loss_table(most, network.classes, scale, self.cfg.format, self.loss, wanted)
             self.session.set_constants(constants, LossConstants(table, scale))
             self._constants = constants, scale
         return self.session.run(spikes, labels, train=True)

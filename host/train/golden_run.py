@@ -22,6 +22,7 @@ from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data.dataset import batches
 from trident.snn.data.encoding import encode
+from trident.snn.losses import marked
 
 KIND = "golden"  # of its checkpoints
 HISTORY = ("loss", "train_accuracy", "test_accuracy", "samples_per_second")  # of an epoch
@@ -86,7 +87,7 @@ class GoldenRun:
                         f"stopped in epoch {now.epoch + 1} after minibatch {now.minibatch}; "
                         "--resume (make train RESUME=1) goes on from there"
                     )
-                self._minibatch(train[index], spec.dataset.train_labels[index])
+                self._minibatch(train[index], index)
                 done += len(index)
             rate = done / (perf_counter() - began)
             tested = self._test(test)
@@ -103,13 +104,15 @@ class GoldenRun:
             self._save()
             tell(now.history[-1], new)
 
-    def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
+    def _minibatch(self, spikes: np.ndarray, index: np.ndarray):
+        """``index``: of the samples, among those of training."""
         spec, golden, now = self.spec, self.golden, self.progress
+        labels, wanted = spec.dataset.train_labels[index], spec.wanted(index)
         train = spec.train
         rate = train.rate(now.epoch + now.minibatch / spec.minibatches)
         constants = self.scaler.constants(train, rate, spec.cfg.format)
         parts = []
-        for trace in golden.train(spikes, labels, golden.loss_constants(self.scaler.scale)):
+        for trace in golden.train(spikes, marked(labels, wanted), golden.loss_constants(self.scaler.scale, wanted)):
             parts.append(golden.counts(trace))
             self.rates.add(trace)
         counts = np.concatenate(parts)
@@ -126,7 +129,7 @@ class GoldenRun:
             raise NumericFault.of(f"epoch {now.epoch + 1}, minibatch {now.minibatch + 1}")
         self.scaler.after(golden.overflowed or undone, moments)
         now.skipped += golden.overflowed or undone
-        self.tally.add(counts, labels, spec.most_spikes, spec.loss)
+        self.tally.add(counts, labels, spec.most_spikes, spec.loss, wanted)
         now.minibatch += 1
 
     def _test(self, spikes: np.ndarray) -> Tally:

@@ -17,6 +17,7 @@ from trident.hw.isa.spaces import Space, trained_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
+from trident.snn.losses import marked
 from trident.snn.network.network import Tensors
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -71,16 +72,17 @@ class Lockstep:
 
     # Training
     def train(self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, scale: float, epoch: float,
-              where: str) -> BatchStep:  # fmt: skip
-        """One minibatch, uint8 (N, T, y, x, c), with its update; ``where`` names it in messages.
+              where: str, wanted: np.ndarray | None = None) -> BatchStep:  # fmt: skip
+        """One minibatch, uint8 (N, T, y, x, c), with its update; ``where`` names it in messages. ``wanted``: soft
+        targets (N, classes).
 
         An update that overflows is undone, and the minibatch counts as skipped: momenta carry a scale, and a smaller
         one may mend it. Whether it was momenta, golden knows, which has been compared. Raises :class:`Divergence` when
         counts or faults differ and :class:`NumericFault` for a fault that a smaller scale cannot mend.
         """
-        loss = self.golden.loss_constants(scale)
-        beside = self._helper.submit(self._train_beside, spikes, labels, loss, constants, epoch)
-        found = self.learner.run(spikes, labels, constants, scale)
+        loss, marks = self.golden.loss_constants(scale, wanted), marked(labels, wanted)
+        beside = self._helper.submit(self._train_beside, spikes, labels, loss, constants, epoch, wanted)
+        found = self.learner.run(spikes, marks, constants, scale, wanted)
         counts, activity, twin, before = beside.result()
         self._expect_none(self.compare.answers(counts, self.golden.faults, found), where, weights=True)
         undone = found.all_faults == 1 << Fault.UPDATE
@@ -91,15 +93,15 @@ class Lockstep:
             self.learner.check(found, where)
         return BatchStep(found.counts, twin, *activity, found.skipped or undone, moments)
 
-    def _train_beside(self, spikes, labels, loss, constants, epoch):
+    def _train_beside(self, spikes, labels, loss, constants, epoch, wanted):
         golden = self.golden
         counts, rates = [], Rates()
-        for trace in golden.train(spikes, labels, loss):
+        for trace in golden.train(spikes, marked(labels, wanted), loss):
             counts.append(golden.counts(trace))
             rates.add(trace)
         before = self.golden_state()
         golden.update(constants)
-        twin = self.twin.train_batch(spikes, labels, epoch)
+        twin = self.twin.train_batch(spikes, labels, epoch, wanted)
         return np.concatenate(counts), rates.means, twin, before
 
     # Test

@@ -25,7 +25,7 @@ from trident.sim.golden.norm import NormConstants
 from trident.sim.golden.standardise import StandardConstants
 from trident.snn.data.dataset import Dataset, check_fits, load
 from trident.snn.data.encoding import METHODS, faint, planes_of, rough
-from trident.snn.losses import MEMBRANE, OF_READOUTS, STEPS, Loss, balanced
+from trident.snn.losses import MEMBRANE, OF_READOUTS, STEPS, Loss, balanced, softened
 from trident.snn.network.defaults import DEEP, PLAIN, RECIPES
 from trident.snn.network.files import SUFFIXES, dumps
 from trident.snn.network.layers import Layer
@@ -202,6 +202,10 @@ class RunSpec:
             weights = balanced(dataset.train_labels, network.classes)
             settings = replace(settings, class_weights=",".join(map(str, weights)))
         tables = {"loss_tables": max(len(settings.losses(network.classes).weights), 1)}
+        if settings.distill:
+            if dataset.teacher is None:
+                raise TridentError(f"distill needs a teacher's logits, an array teacher in the file: {data} has none")
+            tables = {"loss_tables": settings.batch, "soft_targets": network.classes}
         cfg = _built_core(cfg, tables) if built else replace(cfg, **tables)
         _check_rate(settings, len(dataset.train))
         constants = NeuronConstants.of_network(network, neuron_settings, cfg)
@@ -235,6 +239,15 @@ class RunSpec:
     def most_spikes(self) -> int:
         """That a class can have in a sample."""
         return self.network.most_spikes(self.train.timesteps)
+
+    def wanted(self, index: np.ndarray) -> np.ndarray | None:
+        """Soft targets (N, classes) of the training samples with these numbers; None where labels say all."""
+        if not self.train.distill:
+            return None
+        labels, classes = self.dataset.train_labels[index], self.network.classes
+        logits = np.full((len(index), classes), -np.inf)
+        logits[:, : self.dataset.classes] = self.dataset.teacher[index]
+        return softened(logits, self.train.temperature, self.loss.wanted(labels, classes), self.train.distill)
 
     @property
     def minibatches(self) -> int:

@@ -14,6 +14,7 @@ from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trace import Trace
 from trident.sim.golden.trainer import GoldenTrainer
+from trident.snn.losses import marked
 from trident.snn.network.network import Network, Tensors
 from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
@@ -52,15 +53,16 @@ class StepBench:
         self._updated = *kept_spaces(cfg), *raw_spaces(cfg)  # beside weights
 
     def step(
-        self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, loss_scale: float
+        self, spikes: np.ndarray, labels: np.ndarray, constants: UpdateConstants, loss_scale: float,
+        wanted: np.ndarray | None = None,
     ) -> tuple[Mismatch | None, BatchResult]:
-        """Train one minibatch, uint8 (N, T, y, x, c), on both.
+        """Train one minibatch, uint8 (N, T, y, x, c), on both, perhaps with soft targets ``wanted`` (N, classes).
 
         The samples run twice: without the update, so that the gradients can be compared, then from cleared gradients
         with it. Returns the first difference in the order of the data flow, or None, and what the last run returned.
         """
-        golden = self.golden
-        loss = golden.loss_constants(loss_scale)
+        golden, labels = self.golden, marked(labels, wanted)
+        loss = golden.loss_constants(loss_scale, wanted)
         self.session.set_constants(constants, loss)
         raw = {space: golden.bits(space) for space in raw_spaces(self.cfg)}
         expected = self._expect(spikes, labels, loss)

@@ -24,13 +24,15 @@ class Tally:
     silent: int = 0
     confusion: list[list[int]] = field(default_factory=list)
 
-    def add(self, counts: np.ndarray, labels: np.ndarray, most: int, loss: Loss = MSE):
+    def add(
+        self, counts: np.ndarray, labels: np.ndarray, most: int, loss: Loss = MSE, wanted: np.ndarray | None = None
+    ):
         """Spike counts (N, classes) of samples with these labels; ``most``: that a class can have; ``loss``: what is
-        trained for."""
+        trained for, with soft targets ``wanted`` (N, classes)."""
         classes = counts.shape[1]
         guesses = predicted(counts)
         self.samples += len(labels)
-        self.loss += float(loss.values(counts, labels, most).sum())
+        self.loss += float(loss.values(counts, labels, most, wanted).sum())
         self.correct += int((guesses == labels).sum())
         self.undecided += int((guesses < 0).sum())
         self.silent += int((counts.sum(axis=1) == 0).sum())

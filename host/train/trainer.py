@@ -109,7 +109,7 @@ class Trainer:
                     self._interrupt()
                 if first := not done:
                     self.chip.record()
-                self._minibatch(train[index], spec.dataset.train_labels[index])
+                self._minibatch(train[index], index)
                 if first:
                     self.intervals = self.chip.intervals()
                     self.first_counters = [dict(core) for core in self.progress.counters]
@@ -138,19 +138,21 @@ class Trainer:
         """The last minibatch, for messages."""
         return f"epoch {self.progress.epoch + 1}, minibatch {self.progress.minibatch}"
 
-    def _minibatch(self, spikes: np.ndarray, labels: np.ndarray):
-        train, now = self.spec.train, self.progress
+    def _minibatch(self, spikes: np.ndarray, index: np.ndarray):
+        """``index``: of the samples, among those of training."""
+        train, now, labels = self.spec.train, self.progress, self.spec.dataset.train_labels[index]
+        wanted = self.spec.wanted(index)
         moment = now.epoch + now.minibatch / self.spec.minibatches
         now.minibatch += 1
         constants = self.scaler.constants(train, train.rate(moment), self.spec.cfg.format)
-        step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, moment, self.where)
+        step = self.lockstep.train(spikes, labels, constants, self.scaler.scale, moment, self.where, wanted)
         self.scaler.after(step.skipped, step.moments)
-        self._count(step, labels)
+        self._count(step, labels, wanted)
 
-    def _count(self, step: BatchStep, labels: np.ndarray):
+    def _count(self, step: BatchStep, labels: np.ndarray, wanted: np.ndarray | None):
         now, most = self.progress, self.spec.most_spikes
         for name in ("RTL", "golden"):  # their counts have been compared
-            self.tallies[name].add(step.counts, labels, most, self.spec.loss)
+            self.tallies[name].add(step.counts, labels, most, self.spec.loss, wanted)
         twin = self.tallies["float32"]
         twin.samples += len(labels)
         twin.loss += step.twin["loss"] * len(labels)

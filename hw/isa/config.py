@@ -10,6 +10,7 @@ from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.job import ERROR_SLOTS, SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.limits import FLOAT_GRADIENTS, check_config
+from trident.hw.isa.losses import NUMBERS as LOSS_NUMBERS
 from trident.hw.isa.losses import loss_programs
 from trident.hw.isa.neurons import NeuronKind
 from trident.hw.isa.optimisers import optimiser
@@ -55,7 +56,8 @@ class CoreConfig:
     optimiser: what an update does, a name of :mod:`hw.isa.optimisers`; loss: how errors of the last layer come from
         its spikes, one of :data:`trident.hw.isa.losses.LOSSES`; loss_tables: what it takes from its table is the same
         for all labels (1), or every one of so many labels has a table of its own; voters: the most neurons of the last
-        layer that may vote for a class.
+        layer that may vote for a class; soft_targets: room in each loss table for what is wanted of so many classes, of
+        a softmax: the host gives every sample of a minibatch a table, as if it were a label; 0: there is none.
     weight_rows: rows of ``lanes`` weights; gradients and momenta have as many.
     spike_words: words of ``lanes * timesteps`` spike bits (inputs and all layers, up to three samples each).
     error_words: words of ``lanes * timesteps`` errors (all layers, up to two samples each); where neurons learn their
@@ -103,6 +105,7 @@ class CoreConfig:
     optimiser: str = "sgd"
     loss: str = "table"
     loss_tables: int = 1
+    soft_targets: int = 0
     voters: int = 1
     weight_rows: int = 4096
     spike_words: int = 1024
@@ -211,7 +214,7 @@ class CoreConfig:
     @property
     def loss_programs(self) -> tuple[Program, ...]:
         """The programs of a loss of all classes."""
-        return () if self.loss == "table" else loss_programs()
+        return () if self.loss == "table" else loss_programs(self.soft_targets > 0)
 
     @property
     def most_spikes(self) -> int:
@@ -221,7 +224,8 @@ class CoreConfig:
     @property
     def loss_bits(self) -> int:
         """Address bits of one loss table."""
-        return max(self.most_spikes.bit_length(), 1 if self.loss == "table" else 2) + 1
+        numbers = 1 if self.loss == "table" else len(LOSS_NUMBERS) + self.soft_targets
+        return max(self.most_spikes.bit_length(), (numbers - 1).bit_length() or 1) + 1
 
     @property
     def label_bits(self) -> int:

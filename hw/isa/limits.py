@@ -40,6 +40,7 @@ LIMITS = {  # from and to
     "weight_grad_cols": (1, 32),
     "timesteps": (1, 32),
     "loss_tables": (1, 1 << 16),
+    "soft_targets": (0, 1 << 12),
     "voters": (1, 256),
     "chunks": (1, 64),
     "carry_words": (1, 1 << 15),
@@ -148,6 +149,8 @@ def check_config(cfg: "CoreConfig"):
         )
     if cfg.voters > 1 and cfg.loss in READOUT_LOSSES:
         raise TridentError(f"voters of {cfg.voters} count spikes, so the loss cannot be {cfg.loss}")
+    if cfg.soft_targets and cfg.loss == "table":
+        raise TridentError(f"soft_targets of {cfg.soft_targets} are of a softmax: loss cannot be table")
     entries = 1 << cfg.loss_bits + cfg.label_bits
     if entries > LOSS_ENTRIES:
         of = f" of {cfg.voters} voters" if cfg.voters > 1 else ""

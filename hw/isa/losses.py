@@ -17,7 +17,8 @@ READOUT_LOSSES = ("membrane", "steps")
 """Those of readouts."""
 NUMBERS = ("gain", "hit", "miss")
 """Numbers of the softmax, which stand where the table of a label's neuron stands otherwise: what probabilities are
-multiplied by, and what is then wanted of the label's class and of the others; all with the weight of that class."""
+multiplied by, and what is then wanted of the label's class and of the others; all with the weight of that class. With
+soft targets every sample is a label, and what is wanted of each class follows them."""
 EXPONENTIAL = Table("exponential", "exp(−x)", lambda library, x, _: library.exp(-x))
 
 
@@ -39,12 +40,15 @@ def share_program() -> Program:
 
 
 @cache
-def error_program() -> Program:
-    """For every class: the error at its output."""
+def error_program(soft: bool = False) -> Program:
+    """For every class: the error at its output; ``soft``: what is wanted of each is a number of its own."""
+    if soft:
+        each = {"e": _x() * Input("share") - Input("wanted")}
+        return Program("softmax, errors of soft targets", ("z", "most", "share", "wanted"), each)
     wanted = where(InputBit("label"), -Constant("hit"), -Constant("miss"))
     return Program("softmax, errors", ("z", "most", "share", "label"), {"e": _x() * Input("share") + wanted})
 
 
-def loss_programs() -> tuple[Program, Program, Program]:
+def loss_programs(soft: bool = False) -> tuple[Program, Program, Program]:
     """The three, in their order."""
-    return part_program(), share_program(), error_program()
+    return part_program(), share_program(), error_program(soft)

@@ -34,7 +34,7 @@ class SoftmaxUnit(wiring.Component):
     An output is the table's entry of how often the class fired or, with the loss "membrane", what a readout has
     written. With the loss "steps" outputs are the potentials of readouts at a timestep, and each has three sweeps of
     its own, the last one first. With ``loss_tables`` of more than 1 every label has numbers of its own for the last two
-    programs.
+    programs; with ``soft_targets`` the last sweep reads from there what is wanted of each class, a cycle for each.
 
     A group takes ``lanes`` + 2 cycles per chunk and voter, or two per word of outputs, to be read, and in the first two
     sweeps ``lanes`` more. In the second sweep every group runs the first program of :mod:`trident.hw.isa.losses`,
@@ -107,6 +107,9 @@ class SoftmaxUnit(wiring.Component):
             "z": row, "most": every_lane(cfg, most), "total": every_lane(cfg, rounding.o),
             "share": every_lane(cfg, share), "label": Cat(first + n == self.label for n in range(cfg.lanes)),
         }  # fmt: skip
+        if cfg.soft_targets:
+            wanted = Signal(cfg.row_bits)
+            found["wanted"] = wanted
         program = Signal(range(3))
         m.d.comb += [
             steps.which.eq(program),
@@ -122,6 +125,9 @@ class SoftmaxUnit(wiring.Component):
             m.next = "RUN"
             with m.If(sweep == 0):
                 m.next = "SCAN"
+            if cfg.soft_targets:
+                with m.Elif(sweep == 2):
+                    m.next = "WANTED"
 
         def follow():
             """The next group, of this sweep or the next one."""
@@ -187,6 +193,14 @@ class SoftmaxUnit(wiring.Component):
                     m.d.sync += numbers[waited].eq(value)
                 with m.If(waited == max(cfg.round_stages, len(NUMBERS))):
                     m.next = "RUN"
+            if cfg.soft_targets:
+                with m.State("WANTED"):  # lane by lane: what is wanted of each class
+                    own = len(NUMBERS) + first + lane
+                    m.d.comb += address.eq(Cat(own[: len(address) - 1], 1))
+                    m.d.sync += [wanted.eq(Cat(wanted[width:], value[:width]) if cfg.lanes > 1 else value),
+                                 lane.eq(lane + 1)]  # fmt: skip
+                    with m.If(lane == cfg.lanes - 1):
+                        m.next = "RUN"
             with m.State("RUN"):
                 m.d.comb += steps.i.valid.eq(self.idle)
                 with m.If(self.idle & steps.i.ready):

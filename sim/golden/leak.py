@@ -1,4 +1,4 @@
-"""Golden leaks that are learned: what neurons read of their parameters."""
+"""Golden of hw/units/leak.py: what neurons read of the parameters of leaks that they learn."""
 
 import numpy as np
 

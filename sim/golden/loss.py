@@ -19,13 +19,16 @@ class LossConstants:
     scale: float
 
 
-def loss_table(most: int, classes: int, loss_scale: float, fmt: FloatFormat, loss: Loss = MSE) -> np.ndarray:
+def loss_table(
+    most: int, classes: int, loss_scale: float, fmt: FloatFormat, loss: Loss = MSE, wanted: np.ndarray | None = None
+) -> np.ndarray:
     """The loss unit's table as raw bits, (labels, 2, most + 1 or more), with the loss scale and the weight of the
     label's class; without weights of classes one, (1, 2, most + 1 or more), for all labels. ``most``: see
     :class:`Loss`.
 
     Of a loss of every class by itself, the error at a class's spikes by (whether it is the label's, spikes fired). Of
-    a softmax, first the output by the spikes fired, then :data:`trident.hw.isa.losses.NUMBERS`.
+    a softmax, first the output by the spikes fired, then :data:`trident.hw.isa.losses.NUMBERS`; with what is ``wanted``
+    of every class of each sample, (N, classes), a table for every sample, whose label is its number, with that behind.
     """
     count, weights = np.arange(most + 1), np.array(loss.weights or (1.0,))[:, None]
     if not loss.softmax:
@@ -35,6 +38,11 @@ def loss_table(most: int, classes: int, loss_scale: float, fmt: FloatFormat, los
     table = np.zeros((len(weights), 2, max(most + 1, len(NUMBERS))))
     table[:, 0, : most + 1] = loss.per_spike(most) * count
     table[:, 1, : len(NUMBERS)] = weights * (gain, gain * loss.label, gain * loss.other)
+    if wanted is not None:
+        room = max(table.shape[2], len(NUMBERS) + classes)
+        table = np.pad(table, ((0, len(wanted) - 1), (0, 0), (0, room - table.shape[2])), "edge")
+        table[:, 1] = 0
+        table[:, 1, 0], table[:, 1, len(NUMBERS) : len(NUMBERS) + classes] = gain, gain * wanted
     return to_bits(table, fmt)
 
 

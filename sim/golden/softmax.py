@@ -31,7 +31,8 @@ def _errors(
     """Of samples that have the same table, whose values these are."""
     numbers = dict(zip(NUMBERS, values[1], strict=False))
     z = (outputs if cfg.loss in READOUT_LOSSES else values[0][outputs]).astype(sums.dtype)[:, None]
-    part, once, each = loss_programs()
+    soft = cfg.soft_targets > 0
+    part, once, each = loss_programs(soft)
     numbers |= {own.name: fixed_table(own, cfg.format) for program in (part, once) for own in program.tables}
 
     def run(program, *arrays):
@@ -44,6 +45,9 @@ def _errors(
     x, fault = run(part, z, most)
     total = sums.round(sums.terms(x)[0].sum(axis=2, keepdims=True))
     share, wrong = run(once, total)
-    label = (np.arange(z.shape[2]) == np.reshape(labels, (-1, 1, 1))).astype(np.uint8)
-    errors, wrongly = run(each, z, most, np.broadcast_to(share, z.shape), label)
+    if soft:
+        wanted = np.broadcast_to(values[1][len(NUMBERS) :][: z.shape[2]], z.shape)
+    else:
+        wanted = (np.arange(z.shape[2]) == np.reshape(labels, (-1, 1, 1))).astype(np.uint8)
+    errors, wrongly = run(each, z, most, np.broadcast_to(share, z.shape), wanted)
     return errors[:, 0], fault | wrong | wrongly

@@ -68,7 +68,7 @@ class GoldenTrainer(GoldenParameters):
         partition: Partition | None = None, engines: str = "numpy", loss: Loss | None = None,
     ):  # fmt: skip
         super().__init__(network, cfg, seed, partition or Partition.single(network))
-        self.loss = loss or usual_loss(cfg.loss, cfg.loss_tables)
+        self.loss = loss or usual_loss(cfg.loss, 1 if cfg.soft_targets else cfg.loss_tables)
         self.constants = NeuronConstants.of_network(network, neuron, cfg)
         neurons = [neuron.at(layer, cfg.steps) for layer in network.layers]
         self._neurons = neurons  # by layer
@@ -310,7 +310,11 @@ class GoldenTrainer(GoldenParameters):
             self._columns[key] = np.ascontiguousarray(weights.transpose(0, 2, 1))
         return self._columns[key]
 
-    def loss_constants(self, scale: float) -> LossConstants:
-        """What errors of this network begin with at a loss scale."""
+    def loss_constants(self, scale: float, wanted: np.ndarray | None = None) -> LossConstants:
+        """What errors of this network begin with at a loss scale; with what is ``wanted`` of every class of each sample
+        of a minibatch, (N, classes), the samples' labels are their numbers. A core that takes soft targets has those of
+        every label where none are given."""
+        if wanted is None and self.cfg.soft_targets:
+            wanted = self.loss.wanted(np.arange(self.network.classes), self.network.classes)
         most = self.network.most_spikes(self.cfg.steps)
-        return LossConstants(loss_table(most, self.network.classes, scale, self.fmt, self.loss), scale)
+        return LossConstants(loss_table(most, self.network.classes, scale, self.fmt, self.loss, wanted), scale)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trident.hw.errors import TridentError
-from trident.snn.data.samples import SHAPES, classes, samples
+from trident.snn.data.samples import SHAPES, classes, samples, teacher
 from trident.snn.data.samples import labels as label_numbers
 from trident.snn.data.sources import Source, read_source
 from trident.snn.network.network import Network
@@ -24,7 +24,8 @@ class Dataset:
     ``train`` and ``test`` are float32 images (N, Y, X, C) or frames (N, T, Y, X, C) within 0 to 1, or uint8 spikes (N,
     T, Y, X, C) of 0 and 1; the labels are int64 (N,) from 0 to ``classes - 1``; ``notes`` are sentences about what a
     user should know. low, span: an image's value v was ``low + span * v`` as it was given, bytes of pixels within 0 to
-    1; whole: those were whole numbers. bin_us: of event recordings, microseconds of a timestep.
+    1; whole: those were whole numbers. bin_us: of event recordings, microseconds of a timestep. teacher: float64 (N,
+    classes), logits that a teacher gives the training samples.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Dataset:
     span: float = 1.0
     whole: bool = False
     bin_us: int | None = None
+    teacher: np.ndarray | None = None
 
     @property
     def steps(self) -> int | None:
@@ -74,7 +76,7 @@ def load(
     ``frames`` (N, T, F), (N, T, Y, X) or (N, T, Y, X, C) of the same, which change with time, or ``spikes`` of 0 and 1
     of such a shape; ``test_labels`` with ``test_images``, ``test_frames`` or ``test_spikes`` make the test part,
     otherwise ``test_fraction`` of the samples, drawn with ``seed``. ``classes`` is optional; without it labels are 0,
-    1, 2 and so on.
+    1, 2 and so on. ``teacher`` (N, classes), logits of a teacher for the samples that have ``labels``, is optional too.
 
     A folder holds IDX files of bytes as MNIST has them, ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and
     perhaps ``t10k-images-idx3-ubyte``, ``t10k-labels-idx1-ubyte``, or ``.gz`` of these; or recordings of event cameras
@@ -151,18 +153,20 @@ def _dataset(name: str, source: Source, test_fraction: float, seed: int) -> Data
     _same_length(name, train, labels, kind)
     every = np.concatenate([labels, test_labels]) if given else labels
     number = classes(name, arrays.get("classes"), every)
+    logits = teacher(name, arrays["teacher"], len(train), number) if "teacher" in arrays else None
     if not given:
         order, held = np.random.default_rng(seed).permutation(len(train)), ceil(round(len(train) * test_fraction, 6))
         if held >= len(train):
             raise TridentError(f"{name} has {len(train)} samples: too few to hold {held} of them back for the test")
         test, test_labels = train[order[:held]], labels[order[:held]]
         train, labels = train[order[held:]], labels[order[held:]]
+        logits = None if logits is None else logits[order[held:]]
     notes = [*source.notes, *_class_notes(number, {"training": labels, "test": test_labels})]
     given_as: tuple[float, float, bool] = (0.0, 1.0, False)
     if kind != "spikes":
         train, test, given_as, note = _scaled(name, train, test, pixels=kind == "images" and train.dtype == np.uint8)
         notes += note
-    return Dataset(name, number, train, labels, test, test_labels, tuple(notes), *given_as, source.bin_us)
+    return Dataset(name, number, train, labels, test, test_labels, tuple(notes), *given_as, source.bin_us, logits)
 
 
 def _class_notes(number: int, parts: dict[str, np.ndarray]) -> list[str]:

@@ -83,6 +83,23 @@ def classes(name: str, stated: np.ndarray | None, every: np.ndarray) -> int:
     return int(stated)
 
 
+def teacher(name: str, values: np.ndarray, count: int, number: int) -> np.ndarray:
+    """A teacher's logits as float64 (N, classes), for ``count`` samples of so many classes.
+
+    Raises :class:`TridentError` for another shape, and for what is not finite.
+    """
+    if values.dtype.kind not in "fiu":
+        raise TridentError(f"teacher of {name} must be real numbers, not {values.dtype}")
+    if values.shape != (count, number):
+        raise TridentError(
+            f"teacher of {name} must be logits of shape {(count, number)}, a row for each sample with labels and a "
+            f"column for each class, not {values.shape}"
+        )
+    if not np.isfinite(values).all():
+        raise TridentError(f"teacher of {name} contains NaN or infinity")
+    return values.astype(np.float64)
+
+
 def _binary(values: np.ndarray) -> bool:
     """Whether all are 0 or 1; of whole numbers without an array of what is compared, as spikes may fill the memory."""
     if values.dtype.kind == "f":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trident.hw.errors import TridentError
-from trident.snn.losses import MEMBRANE, PER_CLASS, SOFTMAX, Loss, balanced
+from trident.snn.losses import MEMBRANE, PER_CLASS, SOFTMAX, Loss, balanced, softened
 
 STEPS, CLASSES = 6, 4
 WEIGHTS = (1.0, 0.25, 3.0, 0.0)
@@ -30,6 +30,22 @@ def test_errors_are_derivatives(loss):
         less[:, n] -= small
         slope = (loss.values(more, labels, STEPS) - loss.values(less, labels, STEPS)) / (2 * small)
         np.testing.assert_allclose(errors[:, n], slope, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("share, temperature", [(0.0, 1.0), (0.75, 1.0), (1.0, 4.0)])
+def test_soft_targets_are_pytorchs(share, temperature):
+    torch = pytest.importorskip("torch", reason="the oracle extra is not installed")
+    counts, labels = _counts()
+    teacher, loss = np.random.default_rng(5).normal(0, 3, counts.shape), Loss("rate-cross-entropy")
+    soft = softened(teacher, temperature, loss.wanted(labels, CLASSES), share)
+    known = torch.softmax(torch.tensor(teacher) / temperature, 1)
+    targets = (1 - share) * torch.nn.functional.one_hot(torch.tensor(labels), CLASSES).double() + share * known
+    logits = torch.tensor(counts, requires_grad=True)
+    values = torch.nn.functional.cross_entropy(logits / STEPS, targets, reduction="none")
+    values.sum().backward()
+    np.testing.assert_allclose(loss.values(counts, labels, STEPS, soft), values.detach(), rtol=1e-12)
+    np.testing.assert_allclose(loss.errors(counts, labels, STEPS, soft), logits.grad, rtol=1e-9, atol=1e-15)
 
 
 def test_a_sure_and_right_answer_costs_nothing():

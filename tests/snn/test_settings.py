@@ -109,6 +109,10 @@ def test_alpha(surrogate, alpha):
         ("prune", -0.1, "prune must be at least 0, not -0.1"),
         ("prune", float("nan"), "prune must be a finite number, not nan"),
         ("smoothing", 1, "smoothing must be at least 0 and below 1, not 1"),
+        ("distill", 1.5, "distill must be within 0 to 1, not 1.5"),
+        ("distill", 0.5, "distill is of a cross-entropy, not of the loss mse"),
+        ("temperature", 0, "temperature must be above 0, not 0"),
+        ("temperature", 2, "a temperature of 2 is of a teacher: give distill, a share, as well"),
         (
             "loss", "hinge", "loss must be mse or count-mse or cross-entropy or rate-cross-entropy or "
             "membrane-cross-entropy or step-cross-entropy, not 'hinge'"

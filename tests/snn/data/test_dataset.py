@@ -388,3 +388,22 @@ def test_frames_that_are_too_large(tmp_path):
     data = _frames(tmp_path / "frames.npz", np.array([0, 300] * 10).reshape(10, 2, 1))
     with pytest.raises(TridentError, match="real values go up to 300, more than the 256 that planes hold"):
         planes_of(data, 2)
+
+
+def test_a_teacher_is_split_as_the_samples_are(tmp_path):
+    images, labels = np.random.default_rng(1).random((20, 4)), np.arange(20) % 4
+    logits = np.eye(4)[labels] * 5
+    save(tmp_path, images=images, labels=labels, teacher=logits)
+    found = load(tmp_path / "own.npz")
+    assert found.teacher.shape == (16, 4) and (found.teacher.argmax(axis=1) == found.train_labels).all()
+
+
+@pytest.mark.parametrize("logits, words", [
+    (np.zeros((20, 3)), r"teacher of .* must be logits of shape \(20, 4\), a row for each sample with labels"),
+    (np.full((20, 4), np.nan), "teacher of .* contains NaN or infinity"),
+    (np.full((20, 4), "a"), "teacher of .* must be real numbers, not <U1"),
+])  # fmt: skip
+def test_a_teacher_that_is_none(tmp_path, logits, words):
+    save(tmp_path, images=np.zeros((20, 4)), labels=np.arange(20) % 4, teacher=logits)
+    with pytest.raises(TridentError, match=words):
+        load(tmp_path / "own.npz")
