@@ -26,7 +26,7 @@ CHECK = $(COMMAND) --check
 help:
 	@echo 'make train     train a spiking network on the RTL of a chip, checked bit for bit against the golden model'
 	@echo '                 NET=64-128-10   layers: 128 linear, 16c3s2p1 conv of 16 channels, kernel 3, stride 2, padding 1,'
-	@echo '                                 mp2 the largest spikes of 2x2 pixels; 10r at the end a readout,'
+	@echo '                                 mp2 the largest spikes of 2x2 pixels, drop0.5 a dropout; 10r at the end a readout,'
 	@echo '                                 100v10 neurons of which every 10 vote for a class'
 	@echo '                 DATA=digits     digits, mnist, the path of an .npz with images or spikes, and labels, or of a'
 	@echo '                                 folder of IDX files (MNIST, Fashion-MNIST) or event recordings (.bin, .aedat),'

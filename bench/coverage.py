@@ -10,7 +10,7 @@ from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 
-SOFT = frozenset({"ADAM", "SURR", "NODET", "DROP", "SUB", "WD"})
+SOFT = frozenset({"ADAM", "SURR", "NODET", "DROP", "DROPX", "SUB", "WD"})
 """Needs that have a near substitute: a model counts as near if it lacks nothing else."""
 
 # What a need asks a run for; the others are asked for by nothing that there is
@@ -30,6 +30,7 @@ PROBES: dict[str, dict] = {
     "MEAN": {"net": "8x8x1-4c3-ap2-4c3-gap-10"},
     "WINDOW": {"net": "8x8x1-4c3m2-10"},
     "VOTE": {"net": "64-12-100v10"},
+    "DROP": {"net": "8x8x1-4c3-mp2-drop0.5-16-drop0.5-10"},
     "BN": {"net": "8x8x1-4c3-10", "norm": "bn"},
     "RES": {"net": "8x8x1-4c3-sew4-10"},
     "T32": {"train": {"timesteps": 100}},
@@ -46,13 +47,13 @@ MODELS: dict[str, str] = {
     "SJ PLIF CIFAR10-DVS net": "ANALOG FRAMES BN POOL VOTE DROP PLIF SURR",
     "SJ spiking_resnet18 ImageNet": "ANALOG BN POOLX RES READOUT CE SURR",
     "SJ spiking_vgg16_bn": "ANALOG BN POOLX DROP READOUT CE SURR",
-    "SJ CIFAR10 ResNet11": "ANALOG FRAMES T32 POOLX RES DROP READOUT OTHERN SURR WD",
+    "SJ CIFAR10 ResNet11": "ANALOG FRAMES T32 POOLX RES DROPX READOUT OTHERN SURR WD",
     "SJ lava_mnist": "CE SURR",
     "SJ speechcommands": "ANALOG FRAMES CONVX T32 READOUT CE ADAM SURR NODET",
     "SJ rsnn F-MNIST plain": "ANALOG FRAMES SURR NODET",
     "SJ rsnn F-MNIST stateful synapse": "ANALOG FRAMES SYN PSYN SURR NODET",
     "SJ rsnn F-MNIST feedback": "ANALOG FRAMES REC SURR NODET",
-    "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN MEAN DROP READOUT CE SURR",
+    "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN MEAN DROPX READOUT CE SURR",
     "SJ DSQN Atari": "ANALOG CONVX READOUT REGR ADAM SURR",
     "snnTorch tutorial 5 (FC)": "ANALOG READOUT CE ADAM SURR SUB",
     "snnTorch tutorial 6 (CNN)": "ANALOG WINDOW T32 CE ADAM SURR SUB",
@@ -65,16 +66,16 @@ MODELS: dict[str, str] = {
     "snnTorch regression 2 (RLeaky)": "ANALOG REC ADAM SURR SUB",
     "snnTorch spiking autoencoder": "ANALOG BN CONVX READOUT REGR ADAM SURR SUB",
     "snnTorch exoplanet": "ANALOG POOLX READOUT CE SURR SUB",
-    "snnTorch BSNN": "ANALOG BN WINDOW DROP BINW CE ADAM SURR SUB",
+    "snnTorch BSNN": "ANALOG BN WINDOW DROPX BINW CE ADAM SURR SUB",
     "snnTorch DVS Gesture (Lee)": "ANALOG FRAMES WINDOW T32 ADAM SURR SUB",
     "NIR paper CNN N-MNIST": "ANALOG FRAMES MEAN T32 CE ADAM SURR",
     "NIR paper SRNN Braille": "T32 REC SYN CE REG ADAM SURR SUB",
     "Norse MNIST": "POOL T32 SYN READOUT CE ADAM SURR",
-    "Norse CIFAR10": "POOL T32 SYN READOUT CE ADAM SURR DROP",
+    "Norse CIFAR10": "POOL T32 SYN READOUT CE ADAM SURR DROPX",
     "Norse speech commands": "ANALOG FRAMES T32 REC SYN OTHERN READOUT CE ADAM SURR",
-    "Lava SLAYER N-MNIST": "T32 SYN WNORM DELAY DROP ADAM SURR",
+    "Lava SLAYER N-MNIST": "T32 SYN WNORM DELAY DROPX ADAM SURR",
     "Lava Oxford": "T32 REGR ADAM SURR WD",
-    "Lava PilotNet SDNN": "ANALOG FRAMES BN WNORM CONVX OTHERN REGR DROP ADAM",
+    "Lava PilotNet SDNN": "ANALOG FRAMES BN WNORM CONVX OTHERN REGR DROPX ADAM",
     "Lava bootstrap MNIST": "ANALOG WNORM CE ADAM SURR",
     "Rockpool SHD": "ANALOG FRAMES T32 SYN READOUT CE ADAM SURR",
     "Rockpool hello MNIST": "T32 SYN REGR ADAM SURR",
@@ -88,17 +89,17 @@ MODELS: dict[str, str] = {
     "QKFormer CIFAR10": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
     "SpikingResformer CIFAR10": "ANALOG BN RES ATT CONVX PLIF POOLX READOUT CE ADAM SURR",
     "Meta-SpikeFormer (SDT V2)": "ANALOG BN RES ATT CONVX POOLX READOUT CE ADAM SURR",
-    "SVFormer UCF101": "ANALOG FRAMES BN RES ATT CONVX PLIF POOLX READOUT CE DROP ADAM SURR",
-    "SpikeSCR SHD": "ANALOG FRAMES T32 BN RES ATT CONVX READOUT CE DROP ADAM SURR",
-    "DCLS delays SHD": "ANALOG FRAMES T32 BN DELAY READOUT CE DROP ADAM SURR",
-    "EGRU DVS Gesture": "ANALOG FRAMES T32 POOLX REC OTHERN READOUT CE DROP ADAM SURR",
+    "SVFormer UCF101": "ANALOG FRAMES BN RES ATT CONVX PLIF POOLX READOUT CE DROPX ADAM SURR",
+    "SpikeSCR SHD": "ANALOG FRAMES T32 BN RES ATT CONVX READOUT CE DROPX ADAM SURR",
+    "DCLS delays SHD": "ANALOG FRAMES T32 BN DELAY READOUT CE DROPX ADAM SURR",
+    "EGRU DVS Gesture": "ANALOG FRAMES T32 POOLX REC OTHERN READOUT CE DROPX ADAM SURR",
 }
 """Codes of needs by model, of public examples and papers: real-valued input, the same over time or (frames) not, the
 largest of spikes in windows, their average or sum (mean), other pooling (poolx: windows that overlap, before a
 neuron), batch norm, residuals, cross-entropy, a readout, more than 32 timesteps, learned leaks, voting, synaptic
 currents, such that are learned (psyn), recurrence, other convolutions, attention, other neurons, another task, weight
-norm, delays, binary weights, a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout, a
-subtracting reset, weight decay."""
+norm, delays, binary weights, a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout of
+half of the spikes, other or unknown dropout (dropx), a subtracting reset, weight decay."""
 
 
 def covered() -> set[str]:

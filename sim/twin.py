@@ -14,6 +14,7 @@ from trident.hw.isa.optimisers import KEPT, PRUNE, optimiser
 from trident.hw.isa.standardise import RAW
 from trident.sim.float_passes import run_passes
 from trident.sim.float_standard import FloatStandardiser
+from trident.sim.golden.drop import kept, layer_key
 from trident.snn.data.encoding import plane_values
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network, Tensors
@@ -27,8 +28,8 @@ class LayerTrace:
 
     ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes``, ``near``
     (whether a potential is within the window around the threshold) and ``potentials`` (T, B, Y, X, C) are of its
-    neurons; ``pooled`` (T, B, Y, X, C): what the layers above read, and ``chosen`` (T, B, Y, X, C): the share of its
-    windows' errors that each pixel has; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say;
+    neurons; ``pooled`` (T, B, Y, X, C): what the layers above read, and ``chosen`` (T, B, Y, X, C): the share of the
+    errors there that each pixel has; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say;
     ``normed`` (T, B, Y, X, C) and ``inverse`` (C,): with a norm, its normalised sums, and what those are multiplied by;
     ``winners`` (T, B, Y, X, C): with windows of sums, which of them are the largest.
     """
@@ -72,7 +73,7 @@ class FloatTwin:
         ``raw``, what standardised weights are made of, beside gains of norms running variances, beside offsets running
         means, 0 for other parameters.
     updates : int
-        Minibatches trained on.
+        Minibatches trained on; with the seed it decides what dropout drops in the next one, as golden does.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class FloatTwin:
 
     def forward(self, spikes: np.ndarray, training: bool = False) -> list[LayerTrace]:
         """Run all layers over ``spikes`` (B, T, Y, X, C) and return what each keeps for the backward pass. In
-        ``training``, norms take the mean and variance of the batch."""
+        ``training``, norms take the mean and variance of the batch, and dropout drops."""
         batch, timesteps = spikes.shape[:2]
         if timesteps != self.settings.timesteps:
             raise TridentError(f"the spikes have {timesteps} timesteps, the training has {self.settings.timesteps}")
@@ -186,9 +187,12 @@ class FloatTwin:
             found = neuron.programs[0].run(neuron.constants, x=x, **self._leak(layer, x))
             fired = found.get("s", np.zeros(x.shape, bool)).astype(self.dtype)
             outputs = found["z"][-1] if layer.readout else fired.sum(0)
+            pooled, chosen = _pooled(fired, layer.pool, layer.method)
+            if layer.drop and training:
+                pooled, chosen = self._drop(layer, pooled, chosen)
             traces.append(LayerTrace(
                 columns, fired, found.get("m", np.zeros(x.shape, bool)), found["u"],
-                *_pooled(fired, layer.pool, layer.method), outputs.reshape(batch, -1), normed, inverse, winners,
+                pooled, chosen, outputs.reshape(batch, -1), normed, inverse, winners,
             ))  # fmt: skip
         return traces
 
@@ -251,6 +255,12 @@ class FloatTwin:
         soft = None if wanted is None else np.tile(wanted, (steps, 1))
         errors = self._loss.errors(rows, np.tile(labels, steps), self._most, soft)
         return errors.reshape(-1, len(labels), self.network.classes)
+
+    def _drop(self, layer: Layer, pooled: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the layers above read, (T, B, Y, X, C), and the share of errors of each pixel, with a dropout."""
+        key, samples = layer_key(self.settings.seed, self.updates, layer.number), np.arange(pooled.shape[1])
+        left = kept(key, layer.drop, samples, layer.pooled_shape) * self.dtype.type(2**layer.drop)
+        return pooled * left, chosen * left.repeat(layer.pool, axis=1).repeat(layer.pool, axis=2)
 
     def _leak(self, layer: Layer, x: np.ndarray) -> dict[str, np.ndarray]:
         """The leaks of a layer that learns them, as its programs read them, in the shape of x (T, B, Y, X, C)."""

@@ -38,8 +38,8 @@ class NeuronSettings:
     threshold, and that a neuron leaks to. spike_penalty: λ, at least 0: a sample's loss grows by λ times the mean over
     neurons and timesteps of a layer's spikes, summed over the layers that fire but the last; penalty: what each spike
     of a layer adds, λ / (neurons * T). still: its input stays the same over time; pooled: its spikes are joined by
-    windows; averaged: what is read is the mean of windows, of which each pixel has the share pixel_share. Raises
-    :class:`TridentError` for anything else.
+    windows, or dropped; averaged: what is read is the mean of windows, of which each pixel has the share pixel_share,
+    or a spike that is left counts for so much. Raises :class:`TridentError` for anything else.
     """
 
     leak: float = 0.5
@@ -131,13 +131,16 @@ class NeuronSettings:
             penalty = own["spike_penalty"] / (prod(layer.out_shape) * steps)
             result = replace(
                 self, **own, **rest, share=1 / steps, penalty=penalty, still=layer.planes is not None,
-                pooled=layer.pool > 1 and layer.method == "max", averaged=layer.method == "average",
-                pixel_share=1 / layer.pool**2,
+                pooled=layer.drop > 0 or (layer.pool > 1 and layer.method == "max"),
+                averaged=layer.drop > 0 or layer.method == "average",
+                pixel_share=2.0**layer.drop if layer.drop else 1 / layer.pool**2,
             )  # fmt: skip
             if result.kind.learns and not layer.learns:
                 raise TridentError(f"the network has no leaks for {result.neuron} neurons, see with_leaks")
             if result.pooled and result.spike_penalty and result.surrogate_name == "rectangle":
-                raise TridentError("a spike_penalty of pooled spikes is of other surrogates, not of rectangle")
+                raise TridentError("a spike_penalty of pooled or dropped spikes needs another surrogate than rectangle")
+            if layer.drop and not result.detach and result.surrogate_name == "rectangle":
+                raise TridentError("a dropout with a reset that is not detached needs another surrogate than rectangle")
             return result
         except TridentError as fault:
             raise TridentError(f"{layer.neuron!r}: {fault}") from None

@@ -139,6 +139,10 @@ class ChipPlan:
                 else:
                     chain |= {"target": to((owner,)), "channel": Rows.ERRORS}
                 fields[plan.job("owner", k)] = chain
+        for n, placed in enumerate(plan.layers):
+            for chunk in range(self.cfg.chunks if placed.layer.drop else 0):
+                numbers = {"pass_step": replica, "tap_step": partition.replicas}  # of its samples in the minibatch
+                fields[plan.job("drop", n, chunk)] = numbers
         if partition.replicas > 1:
             peers = [partition.core(r, stage, number) for r in range(partition.replicas)]
             chain = {"take": int(replica > 0), "source": to((peers[replica - 1],)) if replica else 0}
@@ -187,9 +191,10 @@ class ChipPlan:
     ) -> dict[int, list[int]]:
         """The words of every job that a core's program runs, its further walks among them."""
         plan = self.plans[core]
+        jobs = plan.jobs(neuron, updates, program.trains)
         return {
             number: self._pack(core, number, fields, program)
-            for number, fields in plan.jobs(neuron, updates).items() if plan.first_walk(number) in program.tokens
+            for number, fields in jobs.items() if plan.first_walk(number) in program.tokens
         }  # fmt: skip
 
     def update_jobs(self, core: int, program: Program, updates: UpdateConstants) -> dict[int, list[int]]:
@@ -198,6 +203,11 @@ class ChipPlan:
             number: self._pack(core, number, fields, program)
             for number, fields in self.plans[core].update_jobs(updates).items() if number in program.tokens
         }  # fmt: skip
+
+    def drop_jobs(self, core: int, program: Program, seed: int, minibatch: int) -> dict[int, list[int]]:
+        """Those that change with every minibatch, of networks with a dropout."""
+        jobs = self.plans[core].drop_jobs(seed, minibatch)
+        return {number: self._pack(core, number, fields, program) for number, fields in jobs.items()}
 
     def _pack(self, core: int, number: int, fields: dict, program: Program) -> list[int]:
         fields = fields | self.routes[core].get(number, {})

@@ -11,8 +11,10 @@ from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
 from trident.host.compile.standardise import standard_fields
 from trident.host.compile.walks import as_convolution, passes
+from trident.hw.isa.dropout import halves
 from trident.hw.isa.job import JOB
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
+from trident.sim.golden.drop import layer_key
 from trident.snn.network.layers import Layer
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 class CoreJobs:
     """Makes the fields of a core's jobs, by their numbers in the plan of the core."""
 
-    def __init__(self, plan: "CorePlan"):
-        self.plan, self.cfg = plan, plan.cfg
+    def __init__(self, plan: "CorePlan", trains: bool = True):
+        self.plan, self.cfg, self.trains = plan, plan.cfg, trains
 
     def all(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""
@@ -50,7 +52,16 @@ class CoreJobs:
                 result |= norm_jobs(self.plan, n)
             if placed.layer.learns:
                 result |= leak_jobs(self.plan, n, neuron)
-        return result | self.update(updates)
+        return result | self.update(updates) | self.drop(0, 0)
+
+    def drop(self, seed: int, minibatch: int) -> dict[int, dict]:
+        """The jobs of dropouts, with the keys of a minibatch; in inference everything is left."""
+        result: dict[int, dict] = {}
+        for n, placed in enumerate(self.plan.layers):
+            key = layer_key(seed, minibatch, placed.layer.number)
+            for chunk in range(self.cfg.chunks if placed.layer.drop else 0):
+                result[self.plan.job("drop", n, chunk)] = self._drop(placed, chunk) | halves(key)
+        return result
 
     def update(self, updates: UpdateConstants) -> dict[int, dict]:
         """The jobs that change with the learning rate, the loss scale or the number of samples."""
@@ -123,7 +134,8 @@ class CoreJobs:
         if walk == len(layer.reads):
             bias = placed.tile + weights.vector_tile
             return job | {"src_y": 0, "src_x": 0, "blocks": 1, "tile": bias - weights.groups, "bias": 1}
-        job |= {"count": layer.reads[walk].job, "tile": placed.tile}
+        read = layer.reads[walk] if self.trains else layer.reads[walk].tested
+        job |= {"count": read.job, "tile": placed.tile}
         return job | ({"src_y": layer.mean, "src_x": layer.mean} if layer.mean > 1 else {})
 
     def _forward(self, placed: "PlacedLayer", neuron: NeuronConstants, chunk: int, walk: int) -> dict:
@@ -160,6 +172,19 @@ class CoreJobs:
             "dst": self._at(placed.pooled, chunk), "dst_slot": placed.pooled.step,
             "groups": placed.weights.groups, "src_y": y, "src_x": x, "count": self._line(placed),
             "block_step": y * x * placed.weights.groups if placed.layer.out_planes else 0,
+        }  # fmt: skip
+
+    def _drop(self, placed: "PlacedLayer", chunk: int) -> dict:
+        """What the layers above read is cleared where it is or, unless it is of windows, on its way there."""
+        y, x, _ = placed.layer.pooled_shape
+        source = placed.pooled if placed.layer.pool > 1 else placed.spikes
+        return {
+            "src": self._at(source, chunk), "src_slot": source.step,
+            "aux": self._at(placed.spikes, chunk), "aux_slot": placed.spikes.step,
+            "dst": self._at(placed.pooled, chunk), "dst_slot": placed.pooled.step,
+            "groups": placed.weights.groups, "src_y": y, "src_x": x, "last_tap": placed.layer.pool - 1,
+            "count": placed.layer.out_shape[1] * placed.weights.groups,
+            "token": placed.layer.drop if self.trains else 0,
         }  # fmt: skip
 
     @staticmethod

@@ -26,6 +26,7 @@ _CHUNK_JOBS = {
     "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, "")
 }  # fmt: skip
 _POOL_JOBS = {"pool": (Opcode.POOL, " of the spikes")}  # of a pooled layer and chunk
+_DROP_JOBS = {"drop": (Opcode.DROP, " of the spikes")}  # of a layer with a dropout, and chunk
 _NORM_JOBS = {
     "norm": (Opcode.NORM, ""), "norm_frozen": (Opcode.NORM, ""), "norm_errors": (Opcode.NORM, " of the errors"),
 }  # fmt: skip
@@ -33,7 +34,7 @@ _FIRE_JOBS = {"fire": (Opcode.FIRE, "")}  # of a layer with a norm or windows, a
 _WINDOW_JOBS = {"window": (Opcode.WINDOW, " of the sums"), "spread": (Opcode.SPREAD, " of the errors")}
 _LEAK_GRADIENTS = {"leak_grad": (Opcode.WEIGHT_GRAD, " of the leaks")}  # of a layer that learns them, and chunk
 _LEAK_JOBS = {"leak": (Opcode.LEAK, ""), "tie": (Opcode.TIE, " of the leaks")}  # of such a layer
-_OTHER_JOBS = _POOL_JOBS | _NORM_JOBS | _FIRE_JOBS | _WINDOW_JOBS | _LEAK_GRADIENTS | _LEAK_JOBS
+_OTHER_JOBS = _POOL_JOBS | _DROP_JOBS | _NORM_JOBS | _FIRE_JOBS | _WINDOW_JOBS | _LEAK_GRADIENTS | _LEAK_JOBS
 _LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
 _CORE_JOBS = {
     "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
@@ -57,6 +58,7 @@ def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: in
     norms = sum(bool(network.layers[n].norm) for n in layers)
     own = (len(WALKS) * chunks + len(UPDATES)) * len(layers) + (len(_POOL_JOBS) * pools + reads) * chunks
     windows = [network.layers[n] for n in layers if network.layers[n].window > 1]
+    own += chunks * len(_DROP_JOBS) * sum(network.layers[n].drop > 0 for n in layers)
     own += len(_NORM_JOBS) * norms + chunks * len(_WINDOW_JOBS) * len(windows)
     own += chunks * sum(network.layers[n].keeps_sums for n in layers)
     own += (len(_LEAK_JOBS) + chunks) * sum(network.layers[n].learns for n in layers)
@@ -216,7 +218,7 @@ class CorePlan:
             words = out_y * out_x * weights.groups
             least = words * self.cfg.output_words if layer.readout else 0
             pooled = outputs = spikes.take(words, slots, self.cfg.chunks, least)
-            if layer.pool > 1:
+            if layer.rewrites:
                 planes = layer.out_planes
                 pooled = spikes.take(words // layer.pool**2 * (planes.words if planes else 1), slots, self.cfg.chunks)
             regions[layer.number] = pooled
@@ -248,6 +250,7 @@ class CorePlan:
             # As many jobs of each kind in a row; of forward and backward they are the walks of one
             jobs = {"forward": reads, "backward": max(len(self.readers[n]), 1), "weight_grad": reads}
             jobs |= {kind: int(placed.layer.pool > 1) for kind in _POOL_JOBS}
+            jobs |= {kind: int(placed.layer.drop > 0) for kind in _DROP_JOBS}
             jobs |= {kind: int(bool(placed.layer.norm)) for kind in _NORM_JOBS}
             jobs |= {kind: int(bool(placed.sums)) for kind in _FIRE_JOBS}
             jobs |= {kind: int(bool(placed.winners)) for kind in _WINDOW_JOBS}
@@ -302,7 +305,8 @@ class CorePlan:
         """Raise TridentError for sums of more walks than the core makes, and for values that it cannot read."""
         for placed in self.layers:
             if any(read.job for read in placed.layer.reads):
-                what = "the mean of all pixels" if placed.layer.mean > 1 else "real values or means"
+                others = "what a dropout leaves" if placed.layer.reads[0].drop else "real values or means"
+                what = "the mean of all pixels" if placed.layer.mean > 1 else others
                 require(self.cfg.capabilities, f"{placed.layer.node!r} reads {what}, which", (Capability.PLANES,))
         for placed, readers in zip(self.layers, self.readers, strict=True):
             for many, what in (
@@ -362,9 +366,9 @@ class CorePlan:
     # Jobs
     def job(self, kind: str, layer: int = 0, chunk: int = 0, walk: int = 0) -> int:
         """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per layer of this core, one of
-        :data:`WALKS` per layer and chunk of timesteps, likewise those of pools, norms and windows where a layer has
-        them, or ``owner`` per core of the stage before. ``walk``: of backward to a layer, which reader's, of forward
-        and weight_grad, over which of the layer's reads."""
+        :data:`WALKS` per layer and chunk of timesteps, likewise those of pools, dropouts, norms and windows where a
+        layer has them, or ``owner`` per core of the stage before. ``walk``: of backward to a layer, which reader's, of
+        forward and weight_grad, over which of the layer's reads."""
         return self.numbers[kind, layer, chunk, walk]
 
     def first_walk(self, number: int) -> int:
@@ -391,13 +395,18 @@ class CorePlan:
             return Opcode.LOSS, ""
         return (_CHUNK_JOBS | _OTHER_JOBS | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
 
-    def jobs(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
-        """The fields of every job, without those that say who else takes part and without tokens."""
-        return CoreJobs(self).all(neuron, updates)
+    def jobs(self, neuron: NeuronConstants, updates: UpdateConstants, trains: bool = True) -> dict[int, dict]:
+        """The fields of every job, of a program that ``trains`` or infers, without those that say who else takes part
+        and without tokens."""
+        return CoreJobs(self, trains).all(neuron, updates)
 
     def update_jobs(self, updates: UpdateConstants) -> dict[int, dict]:
         """The jobs that change with the learning rate, the loss scale or the number of samples."""
         return CoreJobs(self).update(updates)
+
+    def drop_jobs(self, seed: int, minibatch: int) -> dict[int, dict]:
+        """The jobs that change with every minibatch: those of dropouts, in training."""
+        return CoreJobs(self).drop(seed, minibatch)
 
     def gradient_chunks(self, n: int) -> range:
         """The chunks of timesteps that weight_grad of layer n runs for: the errors of real values are summed in the

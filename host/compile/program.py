@@ -58,6 +58,11 @@ class Program:
         return {opcode for part in parts for queue in part.values() for opcode, _ in queue}
 
     @property
+    def trains(self) -> bool:
+        """It has a backward pass."""
+        return Opcode.WEIGHT_GRAD in self.opcodes
+
+    @property
     def words(self) -> list[int]:
         counts = {f"token{token.value}": count for token, count in self.first.items()}
         setup = SETUP.pack(**counts, **self.slots)
@@ -163,6 +168,8 @@ def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: t
         run_forward(program, plan, n, wait, read if n == last else (), done if n == count - 1 else ())
         if plan.layers[n].layer.pool > 1:
             run_chunks(program, plan, "pool", n)
+        if plan.layers[n].layer.drop:
+            run_chunks(program, plan, "drop", n)
     program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(plan.receivers)), sent)
 
 

@@ -32,10 +32,12 @@ class ChipSession:
     """The cores of a chip that hold a network, and the host tile.
 
     Weights, momenta and gradients are raw bits by the names of the network's parameters; those of several replicas are
-    equal and written to all of them. Raises :class:`CoreStuck` when the chip does not go on.
+    equal and written to all of them. ``minibatch`` is the number of the next one that is trained on; with ``seed`` it
+    decides what dropout drops, as golden does. Raises :class:`CoreStuck` when the chip does not go on.
     """
 
-    def __init__(self, driver: Driver, plan: ChipPlan, neuron: NeuronConstants):
+    def __init__(self, driver: Driver, plan: ChipPlan, neuron: NeuronConstants, seed: int = 0):
+        self.seed, self.minibatch = seed, 0
         self.driver, self.plan, self.neuron = driver, plan, neuron
         self.cfg, self.mesh = plan.cfg, plan.mesh
         self._neuron = neuron  # with the loss scale of the next minibatches
@@ -238,6 +240,11 @@ class ChipSession:
         """Run samples uint8 (N, T, y, x, c) through the chip; with ``train`` they are one minibatch with its update,
         or, without ``update``, their gradients are added to those in memory."""
         self._set_mode(train, update)
+        if train and self.plan.network.drops:
+            self._send(self._jobs([
+                self.plan.drop_jobs(core, program, self.seed, self.minibatch)
+                for core, program in enumerate(self._programs)
+            ]))  # fmt: skip
         self._settle()
         plan, packets, partition = self.plan, self.driver.packets, self.plan.partition
         planes = self.plan.network.planes
@@ -263,6 +270,7 @@ class ChipSession:
         except CoreStuck as fault:
             self._mode = None
             raise CoreStuck(f"{fault}; {self._why()}") from None
+        self.minibatch += train and update
         return self._result(received(out, self.mesh), count)
 
     def _answers(self, count: int) -> tuple[int, int]:

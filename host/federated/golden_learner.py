@@ -17,8 +17,10 @@ class GoldenLearner:
             spec.network, spec.neuron, spec.cfg, spec.train.seed, spec.plan.partition, loss=spec.loss
         )
 
-    def load(self, weights: Tensors):
-        """Weights of the next minibatch, raw bits; momenta and gradients become zero. Between minibatches only."""
+    def load(self, weights: Tensors, minibatch: int = 0):
+        """Weights of the next minibatch, which has this number, raw bits; momenta and gradients become zero. Between
+        minibatches only."""
+        self.golden.minibatch = minibatch
         zeros = {name: np.zeros_like(bits) for name, bits in weights.items()}
         self.golden.load(Space.WEIGHTS, weights)
         for space in kept_spaces(self.golden.cfg):

@@ -84,7 +84,8 @@ def chip_learner(spec: FederatedSpec, number: int) -> ChipLearner:
     """
     run = spec.run
     chip = spec.targets[number].connect(run.cfg, run.mesh, threads=1)
-    return ChipLearner(run.plan, NeuronConstants.of_network(run.network, run.neuron, run.cfg), chip, run.loss)
+    constants = NeuronConstants.of_network(run.network, run.neuron, run.cfg)
+    return ChipLearner(run.plan, constants, chip, run.loss, run.train.seed)
 
 
 def make_worker(options: dict, number: int) -> Worker:

@@ -26,7 +26,7 @@ STAGES = ("received", "loaded", "training", "trained", "answered")
 class Learner(Protocol):
     """A network that can be trained, see :class:`GoldenLearner`."""
 
-    def load(self, weights: Tensors): ...
+    def load(self, weights: Tensors, minibatch: int = 0): ...
 
     def load_gradients(self, gradients: Tensors): ...
 
@@ -71,7 +71,7 @@ class Worker:
         of = settings.local_epochs * (len(self.samples) // run.train.batch)
         self.on_stage("received", 0, of)
         began, before = perf_counter(), self.learner.counters()
-        self.learner.load(task.weights)
+        self.learner.load(task.weights, (task.round - 1) * of)
         self.on_stage("loaded", 0, of)
         scaler, tally, done = LossScaler(task.scale), Tally(), 0
         labels = run.dataset.train_labels[self.samples]

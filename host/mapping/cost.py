@@ -12,6 +12,7 @@ from trident.host.mapping.engine_cycles import Timing
 from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.dropout import ROUNDS
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.operations import OPERATIONS, Opcode
@@ -197,7 +198,7 @@ class CostModel:
         return model(self.mesh.packet - 1, entering, entering - rows)
 
     def forward(self, n: int, first: int, end: int) -> float:
-        """Cycles of forward and the neuron unit per sample, and of the pool unit where spikes are pooled."""
+        """Cycles of forward and the neuron unit per sample, and of the units that pool or drop spikes."""
         layer, groups = self.network.layers[n], self._groups(n, first, end)
         out_y, out_x, _ = layer.sum_shape
         timing = self._timing("forward")._replace(planes=layer.planes is not None)
@@ -211,6 +212,9 @@ class CostModel:
         if layer.pool > 1:
             y, x, _ = layer.pooled_shape
             pooled = self._model(Opcode.POOL)(layer.pool) * y * x * groups + self.job_start
+        if layer.drop:
+            y, x, _ = layer.pooled_shape
+            pooled += self._model(Opcode.DROP)(layer.pool) * y * x * groups + self.job_start
         fired = 0 if layer.keeps_sums else timing.passes * timing.recurrence
         return float(np.mean(cycles)) + fired + self.job_start + pooled
 
@@ -357,9 +361,13 @@ class CostModel:
         groups = self._groups(n, first, end)
         (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
         words, errors = y * x * groups, height * width * groups
+        rewritten = words // layer.pool**2 * (layer.out_planes.words if layer.out_planes else 1)
         planes = layer.reads[0].planes
         inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes) * (planes.words if planes else 1)
-        return Words(WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs, words, errors)
+        return Words(
+            WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs,
+            words + (rewritten if layer.rewrites else 0), errors,
+        )  # fmt: skip
 
 
 def update_cycles(cfg: CoreConfig) -> int:
@@ -370,6 +378,11 @@ def update_cycles(cfg: CoreConfig) -> int:
 def pool_cycles(size: int) -> int:
     """Cycles per word of windows whose sides have so many pixels."""
     return 2 * size**2 + 1
+
+
+def drop_cycles(size: int) -> int:
+    """Cycles per word of neurons, or of windows of them whose sides have so many pixels, in training."""
+    return ROUNDS + size**2
 
 
 def loss_cycles(groups: int, lanes: int, steps: int, neuron: int, voters: int = 1) -> int:

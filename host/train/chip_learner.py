@@ -42,15 +42,20 @@ class ChipLearner:
     infinity or a NaN that a smaller loss scale cannot mend.
     """
 
-    def __init__(self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, loss: Loss | None = None):
+    def __init__(
+        self, plan: ChipPlan, neuron: NeuronConstants, chip: ClosablePort, loss: Loss | None = None,
+        seed: int = 0,
+    ):  # fmt: skip
         self.plan, self.chip, self.cfg = plan, chip, plan.cfg
         self.loss = loss or usual_loss(plan.cfg.loss, 1 if plan.cfg.soft_targets else plan.cfg.loss_tables)
         self.driver = Driver(chip, plan.cfg, plan.mesh)
-        self.session = ChipSession(self.driver, plan, neuron)
+        self.session = ChipSession(self.driver, plan, neuron, seed)
         self._constants: tuple[UpdateConstants, float] | None = None  # that the chip has
 
-    def load(self, weights: Tensors):
-        """Weights of the next minibatch; momenta and gradients become zero. Between minibatches only."""
+    def load(self, weights: Tensors, minibatch: int = 0):
+        """Weights of the next minibatch, which has this number; momenta and gradients become zero. Between minibatches
+        only."""
+        self.session.minibatch = minibatch
         zeros = {name: np.zeros_like(value) for name, value in weights.items()}
         self.session.load(Space.WEIGHTS, weights)
         for space in kept_spaces(self.session.cfg):

@@ -147,10 +147,11 @@ class Comparator:
                 for space, wanted, found in pairs:
                     if mismatch := self._image(space, n, sample, wanted, found):
                         return mismatch
-                if self.network.layers[n].pool > 1:
+                if self.network.layers[n].rewrites:
                     found = session.read_spikes(Space.SPIKES, n, sample, pooled=True)
                     if mismatch := self._image(Space.SPIKES, n, sample, trace.pooled[n], found):
-                        return replace(mismatch, unit="pool", what="pooled spikes")
+                        unit = "drop" if self.network.layers[n].drop else "pool"
+                        return replace(mismatch, unit=unit, what="spikes that layers above read")
         return None
 
     def backward(self, traces: list[Trace]) -> Mismatch | None:

@@ -166,3 +166,4 @@ class GoldenRun:
         for name, space in state_spaces(self.spec.cfg).items():
             check_tensors(state.tensors(name), self.golden.bits(space), where)
             self.golden.load(space, state.tensors(name))
+        self.golden.minibatch = self.scaler.updates + self.scaler.skipped

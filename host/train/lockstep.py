@@ -60,7 +60,7 @@ class Lockstep:
             plan.network, neuron, plan.cfg, settings.seed, plan.partition, engines, self.loss
         )
         self.twin = FloatTwin(plan.network, neuron, settings)
-        self.learner = ChipLearner(plan, self.golden.constants, chip, self.loss)
+        self.learner = ChipLearner(plan, self.golden.constants, chip, self.loss, settings.seed)
         self.compare = Comparator(self.golden, self.learner.session)
         self.load_state(self.golden_state())
         # Threads of BLAS would only take the processor from the simulation
@@ -135,6 +135,10 @@ class Lockstep:
         for name, space in self.state.items():
             self.learner.session.load(space, state[name])
             self.golden.load(space, state[name])
+
+    def go_on(self, minibatch: int):
+        """The next minibatch has this number, on all three models."""
+        self.golden.minibatch = self.learner.session.minibatch = self.twin.updates = minibatch
 
     def compare_state(self, where: str):
         """Raise :class:`Divergence` unless all weights and momenta of the cores are golden's."""

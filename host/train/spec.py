@@ -178,6 +178,8 @@ class RunSpec:
         own = neuron_settings.core(layers) | settings.core
         if built:  # its neurons are in an order of their own
             del own["others"]
+        elif network and network.drops:
+            own["dropout"] = True
         core |= own
         steps = train.pop("timesteps", None)
         asked = core if steps is None else core | {"timesteps": steps}
@@ -278,7 +280,7 @@ def suit(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
 ) -> tuple[Network, CoreConfig]:
     """The network for samples of a data set, and a core that has what the network needs of it beside room: windows,
-    planes, walks, norms, voters and kinds of neurons.
+    planes, walks, norms, dropout, voters and kinds of neurons.
 
     Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
     """
@@ -293,6 +295,7 @@ def suit(
         standardise=cfg.standardise or any(layer.standardised for layer in network.layers),
         batch_norm=cfg.batch_norm or network.batch_norm, window=window if window > 1 else cfg.window,
         sum_words=max(cfg.sum_words, int(network.batch_norm or window > 1)), voters=max(cfg.voters, network.voters),
+        dropout=cfg.dropout or bool(network.drops),
     )  # fmt: skip
 
 
@@ -301,10 +304,10 @@ def _check_suits(cfg: CoreConfig, suited: CoreConfig):
     for name in ("pool", "walks", "window", "voters"):
         if (own := getattr(cfg, name)) != (needed := getattr(suited, name)):
             raise TridentError(f"the chip has been built with {name} of {own}, the network needs {needed}")
-    if suited.standardise != cfg.standardise:
-        raise TridentError("the chip has been built without standardised weights, which the network has")
-    if suited.batch_norm != cfg.batch_norm:
-        raise TridentError("the chip has been built without batch norm, which the network has")
+    whats = {"standardise": "standardised weights", "batch_norm": "batch norm", "dropout": "dropout"}
+    for name, what in whats.items():
+        if getattr(suited, name) != getattr(cfg, name):
+            raise TridentError(f"the chip has been built without {what}, which the network has")
     if suited.planes != cfg.planes:
         raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
 

@@ -46,7 +46,7 @@ class StepBench:
         self.golden = GoldenTrainer(network, neuron, cfg, seed, partition)
         plan = ChipPlan(network, cfg, mesh, partition, placement, minibatch)
         self.replicas = plan.partition.replicas
-        self.session = ChipSession(Driver(chip, cfg, mesh), plan, self.golden.constants)
+        self.session = ChipSession(Driver(chip, cfg, mesh), plan, self.golden.constants, seed)
         for space in (Space.WEIGHTS, *raw_spaces(cfg)):
             self.session.load(space, self.golden.bits(space))
         self.compare = Comparator(self.golden, self.session)

@@ -232,4 +232,4 @@ class Trainer:
         names, twin = self.lockstep.state, self.lockstep.twin
         self.lockstep.load_state({name: checkpoint.tensors(name) for name in names})
         twin.state = {name: checkpoint.tensors(f"float32/{name}") for name in names}
-        twin.updates = self.scaler.updates + self.scaler.skipped
+        self.lockstep.go_on(self.scaler.updates + self.scaler.skipped)

@@ -1,5 +1,8 @@
 """One core: three engines, the units between them, their memories, the sequencer and the ends of the network."""
 
+import functools
+from operator import or_
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -29,6 +32,7 @@ from trident.hw.noc.eject import Ejector
 from trident.hw.noc.flits import link_signature
 from trident.hw.noc.inject import Injector
 from trident.hw.noc.rows import RowQueue, RowSender
+from trident.hw.units.drop import DropUnit
 from trident.hw.units.fire import FireUnit
 from trident.hw.units.leak import LeakUnit
 from trident.hw.units.loss import LossUnit
@@ -145,9 +149,13 @@ class Core(wiring.Component):
         m.submodules.receive = receive = ReceiveUnit(cfg)
         m.submodules.reduce = reduce = ReduceUnit(cfg)
         m.submodules.notify = notify = NotifyUnit(mesh)
-        pool = None
+        pool = drop = None
         if Capability.POOL in cfg.capabilities:
             m.submodules.pool = pool = PoolUnit(cfg)
+        if Capability.DROPOUT in cfg.capabilities:
+            m.submodules.drop = drop = DropUnit(cfg)
+            m.d.comb += drop.sample.eq(sequencer.sample)
+        rewriting = [unit.busy for unit in (pool, drop) if unit] or [0]
         m.submodules.row_sender = rows = RowSender(cfg, mesh)
         m.submodules.errors_queue = errors_queue = RowQueue(cfg, mesh)
         m.submodules.partials_queue = partials = RowQueue(cfg, mesh)
@@ -249,7 +257,7 @@ class Core(wiring.Component):
             neuron_grad.dst.eq(grad_job.dst),
             neuron_grad.aux.eq(grad_job.aux),
             busy[Opcode.FORWARD].eq(
-                forward.busy | neuron.busy | (pool.busy if pool else 0)
+                forward.busy | neuron.busy | functools.reduce(or_, rewriting)
                 | (fire.busy | forward.o.valid if fire else 0) | (norm.busy if norm else 0)
                 | (window.busy if window else 0) | (leak.busy if leak else 0)
             ),
@@ -328,7 +336,7 @@ class Core(wiring.Component):
         memories.connect_weights(forward, backward, update)
         memories.connect_gradients(weight_grad, update)
         memories.read_errors(backward, weight_grad, norm)
-        memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector, pool)
+        memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector, pool, drop)
         memories.connect_errors(neuron_grad)
         if fire:
             memories.connect_sums(forward, storing, fire, norm, window)

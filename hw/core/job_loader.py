@@ -5,8 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB, POINTERS
-from trident.hw.isa.operations import JOBS, QUEUES
+from trident.hw.isa.job import JOB, POINTERS, SAMPLE_BITS
+from trident.hw.isa.operations import JOBS, QUEUES, Opcode
 from trident.hw.isa.words import WORD
 
 FIELDS = JOB.words - 2  # words that units see; the last two say which tokens the job waits for and gives
@@ -20,8 +20,12 @@ _POINTERS = {
 
 
 def slots_layout(cfg: CoreConfig) -> data.StructLayout:
-    """The slots that a queue's sample has: of spikes, of errors, and of spikes of the next stage."""
-    return data.StructLayout({"spikes": cfg.slot_bits, "errors": cfg.error_slot_bits, "remote": cfg.slot_bits})
+    """The slots that a queue's sample has: of spikes, of errors, and of spikes of the next stage; and its number, where
+    units need that."""
+    number = {"number": SAMPLE_BITS} if cfg.dropout else {}
+    return data.StructLayout({
+        "spikes": cfg.slot_bits, "errors": cfg.error_slot_bits, "remote": cfg.slot_bits, **number,
+    })  # fmt: skip
 
 
 class JobLoader(wiring.Component):
@@ -40,7 +44,8 @@ class JobLoader(wiring.Component):
     walk : In, with ``walks``, of which walk of the job the words are, 0: of the first, which is the job
     more : Out(1), with the last word: another walk follows
     walk_word, walk_index : Out, a word of a further walk; walk_en : Out, the queue that it is for, one bit of each
-    job, slot : Out, per queue the job that runs and its sample's slot of spikes
+    job, slot : Out, per queue the job that runs and its sample's slot of spikes; sample : Out, with dropout, of the
+        queue forward the number of that sample
     """
 
     def __init__(self, cfg: CoreConfig):
@@ -60,6 +65,7 @@ class JobLoader(wiring.Component):
             "walk_en": Out(queues),
             "job": Out(JOB.shape()).array(queues),
             "slot": Out(cfg.slot_bits).array(queues),
+            **({"sample": Out(SAMPLE_BITS)} if cfg.dropout else {}),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -109,4 +115,12 @@ class JobLoader(wiring.Component):
                 for k in range(FIELDS):
                     with m.If(at == k):
                         m.d.sync += loaded[k * WORD : (k + 1) * WORD].eq(moved)
+        if cfg.dropout:
+            owned, loaded = owner_bit[Opcode.FORWARD], self.sample
+            if cfg.prefetch_jobs:
+                loaded = Signal(SAMPLE_BITS, name="loaded_sample")
+                with m.If(self.take & owned):
+                    m.d.sync += self.sample.eq(loaded)
+            with m.If(own & owned):
+                m.d.sync += loaded.eq(slots.number)
         return m

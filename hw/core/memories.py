@@ -1,5 +1,8 @@
 """The memories of a core and who reads and writes them."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib.memory import Memory
 
@@ -135,9 +138,11 @@ class Memories:
                 gradients.write_data.eq(weight_grad.write_data),
             ]
 
-    def connect_spikes(self, engines, neuron, neuron_grad, loss, send, ejector, pool=None):
-        """Spikes and masks: a reader per engine, and one for neuron_grad, loss, send and pool; neuron and pool, of
-        which one is idle, write before other cores' spikes."""
+    def connect_spikes(self, engines, neuron, neuron_grad, loss, send, ejector, pool=None, drop=None):
+        """Spikes and masks: a reader per engine, and one for neuron_grad, loss, send, pool and drop; neuron, pool and
+        drop, of which one runs at a time, write before other cores' spikes."""
+        rewriting = [(pool, pool.spike_address)] if pool else []  # units, and which masks they read
+        rewriting += [(drop, drop.stored_address)] if drop else []
         m, spikes, masks = self.m, self.spikes, self.masks
         for n, engine in enumerate(engines):
             m.d.comb += [
@@ -174,28 +179,29 @@ class Memories:
                 spikes.read_address[last].eq(send.spike_address),
                 spikes.read_en[last].eq(1),
             ]
-        if pool:
-            with m.Elif(pool.spike_request):
+        for unit, stored in rewriting:
+            with m.Elif(unit.spike_request):
                 m.d.comb += [
-                    pool.spike_grant.eq(1),
-                    spikes.read_address[last].eq(pool.spike_address),
+                    unit.spike_grant.eq(1),
+                    spikes.read_address[last].eq(unit.spike_address),
                     spikes.read_en[last].eq(1),
-                    masks.read_address[0].eq(pool.spike_address),
+                    masks.read_address[0].eq(stored),
                     masks.read_en[0].eq(1),
                 ]
-        m.d.comb += ejector.word_ready.eq(~neuron.word_en & ~(pool.word_en if pool else 0))
+        writing = reduce(or_, [unit.word_en for unit, _ in rewriting] or [0])
+        m.d.comb += ejector.word_ready.eq(~neuron.word_en & ~writing)
         with m.If(neuron.word_en):
             m.d.comb += [
                 spikes.write_address.eq(neuron.word_address),
                 spikes.write_en.eq(1),
                 spikes.write_data.eq(neuron.spikes),
             ]
-        if pool:
-            with m.Elif(pool.word_en):
+        for unit, _ in rewriting:
+            with m.Elif(unit.word_en):
                 m.d.comb += [
-                    spikes.write_address.eq(pool.word_address),
+                    spikes.write_address.eq(unit.word_address),
                     spikes.write_en.eq(1),
-                    spikes.write_data.eq(pool.word),
+                    spikes.write_data.eq(unit.word),
                 ]
         with m.Else():
             m.d.comb += [
@@ -204,13 +210,13 @@ class Memories:
                 spikes.write_data.eq(ejector.word),
             ]
 
-        if pool:
-            m.d.comb += [pool.spikes.eq(spikes.read_data[last]), pool.masks.eq(masks.read_data[0])]
-            with m.If(pool.mask_en):
+        for unit, _ in rewriting:
+            m.d.comb += [unit.spikes.eq(spikes.read_data[last]), unit.masks.eq(masks.read_data[0])]
+            with m.If(unit.mask_en):
                 m.d.comb += [
-                    masks.write_address.eq(pool.mask_address),
+                    masks.write_address.eq(unit.mask_address),
                     masks.write_en.eq(1),
-                    masks.write_data.eq(pool.mask),
+                    masks.write_data.eq(unit.mask),
                 ]
         if Space.POTENTIALS in self.spaces:
             potentials = self.spaces[Space.POTENTIALS]

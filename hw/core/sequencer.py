@@ -50,6 +50,7 @@ class Sequencer(wiring.Component):
     arming : Out(1), tokens are being set: ``start`` must wait
     arm, start : In(1), pulses, the latter with the number of ``samples``; running : Out(1); halted : Out(1), a pulse
     incoming, incoming_en : In, a token from another core
+    sample : Out, with dropout, the number of the sample of the queue forward, from 0
     job, number, slot, kind : Out, per queue the job that runs, its number, its sample's slot of spikes, which of the
         queue's operations it is; go : Out, a pulse, the job is there a cycle before
     walk, further : of the queues forward and backward, with ``walks``, which further walk of its job an engine asks
@@ -80,6 +81,7 @@ class Sequencer(wiring.Component):
             "number": Out(8).array(queues),
             "slot": Out(cfg.slot_bits).array(queues),
             "kind": Out(kind_bits(cfg)).array(queues),
+            **({"sample": Out(SAMPLE_BITS)} if cfg.dropout else {}),
             "walk": In(range(cfg.walks)).array(2),
             "further": Out(JOB.shape()).array(2),
             "go": Out(1).array(queues),
@@ -172,7 +174,9 @@ class Sequencer(wiring.Component):
             then.data.counter.eq(now.data.counter + 1),
         ]
         instruction = INSTRUCTION.shape()(word)
-        kind_of = Array(QUEUE_OF.get(code, (0, 0))[1] for code in range(1 << len(instruction.opcode)))
+        # Of dropout in cores that have it alone: the Verilog of others does not change with it
+        kinds_of = {code: kind for code, (_, kind) in QUEUE_OF.items() if cfg.dropout or code != Opcode.DROP}
+        kind_of = Array(kinds_of.get(code, 0) for code in range(1 << len(instruction.opcode)))
         serial = {"serial_slots": SERIAL_BITS} if cfg.batch_norm else {}
         fields = {"slots": SLOT_BITS, "error_slots": 2, "remote_slots": SLOT_BITS, **serial}
         slots = Signal(data.StructLayout(fields))
@@ -184,6 +188,8 @@ class Sequencer(wiring.Component):
         for name, count in slot_counts.items():
             slot = now.data.slots[name]
             m.d.comb += following[name].eq(Mux(slot + 1 == count, 0, slot + 1))
+        if cfg.dropout:
+            m.d.comb += following.number.eq(now.data.slots.number + 1)
         halting = Signal()
         samples = Signal(SAMPLE_BITS)
 
@@ -217,6 +223,8 @@ class Sequencer(wiring.Component):
         for n in range(queues):
             m.d.comb += [self.job[n].eq(loader.job[n]), self.slot[n].eq(loader.slot[n])]
         m.d.sync += loading.eq(0)
+        if cfg.dropout:
+            m.d.comb += self.sample.eq(loader.sample)
         if not prefetch:
             m.d.comb += [self.number[n].eq(waiting[n]) for n in range(queues)]
             m.d.comb += [self.kind[n].eq(kinds[n]) for n in range(queues)]

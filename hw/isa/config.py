@@ -36,6 +36,7 @@ class CoreConfig:
     walks: over spikes or errors, whose terms a sum of forward or backward may have: of a layer that reads the spikes of
         several, and of one whose spikes several read.
     batch_norm: layers may have a batch norm, see :mod:`hw.isa.batch_norm`.
+    dropout: layers may drop spikes in training, see :mod:`hw.isa.dropout`.
     window: pixels along a side of the windows of sums of which neurons may take the largest; 1: there are none.
     sum_words: words of ``lanes * timesteps`` sums that are kept for batch norms, of a whole minibatch, and for windows.
     standardise: layers may have standardised weights, see :mod:`hw.isa.standardise`, whose raw weights the core keeps.
@@ -84,6 +85,7 @@ class CoreConfig:
     walks: int = 1
     standardise: bool = False
     batch_norm: bool = False
+    dropout: bool = False
     window: int = 1
     sum_words: int = 0
     leak_groups: int = 64
@@ -137,6 +139,7 @@ class CoreConfig:
             Capability.BATCH_NORM: self.shared_engine or not self.batch_norm,
             Capability.SUMS: self.shared_engine or not self.sum_words,
             Capability.WINDOWS: self.shared_engine or self.window == 1,
+            Capability.DROPOUT: self.shared_engine or not self.dropout,
             Capability.LEAKS: self.shared_engine or not self.learns,
             Capability.STANDARDISE: self.shared_engine or not self.standardise,
         }  # fmt: skip

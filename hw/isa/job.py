@@ -7,15 +7,17 @@ JOB = WordLayout("job", [
            "a float, of weights that are standardised over n rows (update)"),
      Field("src_slot", 16, "words between the slots of consecutive samples")],
     [Field("aux", 16, "second operand: errors (weight_grad) or the layer's own spikes (backward, loss); where a "
-           "readout's outputs go (forward); n / (n - 1), likewise (update)"),
+           "readout's outputs go (forward); the first mask (drop); n / (n - 1), likewise (update)"),
      Field("aux_slot", 16, "as src_slot")],
     [Field("dst", 16, "first word that is written: spikes (forward, receive) or errors (backward, loss); what is "
            "added to a variance, likewise (update)"),
      Field("dst_slot", 16, "as src_slot")],
     [Field("tile", 16, "first tile of the layer's weights"),
      Field("block_step", 16, "tiles from one block of channels to the next")],
-    [Field("tap_step", 16, "tiles from the last block of a tap to the first of the next tap"),
-     Field("pass_step", 16, "tiles from one pass over the groups to the next")],
+    [Field("tap_step", 16, "tiles from the last block of a tap to the first of the next tap; from the number of a "
+           "sample to that of the core's next one (drop)"),
+     Field("pass_step", 16, "tiles from one pass over the groups to the next; the number of the core's first sample "
+           "(drop)")],
     [Field("group_step", 16, "tiles from one group to the next; rows from one to the next or, of standardised weights, "
            "groups (update)"),
      Field("groups", 16, "groups of lanes that the job computes")],
@@ -32,25 +34,26 @@ JOB = WordLayout("job", [
            "standardised (update); neurons that vote for a class, less one (loss)")],
     [Field("last_x", 10, "column that tap (0, 0) reads at the last position of the image that is walked, before a "
            "transposed stride divides it, two's complement; that image's width less one (receive)"),
-     Field("last_tap", 4, "kernel width less one"),
+     Field("last_tap", 4, "kernel width less one; that of the windows of pixels that a word stands for (drop)"),
      Field("stride2", 1, "stride of 2"),
      Field("bias", 1, "a last row of weights that every timestep adds"),
      Field("last_y", 10, "likewise the row; height less one (receive)"),
      Field("origin", 6, "likewise row and column at the first position: -padding, or padding (backward)")],
     [Field("leak", 16, "leak (neurons) or momentum (update), as a float"),
      Field("threshold", 16, "firing threshold, or the negated learning rate's significand (update)")],
-    [Field("low", 16, "surrogate is 1 above this potential (rectangle); or another number of the program"),
-     Field("high", 16, "surrogate is 1 below this potential (rectangle); likewise")],
+    [Field("low", 16, "surrogate is 1 above this potential (rectangle); or another number of the program; "
+           "lower half of the key (drop)"),
+     Field("high", 16, "surrogate is 1 below this potential (rectangle); likewise; upper half of the key (drop)")],
     [Field("slope", 16, "-1 / window (triangle); likewise"),
      Field("count", 16, "rows (reduce; update, of a group where weights are standardised), runs of words (send), "
            "classes (loss), positions (receive); what real values that are read are made of, see Planes (forward, "
-           "weight_grad); words of a row of pixels whose windows are pooled (pool, backward)")],
+           "weight_grad); words of a row of pixels whose windows are pooled (pool, backward, drop)")],
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
      Field("take", 1, "rows that come in are added: backward, reduce"),
      Field("outgoing", 1, "rows leave the core: backward, reduce"),
      Field("token", 5, "token that send and notify give at the end; 31: none; power of two that the products of a walk "
-           "are divided by (backward)"),
+           "are divided by (backward); bits of the hash that are 0 of what is left, 0: all is left (drop)"),
      Field("source", 8, "who sends the rows that the job takes, as the route of the credits; the layer's first group "
            "of leaks that are learned (forward, fire, backward, loss)"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories"),

@@ -81,8 +81,8 @@ def check_config(cfg: "CoreConfig"):
             f"a float of {cfg.exp} exponent and {cfg.frac} fraction bits has {cfg.width} bits with its sign, "
             f"more than the {NUMBER_BITS} that a job's constants have"
         )
-    booleans = ("detach", "planes", "standardise", "batch_norm", "prefetch_jobs", "short_paths", "shared_engine",
-                "standalone")  # fmt: skip
+    booleans = ("detach", "planes", "standardise", "batch_norm", "dropout", "prefetch_jobs", "short_paths",
+                "shared_engine", "standalone")  # fmt: skip
     for name in booleans:
         if not isinstance(getattr(cfg, name), bool):
             raise TridentError(f"{name} must be true or false, not {getattr(cfg, name)!r}")
@@ -183,6 +183,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, f"window of {cfg.window}", (Capability.WINDOWS,))
     if cfg.pool > 1:
         require(cfg.capabilities, f"pool of {cfg.pool}", (Capability.POOL,))
+    if cfg.dropout:
+        require(cfg.capabilities, "dropout", (Capability.DROPOUT,))
     if cfg.walks > 1:
         what = "a network whose spikes are added, or read by several layers,"
         require(cfg.capabilities, what, (Capability.WALKS,))

@@ -144,7 +144,8 @@ class NeuronKind:
     error flows through a reset; or, with a ``readout`` of :data:`READOUTS`, one that does not fire. penalty: a number
     of its layer is added to the errors at its spikes. still: its input is the same at every timestep, so its errors
     there are summed, the first timestep's being the sum. pooled: of a window of neurons one has the error, which the
-    bit m says. averaged: each of a window has its share of the error."""
+    bit m says, or one that is dropped has none. averaged: each of a window has its share of the error, or more than
+    that where a spike counts for more than 1."""
 
     charge: str = "lif"
     reset: str = "hard"
@@ -246,12 +247,11 @@ def neuron_grad_program(
     """The program of its backward pass, last timestep first: from the error e at s to the error dx at x, with s, m and
     u as they were stored. ``detached``: a reset is taken for a constant. ``flags``, of :data:`FLAGS`: with penalty a
     constant is added to e, the derivative of a penalty of spikes; still, dx is the sum of that of this timestep and of
-    all later ones; pooled, there is an e only where m is set; averaged, it is a share of what comes. Where the leak is
-    learned, g are the terms of its gradient."""
+    all later ones; pooled, there is an e only where m is set; averaged, it is a share or a multiple of what comes.
+    Where the leak is learned, g are the terms of its gradient."""
     s, h = InputBit("s"), SURROGATES[surrogate]()
-    at_spike: Value = where(InputBit("m"), E, 0) if "pooled" in flags else E
-    if "averaged" in flags:
-        at_spike = Constant("pixel_share") * E
+    at_spike: Value = Constant("pixel_share") * E if "averaged" in flags else E
+    at_spike = where(InputBit("m"), at_spike, 0) if "pooled" in flags else at_spike
     e: Value = at_spike + Constant("penalty") if "penalty" in flags else at_spike
     if isinstance(h, Bit):
         own: Value = where(h, e, 0)

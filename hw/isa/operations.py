@@ -36,6 +36,7 @@ class Opcode(IntEnum):
     SPREAD = 18
     LEAK = 19
     TIE = 20
+    DROP = 21
 
 
 @dataclass(frozen=True)
@@ -240,6 +241,16 @@ OPERATIONS = (
         fields=("tile", "count"), reads=(Space.GRADIENTS,), writes={Space.GRADIENTS: "weight_grad"}, needs=_LEAKS,
         unit="trident.hw.units.tie:TieUnit", golden=("trident.sim.golden.tie:tie",),
         cycles=(f"{_MAPPING}.leak_cycles:tie_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.DROP, "clears the spikes of neurons that a hash drops, and their masks", Opcode.FORWARD,
+        fields=("src", "src_slot", "aux", "aux_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count",
+                "last_tap", "tap_step", "pass_step", "low", "high", "token"),
+        pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
+        reads=(Space.SPIKES, Space.MASKS), writes={Space.SPIKES: "drop", Space.MASKS: "drop"},
+        needs=(Capability.DROPOUT,), unit="trident.hw.units.drop:DropUnit",
+        golden=("trident.sim.golden.drop:kept", "trident.sim.golden.drop:drop"),
+        cycles=(f"{_MAPPING}.cost:drop_cycles",) * 2,
     ),
 )  # fmt: skip
 

@@ -24,11 +24,13 @@ class GoldenParameters:
 
     ``weights``, ``raw``, ``kept`` (momenta and the like) and, per replica, ``gradients`` hold parameters by name:
     values of the format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core
-    the bits of :class:`Fault` raised since the last minibatch began.
+    the bits of :class:`Fault` raised since the last minibatch began. ``minibatch`` is the number of the next one, which
+    with ``seed`` decides what dropout drops.
     """
 
     def __init__(self, network: Network, cfg: CoreConfig, seed: int, partition: Partition):
         self.network, self.cfg, self.partition = network, cfg, partition
+        self.seed, self.minibatch = seed, 0
         self.slices = [partition.slices(layer.number, network) for layer in network.layers]
         self.fmt = cfg.format
         self.sums = Sums(self.fmt, cfg.fixed)
@@ -162,6 +164,7 @@ class GoldenParameters:
             for own in self.gradients:
                 own[name][:] = 0
         self._columns = {}
+        self.minibatch += 1
 
     def _step(self, numbers: dict, gradients: np.ndarray, kept: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
         """The optimiser's step for parameters (..., out), in place; returns the faults of the channels."""

@@ -10,6 +10,7 @@ from trident.hw.isa.faults import Fault
 from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.sim.golden.constants import NeuronConstants, neuron_values, penalty_value
+from trident.sim.golden.drop import drop, kept, layer_key
 from trident.sim.golden.leak import Leaks
 from trident.sim.golden.loss import LossConstants, loss_errors, loss_table, spread_votes
 from trident.sim.golden.norm import BatchNorm
@@ -80,19 +81,20 @@ class GoldenTrainer(GoldenParameters):
         self._leaks = {layer.number: Leaks(neurons[layer.number], cfg) for layer in network.layers if layer.learns}
         self._no_bias = {layer.bias_name: np.zeros(layer.out_channels, self.dtype) for layer in network.layers}
 
-    def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray, training: bool) -> Trace:
+    def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray, training: bool, first: int = 0) -> Trace:
         """Forward pass of samples (N, T, y, x, c), each on its replica, in ``training`` a whole minibatch where there
-        is a norm; the trace has no errors yet."""
+        is a norm; ``first``: the number of the first in its minibatch. The trace has no errors yet."""
         trace = Trace(*([] for _ in fields(Trace)))
         samples = np.ascontiguousarray(spikes.transpose(0, 2, 3, 1, 4))
         steps = self.cfg.steps
         for n, layer in enumerate(self.network.layers):
-            read = [self._spikes_of(own, samples, trace) for own in layer.reads]
+            reads = layer.reads if training else [own.tested for own in layer.reads]
+            read = [self._spikes_of(own, samples, trace) for own in reads]
             if layer.kind == "linear":  # (y, x, T, c) flattened in (y, x, c) order
                 read = [array.transpose(0, 3, 1, 2, 4).reshape(len(array), 1, 1, steps, -1) for array in read]
             current, weights = np.concatenate(read, axis=-1), self.weights[layer.weight]
             # Which all reads have in common, and of a mean all pixels
-            rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in layer.reads]
+            rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in reads]
             weights = np.concatenate(rows, axis=1)
             given = (
                 current, weights, self._bias(self.weights, layer), layer.bias, layer.kernel, layer.stride,
@@ -123,6 +125,10 @@ class GoldenTrainer(GoldenParameters):
                 pooled = count(pooled, layer.pool)
             elif layer.pool > 1:
                 pooled, masks = pool(pooled, masks, layer.pool)
+            if layer.drop and training:
+                key, numbers = layer_key(self.seed, self.minibatch, n), np.arange(first, first + len(samples))
+                left = kept(key, layer.drop, numbers, layer.pooled_shape)
+                pooled, masks = drop(pooled, masks, left, layer.pool)
             trace.spikes.append(found["s"])
             trace.pooled.append(pooled)
             trace.masks.append(masks)
@@ -201,7 +207,7 @@ class GoldenTrainer(GoldenParameters):
         :meth:`loss_constants`. Traces of ``at_once`` samples, with a batch norm of all; faults and gradients are those
         so far."""
         for part, replicas in self._parts(len(spikes), len(spikes) if self._norms else at_once):
-            trace = self._forward_pass(spikes[part], replicas, training=True)
+            trace = self._forward_pass(spikes[part], replicas, training=True, first=part.start)
             self._backward_pass(trace, labels[part], loss, replicas, len(spikes))
             yield trace
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
-from trident.snn.network.layers import Layer, fuse
+from trident.snn.network.fuse import fuse
+from trident.snn.network.layers import Layer
 from trident.snn.network.nodes import INPUT, Edge, Neuron, Node, Norm, Shape
 
 Tensors = dict[str, np.ndarray]
@@ -184,6 +185,11 @@ class Network:
     def windows(self) -> tuple[Layer, ...]:
         """Its layers whose neurons take the largest sums of windows."""
         return tuple(layer for layer in self.layers if layer.window > 1)
+
+    @property
+    def drops(self) -> tuple[Layer, ...]:
+        """Its layers whose neurons are dropped in training."""
+        return tuple(layer for layer in self.layers if layer.drop)
 
     @property
     def learns(self) -> tuple[Layer, ...]:

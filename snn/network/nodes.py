@@ -258,6 +258,19 @@ class Pool(Node):
 
 
 @dataclass(frozen=True)
+class Dropout(Node):
+    """In training, spikes of the share ``p`` of values are dropped, at all timesteps, and others count 1 / (1 - p)."""
+
+    p: float = field(default=0.5, kw_only=True)
+    kind = "dropout"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if isinstance(self.p, bool) or not isinstance(self.p, int | float) or not 0 < self.p < 1:
+            raise TridentError(f"{self}: p must be a number above 0 and below 1, not {self.p!r}")
+
+
+@dataclass(frozen=True)
 class _Own(Node):
     """A node with fields of :class:`NeuronSettings` of its own; None: those of the run."""
 
@@ -362,7 +375,7 @@ class Flatten(Node):
 
 
 KINDS: dict[str, type[Node]] = {
-    kind.kind: kind for kind in (Linear, Conv, Norm, Pool, Neuron, Readout, Add, Flatten)
+    kind.kind: kind for kind in (Linear, Conv, Norm, Pool, Dropout, Neuron, Readout, Add, Flatten)
 }
 """Every kind of node by its name in a network file."""
 

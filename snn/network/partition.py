@@ -121,6 +121,10 @@ class Partition:
             raise TridentError(
                 f"partition {self}: a network of which {network.learns[0].neuron!r} learns its leaks is on one core"
             )
+        if network.drops and self.members > 1:
+            raise TridentError(
+                f"partition {self}: a network with a dropout, here behind {network.drops[0].neuron!r}, is on one core"
+            )
         if network.voters > 1 and self.stages[-1].cores > 1:
             raise TridentError(
                 f"partition {self}: {network.voters} neurons vote for a class, which needs the last layer on one core"

@@ -12,6 +12,7 @@ from trident.snn.network.nodes import (
     MAX_KERNEL,
     Add,
     Conv,
+    Dropout,
     Edge,
     Flatten,
     Linear,
@@ -28,6 +29,7 @@ _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
 _LINEAR = re.compile(f"({_N})(?:v({_N}))?(?:r({'|'.join(READOUTS)})?)?")
 _POOL = re.compile(f"(mp|ap)({_N})|gap")
+_DROP = re.compile(r"drop([0-9]+(?:\.[0-9]+)?)?")
 _METHODS = {"mp": "max", "ap": "average", None: "average"}
 _BLOCK = re.compile(f"sew({_N})(?:s({_N}))?")
 _LONGEST = 1000  # characters
@@ -40,7 +42,8 @@ def read(text: str, bias: bool = True) -> Network:
     be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``; or neurons that vote: of ``100v10``
     every 10 neurons are one of 10 classes.
     ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels, ``ap2`` takes their mean and ``gap`` that of all
-    pixels of a square image: the node ``poolN``. ``sew16s2`` is a residual block, see :func:`_block`.
+    pixels of a square image: the node ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``, drops half of it in
+    training: the node ``dropN``. ``sew16s2`` is a residual block, see :func:`_block`.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -104,13 +107,17 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
         if not source.startswith(behind) or size < 2:
             raise TridentError(f"network {text!r}: {part!r} must follow a layer and have a window of 2 pixels or more")
         return [Pool(f"pool{number}", read, method=_METHODS[pool.group(1)], size=size)]
+    if drop := _DROP.fullmatch(part):
+        if not source.startswith(("neuron", "pool")):
+            raise TridentError(f"network {text!r}: {part!r} must follow a layer or its pooling")
+        return [Dropout(f"drop{number}", read, p=float(drop.group(1) or 0.5))]
     if block := _BLOCK.fullmatch(part):
         return _block(text, part, shape, source, number, bias, int(block.group(1)), int(block.group(2) or 1))
     conv = _CONV.fullmatch(part)
     if not conv:
         raise TridentError(
-            f"network {text!r}: layer {part!r} is no number of outputs (128), convolution (16c3s2p1), pooling (mp2) or "
-            f"residual block (sew16s2)"
+            f"network {text!r}: layer {part!r} is no number of outputs (128), convolution (16c3s2p1), pooling (mp2), "
+            f"dropout (drop0.5) or residual block (sew16s2)"
         )
     channels, kernel = int(conv.group(1)), int(conv.group(2))
     stride = int(conv.group(3) or 1)

@@ -16,7 +16,7 @@ LIMIT = 60_000  # cycles of one run
 SHOWN = {
     "weight_grad": (Space.GRADIENTS,), "neuron": (Space.SPIKES, Space.MASKS), "neuron_grad": (Space.ERRORS,),
     "pool": (Space.MASKS,), "update": (Space.WEIGHTS,),
-    "standardise": (Space.WEIGHTS,),
+    "standardise": (Space.WEIGHTS,), "drop": (Space.MASKS,),
 }  # fmt: skip
 STREAMS = ("forward", "backward", "fire", "loss", "softmax", "receive", "reduce")  # units with a stream out
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 
-from tests.cocotb.cases import POOL, planes_with_pool
 from tests.cocotb.harness import Harness
 from tests.cocotb.leak_cases import learning
+from tests.cocotb.pool_harnesses import DropHarness, PoolHarness
 from tests.cocotb.ports import (
     bits_of,
     connect_functions,
@@ -31,7 +31,6 @@ from trident.hw.units.leak import LeakUnit
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import NeuronUnit
 from trident.hw.units.neuron_grad import NeuronGradUnit
-from trident.hw.units.pool import PoolUnit
 from trident.hw.units.receive import ReceiveUnit
 from trident.hw.units.reduce import ReduceUnit
 from trident.hw.units.softmax import SoftmaxUnit
@@ -142,36 +141,6 @@ class NeuronHarness(Harness):
         job = JOB.shape()(self.job)
         give_numbers(m, self.cfg, unit, job)
         m.d.comb += [unit.dst.eq(job.dst), self.o_valid.eq(unit.word_en), self.o_payload.eq(unit.word_address)]
-
-
-class PoolHarness(Harness):
-    """A core that has the unit has windows of a size."""
-
-    unit_class = PoolUnit
-
-    def __init__(self, cfg: CoreConfig):
-        super().__init__(replace(cfg, pool=POOL, planes=planes_with_pool(cfg)))
-
-    def memories(self):
-        return {space: self._memory(space) for space in (Space.SPIKES, Space.MASKS)}
-
-    def connect(self, m, unit, memories):
-        spikes, masks = memories[Space.SPIKES], memories[Space.MASKS]
-        grant = unit.spike_request & ~self.hold
-        address = Mux(grant, unit.spike_address, ~unit.spike_address)  # others read when the unit does not
-        m.d.comb += [
-            unit.spike_grant.eq(grant),
-            unit.spikes.eq(read(m, spikes, 0, address, 1)),
-            unit.masks.eq(read(m, masks, 0, address, 1)),
-            spikes.write_address.eq(unit.word_address),
-            spikes.write_en.eq(unit.word_en),
-            spikes.write_data.eq(unit.word),
-            masks.write_address.eq(unit.mask_address),
-            masks.write_en.eq(unit.mask_en),
-            masks.write_data.eq(unit.mask),
-            self.o_valid.eq(unit.mask_en),
-            self.o_payload.eq(unit.mask_address),
-        ]
 
 
 class NeuronGradHarness(Harness):
@@ -390,6 +359,7 @@ HARNESSES = {
     "neuron": NeuronHarness,
     "neuron_grad": NeuronGradHarness,
     "pool": PoolHarness,
+    "drop": DropHarness,
     "loss": LossHarness,
     "softmax": SoftmaxHarness,
     "receive": ReceiveHarness,

@@ -18,6 +18,7 @@ from trident.hw.isa.planes import Planes
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.data.encoding import plane_values
+from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network, Tensors
 from trident.snn.network.norms import with_norm
 from trident.snn.settings import NeuronSettings, TrainSettings
@@ -95,9 +96,14 @@ class Oracle(torch.nn.Module):
                     current = synapse(flow.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
                 flow = self.neurons[i](current)
                 fired[i].append(flow)
-                if layer.pool > 1:
-                    flow = torch.nn.functional.max_pool2d(flow.permute(0, 3, 1, 2), layer.pool).permute(0, 2, 3, 1)
+                flow = self.behind(layer, flow)
         return [torch.stack(steps) for steps in fired]
+
+    def behind(self, layer: Layer, flow: torch.Tensor) -> torch.Tensor:
+        """What the layers above read of a layer's spikes (B, Y, X, C) at a timestep."""
+        if layer.pool == 1:
+            return flow
+        return torch.nn.functional.max_pool2d(flow.permute(0, 3, 1, 2), layer.pool).permute(0, 2, 3, 1)
 
     def differentiate(self, spikes: np.ndarray, labels: np.ndarray) -> list[torch.Tensor]:
         """Spikes, see :meth:`forward`; then backward from the scaled mean squared error of the rates."""

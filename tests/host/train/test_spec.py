@@ -120,8 +120,8 @@ PLAIN = CoreConfig(), MeshConfig()
      "voters of 1 or a shared_engine has not"),
     ({"net": "64-12-4v2"}, "digits has 10 classes, the network only 2 outputs"),
     ({"net": "8x8x1-4c3-mp2-4c3p1-mp4-10"}, "a core joins windows of one size, not of 2 and 4 pixels"),
-    ({"net": "8x8x1-4c3s2-mp2-10", "neuron": {"spike_penalty": 0.5}}, "a spike_penalty of pooled spikes is of other "
-     "surrogates, not of rectangle"),
+    ({"net": "8x8x1-4c3s2-mp2-10", "neuron": {"spike_penalty": 0.5}}, "a spike_penalty of pooled or dropped spikes "
+     "needs another surrogate than rectangle"),
 ])  # fmt: skip
 def test_refusals(options, words):
     with pytest.raises(TridentError) as refused:

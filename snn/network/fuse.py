@@ -1,0 +1,209 @@
+"""The compiler's first pass: from the nodes of a network to its layers."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from trident.hw.errors import TridentError
+from trident.hw.isa.dropout import POWERS
+from trident.hw.isa.planes import PLACES
+from trident.snn.network.layers import Layer, Read
+from trident.snn.network.nodes import (
+    EPSILON,
+    INPUT,
+    Add,
+    Conv,
+    Dropout,
+    Flatten,
+    Linear,
+    Neuron,
+    Node,
+    Norm,
+    Pool,
+    Readout,
+)
+
+if TYPE_CHECKING:
+    from trident.snn.network.network import Network
+
+
+def fuse(network: "Network") -> tuple[Layer, ...]:
+    """The layers of a network, in the order of computation.
+
+    Raises :class:`TridentError` for a node that no core computes; the sentence says what it would need.
+    """
+    for node in network.nodes:
+        for edge in node.inputs:
+            if edge.delay:
+                raise TridentError(f"{node} reads {edge}: no core keeps spikes from one timestep to the next")
+    layers: list[Layer] = []
+    windows: list[Node] = []  # between sums and neurons
+    fired = {INPUT: Read.all(None, network.planes)}  # by node, the spikes that its output adds up
+    for node in network.nodes:
+        if isinstance(node, Conv | Linear):
+            layers.append(_layer(network, node, len(layers), fired))
+            if node.standardise:
+                layers[-1] = _standardised(layers[-1], node)
+            norm, window = _behind(network, node)
+            layers[-1] = replace(layers[-1], norm=norm, window=window.size if window else 1)
+            windows += [window] if window else []
+            if not layers[-1].readout:
+                pool = _pool(network, layers[-1])
+                if pool:
+                    layers[-1] = replace(layers[-1], pool=pool.size, method=pool.method)
+                name = pool.name if pool else layers[-1].neuron
+                if dropout := _dropout(network, network.node(name), layers[-1]):
+                    layers[-1], name = replace(layers[-1], drop=POWERS[dropout.p]), dropout.name
+                fired[name] = Read.all(len(layers) - 1, layers[-1].out_planes, layers[-1].drop)
+        elif isinstance(node, Add):
+            fired[node.name] = _added(network, node, fired)
+        elif node in windows:
+            continue
+        elif isinstance(node, Dropout):
+            if node.name not in fired:
+                raise TridentError(
+                    f"{node} must drop the spikes of a neuron node or of its pool, not the output of {node.inputs[0]}"
+                )
+        elif isinstance(node, Pool) and _is_whole(network, node):
+            fired[node.name] = _mean(network, node, fired)
+        elif isinstance(node, Pool) and node.inputs[0].node not in (layer.neuron for layer in layers):
+            raise TridentError(f"{node} must join the spikes of a neuron node, not read {node.inputs[0]}")
+        elif isinstance(node, Neuron | Readout) and node.name not in (layer.neuron for layer in layers):
+            raise TridentError(f"{node} must take the sums of a conv, linear or norm node, not {node.inputs[0]}")
+        elif isinstance(node, Norm) and node not in (layer.norm for layer in layers):
+            raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
+    last = layers[-1]
+    if network.output != last.neuron or last.rewrites:
+        raise TridentError(f"the network's output must be the neurons behind its last layer, not {network.output!r}")
+    if last.window > 1 and network.voters > 1:
+        raise TridentError(f"{network.node(last.neuron)} has voters, so it cannot take the largest sums of windows")
+    return *layers[:-1], replace(last, last=True, voters=network.voters)
+
+
+def _added(network: "Network", node: Add, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:
+    """What an add node sums up: the spikes of its inputs, one after another."""
+    for edge in node.inputs:
+        if edge.node not in fired:
+            raise TridentError(f"{node} must add spikes, those of neurons, not the output of {network.node(edge.node)}")
+        if edge.node == INPUT and network.planes and network.planes.still:
+            raise TridentError(f"{node} adds real values that stay the same over time to spikes, which no core does")
+    return tuple(read for edge in node.inputs for read in fired[edge.node])
+
+
+def _is_whole(network: "Network", node: Node) -> bool:
+    """Whether a node takes the mean of all pixels."""
+    y, x, _ = network.shapes[node.inputs[0].node]
+    return isinstance(node, Pool) and node.method == "average" and y == x == node.size > 1
+
+
+def _mean(network: "Network", node: Pool, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:
+    """What a node reads that takes the mean of all pixels. Raises :class:`TridentError` for one that no core takes."""
+    source = node.inputs[0].node
+    if source not in fired:
+        raise TridentError(f"{node} must take the mean of spikes, not of the output of {network.node(source)}")
+    reads = tuple(replace(read, mean=node.size) for read in fired[source])
+    low, high = (float(2**n) for n in (PLACES.start, PLACES.stop - 1))
+    if node.size & (node.size - 1):
+        raise TridentError(f"{node} takes the mean of {node.size**2} pixels: those of a core are a power of two")
+    if not all(low <= abs(read.count) <= high for read in reads):
+        raise TridentError(f"{node} takes the mean of values so small that a spike would count for less than {low:g}")
+    if any(read.planes and read.planes.still for read in reads):
+        raise TridentError(f"{node} takes the mean of values that stay the same over time, which no core does")
+    return reads
+
+
+def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str, tuple[Read, ...]]) -> Layer:
+    source = node.inputs[0].node
+    image = network.shapes[source]
+    if source != INPUT and isinstance(flatten := network.node(source), Flatten):
+        _only_reader(network, flatten, "linear")
+        source = flatten.inputs[0].node
+        image = network.shapes[source]
+    if source not in fired:
+        raise TridentError(f"{node} must read spikes, those of neurons or of the samples, not {network.node(source)}")
+    reads = fired[source]
+    if len({read.mean for read in reads}) > 1 or (reads[0].mean > 1 and isinstance(node, Conv)):
+        raise TridentError(f"{node} must be linear to read the mean of all pixels, which is added to other means alone")
+    norm, window = _behind(network, node)
+    neuron = _only_reader(network, window or norm or node, "neuron", "readout")
+    assert isinstance(neuron, Neuron | Readout)
+    names, own = (number, node.name, neuron.name, reads), neuron.changes
+    if isinstance(node, Linear):
+        return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own)
+    return Layer(*names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own)
+
+
+def _behind(network: "Network", node: Conv | Linear) -> tuple[Norm | None, Pool | None]:
+    """The norm that takes a node's sums, and the pool that takes the largest of windows before neurons do, as far as
+    there are such. Raises :class:`TridentError`, naming the node, for a pool that no core has."""
+    reader = _only_reader(network, node, "neuron", "readout", "norm", "pool")
+    norm = reader if isinstance(reader, Norm) else None
+    if norm:
+        reader = _only_reader(network, norm, "neuron", "readout", "pool")
+    if not isinstance(reader, Pool):
+        return norm, None
+    if reader.method != "max" or reader.size != reader.stride:
+        raise TridentError(
+            f"{reader} must take the largest sum of windows that do not overlap, to be between sums and neurons"
+        )
+    return norm, reader
+
+
+def _standardised(layer: Layer, node: Conv | Linear) -> Layer:
+    """A layer with standardised weights."""
+    if layer.fan_in == 1:
+        raise TridentError(f"{node} has one weight for each output, which standardised is 0: it needs two or more")
+    return replace(layer, epsilon=EPSILON if node.epsilon is None else node.epsilon)
+
+
+def _pool(network: "Network", layer: Layer) -> Pool | None:
+    """The pool node that joins a layer's spikes, if there is one.
+
+    Raises :class:`TridentError`, naming the node, for one that no core has.
+    """
+    pools = [reader for reader in network.readers[layer.neuron] if isinstance(reader, Pool)]
+    if all(_is_whole(network, pool) for pool in pools):
+        return None
+    pool = _only_reader(network, network.node(layer.neuron), "pool")
+    assert isinstance(pool, Pool)
+    if layer.window > 1:
+        raise TridentError(f"{pool} joins spikes of {layer.neuron!r}, which takes the largest sums of windows already")
+    y, x, _ = layer.out_shape
+    if pool.method == "average" and pool.size & (pool.size - 1):
+        raise TridentError(f"{pool} takes the mean of {pool.size**2} pixels: those of a core are a power of two")
+    if pool.size != pool.stride:
+        raise TridentError(
+            f"{pool} has windows of {pool.size} pixels every {pool.stride}: those of a core do not overlap"
+        )
+    if y % pool.size or x % pool.size:
+        raise TridentError(f"{pool} has windows of {pool.size} pixels, which do not fill an image of {y}x{x}")
+    return pool
+
+
+def _dropout(network: "Network", node: Node, layer: Layer) -> Dropout | None:
+    """The dropout node that drops a layer's spikes, which are those of ``node``, if there is one.
+
+    Raises :class:`TridentError`, naming the node, for one that no core has.
+    """
+    found = next((reader for reader in network.readers[node.name] if isinstance(reader, Dropout)), None)
+    if not found:
+        return None
+    _only_reader(network, node, "dropout")
+    if found.p not in POWERS:
+        raise TridentError(
+            f"{found} must have a p of {' or '.join(map(str, POWERS))}, so that a spike that is left counts for a "
+            f"power of two, 1 / (1 - p), not of {found.p}"
+        )
+    if layer.out_planes:
+        raise TridentError(f"{found} must drop spikes or the largest of windows, not the {layer.method} of {node}")
+    if network.output != found.name:
+        _only_reader(network, found, "conv", "linear", "flatten")
+    return found
+
+
+def _only_reader(network: "Network", node: Node, *kinds: str) -> Node:
+    """The one node that reads ``node``, which must be of one of these kinds."""
+    readers = network.readers[node.name]
+    if len(readers) != 1 or readers[0].kind not in kinds:
+        found = ", ".join(map(str, readers)) or "nobody"
+        raise TridentError(f"{node} must be read by one {' or '.join(kinds)} node alone, not by {found}")
+    return readers[0]
