@@ -3,7 +3,8 @@
 import re
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.core_plan import UPDATES, WALKS, CorePlan
+from trident.host.compile.core_plan import CorePlan
+from trident.host.compile.job_kinds import UPDATES, WALKS
 from trident.host.compile.program import Program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.operations import QUEUE_OF, QUEUES

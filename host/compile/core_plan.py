@@ -5,6 +5,24 @@ from functools import cached_property
 
 from trident.host.compile.core_jobs import CoreJobs
 from trident.host.compile.fields import limit_of_sums
+from trident.host.compile.job_kinds import (
+    CHUNK_JOBS,
+    CORE_JOBS,
+    DROP_JOBS,
+    FIRE_JOBS,
+    LAYER_JOBS,
+    LEAK_GRADIENTS,
+    LEAK_JOBS,
+    NORM_JOBS,
+    OTHER_JOBS,
+    OWNER_JOBS,
+    POOL_JOBS,
+    SINGLE,
+    UPDATES,
+    WALKS,
+    WINDOW_JOBS,
+    sequencer_needs,
+)
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
 from trident.host.compile.walks import as_convolution, walk_to_slice
@@ -20,50 +38,7 @@ from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition, Stage
 
-# Jobs of a layer and chunk, of a layer, of a core, and for each core of the stage before: what they run, and what of,
-# for messages
-_CHUNK_JOBS = {
-    "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, "")
-}  # fmt: skip
-_POOL_JOBS = {"pool": (Opcode.POOL, " of the spikes")}  # of a pooled layer and chunk
-_DROP_JOBS = {"drop": (Opcode.DROP, " of the spikes")}  # of a layer with a dropout, and chunk
-_NORM_JOBS = {
-    "norm": (Opcode.NORM, ""), "norm_frozen": (Opcode.NORM, ""), "norm_errors": (Opcode.NORM, " of the errors"),
-}  # fmt: skip
-_FIRE_JOBS = {"fire": (Opcode.FIRE, "")}  # of a layer with a norm or windows, and chunk
-_WINDOW_JOBS = {"window": (Opcode.WINDOW, " of the sums"), "spread": (Opcode.SPREAD, " of the errors")}
-_LEAK_GRADIENTS = {"leak_grad": (Opcode.WEIGHT_GRAD, " of the leaks")}  # of a layer that learns them, and chunk
-_LEAK_JOBS = {"leak": (Opcode.LEAK, ""), "tie": (Opcode.TIE, " of the leaks")}  # of such a layer
-_OTHER_JOBS = _POOL_JOBS | _DROP_JOBS | _NORM_JOBS | _FIRE_JOBS | _WINDOW_JOBS | _LEAK_GRADIENTS | _LEAK_JOBS
-_LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
-_CORE_JOBS = {
-    "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
-    "free": (Opcode.NOTIFY, " of free room"), "ready": (Opcode.NOTIFY, " of the replica before"),
-    "reduce": (Opcode.REDUCE, " of the gradients"), "reduced": (Opcode.NOTIFY, " of reduced gradients"),
-    "vote": (Opcode.NOTIFY, " of complete gradients"),
-}  # fmt: skip
-_OWNER_JOBS = {"owner": (Opcode.BACKWARD, " to core {} of the stage before")}
-PHASE_WORDS = 6 * 4  # of a program: a loop and two barriers of every queue
 LARGEST_WINDOW = 1 << JOB.shape()["last_tap"].width  # pixels along a side of a convolution's
-WALKS, UPDATES, SINGLE = tuple(_CHUNK_JOBS), tuple(_LAYER_JOBS), tuple(_CORE_JOBS)
-
-
-def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: int = 1) -> dict[str, int]:
-    """Parameters of the sequencer that these layers on a core need at least, whose errors go to so many cores of others
-    and whose samples have so many chunks of timesteps."""
-    readers = [[reader for reader in network.spike_readers[n] if reader.number in layers] for n in layers]
-    reads = sum(network.layers[n].walks - 1 for n in layers)  # beyond one of each
-    walks = reads + sum(max(len(own) - 1, 0) for own in readers)
-    pools = sum(network.layers[n].pool > 1 for n in layers)
-    norms = sum(bool(network.layers[n].norm) for n in layers)
-    own = (len(WALKS) * chunks + len(UPDATES)) * len(layers) + (len(_POOL_JOBS) * pools + reads) * chunks
-    windows = [network.layers[n] for n in layers if network.layers[n].window > 1]
-    own += chunks * len(_DROP_JOBS) * sum(network.layers[n].drop > 0 for n in layers)
-    own += len(_NORM_JOBS) * norms + chunks * len(_WINDOW_JOBS) * len(windows)
-    own += chunks * sum(network.layers[n].keeps_sums for n in layers)
-    own += (len(_LEAK_JOBS) + chunks) * sum(network.layers[n].learns for n in layers)
-    words = own + owners + 40 + PHASE_WORDS * (2 * norms + any(network.layers[n].learns for n in layers))
-    return {"jobs": own + walks * chunks + len(SINGLE) + owners, "program_words": words}
 
 
 @dataclass(frozen=True)
@@ -249,17 +224,17 @@ class CorePlan:
             reads = len(placed.inputs)
             # As many jobs of each kind in a row; of forward and backward they are the walks of one
             jobs = {"forward": reads, "backward": max(len(self.readers[n]), 1), "weight_grad": reads}
-            jobs |= {kind: int(placed.layer.pool > 1) for kind in _POOL_JOBS}
-            jobs |= {kind: int(placed.layer.drop > 0) for kind in _DROP_JOBS}
-            jobs |= {kind: int(bool(placed.layer.norm)) for kind in _NORM_JOBS}
-            jobs |= {kind: int(bool(placed.sums)) for kind in _FIRE_JOBS}
-            jobs |= {kind: int(bool(placed.winners)) for kind in _WINDOW_JOBS}
-            jobs |= {kind: int(placed.layer.learns) for kind in _LEAK_GRADIENTS}
+            jobs |= {kind: int(placed.layer.pool > 1) for kind in POOL_JOBS}
+            jobs |= {kind: int(placed.layer.drop > 0) for kind in DROP_JOBS}
+            jobs |= {kind: int(bool(placed.layer.norm)) for kind in NORM_JOBS}
+            jobs |= {kind: int(bool(placed.sums)) for kind in FIRE_JOBS}
+            jobs |= {kind: int(bool(placed.winners)) for kind in WINDOW_JOBS}
+            jobs |= {kind: int(placed.layer.learns) for kind in LEAK_GRADIENTS}
             names += [
                 (kind, n, chunk, walk)
                 for chunk in range(self.cfg.chunks) for kind, many in jobs.items() for walk in range(many)
             ]  # fmt: skip
-            names += [(kind, n, 0, 0) for kind in (*UPDATES, *(_LEAK_JOBS if placed.layer.learns else ()))]
+            names += [(kind, n, 0, 0) for kind in (*UPDATES, *(LEAK_JOBS if placed.layer.learns else ()))]
         self.names = dict(enumerate(names))
         self.numbers = {name: number for number, name in self.names.items()}
 
@@ -379,7 +354,7 @@ class CorePlan:
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
         kind, n, _, walk = self.names.get(number, ("unknown job", 0, 0, 0))
-        of_layer = kind in (*WALKS, *_OTHER_JOBS, *UPDATES)
+        of_layer = kind in (*WALKS, *OTHER_JOBS, *UPDATES)
         placed = self.layers[n if of_layer else 0 if kind in ("owner", "free") else -1]
         if kind == "backward":  # is of the layer whose weights it reads
             placed = self.readers[n][walk]
@@ -393,7 +368,7 @@ class CorePlan:
         """What a job of this kind runs, and what of."""
         if kind == "errors" and self.is_last:
             return Opcode.LOSS, ""
-        return (_CHUNK_JOBS | _OTHER_JOBS | _LAYER_JOBS | _CORE_JOBS | _OWNER_JOBS)[kind]
+        return (CHUNK_JOBS | OTHER_JOBS | LAYER_JOBS | CORE_JOBS | OWNER_JOBS)[kind]
 
     def jobs(self, neuron: NeuronConstants, updates: UpdateConstants, trains: bool = True) -> dict[int, dict]:
         """The fields of every job, of a program that ``trains`` or infers, without those that say who else takes part

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from trident.host.compile.chip_plan import MINIBATCH, wanted_slots
-from trident.host.compile.core_plan import CorePlan, sequencer_needs
+from trident.host.compile.core_plan import CorePlan
+from trident.host.compile.job_kinds import sequencer_needs
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.limits import LIMITS

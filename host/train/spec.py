@@ -2,40 +2,42 @@
 
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from math import frexp
 from pathlib import Path
 
 import numpy as np
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of, walks_of, window_of
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.mapper import SAMPLES, check_choice, make_map
 from trident.host.mapping.prediction import predict
+from trident.host.train.spec_checks import (
+    built_core,
+    built_mesh,
+    check_penalties,
+    check_plan,
+    check_rate,
+    check_readout,
+    check_suits,
+)
 from trident.hw.chip import check_pair
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
-from trident.hw.isa.registry import PLACES
-from trident.sim.golden.constants import NeuronConstants, UpdateConstants, check_prune, penalty_value
-from trident.sim.golden.norm import NormConstants
-from trident.sim.golden.standardise import StandardConstants
+from trident.sim.golden.constants import NeuronConstants, UpdateConstants, check_prune
 from trident.snn.data.dataset import Dataset, check_fits, load
 from trident.snn.data.encoding import METHODS, faint, planes_of, rough
-from trident.snn.losses import MEMBRANE, OF_READOUTS, STEPS, Loss, balanced, softened
+from trident.snn.losses import MEMBRANE, Loss, balanced, softened
 from trident.snn.network.defaults import DEEP, PLAIN, RECIPES
 from trident.snn.network.files import SUFFIXES, dumps
-from trident.snn.network.layers import Layer
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
 from trident.snn.network.norms import with_norm
 from trident.snn.network.partition import Partition
 from trident.snn.settings import ADAM_RATE, BALANCED, NeuronSettings, TrainSettings
 
-LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 HIDDEN = 128  # neurons of the default network's hidden layer
 # A sample of mnist takes 4 times the cycles of one of digits, and there are 3 times as many
 DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
@@ -153,7 +155,7 @@ class RunSpec:
         chip = chip or ChipChoice()
         mesh = chip.mesh()
         if built:
-            mesh = _built_mesh(built[1], mesh, preset)
+            mesh = built_mesh(built[1], mesh, preset)
             neuron = NeuronSettings.built(built[0]) | neuron
         many = mesh is not None and mesh.cores > 1
         if many:  # the network that is made for many cores, and what it learns with
@@ -174,7 +176,7 @@ class RunSpec:
         if layers and layers[-1].readout:
             train = {"loss": MEMBRANE} | train
         settings = TrainSettings(**{**train, "timesteps": 1})
-        _check_readout(settings.loss, layers[-1] if layers else None)
+        check_readout(settings.loss, layers[-1] if layers else None)
         own = neuron_settings.core(layers) | settings.core
         if built:  # its neurons are in an order of their own
             del own["others"]
@@ -183,7 +185,7 @@ class RunSpec:
         core |= own
         steps = train.pop("timesteps", None)
         asked = core if steps is None else core | {"timesteps": steps}
-        cfg = _built_core(built[0], asked) if built else configure(preset, **asked)
+        cfg = built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.steps, **train)  # so that a wrong value is told before the data are read
         dataset = load(data, timesteps=cfg.steps, bin_us=bin_us, counted=encoding == "direct")
         if dataset.steps and "timesteps" not in asked and not built:
@@ -194,7 +196,7 @@ class RunSpec:
             network = with_leaks(with_norm(Network.parse(net, bias), norm), neuron_settings)
         network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
         if built:
-            _check_suits(cfg, suited)
+            check_suits(cfg, suited)
         else:
             cfg = suited
         train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
@@ -208,10 +210,10 @@ class RunSpec:
             if dataset.teacher is None:
                 raise TridentError(f"distill needs a teacher's logits, an array teacher in the file: {data} has none")
             tables = {"loss_tables": settings.batch, "soft_targets": network.classes}
-        cfg = _built_core(cfg, tables) if built else replace(cfg, **tables)
-        _check_rate(settings, len(dataset.train))
+        cfg = built_core(cfg, tables) if built else replace(cfg, **tables)
+        check_rate(settings, len(dataset.train))
         constants = NeuronConstants.of_network(network, neuron_settings, cfg)
-        _check_penalties(network, neuron_settings, settings, cfg)
+        check_penalties(network, neuron_settings, settings, cfg)
         numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)
         updates = UpdateConstants.round(numbers, settings.batch, cfg.format)
         check_prune(settings, updates, cfg)
@@ -228,7 +230,7 @@ class RunSpec:
                 if fixed or not alone:
                     raise
                 plan = None
-        _check_plan(plan, network, cfg, constants, updates)
+        check_plan(plan, network, cfg, constants, updates)
         title = _title(net, network, bias, norm)
         return cls(title, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
 
@@ -299,56 +301,8 @@ def suit(
     )  # fmt: skip
 
 
-def _check_suits(cfg: CoreConfig, suited: CoreConfig):
-    """Refuse a chip that has been built as ``cfg`` where the network needs one that is ``suited``."""
-    for name in ("pool", "walks", "window", "voters"):
-        if (own := getattr(cfg, name)) != (needed := getattr(suited, name)):
-            raise TridentError(f"the chip has been built with {name} of {own}, the network needs {needed}")
-    whats = {"standardise": "standardised weights", "batch_norm": "batch norm", "dropout": "dropout"}
-    for name, what in whats.items():
-        if getattr(suited, name) != getattr(cfg, name):
-            raise TridentError(f"the chip has been built without {what}, which the network has")
-    if suited.planes != cfg.planes:
-        raise TridentError("the chip has been built without planes of real values: encoding cannot be direct")
 
 
-def _check_readout(loss: str, last: Layer | None):
-    """Refuse a loss of membrane potentials where the last layer fires, and one of spikes where it does not."""
-    readout = dict(last.changes).get("readout") if last else None
-    if (loss in OF_READOUTS) != (readout is not None):
-        if readout:
-            raise TridentError(f"{last.neuron!r} does not fire, so its loss is {' or '.join(OF_READOUTS)}, not {loss}")
-        raise TridentError(f"the loss {loss} is of potentials: end the network with a readout, as in 64-128-10r")
-    if loss == STEPS and readout != "mean":
-        raise TridentError(f"the loss {STEPS} is of a readout that takes the mean, as in 64-128-10r, not the {readout}")
-
-
-def _check_penalties(network: Network, neuron: NeuronSettings, train: TrainSettings, cfg: CoreConfig):
-    """Refuse penalties of spikes that rounding makes useless."""
-    for layer in network.layers:
-        own = neuron.at(layer, cfg.steps)
-        if own.penalty and not 0 < penalty_value(own, train.loss_scale, cfg.format) < np.inf:
-            raise TridentError(
-                f"a spike_penalty of {own.spike_penalty} adds {own.penalty * train.loss_scale:.3g} at a spike of "
-                f"{layer.neuron!r}, which a float of {cfg.exp} exponent and {cfg.frac} fraction bits does not hold"
-            )
-
-
-def _check_plan(
-    plan: ChipPlan | None, network: Network, cfg: CoreConfig, constants: NeuronConstants, updates: UpdateConstants
-):
-    """Refuse what the instructions cannot say and, also where there is no chip, sums of too many terms."""
-    for layer in network.layers:
-        for engine in PLACES:
-            limit_of_sums(network, layer.number, engine, cfg, updates.samples)
-        if layer.learns:
-            limit_of_sums(network, layer.number, "leak", cfg, updates.samples)
-        if layer.standardised:
-            StandardConstants.of(layer, cfg)
-        if layer.norm:
-            NormConstants.of(layer, cfg, updates.samples)
-    for number, program in enumerate(plan.programs(train=True) if plan else ()):
-        plan.jobs(number, program, constants, updates)
 
 
 def _title(net: str | Network, network: Network, bias: bool, norm: str) -> str:
@@ -382,39 +336,3 @@ def _spread(
         chosen.load.flit_hops / zigzag if zigzag else 1.0,
     )  # fmt: skip
     return cfg, ChipPlan(network, cfg, mesh, partition, chosen.placement), forecast
-
-
-def _built_core(cfg: CoreConfig, asked: dict) -> CoreConfig:
-    """``cfg``; refuses parameters, ``cols`` among them, that are not as it has them."""
-    columns = {"forward_cols", "backward_cols", "weight_grad_cols"}
-    for name, value in asked.items():
-        for own in columns if name == "cols" else {name}:
-            if own == "timesteps" and value == cfg.steps:  # in whatever chunks
-                continue
-            if value is not None and getattr(cfg, own, value) != value:
-                raise TridentError(f"the chip has been built with {own} of {getattr(cfg, own)}, not {value}")
-    return cfg
-
-
-def _built_mesh(mesh: MeshConfig, asked: MeshConfig | None, preset: str | None) -> MeshConfig:
-    """``mesh``; refuses another size, and a preset, as the chip has its core."""
-    if preset:
-        raise TridentError(f"the chip has been built already: its core is not chosen by a preset, as {preset!r} is")
-    if asked and (asked.width, asked.height) != (mesh.width, mesh.height):
-        raise TridentError(
-            f"the chip has been built with {mesh.width}x{mesh.height} cores, not {asked.width}x{asked.height}"
-        )
-    return mesh
-
-
-def _check_rate(train: TrainSettings, samples: int):
-    """Refuse a learning rate whose power of two, at any loss scale and in any minibatch, does not fit the 8 bits it
-    has."""
-    least = min(train.rate(0), train.rate(train.epochs - train.batch / samples))
-    largest = frexp(train.learning_rate / train.batch)[1] + LOSS_HALVINGS
-    smallest = frexp(least / (train.loss_scale * train.batch))[1] - 1
-    if largest > 127 or smallest < -128:
-        raise TridentError(
-            f"a learning rate of {train.learning_rate}, which becomes {least:.3g}, is outside what the update unit can "
-            f"multiply by: choose one nearer to 1, or another schedule"
-        )

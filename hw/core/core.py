@@ -3,23 +3,23 @@
 import functools
 from operator import or_
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.arith.compare import sort_key
 from trident.hw.arith.mac import SharedMac, connect_clients
 from trident.hw.core.counters import Counters
 from trident.hw.core.faults import Faults
-from trident.hw.core.memories import Memories
+from trident.hw.core.numbers import give_numbers
 from trident.hw.core.sequencer import Sequencer
+from trident.hw.core.unit_memories import UnitMemories
 from trident.hw.engines.skeleton.queue import error_item, place_error
 from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.microcode import NUMBERS, UPDATE_NUMBERS, number_fields
+from trident.hw.isa.microcode import UPDATE_NUMBERS
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode, faults_of, of_queue
 from trident.hw.isa.packets import Rows
 from trident.hw.isa.registers import COUNTED, ENGINE_COUNTERS, counted
@@ -60,20 +60,6 @@ def join(m: Module, sink, *sources):
         sink.valid.eq(Cat(source.valid & chosen for chosen, source in sources).any()),
         *(source.ready.eq(sink.ready & chosen) for chosen, source in sources),
     ]
-
-
-def give_numbers(m: Module, cfg: CoreConfig, unit, job, fields: tuple[str, ...] = NUMBERS):
-    """The constants of a unit's programs, from the ``fields`` of its job."""
-    places = [number_fields(program, fields) for program in unit.steps.programs]
-
-    def number(name: str):
-        """That of the program that runs."""
-        own = [job[places_of.get(name, fields[0])] for places_of in places]
-        return Array(own)[unit.which] if len(set(place.get(name) for place in places)) > 1 else own[0]
-
-    m.d.comb += [unit.numbers[name].eq(number(name)) for name, _ in unit.numbers.shape()]
-    if hasattr(unit, "keys"):
-        m.d.comb += [unit.keys[name].eq(sort_key(number(name)[: cfg.width])) for name, _ in unit.keys.shape()]
 
 
 def core_signature(mesh: MeshConfig) -> wiring.Signature:
@@ -162,7 +148,7 @@ class Core(wiring.Component):
         m.submodules.split_parts = split = SplitParts(cfg)
         m.submodules.join_parts = joined = JoinParts(cfg)
         m.submodules.faults = faults = Faults()
-        memories = Memories(m, cfg)
+        memories = UnitMemories(m, cfg)
         memories.spaces[Space.LOSS_TABLE] = loss
         connect_clients(m, mac, clients)
         job = {queue: sequencer.job[queue] for queue in QUEUES}
@@ -238,10 +224,8 @@ class Core(wiring.Component):
         give_numbers(m, cfg, neuron, job[Opcode.FORWARD])
         give_numbers(m, cfg, neuron_grad, grad_job)
         if leak:
-            m.d.comb += [
-                leak.which.eq(job[Opcode.FORWARD].neuron), neuron.leak.eq(job[Opcode.FORWARD].source),
-                neuron_grad.leak.eq(grad_job.source),
-            ]  # fmt: skip
+            m.d.comb += [leak.which.eq(job[Opcode.FORWARD].neuron), neuron_grad.leak.eq(grad_job.source)]
+            m.d.comb += neuron.leak.eq(job[Opcode.FORWARD].source)
             give_numbers(m, cfg, leak, job[Opcode.FORWARD])
         if not cfg.standardise:
             give_numbers(m, cfg, update, job[Opcode.UPDATE], UPDATE_NUMBERS)

@@ -134,7 +134,7 @@ OPERATIONS = (
         faults=(Fault.UPDATE,), unit="trident.hw.units.update:UpdateUnit",
         golden=("trident.hw.isa.optimisers:optimiser",),
         firmware="begin_update",
-        cycles=(f"{_MAPPING}.cost:update_cycles", f"{_MAPPING}.firmware_cycles:update_cycles"),
+        cycles=(f"{_MAPPING}.unit_cycles:update_cycles", f"{_MAPPING}.firmware_cycles:update_cycles"),
     ),
     Operation(
         Opcode.RECEIVE, "a receive job: errors from the next stage, neuron_grad unit", Opcode.RECEIVE,
@@ -160,7 +160,7 @@ OPERATIONS = (
         faults=(Fault.NEURON_GRAD,), unit="trident.hw.units.loss:LossUnit",
         golden=("trident.sim.golden.loss:loss_errors", _NEURON_GRAD),
         firmware="begin_errors",
-        cycles=(f"{_MAPPING}.cost:loss_cycles",) * 2,
+        cycles=(f"{_MAPPING}.unit_cycles:loss_cycles",) * 2,
     ),
     # Its sums are made by the array of weight_grad, and so are their faults
     Operation(
@@ -169,7 +169,7 @@ OPERATIONS = (
         reads=(Space.GRADIENTS,), writes={Space.GRADIENTS: "weight_grad"}, needs=(Capability.NEIGHBOURS,),
         unit="trident.hw.units.reduce:ReduceUnit", golden=("trident.sim.golden.reduce:reduce",),
         firmware="begin_update",
-        cycles=(f"{_MAPPING}.cost:reduce_cycles", f"{_MAPPING}.firmware_cycles:REDUCE_ROW"),
+        cycles=(f"{_MAPPING}.unit_cycles:reduce_cycles", f"{_MAPPING}.firmware_cycles:REDUCE_ROW"),
     ),
     Operation(
         Opcode.NOTIFY, "a token to other cores or the host tile; its value is the core's faults", Opcode.UPDATE,
@@ -189,7 +189,7 @@ OPERATIONS = (
         reads=(Space.SPIKES, Space.MASKS), writes={Space.SPIKES: "pool", Space.MASKS: "pool"},
         needs=(Capability.POOL,), unit="trident.hw.units.pool:PoolUnit",
         golden=("trident.sim.golden.pool:pool", "trident.sim.golden.pool:count"),
-        cycles=(f"{_MAPPING}.cost:pool_cycles",) * 2,
+        cycles=(f"{_MAPPING}.unit_cycles:pool_cycles",) * 2,
     ),
     Operation(
         Opcode.NORM, "normalises the sums of a layer, or makes errors at them of those behind its norm",
@@ -250,7 +250,7 @@ OPERATIONS = (
         reads=(Space.SPIKES, Space.MASKS), writes={Space.SPIKES: "drop", Space.MASKS: "drop"},
         needs=(Capability.DROPOUT,), unit="trident.hw.units.drop:DropUnit",
         golden=("trident.sim.golden.drop:kept", "trident.sim.golden.drop:drop"),
-        cycles=(f"{_MAPPING}.cost:drop_cycles",) * 2,
+        cycles=(f"{_MAPPING}.unit_cycles:drop_cycles",) * 2,
     ),
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ from tests.cocotb.ports import (
     write_gradients,
 )
 from tests.cocotb.sum_harnesses import FireHarness, NormHarness, SpreadHarness, WindowHarness
-from trident.hw.core.core import give_numbers
+from trident.hw.core.numbers import give_numbers
 from trident.hw.engines.backward import BackwardEngine
 from trident.hw.engines.forward import ForwardEngine
 from trident.hw.engines.weight_grad import WeightGradEngine

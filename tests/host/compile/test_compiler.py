@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.core_plan import SINGLE, UPDATES, WALKS, CorePlan
+from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.fields import signed_field
+from trident.host.compile.job_kinds import SINGLE, UPDATES, WALKS
 from trident.host.compile.packing import WeightMap, pack_spikes, rows_to_words, unpack_spikes, words_to_rows
 from trident.host.compile.regions import Region
 from trident.hw.errors import TridentError

@@ -8,7 +8,8 @@ import pytest
 from tests.hw.core.benches import CHUNKS, NORM, POOL, SHORT, WALKS, batch_of, constants_of, core_of, normed, train
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.mapping.activity import measure
-from trident.host.mapping.cost import CostModel, drop_cycles
+from trident.host.mapping.cost import CostModel
+from trident.host.mapping.unit_cycles import drop_cycles
 from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig

@@ -1,0 +1,48 @@
+"""The kinds of jobs of a core, and how many of each its layers need."""
+
+from trident.hw.isa.operations import Opcode
+from trident.snn.network.network import Network
+
+# Jobs of a layer and chunk, of a layer, of a core, and for each core of the stage before: what they run, and what of,
+# for messages
+CHUNK_JOBS = {
+    "forward": (Opcode.FORWARD, ""), "backward": (Opcode.BACKWARD, ""), "weight_grad": (Opcode.WEIGHT_GRAD, "")
+}  # fmt: skip
+POOL_JOBS = {"pool": (Opcode.POOL, " of the spikes")}  # of a pooled layer and chunk
+DROP_JOBS = {"drop": (Opcode.DROP, " of the spikes")}  # of a layer with a dropout, and chunk
+NORM_JOBS = {
+    "norm": (Opcode.NORM, ""), "norm_frozen": (Opcode.NORM, ""), "norm_errors": (Opcode.NORM, " of the errors"),
+}  # fmt: skip
+FIRE_JOBS = {"fire": (Opcode.FIRE, "")}  # of a layer with a norm or windows, and chunk
+WINDOW_JOBS = {"window": (Opcode.WINDOW, " of the sums"), "spread": (Opcode.SPREAD, " of the errors")}
+LEAK_GRADIENTS = {"leak_grad": (Opcode.WEIGHT_GRAD, " of the leaks")}  # of a layer that learns them, and chunk
+LEAK_JOBS = {"leak": (Opcode.LEAK, ""), "tie": (Opcode.TIE, " of the leaks")}  # of such a layer
+OTHER_JOBS = POOL_JOBS | DROP_JOBS | NORM_JOBS | FIRE_JOBS | WINDOW_JOBS | LEAK_GRADIENTS | LEAK_JOBS
+LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
+CORE_JOBS = {
+    "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
+    "free": (Opcode.NOTIFY, " of free room"), "ready": (Opcode.NOTIFY, " of the replica before"),
+    "reduce": (Opcode.REDUCE, " of the gradients"), "reduced": (Opcode.NOTIFY, " of reduced gradients"),
+    "vote": (Opcode.NOTIFY, " of complete gradients"),
+}  # fmt: skip
+OWNER_JOBS = {"owner": (Opcode.BACKWARD, " to core {} of the stage before")}
+PHASE_WORDS = 6 * 4  # of a program: a loop and two barriers of every queue
+WALKS, UPDATES, SINGLE = tuple(CHUNK_JOBS), tuple(LAYER_JOBS), tuple(CORE_JOBS)
+
+
+def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: int = 1) -> dict[str, int]:
+    """Parameters of the sequencer that these layers on a core need at least, whose errors go to so many cores of others
+    and whose samples have so many chunks of timesteps."""
+    readers = [[reader for reader in network.spike_readers[n] if reader.number in layers] for n in layers]
+    reads = sum(network.layers[n].walks - 1 for n in layers)  # beyond one of each
+    walks = reads + sum(max(len(own) - 1, 0) for own in readers)
+    pools = sum(network.layers[n].pool > 1 for n in layers)
+    norms = sum(bool(network.layers[n].norm) for n in layers)
+    own = (len(WALKS) * chunks + len(UPDATES)) * len(layers) + (len(POOL_JOBS) * pools + reads) * chunks
+    windows = [network.layers[n] for n in layers if network.layers[n].window > 1]
+    own += chunks * len(DROP_JOBS) * sum(network.layers[n].drop > 0 for n in layers)
+    own += len(NORM_JOBS) * norms + chunks * len(WINDOW_JOBS) * len(windows)
+    own += chunks * sum(network.layers[n].keeps_sums for n in layers)
+    own += (len(LEAK_JOBS) + chunks) * sum(network.layers[n].learns for n in layers)
+    words = own + owners + 40 + PHASE_WORDS * (2 * norms + any(network.layers[n].learns for n in layers))
+    return {"jobs": own + walks * chunks + len(SINGLE) + owners, "program_words": words}
