@@ -139,8 +139,11 @@ class NeuronSettings:
                 raise TridentError(f"the network has no leaks for {result.neuron} neurons, see with_leaks")
             if result.pooled and result.spike_penalty and result.surrogate_name == "rectangle":
                 raise TridentError("a spike_penalty of pooled or dropped spikes needs another surrogate than rectangle")
-            if layer.drop and not result.detach and result.surrogate_name == "rectangle":
-                raise TridentError("a dropout with a reset that is not detached needs another surrogate than rectangle")
+            attached = not result.detach and result.reset != "none"
+            if result.pooled and attached and result.surrogate_name == "rectangle":  # both read the bit m
+                raise TridentError(
+                    "pooled or dropped spikes with a reset that is not detached need another surrogate than rectangle"
+                )
             return result
         except TridentError as fault:
             raise TridentError(f"{layer.neuron!r}: {fault}") from None

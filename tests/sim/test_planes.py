@@ -88,7 +88,7 @@ def test_gradients_are_those_of_the_twin(text, neuron, planes):
     cfg = SimpleNamespace(
         format=fmt, fixed=fixed, fixed_of=lambda engine: fixed, exact=True, steps=8,
         update_program=core.update_program, loss="table", multiplier_subnormals=True, engine=core.engine,
-        neurons=core.neurons,
+        neurons=core.neurons, soft_targets=0,
     )  # fmt: skip
     train = TrainSettings(timesteps=8)
     golden = GoldenTrainer(network, settings, cfg, loss=train.losses(3))

@@ -210,3 +210,12 @@ def test_schedules():
     assert rates[300:] == sorted(rates[300:], reverse=True)
     # Within an epoch a step keeps its rate
     assert TrainSettings(halve_every=2).rate(1.99) == TrainSettings(halve_every=2).rate(0)
+
+
+def test_pooled_spikes_with_an_attached_reset():
+    """The bit m of a rectangle says there who has the error, so it cannot say where the reset has a derivative."""
+    layer = Network.parse("8x8x1-4c3-mp2-10").layers[0]
+    with pytest.raises(TridentError, match="'neuron1': pooled or dropped spikes with a reset that is not detached"):
+        NeuronSettings(detach=False).at(layer)
+    assert NeuronSettings(detach=False, surrogate="atan").at(layer).pooled
+    assert NeuronSettings(detach=False, reset="none").at(layer).pooled

@@ -87,7 +87,7 @@ def test_a_worker_drops_by_the_number_of_its_minibatch():
     ({"net": "64-12-drop-10", "preset": "COMPACT"}, "dropout needs a dropout unit, which a core without dropout"),
     ({"net": "64-12-drop-10", "preset": "WIDE"}, "planes of real values need forward_cols of 1, not 4"),
     ({"net": "64-12-drop-10", "built": (CoreConfig(planes=True), MeshConfig())}, "the chip has been built without dr"),
-    ({"net": "64-12-drop-10", "neuron": {"surrogate": "rectangle", "detach": False}}, "a dropout with a reset that is"),
+    ({"net": "64-12-drop-10", "neuron": {"surrogate": "rectangle", "detach": False}}, "pooled or dropped spikes with"),
     ({"net": "64-12-drop-10", "neuron": {"spike_penalty": 0.1}}, "a spike_penalty of pooled or dropped spikes nee"),
     ({"net": "64-12-drop-10", "chip": ChipChoice(cores=2, partition="1,2")}, "a network with a dropout, here behind "),
 ])  # fmt: skip

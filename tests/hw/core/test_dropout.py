@@ -107,7 +107,7 @@ def test_copies_of_a_core():
     ("9-7-drop-3", {"planes": False}, "1x1-2", "'linear3' reads what a dropout leaves, which needs planes of real"),
     ("9-7-drop-3", {}, "1,2", "partition 1,2: a network with a dropout, here behind 'neuron1', is on one core"),
     ("9-7-drop-3", {"others": ""}, "1x1-2", "'neuron1' is a neuron lif/hard/rectangle/averaged, which the core has "),
-    ("9-7-drop-3", {"detach": False}, "1x1-2", "'neuron1': a dropout with a reset that is not detached needs another"),
+    ("9-7-drop-3", {"detach": False}, "1x1-2", "'neuron1': pooled or dropped spikes with a reset that is not deta"),
 ])  # fmt: skip
 def test_dropouts_that_a_core_has_not(text, changes, partition, words):
     with pytest.raises(TridentError, match=words):
