@@ -208,7 +208,7 @@ def golden_of(trainer: FloatTwin, neuron: NeuronSettings | None = None) -> Golde
     fixed = FixedFormat(53, -30)
     cfg = SimpleNamespace(
         format=FloatFormat(8, 23), fixed=fixed, fixed_of=lambda engine: fixed, exact=True, steps=settings.timesteps,
-        update_program=CoreConfig().update_program, loss="table", multiplier_subnormals=True,
+        update_program=CoreConfig().update_program, loss="table", soft_targets=0, multiplier_subnormals=True,
         engine=CoreConfig().engine, neurons=tuple(neuron.at(layer).kind for layer in network.layers), lanes=1,
     )  # fmt: skip
     return GoldenTrainer(network, neuron, cfg, settings.seed, loss=settings.losses(network.classes))
