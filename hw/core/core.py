@@ -1,8 +1,5 @@
 """One core: three engines, the units between them, their memories, the sequencer and the ends of the network."""
 
-import functools
-from operator import or_
-
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -141,7 +138,6 @@ class Core(wiring.Component):
         if Capability.DROPOUT in cfg.capabilities:
             m.submodules.drop = drop = DropUnit(cfg)
             m.d.comb += drop.sample.eq(sequencer.sample)
-        rewriting = [unit.busy for unit in (pool, drop) if unit] or [0]
         m.submodules.row_sender = rows = RowSender(cfg, mesh)
         m.submodules.errors_queue = errors_queue = RowQueue(cfg, mesh)
         m.submodules.partials_queue = partials = RowQueue(cfg, mesh)
@@ -241,7 +237,7 @@ class Core(wiring.Component):
             neuron_grad.dst.eq(grad_job.dst),
             neuron_grad.aux.eq(grad_job.aux),
             busy[Opcode.FORWARD].eq(
-                forward.busy | neuron.busy | functools.reduce(or_, rewriting)
+                forward.busy | neuron.busy | (pool.busy if pool else 0) | (drop.busy if drop else 0)
                 | (fire.busy | forward.o.valid if fire else 0) | (norm.busy if norm else 0)
                 | (window.busy if window else 0) | (leak.busy if leak else 0)
             ),

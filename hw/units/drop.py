@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.dropout import POWER_BITS, ROUNDS, WORD, hash_round, round_key
-from trident.hw.isa.job import JOB, SAMPLE_BITS
+from trident.hw.isa.job import SAMPLE_BITS
+from trident.hw.units.pool import rewrite_ports
 
 COPIES_BITS = 8  # of the step from a sample's number to the next
 
@@ -36,22 +37,7 @@ class DropUnit(wiring.Component):
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         super().__init__({
-            "job": In(JOB.shape()),
-            "sample": In(SAMPLE_BITS),
-            "start": In(1),
-            "busy": Out(1),
-            "spike_address": Out(cfg.address_bits),
-            "stored_address": Out(cfg.address_bits),
-            "spike_request": Out(1),
-            "spike_grant": In(1),
-            "spikes": In(cfg.spike_bits),
-            "masks": In(cfg.spike_bits),
-            "word_address": Out(cfg.address_bits),
-            "word_en": Out(1),
-            "word": Out(cfg.spike_bits),
-            "mask_address": Out(cfg.address_bits),
-            "mask_en": Out(1),
-            "mask": Out(cfg.spike_bits),
+            **rewrite_ports(cfg), "sample": In(SAMPLE_BITS), "stored_address": Out(cfg.address_bits),
         })  # fmt: skip
 
     def elaborate(self, platform):

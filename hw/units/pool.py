@@ -12,6 +12,17 @@ from trident.hw.isa.job import JOB
 from trident.hw.lib.times import times
 
 
+def rewrite_ports(cfg: CoreConfig) -> dict:
+    """The ports of a unit that reads spike words with their masks and writes others in their place."""
+    return {
+        "job": In(JOB.shape()), "start": In(1), "busy": Out(1),
+        "spike_address": Out(cfg.address_bits), "spike_request": Out(1), "spike_grant": In(1),
+        "spikes": In(cfg.spike_bits), "masks": In(cfg.spike_bits),
+        "word_address": Out(cfg.address_bits), "word_en": Out(1), "word": Out(cfg.spike_bits),
+        "mask_address": Out(cfg.address_bits), "mask_en": Out(1), "mask": Out(cfg.spike_bits),
+    }  # fmt: skip
+
+
 class PoolUnit(wiring.Component):
     """A window fires when one of its ``cfg.pool`` x ``cfg.pool`` pixels does. Of the masks of those, bits stay where
     the pixel is the first that fired or, where none did, the window's first.
@@ -35,22 +46,7 @@ class PoolUnit(wiring.Component):
 
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
-        super().__init__({
-            "job": In(JOB.shape()),
-            "start": In(1),
-            "busy": Out(1),
-            "spike_address": Out(cfg.address_bits),
-            "spike_request": Out(1),
-            "spike_grant": In(1),
-            "spikes": In(cfg.spike_bits),
-            "masks": In(cfg.spike_bits),
-            "word_address": Out(cfg.address_bits),
-            "word_en": Out(1),
-            "word": Out(cfg.spike_bits),
-            "mask_address": Out(cfg.address_bits),
-            "mask_en": Out(1),
-            "mask": Out(cfg.spike_bits),
-        })  # fmt: skip
+        super().__init__(rewrite_ports(cfg))
 
     def elaborate(self, platform):
         m = Module()

@@ -14,6 +14,7 @@ from trident.snn.settings import FOLLOWED, SCALED, TrainSettings
 
 RATE = 0.01
 FORMATS = {"fp16": {}, "bf16": {"exp": 8, "frac": 7}}
+OFF = 16 * 2.0**-10  # of a step: the tables of root and reciprocal, of squares that may be near the least normal number
 
 
 class Parameters:
@@ -65,7 +66,7 @@ def test_no_gradient_of_the_format_is_too_large(name, loss_scale, batch):
     while not found.step(gradients):
         pass
     assert found.scaler.scale == loss_scale and found.scaler.updates == 1
-    np.testing.assert_allclose(found.kept["w"].ravel(), -RATE * np.sign(gradients), rtol=0.02)
+    np.testing.assert_allclose(found.kept["w"].ravel(), -RATE * np.sign(gradients), rtol=OFF)
     done = [found.step(gradients) for _ in range(200)]
     assert all(done[-50:]) and done.count(False) < 6
 
@@ -79,7 +80,7 @@ def test_squares_of_small_gradients_are_kept(loss_scale):
         means = means[1:]
     assert found.step(means * loss_scale * found.settings.batch)
     assert (found.kept["r"] > 0).all() and found.scaler.power == SCALED
-    np.testing.assert_allclose(found.kept["w"].ravel(), -RATE, rtol=0.02)
+    np.testing.assert_allclose(found.kept["w"].ravel(), -RATE, rtol=OFF)
 
 
 def test_no_step_is_longer_where_squares_vanish():
