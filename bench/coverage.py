@@ -29,6 +29,8 @@ PROBES: dict[str, dict] = {
     "POOL": {"net": "8x8x1-4c3-mp2-10"},
     "MEAN": {"net": "8x8x1-4c3-ap2-4c3-gap-10"},
     "WINDOW": {"net": "8x8x1-4c3m2-10"},
+    "POOLX": {"net": "8x8x1-4c3-mp3s2p1-4c3m3s2p1-10"},
+    "POOL1": {"net": "64-12m2-10"},
     "VOTE": {"net": "64-12-100v10"},
     "DROP": {"net": "8x8x1-4c3-mp2-drop0.5-16-drop0.5-10"},
     "BN": {"net": "8x8x1-4c3-10", "norm": "bn"},
@@ -46,7 +48,7 @@ MODELS: dict[str, str] = {
     "SJ DVS Gesture (classify_dvsg)": "ANALOG FRAMES BN POOL VOTE DROP SURR",
     "SJ PLIF CIFAR10-DVS net": "ANALOG FRAMES BN POOL VOTE DROP PLIF SURR",
     "SJ spiking_resnet18 ImageNet": "ANALOG BN POOLX RES READOUT CE SURR",
-    "SJ spiking_vgg16_bn": "ANALOG BN POOLX DROP READOUT CE SURR",
+    "SJ spiking_vgg16_bn": "ANALOG BN POOL DROP READOUT CE SURR",
     "SJ CIFAR10 ResNet11": "ANALOG FRAMES T32 POOLX RES DROPX READOUT OTHERN SURR WD",
     "SJ lava_mnist": "CE SURR",
     "SJ speechcommands": "ANALOG FRAMES CONVX T32 READOUT CE ADAM SURR NODET",
@@ -65,7 +67,7 @@ MODELS: dict[str, str] = {
     "snnTorch regression 1": "ANALOG FRAMES PLIF T32 READOUT REGR ADAM SURR SUB",
     "snnTorch regression 2 (RLeaky)": "ANALOG REC ADAM SURR SUB",
     "snnTorch spiking autoencoder": "ANALOG BN CONVX READOUT REGR ADAM SURR SUB",
-    "snnTorch exoplanet": "ANALOG POOLX READOUT CE SURR SUB",
+    "snnTorch exoplanet": "ANALOG POOL1 READOUT CE SURR SUB",
     "snnTorch BSNN": "ANALOG BN WINDOW DROPX BINW CE ADAM SURR SUB",
     "snnTorch DVS Gesture (Lee)": "ANALOG FRAMES WINDOW T32 ADAM SURR SUB",
     "NIR paper CNN N-MNIST": "ANALOG FRAMES MEAN T32 CE ADAM SURR",
@@ -95,11 +97,11 @@ MODELS: dict[str, str] = {
     "EGRU DVS Gesture": "ANALOG FRAMES T32 POOLX REC OTHERN READOUT CE DROPX ADAM SURR",
 }
 """Codes of needs by model, of public examples and papers: real-valued input, the same over time or (frames) not, the
-largest of spikes in windows, their average or sum (mean), other pooling (poolx: windows that overlap, before a
-neuron), batch norm, residuals, cross-entropy, a readout, more than 32 timesteps, learned leaks, voting, synaptic
-currents, such that are learned (psyn), recurrence, other convolutions, attention, other neurons, another task, weight
-norm, delays, binary weights, a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout of
-half of the spikes, other or unknown dropout (dropx), a subtracting reset, weight decay."""
+largest of spikes in windows, their average or sum (mean), of windows that overlap or have padding (poolx) and of
+outputs of linear layers (pool1), batch norm, residuals, cross-entropy, a readout, more than 32 timesteps, learned
+leaks, voting, synaptic currents, such that are learned (psyn), recurrence, other convolutions, attention, other
+neurons, another task, weight norm, delays, binary weights, a spike penalty, Adam, a smooth surrogate, a reset that is
+not detached, dropout of half of the spikes, other or unknown dropout (dropx), a subtracting reset, weight decay."""
 
 
 def covered() -> set[str]:

@@ -18,6 +18,7 @@ from trident.sim.golden.drop import kept, layer_key
 from trident.snn.data.encoding import plane_values
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network, Tensors
+from trident.snn.network.windows import Windows
 from trident.snn.readout import predicted
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -31,7 +32,7 @@ class LayerTrace:
     neurons; ``pooled`` (T, B, Y, X, C): what the layers above read, and ``chosen`` (T, B, Y, X, C): the share of the
     errors there that each pixel has; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say;
     ``normed`` (T, B, Y, X, C) and ``inverse`` (C,): with a norm, its normalised sums, and what those are multiplied by;
-    ``winners`` (T, B, Y, X, C): with windows of sums, which of them are the largest.
+    ``winners`` (T, B, Y, X, C): of windows of sums or spikes, which pixel of each is the largest, in raster order.
     """
 
     columns: np.ndarray
@@ -181,13 +182,17 @@ class FloatTwin:
             normed = inverse = winners = None
             if layer.norm:
                 normed, x, inverse = self._normalise(layer, x, training)
-            if layer.window > 1:
+            if layer.window:
+                if layer.line > 1:
+                    x = x.reshape(*x.shape[:3], -1, layer.line).swapaxes(3, 4)
                 x, winners = _largest(x, layer.window)
             neuron = self.neurons[layer.number]
             found = neuron.programs[0].run(neuron.constants, x=x, **self._leak(layer, x))
             fired = found.get("s", np.zeros(x.shape, bool)).astype(self.dtype)
             outputs = found["z"][-1] if layer.readout else fired.sum(0)
             pooled, chosen = _pooled(fired, layer.pool, layer.method)
+            if layer.join:
+                pooled, winners = _largest(fired, layer.join)
             if layer.drop and training:
                 pooled, chosen = self._drop(layer, pooled, chosen)
             traces.append(LayerTrace(
@@ -210,6 +215,8 @@ class FloatTwin:
         for layer in reversed(layers):
             trace = traces[layer.number]
             e = errors.pop(layer.number).reshape(trace.pooled.shape)
+            if layer.join:
+                e = _spread(e, trace, layer)
             e = e.repeat(layer.pool, axis=2).repeat(layer.pool, axis=3) * trace.chosen
             neuron = self.neurons[layer.number]
             stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
@@ -219,8 +226,8 @@ class FloatTwin:
             if layer.learns:
                 terms = made["g"].reshape(-1, layer.out_channels).sum(0)
                 gradients[layer.leak_name] = np.full_like(terms, terms.sum()) if layer.shares_leak else terms
-            if trace.winners is not None:
-                d = _spread(d, trace.winners)
+            if layer.window:
+                d = _spread(d, trace, layer)
             if layer.norm:
                 d, own = self._normalise_back(layer, d, trace)
                 gradients |= own
@@ -324,28 +331,26 @@ def _pooled(spikes: np.ndarray, size: int, method: str) -> tuple[np.ndarray, np.
     return pooled, chosen
 
 
-def _largest(sums: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest of every whole window of ``size`` x ``size`` pixels of (T, B, Y, X, C), and where it is first."""
-    rows, columns = (n // size for n in sums.shape[2:4])
-    at = [
-        (slice(None), slice(None), slice(y, rows * size, size), slice(x, columns * size, size))
-        for y, x in np.ndindex(size, size)
-    ]  # fmt: skip
-    found, winners = np.max([sums[window] for window in at], axis=0), np.zeros(sums.shape, bool)
-    left = np.ones(found.shape, bool)
-    for window in at:
-        winners[window] = left & (sums[window] == found)
-        left &= ~winners[window]
-    return found, winners
+def _largest(values: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+    """The largest of every window of (T, B, Y, X, C), and which pixel of it that is first, in raster order."""
+    pad, sides, stride = windows.padding, (windows.height, windows.size), windows.stride
+    around = ((0, 0), (0, 0), (pad, pad), (pad, pad), (0, 0))
+    values = np.pad(values, around, constant_values=-np.inf)
+    found = np.lib.stride_tricks.sliding_window_view(values, sides, (2, 3))[:, :, ::stride, ::stride]
+    flat = found.reshape(*found.shape[:5], -1)
+    return flat.max(axis=-1), flat.argmax(axis=-1)
 
 
-def _spread(errors: np.ndarray, winners: np.ndarray) -> np.ndarray:
-    """Errors of windows (T, B, Y, X, C) at the pixels that are their sums."""
-    size = winners.shape[2] // errors.shape[2]
-    whole = errors.repeat(size, axis=2).repeat(size, axis=3)
-    spread = np.zeros(winners.shape, errors.dtype)
-    spread[:, :, : whole.shape[2], : whole.shape[3]] = whole
-    return spread * winners
+def _spread(errors: np.ndarray, trace: LayerTrace, layer: Layer) -> np.ndarray:
+    """Errors of a layer's windows (T, B, Y, X, C), added where their pixels are the largest."""
+    windows, (height, width, channels) = layer.windows, layer.pixels_shape
+    assert windows is not None
+    spread = np.zeros((*errors.shape[:2], height, width, channels), errors.dtype)
+    down, along = np.divmod(trace.winners, windows.size)
+    step, sample, y, x, channel = np.indices(errors.shape, sparse=True)
+    y, x = (place * windows.stride - windows.padding + tap for place, tap in ((y, down), (x, along)))
+    np.add.at(spread, (step, sample, y, x, channel), errors)
+    return spread.swapaxes(3, 4).reshape(*spread.shape[:3], 1, -1) if layer.line > 1 else spread
 
 
 def _im2col(x: np.ndarray, layer: Layer) -> np.ndarray:

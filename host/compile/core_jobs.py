@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from trident.host.compile.fields import limit_of_sums, signed_field
 from trident.host.compile.leaks import leak_field, leak_gradient, leak_jobs
-from trident.host.compile.norms import fire_job, norm_jobs, window_jobs
+from trident.host.compile.norms import fire_job, norm_jobs
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
 from trident.host.compile.standardise import standard_fields
 from trident.host.compile.walks import as_convolution, passes
+from trident.host.compile.windows import window_jobs
 from trident.hw.isa.dropout import halves
 from trident.hw.isa.job import JOB
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
@@ -44,7 +45,7 @@ class CoreJobs:
                 if placed.sums:
                     result |= fire_job(self.plan, n, chunk, neuron.of_layer(placed.layer.number).forward)
                 if placed.winners:
-                    result |= window_jobs(self.plan, n, chunk)
+                    result |= window_jobs(self.plan, n, chunk, neuron)
                 for walk in range(len(self.plan.readers[n])):
                     result[self.plan.job("backward", n, chunk, walk)] = self._backward(n, neuron, chunk, walk)
             result |= self._weight_grads(n, updates.samples)
@@ -182,8 +183,8 @@ class CoreJobs:
             "src": self._at(source, chunk), "src_slot": source.step,
             "aux": self._at(placed.spikes, chunk), "aux_slot": placed.spikes.step,
             "dst": self._at(placed.pooled, chunk), "dst_slot": placed.pooled.step,
-            "groups": placed.weights.groups, "src_y": y, "src_x": x, "last_tap": placed.layer.pool - 1,
-            "count": placed.layer.out_shape[1] * placed.weights.groups,
+            "groups": placed.weights.neuron_groups, "src_y": y, "src_x": x, "last_tap": placed.layer.pool - 1,
+            "count": placed.layer.out_shape[1] * placed.weights.neuron_groups,
             "token": placed.layer.drop if self.trains else 0,
         }  # fmt: skip
 
@@ -201,7 +202,7 @@ class CoreJobs:
         shared = passes(self.cfg, "backward", layer.in_shape[1], weights.blocks)
         to = {"dst": self._at(below.errors, chunk), "dst_slot": below.errors.step}
         if below.winners:  # to spread from there
-            to = {"dst": self.plan.window_errors.base}
+            to = {"dst": self.plan.window_errors.base, "final": int(bool(below.layer.join))}
         return self._walk_back(placed, layer, weights, below.layer.number, chunk) | shared | dict(
             aux=self._at(below.spikes, chunk), aux_slot=below.spikes.step,
             **to, carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first

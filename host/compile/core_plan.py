@@ -10,6 +10,7 @@ from trident.host.compile.job_kinds import (
     CORE_JOBS,
     DROP_JOBS,
     FIRE_JOBS,
+    JOIN_JOBS,
     LAYER_JOBS,
     LEAK_GRADIENTS,
     LEAK_JOBS,
@@ -18,6 +19,7 @@ from trident.host.compile.job_kinds import (
     OWNER_JOBS,
     POOL_JOBS,
     SINGLE,
+    SPREAD_JOBS,
     UPDATES,
     WALKS,
     WINDOW_JOBS,
@@ -26,6 +28,7 @@ from trident.host.compile.job_kinds import (
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Allocator, Region
 from trident.host.compile.walks import as_convolution, walk_to_slice
+from trident.host.compile.windows import check_windows, window_words
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
@@ -48,7 +51,8 @@ class PlacedLayer:
     :data:`NOTHING`, beside which are its biases.
 
     layer: with the slice's channels alone; first: the first of them. sums: of its sums; None: neurons take
-    them at once. winners: which of them are the largest of their windows. leaks: groups of what its neurons learn.
+    them at once. winners: which pixels are the largest of its windows, of sums or of spikes. leaks: groups of what its
+    neurons learn.
     """
 
     first: int
@@ -108,11 +112,8 @@ class CorePlan:
             require(cfg.capabilities, repr(network.norms[0].name), (Capability.BATCH_NORM,))
             if cfg.chunks > 1:
                 raise TridentError(f"{network.norms[0]} is of samples of one chunk of timesteps, not of {cfg.chunks}")
-        for layer in network.windows:
-            what = f"{layer.neuron!r} takes the largest sums of windows, which"
-            require(cfg.capabilities, what, (Capability.WINDOWS,))
-            if layer.window != cfg.window:
-                raise TridentError(f"the core has window of {cfg.window}, {layer.neuron!r} needs {layer.window}")
+        for layer in network.layers:
+            check_windows(layer, cfg)
         if (last := network.layers[-1]).voters > cfg.voters and last.number in part.layers:
             require(cfg.capabilities, f"{last.neuron!r}, of {last.voters} voters for a class,", (Capability.VOTERS,))
             raise TridentError(f"the core has voters of {cfg.voters}, {last.neuron!r} needs {last.voters}")
@@ -133,7 +134,7 @@ class CorePlan:
         self.rows = tiles.used * cfg.lanes
         chunks, leaks = cfg.chunks, Allocator("leak_groups", cfg.leak_groups)
         for layer in (layer for _, layer, *_ in places):
-            if layer.learns and layer.window > 1:
+            if layer.learns and layer.window:
                 raise TridentError(
                     f"{layer.neuron!r} takes the largest sums of windows and learns its leaks, which no core does both"
                 )
@@ -143,26 +144,27 @@ class CorePlan:
         if self.serial:
             self.error_slots = self.spike_slots
         errors = Allocator("error_words", cfg.error_words // half, half)
-        sums, winners = (Allocator("sum_words", cfg.sum_words) for _ in range(2))
+        sums, winners = Allocator("sum_words", cfg.sum_words), Allocator("winner_words", cfg.winner_words)
         self.layers = [
             PlacedLayer(
                 start, layer, weights, base, inputs, outputs, pooled,
                 errors.take(sum_words(weights), self.error_slots, chunks),
                 sums.take(sum_words(weights), self.spike_slots if layer.norm else 1) if layer.keeps_sums else None,
-                winners.take(sum_words(weights), self.spike_slots, chunks) if layer.window > 1 else None,
+                winners.take(window_words(weights), self.spike_slots, chunks) if layer.windows else None,
                 leaks.take(weights.groups) if layer.learns else None,
             )
             for (start, layer, weights, inputs, outputs, pooled), base in zip(places, bases, strict=True)
         ]  # fmt: skip
         # Behind the norm, of one layer at a time; the largest of windows, and their errors, of one sample
         norms = [sum_words(own.weights) for own in self.layers if own.layer.norm]
-        windows = [own.spikes.chunk for own in self.layers if own.winners]
+        windows = [window_words(own.weights) for own in self.layers if own.layer.window]
+        spread = [own.winners.chunk for own in self.layers if own.winners]
         self.scaled = sums.take(max(norms, default=0), self.spike_slots)
-        self.largest, self.window_errors = (memory.take(max(windows, default=0)) for memory in (sums, errors))
+        self.largest, self.window_errors = sums.take(max(windows, default=0)), errors.take(max(spread, default=0))
         leaks.check("the leaks that neurons learn")
-        self.sum_words, self.error_words = max(sums.used, winners.used), errors.used * half
+        self.sum_words, self.winner_words, self.error_words = sums.used, winners.used, errors.used * half
         self.leak_groups = leaks.used
-        for memory, what in ((sums, "the sums"), (winners, "the largest sums")):
+        for memory, what in ((sums, "the sums"), (winners, "the largest pixels of windows")):
             memory.check(f"{what} of {'a minibatch' if self.serial else 'one sample'}")
         errors.check(f"the errors of {'a minibatch' if self.serial else 'one sample'}")
         self._check_walks()
@@ -190,12 +192,14 @@ class CorePlan:
         for start, layer in layers:
             weights = WeightMap(layer, self.cfg)
             out_y, out_x, _ = layer.out_shape
-            words = out_y * out_x * weights.groups
+            words = out_y * out_x * weights.neuron_groups
             least = words * self.cfg.output_words if layer.readout else 0
             pooled = outputs = spikes.take(words, slots, self.cfg.chunks, least)
             if layer.rewrites:
                 planes = layer.out_planes
-                pooled = spikes.take(words // layer.pool**2 * (planes.words if planes else 1), slots, self.cfg.chunks)
+                pooled_y, pooled_x, _ = layer.pooled_shape
+                words = pooled_y * pooled_x * weights.neuron_groups * (planes.words if planes else 1)
+                pooled = spikes.take(words, slots, self.cfg.chunks)
             regions[layer.number] = pooled
             inputs = tuple(_region(regions[read.source], read) for read in layer.reads)
             if layer.mean > 1 and layer.bias:
@@ -228,7 +232,9 @@ class CorePlan:
             jobs |= {kind: int(placed.layer.drop > 0) for kind in DROP_JOBS}
             jobs |= {kind: int(bool(placed.layer.norm)) for kind in NORM_JOBS}
             jobs |= {kind: int(bool(placed.sums)) for kind in FIRE_JOBS}
-            jobs |= {kind: int(bool(placed.winners)) for kind in WINDOW_JOBS}
+            jobs |= {kind: int(bool(placed.layer.window)) for kind in WINDOW_JOBS}
+            jobs |= {kind: int(bool(placed.layer.join)) for kind in JOIN_JOBS}
+            jobs |= {kind: int(bool(placed.winners)) for kind in SPREAD_JOBS}
             jobs |= {kind: int(placed.layer.learns) for kind in LEAK_GRADIENTS}
             names += [
                 (kind, n, chunk, walk)

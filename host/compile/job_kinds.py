@@ -14,10 +14,13 @@ NORM_JOBS = {
     "norm": (Opcode.NORM, ""), "norm_frozen": (Opcode.NORM, ""), "norm_errors": (Opcode.NORM, " of the errors"),
 }  # fmt: skip
 FIRE_JOBS = {"fire": (Opcode.FIRE, "")}  # of a layer with a norm or windows, and chunk
-WINDOW_JOBS = {"window": (Opcode.WINDOW, " of the sums"), "spread": (Opcode.SPREAD, " of the errors")}
+SPREAD_JOBS = {"spread": (Opcode.SPREAD, " of the errors")}  # of a layer with windows of sums or of spikes, and chunk
+WINDOW_JOBS = {"window": (Opcode.WINDOW, " of the sums")}
+JOIN_JOBS = {"join": (Opcode.JOIN, " of the spikes")}
 LEAK_GRADIENTS = {"leak_grad": (Opcode.WEIGHT_GRAD, " of the leaks")}  # of a layer that learns them, and chunk
 LEAK_JOBS = {"leak": (Opcode.LEAK, ""), "tie": (Opcode.TIE, " of the leaks")}  # of such a layer
-OTHER_JOBS = POOL_JOBS | DROP_JOBS | NORM_JOBS | FIRE_JOBS | WINDOW_JOBS | LEAK_GRADIENTS | LEAK_JOBS
+WINNER_JOBS = WINDOW_JOBS | JOIN_JOBS | SPREAD_JOBS
+OTHER_JOBS = POOL_JOBS | DROP_JOBS | NORM_JOBS | FIRE_JOBS | WINNER_JOBS | LEAK_GRADIENTS | LEAK_JOBS
 LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
 CORE_JOBS = {
     "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
@@ -39,9 +42,9 @@ def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: in
     pools = sum(network.layers[n].pool > 1 for n in layers)
     norms = sum(bool(network.layers[n].norm) for n in layers)
     own = (len(WALKS) * chunks + len(UPDATES)) * len(layers) + (len(POOL_JOBS) * pools + reads) * chunks
-    windows = [network.layers[n] for n in layers if network.layers[n].window > 1]
+    windows = sum(network.layers[n].windows is not None for n in layers)
     own += chunks * len(DROP_JOBS) * sum(network.layers[n].drop > 0 for n in layers)
-    own += len(NORM_JOBS) * norms + chunks * len(WINDOW_JOBS) * len(windows)
+    own += len(NORM_JOBS) * norms + chunks * 2 * windows  # each of one kind, and a spread
     own += chunks * sum(network.layers[n].keeps_sums for n in layers)
     own += (len(LEAK_JOBS) + chunks) * sum(network.layers[n].learns for n in layers)
     words = own + owners + 40 + PHASE_WORDS * (2 * norms + any(network.layers[n].learns for n in layers))

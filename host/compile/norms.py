@@ -1,4 +1,4 @@
-"""Jobs of layers whose sums are kept before neurons take them: those with a batch norm, and with windows of sums."""
+"""Jobs of layers whose sums are kept before neurons take them, for a batch norm or windows."""
 
 from typing import TYPE_CHECKING
 
@@ -35,31 +35,10 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
     }
 
 
-def window_jobs(plan: "CorePlan", n: int, chunk: int) -> dict[int, dict]:
-    """Of a core's layer with windows of sums, and a chunk of timesteps: the largest, and their errors."""
-    placed, layer = plan.layers[n], plan.layers[n].layer
-    assert placed.sums is not None and placed.winners is not None
-    source = plan.scaled if layer.norm else placed.sums
-    (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
-    groups, winners = placed.weights.groups, placed.winners
-    shared = {
-        "aux": winners.base + winners.chunk * chunk, "aux_slot": winners.step, "groups": groups, "src_y": y, "src_x": x,
-    }  # fmt: skip
-    return {
-        plan.job("window", n, chunk): shared | {
-            "src": source.base, "src_slot": source.step, "dst": plan.largest.base, "count": width * groups,
-        },
-        plan.job("spread", n, chunk): shared | {
-            "src": plan.window_errors.base, "dst": placed.errors.base + placed.errors.chunk * chunk,
-            "dst_slot": placed.errors.step, "count": x * groups, "last_y": height - 1, "last_x": width - 1,
-        },
-    }  # fmt: skip
-
-
 def fire_job(plan: "CorePlan", n: int, chunk: int, neuron: dict[str, int]) -> dict[int, dict]:
     """The neurons of a core's layer in a chunk of timesteps; ``neuron``: the constants of their forward pass."""
     placed, layer, chunks = plan.layers[n], plan.layers[n].layer, plan.cfg.chunks
-    source = plan.largest if placed.winners else plan.scaled
+    source = plan.largest if layer.window else plan.scaled
     outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == chunks)}
     return {plan.job("fire", n, chunk): {
         "src": source.base, "src_slot": source.step, "dst": placed.spikes.base + placed.spikes.chunk * chunk,

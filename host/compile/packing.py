@@ -13,15 +13,18 @@ def blocks(channels: int, lanes: int) -> int:
 
 
 def out_groups(layer: Layer, lanes: int) -> int:
-    """Groups of lanes that hold a layer's output channels: those of its classes, once for each of their voters."""
-    return blocks(layer.out_channels // layer.voters, lanes) * layer.voters
+    """Groups of lanes that hold a layer's output channels: those of its classes, once for each of their voters, or of
+    its neurons, once for each output of which one takes the largest."""
+    many = layer.voters * layer.line
+    return blocks(layer.out_channels // many, lanes) * many
 
 
 def out_places(layer: Layer, lanes: int) -> np.ndarray:
     """The hardware's output channel of each output channel of a layer: all voters of a class are in the class's lane,
-    in groups one after another."""
-    number, vote = np.divmod(np.arange(layer.out_channels), layer.voters)
-    return (number // lanes * layer.voters + vote) * lanes + number % lanes
+    in groups one after another, and so are outputs of which a neuron takes the largest."""
+    many = layer.voters * layer.line
+    number, vote = np.divmod(np.arange(layer.out_channels), many)
+    return (number // lanes * many + vote) * lanes + number % lanes
 
 
 def pack_spikes(spikes: np.ndarray, cfg: CoreConfig, planes: int = 1) -> np.ndarray:
@@ -106,7 +109,8 @@ class WeightMap:
     beside them.
 
     in_channels: the hardware's input channels of each channel of the layer (a flattened image has padding between
-    pixels); out_channels: likewise its output channels.
+    pixels); out_channels: likewise its output channels. groups: of output channels; neuron_groups, neurons: of the
+    neurons that take their sums, and the hardware's channels of these.
     """
 
     def __init__(self, layer: Layer, cfg: CoreConfig):
@@ -121,6 +125,8 @@ class WeightMap:
             self.in_channels = np.arange(channels)
             self.blocks = blocks(channels, cfg.lanes)
         self.groups, self.out_channels = out_groups(layer, cfg.lanes), out_places(layer, cfg.lanes)
+        self.neuron_groups = self.groups // layer.line
+        self.neurons = np.arange(layer.out_shape[2]) if layer.line > 1 else self.out_channels
         self.vectors = layer.bias + len(layer.vectors)
         self.all_blocks = layer.taps * self.blocks + self.vectors + bool(layer.norm)
         # Tiles before those of the first vector, of the leaks and of the gains

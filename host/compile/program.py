@@ -132,14 +132,14 @@ def run_forward(program: Program, plan: CorePlan, n: int, wait: tuple = (), read
 
 def run_fire(program: Program, plan: CorePlan, n: int, chunk: int = 0, wait: tuple = (), post: tuple = ()):
     """The neurons of a layer whose sums are kept, of windows the largest of these."""
-    if plan.layers[n].winners:
+    if plan.layers[n].layer.window:
         program.run(Opcode.WINDOW, plan.job("window", n, chunk), wait)
         wait = ()
     program.run(Opcode.FIRE, plan.job("fire", n, chunk), wait, post)
 
 
 def run_backward(program: Program, plan: CorePlan, n: int, wait: tuple = (), post: tuple = ()):
-    """Errors of a layer, from those of its readers; those of windows go to their largest sums at once."""
+    """Errors of a layer, from those of its readers; those of windows go to their largest pixels at once."""
     if not plan.layers[n].winners:
         run_chunks(program, plan, "backward", n, wait, post)
         return
@@ -168,6 +168,8 @@ def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: t
         run_forward(program, plan, n, wait, read if n == last else (), done if n == count - 1 else ())
         if plan.layers[n].layer.pool > 1:
             run_chunks(program, plan, "pool", n)
+        if plan.layers[n].layer.join:
+            run_chunks(program, plan, "join", n)
         if plan.layers[n].layer.drop:
             run_chunks(program, plan, "drop", n)
     program.run(Opcode.SEND, plan.job("send"), (Token.OUTPUT_READY, *next_free(plan.receivers)), sent)

@@ -52,6 +52,8 @@ def serial_phases(layers: Sequence[Layer]) -> list[Phase]:
             phases.append(Phase([("fire", n)]))
         if layer.pool > 1:
             phases[-1].steps.append(("pool", n))
+        if layer.join:
+            phases[-1].steps.append(("join", n))
         if layer.drop:
             phases[-1].steps.append(("drop", n))
     last = len(layers) - 1

@@ -16,7 +16,8 @@ from trident.snn.network.partition import Partition
 
 # The largest that CoreConfig takes: the plan in such a core says what the network needs
 MEMORIES = (
-    "weight_rows", "spike_words", "error_words", "sum_words", "carry_words", "leak_groups", "jobs", "program_words",
+    "weight_rows", "spike_words", "error_words", "sum_words", "winner_words", "carry_words", "leak_groups", "jobs",
+    "program_words",
 )  # fmt: skip
 _LARGEST = {name: LIMITS[name][1] for name in MEMORIES}
 MOST_STEPS, MOST_CHUNKS = LIMITS["timesteps"][1], LIMITS["chunks"][1]
@@ -66,26 +67,27 @@ def chunks_of(steps: int) -> tuple[int, int]:
 
 
 def pool_of(network: Network) -> int:
-    """The pool of a core for the network: the side of its windows, or 1 where there are none.
+    """The pool of a core for the network: the side of windows that divide an image, or 1 where there are none.
 
     Raises TridentError for windows of several sizes.
     """
-    return _one_size({layer.pool for layer in network.layers}, "joins windows")
-
-
-def window_of(network: Network) -> int:
-    """The window of a core for the network: the side of windows of sums, or 1 where there are none.
-
-    Raises TridentError for windows of several sizes.
-    """
-    return _one_size({layer.window for layer in network.layers}, "takes the largest sums of windows")
-
-
-def _one_size(found: set[int], what: str) -> int:
-    sizes = sorted(found - {1})
+    sizes = sorted({layer.pool for layer in network.layers} - {1})
     if len(sizes) > 1:
-        raise TridentError(f"a core {what} of one size, not of {' and '.join(map(str, sizes))} pixels")
+        raise TridentError(
+            f"a core takes averages and sums of windows of one size, not of {' and '.join(map(str, sizes))} pixels"
+        )
     return sizes[0] if sizes else 1
+
+
+def windows_of(network: Network) -> dict[str, int | bool]:
+    """What a core for the network needs for windows of sums, and of spikes that overlap: its parameters window, join
+    and overlap, and some winner_words."""
+    found = {
+        "window": max((max(layer.window.size, 2) for layer in network.layers if layer.window), default=1),
+        "join": max((max(layer.join.size, 2) for layer in network.layers if layer.join), default=1),
+        "overlap": any(layer.windows.overlap for layer in network.layers if layer.windows),
+    }
+    return found | {"winner_words": int(max(found["window"], found["join"]) > 1)}
 
 
 def walks_of(network: Network) -> int:
@@ -106,6 +108,8 @@ def fit(
     largest: dict[str, Any] = {name: size for name, size in _LARGEST.items() if name not in fixed}
     if not (network.norms or network.windows):
         largest.pop("sum_words", None)
+    if not any(layer.windows for layer in network.layers):
+        largest.pop("winner_words", None)
     room = _LARGEST["weight_rows"] * cfg.lanes
     if network.weights > room:  # a plan of it might not fit this computer
         raise TooLarge(
@@ -121,6 +125,7 @@ def fit(
         "spike_words": plan.spike_words,
         "error_words": plan.error_words,
         "sum_words": plan.sum_words,
+        "winner_words": plan.winner_words,
         "carry_words": max(placed.spikes.chunk for placed in plan.layers) if cfg.chunks > 1 else 1,
         "leak_groups": plan.leak_groups,
         **plan.sequencer_needs,

@@ -183,7 +183,7 @@ class ChipSession:
             size = region.chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, region.at(number), size)
             planes = placed.layer.out_planes if pooled else None
-            places = placed.weights.out_channels
+            places = placed.weights.out_channels if space == Space.ERROR_MASKS else placed.weights.neurons
             parts.append(unpack_spikes(words, shape, self.cfg, planes.words if planes else 1, places))
         return np.concatenate(parts, axis=-1)
 
@@ -217,10 +217,11 @@ class ChipSession:
             y, x, _ = placed.layer.sum_shape if errors else placed.layer.out_shape
             size = (placed.errors if errors else placed.spikes).chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, base << bits, size << bits)
-            shape = self.cfg.chunks, y, x, placed.weights.groups, 1 << bits, self.cfg.lanes
+            groups = placed.weights.groups if errors else placed.weights.neuron_groups
+            shape = self.cfg.chunks, y, x, groups, 1 << bits, self.cfg.lanes
             rows = words_to_rows(words, self.cfg).reshape(shape)[..., :steps, :]
             lanes = rows.transpose(1, 2, 0, 4, 3, 5).reshape(y, x, self.cfg.steps, -1)
-            parts.append(lanes[..., placed.weights.out_channels])
+            parts.append(lanes[..., placed.weights.out_channels if errors else placed.weights.neurons])
         return np.concatenate(parts, axis=-1)
 
     def held(self, count: int, layer: int, errors: bool = False) -> list[int]:

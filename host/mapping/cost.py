@@ -212,6 +212,9 @@ class CostModel:
         if layer.pool > 1:
             y, x, _ = layer.pooled_shape
             pooled = self._model(Opcode.POOL)(layer.pool) * y * x * groups + self.job_start
+        if layer.join:
+            y, x, _ = layer.pooled_shape
+            pooled = self._model(Opcode.JOIN)(layer.join, y * x * groups) + self.job_start
         if layer.drop:
             y, x, _ = layer.pooled_shape
             pooled += self._model(Opcode.DROP)(layer.pool) * y * x * groups + self.job_start
@@ -222,9 +225,11 @@ class CostModel:
         """Cycles per sample of the neurons of a layer whose sums are kept, and before that of its windows."""
         layer, cfg = self.network.layers[n], self.cfg
         y, x, _ = layer.out_shape
-        words, recurrence = y * x * out_groups(layer, cfg.lanes), self._timing("forward").recurrence
+        words, recurrence = y * x * out_groups(layer, cfg.lanes) // layer.line, self._timing("forward").recurrence
         cycles = self._model(Opcode.FIRE)(cfg, words, cfg.forward_programs[0], recurrence) + self.job_start
-        return cycles + (self._model(Opcode.WINDOW)(cfg, words) + self.job_start if layer.window > 1 else 0)
+        if layer.window:
+            cycles += self._model(Opcode.WINDOW)(cfg, layer.window, words) + self.job_start
+        return cycles
 
     def norm(self, n: int, samples: int, backward: bool) -> float:
         """Cycles of the norm of layer n, of the sums or, ``backward``, of the errors of a minibatch of so many
@@ -246,10 +251,12 @@ class CostModel:
         below = self.network.layers[n]
         if size > 1 or len(readers) > 1 or readers[0].mean > 1 or below.learns:
             readers = tuple(map(as_convolution, readers))
-        if below.window > 1:
-            y, x, _ = below.sum_shape
-            words = y * x * out_groups(below, self.cfg.lanes)
-            tail += self._model(Opcode.SPREAD)(self.cfg, words) + self.job_start
+        if below.windows:
+            shape, groups, neurons = below.pixels_shape, out_groups(below, self.cfg.lanes) // below.line, ()
+            if below.join:  # what backward makes is kept as it is
+                neurons, tail = (self.cfg.backward_programs[0], timing.recurrence), 0
+                timing = timing._replace(passes=1, recurrence=0)
+            tail += self._model(Opcode.SPREAD)(self.cfg, below.windows, shape, groups, *neurons) + self.job_start
         shares = [(reader, 0, reader.out_channels) for reader in readers]
         return self._walk_back(shares, WeightMap(readers[0], self.cfg).blocks, timing) + tail
 
@@ -360,8 +367,9 @@ class CostModel:
         layer, cfg = self.network.layers[n], self.cfg
         groups = self._groups(n, first, end)
         (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
-        words, errors = y * x * groups, height * width * groups
-        rewritten = words // layer.pool**2 * (layer.out_planes.words if layer.out_planes else 1)
+        words, errors = y * x * groups // layer.line, height * width * groups
+        pooled_y, pooled_x, _ = layer.pooled_shape
+        rewritten = pooled_y * pooled_x * groups * (layer.out_planes.words if layer.out_planes else 1)
         planes = layer.reads[0].planes
         inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes) * (planes.words if planes else 1)
         return Words(

@@ -1,4 +1,4 @@
-"""Cycles of batch norms, of windows of sums, and of neurons that fire on what these give."""
+"""Cycles of batch norms, and of neurons that fire on sums that have been kept."""
 
 from trident.host.mapping.standardise_cycles import pass_cycles
 from trident.hw.isa.batch_norm import backward_passes, forward_passes
@@ -20,14 +20,3 @@ def fire_cycles(cfg: CoreConfig, words: int, program: Program, recurrence: int) 
     steps, items = len(program.steps), cfg.items("forward")
     blocks = [items] * (words // items) + [words % items] * (words % items > 0)
     return sum(cfg.timesteps * steps * max(block, recurrence) for block in blocks) + 4
-
-
-def window_cycles(cfg: CoreConfig, words: int) -> int:
-    """Cycles in which the largest sums of so many words of windows are found: a cycle for each pixel's row, and for its
-    word of winners."""
-    return words * (cfg.window**2 * (cfg.timesteps + 1) + 1)
-
-
-def spread_cycles(cfg: CoreConfig, words: int) -> int:
-    """Cycles in which errors go to so many words of pixels."""
-    return words * cfg.timesteps + 2

@@ -243,7 +243,7 @@ def _serial(cost: CostModel, core: CoreCost, batch: int) -> Prediction:
             share = n, 0, layers[n].out_channels
             if kind in ("forward", "fire"):
                 own["forward"] += cost.forward(*share) if kind == "forward" else cost.fire(n)
-                if kind == "forward" and layers[n].window > 1 and not layers[n].norm:
+                if kind == "forward" and layers[n].window and not layers[n].norm:
                     own["forward"] += cost.fire(n)
             elif kind in ("errors", "backward"):
                 own["backward"] += cost.loss(share[2]) if kind == "errors" else cost.backward(n)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of, walks_of, window_of
+from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of, walks_of, windows_of
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
@@ -289,14 +289,16 @@ def suit(
     dataset.check_encoding(encoding)
     if encoding == "direct" and not dataset.holds_spikes:
         network = replace(network, planes=planes_of(dataset, cfg.timesteps))
-    pool, window = pool_of(network), window_of(network)
+    pool, windows = pool_of(network), windows_of(network)
     planes = any(read.job for layer in network.layers for read in layer.reads)
     return network, replace(
         cfg, planes=cfg.planes or planes, pool=pool if pool > 1 else cfg.pool,
         walks=max(walks_of(network), cfg.walks), others=neuron.core(network.layers)["others"],
         standardise=cfg.standardise or any(layer.standardised for layer in network.layers),
-        batch_norm=cfg.batch_norm or network.batch_norm, window=window if window > 1 else cfg.window,
-        sum_words=max(cfg.sum_words, int(network.batch_norm or window > 1)), voters=max(cfg.voters, network.voters),
+        batch_norm=cfg.batch_norm or network.batch_norm,
+        **{name: max(getattr(cfg, name), needed) for name, needed in windows.items()},
+        sum_words=max(cfg.sum_words, int(network.batch_norm or windows["window"] > 1)),
+        voters=max(cfg.voters, network.voters),
         dropout=cfg.dropout or bool(network.drops),
     )  # fmt: skip
 

@@ -24,10 +24,11 @@ LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 
 def check_suits(cfg: CoreConfig, suited: CoreConfig):
     """Refuse a chip that has been built as ``cfg`` where the network needs one that is ``suited``."""
-    for name in ("pool", "walks", "window", "voters"):
+    for name in ("pool", "walks", "window", "join", "voters"):
         if (own := getattr(cfg, name)) != (needed := getattr(suited, name)):
             raise TridentError(f"the chip has been built with {name} of {own}, the network needs {needed}")
-    whats = {"standardise": "standardised weights", "batch_norm": "batch norm", "dropout": "dropout"}
+    whats = {"standardise": "standardised weights", "batch_norm": "batch norm", "dropout": "dropout",
+             "overlap": "windows that overlap"}  # fmt: skip
     for name, what in whats.items():
         if getattr(suited, name) != getattr(cfg, name):
             raise TridentError(f"the chip has been built without {what}, which the network has")

@@ -24,13 +24,14 @@ from trident.hw.isa.registry import load
 from trident.hw.isa.spaces import PORTS, Space
 from trident.hw.isa.tokens import Token
 from trident.hw.lib.parts import JoinParts, SplitParts, to_parts
-from trident.hw.lib.streams import connect
+from trident.hw.lib.streams import connect, join
 from trident.hw.noc.eject import Ejector
 from trident.hw.noc.flits import link_signature
 from trident.hw.noc.inject import Injector
 from trident.hw.noc.rows import RowQueue, RowSender
 from trident.hw.units.drop import DropUnit
 from trident.hw.units.fire import FireUnit
+from trident.hw.units.join import JoinUnit
 from trident.hw.units.leak import LeakUnit
 from trident.hw.units.loss import LossUnit
 from trident.hw.units.neuron import NeuronUnit
@@ -46,17 +47,6 @@ from trident.hw.units.tie import TieUnit
 from trident.hw.units.transfer import NotifyUnit, SendUnit
 from trident.hw.units.update import UpdateUnit
 from trident.hw.units.window import WindowUnit
-
-
-def join(m: Module, sink, *sources):
-    """Connect one of several sources of a stream: pairs of a condition and a source, at most one of which holds."""
-    for n, (chosen, source) in enumerate(sources):
-        with m.If(chosen) if n == 0 else m.Elif(chosen):
-            m.d.comb += sink.payload.eq(source.payload)
-    m.d.comb += [
-        sink.valid.eq(Cat(source.valid & chosen for chosen, source in sources).any()),
-        *(source.ready.eq(sink.ready & chosen) for chosen, source in sources),
-    ]
 
 
 def core_signature(mesh: MeshConfig) -> wiring.Signature:
@@ -113,14 +103,18 @@ class Core(wiring.Component):
         clients = [neuron_grad, neuron, update]
         if cfg.loss != "table":
             clients.insert(2, loss)
-        norm = fire = window = spread = leak = tie = None
+        norm = fire = window = spread = joining = leak = tie = None
         if Capability.SUMS in cfg.capabilities:
             m.submodules.fire = fire = FireUnit(cfg)
         if Capability.BATCH_NORM in cfg.capabilities:
             m.submodules.norm = norm = NormUnit(cfg)
             clients.append(norm)
         if Capability.WINDOWS in cfg.capabilities:
-            m.submodules.window, m.submodules.spread = window, spread = WindowUnit(cfg), SpreadUnit(cfg)
+            m.submodules.window = window = WindowUnit(cfg)
+        if Capability.JOIN in cfg.capabilities:
+            m.submodules.join = joining = JoinUnit(cfg)
+        if Capability.SPREAD in cfg.capabilities:
+            m.submodules.spread = spread = SpreadUnit(cfg)
         if Capability.LEAKS in cfg.capabilities:
             m.submodules.leak, m.submodules.tie = leak, tie = LeakUnit(cfg), TieUnit(cfg)
             clients.append(leak)
@@ -239,7 +233,7 @@ class Core(wiring.Component):
             busy[Opcode.FORWARD].eq(
                 forward.busy | neuron.busy | (pool.busy if pool else 0) | (drop.busy if drop else 0)
                 | (fire.busy | forward.o.valid if fire else 0) | (norm.busy if norm else 0)
-                | (window.busy if window else 0) | (leak.busy if leak else 0)
+                | (window.busy if window else 0) | (joining.busy if joining else 0) | (leak.busy if leak else 0)
             ),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(outgoing, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
@@ -282,7 +276,19 @@ class Core(wiring.Component):
                 neuron_grad.payloads, errors.payload.tag, backward.o.payload.tag, job[Opcode.BACKWARD].carry
             ),
         ]  # fmt: skip
-        join(m, neuron_grad.i, (receive.busy, receive.o), (loss.busy, loss.o), (local, errors))
+        feeding = [(receive.busy, receive.o), (loss.busy, loss.o), (local, errors)]
+        making, taken = backward.o.valid & ~outgoing, errors.ready
+        if joining:
+            keeping = Signal()  # errors of the backward engine are those of joined spikes, which are spread
+            making, taken = making & ~keeping, taken | keeping
+            spikes = Signal(cfg.address_bits)  # of the backward job before spread's
+            feeding.insert(2, (spread.busy, spread.o))
+            m.d.comb += keeping.eq(job[Opcode.BACKWARD].final & backward.busy)
+            with m.If(backward.start):
+                m.d.sync += spikes.eq(job[Opcode.BACKWARD].aux)
+            with m.If(spread.busy):
+                m.d.comb += neuron_grad.aux.eq(spikes)
+        join(m, neuron_grad.i, *feeding)
         connect(m, reduce.o, weight_grad.reduce)
         connect(m, partials.o, joined.i)
         connect(m, split.o, rows.i)
@@ -293,8 +299,8 @@ class Core(wiring.Component):
             split.single.eq(~(reducing | backward.raw)),
             weight_grad.partials.payload.eq(joined.o.payload),
             backward.partials.payload.eq(joined.o.payload),
-            errors.valid.eq(backward.o.valid & ~outgoing),
-            backward.o.ready.eq(Mux(outgoing, split.i.ready & ~reducing, errors.ready)),
+            errors.valid.eq(making),
+            backward.o.ready.eq(Mux(outgoing, split.i.ready & ~reducing, taken)),
         ]
         with m.If(reducing):
             m.d.comb += [
@@ -316,14 +322,16 @@ class Core(wiring.Component):
         memories.connect_weights(forward, backward, update)
         memories.connect_gradients(weight_grad, update)
         memories.read_errors(backward, weight_grad, norm)
-        memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector, pool, drop)
+        memories.connect_spikes((forward, weight_grad), neuron, neuron_grad, loss, send, ejector, pool, drop, joining)
         memories.connect_errors(neuron_grad)
         if fire:
             memories.connect_sums(forward, storing, fire, norm, window)
         if norm:
             memories.connect_norm(norm, weight_grad)
+        if joining:
+            memories.keep_errors(keeping, backward, job[Opcode.BACKWARD].dst)
         if spread:
-            memories.connect_windows(window, spread)
+            memories.connect_spread(spread, *filter(None, (window, joining)))
         if leak:
             memories.connect_leaks(leak, tie, (neuron, neuron_grad))
         memories.connect_functions(neuron_grad, update, loss, *([norm] if norm else []), *([leak] if leak else []))
@@ -346,6 +354,8 @@ class Core(wiring.Component):
                 raised[Fault.NEURON] = raised[Fault.NEURON] | wrong & ~norm.backward
                 wrong = wrong & norm.backward
             raised[fault] = raised[fault] | wrong
+        if spread:
+            raised[Fault.BACKWARD] = raised[Fault.BACKWARD] | spread.nonfinite
         raised[Fault.UPDATE] = raised[Fault.UPDATE] | update.saturated
         number = {}
         for queue in QUEUES:

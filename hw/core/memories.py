@@ -137,11 +137,12 @@ class Memories:
                 gradients.write_data.eq(weight_grad.write_data),
             ]
 
-    def connect_spikes(self, engines, neuron, neuron_grad, loss, send, ejector, pool=None, drop=None):
-        """Spikes and masks: a reader per engine, and one for neuron_grad, loss, send, pool and drop; neuron, pool and
-        drop, of which one runs at a time, write before other cores' spikes."""
+    def connect_spikes(self, engines, neuron, neuron_grad, loss, send, ejector, pool=None, drop=None, join=None):
+        """Spikes and masks: a reader per engine, and one for neuron_grad, loss, send, pool, drop and join; neuron,
+        pool, drop and join, of which one runs at a time, write before other cores' spikes."""
         rewriting = [(pool, pool.spike_address)] if pool else []  # units, and which masks they read
         rewriting += [(drop, drop.stored_address)] if drop else []
+        rewriting += [(join, None)] if join else []
         m, spikes, masks = self.m, self.spikes, self.masks
         for n, engine in enumerate(engines):
             m.d.comb += [
@@ -184,9 +185,9 @@ class Memories:
                     unit.spike_grant.eq(1),
                     spikes.read_address[last].eq(unit.spike_address),
                     spikes.read_en[last].eq(1),
-                    masks.read_address[0].eq(stored),
-                    masks.read_en[0].eq(1),
                 ]
+                if stored is not None:
+                    m.d.comb += [masks.read_address[0].eq(stored), masks.read_en[0].eq(1)]
         writing = reduce(or_, [unit.word_en for unit, _ in rewriting] or [0])
         m.d.comb += ejector.word_ready.eq(~neuron.word_en & ~writing)
         with m.If(neuron.word_en):
@@ -209,8 +210,11 @@ class Memories:
                 spikes.write_data.eq(ejector.word),
             ]
 
-        for unit, _ in rewriting:
-            m.d.comb += [unit.spikes.eq(spikes.read_data[last]), unit.masks.eq(masks.read_data[0])]
+        for unit, stored in rewriting:
+            m.d.comb += unit.spikes.eq(spikes.read_data[last])
+            if stored is None:
+                continue
+            m.d.comb += unit.masks.eq(masks.read_data[0])
             with m.If(unit.mask_en):
                 m.d.comb += [
                     masks.write_address.eq(unit.mask_address),

@@ -174,8 +174,9 @@ class Sequencer(wiring.Component):
             then.data.counter.eq(now.data.counter + 1),
         ]
         instruction = INSTRUCTION.shape()(word)
-        # Of dropout in cores that have it alone: the Verilog of others does not change with it
-        kinds_of = {code: kind for code, (_, kind) in QUEUE_OF.items() if cfg.dropout or code != Opcode.DROP}
+        # Of dropout and join in cores that have them alone: the Verilog of others does not change with them
+        absent = {Opcode.DROP: not cfg.dropout, Opcode.JOIN: cfg.join == 1}
+        kinds_of = {code: kind for code, (_, kind) in QUEUE_OF.items() if not absent.get(code)}
         kind_of = Array(kinds_of.get(code, 0) for code in range(1 << len(instruction.opcode)))
         serial = {"serial_slots": SERIAL_BITS} if cfg.batch_norm else {}
         fields = {"slots": SLOT_BITS, "error_slots": 2, "remote_slots": SLOT_BITS, **serial}

@@ -1,5 +1,8 @@
 """The memories of a core with those of units that not every core has."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Array, Cat, Signal
 from amaranth.lib.memory import Memory
 
@@ -35,18 +38,29 @@ class UnitMemories(Memories):
                     sums.write_data.eq(unit.sum_data),
                 ]
 
-    def connect_windows(self, window, spread):
-        """Winners, and errors that are spread while the backward engine is idle and nothing makes errors."""
+    def keep_errors(self, keeping, backward, dst):
+        """While it is ``keeping``, errors of the backward engine are written as they are, from the word ``dst`` on."""
+        m, tag, cols = self.m, backward.o.payload.tag, self.cfg.backward_cols
+        error_bits = (cols - 1).bit_length()
+        row = Cat(tag.step[: self.cfg.step_bits], (dst + tag.address)[: self.cfg.address_bits])
+        with m.If(keeping):
+            m.d.comb += [
+                self.errors.write_address.eq(row >> error_bits),
+                self.errors.write_en.eq(backward.o.valid << row[:error_bits]),
+                self.errors.write_data.eq(backward.o.payload.row[: self.cfg.row_bits].replicate(cols)),
+            ]
+
+    def connect_spread(self, spread, *units):
+        """Winners, of which ``units`` one at a time writes, and errors that are spread while the backward engine is
+        idle and nothing else makes errors."""
         m, cfg, errors = self.m, self.cfg, self.errors
-        m.submodules.winners = winners = SharedMemory(cfg.spike_bits, cfg.sum_words, 1)
+        m.submodules.winners = winners = SharedMemory(cfg.winner_bits, cfg.winner_words, 1)
         error_bits = (cfg.backward_cols - 1).bit_length()
         chosen = Signal(max(error_bits, 1))
         with m.If(spread.error_en):
             m.d.sync += chosen.eq(spread.error_step[:error_bits])
         m.d.comb += [
-            winners.write_address.eq(window.winner_address),
-            winners.write_en.eq(window.winner_en),
-            winners.write_data.eq(window.winner),
+            winners.write_en.eq(reduce(or_, (unit.winner_en for unit in units))),
             winners.read_address[0].eq(spread.winner_address),
             winners.read_en[0].eq(spread.winner_en),
             spread.winners.eq(winners.read_data[0]),
@@ -54,11 +68,15 @@ class UnitMemories(Memories):
                 errors.read_data[1][n * cfg.row_bits : (n + 1) * cfg.row_bits] for n in range(cfg.backward_cols)
             )[chosen]),
         ]  # fmt: skip
+        for unit in units:
+            with m.If(unit.busy):
+                m.d.comb += [winners.write_address.eq(unit.winner_address), winners.write_data.eq(unit.winner)]
         with m.If(spread.busy):
             m.d.comb += [
                 errors.read_address[1].eq(Cat(spread.error_step[error_bits : cfg.step_bits], spread.error_word)),
                 errors.read_en[1].eq(spread.error_en),
             ]
+        with m.If(spread.busy & ~spread.job.final):
             self._write_errors(spread)
 
     def connect_norm(self, norm, weight_grad):

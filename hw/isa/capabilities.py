@@ -21,6 +21,8 @@ class Capability(Enum):
     BATCH_NORM = "a unit for batch norm", "a core without batch_norm or with a shared_engine"
     SUMS = "a memory of sums", "a core without batch_norm and with window of 1, or with a shared_engine"
     WINDOWS = "windows of sums", "a core with window of 1 or a shared_engine"
+    JOIN = "windows of spikes that overlap", "a core with join of 1 or a shared_engine"
+    SPREAD = "a memory of winners", "a core with window and join of 1, or with a shared_engine"
     LEAKS = "leaks that are learned", "a core whose neurons learn none or with a shared_engine"
     DROPOUT = "a dropout unit", "a core without dropout or with a shared_engine"
     NEIGHBOURS = "neighbours", "a standalone core"  # rows and tokens come from other cores and go there

@@ -28,7 +28,10 @@ class CoreConfig(ConfigPrograms):
         several, and of one whose spikes several read.
     batch_norm: layers may have a batch norm, see :mod:`hw.isa.batch_norm`.
     dropout: layers may drop spikes in training, see :mod:`hw.isa.dropout`.
-    window: pixels along a side of the windows of sums of which neurons may take the largest; 1: there are none.
+    window: pixels along a side of the largest windows of sums of which neurons take the largest; 1: there are none.
+    join: likewise of the largest windows of spikes that are joined though they overlap or do not divide an image.
+    overlap: windows of sums and spikes may overlap, so that errors of several are added.
+    winner_words: words that say in each lane and at each timestep which pixel of such a window is the largest.
     sum_words: words of ``lanes * timesteps`` sums that are kept for batch norms, of a whole minibatch, and for windows.
     standardise: layers may have standardised weights, see :mod:`hw.isa.standardise`, whose raw weights the core keeps.
     leak_groups: where neurons learn their leaks, groups of ``lanes`` channels that have leaks of their own.
@@ -78,6 +81,9 @@ class CoreConfig(ConfigPrograms):
     batch_norm: bool = False
     dropout: bool = False
     window: int = 1
+    join: int = 1
+    overlap: bool = False
+    winner_words: int = 0
     sum_words: int = 0
     leak_groups: int = 64
     words: int = 4
@@ -130,6 +136,8 @@ class CoreConfig(ConfigPrograms):
             Capability.BATCH_NORM: self.shared_engine or not self.batch_norm,
             Capability.SUMS: self.shared_engine or not self.sum_words,
             Capability.WINDOWS: self.shared_engine or self.window == 1,
+            Capability.JOIN: self.shared_engine or self.join == 1,
+            Capability.SPREAD: self.shared_engine or not self.winner_words,
             Capability.DROPOUT: self.shared_engine or not self.dropout,
             Capability.LEAKS: self.shared_engine or not self.learns,
             Capability.STANDARDISE: self.shared_engine or not self.standardise,
@@ -254,6 +262,16 @@ class CoreConfig(ConfigPrograms):
         return self.lanes * self.timesteps
 
     @property
+    def tap_bits(self) -> int:
+        """Bits of a pixel's place in a window of sums or spikes, along a side."""
+        return (max(self.window, self.join) - 1).bit_length()
+
+    @property
+    def winner_bits(self) -> int:
+        """Bits of a word of winners: a spike word for each bit of a pixel's column in its window, then of its row."""
+        return 2 * self.tap_bits * self.spike_bits
+
+    @property
     def lane_bits(self) -> int:
         return (self.lanes - 1).bit_length()
 
@@ -285,7 +303,9 @@ class CoreConfig(ConfigPrograms):
     @property
     def address_bits(self) -> int:
         """Bits that address any word or tile."""
-        return max(self.weight_tiles, self.spike_words, self.error_words, self.sum_words).bit_length()
+        return max(
+            self.weight_tiles, self.spike_words, self.error_words, self.sum_words, self.winner_words
+        ).bit_length()
 
     @property
     def entry_bits(self) -> int:

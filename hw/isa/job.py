@@ -15,30 +15,35 @@ JOB = WordLayout("job", [
     [Field("tile", 16, "first tile of the layer's weights"),
      Field("block_step", 16, "tiles from one block of channels to the next")],
     [Field("tap_step", 16, "tiles from the last block of a tap to the first of the next tap; from the number of a "
-           "sample to that of the core's next one (drop)"),
+           "sample to that of the core's next one (drop); words from the last group of a window to the next window "
+           "(join, window)"),
      Field("pass_step", 16, "tiles from one pass over the groups to the next; the number of the core's first sample "
-           "(drop)")],
+           "(drop); words from a row of windows to the next (join, window)")],
     [Field("group_step", 16, "tiles from one group to the next; rows from one to the next or, of standardised weights, "
            "groups (update)"),
      Field("groups", 16, "groups of lanes that the job computes")],
     [Field("pass_groups", 8, "groups per pass, bounded by the accumulators; exponent code from which on a number "
-           "is too large for a sum of standardised weights (update)"),
+           "is too large for a sum of standardised weights (update); the last window that the first pixel is in, along "
+           "a side (spread)"),
      Field("exponent", 8, "power of two that scales the learning rate, two's complement (update); exponent code from "
-           "which on a number is too large for a sum (engines)"),
+           "which on a number is too large for a sum (engines, spread)"),
      Field("group_entries", 12, "accumulator entries of one group"),
      Field("words", 4, "spike words gathered at once; k, the whole part of log2(n), of standardised weights "
-           "(update)")],
+           "(update); pixels from one window to the next (join, window, spread)")],
     [Field("src_y", 8, "height of the image that is read"),
      Field("src_x", 8, "width of the image that is read"),
      Field("blocks", 16, "spike words per pixel of the image that is read; channels of it, where weights are "
            "standardised (update); neurons that vote for a class, less one (loss)")],
     [Field("last_x", 10, "column that tap (0, 0) reads at the last position of the image that is walked, before a "
-           "transposed stride divides it, two's complement; that image's width less one (receive)"),
-     Field("last_tap", 4, "kernel width less one; that of the windows of pixels that a word stands for (drop)"),
+           "transposed stride divides it, two's complement; that image's width less one (receive, join, window, "
+           "spread)"),
+     Field("last_tap", 4, "kernel width less one; that of the windows of pixels that a word stands for (drop), or of "
+           "those that may overlap (join, window, spread)"),
      Field("stride2", 1, "stride of 2"),
      Field("bias", 1, "a last row of weights that every timestep adds"),
-     Field("last_y", 10, "likewise the row; height less one (receive)"),
-     Field("origin", 6, "likewise row and column at the first position: -padding, or padding (backward)")],
+     Field("last_y", 10, "likewise the row; height less one (receive, join, window, spread)"),
+     Field("origin", 6, "likewise row and column at the first position: -padding, or padding (backward); pixels that "
+           "windows begin before the image (join, window); the place of the first pixel in its last window (spread)")],
     [Field("leak", 16, "leak (neurons) or momentum (update), as a float"),
      Field("threshold", 16, "firing threshold, or the negated learning rate's significand (update)")],
     [Field("low", 16, "surrogate is 1 above this potential (rectangle); or another number of the program; "
@@ -47,7 +52,8 @@ JOB = WordLayout("job", [
     [Field("slope", 16, "-1 / window (triangle); likewise"),
      Field("count", 16, "rows (reduce; update, of a group where weights are standardised), runs of words (send), "
            "classes (loss), positions (receive); what real values that are read are made of, see Planes (forward, "
-           "weight_grad); words of a row of pixels whose windows are pooled (pool, backward, drop)")],
+           "weight_grad); words of a row of pixels whose windows are pooled (pool, backward, drop, join, "
+           "window), or of a row of windows (spread)")],
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
      Field("take", 1, "rows that come in are added: backward, reduce"),
@@ -55,8 +61,9 @@ JOB = WordLayout("job", [
      Field("token", 5, "token that send and notify give at the end; 31: none; power of two that the products of a walk "
            "are divided by (backward); bits of the hash that are 0 of what is left, 0: all is left (drop)"),
      Field("source", 8, "who sends the rows that the job takes, as the route of the credits; the layer's first group "
-           "of leaks that are learned (forward, fire, backward, loss)"),
-     Field("final", 1, "the reduced rows go into the targets' gradient memories"),
+           "of leaks that are learned (forward, fire, backward, spread, loss)"),
+     Field("final", 1, "the reduced rows go into the targets' gradient memories; errors are those of windows, and are "
+           "kept as they are (backward); spread errors go to the neuron-gradient unit (spread)"),
      Field("neuron", 3, "which of the core's neurons the layer has; which of its programs of leaks (leak)"),
      Field("ends", 1, "the last chunk: a readout writes its outputs (forward)"),
      Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left"),

@@ -47,6 +47,8 @@ LIMITS = {  # from and to
     "pool": (1, 8),
     "walks": (1, 16),
     "window": (1, 8),
+    "join": (1, 8),
+    "winner_words": (0, 1 << 15),
     "sum_words": (0, 1 << 16),
     "leak_groups": (1, 256),
     "words": (1, 8),
@@ -81,8 +83,8 @@ def check_config(cfg: "CoreConfig"):
             f"a float of {cfg.exp} exponent and {cfg.frac} fraction bits has {cfg.width} bits with its sign, "
             f"more than the {NUMBER_BITS} that a job's constants have"
         )
-    booleans = ("detach", "planes", "standardise", "batch_norm", "dropout", "prefetch_jobs", "short_paths",
-                "shared_engine", "standalone")  # fmt: skip
+    booleans = ("detach", "planes", "standardise", "batch_norm", "dropout", "overlap", "prefetch_jobs",
+                "short_paths", "shared_engine", "standalone")  # fmt: skip
     for name in booleans:
         if not isinstance(getattr(cfg, name), bool):
             raise TridentError(f"{name} must be true or false, not {getattr(cfg, name)!r}")
@@ -138,6 +140,11 @@ def check_config(cfg: "CoreConfig"):
     if (cfg.batch_norm or cfg.window > 1) != (cfg.sum_words > 0):
         needs = "are for" if cfg.sum_words else "are needed for"
         raise TridentError(f"sum_words of {cfg.sum_words}: words of sums {needs} batch_norm or a window of sums")
+    if (max(cfg.window, cfg.join) > 1) != (cfg.winner_words > 0):
+        needs = "are for" if cfg.winner_words else "are needed for"
+        raise TridentError(f"winner_words of {cfg.winner_words}: words of winners {needs} a window or join of pixels")
+    if cfg.overlap and not cfg.winner_words:
+        raise TridentError("overlap is of windows: it needs a window or join of 2 pixels or more")
     if cfg.shared_engine:
         _check_shared(cfg)
     elif cfg.standalone:
@@ -181,6 +188,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, "batch_norm", (Capability.BATCH_NORM,))
     if cfg.window > 1:
         require(cfg.capabilities, f"window of {cfg.window}", (Capability.WINDOWS,))
+    if cfg.join > 1:
+        require(cfg.capabilities, f"join of {cfg.join}", (Capability.JOIN,))
     if cfg.pool > 1:
         require(cfg.capabilities, f"pool of {cfg.pool}", (Capability.POOL,))
     if cfg.dropout:

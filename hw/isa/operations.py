@@ -37,6 +37,7 @@ class Opcode(IntEnum):
     LEAK = 19
     TIE = 20
     DROP = 21
+    JOIN = 22
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ _WALK = ("src", "tile", "groups", "pass_groups", "exponent", "group_step", "grou
 _STEPS = ("block_step", "tap_step", "pass_step")
 _GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry", "neuron")  # of the neuron-gradient unit
 _LEAKS = (Capability.LEAKS,)
+_WINDOWS = ("src", "src_slot", "aux", "aux_slot", "dst", "dst_slot", "groups", "words", "src_y", "src_x", "count",
+            "last_tap", "last_y", "last_x", "origin")  # fmt: skip
 _ROWS = ("target", "channel", "take", "outgoing", "final", "source")  # that leave the core, and those added to them
 _FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "weight_grad"))
 _NEURON, _NEURON_GRAD = (f"trident.hw.isa.neurons:{name}_program" for name in ("neuron", "neuron_grad"))
@@ -216,19 +219,20 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.WINDOW, "the largest sums of windows, and whose they are", Opcode.FORWARD,
-        fields=("src", "src_slot", "aux", "aux_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count"),
+        fields=(*_WINDOWS, "tap_step", "pass_step"),
         pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         needs=(Capability.WINDOWS,), unit="trident.hw.units.window:WindowUnit",
-        golden=("trident.sim.golden.window:largest",), cycles=(f"{_MAPPING}.norm_cycles:window_cycles",) * 2,
+        golden=("trident.sim.golden.window:largest",), cycles=(f"{_MAPPING}.window_cycles:window_cycles",) * 2,
     ),
     Operation(
-        Opcode.SPREAD, "errors of windows to those of their largest sums", Opcode.BACKWARD,
-        fields=("src", "src_slot", "aux", "aux_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count", "last_y",
-                "last_x"),
+        Opcode.SPREAD, "errors of windows to their largest pixels; neuron_grad unit, where those are spikes",
+        Opcode.BACKWARD,
+        fields=(*_WINDOWS, *NUMBERS, "carry", "neuron", "pass_groups", "exponent", "final", "source"),
         pointers={"src": "errors", "aux": "spikes", "dst": "errors"},
-        reads=(Space.ERRORS,), writes={Space.ERRORS: "spread", Space.ERROR_MASKS: "spread"},
-        needs=(Capability.WINDOWS,), unit="trident.hw.units.spread:SpreadUnit",
-        golden=("trident.sim.golden.spread:spread_errors",), cycles=(f"{_MAPPING}.norm_cycles:spread_cycles",) * 2,
+        reads=(Space.ERRORS, *_STORED), writes={Space.ERRORS: "spread", Space.ERROR_MASKS: "spread"},
+        faults=(Fault.BACKWARD, Fault.NEURON_GRAD), needs=(Capability.SPREAD,),
+        unit="trident.hw.units.spread:SpreadUnit", golden=("trident.sim.golden.spread:spread_errors",),
+        cycles=(f"{_MAPPING}.window_cycles:spread_cycles",) * 2,
     ),
     Operation(
         Opcode.LEAK, "what neurons that learn their leaks read of them", Opcode.FORWARD,
@@ -251,6 +255,15 @@ OPERATIONS = (
         needs=(Capability.DROPOUT,), unit="trident.hw.units.drop:DropUnit",
         golden=("trident.sim.golden.drop:kept", "trident.sim.golden.drop:drop"),
         cycles=(f"{_MAPPING}.unit_cycles:drop_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.JOIN, "joins the spikes of windows that may overlap, and says which pixel has their error",
+        Opcode.FORWARD,
+        fields=(*_WINDOWS, "tap_step", "pass_step"),
+        pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
+        reads=(Space.SPIKES,), writes={Space.SPIKES: "join"},
+        needs=(Capability.JOIN,), unit="trident.hw.units.join:JoinUnit", golden=("trident.sim.golden.join:join",),
+        cycles=(f"{_MAPPING}.window_cycles:join_cycles",) * 2,
     ),
 )  # fmt: skip
 

@@ -1,10 +1,10 @@
-"""Streams: a checked connection, and random stalls on every connection for verification."""
+"""Streams: a checked connection, one of several sources, and random stalls on every connection for verification."""
 
 from contextlib import contextmanager
 from contextvars import ContextVar
 from random import Random
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -106,3 +106,14 @@ def connect(m: Module, source, sink):
         parts = [(source, throttle.i), (throttle.o, sink)]
     for out, into in parts:
         m.d.comb += [into.valid.eq(out.valid), into.payload.eq(out.payload), out.ready.eq(into.ready)]
+
+
+def join(m: Module, sink, *sources):
+    """Connect one of several sources of a stream: pairs of a condition and a source, at most one of which holds."""
+    for n, (chosen, source) in enumerate(sources):
+        with m.If(chosen) if n == 0 else m.Elif(chosen):
+            m.d.comb += sink.payload.eq(source.payload)
+    m.d.comb += [
+        sink.valid.eq(Cat(source.valid & chosen for chosen, source in sources).any()),
+        *(source.ready.eq(sink.ready & chosen) for chosen, source in sources),
+    ]

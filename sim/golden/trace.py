@@ -11,9 +11,9 @@ class Trace:
     """What samples left in each layer, by its number, for backward and for comparison: arrays (N, y, x, T, channel), or
     without N those of one sample. inputs: of several reads, channels of one beside those of the next. pooled: what the
     layers above read, the spikes or those of their windows. normed: the normalised sums of layers with a norm, nothing
-    of others. winners: of layers with windows of sums, which pixels have the largest. outputs: one array (N, classes),
-    how often each class fired or what its readout says. leak_terms: of layers that learn their leaks, the terms of
-    these gradients, nothing of others."""
+    of others. winners: of layers with windows, which pixel of each of them is the largest, nothing of others. outputs:
+    one array (N, classes), how often each class fired or what its readout says. leak_terms: of layers that learn their
+    leaks, the terms of these gradients, nothing of others."""
 
     inputs: list[np.ndarray]
     spikes: list[np.ndarray]

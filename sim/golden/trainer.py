@@ -11,6 +11,7 @@ from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.sim.golden.constants import NeuronConstants, neuron_values, penalty_value
 from trident.sim.golden.drop import drop, kept, layer_key
+from trident.sim.golden.join import join
 from trident.sim.golden.leak import Leaks
 from trident.sim.golden.loss import LossConstants, loss_errors, loss_table, spread_votes
 from trident.sim.golden.norm import BatchNorm
@@ -20,7 +21,7 @@ from trident.sim.golden.pool import count, pool, spread
 from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.spread import spread_errors
 from trident.sim.golden.trace import Trace
-from trident.sim.golden.window import largest
+from trident.sim.golden.window import as_line, largest, of_line
 from trident.snn.losses import Loss, usual_loss
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network, Tensors
@@ -109,7 +110,9 @@ class GoldenTrainer(GoldenParameters):
             if norm := self._norms.get(n):
                 normed, x, fault = norm.forward(x, self.weights, self.raw, training)
                 self._flag(Fault.NEURON, n, fault[None], replicas[:1])
-            if layer.window > 1:
+            if layer.line > 1:
+                x = as_line(x, layer.line)
+            if layer.window:
                 x, winners = largest(x, layer.window, self.fmt)
             program = self._programs[n][0]
             found = {"s": np.zeros(x.shape, np.uint8), "m": np.zeros(x.shape, np.uint8)}
@@ -119,12 +122,14 @@ class GoldenTrainer(GoldenParameters):
             self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
             trace.inputs.append(current)
             trace.normed.append(normed)
-            trace.winners.append(winners)
             pooled, masks = found["s"], found["m"]
             if layer.out_planes:
                 pooled = count(pooled, layer.pool)
             elif layer.pool > 1:
                 pooled, masks = pool(pooled, masks, layer.pool)
+            elif layer.join:
+                pooled, winners = join(pooled, layer.join)
+            trace.winners.append(winners)
             if layer.drop and training:
                 key, numbers = layer_key(self.seed, self.minibatch, n), np.arange(first, first + len(samples))
                 left = kept(key, layer.drop, numbers, layer.pooled_shape)
@@ -188,9 +193,11 @@ class GoldenTrainer(GoldenParameters):
                 found = self._error_below(trace, n, replicas)
             if layer.pool > 1:
                 found = spread(found, layer.pool)
+            if layer.join:
+                found = self._spread(trace, layer, found, replicas)
             trace.errors[n] = self._error_at_inputs(trace, layer, found, replicas, loss.scale)
-            if layer.window > 1:
-                trace.errors[n] = spread_errors(trace.errors[n], trace.winners[n], layer.window)
+            if layer.window:
+                trace.errors[n] = self._spread(trace, layer, trace.errors[n], replicas)
             if norm := self._norms.get(n):
                 trace.errors[n], gradients, fault = norm.backward(trace.errors[n], trace.normed[n], self.weights)
                 for name, gradient in gradients.items():
@@ -307,6 +314,14 @@ class GoldenTrainer(GoldenParameters):
         fault = self._run(self._programs[n][1], numbers, *arrays)
         self._flag(Fault.NEURON_GRAD, n, _by_sample(fault, len(error)), replicas)
         return errors
+
+    def _spread(self, trace: Trace, layer: Layer, errors: np.ndarray, replicas: np.ndarray) -> np.ndarray:
+        """Errors of a layer's windows at the pixels that are the largest of them."""
+        assert layer.windows is not None
+        sums, winners = self.sums if self.cfg.overlap else None, trace.winners[layer.number]
+        found, fault = spread_errors(errors, winners, layer.windows, layer.pixels_shape, sums)
+        self._flag(Fault.BACKWARD, layer.number, np.repeat(fault[:, None], layer.out_channels, axis=1), replicas)
+        return of_line(found) if layer.line > 1 else found
 
     def _transposed(self, layer: Layer, first: int, end: int) -> np.ndarray:
         """Columns of a slice of a layer's weights; they change only with an update."""

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from trident.snn.network.kinds import make_node
 from trident.snn.network.network import Network
-from trident.snn.network.nodes import INPUT, Node, Shape, make_node
+from trident.snn.network.nodes import INPUT, Node, Shape
 
 
 class Builder:

@@ -22,8 +22,9 @@ from typing import Any
 
 from trident.hw.errors import TridentError
 from trident.snn.data.reading import regular_file
+from trident.snn.network.kinds import make_node
 from trident.snn.network.network import Network
-from trident.snn.network.nodes import Node, make_node, own_fields
+from trident.snn.network.nodes import Node, own_fields
 
 SUFFIXES = (".toml", ".json")
 LARGEST = 1 << 20  # bytes of a file

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.dropout import POWERS
+from trident.hw.isa.job import JOB
 from trident.hw.isa.planes import PLACES
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.nodes import (
@@ -21,9 +22,12 @@ from trident.snn.network.nodes import (
     Pool,
     Readout,
 )
+from trident.snn.network.windows import Windows
 
 if TYPE_CHECKING:
     from trident.snn.network.network import Network
+
+LARGEST_STRIDE = (1 << JOB.shape()["words"].width) - 1  # of windows, in pixels
 
 
 def fuse(network: "Network") -> tuple[Layer, ...]:
@@ -44,12 +48,13 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
             if node.standardise:
                 layers[-1] = _standardised(layers[-1], node)
             norm, window = _behind(network, node)
-            layers[-1] = replace(layers[-1], norm=norm, window=window.size if window else 1)
+            layers[-1] = replace(layers[-1], norm=norm, window=_windows(network, node, window))
             windows += [window] if window else []
             if not layers[-1].readout:
                 pool = _pool(network, layers[-1])
                 if pool:
-                    layers[-1] = replace(layers[-1], pool=pool.size, method=pool.method)
+                    sizes = {layer.pool for layer in layers} - {1} or {pool.size}
+                    layers[-1] = _pooled(layers[-1], pool, pool.size in sizes)
                 name = pool.name if pool else layers[-1].neuron
                 if dropout := _dropout(network, network.node(name), layers[-1]):
                     layers[-1], name = replace(layers[-1], drop=POWERS[dropout.p]), dropout.name
@@ -74,8 +79,10 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
     last = layers[-1]
     if network.output != last.neuron or last.rewrites:
         raise TridentError(f"the network's output must be the neurons behind its last layer, not {network.output!r}")
-    if last.window > 1 and network.voters > 1:
+    if last.window and network.voters > 1:
         raise TridentError(f"{network.node(last.neuron)} has voters, so it cannot take the largest sums of windows")
+    if last.line > 1:
+        raise TridentError(f"{network.node(last.neuron)} takes the largest sums of outputs, so it cannot be the last")
     return *layers[:-1], replace(last, last=True, voters=network.voters)
 
 
@@ -92,7 +99,7 @@ def _added(network: "Network", node: Add, fired: dict[str, tuple[Read, ...]]) ->
 def _is_whole(network: "Network", node: Node) -> bool:
     """Whether a node takes the mean of all pixels."""
     y, x, _ = network.shapes[node.inputs[0].node]
-    return isinstance(node, Pool) and node.method == "average" and y == x == node.size > 1
+    return isinstance(node, Pool) and node.method == "average" and y == x == node.size > 1 and not node.padding
 
 
 def _mean(network: "Network", node: Pool, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:
@@ -141,11 +148,30 @@ def _behind(network: "Network", node: Conv | Linear) -> tuple[Norm | None, Pool 
         reader = _only_reader(network, norm, "neuron", "readout", "pool")
     if not isinstance(reader, Pool):
         return norm, None
-    if reader.method != "max" or reader.size != reader.stride:
-        raise TridentError(
-            f"{reader} must take the largest sum of windows that do not overlap, to be between sums and neurons"
-        )
+    if reader.method != "max":
+        raise TridentError(f"{reader} must take the largest sum of windows, to be between sums and neurons")
+    _check_stride(reader)
     return norm, reader
+
+
+def _windows(network: "Network", node: Conv | Linear, pool: Pool | None) -> Windows | None:
+    """The windows of sums that a pool takes the largest of, those of a linear node consecutive outputs."""
+    if pool is None or pool.size == pool.stride == 1:
+        return None
+    outputs = network.shapes[node.name][2]
+    if network.shapes[pool.name][2] == outputs:
+        return pool.windows
+    if isinstance(node, Conv) or pool.stride != pool.size or outputs % pool.size:
+        raise TridentError(
+            f"{pool} takes the largest of {pool.size} of the {outputs} outputs of {node}: a core takes that of "
+            "consecutive outputs of a linear node which divide them"
+        )
+    return replace(pool.windows, line=True)
+
+
+def _check_stride(pool: Pool):
+    if pool.stride > LARGEST_STRIDE:
+        raise TridentError(f"{pool} has windows every {pool.stride} pixels: a core has them every {LARGEST_STRIDE}")
 
 
 def _standardised(layer: Layer, node: Conv | Linear) -> Layer:
@@ -165,18 +191,27 @@ def _pool(network: "Network", layer: Layer) -> Pool | None:
         return None
     pool = _only_reader(network, network.node(layer.neuron), "pool")
     assert isinstance(pool, Pool)
-    if layer.window > 1:
+    if layer.window:
         raise TridentError(f"{pool} joins spikes of {layer.neuron!r}, which takes the largest sums of windows already")
-    y, x, _ = layer.out_shape
+    if network.shapes[pool.name][2] != layer.out_shape[2]:
+        raise TridentError(f"{pool} joins spikes of a vector: a core takes the largest of sums, before the neurons")
     if pool.method == "average" and pool.size & (pool.size - 1):
         raise TridentError(f"{pool} takes the mean of {pool.size**2} pixels: those of a core are a power of two")
-    if pool.size != pool.stride:
+    if pool.method != "max" and not pool.windows.divide(layer.out_shape):
+        y, x, _ = layer.out_shape
         raise TridentError(
-            f"{pool} has windows of {pool.size} pixels every {pool.stride}: those of a core do not overlap"
+            f"{pool} takes the {pool.method} of windows of {pool.windows}, which do not divide an image of {y}x{x}: "
+            "a core takes the maximum of such"
         )
-    if y % pool.size or x % pool.size:
-        raise TridentError(f"{pool} has windows of {pool.size} pixels, which do not fill an image of {y}x{x}")
+    _check_stride(pool)
     return pool
+
+
+def _pooled(layer: Layer, pool: Pool, in_place: bool) -> Layer:
+    """A layer with a pool behind it: ``in_place`` if its windows divide the image, see :attr:`Layer.pool`."""
+    if pool.method == "max" and not (in_place and pool.windows.divide(layer.out_shape)):
+        return replace(layer, join=pool.windows)
+    return replace(layer, pool=pool.size, method=pool.method)
 
 
 def _dropout(network: "Network", node: Node, layer: Layer) -> Dropout | None:
@@ -192,6 +227,10 @@ def _dropout(network: "Network", node: Node, layer: Layer) -> Dropout | None:
         raise TridentError(
             f"{found} must have a p of {' or '.join(map(str, POWERS))}, so that a spike that is left counts for a "
             f"power of two, 1 / (1 - p), not of {found.p}"
+        )
+    if layer.join:
+        raise TridentError(
+            f"{found} cannot drop the largest of windows of {layer.join}, only of such as divide an image"
         )
     if layer.out_planes:
         raise TridentError(f"{found} must drop spikes or the largest of windows, not the {layer.method} of {node}")

@@ -7,6 +7,7 @@ from typing import Any
 from trident.hw.isa.charges import LEARNING, SHARED
 from trident.hw.isa.planes import Planes, planes_job
 from trident.snn.network.nodes import Norm, Shape
+from trident.snn.network.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,14 @@ class Layer:
     ``node``. reads: the spikes that it reads, which are added. image: (y, x, channels) of each of them. changes: what
     its neurons have of their own, fields of :class:`NeuronSettings` with their values. pool: pixels along a side of the
     windows whose spikes are joined behind it, and how, a method of :class:`Pool`: one that fires makes its window fire
-    or, for an average or a sum, they are counted. drop: in training 2**-drop of what the layer above reads is left;
-    0: nothing is dropped. last: its outputs are the network's. epsilon: what is added to the
-    variance of its standardised weights; None: they are not standardised. norm: the node between sums and neurons.
-    window: pixels along a side of the windows of which neurons take the largest sum, behind the norm; 1: they take all.
+    or, for an average or a sum, they are counted. join: likewise windows of which one fires where any pixel does, but
+    which overlap or do not divide the image, or are of another size than those of another layer. drop: in training
+    2**-drop of what the layer above reads is left; 0: nothing is dropped. last: its outputs are the network's. epsilon:
+    what is added to the variance of its standardised weights; None: they are not standardised. norm: the node between
+    sums and neurons.
+    window: the windows of which neurons take the largest sum, behind the norm; None: they take all.
     voters: consecutive outputs that vote for a class, if it is the last layer.
+
     A linear layer takes it flattened in (y, x, channel) order, as the 1x1 convolution of a 1x1 image.
     """
 
@@ -77,11 +81,12 @@ class Layer:
     changes: tuple[tuple[str, Any], ...] = ()
     pool: int = 1
     method: str = "max"
+    join: Windows | None = None
     drop: int = 0
     last: bool = False
     epsilon: float | None = None
     norm: Norm | None = None
-    window: int = 1
+    window: Windows | None = None
     voters: int = 1
 
     @property
@@ -113,12 +118,34 @@ class Layer:
     @property
     def rewrites(self) -> bool:
         """The layers above read what is made of its spikes, not those as they are."""
-        return self.pool > 1 or self.drop > 0
+        return self.pool > 1 or self.join is not None or self.drop > 0
 
     @property
     def keeps_sums(self) -> bool:
         """Sums are kept, for a norm or windows, before neurons take them."""
-        return self.norm is not None or self.window > 1
+        return self.norm is not None or self.window is not None
+
+    @property
+    def windows(self) -> Windows | None:
+        """The windows, of its sums or of its spikes, of which is kept which pixel is the largest."""
+        return self.window or self.join
+
+    @property
+    def line(self) -> int:
+        """Consecutive outputs of which neurons take the largest sum; 1: they take all."""
+        return self.window.size if self.window and self.window.line else 1
+
+    @property
+    def windows_shape(self) -> Shape:
+        """(y, x, channels) of those windows."""
+        return self.out_shape if self.window else self.pooled_shape
+
+    @property
+    def pixels_shape(self) -> Shape:
+        """(y, x, channels) of the image that they are windows of: consecutive outputs are taken for one pixel high."""
+        if self.line > 1:
+            return 1, self.line, self.out_channels // self.line
+        return self.sum_shape if self.window else self.out_shape
 
     @property
     def readout(self) -> bool:
@@ -144,8 +171,7 @@ class Layer:
     @property
     def out_shape(self) -> Shape:
         """(y, x, channels) of the spikes that the layer fires."""
-        y, x, channels = self.sum_shape
-        return y // self.window, x // self.window, channels
+        return self.window.shape(self.pixels_shape) if self.window else self.sum_shape
 
     @property
     def sum_shape(self) -> Shape:
@@ -160,6 +186,8 @@ class Layer:
     @property
     def pooled_shape(self) -> Shape:
         """(y, x, channels) of what the layer above reads."""
+        if self.join:
+            return self.join.shape(self.out_shape)
         y, x, channels = self.out_shape
         return y // self.pool, x // self.pool, channels
 
@@ -233,13 +261,13 @@ class Layer:
 
     def __str__(self) -> str:
         behind = ", batch norm" if self.norm else ""
+        if self.window:
+            behind += f", largest of {self.window}"
         if self.voters > 1:
             behind += f", {self.voters} voters for a class"
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape
-        if self.window > 1:
-            behind += f", largest of {self.window}x{self.window}"
         return (
             f"conv {y}x{x}x{c}→{self.out_channels}, kernel {self.kernel}, stride {self.stride}, "
             f"padding {self.padding}{behind}"

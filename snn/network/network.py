@@ -184,7 +184,7 @@ class Network:
     @property
     def windows(self) -> tuple[Layer, ...]:
         """Its layers whose neurons take the largest sums of windows."""
-        return tuple(layer for layer in self.layers if layer.window > 1)
+        return tuple(layer for layer in self.layers if layer.window)
 
     @property
     def drops(self) -> tuple[Layer, ...]:

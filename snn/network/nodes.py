@@ -4,14 +4,14 @@ A shape is (y, x, channels); a vector of n values is (1, 1, n). Every value is t
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from math import log, prod
 from typing import Any, ClassVar
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.charges import LEARNING, SHARED
 from trident.hw.isa.neurons import READOUTS
+from trident.snn.network.windows import Windows
 from trident.snn.settings import NeuronSettings
 
 Shape = tuple[int, int, int]
@@ -235,11 +235,14 @@ class Norm(Node):
 
 @dataclass(frozen=True)
 class Pool(Node):
-    """The largest value, the average or the sum of every window of ``size`` x ``size`` pixels."""
+    """The largest value, the average or the sum of every window of ``size`` x ``size`` pixels, one every ``stride``
+    pixels; ``padding``: pixels around the image, which are never the largest, at most half of the size. Of a vector,
+    windows of ``size`` values."""
 
     method: str = field(default="max", kw_only=True)
     size: int = field(default=2, kw_only=True)
     stride: int = field(default=0, kw_only=True)
+    padding: int = field(default=0, kw_only=True)
     kind = "pool"
 
     def __post_init__(self):
@@ -249,12 +252,22 @@ class Pool(Node):
         if self.stride == 0:
             object.__setattr__(self, "stride", self.size)
         self._whole("stride", 1)
+        self._whole("padding", 0)
+        if 2 * self.padding > self.size:
+            raise TridentError(f"{self}: padding must be at most half of size, {self.size // 2}, not {self.padding}")
+
+    @property
+    def windows(self) -> Windows:
+        """Where its windows are."""
+        return Windows(self.size, self.stride, self.padding)
 
     def out_shape(self, *shapes: Shape) -> Shape:
-        y, x, channels = shapes[0]
-        if min(y, x) < self.size:
+        y, x, values = shapes[0]
+        if (y, x) == (1, 1) and self.size <= values and not self.padding:
+            return (1, 1, (values - self.size) // self.stride + 1)
+        if min(y, x) + 2 * self.padding < self.size:
             raise TridentError(f"{self} has a window of {self.size} pixels, its input is an image of {y}x{x}")
-        return ((y - self.size) // self.stride + 1, (x - self.size) // self.stride + 1, channels)
+        return self.windows.shape(shapes[0])
 
 
 @dataclass(frozen=True)
@@ -372,27 +385,6 @@ class Flatten(Node):
 
     def out_shape(self, *shapes: Shape) -> Shape:
         return (1, 1, prod(shapes[0]))
-
-
-KINDS: dict[str, type[Node]] = {
-    kind.kind: kind for kind in (Linear, Conv, Norm, Pool, Dropout, Neuron, Readout, Add, Flatten)
-}
-"""Every kind of node by its name in a network file."""
-
-
-def make_node(name: str, kind: Any, inputs: Iterable[str], given: Mapping[str, Any]) -> Node:
-    """A node of a kind named in :data:`KINDS`, with the fields ``given``; the others have their defaults.
-
-    Raises :class:`TridentError` for an unknown kind, an unknown or missing field, and what the node itself raises.
-    """
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise TridentError(f"node {name!r} has the kind {kind!r}: choose one of {', '.join(KINDS)}")
-    known = own_fields(KINDS[kind])
-    if unknown := set(given) - set(known):
-        raise TridentError(f"{kind} {name!r} has no {min(unknown)!r}: known are {', '.join(known) or 'none'}")
-    if missing := [key for key, own in known.items() if own.default is MISSING and key not in given]:
-        raise TridentError(f"node {name!r} needs {missing[0]}")
-    return KINDS[kind](name, tuple(map(Edge.parse, inputs)), **given)
 
 
 def own_fields(kind: type[Node]) -> dict[str, Field]:

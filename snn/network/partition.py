@@ -112,10 +112,11 @@ class Partition:
             )
         if network.norms and self.cores > 1:
             raise TridentError(f"partition {self}: {network.norms[0]} needs a network on one core, without copies")
-        if network.windows and self.members > 1:
+        windows = [layer for layer in network.layers if layer.windows]
+        if windows and self.members > 1:
+            what = "takes the largest sums of" if windows[0].window else "has its spikes joined by"
             raise TridentError(
-                f"partition {self}: a network of which {network.windows[0].neuron!r} takes the largest sums of windows "
-                "is on one core"
+                f"partition {self}: a network of which {windows[0].neuron!r} {what} windows is on one core"
             )
         if network.learns and self.members > 1:
             raise TridentError(

@@ -22,13 +22,15 @@ from trident.snn.network.nodes import (
     Readout,
     Shape,
 )
+from trident.snn.network.windows import Windows
 
 _N = "[0-9]{1,9}"
-_CONV = re.compile(f"({_N})c({_N})(?:s({_N}))?(?:p({_N}))?(?:m({_N}))?")
+_WINDOWS = f"({_N})(?:s({_N}))?(?:p({_N}))?"  # size, stride, padding
+_CONV = re.compile(f"({_N})c{_WINDOWS}(?:m{_WINDOWS})?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
-_LINEAR = re.compile(f"({_N})(?:v({_N}))?(?:r({'|'.join(READOUTS)})?)?")
-_POOL = re.compile(f"(mp|ap)({_N})|gap")
+_LINEAR = re.compile(f"({_N})(?:m({_N}))?(?:v({_N}))?(?:r({'|'.join(READOUTS)})?)?")
+_POOL = re.compile(f"(mp|ap){_WINDOWS}|gap")
 _DROP = re.compile(r"drop([0-9]+(?:\.[0-9]+)?)?")
 _METHODS = {"mp": "max", "ap": "average", None: "average"}
 _BLOCK = re.compile(f"sew({_N})(?:s({_N}))?")
@@ -38,12 +40,13 @@ _LONGEST = 1000  # characters
 def read(text: str, bias: bool = True) -> Network:
     """Read ``INPUT-LAYER-...``, or a name of :data:`RECIPES`: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is
     ``128`` (linear) or ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding
-    kernel // 2). Of ``16c3m2`` neurons take the largest sum of every 2 x 2 pixels: the node ``windowN``. The last may
+    kernel // 2). Of ``16c3m2`` neurons take the largest sum of every 2 x 2 pixels, of ``16c3m3s2p1`` those of windows
+    of 3 x 3 pixels, stride 2 and padding 1, of ``128m2`` those of every 2 outputs: the node ``windowN``. The last may
     be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``; or neurons that vote: of ``100v10``
-    every 10 neurons are one of 10 classes.
-    ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels, ``ap2`` takes their mean and ``gap`` that of all
-    pixels of a square image: the node ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``, drops half of it in
-    training: the node ``dropN``. ``sew16s2`` is a residual block, see :func:`_block`.
+    every 10 neurons are one of 10 classes. ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels, ``mp3s2p1``
+    those of such windows, ``ap2`` takes their mean and ``gap`` that of all pixels of a square image: the node
+    ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``, drops half of it in training: the node ``dropN``.
+    ``sew16s2`` is a residual block, see :func:`_block`.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -90,23 +93,30 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
         if shape != (1, 1, prod(shape)):
             before = [Flatten(f"flatten{number}", read)]
             read = (Edge(before[0].name),)
-        linear = Linear(f"linear{number}", read, outputs=outputs, bias=bias)
-        reads = (Edge(linear.name),)
-        voters = int(vector.group(2)) if vector.group(2) else None
+        sums: list[Node] = [*before, Linear(f"linear{number}", read, outputs=outputs, bias=bias)]
+        if vector.group(2) is not None:
+            windows = _windows(vector.group(2), None, None)
+            if windows.size < 2:
+                raise TridentError(f"network {text!r}: layer {part!r} needs windows of 2 outputs or more")
+            sums.append(_pool(f"window{number}", (Edge(sums[-1].name),), windows))
+        reads = (Edge(sums[-1].name),)
+        voters = int(vector.group(3)) if vector.group(3) else None
         if "r" not in part:
-            return [*before, linear, Neuron(f"neuron{number}", reads, voters=voters)]
+            return [*sums, Neuron(f"neuron{number}", reads, voters=voters)]
         if voters is not None:
             raise TridentError(f"network {text!r}: {part!r} is a readout, which has no spikes to vote with")
-        return [*before, linear, Readout(f"readout{number}", reads, readout=vector.group(3) or "mean")]
+        return [*sums, Readout(f"readout{number}", reads, readout=vector.group(4) or "mean")]
     if pool := _POOL.fullmatch(part):
         y, x, _ = shape
         if part == "gap" and y != x:
             raise TridentError(f"network {text!r}: 'gap' takes the mean of square images, not of {y}x{x} pixels")
-        size = y if part == "gap" else int(pool.group(2))
+        windows = Windows(y, y) if part == "gap" else _windows(*pool.groups()[1:])
         behind = ("neuron", "add") if part == "gap" else ("neuron",)
-        if not source.startswith(behind) or size < 2:
-            raise TridentError(f"network {text!r}: {part!r} must follow a layer and have a window of 2 pixels or more")
-        return [Pool(f"pool{number}", read, method=_METHODS[pool.group(1)], size=size)]
+        if not source.startswith(behind) or windows.size < 2 or windows.stride < 1:
+            raise TridentError(
+                f"network {text!r}: {part!r} must follow a layer and have a window of 2 pixels or more, every 1 or more"
+            )
+        return [_pool(f"pool{number}", read, windows, _METHODS[pool.group(1)])]
     if drop := _DROP.fullmatch(part):
         if not source.startswith(("neuron", "pool")):
             raise TridentError(f"network {text!r}: {part!r} must follow a layer or its pooling")
@@ -136,12 +146,23 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
             f"an input of {shape[0]}x{shape[1]} pixels"
         )
     node = Conv(f"conv{number}", read, channels=channels, kernel=kernel, stride=stride, padding=padding, bias=bias)
-    sums: list[Node] = [node]
+    sums = [node]
     if conv.group(5) is not None:
-        if int(conv.group(5)) < 2:
-            raise TridentError(f"network {text!r}: layer {part!r} needs windows of 2 pixels or more")
-        sums.append(Pool(f"window{number}", (Edge(node.name),), size=int(conv.group(5))))
+        windows = _windows(*conv.groups()[4:])
+        if windows.size < 2 or windows.stride < 1:
+            raise TridentError(f"network {text!r}: layer {part!r} needs windows of 2 pixels or more, every 1 or more")
+        sums.append(_pool(f"window{number}", (Edge(node.name),), windows))
     return [*sums, Neuron(f"neuron{number}", (Edge(sums[-1].name),))]
+
+
+def _windows(size: str, stride: str | None, padding: str | None) -> Windows:
+    return Windows(int(size), int(stride or size), int(padding or 0))
+
+
+def _pool(name: str, read: tuple[Edge, ...], windows: Windows, method: str = "max") -> Pool:
+    return Pool(
+        name, read, method=method, size=windows.size, stride=windows.stride, padding=windows.padding
+    )  # fmt: skip
 
 
 def _block(

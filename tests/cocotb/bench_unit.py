@@ -18,7 +18,7 @@ SHOWN = {
     "pool": (Space.MASKS,), "update": (Space.WEIGHTS,),
     "standardise": (Space.WEIGHTS,), "drop": (Space.MASKS,),
 }  # fmt: skip
-STREAMS = ("forward", "backward", "fire", "loss", "softmax", "receive", "reduce")  # units with a stream out
+STREAMS = ("forward", "backward", "fire", "loss", "softmax", "receive", "reduce", "spread")  # units with a stream out
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from tests.cocotb.drop_cases import DropPlacing
 from tests.cocotb.leak_cases import LeakPlacing
 from tests.cocotb.norm_cases import NormPlacing
 from tests.cocotb.placing import Case, join_words, parts_of, payload_of, rows_of
+from tests.cocotb.window_cases import WindowPlacing
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.packing import blocks
 from trident.hw.engines.skeleton.payloads import Payloads
@@ -39,7 +40,7 @@ def planes_with_pool(cfg: CoreConfig) -> bool:
     return cfg.forward_cols == 1
 
 
-class Maker(NormPlacing, LeakPlacing, DropPlacing):
+class Maker(NormPlacing, LeakPlacing, DropPlacing, WindowPlacing):
     """Draw cases of one configuration; every method returns one :class:`Case` for the second layer of a network."""
 
     def forward(self) -> Case:

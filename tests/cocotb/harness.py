@@ -36,7 +36,7 @@ class Harness(wiring.Component):
     def __init__(self, cfg: CoreConfig):
         self.cfg = cfg
         self.unit = self.unit_class(cfg)
-        bits = max(space_bits(cfg).values())
+        bits = max(*space_bits(cfg).values(), cfg.winner_bits)
         source, sink = self.source, self.sink
         super().__init__({
             "job": In(JOB.words * WORD),

@@ -16,7 +16,8 @@ from tests.cocotb.ports import (
     read_weights,
     write_gradients,
 )
-from tests.cocotb.sum_harnesses import FireHarness, NormHarness, SpreadHarness, WindowHarness
+from tests.cocotb.sum_harnesses import FireHarness, NormHarness
+from tests.cocotb.window_harnesses import JoinHarness, SpreadHarness, WindowHarness
 from trident.hw.core.numbers import give_numbers
 from trident.hw.engines.backward import BackwardEngine
 from trident.hw.engines.forward import ForwardEngine
@@ -360,6 +361,7 @@ HARNESSES = {
     "neuron_grad": NeuronGradHarness,
     "pool": PoolHarness,
     "drop": DropHarness,
+    "join": JoinHarness,
     "loss": LossHarness,
     "softmax": SoftmaxHarness,
     "receive": ReceiveHarness,

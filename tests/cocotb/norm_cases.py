@@ -1,4 +1,4 @@
-"""Cases of sums that are kept: batch norm of a minibatch of the second layer's, and windows of them."""
+"""Cases of sums that are kept, for a batch norm of a minibatch of the second layer's."""
 
 from dataclasses import replace
 
@@ -11,14 +11,11 @@ from trident.hw.engines.skeleton.queue import neuron_item
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import function_lines
 from trident.sim.golden.norm import BatchNorm
-from trident.sim.golden.spread import spread_errors
-from trident.sim.golden.window import largest
-from trident.snn.network.builder import Builder
 from trident.snn.network.network import edges
 from trident.snn.network.nodes import Norm
 
 SUM_WORDS = 1024  # of the cores that have these units
-KEEPS = {"sum_words": SUM_WORDS, "batch_norm": True, "window": 2}
+KEEPS = {"sum_words": SUM_WORDS, "batch_norm": True}
 
 
 class NormPlacing(Placing):
@@ -86,67 +83,6 @@ class NormPlacing(Placing):
                     payload, mask = payload_of(shape, rows[(base + word) << cfg.step_bits | t], tag)
                     case.outputs.append((payload, mask, f"word {word}, timestep {t}"))
         return case
-
-    def window(self) -> Case:
-        """The largest of every window, and whose they are: memory of masks here."""
-        self._windowed()
-        layer, placed, size = self.layer, self.placed, self.cfg.window
-        (y, x, channels), steps = layer.sum_shape, self.cfg.timesteps
-        values = self._values((y, x, steps, channels), 2.0)
-        values[self.rng.random(values.shape) < 0.3] = 0.0  # so that some are equal
-        values[self.rng.random(values.shape) < 0.1] = -0.0
-        case = self._case(self._job("window") | {"aux": placed.winners.at(self.sample)})
-        case.memories = {Space.POTENTIALS: self._rows(placed.sums.base, values), Space.MASKS: {}}
-        found, winners = largest(values[None], size, self.fmt)
-        case.after = {Space.POTENTIALS: self._here(self._rows(self.plan.largest.base, found[0]), "largest")}
-        # Of the pixels of whole windows, in the lanes that have a channel
-        rows, columns = (n * size for n in layer.out_shape[:2])
-        words, used = (self._image(placed.winners.at(self.sample), a) for a in (winners[0], np.ones_like(winners[0])))
-        case.after[Space.MASKS] = {
-            address: (words[address], used[address], f"winners of pixel {n}")
-            for n, address in enumerate(sorted(words))
-            if n // placed.weights.groups // x < rows and n // placed.weights.groups % x < columns
-        }
-        return case
-
-    def spread(self) -> Case:
-        """Errors of windows at the pixels that are their sums."""
-        self._windowed()
-        layer, placed, steps = self.layer, self.placed, self.cfg.timesteps
-        errors = self._values((*layer.out_shape[:2], steps, layer.out_channels))
-        errors *= self._spikes(errors.shape)
-        winners = self._spikes((*layer.sum_shape[:2], steps, layer.out_channels))
-        job = {"aux": placed.winners.at(self.sample), "dst": placed.errors.at(self.sample)}
-        case = self._case(self._job("spread") | job)
-        case.memories = {
-            Space.ERRORS: self._rows(self.plan.window_errors.base, errors),
-            Space.MASKS: self._image(job["aux"], winners), Space.ERROR_MASKS: {},
-        }  # fmt: skip
-        (found,) = spread_errors(errors[None], winners[None], self.cfg.window)
-        case.after = {
-            Space.ERRORS: self._here(self._rows(job["dst"], found), "errors"),
-            Space.ERROR_MASKS: self._here(self._image(job["dst"], (found != 0).astype(np.uint8)), "masks"),
-        }  # fmt: skip
-        return case
-
-    def _windowed(self):
-        """Put a pool between the second layer's sums and its neurons; make the layer large enough."""
-        rng, last = self.rng, self.network.layers[-1]
-        y, x = (int(n) for n in rng.integers(2, 6, 2))
-        build = Builder((y, x, int(rng.integers(1, 4))))
-        build.add("conv", channels=2, kernel=1)
-        build.add("neuron")
-        build.add("conv", channels=min(last.out_channels, 5), kernel=1, bias=False)
-        build.add("pool", size=2)
-        build.add("neuron")
-        build.add("flatten")
-        build.add("linear", outputs=2)
-        build.add("neuron")
-        self.network, self.cfg = build.network(), replace(self.cfg, **KEEPS, program_words=256)
-        self.plan = ChipPlan(self.network, self.cfg).plans[0]
-        _, self.placed, _ = self.plan.layers
-        self.layer = self.placed.layer
-        self.sample = int(rng.integers(0, self.plan.spike_slots))
 
     def _normed(self):
         rng, last = self.rng, self.network.layers[-1]

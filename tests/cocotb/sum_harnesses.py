@@ -1,4 +1,4 @@
-"""The harnesses of the units that keep sums: norm, fire, window, spread."""
+"""The harnesses of the units that keep sums: norm and fire."""
 
 from dataclasses import replace
 
@@ -18,8 +18,6 @@ from trident.hw.isa.spaces import Space
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.units.fire import FireUnit
 from trident.hw.units.norm import NormUnit
-from trident.hw.units.spread import SpreadUnit
-from trident.hw.units.window import WindowUnit
 
 
 class NormHarness(Harness):
@@ -67,36 +65,3 @@ class FireHarness(NormHarness):
 
     def connect(self, m, unit, memories):
         m.d.comb += unit.sums.eq(read(m, memories[Space.POTENTIALS], 0, unit.sum_address, unit.sum_en))
-
-
-class WindowHarness(NormHarness):
-    """Winners are where masks are here."""
-
-    unit_class = WindowUnit
-
-    def memories(self):
-        return {Space.POTENTIALS: self._sums(), Space.MASKS: self._memory(Space.MASKS)}
-
-    def connect(self, m, unit, memories):
-        sums, winners = memories[Space.POTENTIALS], memories[Space.MASKS]
-        write_sums(m, unit, sums)
-        m.d.comb += [
-            winners.write_address.eq(unit.winner_address),
-            winners.write_en.eq(unit.winner_en),
-            winners.write_data.eq(unit.winner),
-        ]
-
-
-class SpreadHarness(NormHarness):
-    unit_class = SpreadUnit
-
-    def memories(self):
-        return {space: self._memory(space) for space in (Space.MASKS, Space.ERRORS, Space.ERROR_MASKS)}
-
-    def connect(self, m, unit, memories):
-        cfg, errors, masks = self.cfg, memories[Space.ERRORS], memories[Space.ERROR_MASKS]
-        write_errors(m, unit, errors, masks)
-        m.d.comb += [
-            unit.errors.eq(read_errors(m, cfg, errors, unit.error_word, unit.error_step, unit.error_en)),
-            unit.winners.eq(read(m, memories[Space.MASKS], 0, unit.winner_address, unit.winner_en)),
-        ]

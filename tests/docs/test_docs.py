@@ -16,8 +16,8 @@ from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
 from trident.hw.isa.operations import QUEUES, Opcode
 from trident.snn.network.files import loads
+from trident.snn.network.kinds import KINDS
 from trident.snn.network.network import Network
-from trident.snn.network.nodes import KINDS
 
 MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in MARKDOWN]

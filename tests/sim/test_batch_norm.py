@@ -11,9 +11,12 @@ from trident.sim.twin import FloatTwin
 from trident.snn.network.network import Network, edges
 from trident.snn.network.nodes import Norm
 from trident.snn.network.norms import with_norm
+from trident.snn.network.windows import Windows
 from trident.snn.settings import NeuronSettings, TrainSettings
 
-NETWORKS = ("6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "8x4x2-4c3-mp2-3c3-5", "12-9-8-4", "9x8x2-4c3m2-3c3m2-5")
+NETWORKS = ("6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "8x4x2-4c3-mp2-3c3-5", "12-9-8-4", "9x8x2-4c3m2-3c3m2-5",
+            "9x8x2-4c3m3s2p1-3c3m3s1-5", "11x10x2-5c3s2-mp3s2p1-4c3-mp3s1p1-5", "9x7x2-4c3-mp2p1-3c3-mp2s3-5",
+            "12-18m3-8m2-5")
 STEPS, SAMPLES = 6, 7
 
 
@@ -60,6 +63,14 @@ def test_gradients_and_running_statistics_are_spikingjellys(text):
     def parameters(name):
         return torch.tensor(twin.weights[name].copy(), requires_grad=True)
 
+    def pooled(flow, windows):
+        if windows is None:
+            return flow
+        if windows.line:
+            return torch.nn.functional.max_pool1d(flow.flatten(2), windows.size)[..., None, None]
+        found = torch.nn.functional.max_pool2d(flow.flatten(0, 1), windows.size, windows.stride, windows.padding)
+        return found.unflatten(0, (STEPS, -1))
+
     def run(spikes):
         """Outputs (N, classes), spikes of each layer and parameters by name."""
         flow = torch.tensor(spikes.astype(np.float64)).permute(1, 0, 4, 2, 3)  # (T, N, C, Y, X)
@@ -80,16 +91,14 @@ def test_gradients_and_running_statistics_are_spikingjellys(text):
                 flow = norm(flow if layer.kind == "conv" else flow[..., None]).reshape(flow.shape)
             if layer.kind == "linear":
                 flow = flow[..., None, None]
-            if layer.window > 1:
-                flow = torch.nn.functional.max_pool2d(flow.flatten(0, 1), layer.window).unflatten(0, (STEPS, -1))
+            flow = pooled(flow, layer.window)
             neuron = sj_neuron.LIFNode(
                 tau=2.0, decay_input=False, v_threshold=0.75, detach_reset=True, step_mode="m",
                 surrogate_function=surrogate.ATan(alpha=2.0),
             )  # fmt: skip
             flow = neuron(flow)
             fired.append(flow.detach().permute(0, 1, 3, 4, 2).numpy())
-            if layer.pool > 1:
-                flow = torch.nn.functional.max_pool2d(flow.flatten(0, 1), layer.pool).unflatten(0, (STEPS, -1))
+            flow = pooled(flow, layer.join or Windows(layer.pool, layer.pool))
         return flow.sum(0).flatten(1), fired, own
 
     for seed in range(3):

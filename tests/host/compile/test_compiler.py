@@ -143,6 +143,7 @@ def test_programs_keep_the_tokens_in_balance(network, partition, train, update):
 
 @pytest.mark.parametrize("text", [
     "4x4x2-3c3m2-5", "8x8x1-3c3-mp2-4c3-6", "6x6x1-2c3m2-3c3-sew3-4", "9x7x1-2c3m2-2c3-4-5r", "5-4-3",
+    "9x7x1-2c3-mp3s2p1-3c3m3s2p1-4",
 ])  # fmt: skip
 @pytest.mark.parametrize("norm", ["none", "bn"])
 @pytest.mark.parametrize("train, update", [(True, True), (True, False), (False, True)])
@@ -150,7 +151,8 @@ def test_phases_keep_the_tokens_in_balance(text, norm, train, update):
     """Of networks with norms and windows: in every phase by itself, so that a barrier leaves nothing behind."""
     network = with_norm(Network.parse(text), norm)
     sizes = {"spike_words": 8192, "error_words": 8192, "program_words": 1024, "jobs": 256, "walks": 2, "pool": 2}
-    cfg = CoreConfig.preset("TINY", sum_words=8192, batch_norm=True, window=2, **sizes)
+    windows = {"join": 3, "overlap": True, "winner_words": 8192}
+    cfg = CoreConfig.preset("TINY", sum_words=8192, batch_norm=True, window=3, **windows, **sizes)
     plan = ChipPlan(network, cfg, minibatch=20)
     taken, given = _balance(plan, train, update)
     assert len(plan.programs(train, update)[0].phases) == 1 + 2 * len(network.norms) * train

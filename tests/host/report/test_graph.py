@@ -36,7 +36,7 @@ def test_neurons_of_their_own_are_said():
 def test_pools_run_where_their_spikes_are():
     network = Network.parse("8x8x1-4c3-mp2-10")
     rows = graph_rows(network, Partition.single(network), (0,))
-    assert rows[3] == Row("pool2", "pool method max, size 2, stride 2", "4x4x4", "", "core 0")
+    assert rows[3] == Row("pool2", "pool method max, size 2, stride 2, padding 0", "4x4x4", "", "core 0")
 
 
 def test_norms_and_windows_run_where_their_sums_are():

@@ -119,7 +119,6 @@ PLAIN = CoreConfig(), MeshConfig()
     ({"net": "64-12-20v2", "preset": "COMPACT"}, "voters of 2 needs several voters for a class, which a core with "
      "voters of 1 or a shared_engine has not"),
     ({"net": "64-12-4v2"}, "digits has 10 classes, the network only 2 outputs"),
-    ({"net": "8x8x1-4c3-mp2-4c3p1-mp4-10"}, "a core joins windows of one size, not of 2 and 4 pixels"),
     ({"net": "8x8x1-4c3s2-mp2-10", "neuron": {"spike_penalty": 0.5}}, "a spike_penalty of pooled or dropped spikes "
      "needs another surrogate than rectangle"),
 ])  # fmt: skip

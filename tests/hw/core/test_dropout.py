@@ -38,7 +38,8 @@ SQUARE = ("9-7-drop-5-3", "4x4x2-5c3-drop-4c3s2-drop0.75-3", "4x4x1-3c3-mp2-drop
     (POOL | CHUNKS | WALKS | {"surrogate": "rectangle"}, POOLED, 5),
     (NORM | POOL | ATAN, NETWORKS + POOLED, None),
     (NORM | {"lanes": 1, "timesteps": 3, "gradient_bits": 16}, NETWORKS, None),
-    ({"window": 2, "sum_words": 512}, ("4x6x1-5c3m2-drop-3", "6x6x2-3c3m2-drop0.75-3c3-drop-4"), 7),
+    ({"window": 2, "sum_words": 512, "winner_words": 512},
+     ("4x6x1-5c3m2-drop-3", "6x6x2-3c3m2-drop0.75-3c3-drop-4"), 7),
     (POOL | NORM | {"charge": "plif", "others": "plif/hard/rectangle/averaged", "gradient_bits": 48}, SQUARE, None),
 ])  # fmt: skip
 def test_networks(changes, texts, stalls):

@@ -95,7 +95,8 @@ def test_leaks_move():
     ("9-7-3", {"gradient_bits": 16}, TridentError, "leaks that are learned need exact gradients"),
     ("9-7-3", {"charge": "lif"}, TridentError, "'neuron1' is a neuron plif/hard/atan, which the core has not"),
     ("4x6x1-3c3-3", {}, TridentError, "'linear2' reads an image of 4x6 pixels that is pooled, that others r"),
-    ("4x4x1-3c3m2-3", {"window": 2, "sum_words": 256}, TridentError, "'neuron1' takes the largest sums of windows"),
+    ("4x4x1-3c3m2-3", {"window": 2, "sum_words": 256, "winner_words": 256}, TridentError,
+     "'neuron1' takes the largest sums of windows"),
 ])  # fmt: skip
 def test_leaks_that_a_core_has_not(text, changes, error, words):
     settings = NeuronSettings(neuron="plif", surrogate="atan")

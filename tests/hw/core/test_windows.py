@@ -13,7 +13,7 @@ from trident.hw.isa.planes import Planes
 from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
-WINDOW = {"window": 2, "sum_words": 1024, "surrogate": "atan"}
+WINDOW = {"window": 2, "sum_words": 1024, "winner_words": 1024, "surrogate": "atan"}
 NETWORKS = ("4x4x1-2c3m2-3", "7x5x2-3c3m2-4", "8x9x1-2c3m2-4c3m2-3-4", "5x6x2-4c1m2-sew3-3", "9x4x3-3c5s2m2-2")
 STILL = {"planes": True, "others": "lif/hard/atan/still"}
 
@@ -47,8 +47,9 @@ def test_windows_and_pools_of_spikes():
 
 
 @pytest.mark.parametrize("changes, error, words", [
-    ({"window": 1, "sum_words": 0}, TridentError, "'neuron1' takes the largest sums of windows, which needs w"),
-    ({"window": 3}, TridentError, "the core has window of 3, 'neuron1' needs 2"),
+    ({"window": 1, "sum_words": 0, "winner_words": 0}, TridentError,
+     "'neuron1' takes the largest sums of windows of 2x2, which needs windows of sums"),
+    ({"winner_words": 8}, TooLarge, "the largest pixels of windows of one sample need 16 words, 8 more than winner_w"),
     ({"sum_words": 32}, TooLarge, "the sums of one sample need 80 words, 48 more than sum_words of 32"),
 ])  # fmt: skip
 def test_windows_that_a_core_has_not(changes, error, words):
