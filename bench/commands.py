@@ -1,12 +1,11 @@
-"""The command ``bench``: measure, print a table, write build/bench.json."""
-
-import json
+"""The command ``bench``: measure, print a table, put the figures into build/bench.json."""
 
 import click
 from rich.table import Table
 
 from trident.bench.chip import measure_deep, measure_speedup
 from trident.bench.coverage import measure_coverage
+from trident.bench.energy import measure_energy
 from trident.bench.engines import measure_engines
 from trident.bench.exact import measure_exact
 from trident.bench.federated import measure_federated
@@ -15,14 +14,12 @@ from trident.bench.golden import measure_golden
 from trident.bench.gradients import measure_gradients
 from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
+from trident.bench.record import RESULT, measured, merge, read
 from trident.bench.rounding import measure_rounding
 from trident.bench.training import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
 from trident.host.report.figure import Figure, selected
 from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError
-from trident.hw.folders import OUT
-
-RESULT = OUT / "bench.json"
 
 # Each group of figures is measured together
 GROUPS = {
@@ -36,6 +33,8 @@ GROUPS = {
     "train.digits.adam": measure_adam,
     "train.digits.t100": measure_long,
     "vector.neurons": measure_gradients,
+    "energy.s-resnet18": measure_energy,
+    "energy.training": measure_energy,
     "coverage": measure_coverage,
     "sim.core8": measure_digits,
     "chip.speedup20": measure_speedup,
@@ -59,6 +58,7 @@ GROUPS = {
 @click.option("--only", default="", help="measure the figures whose names begin so, as in core.forward")
 def bench_command(only: str):
     """Measure what the core reaches; every figure comes from the RTL or from a run in this call."""
+    read(RESULT)  # refuses what the figures could not be put into, before they are measured
     console = terminal()
     names = selected(list(GROUPS), only) if only else list(GROUPS)
     figures: list[Figure] = []
@@ -73,7 +73,6 @@ def bench_command(only: str):
         bound = "" if figure.bound is None else f"{figure.bound:g} {reached}"
         table.add_row(figure.name, f"{figure.value:,.6g}", figure.unit, figure.better, bound)
     console.print(table)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps([figure.record() for figure in figures], indent=1) + "\n")
+    merge(RESULT, measured(figures))
     click.echo(f"Written to {RESULT}")
 

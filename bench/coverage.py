@@ -47,7 +47,7 @@ MODELS: dict[str, str] = {
     "SJ PLIF CIFAR10 net": "ANALOG BN POOL VOTE DROP PLIF SURR",
     "SJ DVS Gesture (classify_dvsg)": "ANALOG FRAMES BN POOL VOTE DROP SURR",
     "SJ PLIF CIFAR10-DVS net": "ANALOG FRAMES BN POOL VOTE DROP PLIF SURR",
-    "SJ spiking_resnet18 ImageNet": "ANALOG BN POOLX RES READOUT CE SURR",
+    "SJ spiking_resnet18 ImageNet": "ANALOG BN POOLX RESX READOUT CE SURR",
     "SJ spiking_vgg16_bn": "ANALOG BN POOL DROP READOUT CE SURR",
     "SJ CIFAR10 ResNet11": "ANALOG FRAMES T32 POOLX RES DROPX READOUT OTHERN SURR WD",
     "SJ lava_mnist": "CE SURR",
@@ -86,11 +86,11 @@ MODELS: dict[str, str] = {
     "SEW ResNet-18 ImageNet": "ANALOG BN POOLX RES READOUT CE SURR",
     "PSN CIFAR10": "ANALOG BN MEAN OTHERN READOUT CE SURR",
     "Spikformer-4-384 CIFAR10": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
-    "Spikingformer-4-384 CIFAR10": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
-    "CML + Spikingformer": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
+    "Spikingformer-4-384 CIFAR10": "ANALOG BN POOLX RESX ATT READOUT CE ADAM SURR",
+    "CML + Spikingformer": "ANALOG BN POOLX RESX ATT READOUT CE ADAM SURR",
     "QKFormer CIFAR10": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
-    "SpikingResformer CIFAR10": "ANALOG BN RES ATT CONVX PLIF POOLX READOUT CE ADAM SURR",
-    "Meta-SpikeFormer (SDT V2)": "ANALOG BN RES ATT CONVX POOLX READOUT CE ADAM SURR",
+    "SpikingResformer CIFAR10": "ANALOG BN RESX ATT CONVX PLIF POOLX READOUT CE ADAM SURR",
+    "Meta-SpikeFormer (SDT V2)": "ANALOG BN RESX ATT CONVX POOLX READOUT CE ADAM SURR",
     "SVFormer UCF101": "ANALOG FRAMES BN RES ATT CONVX PLIF POOLX READOUT CE DROPX ADAM SURR",
     "SpikeSCR SHD": "ANALOG FRAMES T32 BN RES ATT CONVX READOUT CE DROPX ADAM SURR",
     "DCLS delays SHD": "ANALOG FRAMES T32 BN DELAY READOUT CE DROPX ADAM SURR",
@@ -98,10 +98,11 @@ MODELS: dict[str, str] = {
 }
 """Codes of needs by model, of public examples and papers: real-valued input, the same over time or (frames) not, the
 largest of spikes in windows, their average or sum (mean), of windows that overlap or have padding (poolx) and of
-outputs of linear layers (pool1), batch norm, residuals, cross-entropy, a readout, more than 32 timesteps, learned
-leaks, voting, synaptic currents, such that are learned (psyn), recurrence, other convolutions, attention, other
-neurons, another task, weight norm, delays, binary weights, a spike penalty, Adam, a smooth surrogate, a reset that is
-not detached, dropout of half of the spikes, other or unknown dropout (dropx), a subtracting reset, weight decay."""
+outputs of linear layers (pool1), batch norm, residuals that add spikes or (resx) sums before a neuron, cross-entropy,
+a readout, more than 32 timesteps, learned leaks, voting, synaptic currents, such that are learned (psyn), recurrence,
+other convolutions, attention, other neurons, another task, weight norm, delays, binary weights, a spike penalty, Adam,
+a smooth surrogate, a reset that is not detached, dropout of half of the spikes, other or unknown dropout (dropx), a
+subtracting reset, weight decay."""
 
 
 def covered() -> set[str]:

@@ -1,21 +1,20 @@
-"""Write the measured figures of build/bench.json into README.md and pages under docs.
+"""Take the measured figures of build/bench.json over into figures.json, and write README.md and pages under docs from
+that.
 
 What stands between ``<!-- results:NAME -->`` and ``<!-- end results:NAME -->`` is replaced; nothing else is touched.
 """
 
-import json
-import os
-import platform
 import re
-import subprocess
 import sys
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from trident.bench.chip import BALANCE_BOUND, GENERATE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND, SPEEDUP_BOUND
 from trident.bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
+from trident.bench.energy import ENERGY_BOUNDS
+from trident.bench.energy import ZEROS as LAYER_ZEROS
 from trident.bench.engines import BITS, BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
 from trident.bench.federated import BOUNDS as FEDERATED_BOUNDS
 from trident.bench.federated import WORKERS as FLOWER_WORKERS
@@ -25,6 +24,7 @@ from trident.bench.gradients import BOUND as GRADIENT_BOUND
 from trident.bench.link import UPLOAD_BOUND
 from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
 from trident.bench.noc import HOP_BOUND
+from trident.bench.record import RECORD, RESULT, ROOT, Measured, merge, read
 from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.bench.single import ENGINES
 from trident.bench.training import ACCURACY_BOUND, ADAM_BOUND, OVERLAP_BOUND, SPEED_BOUND
@@ -34,10 +34,8 @@ from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import PLANES
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULT = ROOT / "build" / "bench.json"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md", ROOT / "docs" / "boards.md",
-         ROOT / "docs" / "federated.md", ROOT / "docs" / "arithmetic.md")  # fmt: skip
+         ROOT / "docs" / "federated.md", ROOT / "docs" / "arithmetic.md", ROOT / "docs" / "energy.md")  # fmt: skip
 EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
 
 # What a figure must reach, by the pattern of its name
@@ -65,7 +63,9 @@ BOUNDS = {
     r"noc\.5x4\.saturation\.fpga": SATURATION_BOUNDS["fpga"],
     r"noc\.5x4\.saturation\.fast": SATURATION_BOUNDS["fast"],
     r"link\.upload\.\w+": UPLOAD_BOUND,
-} | {rf"federated\.{split.partition(':')[0]}\.below_central": bound for split, bound in FEDERATED_BOUNDS.items()}
+}
+BOUNDS |= ENERGY_BOUNDS
+BOUNDS |= {rf"federated\.{split.partition(':')[0]}\.below_central": bound for split, bound in FEDERATED_BOUNDS.items()}
 
 TITLES = {
     "train.digits.test_accuracy": "test accuracy, digits, trained on the RTL",
@@ -115,18 +115,11 @@ CHOSEN = (
 
 
 def read_figures(path: Path) -> dict[str, Figure]:
-    """The figures of a bench.json by name, with their bounds; none where the file is not there.
+    """The figures of a file by name, with their bounds; none where the file is not there.
 
     Raises :class:`TridentError` for a file that is not a list of figures.
     """
-    if not path.exists():
-        return {}
-    try:
-        figures = [Figure(**record) for record in json.loads(path.read_text())]
-    except (ValueError, TypeError):
-        raise TridentError(f"{path} is not a list of figures as make bench writes it") from None
-    return {figure.name: Figure(figure.name, figure.unit, figure.value, figure.better, _bound(figure.name))
-            for figure in figures}  # fmt: skip
+    return {name: replace(record.figure, bound=_bound(name)) for name, record in read(path).items()}
 
 
 def _bound(name: str) -> float | None:
@@ -268,10 +261,45 @@ def federated(figures: dict[str, Figure]) -> str:
     return _table(["figure", "measured", "bound"], rows) or EMPTY
 
 
-def everything(figures: dict[str, Figure]) -> str:
+def energy_layer(figures: dict[str, Figure]) -> str:
+    """pJ per dense multiply-accumulate of a layer, by pass and share of zeros."""
+    rows = []
+    for engine in ENGINES:
+        prefix = f"energy.s-resnet18.128x64.{engine}.pj_per_mac"
+        for title, end in {"accumulators of the reference": "", "own accumulators": ".own"}.items():
+            found = [figures.get(f"{prefix}.zeros{percent}{end}") for percent in LAYER_ZEROS]
+            if any(found):
+                found.append(figures.get(f"{prefix}.reference"))
+                rows.append([f"{engine}, {title}", *(_marked(f) for f in found)])
+    return _table(["pJ", *(f"{percent} % zeros" for percent in LAYER_ZEROS), "reference"], rows) or EMPTY
+
+
+def _marked(figure: Figure | None) -> str:
+    """A value, with a mark where it misses its bound."""
+    if figure is None:
+        return ""
+    return f"{figure.value:.2f}" + (" (**missed**)" if figure.reached is False else "")
+
+
+def energy_training(figures: dict[str, Figure]) -> str:
+    """TFLOPS/W of a training step, and what its parts take."""
+    rows = []
+    for norm, title in {"ws": "standardised weights", "bn": "batch norm"}.items():
+        prefix = f"energy.training.resnet.{norm}."
+        for figure in figures.values():
+            if figure.name.startswith(prefix):
+                what = figure.name.removeprefix(prefix).replace(".", ", ").replace("_", " ")
+                rows.append([f"{title}: {what}", f"{figure.value:.3g}", _bound_text(figure)])
+    return _table(["figure", "measured", "bound"], rows) or EMPTY
+
+
+def everything(figures: dict[str, Figure], records: dict[str, Measured]) -> str:
     """Every figure under its name."""
-    rows = [[f"`{f.name}`", f"{f.value:,.6g}", f.unit, _bound_text(f)] for f in figures.values()]
-    return _table(["figure", "value", "unit", "bound"], rows) or EMPTY
+    rows = [
+        [f"`{f.name}`", f"{f.value:,.6g}", f.unit, _bound_text(f), f"{records[f.name].day} {records[f.name].commit}"]
+        for f in figures.values()
+    ]  # fmt: skip
+    return _table(["figure", "value", "unit", "bound", "measured"], rows) or EMPTY
 
 
 def setting(figures: dict[str, Figure]) -> str:
@@ -284,40 +312,33 @@ def setting(figures: dict[str, Figure]) -> str:
     )
 
 
-def _git(*arguments: str) -> str:
-    try:
-        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"^model name\s*: (.*)$", info.read_text(), re.MULTILINE) if info.exists() else []
-    return " ".join((names[0] if names else platform.processor() or platform.machine()).split())
-
-
-def origin(path: Path) -> str:
-    """When, at which commit and on which machine the figures were measured."""
-    if not path.exists():
+def origin(records: dict[str, Measured]) -> str:
+    """When, at which commits and on which machines figures were measured."""
+    if not records:
         return EMPTY
-    measured = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    commit = _git("log", "-1", "--format=%h", f"--before={measured.isoformat()}") or "unknown"
+    days = sorted({record.day for record in records.values()})
+    when = days[0] if len(days) == 1 else f"between {days[0]} and {days[-1]}"
+    commits, machines = (
+        list(dict.fromkeys(getattr(record, name) for record in sorted(records.values(), key=lambda r: r.day)))
+        for name in ("commit", "machine")
+    )
     return (
-        f"Measured on {measured:%Y-%m-%d} at commit {commit}, on {_processor()}, {os.cpu_count()} cores, "
-        f"{platform.system()}, Python {platform.python_version()}, by `make bench`."
+        f"Measured {'on ' if len(days) == 1 else ''}{when} at {'commit' if len(commits) == 1 else 'the commits'} "
+        f"{', '.join(commits)}, on {'; '.join(machines)}, by `make bench`; the table of all figures says which at "
+        "which."
     )
 
 
 def blocks(path: Path) -> dict[str, str]:
     """The text of every block by its name, from the figures at ``path``."""
-    figures = read_figures(path)
+    figures, records = read_figures(path), read(path)
     makers = {"headline": headline, "chosen": chosen, "summary": summary, "sparsity": sparsity,
-              "everything": everything, "setting": setting, "noc": noc, "training_speed": training_speed,
-              "rounding": rounding,
+              "setting": setting, "noc": noc, "training_speed": training_speed,
+              "rounding": rounding, "energy_layer": energy_layer, "energy_training": energy_training,
               "federated": federated,
               "fpga": lambda _: table(committed())}  # fmt: skip
-    return {name: make(figures) for name, make in makers.items()} | {"origin": origin(path)}
+    texts = {name: make(figures) for name, make in makers.items()}
+    return texts | {"origin": origin(records), "everything": everything(figures, records)}
 
 
 def fill(text: str, made: dict[str, str]) -> str:
@@ -336,7 +357,8 @@ def fill(text: str, made: dict[str, str]) -> str:
 def results():
     """Write the measured figures into README.md and the pages under docs."""
     try:
-        made = blocks(RESULT)
+        merge(RECORD, read(RESULT).values())
+        made = blocks(RECORD)
         for page in PAGES:
             page.write_text(fill(page.read_text(), made))
     except TridentError as fault:

@@ -19,12 +19,13 @@ from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 ENGINES = ("forward", "backward", "weight_grad")
-LIMIT = 10_000_000  # cycles of one job
+LIMIT = 40_000_000  # cycles of one job
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one engine's job took: cycles it ran, additions it made per lane, cycles a drain waited.
+    """What one engine's job took: cycles it ran, additions it made per lane, cycles a drain waited, and by how much all
+    ``counters`` of the core grew.
 
     A core with a controller counts only the first.
     """
@@ -32,6 +33,7 @@ class Run:
     cycles: int
     useful: int
     stalled: int
+    counters: dict[str, int]
 
 
 class SingleEngine:
@@ -56,10 +58,11 @@ class SingleEngine:
         rows = placed.weights.pack(weights.astype(np.uint32), biases)
         self.driver.write(0, Space.WEIGHTS, placed.tile * cfg.lanes, rows_to_words(rows, cfg))
 
-    def fill(self, density: float, seed: int = 0):
+    def fill(self, density: float, seed: int = 0, zeros: bool = False):
         """Random inputs of the layer, of which the share ``density`` are not zero: spikes, and errors for backward.
 
-        weight_grad reads the same errors' rows; those are dense, as they are when several neurons share a row.
+        weight_grad reads the same errors' rows; those are dense, as they are when several neurons share a row, or,
+        with ``zeros``, have the zeros that backward skips.
         """
         cfg, placed = self.cfg, self.stage.layers[self.layer]
         rng = np.random.default_rng(seed)
@@ -69,7 +72,14 @@ class SingleEngine:
         out_y, out_x, outputs = placed.layer.out_shape
         mask = (rng.random((1, cfg.timesteps, out_y, out_x, outputs)) < density).astype(np.uint8)
         self.driver.write(0, Space.ERROR_MASKS, placed.errors.base, pack_spikes(mask, cfg)[0])
-        errors = to_bits(rng.normal(size=(placed.errors.size << cfg.step_bits, cfg.lanes)), cfg.format)
+        values = rng.normal(size=(placed.errors.size << cfg.step_bits, cfg.lanes))
+        if zeros:
+            words = mask[0].transpose(1, 2, 0, 3)  # (y, x, T, outputs)
+            padded = np.zeros((out_y, out_x, 1 << cfg.step_bits, -(-outputs // cfg.lanes) * cfg.lanes), np.uint8)
+            padded[:, :, : cfg.timesteps, :outputs] = words
+            rows = padded.reshape(out_y, out_x, 1 << cfg.step_bits, -1, cfg.lanes).transpose(0, 1, 3, 2, 4)
+            values *= rows.reshape(-1, cfg.lanes)
+        errors = to_bits(values, cfg.format)
         rows = rows_to_words(errors.astype(np.uint32), cfg)
         self.driver.write(0, Space.ERRORS, placed.errors.base << cfg.step_bits, rows)
 
@@ -91,7 +101,7 @@ class SingleEngine:
         self.driver.exchange([packets.arm(route), packets.start(route, 1)], 1, quiet=LIMIT)
         after = self.driver.counters(0)
         taken = {name: (after[name] - before[name]) & 0xFFFFFFFF for name in after}
-        return Run(*(taken.get(f"{engine}.{what}", 0) for what in ("running", "useful", "stalled")))
+        return Run(*(taken.get(f"{engine}.{what}", 0) for what in ("running", "useful", "stalled")), taken)
 
     def close(self):
         self.chip.close()

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from trident.host.report.figure import Figure
 from trident.host.report.progress import Plain
+from trident.host.train.golden_run import GoldenRun
 from trident.host.train.spec import RunSpec
 from trident.host.train.trainer import Trainer
 from trident.sim.rtl.verilated import VerilatedChip
@@ -81,6 +82,23 @@ def measure_long(only: str) -> Iterator[Figure]:
     accuracy, differing = _trained(RunSpec.make(**LONG))
     yield Figure("train.digits.t100.test_accuracy", "fraction", accuracy, "higher")
     yield Figure("train.digits.t100.bits_differing", "values", differing, "lower", 0)
+
+
+def trained_step(spec: RunSpec) -> tuple[dict[str, int], int]:
+    """Train on golden, then a minibatch with the weights that came of it on the RTL: what all counters of the core
+    grew by, and the samples of a minibatch."""
+    with TemporaryDirectory() as folder:
+        golden = GoldenRun(spec, Path(folder) / "golden.npz")
+        golden.run(lambda *_: None)
+        link = VerilatedChip(spec.cfg, spec.mesh)
+        trainer = Trainer(spec, link, Path(folder) / "checkpoint.npz")
+        trainer.lockstep.load_state({
+            name: golden.golden.bits(space) for name, space in trainer.lockstep.state.items()
+        })  # fmt: skip
+        trainer.run(Plain(Console(quiet=True)), limit=1)
+        trainer.close()
+        link.close()
+    return trainer.progress.trained, trainer.progress.trained_samples
 
 
 def _trained(spec: RunSpec) -> tuple[float, int]:

@@ -28,7 +28,7 @@ from trident.hw.isa.job import ERROR_SLOTS, FAN, JOB, SLOT_BITS
 from trident.hw.isa.operations import JOBS, OPERATIONS, QUEUE_OF, QUEUES, Operation
 from trident.hw.isa.packets import ANSWER, COMMAND, HEADER, PUT, ROUTE_LAYOUT, ROWS, TOKEN, Command, Mode, Packet, Rows
 from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
-from trident.hw.isa.registers import COUNTED, MAGIC, STATE, counted
+from trident.hw.isa.registers import COUNTED, MAGIC, OWN_MEMORIES, OWN_UNITS, STATE, counted
 from trident.hw.isa.spaces import Space, space_bits
 from trident.hw.isa.tokens import NO_TOKEN, TOKEN_BITS, Token
 from trident.hw.isa.words import WORD, WordLayout
@@ -354,6 +354,8 @@ def protocol() -> str:
         "",
         *_table(("counter", "what is counted"), engines),
         f"then {', '.join(f'`{name}`' for name in others)}.",
+        f"Of a core that has them, those of {', '.join(f'`mac.{name}`' for name in OWN_UNITS)} follow, and reads and",
+        f"writes of {', '.join(f'`{name}`' for name in OWN_MEMORIES)}; a function table is read in every lane.",
         "`X.running` are cycles, `mac.X` requests to the shared multiply-adder, the others reads, writes and flits.",
         "",
         "## Status and faults",

@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 # Each may import itself and what stands before it
 LAYERS = (
-    "hw", "boards.devices", "snn", "sim", "host.compile", "host.mapping", "host.driver", "host.train", "host.report",
-    "host.cli", "host.federated", "boards", "bench",
+    "hw", "boards.devices", "snn", "sim", "host.compile", "host.mapping", "host.energy", "host.driver", "host.train",
+    "host.report", "host.cli", "host.federated", "boards", "bench",
 )  # fmt: skip
 FOLDERS = ("hw", "snn", "sim", "host", "boards", "bench")
 # Within hw: what software may know imports no unit

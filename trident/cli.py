@@ -21,6 +21,8 @@ OK, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "train": "trident.host.cli.commands:train_command",
     "map": "trident.host.cli.map:map_command",
+    "energy": "trident.host.cli.energy:energy_command",
+    "traffic": "trident.host.cli.traffic:traffic_command",
     "federated": "trident.host.federated.commands:federated_command",
     "presets": "trident.host.cli.commands:presets_command",
     "verilog": "trident.host.cli.commands:verilog_command",

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from trident.host.cli.options import data_options
+from trident.host.cli.options import core_options, data_options
 from trident.host.cli.run import train
 from trident.host.cli.verilog import write_verilog
 from trident.host.compile.sizing import configure, parse_changes
@@ -19,25 +19,8 @@ from trident.hw.errors import TridentError
 from trident.hw.files import check_folder
 from trident.hw.folders import OUT
 from trident.hw.isa.config import PRESETS, CoreConfig
-from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.network.defaults import DEEP, RECIPES
 from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
-
-
-def _core_options(command):
-    """Options that choose and change a core."""
-    for option in reversed([
-        click.option("--preset", help="core to start from, see presets  [SMALL; on several cores FPGA]"),
-        click.option("--timesteps", "-T", type=int, help="timesteps of a sample  [the preset's]"),
-        click.option("--lanes", type=int, help="output channels at once  [the preset's]"),
-        click.option("--cols", type=int, help="columns of all three engines  [the preset's]"),
-        click.option("--reset", help=f"{', '.join(RESETS)}  [hard]"),
-        click.option("--surrogate", help=f"{', '.join(SURROGATES)}, the smooth ones with an α, as in "
-                     "atan:2  [rectangle]"),
-        click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core"),
-    ]):  # fmt: skip
-        command = option(command)
-    return command
 
 
 @click.command("train")
@@ -81,7 +64,7 @@ def _core_options(command):
               "before it is trained  [0.5]")
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
-@_core_options
+@core_options
 @click.option("--neuron", help=f"{', '.join(NEURONS)}  [lif]")
 @click.option("--decay-input/--no-decay-input", default=None, help="multiply the input of lif and plif by 1 - leak  "
               "[no]")
@@ -140,7 +123,7 @@ def train_command(net, bias, norm, data, bin_us, encoding, preset, changes, out,
 
 
 @click.command("verilog")
-@_core_options
+@core_options
 @click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
 @click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
 @click.option("--out", type=Path, help="folder that is written to  [build/verilog/PRESET]")

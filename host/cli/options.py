@@ -2,6 +2,7 @@
 
 import click
 
+from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.data.sources import SOURCES
 from trident.snn.network.defaults import RECIPES
 
@@ -14,6 +15,22 @@ def data_options(command):
                      "which all timesteps cover the longest]"),
         click.option("--encoding", help=f"rate, dither, bernoulli or direct  [dither; resnet "
                      f"{RECIPES['resnet'].encoding}]"),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def core_options(command):
+    """Options that choose and change a core."""
+    for option in reversed([
+        click.option("--preset", help="core to start from, see presets  [SMALL; on several cores FPGA]"),
+        click.option("--timesteps", "-T", type=int, help="timesteps of a sample  [the preset's]"),
+        click.option("--lanes", type=int, help="output channels at once  [the preset's]"),
+        click.option("--cols", type=int, help="columns of all three engines  [the preset's]"),
+        click.option("--reset", help=f"{', '.join(RESETS)}  [hard]"),
+        click.option("--surrogate", help=f"{', '.join(SURROGATES)}, the smooth ones with an α, as in "
+                     "atan:2  [rectangle]"),
+        click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core"),
     ]):  # fmt: skip
         command = option(command)
     return command

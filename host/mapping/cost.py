@@ -8,7 +8,7 @@ import numpy as np
 from trident.host.compile.packing import WeightMap, blocks, out_groups, out_places
 from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
-from trident.host.mapping.engine_cycles import Timing
+from trident.host.mapping.engine_cycles import Job, Timing
 from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.host.mapping.unit_cycles import softmax_cycles
 from trident.hw.isa.charges import leak_program
@@ -78,7 +78,7 @@ class CostModel:
 
     def __init__(self, network: Network, cfg: CoreConfig, activity: Activity, mesh: MeshConfig | None = None):
         self.network, self.cfg, self.activity, self.mesh = network, cfg, activity, mesh or MeshConfig()
-        for name in ("forward", "backward", "backward_away", "weight_grad", "operations", "_maps"):
+        for name in ("forward_jobs", "backward_jobs", "backward_away", "weight_grad_jobs", "operations", "_maps"):
             setattr(self, name, cache(getattr(self, name)))
 
     @cached_property
@@ -104,8 +104,8 @@ class CostModel:
 
     def _walk_taps(
         self, walks: list[tuple], out_y: int, out_x: int, transposed: bool, groups: int, limit: int, timing: Timing
-    ) -> float:
-        """Cycles of forward or backward over one sample; ``walks``: over which bits, as the convolution of which
+    ) -> Job:
+        """Forward or backward over one sample; ``walks``: over which bits, as the convolution of which
         layer, and whether with biases; ``limit``: groups that a pass may have."""
         cfg = self.cfg
         given = [(bits, layer.kernel, layer.stride, layer.padding, bias) for bits, layer, bias in walks]
@@ -115,9 +115,9 @@ class CostModel:
         walk = self._model(Opcode.BACKWARD if transposed else Opcode.FORWARD)
         if cfg.shared_engine:
             ((bits, *window, bias),) = given
-            return walk(bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, timing)[0]
+            return walk(bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, timing)
         sizes = (shared["words"], pass_groups, cfg.lanes, getattr(cfg, f"{engine}_cols"))
-        return walk(given, out_y, out_x, transposed, groups, *sizes, timing)[0]
+        return walk(given, out_y, out_x, transposed, groups, *sizes, timing)
 
     @cached_property
     def recurrence(self) -> int:
@@ -197,17 +197,22 @@ class CostModel:
         entering = self._entering(rows)
         return model(self.mesh.packet - 1, entering, entering - rows)
 
-    def forward(self, n: int, first: int, end: int) -> float:
-        """Cycles of forward and the neuron unit per sample, and of the units that pool or drop spikes."""
+    def forward_jobs(self, n: int, first: int, end: int) -> list[Job]:
+        """Forward of a slice, of every sample."""
         layer, groups = self.network.layers[n], self._groups(n, first, end)
         out_y, out_x, _ = layer.sum_shape
         timing = self._timing("forward")._replace(planes=layer.planes is not None)
         if layer.keeps_sums:  # they go to memory
             timing = timing._replace(passes=1, recurrence=0)
-        cycles, walked = [], as_convolution(layer) if layer.mean > 1 else layer
+        jobs, walked = [], as_convolution(layer) if layer.mean > 1 else layer
         for reads in self._maps(n)[1]:
             walks = [(bits, walked, layer.bias and bits is reads[-1]) for bits in reads]
-            cycles.append(self._walk_taps(walks, out_y, out_x, False, groups, groups, timing))
+            jobs.append(self._walk_taps(walks, out_y, out_x, False, groups, groups, timing))
+        return jobs
+
+    def forward(self, n: int, first: int, end: int) -> float:
+        """Cycles of forward and the neuron unit per sample, and of the units that pool or drop spikes."""
+        layer, groups, timing = self.network.layers[n], self._groups(n, first, end), self._timing("forward")
         pooled = 0
         if layer.pool > 1:
             y, x, _ = layer.pooled_shape
@@ -219,7 +224,7 @@ class CostModel:
             y, x, _ = layer.pooled_shape
             pooled += self._model(Opcode.DROP)(layer.pool) * y * x * groups + self.job_start
         fired = 0 if layer.keeps_sums else timing.passes * timing.recurrence
-        return float(np.mean(cycles)) + fired + self.job_start + pooled
+        return _mean(self.forward_jobs(n, first, end)) + fired + self.job_start + pooled
 
     def fire(self, n: int) -> float:
         """Cycles per sample of the neurons of a layer whose sums are kept, and before that of its windows."""
@@ -239,26 +244,29 @@ class CostModel:
         rows, groups = samples * y * x * self.cfg.timesteps, out_groups(layer, self.cfg.lanes)
         return self._model(Opcode.NORM)(self.cfg, rows, groups, backward) + self.job_start
 
-    def backward(self, n: int) -> float:
-        """Cycles of backward per sample for the errors at the spikes of layer n, whose readers are all on its core.
-
-        The time until neuron_grad has taken the last row is included.
-        """
+    def backward_jobs(self, n: int) -> list[Job]:
+        """Backward for the errors at the spikes of layer n, whose readers are all on its core, of every sample."""
         readers, timing = self.network.spike_readers[n], self._timing("backward")
-        tail = timing.passes * timing.recurrence
         if (size := self.network.layers[n].pool) > 1:
             timing = timing._replace(windows=size**2)
         below = self.network.layers[n]
         if size > 1 or len(readers) > 1 or readers[0].mean > 1 or below.learns:
             readers = tuple(map(as_convolution, readers))
+        if below.join:  # what backward makes is kept as it is
+            timing = timing._replace(passes=1, recurrence=0)
+        shares = [(reader, 0, reader.out_channels) for reader in readers]
+        return self._walk_back(shares, WeightMap(readers[0], self.cfg).blocks, timing)
+
+    def backward(self, n: int) -> float:
+        """Cycles of :meth:`backward_jobs` per sample, until neuron_grad has taken the last row."""
+        below, timing = self.network.layers[n], self._timing("backward")
+        tail = timing.passes * timing.recurrence
         if below.windows:
             shape, groups, neurons = below.pixels_shape, out_groups(below, self.cfg.lanes) // below.line, ()
-            if below.join:  # what backward makes is kept as it is
+            if below.join:
                 neurons, tail = (self.cfg.backward_programs[0], timing.recurrence), 0
-                timing = timing._replace(passes=1, recurrence=0)
             tail += self._model(Opcode.SPREAD)(self.cfg, below.windows, shape, groups, *neurons) + self.job_start
-        shares = [(reader, 0, reader.out_channels) for reader in readers]
-        return self._walk_back(shares, WeightMap(readers[0], self.cfg).blocks, timing) + tail
+        return _mean(self.backward_jobs(n)) + self.job_start + tail
 
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
@@ -271,44 +279,52 @@ class CostModel:
         limit = owned if flattened and owned < per_pixel else groups
         several = end - first < self.network.layers[n].out_channels
         layer = self.network.layers[n]
-        return self._walk_back([(layer, first, end)], groups, self._sending(several), limit) + CREDIT_CYCLES
+        jobs = self._walk_back([(layer, first, end)], groups, self._sending(several), limit)
+        return _mean(jobs) + self.job_start + CREDIT_CYCLES
 
     def _walk_back(
         self, shares: list[tuple[Layer, int, int]], groups: int, timing: Timing, limit: int | None = None
-    ) -> float:
-        """Cycles of backward per sample over the errors of channels of layers, which read the same image."""
+    ) -> list[Job]:
+        """Backward over the errors of channels of layers, which read the same image, of every sample."""
         in_y, in_x, _ = shares[0][0].in_shape
-        cycles = []
+        jobs = []
         for errors in zip(*(self._errors(layer.number, first, end) for layer, first, end in shares), strict=True):
             walks = [(bits, layer, False) for bits, (layer, *_) in zip(errors, shares, strict=True)]
-            cycles.append(self._walk_taps(walks, in_y, in_x, True, groups, limit or groups, timing))
-        return float(np.mean(cycles)) + self.job_start
+            jobs.append(self._walk_taps(walks, in_y, in_x, True, groups, limit or groups, timing))
+        return jobs
 
-    def weight_grad(self, n: int, first: int, end: int) -> float:
-        """Cycles of weight_grad per sample."""
+    def weight_grad_jobs(self, n: int, first: int, end: int) -> list[Job]:
+        """Weight_grad of a slice, of every sample: its jobs in one."""
         cfg, layer, groups = self.cfg, self.network.layers[n], self._groups(n, first, end)
         words = cfg.words_of("weight_grad")
         pass_groups = min(groups, cfg.accumulators // (words * cfg.entries_per_word("weight_grad")), 255)
         window, timing = (layer.kernel, layer.stride, layer.padding), self._timing("weight_grad")
         timing = timing._replace(planes=layer.planes is not None)
-        walk, cycles = self._model(Opcode.WEIGHT_GRAD), []
+        walk, found = self._model(Opcode.WEIGHT_GRAD), []
         for reads, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
             if layer.mean > 1:
                 errors = errors.repeat(layer.mean, axis=0).repeat(layer.mean, axis=1)
             y, x, _, steps = errors.shape
             if cfg.shared_engine:
-                cycles.append(walk(reads[0], y, x, *window, layer.bias, groups, pass_groups, timing)[0])
+                found.append(walk(reads[0], y, x, *window, layer.bias, groups, pass_groups, timing))
                 continue
             rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
             sizes = (words, pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators)
-            cycles.append(sum(
-                walk(inputs, rows, *window, layer.bias and not number, *sizes, timing)[0]
+            jobs = [
+                walk(inputs, rows, *window, layer.bias and not number, *sizes, timing)
                 for number, inputs in enumerate(reads)
-            ))  # fmt: skip
+            ]
             if layer.learns:  # beside nothing
                 nothing = np.zeros((y, x, cfg.lanes, steps), np.uint8)
-                cycles[-1] += walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False))[0]
-        return float(np.mean(cycles)) + self.job_start * (len(layer.reads) + layer.learns)
+                jobs.append(walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False)))
+            found.append(Job(*map(sum, zip(*jobs, strict=True))))
+        return found
+
+    def weight_grad(self, n: int, first: int, end: int) -> float:
+        """Cycles of weight_grad per sample."""
+        layer = self.network.layers[n]
+        starts = self.job_start * (len(layer.reads) + layer.learns)
+        return _mean(self.weight_grad_jobs(n, first, end)) + starts
 
     def loss(self, outputs: int) -> float:
         """Cycles of loss and neuron_grad per sample for so many outputs."""
@@ -376,6 +392,11 @@ class CostModel:
             WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs,
             words + (rewritten if layer.rewrites else 0), errors,
         )  # fmt: skip
+
+
+def _mean(jobs: list) -> float:
+    """Cycles of jobs, of whose fields they are the first."""
+    return float(np.mean([job[0] for job in jobs]))
 
 
 def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:

@@ -11,8 +11,25 @@ import numpy as np
 from numba import njit
 
 # Cycle at which the last item left a stage, by the stage's place in the array of state
-WALK, REQUEST, WORD, MATRIX, VECTOR, ROW, BEAT, OP, FIRE, POP, TAKEN, DRAINS, USEFUL = range(13)
-STATES = 13
+WALK, REQUEST, WORD, MATRIX, VECTOR, ROW, BEAT, OP, FIRE, POP, TAKEN = range(11)
+# Counts, by the counters of an engine
+DRAINS, USEFUL, ISSUED, ROWS, WORDS, REQUESTS, SUMS = range(11, 18)
+STATES = 18
+
+
+class Job(NamedTuple):
+    """What a job of an engine takes and does: cycles; additions per lane that are ``useful``, in ``issued`` operations;
+    sums ``drained`` by an operation of their own; ``rows`` and ``words`` that are read, and ``requests``, words that
+    are asked for, which are zero beyond the image; ``sums`` per lane that leave."""
+
+    cycles: float
+    useful: float
+    issued: float
+    drained: float
+    rows: float
+    words: float
+    requests: float
+    sums: float
 
 
 class Timing(NamedTuple):
@@ -89,7 +106,7 @@ def _drain(s, words, groups, steps, pops, free, timing):
 
 
 def walk_taps(walks, out_y, out_x, transposed, groups, words, pass_groups, lanes, cols, timing):
-    """Cycles of a job of forward or (``transposed``) backward, and the additions it makes per lane.
+    """A job of forward or (``transposed``) backward.
 
     walks : per walk what is read, uint8 (y, x, channels, T), spikes or error masks, channels padded to whole ``lanes``,
         and kernel, stride, padding and bias
@@ -99,7 +116,8 @@ def walk_taps(walks, out_y, out_x, transposed, groups, words, pass_groups, lanes
     shapes = np.array([(*bits.shape[:3], *window) for bits, *window in walks], np.int64)
     flat = np.concatenate([bits.reshape(-1) for bits, *_ in walks])
     steps = walks[0][0].shape[3]
-    return _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pass_groups, lanes, cols, timing)
+    sizes = (groups, words, pass_groups, lanes, cols)
+    return Job(*_walk_taps(flat, shapes, steps, out_y, out_x, transposed, *sizes, timing))
 
 
 @njit(cache=True)
@@ -129,6 +147,11 @@ def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pas
                             ready_at = 0
                             for word in range(taken):
                                 ready_at = _request(s, word == taken - 1, timing.lead)
+                                if not is_bias:
+                                    s[WORDS] += _inside(
+                                        y, x + word, ky, kx, stride, padding, transposed, in_y, in_x
+                                    )[0]
+                            s[REQUESTS] += taken
                             emitted = ready_at - 1
                             found = False
                             for lane in range(lanes):
@@ -137,15 +160,12 @@ def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pas
                                     if is_bias:
                                         if lane:
                                             continue
-                                        py = px = 0
-                                    elif transposed:
-                                        py, px = y + padding - ky, x + word + padding - kx
-                                        if py % stride or px % stride:
-                                            continue
-                                        py, px = py // stride, px // stride
+                                        inside, py, px = True, 0, 0
                                     else:
-                                        py, px = y * stride + ky - padding, (x + word) * stride + kx - padding
-                                    if py < 0 or px < 0 or py >= in_y or px >= in_x:
+                                        inside, py, px = _inside(
+                                            y, x + word, ky, kx, stride, padding, transposed, in_y, in_x
+                                        )
+                                    if not inside:
                                         continue
                                     at = start + ((py * in_x + px) * channels + block * lanes + lane) * steps
                                     for chunk in range(chunks):
@@ -169,6 +189,8 @@ def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pas
                                         _fire(s, timing.operand)
                                     s[ROW] = s[BEAT]
                                 s[USEFUL] += useful * pass_
+                                s[ISSUED] += count * pass_
+                                s[ROWS] += pass_
                             if not found:
                                 emitted = max(ready_at, s[VECTOR] + timing.gap)
                                 if last_matrix:  # a null vector carries the end on
@@ -177,17 +199,36 @@ def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pas
                             s[MATRIX] = emitted
                     start += in_y * in_x * channels * steps
                 _drain(s, taken, pass_, steps, pops, free, timing)
-    return max(s[FIRE] + timing.latency + 2, s[POP] + 1), s[USEFUL]
+    cycles = max(s[FIRE] + timing.latency + 2, s[POP] + 1)
+    return cycles, s[USEFUL], s[ISSUED], s[DRAINS], s[ROWS], s[WORDS], s[REQUESTS], s[DRAINS]
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
+def _inside(y, x, ky, kx, stride, padding, transposed, in_y, in_x):
+    """Whether what a tap reads at a position is in the image, and which pixel it is."""
+    if transposed:
+        py, px = y + padding - ky, x + padding - kx
+        whole = py % stride == 0 and px % stride == 0
+        py, px = py // stride, px // stride
+    else:
+        py, px, whole = y * stride + ky - padding, x * stride + kx - padding, True
+    return whole and 0 <= py < in_y and 0 <= px < in_x, py, px
+
+
 def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, lanes, cols, accumulators, timing):
-    """Cycles of a job of weight_grad, and the additions it makes per lane.
+    """A job of weight_grad.
 
     bits : uint8 (y, x, channels, T), the input spikes, channels padded to whole ``lanes``
     rows : uint8 (y, x, T, groups), whether a row of errors holds anything but zeros
     words, pass_groups : input blocks and groups that share the accumulators, as in the job
     """
+    sizes = (words, pass_groups, lanes, cols, accumulators)
+    return Job(*_walk_blocks(bits, rows, kernel, stride, padding, bias, *sizes, timing))
+
+
+@njit(cache=True)
+def _walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, lanes, cols, accumulators, timing):
+    """As :func:`walk_blocks`."""
     in_y, in_x, channels, steps = bits.shape
     out_y, out_x, _, groups = rows.shape
     blocks = channels // lanes
@@ -205,6 +246,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                 y, x = divmod(position, out_x)
                 final = position == out_y * out_x - 1
                 ready_at = 0
+                s[REQUESTS] += taken
                 for word in range(taken):
                     ready_at = _request(s, word == taken - 1, timing.lead)
                     tap, block = divmod(first + word, blocks)
@@ -213,6 +255,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                         matrix[word * lanes : (word + 1) * lanes] = 0
                         matrix[word * lanes, : 1 if timing.planes else steps] = 1
                     elif 0 <= py < in_y and 0 <= px < in_x:
+                        s[WORDS] += 1
                         matrix[word * lanes : (word + 1) * lanes] = bits[py, px, block * lanes : (block + 1) * lanes]
                     else:
                         matrix[word * lanes : (word + 1) * lanes] = 0
@@ -229,6 +272,7 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                     for number in range(pass_):
                         s[VECTOR] = max(emitted + 1, s[ROW])
                         row = s[VECTOR] + 1
+                        s[ROWS] += 1
                         if not rows[y, x, 0 if timing.planes else t, group + number]:  # dropped
                             s[BEAT] = s[ROW] = max(row, s[BEAT] + 1, s[OP])
                             continue
@@ -244,6 +288,8 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                             _fire(s, timing.operand)
                             touched[number * group_entries + beat] = not (final and later == 0)
                             s[USEFUL] += ones
+                            s[ISSUED] += 1
+                            s[SUMS] += final and later == 0
                         s[ROW] = s[BEAT]
                 if not found:
                     emitted = max(ready_at, s[VECTOR] + timing.gap)
@@ -259,6 +305,9 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
                     s[BEAT] = max(s[BEAT] + 1, s[OP])
                 if touched[entry]:
                     left -= 1
+                    s[DRAINS] += 1
+                    s[SUMS] += 1
                     _fire(s, timing.operand)
                     touched[entry] = 0
-    return max(s[FIRE] + timing.latency + 2, s[BEAT] + 1), s[USEFUL]
+    cycles = max(s[FIRE] + timing.latency + 2, s[BEAT] + 1)
+    return cycles, s[USEFUL], s[ISSUED], s[DRAINS], s[ROWS], s[WORDS], s[REQUESTS], s[SUMS]

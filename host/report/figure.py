@@ -1,6 +1,6 @@
 """One measured figure, in the form that benchmark trackers read."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from trident.hw.errors import TridentError
 
@@ -23,12 +23,6 @@ class Figure:
         if self.bound is None:
             return None
         return self.value >= self.bound if self.better == "higher" else self.value <= self.bound
-
-    def record(self) -> dict:
-        """What build/bench.json holds of it."""
-        fields = asdict(self)
-        del fields["bound"]
-        return fields
 
 
 def selected(names: list[str], prefix: str) -> list[str]:

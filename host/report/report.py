@@ -80,7 +80,8 @@ class RunRecord:
     series
         Epochs by series; the names are among "RTL", "golden" and "float32".
     layers
-        Per layer its ``name``, ``firing_rate`` and ``gradient_sparsity``, both within 0 to 1.
+        Per layer its ``name``, ``firing_rate`` and ``gradient_sparsity``, both within 0 to 1, and, where the cost model
+        has them, cycles per sample of its ``forward``, ``backward`` and ``weight_grad``.
     engines
         Cycles by engine and activity: "busy" (operations start), "draining" (finished sums leave), "stalled" (an
         operation waits), "searching" (a job is under way, but nothing of this), and "idle" (no job); or, from a core
@@ -91,6 +92,9 @@ class RunRecord:
         Sentences: what is likely not meant in data or settings, and what keeps the network from learning.
     confusion
         Of the last test: by label, how often each class was predicted, and last how often none.
+    energy
+        Names and values of what training a sample cost, and ``energy_plot``, an SVG element of what that went into;
+        empty for cores that do not count enough.
     chip
         Names and values of a chip of several cores; empty for one core.
     floorplan, timeline
@@ -107,7 +111,9 @@ class RunRecord:
     counters: dict[str, int | float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     confusion: list[list[int]] = field(default_factory=list)
+    energy: dict[str, str | int | float] = field(default_factory=dict)
     chip: dict[str, str | int | float] = field(default_factory=dict)
+    energy_plot: str | None = None
     graph: str | None = None
     floorplan: str | None = None
     timeline: str | None = None

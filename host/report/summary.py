@@ -2,13 +2,22 @@
 
 from pathlib import Path
 
+from trident.host.energy.energy import Energy
+from trident.host.energy.table import DEFAULT, EnergyTable
+from trident.host.mapping.activity import measure_data
+from trident.host.mapping.cost import CostModel
+from trident.host.mapping.layer_cycles import layer_cycles
+from trident.host.mapping.mapper import SAMPLES
 from trident.host.mapping.traffic import load, traffic
+from trident.host.report.energy import energy_svg
 from trident.host.report.floorplan import core_label, floorplan_svg
 from trident.host.report.graph import graph_svg
 from trident.host.report.report import Epoch, RunRecord, Verdict
 from trident.host.report.timeline import Interval, timeline_svg
 from trident.host.train.spec import RunSpec
-from trident.host.train.trainer import Trainer
+from trident.host.train.trainer import Progress, Trainer
+from trident.hw.isa.spaces import Space
+from trident.sim.golden.format import to_values
 
 ENGINES = ("forward", "backward", "weight_grad")
 
@@ -80,13 +89,37 @@ def record(spec: RunSpec, trainer: Trainer, wall_seconds: float, build_seconds: 
         warnings=[*spec.notes, *progress.findings],
         confusion=progress.tested["confusion"],
         layers=[
-            {"name": name, "firing_rate": rate / batches, "gradient_sparsity": sparsity / batches}
-            for name, rate, sparsity in rates
+            {"name": name, "firing_rate": rate / batches, "gradient_sparsity": sparsity / batches, **cycles}
+            for (name, rate, sparsity), cycles in zip(rates, cycles_record(spec, trainer), strict=True)
         ],
         engines=engine_cycles(counters),
         counters=operations | counters,
+        **energy_record(spec, progress),
         **(chip_record(spec, trainer) if spec.many else {}),
     )
+
+
+def cycles_record(spec: RunSpec, trainer: Trainer) -> list[dict[str, float]]:
+    """Cycles that the cost model has for every layer and a sample, with the weights that were trained; none where it
+    has none, of samples in several chunks."""
+    if spec.cfg.chunks > 1:
+        return [{} for _ in spec.network.layers]
+    trained = trainer.lockstep.golden.bits(Space.WEIGHTS)
+    weights = {name: to_values(bits, spec.cfg.format) for name, bits in trained.items()}
+    activity = measure_data(
+        spec.network, spec.cfg, spec.neuron, spec.dataset, SAMPLES, spec.encoding, spec.train.seed, weights
+    )
+    cost = CostModel(spec.network, spec.cfg, activity, spec.mesh)
+    return layer_cycles(cost, spec.plan.partition, spec.train.batch)
+
+
+def energy_record(spec: RunSpec, progress: Progress) -> dict:
+    """What the report shows of energy; nothing of cores that do not count enough."""
+    if spec.cfg.counters != "all" or not progress.trained_samples:
+        return {}
+    table = EnergyTable.load(DEFAULT)
+    energy = Energy.of(progress.trained, progress.trained_samples, spec.network, spec.cfg, table)
+    return {"energy": energy.figures, "energy_plot": energy_svg(energy)}
 
 
 def chip_record(spec: RunSpec, trainer: Trainer) -> dict:

@@ -10,6 +10,7 @@ from trident.host.train.scaler import LossScaler
 from trident.host.train.spec import RunSpec
 from trident.host.train.tally import Tally
 from trident.host.train.trainer import HISTORY, SERIES, Progress
+from trident.hw.isa.registers import counted
 from trident.sim.golden.format import raw_dtype
 from trident.snn.network.network import Tensors
 
@@ -34,6 +35,7 @@ def resumed(spec: RunSpec, path: Path) -> Checkpoint:
         "tallies": set(progress.tallies) == set(SERIES),
         "firing_rate": len(progress.firing_rate) == len(progress.gradient_sparsity) == layers,
         "counters": len(progress.counters) == spec.plan.partition.cores,
+        "trained": not progress.trained_samples or set(progress.trained) == set(counted(spec.cfg)),
     }  # fmt: skip
     check_progress(sizes, progress.epoch, spec.train.epochs, where)
     _check_arrays(spec, state, where)

@@ -109,7 +109,7 @@ class RunSpec:
     @classmethod
     def make(
         cls,
-        data: str = "digits",
+        data: str | Dataset = "digits",
         net: str | Network | None = None,
         preset: str | None = None,
         encoding: str | None = None,
@@ -123,8 +123,9 @@ class RunSpec:
         bin_us: int | None = None,
         norm: str | None = None,
     ) -> "RunSpec":
-        """``neuron``, ``train`` and ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and
-        :class:`CoreConfig` that are not to be as they are by default; None stands for the default.
+        """``data``: a source of :func:`~trident.snn.data.dataset.load`, or a data set. ``neuron``, ``train`` and
+        ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and :class:`CoreConfig` that are not
+        to be as they are by default; None stands for the default.
 
         ``net``: a text for :meth:`Network.parse`, or the network itself; without it one hidden layer of 128 between the
         samples and the classes, or, on several cores, :data:`DEEP`; a network of :data:`RECIPES` is trained as those
@@ -187,7 +188,9 @@ class RunSpec:
         asked = core if steps is None else core | {"timesteps": steps}
         cfg = built_core(built[0], asked) if built else configure(preset, **asked)
         TrainSettings(timesteps=cfg.steps, **train)  # so that a wrong value is told before the data are read
-        dataset = load(data, timesteps=cfg.steps, bin_us=bin_us, counted=encoding == "direct")
+        dataset = data
+        if isinstance(dataset, str):
+            dataset = load(dataset, timesteps=cfg.steps, bin_us=bin_us, counted=encoding == "direct")
         if dataset.steps and "timesteps" not in asked and not built:
             cfg = configure(preset, timesteps=dataset.steps, **core)
         y, x, channels = dataset.shape
@@ -199,7 +202,7 @@ class RunSpec:
             check_suits(cfg, suited)
         else:
             cfg = suited
-        train = DEFAULTS.get(data, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
+        train = DEFAULTS.get(dataset.name, {}) | {"batch": min(TrainSettings.batch, len(dataset.train))} | train
         settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)
         if settings.class_weights == BALANCED:

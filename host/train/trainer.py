@@ -33,8 +33,9 @@ class Progress:
     series; history: loss, train_accuracy, test_accuracy and undecided (share of the test samples without a prediction)
     of every epoch, by series; tested: the tally of the RTL's last test; findings: what a user should know, each once;
     firing_rate, gradient_sparsity: sums per layer over the minibatches of the last epoch; skipped: minibatches of the
-    last epoch that overflowed; counters: of every logical core, beyond their 32 bits; cycles: of all
-    minibatches and tests, without what the host does between them; seconds: that training and testing took.
+    last epoch that overflowed; counters: of every logical core, beyond their 32 bits; trained: of all cores together,
+    and of the ``trained_samples`` samples that were trained; cycles: of all minibatches and tests, without what the
+    host does between them; seconds: that training and testing took.
     """
 
     epoch: Count = 0
@@ -49,6 +50,8 @@ class Progress:
     activity_batches: Count = 0
     skipped: Count = 0
     counters: list[dict[str, Count]] = field(default_factory=list)
+    trained: dict[str, Count] = field(default_factory=dict)
+    trained_samples: Count = 0
     cycles: Count = 0
     seconds: float = 0.0
 
@@ -166,10 +169,11 @@ class Trainer:
         ]
         now.activity_batches += 1
         now.skipped += step.skipped
-        self._tick()
+        self._tick(len(labels))
 
-    def _tick(self):
-        """Bring counters, cycles and seconds up to date; a core's counters wrap around at 32 bits."""
+    def _tick(self, trained: int = 0):
+        """Bring counters, cycles and seconds up to date, of so many samples that were ``trained`` since, or of a test;
+        a core's counters wrap around at 32 bits."""
         now, counted = self.progress, self._read_counters()
         if not now.counters:
             now.counters = [{} for _ in counted]
@@ -177,7 +181,11 @@ class Trainer:
         now.cycles += max((new["cycles"] - old["cycles"]) % 2**32 for new, old in pairs)
         for total, new, old in zip(now.counters, counted, self._counted, strict=True):
             for name, value in new.items():
-                total[name] = total.get(name, 0) + (value - old[name]) % 2**32
+                grown = (value - old[name]) % 2**32
+                total[name] = total.get(name, 0) + grown
+                if trained:
+                    now.trained[name] = now.trained.get(name, 0) + grown
+        now.trained_samples += trained
         self._counted = counted
         seconds = perf_counter()
         now.seconds += seconds - self._clock

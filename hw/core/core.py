@@ -1,5 +1,7 @@
 """One core: three engines, the units between them, their memories, the sequencer and the ends of the network."""
 
+from dataclasses import replace
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -19,7 +21,7 @@ from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.microcode import UPDATE_NUMBERS
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode, faults_of, of_queue
 from trident.hw.isa.packets import Rows
-from trident.hw.isa.registers import COUNTED, ENGINE_COUNTERS, counted
+from trident.hw.isa.registers import ENGINE_COUNTERS, counted, own_units
 from trident.hw.isa.registry import load
 from trident.hw.isa.spaces import PORTS, Space
 from trident.hw.isa.tokens import Token
@@ -369,14 +371,14 @@ class Core(wiring.Component):
             faults.start.eq(sequencer.start),
             faults.others.eq(ejector.token_en & (ejector.token == Token.GO) & ejector.value.any()),
         ]
+        counting = {"neuron": neuron, "neuron_grad": neuron_grad, "update": update}
+        counting |= {name: getattr(m.submodules, name) for name in own_units(cfg)}
         self._count(m, engines, memories, sequencer, ejector, faults, {
             "update.running": update.busy,
             "receive.running": receive.busy,
             "send.running": send.busy,
             "reduce.running": reduce.busy,
-            "mac.neuron": neuron.request.valid & neuron.request.ready,
-            "mac.neuron_grad": neuron_grad.request.valid & neuron_grad.request.ready,
-            "mac.update": update.request.valid & update.request.ready,
+            **{f"mac.{name}": unit.request.valid & unit.request.ready for name, unit in counting.items()},
             "noc.flits_in": self.i.valid,
             "noc.flits_out": self.o.valid,
         })  # fmt: skip
@@ -390,8 +392,9 @@ class Core(wiring.Component):
             for name, engine in engines.items() for counter, field in ENGINE_COUNTERS.items()
         }  # fmt: skip
         increments["cycles"] = sequencer.running
-        if set(increments) != {"cycles", *COUNTED}:
-            raise ValueError(f"counters and increments differ in {set(increments) ^ set(COUNTED)}")
+        everything = set(counted(replace(self.cfg, counters="all")))
+        if set(increments) != everything:
+            raise ValueError(f"counters and increments differ in {set(increments) ^ everything}")
         m.d.comb += [counters.counted[name].eq(increments[name]) for name in counted(self.cfg)]
         state = [faults.status, *(Cat(sequencer.state[n : n + 3]) for n in range(0, len(QUEUES), 3))]
         m.d.comb += [register.eq(value) for register, value in zip(counters.state, state, strict=True)]

@@ -14,7 +14,8 @@ from trident.hw.isa.words import WORD
 
 def increments(cfg: CoreConfig) -> data.StructLayout:
     """How much each counter may grow in one cycle."""
-    wide = {"spikes.reads": 2, "errors.reads": 2, "weights.reads": 2}
+    wide = {"spikes.reads": 2, "errors.reads": 2, "weights.reads": 2, "potentials.reads": 2}
+    wide["functions.reads"] = cfg.lanes.bit_length()
     for engine in ("forward", "backward", "weight_grad"):
         payloads = Payloads(cfg, engine)
         wide |= {

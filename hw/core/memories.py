@@ -6,6 +6,7 @@ from operator import or_
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.registers import own_memories
 from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, space_bits
 from trident.hw.lib.memory import SharedMemory, WeightMemory
 from trident.hw.lib.parts import to_lanes, to_parts
@@ -28,7 +29,9 @@ class Memories:
         m.submodules.momentum = self.momentum = SharedMemory(width, rows, 1)
         m.submodules.spikes = self.spikes = SharedMemory(cfg.spike_bits, cfg.spike_words, 3)
         m.submodules.masks = self.masks = SharedMemory(cfg.spike_bits, cfg.spike_words, 1)
-        m.submodules.errors = self.errors = SharedMemory(width, cfg.error_rows // error_cols, 2, granules=error_cols)
+        m.submodules.errors = self.errors = SharedMemory(
+            width, cfg.error_rows // error_cols, 2, granules=error_cols, banks=cfg.lanes
+        )
         m.submodules.error_masks = self.error_masks = SharedMemory(cfg.spike_bits, cfg.error_words, 1)
         self.spaces = {
             Space.WEIGHTS: self.weights,
@@ -284,7 +287,7 @@ class Memories:
             m.d.sync += chosen.eq(number[:error_bits])
         m.d.comb += [
             errors.read_address[0].eq(Cat(number[error_bits : cfg.step_bits], word)),
-            errors.read_en[0].eq(en),
+            errors.read_en[0].eq(en.replicate(cfg.lanes)),
             weight_grad.row_data.eq(
                 Array(errors.read_data[0][n * width : (n + 1) * width] for n in range(error_cols))[chosen]
             ),
@@ -299,12 +302,15 @@ class Memories:
     def counted(self) -> dict:
         """Accesses of this cycle, by the name of their counter."""
         spikes, masks, errors, weights = self.spikes, self.masks, self.errors, self.weights
+        own = {name: getattr(self, name, None) or self.spaces[Space[name.upper()]] for name in own_memories(self.cfg)}
         return {
+            **{f"{name}.reads": sum(memory.read_en) for name, memory in own.items()},
+            **{f"{name}.writes": memory.write_en for name, memory in own.items()},
             "spikes.reads": sum(spikes.read_en),
             "spikes.writes": spikes.write_en,
             "masks.reads": masks.read_en[0],
             "masks.writes": masks.write_en,
-            "errors.reads": sum(errors.read_en),
+            "errors.reads": sum(en.any() for en in errors.read_en),
             "errors.writes": errors.write_en.any(),
             "error_masks.reads": self.error_masks.read_en[0],
             "error_masks.writes": self.error_masks.write_en,

@@ -54,7 +54,7 @@ class UnitMemories(Memories):
         """Winners, of which ``units`` one at a time writes, and errors that are spread while the backward engine is
         idle and nothing else makes errors."""
         m, cfg, errors = self.m, self.cfg, self.errors
-        m.submodules.winners = winners = SharedMemory(cfg.winner_bits, cfg.winner_words, 1)
+        m.submodules.winners = self.winners = winners = SharedMemory(cfg.winner_bits, cfg.winner_words, 1)
         error_bits = (cfg.backward_cols - 1).bit_length()
         chosen = Signal(max(error_bits, 1))
         with m.If(spread.error_en):
@@ -74,7 +74,7 @@ class UnitMemories(Memories):
         with m.If(spread.busy):
             m.d.comb += [
                 errors.read_address[1].eq(Cat(spread.error_step[error_bits : cfg.step_bits], spread.error_word)),
-                errors.read_en[1].eq(spread.error_en),
+                errors.read_en[1].eq(spread.error_en.replicate(cfg.lanes)),
             ]
         with m.If(spread.busy & ~spread.job.final):
             self._write_errors(spread)

@@ -1,6 +1,6 @@
 """The backward engine: ``e[t] = W^T * d[t]``, errors multiply the columns of weights."""
 
-from amaranth.hdl import Array, Module
+from amaranth.hdl import Array, Module, Mux
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,8 @@ class BackwardEngine(Engine):
     ---------------------------------------
     o : stream of rows of e; the tag's address is relative to the layer's first word
     take, raw : In(1); partials : stream of rows, or of rows of parts
-    error_word, error_beat, error_en, error_data : read port for errors, ``cols`` timesteps of ``lanes`` each
+    error_word, error_beat, error_en, error_data : read port for errors, ``cols`` timesteps of ``lanes`` each, of which
+        those of one lane are wanted, which has its bit in the enable
     """
 
     has_operand = True
@@ -45,7 +46,7 @@ class BackwardEngine(Engine):
                 "partials": In(stream.Signature(cfg.sum_row_bits)),
                 "error_word": Out(cfg.address_bits),
                 "error_beat": Out(payloads.op["beat"].shape),
-                "error_en": Out(1),
+                "error_en": Out(cfg.lanes),
                 "error_data": In(payloads.error_rows),
             },
         )
@@ -56,7 +57,7 @@ class BackwardEngine(Engine):
         m.d.comb += [
             self.error_word.eq(op.source),
             self.error_beat.eq(op.beat),
-            self.error_en.eq(fetch.en & ~op.drain),
+            self.error_en.eq(Mux(fetch.en & ~op.drain, 1 << op.number, 0)),
         ]
         for col in range(self.payloads.cols):
             row = self.error_data[col]

@@ -5,6 +5,7 @@ from zlib import crc32
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.spaces import raw_spaces
 from trident.hw.isa.tokens import Token
 
 MAGIC = 0x54524944  # "TRID"
@@ -21,7 +22,7 @@ ENGINE_COUNTERS = {
     "skipped": "skipped",
 }
 
-# What is counted while the core runs or not, but for cycles
+# What is counted while the core runs or not, but for cycles; of units and memories that not every core has, see below
 COUNTED = (
     *(f"{engine}.{name}" for engine in ("forward", "backward", "weight_grad") for name in ENGINE_COUNTERS),
     "update.running",
@@ -38,6 +39,21 @@ COUNTED = (
     "noc.flits_out",
 )  # fmt: skip
 
+# Units whose multiply-adds are counted, and memories, with what says whether a core has them
+OWN_UNITS = {
+    "loss": lambda cfg: cfg.loss != "table",
+    "norm": lambda cfg: cfg.batch_norm,
+    "leak": lambda cfg: cfg.learns,
+}
+OWN_MEMORIES = {
+    "potentials": lambda cfg: cfg.keeps_potentials,
+    "functions": lambda cfg: cfg.tables,
+    "squares": lambda cfg: "r" in cfg.update_program.inputs,
+    "raw": raw_spaces,
+    "sums": lambda cfg: cfg.sum_words,
+    "winners": lambda cfg: cfg.winner_words,
+}
+
 # With counters = "few"
 _FEW = (
     *(f"{engine}.{name}" for engine in ("forward", "backward", "weight_grad") for name in ("running", "useful")),
@@ -52,9 +68,22 @@ STATE = ("magic", "config", "status", "queues0", "queues1")
 TOKEN_COUNTS = tuple(f"token.{token.name.lower()}" for token in Token)
 
 
+def own_units(cfg: CoreConfig) -> tuple[str, ...]:
+    """Units of a core, beside those of all, whose multiply-adds are counted."""
+    return tuple(name for name, has in OWN_UNITS.items() if has(cfg))
+
+
+def own_memories(cfg: CoreConfig) -> tuple[str, ...]:
+    """Memories of a core, beside those of all, whose accesses are counted: of the function table in every lane."""
+    return tuple(name for name, has in OWN_MEMORIES.items() if has(cfg))
+
+
 def counted(cfg: CoreConfig) -> tuple[str, ...]:
     """The counters that a core of this configuration has, ``cycles`` first."""
-    return "cycles", *{"all": COUNTED, "few": _FEW, "running": RUNNING}[cfg.counters]
+    if cfg.counters != "all":
+        return "cycles", *{"few": _FEW, "running": RUNNING}[cfg.counters]
+    accesses = (f"{memory}.{access}" for memory in own_memories(cfg) for access in ("reads", "writes"))
+    return "cycles", *COUNTED, *(f"mac.{unit}" for unit in own_units(cfg)), *accesses
 
 
 def registers(cfg: CoreConfig) -> tuple[str, ...]:

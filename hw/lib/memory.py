@@ -22,22 +22,23 @@ class SharedMemory(wiring.Component):
     """A memory of ``depth`` words of ``granules`` rows, with ``readers`` synchronous read ports and one write port.
 
     A reader's output holds while its enable is low. Reading a word in the cycle that writes it gives the old word. The
-    host addresses single rows and borrows reader 0 or the writer.
+    host addresses single rows and borrows reader 0 or the writer. With ``banks``, each row is cut into so many memories
+    with enables of their own, so that who needs a part of a row does not pay for the rest.
 
     Members
     -------
-    read_address, read_en, read_data : one of each per reader
+    read_address, read_en (one bit per bank), read_data : one of each per reader
     write_address, write_en (one bit per granule), write_data
     host_* : see :func:`host_ports`
     """
 
-    def __init__(self, width: int, depth: int, readers: int, granules: int = 1):
-        self.width, self.depth, self.readers, self.granules = width, depth, readers, granules
+    def __init__(self, width: int, depth: int, readers: int, granules: int = 1, banks: int = 1):
+        self.width, self.depth, self.readers, self.granules, self.banks = width, depth, readers, granules, banks
         self.granule_bits = (granules - 1).bit_length()
         address = max((depth - 1).bit_length(), 1)
         super().__init__({
             "read_address": In(address).array(readers),
-            "read_en": In(1).array(readers),
+            "read_en": In(banks).array(readers),
             "read_data": Out(width * granules).array(readers),
             "write_address": In(address),
             "write_en": In(granules),
@@ -47,24 +48,32 @@ class SharedMemory(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        width = self.width
-        m.submodules.words = words = memory.Memory(shape=width * self.granules, depth=self.depth, init=[])
+        width, part = self.width, self.width // self.banks
         host_word = self.host_address[self.granule_bits :]
         host_granule = self.host_address[: self.granule_bits]
-        for n in range(self.readers):
-            port = words.read_port()
-            host = self.host_select & ~self.host_write if n == 0 else 0
+        parts = [[] for _ in range(self.readers)]  # what each reader gets from each bank
+        written = Mux(self.host_write, self.host_wdata.replicate(self.granules), self.write_data)
+        for bank in range(self.banks):
+            words = memory.Memory(shape=part * self.granules, depth=self.depth, init=[])
+            m.submodules[f"bank{bank}" if self.banks > 1 else "words"] = words
+            for n in range(self.readers):
+                port = words.read_port()
+                host = self.host_select & ~self.host_write if n == 0 else 0
+                m.d.comb += [
+                    port.addr.eq(Mux(host, host_word, self.read_address[n])),
+                    port.en.eq(host | self.read_en[n][bank]),
+                ]
+                parts[n].append(port.data)
+            write = words.write_port(granularity=part) if self.granules > 1 else words.write_port()
+            of_bank = (written[low : low + part] for low in range(bank * part, width * self.granules, width))
             m.d.comb += [
-                port.addr.eq(Mux(host, host_word, self.read_address[n])),
-                port.en.eq(host | self.read_en[n]),
-                self.read_data[n].eq(port.data),
+                write.addr.eq(Mux(self.host_write, host_word, self.write_address)),
+                write.data.eq(Cat(of_bank)),
+                write.en.eq(Mux(self.host_write, 1 << host_granule, self.write_en)),
             ]
-        write = words.write_port(granularity=width) if self.granules > 1 else words.write_port()
-        m.d.comb += [
-            write.addr.eq(Mux(self.host_write, host_word, self.write_address)),
-            write.data.eq(Mux(self.host_write, self.host_wdata.replicate(self.granules), self.write_data)),
-            write.en.eq(Mux(self.host_write, 1 << host_granule, self.write_en)),
-        ]
+        for n, data in enumerate(parts):
+            rows = (bank[low : low + part] for low in range(0, part * self.granules, part) for bank in data)
+            m.d.comb += self.read_data[n].eq(Cat(rows))
         chosen = Signal(max(self.granule_bits, 1))
         m.d.sync += chosen.eq(host_granule)
         rows = Array(self.read_data[0][n * width : (n + 1) * width] for n in range(self.granules))

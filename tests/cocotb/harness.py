@@ -78,7 +78,7 @@ class Harness(wiring.Component):
     def connect(self, m: Module, unit, memories):
         """Join the unit and its memories."""
 
-    def _memory(self, space: Space, readers: int = 1) -> SharedMemory:
+    def _memory(self, space: Space, readers: int = 1, banks: int = 1) -> SharedMemory:
         cfg = self.cfg
         if space in (Space.SPIKES, Space.MASKS, Space.ERROR_MASKS):
             depth = cfg.error_words if space == Space.ERROR_MASKS else cfg.spike_words
@@ -89,7 +89,7 @@ class Harness(wiring.Component):
             return SharedMemory(space_bits(cfg)[space], cfg.function_lines, readers)
         if space == Space.ERRORS:
             cols = cfg.backward_cols
-            return SharedMemory(cfg.row_bits, cfg.error_rows // cols, readers, granules=cols)
+            return SharedMemory(cfg.row_bits, cfg.error_rows // cols, readers, cols, banks)
         if space == Space.GRADIENTS:
             cols = cfg.weight_grad_cols
             return SharedMemory(cfg.gradient_row_bits, cfg.weight_rows // cols, readers, granules=cols)

@@ -80,7 +80,7 @@ class BackwardHarness(Harness):
     def memories(self):
         return {
             Space.WEIGHTS: WeightMemory(self.cfg),
-            Space.ERRORS: self._memory(Space.ERRORS),
+            Space.ERRORS: self._memory(Space.ERRORS, banks=self.cfg.lanes),
             Space.ERROR_MASKS: self._memory(Space.ERROR_MASKS),
         }
 

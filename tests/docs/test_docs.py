@@ -1,6 +1,5 @@
 """The documentation: links lead somewhere, generated pages are up to date, results are filled in by their script."""
 
-import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +10,8 @@ import pytest
 from docs.__main__ import generated
 from docs.timeline import draw, jobs
 from tests.test_layout import PROGRAMS, WITHOUT_GOLDEN
+from trident.bench.record import measured as measured_now
+from trident.bench.record import merge, read
 from trident.bench.results import EMPTY, PAGES, ROOT, blocks, fill, read_figures
 from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
@@ -54,7 +55,7 @@ def test_make_targets_exist():
 def test_readme_has_its_blocks():
     blocks_of_pages = (
         ("headline", "chosen", "origin"), ("origin", "summary", "sparsity"), ("noc",), ("training_speed", "fpga"),
-        ("federated", "origin"), ("rounding",),
+        ("federated", "origin"), ("rounding",), ("energy_layer", "energy_training"),
     )  # fmt: skip
     for page, names in zip(PAGES, blocks_of_pages, strict=True):
         for name in names:
@@ -95,7 +96,7 @@ FIGURES = [
 @pytest.fixture
 def measured(tmp_path) -> Path:
     path = tmp_path / "bench.json"
-    path.write_text(json.dumps([figure.record() for figure in FIGURES]))
+    merge(path, measured_now(FIGURES))
     return path
 
 
@@ -108,6 +109,15 @@ def test_results_from_figures(measured):
     assert "| forward, linear |  | 1,234 |" in made["sparsity"]
     assert all(f"`{figure.name}`" in made["everything"] for figure in FIGURES)
     assert made["origin"].startswith("Measured on 20")
+
+
+def test_figures_that_are_measured_again_replace_those_that_were(measured):
+    before = read(measured)
+    again = Figure("train.digits.epochs", "epochs", 5, "lower")
+    found = merge(measured, measured_now([again, Figure("new", "cycles", 1, "lower")]))
+    assert found == read(measured) and list(found) == [*before, "new"]
+    assert found["train.digits.epochs"].figure == again
+    assert all(found[name] == before[name] for name in before if name != again.name)
 
 
 def test_results_without_figures(tmp_path):

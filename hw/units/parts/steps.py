@@ -126,16 +126,17 @@ class VectorSteps(wiring.Component):
         files = _Files(m, self)
         if self.looks:
             m.submodules.looking = looking = Fetch(data.StructLayout({"going": self.going, "inputs": self.inputs}))
-            self._choose(m, going.payload.turn, {
+            lookups = {
                 turn: self._pieces(codes[k].steps[n], _Site(self, files, "look", going.payload.tag, inputs, k, n))
                 for turn, (k, n) in enumerate(self.steps) if isinstance(codes[k].steps[n], Interpolate)
-            })  # fmt: skip
+            }  # fmt: skip
+            self._choose(m, going.payload.turn, lookups)
             m.d.comb += [
                 looking.i.payload.going.eq(going.payload),
                 looking.i.payload.inputs.eq(inputs),
                 looking.i.valid.eq(going.valid),
                 going.ready.eq(looking.i.ready),
-                self.table_en.eq(looking.en),
+                self.table_en.eq(looking.en & Cat(going.payload.turn == turn for turn in lookups).any()),
             ]
             going, inputs = stream.Signature(self.going).create(), looking.o.payload.inputs
             m.d.comb += [

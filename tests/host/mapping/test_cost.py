@@ -36,7 +36,7 @@ def model(network, cfg, inputs, errors, n=1):
     ("FPGA", ROOMY), ("COMPACT", ROOMY), ("TINY", ROOMY), ("SMALL", {}),
     ("SMALL", {"charge": "synaptic", "reset": "soft", "surrogate": "atan"}),
 ])  # fmt: skip
-def test_cycles_are_those_of_the_rtl(preset, changes):
+def test_cycles_and_counts_are_those_of_the_rtl(preset, changes):
     cfg = CoreConfig.preset(preset, **changes)
     for name, text in NETWORKS.items():
         network = Network.parse(text)
@@ -48,10 +48,16 @@ def test_cycles_are_those_of_the_rtl(preset, changes):
             for engine in ENGINES:
                 # The bench gives weight_grad rows of errors without zeros
                 cost = model(network, cfg, inputs, errors if engine == "backward" else np.ones_like(errors))
-                measured = unit.run(engine).cycles
+                run = unit.run(engine)
+                measured = run.cycles
                 predicted = cost.backward(0) if engine == "backward" else getattr(cost, engine)(1, 0, outputs)
                 beside = cost.job_start + 4 * cost.recurrence
-                if not cfg.shared_engine:  # a job begins before its engine runs, and ends with its neurons
+                if not cfg.shared_engine:
+                    part = (0,) if engine == "backward" else (1, 0, outputs)
+                    (job,) = getattr(cost, f"{engine}_jobs")(*part)
+                    for counter in ("useful", "issued", "drained", "rows", "words"):
+                        assert getattr(job, counter) == run.counters[f"{engine}.{counter}"], counter
+                    # A job begins before its engine runs, and ends with its neurons
                     timing, beside = cost._timing(engine), 4
                     predicted -= cost.job_start + (timing.passes * timing.recurrence if engine != "weight_grad" else 0)
                 assert predicted == pytest.approx(measured, rel=TOLERANCE, abs=beside), (

@@ -86,12 +86,13 @@ def test_weights_hold_while_disabled_and_take_updates():
     _simulate(memory, bench)
 
 
-@pytest.mark.parametrize("granules", [1, 2, 4])
-def test_shared_memory(granules):
-    """Random writes of some rows of a word, two readers, against an array; the host sees single rows."""
+@pytest.mark.parametrize("granules, banks", [(1, 1), (2, 1), (4, 1), (1, 3), (2, 2), (4, 4)])
+def test_shared_memory(granules, banks):
+    """Random writes of some rows of a word, two readers of some banks, against an array; the host sees single rows."""
     width, depth = 12, 8
-    memory = SharedMemory(width, depth, 2, granules)
+    memory = SharedMemory(width, depth, 2, granules, banks)
     rng = np.random.default_rng(granules)
+    part = width // banks
     model = np.zeros((depth, granules), int)
     checked = []
 
@@ -102,7 +103,7 @@ def test_shared_memory(granules):
         last = [0, 0]
         for _ in range(120):
             address, reads = int(rng.integers(depth)), rng.integers(0, depth, 2)
-            enables = rng.integers(0, 2, 2)
+            enables = rng.integers(0, 1 << banks, 2)
             mask, values = int(rng.integers(1 << granules)), rng.integers(0, 1 << width, granules)
             ctx.set(memory.write_address, address)
             ctx.set(memory.write_en, mask)
@@ -112,8 +113,11 @@ def test_shared_memory(granules):
                 ctx.set(memory.read_en[n], int(enables[n]))
             await ctx.tick()
             for n in range(2):
-                if enables[n]:
-                    last[n] = word(model[reads[n]])  # the old word, if it is written now
+                wanted = sum(
+                    (1 << part) - 1 << g * width + bank * part
+                    for g in range(granules) for bank in range(banks) if enables[n] >> bank & 1
+                )  # fmt: skip
+                last[n] = last[n] & ~wanted | word(model[reads[n]]) & wanted  # the old word, if it is written now
                 checked.append(ctx.get(memory.read_data[n]) == last[n])
             for g in range(granules):
                 if mask >> g & 1:

@@ -1,0 +1,78 @@
+"""Energy by the RTL's counters: a layer of a spiking ResNet-18 at several shares of zeros, and whole training steps."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from trident.bench.single import ENGINES, SingleEngine
+from trident.bench.training import trained_step
+from trident.host.energy.chip import OWN, REFERENCE, core_counts
+from trident.host.energy.energy import Energy, layer_macs
+from trident.host.energy.reference import PASSES, DenseLayer, efficiency
+from trident.host.energy.table import DEFAULT, EnergyTable
+from trident.host.report.figure import Figure
+from trident.host.train.spec import RunSpec
+from trident.hw.isa.config import CoreConfig
+from trident.snn.network.network import Network
+
+# The second layer is one of S-ResNet18 on ImageNet; what is around it only makes a network of it
+NETWORK = "28x28x8-128c1-64c3-8c7s2-8c7s2-10"
+CORE = {"lanes": 16, "timesteps": 4, "words": 8, "accumulators": 64, "weight_rows": 16384, "spike_words": 16384,
+        "error_words": 16384, "program_words": 128, "jobs": 64}  # fmt: skip
+ZEROS = (0, 50, 80, 90)
+# pJ per dense multiply-accumulate that the reference's model has for the layer, without zeros
+PUBLISHED = {"forward": 1.49, "backward": 2.70, "weight_grad": 1.15}
+BOUNDS = {0: 1.1, 80: 0.5}  # of that
+TRAINING_BOUND = 2.1  # TFLOPS/W, twice the reference's headline
+ENERGY_BOUNDS = {
+    rf"energy\.s-resnet18\.128x64\.{engine}\.pj_per_mac\.zeros{zeros}": share * published
+    for engine, published in PUBLISHED.items() for zeros, share in BOUNDS.items()
+} | {r"energy\.training\.resnet\.\w+\.tflops_per_watt": TRAINING_BOUND}  # fmt: skip
+TRAINING_CORE = {"lanes": 16, "words": 8, "accumulators": 64}
+
+
+def measure_energy(only: str) -> Iterator[Figure]:
+    """pJ per dense multiply-accumulate of the layer, with the accumulators of the reference and with the core's own,
+    and TFLOPS/W of training steps of the residual network on trained weights."""
+    if any(f"energy.s-resnet18.128x64.{engine}".startswith(only) or only.startswith("energy.s-") for engine in ENGINES):
+        yield from _layer()
+    if "energy.training".startswith(only) or only.startswith("energy.training"):
+        yield from _training()
+
+
+def _layer() -> Iterator[Figure]:
+    table = EnergyTable.load(DEFAULT)
+    cfg = CoreConfig.preset("SMALL", **CORE)
+    network = Network.parse(NETWORK, bias=False)
+    unit = SingleEngine(network, cfg)
+    macs = layer_macs(network.layers[1], cfg.timesteps)
+    for zeros in ZEROS:
+        unit.fill(1 - zeros / 100, zeros=True)
+        for engine in ENGINES:
+            counters = Counter(unit.run(engine).counters)
+            for name, convention in {"": REFERENCE, ".own": OWN}.items():
+                energy = table.total(core_counts(counters, cfg, convention)[engine]) / macs[engine]
+                bound = PUBLISHED[engine] * BOUNDS[zeros] if not name and zeros in BOUNDS else None
+                yield Figure(
+                    f"energy.s-resnet18.128x64.{engine}.pj_per_mac.zeros{zeros}{name}", "pJ", energy, "lower", bound
+                )
+    unit.close()
+    dense = DenseLayer(128, 64, 28, 28, 3, cfg.timesteps)
+    for engine in ENGINES:
+        energy = table.total(PASSES[engine](dense)) / dense.macs
+        yield Figure(f"energy.s-resnet18.128x64.{engine}.pj_per_mac.reference", "pJ", energy, "lower")
+
+
+def _training() -> Iterator[Figure]:
+    table = EnergyTable.load(DEFAULT)
+    for norm in ("ws", "bn"):
+        spec = RunSpec.make(net="resnet", norm=norm, core=dict(TRAINING_CORE))
+        counters, samples = trained_step(spec)
+        energy = Energy.of(counters, samples, spec.network, spec.cfg, table)
+        name, bound = f"energy.training.resnet.{norm}", TRAINING_BOUND
+        yield Figure(f"{name}.tflops_per_watt", "TFLOPS/W", energy.dense_equivalent, "higher", bound)
+        yield Figure(f"{name}.effective.tflops_per_watt", "TFLOPS/W", energy.effective, "higher")
+        value = efficiency(energy.macs, energy.reference)
+        yield Figure(f"{name}.reference_convention.tflops_per_watt", "TFLOPS/W", value, "higher")
+        yield Figure(f"{name}.nj_per_sample", "nJ", energy.total / 1e3, "lower")
+        for part, priced in energy.parts.items():
+            yield Figure(f"{name}.{part}.pj_per_mac", "pJ", sum(priced.values()) / energy.macs, "lower")

@@ -1,0 +1,107 @@
+"""The command ``energy``: what training a network costs on a core, without simulating it."""
+
+from collections import Counter
+from pathlib import Path
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from trident.host.cli.options import core_options, data_options
+from trident.host.compile.sizing import parse_changes
+from trident.host.energy.chip import require_counters
+from trident.host.energy.energy import Energy, layer_macs
+from trident.host.energy.forecast import forecast, random_activity
+from trident.host.energy.table import DEFAULT, TABLES, EnergyTable
+from trident.host.mapping.activity import measure_data
+from trident.host.mapping.cost import CostModel
+from trident.host.report.terminal import terminal
+from trident.host.train.checkpoint import Checkpoint, check_tensors
+from trident.host.train.spec import RunSpec
+from trident.hw.errors import TridentError
+from trident.hw.isa.spaces import Space
+from trident.sim.golden.format import to_values
+from trident.sim.golden.trainer import GoldenTrainer
+from trident.snn.data.dataset import Dataset
+from trident.snn.network.network import Network, Tensors
+from trident.snn.settings import OPTIMIZERS, TrainSettings
+
+
+def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, console: Console):
+    """Print energy by part and kind, by layer, and the figures of the whole."""
+    kinds = list(dict.fromkeys(kind for part in whole.parts.values() for kind in part))
+    table = Table("pJ per dense MAC", *kinds, "all", box=None, header_style="bold")
+    for name, part in whole.parts.items():
+        row = [part.get(kind, 0.0) / whole.macs for kind in kinds]
+        table.add_row(name, *(f"{value:.3f}" if value else "" for value in row), f"{sum(row):.3f}")
+    console.print(table)
+    table = Table("layer", "nJ per sample", "share", "dense MACs", "pJ per dense MAC", box=None, header_style="bold")
+    for layer, energy in zip(network.layers, layers, strict=True):
+        dense = sum(layer_macs(layer, timesteps).values())
+        table.add_row(
+            layer.node, f"{energy.total / 1e3:,.1f}", f"{100 * energy.total / whole.total:.1f} %", f"{dense:,.0f}",
+            f"{energy.total / dense:.3f}",
+        )  # fmt: skip
+    console.print()
+    console.print(table)
+    console.print()
+    for name, value in whole.figures.items():
+        console.print(f"{name}: {value if isinstance(value, str) else f'{value:,.4g}'}", soft_wrap=True)
+
+
+@click.command("energy")
+@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-10, or a network file  [one hidden layer of 128]")
+@click.option("--bias/--no-bias", default=True, help="whether layers have biases  [bias]")
+@data_options
+@click.option("--zeros", type=float, help="per cent of spikes and errors that are zero, drawn at random  [as the data "
+              "have them]")
+@click.option("--weights", type=Path, help="a checkpoint whose weights are taken  [initial ones]")
+@click.option("--table", default=DEFAULT, help=f"{', '.join(TABLES)}, or a JSON file", show_default=True)
+@click.option("--batch", type=int, help="samples of a minibatch  [16]")
+@click.option("--seed", type=int, default=0, help="of weights, encoding and random spikes", show_default=True)
+@click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
+@click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
+@click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
+@click.option("--window", type=float, help="half width of the surrogate  [1.5]")
+@core_options
+def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, batch, seed, optimizer, leak, threshold,
+                   window, preset, timesteps, lanes, cols, reset, surrogate, changes):  # fmt: skip
+    """Say what training a network on a core costs: pJ by engine, memory and layer, and TFLOPS/W, by golden's counts."""
+    priced = EnergyTable.load(table)
+    if zeros is not None and not 0 <= zeros <= 100:
+        raise TridentError(f"zeros must be a number of per cent from 0 to 100, not {zeros:g}")
+    neuron = {"leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate}
+    core = parse_changes(changes) | {
+        name: value for name, value in {"lanes": lanes, "cols": cols}.items() if value is not None
+    }
+    train = {"timesteps": timesteps, "batch": batch, "seed": seed, "optimizer": optimizer}
+    if zeros is not None and net:
+        data = nothing(Network.parse(net, bias), batch or TrainSettings.batch)
+    spec = RunSpec.make(data, net, preset, encoding, neuron, train, core, alone=True, bias=bias, bin_us=bin_us)
+    require_counters(spec.cfg)
+    if zeros is not None:
+        activity = random_activity(spec.network, spec.cfg.timesteps, spec.train.batch, 1 - zeros / 100, seed)
+    else:
+        trained = trained_weights(weights, spec) if weights else None
+        activity = measure_data(
+            spec.network, spec.cfg, spec.neuron, spec.dataset, spec.train.batch, spec.encoding, seed, trained
+        )
+    found = forecast(CostModel(spec.network, spec.cfg, activity), spec.neuron)
+    whole = Energy.of(sum(found, Counter()), activity.samples, spec.network, spec.cfg, priced)
+    layers = [Energy.of(counters, activity.samples, spec.network, spec.cfg, priced) for counters in found]
+    show(layers, whole, spec.network, spec.cfg.steps, terminal())
+
+
+def nothing(network: Network, samples: int) -> Dataset:
+    """Blank images for a network, instead of which spikes are drawn at random."""
+    images = np.zeros((samples, *network.in_shape), np.float32)
+    labels = np.arange(samples) % network.classes
+    return Dataset("random spikes", network.classes, images, labels, images, labels)
+
+
+def trained_weights(path: Path, spec: RunSpec) -> Tensors:
+    """The weights of a checkpoint as floats. Raises :class:`TridentError` for one of another network."""
+    found = Checkpoint.load(path).tensors(Space.WEIGHTS.name.lower())
+    check_tensors(found, GoldenTrainer(spec.network, spec.neuron, spec.cfg).bits(Space.WEIGHTS), str(path))
+    return {name: to_values(bits, spec.cfg.format) for name, bits in found.items()}

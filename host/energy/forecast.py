@@ -1,0 +1,132 @@
+"""What a core will count for a minibatch, layer by layer, from the spikes and errors of its samples.
+
+The counts are those of the RTL, exactly, so energies of networks that are too large to simulate follow from golden's
+spikes and errors, or from random ones of a density.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from trident.host.compile.packing import WeightMap, blocks, out_groups
+from trident.host.mapping.activity import Activity, LayerActivity
+from trident.host.mapping.cost import CostModel
+from trident.host.mapping.engine_cycles import Job
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.neurons import NeuronKind
+from trident.hw.isa.registers import counted
+from trident.hw.isa.spaces import kept_spaces
+from trident.hw.isa.vector import Interpolate
+from trident.hw.isa.vector_program import Program
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Network
+from trident.snn.settings import NeuronSettings
+
+ENGINE = ("useful", "issued", "drained", "rows", "words")  # of what an engine counts
+
+
+def forecast(cost: CostModel, neuron: NeuronSettings) -> list[Counter]:
+    """The counters of a minibatch of the samples of ``cost``, of every layer on one core, by their names.
+
+    The backward pass of a layer makes its own errors, from those of its readers; the last layer's are the loss's. What
+    a layer's forward pass reads, and its update, are its own too.
+
+    Raises :class:`TridentError` for layers and cores with units whose accesses are not forecast.
+    """
+    for layer in cost.network.layers:
+        if beyond := _beyond(cost.cfg, layer):
+            raise TridentError(f"{layer.node}: what {beyond} is not forecast; a training on the RTL counts it")
+    return [_layer(cost, layer, neuron.at(layer, cost.cfg.steps).kind) for layer in cost.network.layers]
+
+
+def random_activity(network: Network, timesteps: int, samples: int, density: float, seed: int = 0) -> Activity:
+    """Spikes and errors of every layer that are drawn at random, of which the share ``density`` is not zero."""
+    rng, layers = np.random.default_rng(seed), []
+    for layer in network.layers:
+        y, x, channels = layer.in_shape
+        pictures = {
+            "inputs": (y, x, timesteps, channels * layer.mean**2 * len(layer.reads)),
+            "spikes": (*layer.out_shape[:2], timesteps, layer.out_channels),
+            "errors": (*layer.sum_shape[:2], timesteps, layer.out_channels),
+        }
+        layers.append(LayerActivity(**{
+            name: (rng.random((samples, *shape)) < density).astype(np.uint8) for name, shape in pictures.items()
+        }))  # fmt: skip
+    return Activity(samples, tuple(layers))
+
+
+def _beyond(cfg: CoreConfig, layer: Layer) -> str | None:
+    """What a layer or a core has whose accesses are not forecast, if anything."""
+    for there, what in (
+        (layer.norm, "a norm accesses"), (layer.windows, "windows access"), (layer.pool > 1, "pools access"),
+        (layer.drop, "dropout accesses"), (layer.standardised, "standardised weights access"),
+        (layer.learns, "learned leaks access"), (layer.readout, "a readout accesses"),
+        (cfg.loss != "table", "a loss other than mse accesses"), (cfg.chunks > 1, "chunks of timesteps access"),
+        (cfg.shared_engine, "a core with a shared_engine accesses"),
+    ):  # fmt: skip
+        if there:
+            return what
+    return None
+
+
+def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
+    cfg, n, outputs = cost.cfg, layer.number, layer.out_channels
+    samples, groups = cost.activity.samples, out_groups(layer, cfg.lanes)
+    (y, x, _), steps = layer.out_shape, cfg.timesteps
+    words = samples * y * x * groups  # of its spikes, masks and errors
+    found = Counter(dict.fromkeys(counted(cfg), 0))
+
+    forward = _jobs(found, "forward", cost.forward_jobs(n, 0, outputs))
+    _run(found, "neuron", kind.forward, words * steps, cfg)
+    found["spikes.writes"] += words
+    found["masks.writes"] += words
+
+    backward, errors = None, words * steps
+    if layer.last:
+        found["spikes.reads"] += 2 * words  # by loss and send
+    else:
+        backward = _jobs(found, "backward", cost.backward_jobs(n))
+    _run(found, "neuron_grad", kind.backward, errors, cfg)
+    if cfg.keeps_potentials:
+        found["potentials.writes"] += words * steps
+        found["potentials.reads"] += errors
+    found["errors.writes"] += errors
+    found["error_masks.writes"] += words
+    for memory in ("spikes", "masks"):
+        found[f"{memory}.reads"] += errors
+
+    gradient = _jobs(found, "weight_grad", cost.weight_grad_jobs(n, 0, outputs))
+    weights = WeightMap(layer, cfg)
+    rows = groups * (layer.taps * weights.blocks * cfg.lanes + weights.vectors)
+    _run(found, "update", cfg.update_program, rows, cfg)
+    found["weights.reads"] += forward.rows + rows + (backward.rows if backward else 0)
+    found["weights.writes"] += rows
+    found["spikes.reads"] += forward.requests + gradient.requests
+    found["errors.reads"] += gradient.rows + (backward.issued if backward else 0)
+    found["error_masks.reads"] += backward.requests if backward else 0
+    for access in ("reads", "writes"):
+        found[f"gradients.{access}"] += gradient.sums + rows
+        for space in kept_spaces(cfg):
+            found[f"{space.name.lower()}.{access}"] += rows
+    if None in layer.sources:  # the samples come in
+        in_y, in_x, channels = layer.image
+        planes = layer.reads[0].planes
+        found["spikes.writes"] += samples * in_y * in_x * blocks(channels, cfg.lanes) * (planes.words if planes else 1)
+    return found
+
+
+def _run(found: Counter, unit: str, program: Program, rows: int, cfg: CoreConfig):
+    """Count a program that a unit runs on so many rows."""
+    found[f"mac.{unit}"] += rows * len(program.steps)
+    if lookups := sum(isinstance(step, Interpolate) for step in program.steps):
+        found["functions.reads"] += rows * lookups * cfg.lanes
+
+
+def _jobs(found: Counter, engine: str, jobs: Sequence[Job]) -> Job:
+    """Count what an engine does in jobs; all of them in one."""
+    total = Job(*map(sum, zip(*jobs, strict=True)))
+    for name in ENGINE:
+        found[f"{engine}.{name}"] += getattr(total, name)
+    return total

@@ -1,0 +1,88 @@
+"""Counters that golden's spikes and errors forecast, against those of the RTL: the same numbers."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from tests.hw.core.benches import batch_of, bench_of, constants_of
+from trident.host.energy.energy import Energy, dense_macs
+from trident.host.energy.forecast import forecast, random_activity
+from trident.host.energy.table import EnergyTable
+from trident.host.mapping.activity import measure
+from trident.host.mapping.cost import CostModel
+from trident.hw.errors import TridentError
+from trident.hw.isa.config import CoreConfig
+from trident.snn.network.network import Network
+from trident.snn.settings import NeuronSettings
+
+ROOM = {"spike_words": 1024, "error_words": 512}
+UNTOLD = ("running", "stalled", "skipped")  # of an engine
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network, changes", [
+    ("6x6x3-5c3-7c3s2-4", {}),
+    ("6x6x3-5c3-7c3s2-4", {"lanes": 4, "words": 2, "forward_cols": 2, "backward_cols": 2, "weight_grad_cols": 2}),
+    ("20-12-5", {"charge": "synaptic", "reset": "soft", "surrogate": "atan", "optimiser": "adam"}),
+])  # fmt: skip
+def test_counters_of_a_minibatch(network, changes):
+    bench, rng, samples = bench_of(network, **ROOM, **changes), np.random.default_rng(9), 3
+    spikes, labels = batch_of(bench, rng, samples, 0.3)
+    bench.session.set_constants(constants_of(bench, samples), bench.golden.loss_constants(256))
+    before = bench.session.driver.counters(0)
+    bench.session.run(spikes, labels, train=True)
+    after = bench.session.driver.counters(0)
+    neuron = NeuronSettings.of(bench.cfg)
+    cost = CostModel(bench.network, bench.cfg, measure(bench.network, bench.cfg, neuron, spikes, labels))
+    found = sum(forecast(cost, neuron), Counter())
+    compared = [name for name in after if "." in name and not name.endswith(UNTOLD) and not name.startswith("noc.")]
+    compared = [name for name in compared if name not in ("update.running", "reduce.running")]
+    assert {name: after[name] - before[name] for name in compared} == {name: found[name] for name in compared}
+    assert found["weight_grad.useful"] > 0 and found["backward.useful"] > 0
+
+
+def small(net="12x12x4-8c3-6c3s2-5"):
+    network, cfg = Network.parse(net), CoreConfig.preset("SMALL", timesteps=4)
+    return network, cfg, NeuronSettings.of(cfg)
+
+
+def priced(network, cfg, neuron, density) -> Energy:
+    activity = random_activity(network, cfg.timesteps, 2, density)
+    counters = sum(forecast(CostModel(network, cfg, activity), neuron), Counter())
+    return Energy.of(counters, 2, network, cfg, EnergyTable.load("neuromc"))
+
+
+def test_zeros_save_energy():
+    dense, sparse = (priced(*small(), density) for density in (1.0, 0.1))
+    assert dense.macs == sparse.macs == dense_macs(small()[0], 4)
+    assert sparse.total < dense.total / 2 and sparse.dense_equivalent > 2 * dense.dense_equivalent
+    assert dense.dense == sparse.dense  # the reference's dataflow is dense
+    assert dense.effective > sparse.effective
+
+
+def test_dense_multiply_accumulates_by_hand():
+    network = Network.parse("12x12x4-8c3-5")
+    conv, linear = 144 * 8 * 36, 144 * 8 * 5
+    assert dense_macs(network, 4) == 4 * (2 * conv + 3 * linear)  # errors of samples are not computed
+
+
+def test_everything_firing_makes_every_multiply_accumulate_but_those_of_borders():
+    network, cfg, neuron = small("6x6x8-8c1-8c1-8")
+    energy = priced(network, cfg, neuron, 1.0)
+    biases = 2 * 4 * (36 * 8 * 2 + 8)  # of forward and weight_grad
+    assert energy.useful == pytest.approx(energy.macs + biases)
+
+
+@pytest.mark.parametrize("net, changes, message", [
+    ("8x8x1-8c3m2-10", {}, "windows access is not forecast"),
+    ("8x8x1-8c3-mp2-10", {}, "pools access is not forecast"),
+    ("64-12-10r", {}, "a readout accesses is not forecast"),
+    ("64-12-10", {"chunks": 2}, "chunks of timesteps access is not forecast"),
+])  # fmt: skip
+def test_what_is_not_forecast_is_refused_by_name(net, changes, message):
+    network = Network.parse(net)
+    cfg = CoreConfig.preset("SMALL", timesteps=4, **changes)
+    cost = CostModel(network, cfg, random_activity(network, 4, 1, 0.5))
+    with pytest.raises(TridentError, match=message):
+        forecast(cost, NeuronSettings.of(cfg))
