@@ -17,6 +17,7 @@ from trident.bench.noc import measure_noc
 from trident.bench.record import RESULT, measured, merge, read
 from trident.bench.rounding import measure_rounding
 from trident.bench.training import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
+from trident.bench.vowels import measure_vowels
 from trident.host.report.figure import Figure, selected
 from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError
@@ -32,6 +33,7 @@ GROUPS = {
     "train.digits": measure_digits,
     "train.digits.adam": measure_adam,
     "train.digits.t100": measure_long,
+    "train.vowels": measure_vowels,
     "vector.neurons": measure_gradients,
     "energy.s-resnet18": measure_energy,
     "energy.training": measure_energy,

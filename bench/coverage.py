@@ -35,6 +35,7 @@ PROBES: dict[str, dict] = {
     "DROP": {"net": "8x8x1-4c3-mp2-drop0.5-16-drop0.5-10"},
     "BN": {"net": "8x8x1-4c3-10", "norm": "bn"},
     "RES": {"net": "8x8x1-4c3-sew4-10"},
+    "REC": {"net": "64-12rec-10"},
     "T32": {"train": {"timesteps": 100}},
     "FRAMES": {"net": "6-4-2", "encoding": "direct"},
 }
@@ -54,7 +55,7 @@ MODELS: dict[str, str] = {
     "SJ speechcommands": "ANALOG FRAMES CONVX T32 READOUT CE ADAM SURR NODET",
     "SJ rsnn F-MNIST plain": "ANALOG FRAMES SURR NODET",
     "SJ rsnn F-MNIST stateful synapse": "ANALOG FRAMES SYN PSYN SURR NODET",
-    "SJ rsnn F-MNIST feedback": "ANALOG FRAMES REC SURR NODET",
+    "SJ rsnn F-MNIST feedback": "ANALOG FRAMES REC BARE SURR NODET",
     "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN MEAN DROPX READOUT CE SURR",
     "SJ DSQN Atari": "ANALOG CONVX READOUT REGR ADAM SURR",
     "snnTorch tutorial 5 (FC)": "ANALOG READOUT CE ADAM SURR SUB",
@@ -65,7 +66,7 @@ MODELS: dict[str, str] = {
     "snnTorch population coding": "ANALOG VOTE ADAM SURR SUB",
     "snnTorch ST-MNIST": "ANALOG FRAMES WINDOW T32 ADAM SURR SUB",
     "snnTorch regression 1": "ANALOG FRAMES PLIF T32 READOUT REGR ADAM SURR SUB",
-    "snnTorch regression 2 (RLeaky)": "ANALOG REC ADAM SURR SUB",
+    "snnTorch regression 2 (RLeaky)": "ANALOG REC RECOUT ADAM SURR SUB",
     "snnTorch spiking autoencoder": "ANALOG BN CONVX READOUT REGR ADAM SURR SUB",
     "snnTorch exoplanet": "ANALOG POOL1 READOUT CE SURR SUB",
     "snnTorch BSNN": "ANALOG BN WINDOW DROPX BINW CE ADAM SURR SUB",
@@ -100,9 +101,10 @@ MODELS: dict[str, str] = {
 largest of spikes in windows, their average or sum (mean), of windows that overlap or have padding (poolx) and of
 outputs of linear layers (pool1), batch norm, residuals that add spikes or (resx) sums before a neuron, cross-entropy,
 a readout, more than 32 timesteps, learned leaks, voting, synaptic currents, such that are learned (psyn), recurrence,
-other convolutions, attention, other neurons, another task, weight norm, delays, binary weights, a spike penalty, Adam,
-a smooth surrogate, a reset that is not detached, dropout of half of the spikes, other or unknown dropout (dropx), a
-subtracting reset, weight decay."""
+that of the output as well (recout), linear layers without neurons between them (bare), other convolutions, attention,
+other neurons, another task, weight norm, delays, binary weights, a spike penalty, Adam, a smooth surrogate, a reset
+that is not detached, dropout of half of the spikes, other or unknown dropout (dropx), a subtracting reset, weight
+decay."""
 
 
 def covered() -> set[str]:

@@ -75,6 +75,8 @@ TITLES = {
     "train.digits.adam.bits_differing": "weights and moments that differ from golden",
     "train.digits.t100.test_accuracy": "the same network, an epoch of 100 timesteps, synaptic neurons, a readout",
     "train.digits.t100.bits_differing": "weights and moments that differ from golden",
+    "train.vowels.test_accuracy": "nine speakers by a vowel, a recurrent layer and a readout, trained by golden",
+    "train.vowels.bits_differing": "weights and moments that differ from golden after an epoch on the RTL",
     "vector.neurons": "combinations of neuron, reset, surrogate, loss and optimiser compared with PyTorch",
     "vector.neurons.worst_error": "largest relative difference of a gradient or a step, in float64",
     "coverage.models": "of 55 public models, those that can be trained as published",

@@ -72,14 +72,14 @@ def measure_digits(only: str) -> Iterator[Figure]:
 
 def measure_adam(only: str) -> Iterator[Figure]:
     """The same network with Adam and cross-entropy."""
-    accuracy, differing = _trained(RunSpec.make(train=dict(ADAM)))
+    accuracy, differing = trained(RunSpec.make(train=dict(ADAM)))
     yield Figure("train.digits.adam.test_accuracy", "fraction", accuracy, "higher", ADAM_BOUND)
     yield Figure("train.digits.adam.bits_differing", "values", differing, "lower", 0)
 
 
 def measure_long(only: str) -> Iterator[Figure]:
     """An epoch of 100 timesteps of Poisson spikes, with synaptic neurons and a readout of potentials."""
-    accuracy, differing = _trained(RunSpec.make(**LONG))
+    accuracy, differing = trained(RunSpec.make(**LONG))
     yield Figure("train.digits.t100.test_accuracy", "fraction", accuracy, "higher")
     yield Figure("train.digits.t100.bits_differing", "values", differing, "lower", 0)
 
@@ -101,7 +101,7 @@ def trained_step(spec: RunSpec) -> tuple[dict[str, int], int]:
     return trainer.progress.trained, trainer.progress.trained_samples
 
 
-def _trained(spec: RunSpec) -> tuple[float, int]:
+def trained(spec: RunSpec) -> tuple[float, int]:
     """The accuracy of the test after a whole run, and how many values differ from golden."""
     with _run(spec) as trainer:
         differing, _ = trainer.lockstep.compare.state(tuple(trainer.lockstep.state.values()))

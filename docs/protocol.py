@@ -25,10 +25,11 @@ from trident.hw.isa.frames import (
     Record,
 )
 from trident.hw.isa.job import ERROR_SLOTS, FAN, JOB, SLOT_BITS
+from trident.hw.isa.limits import FEW_JOBS
 from trident.hw.isa.operations import JOBS, OPERATIONS, QUEUE_OF, QUEUES, Operation
 from trident.hw.isa.packets import ANSWER, COMMAND, HEADER, PUT, ROUTE_LAYOUT, ROWS, TOKEN, Command, Mode, Packet, Rows
 from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
-from trident.hw.isa.registers import COUNTED, MAGIC, OWN_MEMORIES, OWN_UNITS, STATE, counted
+from trident.hw.isa.registers import COUNTED, MAGIC, OWN_MEMORIES, OWN_UNITS, STATE, UPPER_BITS, counted
 from trident.hw.isa.spaces import Space, space_bits
 from trident.hw.isa.tokens import NO_TOKEN, TOKEN_BITS, Token
 from trident.hw.isa.words import WORD, WordLayout
@@ -347,6 +348,8 @@ def protocol() -> str:
         "Counters are 32 bits wide and wrap around; `cycles` counts while a program runs.",
         "",
         *_table(("index", "register"), [(n, f"`{name}`") for n, name in enumerate(STATE)]),
+        f"With more than {FEW_JOBS} jobs `upper` is next, for each queue the {UPPER_BITS} upper bits of its job, and",
+        "all that follows has an index that is one more.",
         f"From index {len(STATE)} on, the count of each token; from {len(STATE) + len(Token)} on, the counters of the",
         f"configuration: `cycles`, then, with few counters, {', '.join(f'`{name}`' for name in few)}; with all, "
         "in this order, for each engine (forward, backward,",
@@ -361,7 +364,7 @@ def protocol() -> str:
         "## Status and faults",
         "",
         "The status word is kept from one start to the next. Bits 7:0 are faults: a number was too large for a sum, or",
-        "a result for the format. Bits 15:8 are the number of the job that had the first fault.",
+        "a result for the format. From bit 8 on is the number of the job that had the first fault.",
         "",
         *_table(("bit", "fault", "what was too large"), _enum(Fault, lambda fault: (_FAULTS[fault],))),
         f"With a fault of one of {gradient} the update of the minibatch is skipped:",

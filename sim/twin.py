@@ -12,13 +12,13 @@ from trident.hw.isa.batch_norm import POWER, backward_passes, forward_passes, fr
 from trident.hw.isa.charges import leak_program
 from trident.hw.isa.optimisers import KEPT, PRUNE, optimiser
 from trident.hw.isa.standardise import RAW
+from trident.sim.float_images import at_steps, col2im, im2col, largest, pool_windows, spread
 from trident.sim.float_passes import run_passes
 from trident.sim.float_standard import FloatStandardiser
 from trident.sim.golden.drop import kept, layer_key
 from trident.snn.data.encoding import plane_values
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network, Tensors
-from trident.snn.network.windows import Windows
 from trident.snn.readout import predicted
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -27,7 +27,8 @@ from trident.snn.settings import NeuronSettings, TrainSettings
 class LayerTrace:
     """What one layer keeps of a forward pass, all in the trainer's dtype with T first.
 
-    ``columns`` (T * B, Y * X, taps * C_in) are its input spikes, one row per output position; ``spikes``, ``near``
+    ``columns``, of each of its parts (T * B, Y * X, taps * C_in), are its input spikes, one row per output position;
+    ``spikes``, ``near``
     (whether a potential is within the window around the threshold) and ``potentials`` (T, B, Y, X, C) are of its
     neurons; ``pooled`` (T, B, Y, X, C): what the layers above read, and ``chosen`` (T, B, Y, X, C): the share of the
     errors there that each pixel has; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say;
@@ -35,7 +36,7 @@ class LayerTrace:
     ``winners`` (T, B, Y, X, C): of windows of sums or spikes, which pixel of each is the largest, in raster order.
     """
 
-    columns: np.ndarray
+    columns: list[np.ndarray]
     spikes: np.ndarray
     near: np.ndarray
     potentials: np.ndarray
@@ -89,7 +90,7 @@ class FloatTwin:
         weights = {name: self._stored(value) for name, value in network.initial_weights(settings.seed).items()}
         self._loss, self._most = settings.losses(network.classes), network.most_spikes(settings.timesteps)
         self._standard = {
-            layer.weight: FloatStandardiser(layer) for layer in network.layers if layer.standardised
+            part.weight: FloatStandardiser(part) for part in network.parts if part.standardised
         }  # fmt: skip
         self._update = optimiser(settings.optimiser)
         self._kept = {name: memory for name, memory in KEPT.items() if name in self._update.inputs} | {"w": "weights"}
@@ -125,7 +126,7 @@ class FloatTwin:
         self.updates += 1
         settings = self.settings
         numbers = settings.numbers(settings.rate(epoch), settings.loss_scale, self.updates)
-        weights = {layer.weight for layer in self.network.layers}
+        weights = {part.weight for part in self.network.parts}
         for name, gradient in gradients.items():
             own = numbers if name in weights else numbers | {PRUNE.name: 0.0}
             memories = self._kept | ({"w": RAW} if name in self._standard else {})
@@ -171,32 +172,37 @@ class FloatTwin:
             still = self.network.planes.still
             samples = np.repeat(values[None], timesteps, axis=0) if still else np.moveaxis(values, 1, 0)
         for layer in self.network.layers:
-            read = sum(samples if source is None else traces[source].pooled for source in layer.sources)
-            if layer.mean > 1:
-                read = read.mean(axis=(2, 3))
-            columns = _im2col(read.reshape(-1, *layer.in_shape), layer)
-            x = columns @ self.weights[layer.weight].reshape(layer.fan_in, -1)
-            if layer.bias:
-                x = x + self.weights[layer.bias_name]
-            x = x.reshape(timesteps, batch, *layer.sum_shape)
             normed = inverse = winners = None
-            if layer.norm:
-                normed, x, inverse = self._normalise(layer, x, training)
-            if layer.window:
+            neuron, states, rows = self.neurons[layer.number], {}, []
+            fired = np.zeros((timesteps, batch, *layer.out_shape), self.dtype)
+            spikes_of = {None: samples, layer.number: fired} | {n: below.pooled for n, below in enumerate(traces)}
+            made: dict[str, list[np.ndarray]] = {}
+            for span in self._spans(layer):
+                read = [sum(at_steps(spikes_of[source], span, -part.delay) for source in part.sources)
+                        for part in layer.parts]  # fmt: skip
+                rows.append([self._columns(part, own) for part, own in zip(layer.parts, read, strict=True)])
+                x = sum(self._products(part, own) for part, own in zip(layer.parts, rows[-1], strict=True))
+                x = x.reshape(-1, batch, *layer.sum_shape)
+                if layer.norm:
+                    normed, x, inverse = self._normalise(layer, x, training)
                 if layer.line > 1:
                     x = x.reshape(*x.shape[:3], -1, layer.line).swapaxes(3, 4)
-                x, winners = _largest(x, layer.window)
-            neuron = self.neurons[layer.number]
-            found = neuron.programs[0].run(neuron.constants, x=x, **self._leak(layer, x))
-            fired = found.get("s", np.zeros(x.shape, bool)).astype(self.dtype)
+                if layer.window:
+                    x, winners = largest(x, layer.window)
+                found = neuron.programs[0].run(neuron.constants, states=states, x=x, **self._leak(layer, x))
+                fired[span] = found.get("s", 0)
+                for name, values in found.items():
+                    made.setdefault(name, []).append(values)
+            columns = [np.concatenate(own) for own in zip(*rows, strict=True)]
+            found = {name: np.concatenate(values) for name, values in made.items()}
             outputs = found["z"][-1] if layer.readout else fired.sum(0)
-            pooled, chosen = _pooled(fired, layer.pool, layer.method)
+            pooled, chosen = pool_windows(fired, layer.pool, layer.method)
             if layer.join:
-                pooled, winners = _largest(fired, layer.join)
+                pooled, winners = largest(fired, layer.join)
             if layer.drop and training:
                 pooled, chosen = self._drop(layer, pooled, chosen)
             traces.append(LayerTrace(
-                columns, fired, found.get("m", np.zeros(x.shape, bool)), found["u"],
+                columns, fired, found.get("m", np.zeros(fired.shape, bool)), found["u"],
                 pooled, chosen, outputs.reshape(batch, -1), normed, inverse, winners,
             ))  # fmt: skip
         return traces
@@ -216,41 +222,74 @@ class FloatTwin:
             trace = traces[layer.number]
             e = errors.pop(layer.number).reshape(trace.pooled.shape)
             if layer.join:
-                e = _spread(e, trace, layer)
+                e = spread(e, trace.winners, layer)
             e = e.repeat(layer.pool, axis=2).repeat(layer.pool, axis=3) * trace.chosen
-            neuron = self.neurons[layer.number]
+            neuron, states = self.neurons[layer.number], {}
             stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
             constants = neuron.constants | {"penalty": neuron.penalty * self.settings.loss_scale}
-            made = neuron.programs[1].run(constants, e=e, **stored, **self._leak(layer, e))
-            d = made["dx"]
+            d, terms = np.zeros_like(e), np.zeros(layer.out_channels, self.dtype)
+            for span in reversed(self._spans(layer)):
+                own = e[span] + sum(
+                    self._below(part, at_steps(d, span, part.delay)).reshape(e[span].shape)
+                    for part in layer.branches if layer.number in part.sources
+                )  # fmt: skip
+                kept = {name: values[span] for name, values in stored.items()}
+                made = neuron.programs[1].run(constants, states=states, e=own, **kept, **self._leak(layer, own))
+                d[span] = made["dx"]
+                if layer.learns:
+                    terms += made["g"].reshape(-1, layer.out_channels).sum(0)
             if layer.learns:
-                terms = made["g"].reshape(-1, layer.out_channels).sum(0)
                 gradients[layer.leak_name] = np.full_like(terms, terms.sum()) if layer.shares_leak else terms
             if layer.window:
-                d = _spread(d, trace, layer)
+                d = spread(d, trace.winners, layer)
             if layer.norm:
                 d, own = self._normalise_back(layer, d, trace)
                 gradients |= own
-            rows = d.reshape(-1, layer.out_channels)
-            gradient = trace.columns.reshape(-1, layer.fan_in).T @ rows
-            gradients[layer.weight] = gradient.reshape(layer.weight_shape)
-            if standard := self._standard.get(layer.weight):
-                own = self.state[RAW][layer.weight], self.weights[layer.weight]
-                gradients[layer.weight] = standard.gradient(*own, gradients[layer.weight])
-            if layer.bias:
-                gradients[layer.bias_name] = rows.sum(0)
             sparsity[layer.number] = float((d == 0).mean())
-            if any(source is not None for source in layer.sources):
-                below = _col2im(d.reshape(-1, *layer.sum_shape), self.weights[layer.weight], layer)
-            for source in layer.sources:
-                if source is not None:
-                    shape = traces[source].pooled.shape
-                    if layer.mean > 1:  # all pixels have the same
-                        at_pixels = np.broadcast_to(below.reshape(*shape[:2], 1, 1, -1) / layer.mean**2, shape)
-                    else:
-                        at_pixels = below.reshape(shape)
-                    errors[source] = errors.get(source, 0) + at_pixels
+            for part, columns in zip(layer.parts, trace.columns, strict=True):
+                gradients |= self._gradients_of(part, columns, d)
+                sources = [source for source in part.sources if source not in (None, layer.number)]
+                if sources:
+                    below = self._below(part, at_steps(d, slice(0, timesteps), part.delay))
+                for source in sources:
+                    errors[source] = errors.get(source, 0) + self._at_pixels(part, below, traces[source].pooled.shape)
         return gradients, sparsity
+
+    def _spans(self, layer: Layer) -> list[slice]:
+        """Timesteps that a layer computes at once: one after another where it reads its own spikes."""
+        steps = self.settings.timesteps
+        return [slice(t, t + 1) for t in range(steps)] if layer.recurrent else [slice(0, steps)]
+
+    @staticmethod
+    def _columns(part: Layer, read: np.ndarray) -> np.ndarray:
+        """What a part of a layer reads (T, B, Y, X, C) as rows, see :func:`im2col`."""
+        if part.mean > 1:
+            read = read.mean(axis=(2, 3))
+        return im2col(read.reshape(-1, *part.in_shape), part)
+
+    def _products(self, part: Layer, columns: np.ndarray) -> np.ndarray:
+        """A part's share of its layer's sums (T * B, Y * X, C), from the rows that it reads."""
+        x = columns @ self.weights[part.weight].reshape(part.fan_in, -1)
+        return x + self.weights[part.bias_name] if part.bias else x
+
+    def _below(self, part: Layer, d: np.ndarray) -> np.ndarray:
+        """Errors at what a part of a layer reads (T * B, Y, X, C), from those at its sums (T, B, Y, X, C)."""
+        return col2im(d.reshape(-1, *part.sum_shape), self.weights[part.weight], part)
+
+    @staticmethod
+    def _at_pixels(part: Layer, below: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Errors at what a part reads as those of an image (T, B, Y, X, C); of a mean all pixels have the same."""
+        if part.mean == 1:
+            return below.reshape(shape)
+        return np.broadcast_to(below.reshape(*shape[:2], 1, 1, -1) / part.mean**2, shape)
+
+    def _gradients_of(self, part: Layer, columns: np.ndarray, d: np.ndarray) -> Tensors:
+        """The gradients of a part's weights and biases, from the rows that it reads and the errors at its sums."""
+        rows = d.reshape(-1, part.out_channels)
+        gradient = (columns.reshape(-1, part.fan_in).T @ rows).reshape(part.weight_shape)
+        if standard := self._standard.get(part.weight):
+            gradient = standard.gradient(self.state[RAW][part.weight], self.weights[part.weight], gradient)
+        return {part.weight: gradient} | ({part.bias_name: rows.sum(0)} if part.bias else {})
 
     def _top(self, traces: list[LayerTrace], labels: np.ndarray, wanted: np.ndarray | None) -> np.ndarray:
         """The loss's derivative by the last layer's outputs (B, N), or at every timestep (T, B, N)."""
@@ -310,68 +349,3 @@ class FloatTwin:
 
     def _stored(self, values: np.ndarray) -> np.ndarray:
         return values.astype(self.storage).astype(self.dtype)
-
-
-def _pooled(spikes: np.ndarray, size: int, method: str) -> tuple[np.ndarray, np.ndarray]:
-    """The largest of every window of ``size`` x ``size`` pixels of (T, B, Y, X, C), and where it is first; or their
-    average or sum, and what each pixel counts for."""
-    if method != "max":
-        steps, samples, y, x, channels = spikes.shape
-        windows = spikes.reshape(steps, samples, y // size, size, x // size, size, channels)
-        share = 1 / size**2 if method == "average" else 1.0
-        return windows.sum(axis=(3, 5)) * share, np.full(spikes.shape, share)
-    pooled, chosen = np.full_like(spikes[:, :, ::size, ::size], -1), np.zeros(spikes.shape, bool)
-    at = [(slice(None), slice(None), slice(y, None, size), slice(x, None, size)) for y, x in np.ndindex(size, size)]
-    for window in at:
-        pooled = np.maximum(pooled, spikes[window])
-    left = np.ones(pooled.shape, bool)
-    for window in at:
-        chosen[window] = left & (spikes[window] == pooled)
-        left &= ~chosen[window]
-    return pooled, chosen
-
-
-def _largest(values: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-    """The largest of every window of (T, B, Y, X, C), and which pixel of it that is first, in raster order."""
-    pad, sides, stride = windows.padding, (windows.height, windows.size), windows.stride
-    around = ((0, 0), (0, 0), (pad, pad), (pad, pad), (0, 0))
-    values = np.pad(values, around, constant_values=-np.inf)
-    found = np.lib.stride_tricks.sliding_window_view(values, sides, (2, 3))[:, :, ::stride, ::stride]
-    flat = found.reshape(*found.shape[:5], -1)
-    return flat.max(axis=-1), flat.argmax(axis=-1)
-
-
-def _spread(errors: np.ndarray, trace: LayerTrace, layer: Layer) -> np.ndarray:
-    """Errors of a layer's windows (T, B, Y, X, C), added where their pixels are the largest."""
-    windows, (height, width, channels) = layer.windows, layer.pixels_shape
-    assert windows is not None
-    spread = np.zeros((*errors.shape[:2], height, width, channels), errors.dtype)
-    down, along = np.divmod(trace.winners, windows.size)
-    step, sample, y, x, channel = np.indices(errors.shape, sparse=True)
-    y, x = (place * windows.stride - windows.padding + tap for place, tap in ((y, down), (x, along)))
-    np.add.at(spread, (step, sample, y, x, channel), errors)
-    return spread.swapaxes(3, 4).reshape(*spread.shape[:3], 1, -1) if layer.line > 1 else spread
-
-
-def _im2col(x: np.ndarray, layer: Layer) -> np.ndarray:
-    """Inputs (N, Y, X, C) as rows of (tap, channel) per output position: (N, Y_out * X_out, taps * C)."""
-    if layer.kind == "linear":
-        return x.reshape(len(x), 1, -1)
-    pad, stride = layer.padding, layer.stride
-    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, (layer.kernel, layer.kernel), (1, 2))[:, ::stride, ::stride]
-    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), -1, layer.fan_in)
-
-
-def _col2im(d: np.ndarray, weights: np.ndarray, layer: Layer) -> np.ndarray:
-    """Errors (N, Y_in, X_in, C_in) at the inputs of a layer with errors ``d`` (N, Y_out, X_out, C_out)."""
-    if layer.kind == "linear":
-        return d @ weights[0].T
-    height, width, channels = layer.in_shape
-    rows, columns, _ = layer.sum_shape
-    pad, stride = layer.padding, layer.stride
-    errors = np.zeros((len(d), height + 2 * pad, width + 2 * pad, channels), d.dtype)
-    for tap in range(layer.taps):
-        y, x = divmod(tap, layer.kernel)
-        errors[:, y : y + stride * rows : stride, x : x + stride * columns : stride] += d @ weights[tap].T
-    return errors[:, pad : pad + height, pad : pad + width]

@@ -46,7 +46,10 @@ def traffic_command(net, batch, timesteps, cores, memory):
             raise TridentError(f"{name} must be a whole number from 1 on, not {value}")
     if not 0 < memory < float("inf"):
         raise TridentError(f"memory must be a number of KiB above 0, not {memory:g}")
-    step = Step(Network.parse(net, bias=False), batch, timesteps, cores * memory * 1024)
+    network = Network.parse(net, bias=False)
+    if any(layer.branches for layer in network.layers):
+        raise TridentError("the model of traffic has no layers that add the sums of several nodes")
+    step = Step(network, batch, timesteps, cores * memory * 1024)
     gpus = {gpu.name: gpu_traffic(step, gpu) for gpu in GPUS}
     fused = {gpu.name.split(", ")[1]: gpus[gpu.name] for gpu in GPUS if gpu.fused}
     chip = {name: chip_traffic(step, order) for name, order in ORDERS.items()}

@@ -225,7 +225,7 @@ class ChipPlan:
             jobs = []
             for placed in plan.layers:
                 y, x, channels = placed.layer.sum_shape
-                taps = placed.layer.taps * placed.layer.in_shape[2]
+                taps = sum(part.layer.fan_in for part in placed.parts)
                 jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.steps * 2)
                 if placed.layer.norm:  # three passes of up to four steps
                     jobs.append(16 * y * x * (channels + self.cfg.lanes) * self.cfg.steps * self.minibatch)

@@ -19,7 +19,11 @@ from trident.sim.golden.drop import layer_key
 from trident.snn.network.layers import Layer
 
 if TYPE_CHECKING:
-    from trident.host.compile.core_plan import CorePlan, PlacedLayer
+    from trident.host.compile.core_plan import CorePlan
+    from trident.host.compile.placed import PlacedLayer
+
+
+_EMPTY = {"src_y": 0, "src_x": 0}  # an image without pixels
 
 
 class CoreJobs:
@@ -38,7 +42,7 @@ class CoreJobs:
             result[self.plan.job("owner", k)] = self._backward_away(k)
         for n, placed in enumerate(self.plan.layers):
             for chunk in range(self.cfg.chunks):
-                for walk in range(len(placed.inputs)):
+                for walk in range(len(placed.walks)):
                     result[self.plan.job("forward", n, chunk, walk)] = self._forward(placed, neuron, chunk, walk)
                 if placed.layer.pool > 1:
                     result[self.plan.job("pool", n, chunk)] = self._pool(placed, chunk)
@@ -71,16 +75,17 @@ class CoreJobs:
             if self.cfg.exact:  # whose sums are those of all samples
                 result |= self._weight_grads(n, updates.samples)
             constants = updates.fields(self.cfg.update_program)
-            weights = placed.weights
-            walk = {"tile": placed.tile, "count": weights.vector_tile * self.cfg.lanes, "group_step": 1}
-            if placed.layer.standardised:
-                walk |= standard_fields(placed.layer, weights, self.cfg)
-            result[self.plan.job("update", n)] = {**walk, **constants}
-            # One row of each of the tiles of biases, gains and offsets is in use
-            result[self.plan.job("update_bias", n)] = {
-                "tile": placed.tile + weights.vector_tile, "count": weights.vectors * weights.groups,
-                "group_step": self.cfg.lanes, **updates.of_vectors.fields(self.cfg.update_program),
-            }  # fmt: skip
+            for number, part in enumerate(placed.parts):
+                weights = part.weights
+                walk = {"tile": part.tile, "count": weights.vector_tile * self.cfg.lanes, "group_step": 1}
+                if part.layer.standardised:
+                    walk |= standard_fields(part.layer, weights, self.cfg)
+                result[self.plan.job("update", n, walk=number)] = {**walk, **constants}
+                # One row of each of the tiles of biases, gains and offsets is in use
+                result[self.plan.job("update_bias", n, walk=number)] = {
+                    "tile": part.tile + weights.vector_tile, "count": weights.vectors * weights.groups,
+                    "group_step": self.cfg.lanes, **updates.of_vectors.fields(self.cfg.update_program),
+                }  # fmt: skip
         return result
 
     def _window(self, layer: Layer, back: bool = False) -> dict:
@@ -113,8 +118,8 @@ class CoreJobs:
     def _weight_grads(self, n: int, samples: int) -> dict[int, dict]:
         placed, plan = self.plan.layers[n], self.plan
         found = {
-            plan.job("weight_grad", n, chunk, read): self._weight_grad(placed, samples, chunk, read)
-            for chunk in plan.gradient_chunks(n) for read in range(len(placed.inputs))
+            plan.job("weight_grad", n, chunk, walk): self._weight_grad(*own, samples, chunk)
+            for chunk in plan.gradient_chunks(n) for walk, own in enumerate(placed.walks)
         }  # fmt: skip
         for chunk in range(self.cfg.chunks if placed.layer.learns else 0):
             found[plan.job("leak_grad", n, chunk)] = leak_gradient(
@@ -126,39 +131,39 @@ class CoreJobs:
         """The first word of a chunk of timesteps, in the first slot."""
         return region.base + region.chunk * chunk
 
-    def _reads(self, placed: "PlacedLayer", walk: int) -> dict:
-        """What forward and weight_grad read in a walk, from which weights on: the n-th of the layer's reads or, behind
-        those of a mean, nothing, beside the biases."""
+    def _reads(self, placed: "PlacedLayer", read: int, chunk: int) -> dict:
+        """What forward and weight_grad read in a walk, from which weights on: the n-th of a part's reads or, behind
+        those of a mean, nothing, beside the biases; nothing as well before the first timestep."""
         layer, weights = placed.layer, placed.weights
-        in_y, in_x, _ = layer.in_shape
-        job = {"src_slot": placed.inputs[walk].step, "src_y": in_y, "src_x": in_x, "blocks": weights.blocks}
-        if walk == len(layer.reads):
+        region, at = placed.inputs[read], chunk - layer.delay
+        y, x, _ = layer.in_shape if layer.mean == 1 else (layer.mean, layer.mean, 0)
+        job = {"src": self._at(region, at), "src_slot": region.step, "src_y": y, "src_x": x, "blocks": weights.blocks}
+        if read == len(layer.reads):
             bias = placed.tile + weights.vector_tile
-            return job | {"src_y": 0, "src_x": 0, "blocks": 1, "tile": bias - weights.groups, "bias": 1}
-        read = layer.reads[walk] if self.trains else layer.reads[walk].tested
-        job |= {"count": read.job, "tile": placed.tile}
-        return job | ({"src_y": layer.mean, "src_x": layer.mean} if layer.mean > 1 else {})
+            return job | _EMPTY | {"src": 0, "blocks": 1, "tile": bias - weights.groups, "bias": 1}
+        own = layer.reads[read] if self.trains else layer.reads[read].tested
+        return job | {"count": own.job, "tile": placed.tile} | (_EMPTY | {"src": 0} if at < 0 else {})
 
     def _forward(self, placed: "PlacedLayer", neuron: NeuronConstants, chunk: int, walk: int) -> dict:
-        """One walk of a layer, with the biases in the last one."""
-        layer, weights = placed.layer, placed.weights
+        """One walk of a layer, with the biases of a part in its last one."""
+        part, read = placed.walks[walk]
+        layer, weights = part.layer, part.weights
         shared = passes(self.cfg, "forward", layer.sum_shape[1], weights.groups)
         outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
-        last = walk + 1 == len(placed.inputs)
         sums = placed.sums  # that a norm takes, or those of the neurons, which fire at once
         to = {"dst": sums.base, "dst_slot": sums.step, "outgoing": 1} if sums else {
             "dst": self._at(placed.spikes, chunk), "dst_slot": placed.spikes.step,
         }  # fmt: skip
-        tied = layer.mean > 1 and walk < len(layer.reads)
+        tied = layer.mean > 1 and read < len(layer.reads)
+        biases = {"bias": int(layer.bias and read + 1 == len(part.inputs))}
         return dict(
-            src=self._at(placed.inputs[walk], 0 if layer.planes else chunk), more=int(not last),
-            **to, carry=int(chunk > 0), block_step=weights.groups,
+            more=int(walk + 1 < len(placed.walks)), **to, carry=int(chunk > 0), block_step=weights.groups,
             tap_step=self._same(weights.blocks, weights.groups) if tied else weights.groups,
             pass_step=shared["pass_groups"], group_step=1, **shared,
             **self._window(as_convolution(layer) if tied else layer),
             exponent=self._limit(layer.number, "forward"), **neuron.of_layer(layer.number).forward,
-            **(outputs if layer.readout else {}), **{"bias": int(layer.bias and last)} | self._reads(placed, walk),
-            **leak_field(placed),
+            **(outputs if placed.layer.readout else {}),
+            **biases | self._reads(part, read, 0 if layer.planes else chunk), **leak_field(placed),
         )  # fmt: skip
 
     @staticmethod
@@ -231,10 +236,14 @@ class CoreJobs:
         those of the layer ``below``."""
         out_y, out_x, _ = layer.sum_shape
         tap_step = (weights.blocks - 1) * weights.groups + 1
+        at = chunk + layer.delay
+        image = {"src": self._at(placed.errors, at), "src_y": out_y, "src_x": out_x}
+        if at >= self.cfg.chunks:  # behind the last timestep
+            image = {"src": 0, **_EMPTY}
         return dict(
-            src=self._at(placed.errors, chunk), src_slot=placed.errors.step, block_step=1,
+            **image, src_slot=placed.errors.step, block_step=1,
             tap_step=self._same(weights.groups, 1) if layer.mean > 1 else tap_step, group_step=weights.groups,
-            **self._window(layer, back=True), src_y=out_y, src_x=out_x, blocks=weights.groups,
+            **self._window(layer, back=True), blocks=weights.groups,
             exponent=self._limit(below, "backward"),
         )  # fmt: skip
 
@@ -256,22 +265,22 @@ class CoreJobs:
         job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x}
         return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
 
-    def _weight_grad(self, placed: "PlacedLayer", samples: int, chunk: int, walk: int) -> dict:
-        """With one of a layer's reads, and the biases in the first walk or, behind those of a mean, in the last."""
+    def _weight_grad(self, placed: "PlacedLayer", read: int, samples: int, chunk: int) -> dict:
+        """With one of the reads of a layer's part, and its biases in the first walk or, behind those of a mean, in the
+        last."""
         layer, weights = placed.layer, placed.weights
         words = self.cfg.words_of("weight_grad")
         entries = words * self.cfg.entries_per_word("weight_grad")
         pass_groups = min(weights.groups, self.cfg.accumulators // entries, 255)
         # Errors lie pixel by pixel, all groups of one beside each other; those of a mean are those of all pixels
         window, step = self._window(layer), weights.groups
-        if layer.mean > 1 and walk < len(layer.reads):
+        if layer.mean > 1 and read < len(layer.reads):
             pixels = replace(layer, kind="conv", image=(layer.mean, layer.mean, layer.image[2]))
             window, step = self._window(pixels), 0
         return dict(
-            src=self._at(placed.inputs[walk], chunk),
             aux=self._at(placed.errors, chunk), aux_slot=placed.errors.step,
             group_step=1, groups=weights.groups, block_step=step, tap_step=weights.groups, pass_step=pass_groups,
             pass_groups=pass_groups, group_entries=entries, words=words, **window,
             exponent=self._limit(layer.number, "weight_grad", samples),
-            **{"bias": int(layer.bias and walk == 0 and layer.mean == 1)} | self._reads(placed, walk),
+            **{"bias": int(layer.bias and read == 0 and layer.mean == 1)} | self._reads(placed, read, chunk),
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """What one core does: its slices of layers, where they lie in its memories, and its jobs."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from trident.host.compile.core_jobs import CoreJobs
@@ -26,6 +26,7 @@ from trident.host.compile.job_kinds import (
     sequencer_needs,
 )
 from trident.host.compile.packing import WeightMap, blocks
+from trident.host.compile.placed import NOTHING, PlacedLayer, region_of, sum_words
 from trident.host.compile.regions import Allocator, Region
 from trident.host.compile.walks import as_convolution, walk_to_slice
 from trident.host.compile.windows import check_windows, window_words
@@ -37,53 +38,16 @@ from trident.hw.isa.operations import Opcode
 from trident.hw.isa.registry import PLACES
 from trident.hw.isa.tokens import TOKEN_BITS
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
-from trident.snn.network.layers import Layer, Read
+from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition, Stage
 
 LARGEST_WINDOW = 1 << JOB.shape()["last_tap"].width  # pixels along a side of a convolution's
 
 
-@dataclass(frozen=True)
-class PlacedLayer:
-    """One layer, or a slice of its output channels, with the places of its weights (tiles), of each of its reads and of
-    its own spikes, of what the layers above read of those, and of its errors (words). Behind the reads of a mean comes
-    :data:`NOTHING`, beside which are its biases.
-
-    layer: with the slice's channels alone; first: the first of them. sums: of its sums; None: neurons take
-    them at once. winners: which pixels are the largest of its windows, of sums or of spikes. leaks: groups of what its
-    neurons learn.
-    """
-
-    first: int
-    layer: Layer
-    weights: WeightMap
-    tile: int
-    inputs: tuple[Region, ...]
-    spikes: Region
-    pooled: Region
-    errors: Region
-    sums: Region | None = None
-    winners: Region | None = None
-    leaks: Region | None = None
-
-
-NOTHING = Region(0, 0, 1, 0)
-
-
-def _region(region: Region, read: Read) -> Region:
-    """That of one plane."""
-    words = read.planes.words if read.planes else 1
-    return replace(region, base=region.base + region.chunk // words * read.plane)
-
-
-def sum_words(weights: WeightMap) -> int:
-    """Words of a layer's sums, or of the errors at them, in a chunk of timesteps."""
-    y, x, _ = weights.layer.sum_shape
-    return y * x * weights.groups
-
-
-_Place = tuple[int, Layer, WeightMap, tuple[Region, ...], Region, Region]
+# Of a layer: its first channel, regions of its spikes and of what the layers above read, and by part its weights and
+# regions of its reads
+_Place = tuple[int, Region, Region, list[tuple[Layer, WeightMap, tuple[Region, ...]]]]
 
 
 class CorePlan:
@@ -114,6 +78,11 @@ class CorePlan:
                 raise TridentError(f"{network.norms[0]} is of samples of one chunk of timesteps, not of {cfg.chunks}")
         for layer in network.layers:
             check_windows(layer, cfg)
+        if (late := network.delays) and cfg.timesteps > 1:
+            raise TridentError(
+                f"{late[0].node!r} reads spikes of t-{late[0].delay}, for which a core has timesteps of 1 "
+                f"and chunks of {cfg.steps}, not timesteps of {cfg.timesteps}"
+            )
         if (last := network.layers[-1]).voters > cfg.voters and last.number in part.layers:
             require(cfg.capabilities, f"{last.neuron!r}, of {last.voters} voters for a class,", (Capability.VOTERS,))
             raise TridentError(f"the core has voters of {cfg.voters}, {last.neuron!r} needs {last.voters}")
@@ -129,32 +98,36 @@ class CorePlan:
                 break
         spikes.check(f"the spikes of {'a minibatch' if self.serial else 'one sample'}")
         self.spike_words = spikes.used
-        bases = [tiles.take(weights.tiles).base for _, _, weights, *_ in places]
+        bases = [[tiles.take(weights.tiles).base for _, weights, _ in parts] for *_, parts in places]
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
         chunks, leaks = cfg.chunks, Allocator("leak_groups", cfg.leak_groups)
-        for layer in (layer for _, layer, *_ in places):
+        for _, layer in layers:
             if layer.learns and layer.window:
                 raise TridentError(
                     f"{layer.neuron!r} takes the largest sums of windows and learns its leaks, which no core does both"
                 )
-        words = sum(sum_words(weights) * chunks for _, _, weights, *_ in places)
+        words = sum(sum_words(parts[0][1]) * chunks for *_, parts in places)
         half = 2 if cfg.learns else 1  # the other one has the terms of leaks' gradients
         self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS * half <= cfg.error_words else 1
         if self.serial:
             self.error_slots = self.spike_slots
         errors = Allocator("error_words", cfg.error_words // half, half)
         sums, winners = Allocator("sum_words", cfg.sum_words), Allocator("winner_words", cfg.winner_words)
-        self.layers = [
-            PlacedLayer(
-                start, layer, weights, base, inputs, outputs, pooled,
-                errors.take(sum_words(weights), self.error_slots, chunks),
-                sums.take(sum_words(weights), self.spike_slots if layer.norm else 1) if layer.keeps_sums else None,
-                winners.take(window_words(weights), self.spike_slots, chunks) if layer.windows else None,
-                leaks.take(weights.groups) if layer.learns else None,
+        self.layers: list[PlacedLayer] = []
+        for (start, outputs, pooled, parts), own in zip(places, bases, strict=True):
+            layer, weights, _ = parts[0]
+            at_sums = errors.take(sum_words(weights), self.error_slots, chunks)
+            placed, *branches = (
+                PlacedLayer(start, part, tiles_of, base, inputs, outputs, pooled, at_sums)
+                for (part, tiles_of, inputs), base in zip(parts, own, strict=True)
             )
-            for (start, layer, weights, inputs, outputs, pooled), base in zip(places, bases, strict=True)
-        ]  # fmt: skip
+            kept = sums.take(sum_words(weights), self.spike_slots if layer.norm else 1) if layer.keeps_sums else None
+            self.layers.append(replace(
+                placed, sums=kept, branches=tuple(branches),
+                winners=winners.take(window_words(weights), self.spike_slots, chunks) if layer.windows else None,
+                leaks=leaks.take(weights.groups) if layer.learns else None,
+            ))  # fmt: skip
         # Behind the norm, of one layer at a time; the largest of windows, and their errors, of one sample
         norms = [sum_words(own.weights) for own in self.layers if own.layer.norm]
         windows = [window_words(own.weights) for own in self.layers if own.layer.window]
@@ -201,18 +174,22 @@ class CorePlan:
                 words = pooled_y * pooled_x * weights.neuron_groups * (planes.words if planes else 1)
                 pooled = spikes.take(words, slots, self.cfg.chunks)
             regions[layer.number] = pooled
-            inputs = tuple(_region(regions[read.source], read) for read in layer.reads)
-            if layer.mean > 1 and layer.bias:
-                inputs += (NOTHING,)
-            places.append((start, layer, weights, inputs, outputs, pooled))
+            parts = []
+            for part in layer.parts:
+                inputs = tuple(region_of(regions[read.source], read) for read in part.reads)
+                if part.mean > 1 and part.bias:
+                    inputs += (NOTHING,)
+                parts.append((part, WeightMap(part, self.cfg), inputs))
+            places.append((start, outputs, pooled, parts))
         return regions[below], places
 
     @cached_property
     def readers(self) -> list[list[PlacedLayer]]:
-        """By layer of this core, those of its layers that read its spikes, as often as they add them: backward makes
-        its errors on this core where there are any."""
+        """By layer of this core, the parts of its layers that read its spikes, as often as they add them: backward
+        makes its errors on this core where there are any."""
+        parts = [part for other in self.layers for part in other.parts]
         return [
-            [other for other in self.layers for source in other.layer.sources if source == placed.layer.number]
+            [part for part in parts for source in part.layer.sources if source == placed.layer.number]
             for placed in self.layers
         ]
 
@@ -225,9 +202,9 @@ class CorePlan:
         names = [(name, 0, 0, 0) for name in SINGLE]
         names += [("owner", k, 0, 0) for k in range(self.owners)]
         for n, placed in enumerate(self.layers):
-            reads = len(placed.inputs)
+            reads = len(placed.walks)
             # As many jobs of each kind in a row; of forward and backward they are the walks of one
-            jobs = {"forward": reads, "backward": max(len(self.readers[n]), 1), "weight_grad": reads}
+            jobs = {"forward": reads, "backward": len(self.readers[n]), "weight_grad": reads}
             jobs |= {kind: int(placed.layer.pool > 1) for kind in POOL_JOBS}
             jobs |= {kind: int(placed.layer.drop > 0) for kind in DROP_JOBS}
             jobs |= {kind: int(bool(placed.layer.norm)) for kind in NORM_JOBS}
@@ -240,7 +217,8 @@ class CorePlan:
                 (kind, n, chunk, walk)
                 for chunk in range(self.cfg.chunks) for kind, many in jobs.items() for walk in range(many)
             ]  # fmt: skip
-            names += [(kind, n, 0, 0) for kind in (*UPDATES, *(LEAK_JOBS if placed.layer.learns else ()))]
+            names += [(kind, n, 0, part) for part in range(len(placed.parts)) for kind in UPDATES]
+            names += [(kind, n, 0, 0) for kind in (LEAK_JOBS if placed.layer.learns else ())]
         self.names = dict(enumerate(names))
         self.numbers = {name: number for number, name in self.names.items()}
 
@@ -284,14 +262,17 @@ class CorePlan:
 
     def _check_walks(self):
         """Raise TridentError for sums of more walks than the core makes, and for values that it cannot read."""
-        for placed in self.layers:
+        for placed in (part for layer in self.layers for part in layer.parts):
             if any(read.job for read in placed.layer.reads):
                 others = "what a dropout leaves" if placed.layer.reads[0].drop else "real values or means"
                 what = "the mean of all pixels" if placed.layer.mean > 1 else others
                 require(self.cfg.capabilities, f"{placed.layer.node!r} reads {what}, which", (Capability.PLANES,))
         for placed, readers in zip(self.layers, self.readers, strict=True):
+            added = f"{placed.layer.node!r} adds the spikes of {{}} layers or planes"
+            if placed.branches:
+                added = f"{placed.layer.neuron!r} takes the sums of {{}} branches, layers or planes together"
             for many, what in (
-                (len(placed.inputs), f"{placed.layer.node!r} adds the spikes of {{}} layers or planes"),
+                (len(placed.walks), added),
                 (len(readers), f"{placed.layer.neuron!r} is read {{}} times"),
             ):
                 if many > self.cfg.walks:
@@ -307,7 +288,8 @@ class CorePlan:
                     f"{len(self.layers)} layers{chunks} need {parameter} of at least {needed}, the core has "
                     f"{getattr(self.cfg, parameter)}"
                 )
-        y, x, _ = max((placed.layer.image for placed in self.layers), key=lambda image: max(image[:2]))
+        images = (part.layer.image for placed in self.layers for part in placed.parts)
+        y, x, _ = max(images, key=lambda image: max(image[:2]))
         if max(y, x) > 255:
             raise TooLarge(f"an image of {y}x{x} pixels is larger than 255 in one direction")
         for n in self.inner:
@@ -331,7 +313,7 @@ class CorePlan:
             {
                 "layer": str(placed.layer),
                 "weights": placed.layer.weights,
-                "rows": placed.weights.rows,
+                "rows": sum(part.weights.rows for part in placed.parts),
                 "spike words": placed.spikes.size,
                 "error words": placed.errors.size,
             }
@@ -346,10 +328,10 @@ class CorePlan:
 
     # Jobs
     def job(self, kind: str, layer: int = 0, chunk: int = 0, walk: int = 0) -> int:
-        """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per layer of this core, one of
+        """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per part of a layer of this core, one of
         :data:`WALKS` per layer and chunk of timesteps, likewise those of pools, dropouts, norms and windows where a
         layer has them, or ``owner`` per core of the stage before. ``walk``: of backward to a layer, which reader's, of
-        forward and weight_grad, over which of the layer's reads."""
+        forward and weight_grad, which of the layer's walks, of an update, which part's."""
         return self.numbers[kind, layer, chunk, walk]
 
     def first_walk(self, number: int) -> int:

@@ -7,7 +7,8 @@ from trident.hw.isa.job import JOB
 from trident.sim.golden.constants import NeuronConstants
 
 if TYPE_CHECKING:
-    from trident.host.compile.core_plan import CorePlan, PlacedLayer
+    from trident.host.compile.core_plan import CorePlan
+    from trident.host.compile.placed import PlacedLayer
 
 
 def leak_field(placed: "PlacedLayer") -> dict[str, int]:

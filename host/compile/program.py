@@ -101,11 +101,11 @@ def _begin(plan: CorePlan, remote_slots: int) -> Program:
 
 
 def run_chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tuple = (), post: tuple = ()):
-    """The jobs of a layer, one for each chunk of timesteps and, of weight_grad, each read, of which none but its own
+    """The jobs of a layer, one for each chunk of timesteps and, of weight_grad, each walk, of which none but its own
     may come between; backward begins with the last chunk."""
     chunks, reads = range(plan.cfg.chunks), 1
     if kind == "weight_grad":
-        chunks, reads = plan.gradient_chunks(layer), len(plan.layers[layer].inputs)
+        chunks, reads = plan.gradient_chunks(layer), len(plan.layers[layer].walks)
     numbers = [plan.job(kind, layer, chunk, read) for chunk in chunks for read in range(reads)]
     if kind == "weight_grad" and plan.layers[layer].leaks:
         numbers += [plan.job("leak_grad", layer, chunk) for chunk in range(plan.cfg.chunks)]
@@ -162,7 +162,7 @@ def _forward(program: Program, plan: CorePlan, done: tuple, read: tuple, sent: t
     """Forward and send; ``done`` is given when the stage's spikes are complete, ``read`` when no layer reads what it
     was sent any more."""
     count, below = len(plan.layers), plan.layers[0].layer.sources[0]
-    last = max(n for n, placed in enumerate(plan.layers) if below in placed.layer.sources)
+    last = max(n for n, placed in enumerate(plan.layers) for part in placed.parts if below in part.layer.sources)
     for n in range(count):
         wait = (*inputs_ready(plan.senders), Token.SLOT_FREE, Token.SENT) if n == 0 else ()
         run_forward(program, plan, n, wait, read if n == last else (), done if n == count - 1 else ())
@@ -251,8 +251,7 @@ def run_update(program: Program, plan: CorePlan, replica: int):
         if placed.leaks and placed.layer.shares_leak:
             program.run(Opcode.TIE, plan.job("tie", n), wait if n == 0 else ())
             wait = ()
-        program.run(Opcode.UPDATE, plan.job("update", n), wait if n == 0 else ())
-        if placed.weights.vectors:
-            program.run(Opcode.UPDATE, plan.job("update_bias", n))
-
-
+        for number, part in enumerate(placed.parts):
+            program.run(Opcode.UPDATE, plan.job("update", n, walk=number), wait if n == number == 0 else ())
+            if part.weights.vectors:
+                program.run(Opcode.UPDATE, plan.job("update_bias", n, walk=number))

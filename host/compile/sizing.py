@@ -9,7 +9,7 @@ from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.job_kinds import sequencer_needs
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.limits import LIMITS
+from trident.hw.isa.limits import FEW_JOBS, LIMITS
 from trident.hw.isa.registry import PLACES
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
@@ -20,7 +20,7 @@ MEMORIES = (
     "program_words",
 )  # fmt: skip
 _LARGEST = {name: LIMITS[name][1] for name in MEMORIES}
-MOST_STEPS, MOST_CHUNKS = LIMITS["timesteps"][1], LIMITS["chunks"][1]
+MOST_STEPS, MOST_CHUNKS = LIMITS["timesteps"][1], 64  # of a sample that is cut into words as long as can be
 
 
 def configure(preset: str, **changes: int | str | None) -> CoreConfig:
@@ -105,7 +105,7 @@ def fit(
     What ``fixed`` names stays as it is. Raises :class:`TooLarge`, with the number of words that are missing, when the
     network does not fit a core whose other memories are as large as they can be.
     """
-    largest: dict[str, Any] = {name: size for name, size in _LARGEST.items() if name not in fixed}
+    largest = _largest(cfg, fixed)
     if not (network.norms or network.windows):
         largest.pop("sum_words", None)
     if not any(layer.windows for layer in network.layers):
@@ -142,8 +142,14 @@ def fit_sequencer(
         before = partition.before(n, network)
         own = sequencer_needs(network, stage.layers, 0 if before is None else partition.stages[before].cores)
         needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
-    largest = {name: size for name, size in _LARGEST.items() if name in needed and name not in fixed}
+    largest = {name: size for name, size in _largest(cfg, fixed).items() if name in needed}
     return _grow(cfg, needed, largest)
+
+
+def _largest(cfg: CoreConfig, fixed: frozenset[str]) -> dict[str, Any]:
+    """How large the memories of such a core can be, but for those that are ``fixed``."""
+    sizes = _LARGEST | ({"jobs": FEW_JOBS} if cfg.shared_engine else {})
+    return {name: size for name, size in sizes.items() if name not in fixed}
 
 
 def _grow(cfg: CoreConfig, needed: dict[str, int], largest: dict[str, int]) -> CoreConfig:

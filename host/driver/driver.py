@@ -1,7 +1,7 @@
 """The driver: what a host does with a chip, whatever carries the flits."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.operations import QUEUES
 from trident.hw.isa.program import QUEUE_STATE
-from trident.hw.isa.registers import MAGIC, config_digest, counted, registers
+from trident.hw.isa.registers import MAGIC, UPPER_BITS, config_digest, counted, registers
 from trident.hw.isa.spaces import Space, space_bits
 from trident.hw.isa.tokens import Token
 
@@ -122,20 +122,24 @@ class Driver:
         found = self.registers(core)
         return {name: found[name] for name in counted(self.cfg)}
 
-    def _state(self, core: int) -> tuple[list[int], list[dict]]:
-        """The count of every token, and the state of every queue."""
+    def _state(self, core: int) -> tuple[list[int], list[tuple[int, Any]]]:
+        """The count of every token; and of every queue the number of its job, and its state."""
         found = self.registers(core)
         counts = [found[f"token.{token.name.lower()}"] for token in Token]
-        size = QUEUE_STATE.size
-        queues = [found[f"queues{n // 3}"] >> size * (n % 3) & (1 << size) - 1 for n in range(len(QUEUES))]
-        return counts, [QUEUE_STATE.from_bits(bits) for bits in queues]
+        size, queues = QUEUE_STATE.size, []
+        for n in range(len(QUEUES)):
+            state = QUEUE_STATE.from_bits(found[f"queues{n // 3}"] >> size * (n % 3) & (1 << size) - 1)
+            upper = found.get("upper", 0) >> UPPER_BITS * n & (1 << UPPER_BITS) - 1
+            queues.append((state.job | upper << QUEUE_STATE["job"].width, state))
+        return counts, queues
 
     def waits(self, core: int) -> tuple[list[tuple[str, int]], list[int]]:
         """The queues of a core that wait for tokens, each with the number of its job; and the count of every token."""
         counts, queues = self._state(core)
         named = zip(QUEUES, queues, strict=True)
-        return [(queue.name.lower(), state.job) for queue, state in named if state.blocked], counts
+        return [(queue.name.lower(), number) for queue, (number, state) in named if state.blocked], counts
 
     def running(self, core: int) -> list[str]:
         """Queues whose engine runs."""
-        return [queue.name.lower() for queue, state in zip(QUEUES, self._state(core)[1], strict=True) if state.active]
+        queues = zip(QUEUES, self._state(core)[1], strict=True)
+        return [queue.name.lower() for queue, (_, state) in queues if state.active]

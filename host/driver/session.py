@@ -15,7 +15,7 @@ from trident.host.compile.program import Program
 from trident.host.driver.driver import QUIET, BatchResult, CoreStuck, Driver
 from trident.host.driver.packets import received, unpack_bits
 from trident.hw.errors import TridentError
-from trident.hw.isa.job import JOB_INDEX_BITS
+from trident.hw.isa.job import JOB_INDEX_BITS, JOB_NUMBER_BITS
 from trident.hw.isa.packets import Command, Packet, Packing
 from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, space_bits, table_address
 from trident.hw.isa.tokens import Token
@@ -129,7 +129,7 @@ class ChipSession:
         exact = space == Space.GRADIENTS and self.cfg.exact
         parts = []
         for core, plan in enumerate(self.plan.plans):
-            for placed in plan.layers:
+            for placed in (part for own in plan.layers for part in own.parts):
                 end = placed.first + placed.layer.out_channels
                 names = placed.layer.weight, placed.layer.bias_name, *placed.layer.parameters[1 + placed.layer.bias :]
                 own = [
@@ -144,7 +144,7 @@ class ChipSession:
         """Read weights, momenta or gradients of one replica; exact gradients are int64 sums."""
         to_rows = words_to_sums if space == Space.GRADIENTS and self.cfg.exact else words_to_rows
         slices: dict[str, list[np.ndarray]] = {name: [] for name in self.plan.network.tensors}
-        for core, placed in self._placed(replica):
+        for core, placed in ((core, part) for core, own in self._placed(replica) for part in own.parts):
             words = self.driver.read(
                 self.plan.placement[core], space, placed.tile * self.cfg.lanes, placed.weights.rows
             )
@@ -328,7 +328,8 @@ class ChipSession:
                     found = fired.reshape(-1, layer.voters).sum(axis=1)
                 counts[replica + n * plan.partition.replicas, first : first + len(found)] = found
         faults = tuple(status[core] & 0xFF for core in range(len(plan.plans)))
-        return BatchResult(counts, faults, tuple(status[core] >> 8 & 0xFF for core in range(len(plan.plans))))
+        numbers = (1 << JOB_NUMBER_BITS) - 1
+        return BatchResult(counts, faults, tuple(status[core] >> 8 & numbers for core in range(len(plan.plans))))
 
     def _why(self) -> str:
         """What the cores wait for, as far as they still answer."""

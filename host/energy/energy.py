@@ -21,11 +21,19 @@ def dense_layer(layer: Layer, timesteps: int, samples: int = 1) -> DenseLayer:
 
 
 def layer_macs(layer: Layer, timesteps: int) -> dict[str, int]:
-    """Multiply-accumulates of a layer for a sample by pass, none left out for a zero; errors of samples are not
-    computed."""
-    dense = dense_layer(layer, timesteps).macs
-    wanted = any(source is not None for source in layer.sources)
-    return {"forward": dense, "backward": dense * wanted, "weight_grad": dense}
+    """Multiply-accumulates of a layer and its branches for a sample by pass, none left out for a zero; errors of
+    samples are not computed."""
+    macs = dict.fromkeys(PASSES, 0)
+    for part in layer.parts:
+        for name in _passes(part):
+            macs[name] += dense_layer(part, timesteps).macs
+    return macs
+
+
+def _passes(part: Layer) -> list[str]:
+    """The passes of a layer or a branch: backward makes the errors of spikes."""
+    wanted = any(source is not None for source in part.sources)
+    return [name for name in PASSES if name != "backward" or wanted]
 
 
 def dense_macs(network: Network, timesteps: int) -> int:
@@ -36,10 +44,9 @@ def dense_macs(network: Network, timesteps: int) -> int:
 def dense_energy(network: Network, timesteps: int, table: EnergyTable) -> float:
     """pJ of the engines for a sample by the reference's dense model."""
     total = 0.0
-    for layer in network.layers:
-        dense = dense_layer(layer, timesteps)
-        passes = [name for name in PASSES if name != "backward" or None not in layer.sources]
-        total += sum(table.total(PASSES[name](dense)) for name in passes)
+    for part in network.parts:
+        dense = dense_layer(part, timesteps)
+        total += sum(table.total(PASSES[name](dense)) for name in _passes(part))
     return total
 
 

@@ -62,7 +62,8 @@ def _beyond(cfg: CoreConfig, layer: Layer) -> str | None:
     for there, what in (
         (layer.norm, "a norm accesses"), (layer.windows, "windows access"), (layer.pool > 1, "pools access"),
         (layer.drop, "dropout accesses"), (layer.standardised, "standardised weights access"),
-        (layer.learns, "learned leaks access"), (layer.readout, "a readout accesses"),
+        (layer.learns, "learned leaks access"), (layer.branches, "branches access"),
+        (layer.readout, "a readout accesses"),
         (cfg.loss != "table", "a loss other than mse accesses"), (cfg.chunks > 1, "chunks of timesteps access"),
         (cfg.shared_engine, "a core with a shared_engine accesses"),
     ):  # fmt: skip

@@ -21,14 +21,22 @@ LOSS_SCALE = 256
 class LayerActivity:
     """What one layer read and made of some samples.
 
-    inputs : uint8 (N, y, x, T, c), the spikes that it reads (linear: flattened, y = x = 1)
+    inputs : uint8 (N, y, x, T, c), the spikes that it reads (linear: flattened, y = x = 1); of several reads, the
+        channels of one beside those of the next
     spikes : uint8 (N, y, x, T, c), the spikes that it fires
     errors : uint8 (N, y, x, T, c), 1 where the error at a neuron's potential is not zero
+    branches : as inputs, those of each of its branches
     """
 
     inputs: np.ndarray
     spikes: np.ndarray
     errors: np.ndarray
+    branches: tuple[np.ndarray, ...] = ()
+
+    @property
+    def parts(self) -> tuple[np.ndarray, ...]:
+        """What each part of the layer reads."""
+        return self.inputs, *self.branches
 
     @property
     def firing_rate(self) -> float:
@@ -81,11 +89,12 @@ def measure(
     if weights:
         golden.load(Space.WEIGHTS, {name: to_bits(values, cfg.format) for name, values in weights.items()})
     trace = next(golden.train(spikes, labels, golden.loss_constants(LOSS_SCALE), at_once=len(spikes)))
-    layers = zip(trace.inputs, trace.spikes, trace.errors, strict=True)
-    return Activity(
-        len(spikes),
-        tuple(LayerActivity(inputs, fired, (errors != 0).astype(np.uint8)) for inputs, fired, errors in layers),
-    )
+    read = iter(trace.inputs)
+    return Activity(len(spikes), tuple(
+        LayerActivity(
+            next(read), fired, (errors != 0).astype(np.uint8), tuple(next(read) for _ in layer.branches)
+        ) for layer, fired, errors in zip(network.layers, trace.spikes, trace.errors, strict=True)
+    ))  # fmt: skip
 
 
 def measure_data(

@@ -1,6 +1,6 @@
 """What a slice of a layer costs a core: cycles of every engine per sample, operations, and words of memory."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from trident.host.compile.packing import WeightMap, blocks, out_groups, out_places
 from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
+from trident.host.mapping.amounts import Operations, Words
 from trident.host.mapping.engine_cycles import Job, Timing
 from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.host.mapping.unit_cycles import softmax_cycles
@@ -21,52 +22,6 @@ from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 
 CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
-
-
-@dataclass(frozen=True)
-class Words:
-    """Words of a core's memories: weight rows, and per sample under way the spike words that it reads, those that it
-    writes, and its error words."""
-
-    weight_rows: int
-    input_words: int
-    spike_words: int
-    error_words: int
-
-
-@dataclass(frozen=True)
-class Operations:
-    """Additions (forward, weight_grad) and multiply-adds (backward) per sample, over all lanes."""
-
-    adds: float
-    multiply_adds: float
-
-    @property
-    def total(self) -> float:
-        return self.adds + self.multiply_adds
-
-
-@dataclass(frozen=True)
-class Cycles:
-    """Cycles per sample of a core's engines, with the start of their jobs: forward with the neuron unit, backward with
-    loss and neuron_grad, weight_grad."""
-
-    forward: float = 0
-    backward: float = 0
-    weight_grad: float = 0
-
-    def __add__(self, other: "Cycles") -> "Cycles":
-        return Cycles(
-            self.forward + other.forward, self.backward + other.backward, self.weight_grad + other.weight_grad
-        )
-
-    @property
-    def longest(self) -> float:
-        return max(self.forward, self.backward, self.weight_grad)
-
-    @property
-    def total(self) -> float:
-        return self.forward + self.backward + self.weight_grad
 
 
 class CostModel:
@@ -124,24 +79,30 @@ class CostModel:
         """Cycles from a neuron's step to its next one in neuron and neuron_grad; one more where a table is read."""
         return self.cfg.mac_stages + 1
 
-    def _maps(self, n: int) -> tuple[WeightMap, list[list[np.ndarray]]]:
-        """Where the weights of a layer lie, and per sample and read its input as the hardware has it: (y, x,
-        channels, T)."""
-        layer, cfg = self.network.layers[n], self.cfg
-        weights = WeightMap(layer, cfg)
-        y, x, _ = (layer.mean, layer.mean, 0) if layer.mean > 1 else layer.in_shape
-        inputs = []
-        for spikes in self.activity.layers[n].inputs:
-            reads = np.split(spikes, len(layer.reads), axis=-1)
-            if layer.mean > 1:  # whose pixels lie beside each other
-                steps = spikes.shape[2]
-                reads = [
-                    bits.reshape(steps, layer.mean, layer.mean, -1).transpose(1, 2, 0, 3) for bits in reads
-                ]  # fmt: skip
-            padded = np.zeros((len(reads), y, x, weights.blocks * cfg.lanes, cfg.timesteps), np.uint8)
-            padded[:, :, :, weights.in_channels] = np.stack(reads).transpose(0, 1, 2, 4, 3)
-            inputs.append(list(padded))
-        return weights, inputs
+    def _maps(self, n: int) -> list[list[tuple[Layer, int, np.ndarray]]]:
+        """Per sample and read of each part of a layer, the part, which of its reads it is, and the input as the
+        hardware has it: (y, x, channels, T)."""
+        layer, activity = self.network.layers[n], self.activity.layers[n]
+        inputs: list[list[tuple[Layer, int, np.ndarray]]] = [[] for _ in range(self.activity.samples)]
+        for part, read in zip(layer.parts, activity.parts, strict=True):
+            weights = WeightMap(part, self.cfg)
+            y, x, _ = (part.mean, part.mean, 0) if part.mean > 1 else part.in_shape
+            for own, spikes in zip(inputs, read, strict=True):
+                reads, steps = np.split(spikes, len(part.reads), axis=-1), spikes.shape[2]
+                if part.mean > 1:  # whose pixels lie beside each other
+                    reads = [
+                        bits.reshape(steps, part.mean, part.mean, -1).transpose(1, 2, 0, 3) for bits in reads
+                    ]  # fmt: skip
+                padded = np.zeros((len(reads), y, x, weights.blocks * self.cfg.lanes, steps), np.uint8)
+                padded[:, :, :, weights.in_channels] = np.stack(reads).transpose(0, 1, 2, 4, 3)
+                own += [(part, number, bits) for number, bits in enumerate(padded)]
+        return inputs
+
+    def _chunk(self, bits: np.ndarray, chunk: int) -> np.ndarray:
+        """Those of (y, x, channels, T) in one spike word; behind the last timestep there are none."""
+        first = chunk * self.cfg.timesteps
+        found = bits[..., first : first + self.cfg.timesteps]
+        return found if found.shape[-1] else np.zeros_like(bits[..., : self.cfg.timesteps])
 
     def _errors(self, n: int, first: int, end: int) -> list[np.ndarray]:
         """Per sample which errors of a slice are not zero: (y, x, channels, T), channels padded to whole lanes."""
@@ -198,20 +159,26 @@ class CostModel:
         return model(self.mesh.packet - 1, entering, entering - rows)
 
     def forward_jobs(self, n: int, first: int, end: int) -> list[Job]:
-        """Forward of a slice, of every sample."""
+        """Forward of a slice, of every sample and chunk of timesteps."""
         layer, groups = self.network.layers[n], self._groups(n, first, end)
         out_y, out_x, _ = layer.sum_shape
         timing = self._timing("forward")._replace(planes=layer.planes is not None)
         if layer.keeps_sums:  # they go to memory
             timing = timing._replace(passes=1, recurrence=0)
-        jobs, walked = [], as_convolution(layer) if layer.mean > 1 else layer
-        for reads in self._maps(n)[1]:
-            walks = [(bits, walked, layer.bias and bits is reads[-1]) for bits in reads]
-            jobs.append(self._walk_taps(walks, out_y, out_x, False, groups, groups, timing))
+        jobs = []
+        for reads in self._maps(n):
+            for chunk in range(self.cfg.chunks):
+                walks = [
+                    (self._chunk(bits, 0 if layer.planes else chunk),
+                     as_convolution(part) if part.mean > 1 else part, part.bias and number + 1 == len(part.reads))
+                    for part, number, bits in reads
+                ]  # fmt: skip
+                jobs.append(self._walk_taps(walks, out_y, out_x, False, groups, groups, timing))
         return jobs
 
     def forward(self, n: int, first: int, end: int) -> float:
-        """Cycles of forward and the neuron unit per sample, and of the units that pool or drop spikes."""
+        """Cycles of forward and the neuron unit per sample, and of the units that pool or drop spikes, in all chunks of
+        timesteps."""
         layer, groups, timing = self.network.layers[n], self._groups(n, first, end), self._timing("forward")
         pooled = 0
         if layer.pool > 1:
@@ -224,7 +191,8 @@ class CostModel:
             y, x, _ = layer.pooled_shape
             pooled += self._model(Opcode.DROP)(layer.pool) * y * x * groups + self.job_start
         fired = 0 if layer.keeps_sums else timing.passes * timing.recurrence
-        return _mean(self.forward_jobs(n, first, end)) + fired + self.job_start + pooled
+        cycles = _mean(self.forward_jobs(n, first, end)) + fired + self.job_start + pooled
+        return self.cfg.chunks * cycles
 
     def fire(self, n: int) -> float:
         """Cycles per sample of the neurons of a layer whose sums are kept, and before that of its windows."""
@@ -234,7 +202,7 @@ class CostModel:
         cycles = self._model(Opcode.FIRE)(cfg, words, cfg.forward_programs[0], recurrence) + self.job_start
         if layer.window:
             cycles += self._model(Opcode.WINDOW)(cfg, layer.window, words) + self.job_start
-        return cycles
+        return cfg.chunks * cycles
 
     def norm(self, n: int, samples: int, backward: bool) -> float:
         """Cycles of the norm of layer n, of the sums or, ``backward``, of the errors of a minibatch of so many
@@ -266,7 +234,7 @@ class CostModel:
             if below.join:
                 neurons, tail = (self.cfg.backward_programs[0], timing.recurrence), 0
             tail += self._model(Opcode.SPREAD)(self.cfg, below.windows, shape, groups, *neurons) + self.job_start
-        return _mean(self.backward_jobs(n)) + self.job_start + tail
+        return self.cfg.chunks * (_mean(self.backward_jobs(n)) + self.job_start + tail)
 
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
@@ -280,7 +248,7 @@ class CostModel:
         several = end - first < self.network.layers[n].out_channels
         layer = self.network.layers[n]
         jobs = self._walk_back([(layer, first, end)], groups, self._sending(several), limit)
-        return _mean(jobs) + self.job_start + CREDIT_CYCLES
+        return self.cfg.chunks * (_mean(jobs) + self.job_start) + CREDIT_CYCLES
 
     def _walk_back(
         self, shares: list[tuple[Layer, int, int]], groups: int, timing: Timing, limit: int | None = None
@@ -289,63 +257,76 @@ class CostModel:
         in_y, in_x, _ = shares[0][0].in_shape
         jobs = []
         for errors in zip(*(self._errors(layer.number, first, end) for layer, first, end in shares), strict=True):
-            walks = [(bits, layer, False) for bits, (layer, *_) in zip(errors, shares, strict=True)]
-            jobs.append(self._walk_taps(walks, in_y, in_x, True, groups, limit or groups, timing))
+            for chunk in range(self.cfg.chunks):
+                walks = [
+                    (self._chunk(bits, chunk + layer.delay), layer, False)
+                    for bits, (layer, *_) in zip(errors, shares, strict=True)
+                ]  # fmt: skip
+                jobs.append(self._walk_taps(walks, in_y, in_x, True, groups, limit or groups, timing))
         return jobs
 
     def weight_grad_jobs(self, n: int, first: int, end: int) -> list[Job]:
-        """Weight_grad of a slice, of every sample: its jobs in one."""
+        """Weight_grad of a slice, of every sample: its jobs, in all chunks of timesteps, in one."""
         cfg, layer, groups = self.cfg, self.network.layers[n], self._groups(n, first, end)
         words = cfg.words_of("weight_grad")
         pass_groups = min(groups, cfg.accumulators // (words * cfg.entries_per_word("weight_grad")), 255)
-        window, timing = (layer.kernel, layer.stride, layer.padding), self._timing("weight_grad")
-        timing = timing._replace(planes=layer.planes is not None)
+        timing = self._timing("weight_grad")._replace(planes=layer.planes is not None)
         walk, found = self._model(Opcode.WEIGHT_GRAD), []
-        for reads, errors in zip(self._maps(n)[1], self._errors(n, first, end), strict=True):
-            if layer.mean > 1:
-                errors = errors.repeat(layer.mean, axis=0).repeat(layer.mean, axis=1)
+        sizes = (words, pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators)
+
+        def rows_of(errors: np.ndarray, mean: int) -> np.ndarray:
+            errors = errors.repeat(mean, axis=0).repeat(mean, axis=1)
             y, x, _, steps = errors.shape
-            if cfg.shared_engine:
-                found.append(walk(reads[0], y, x, *window, layer.bias, groups, pass_groups, timing))
-                continue
-            rows = errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
-            sizes = (words, pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators)
-            jobs = [
-                walk(inputs, rows, *window, layer.bias and not number, *sizes, timing)
-                for number, inputs in enumerate(reads)
-            ]
-            if layer.learns:  # beside nothing
-                nothing = np.zeros((y, x, cfg.lanes, steps), np.uint8)
-                jobs.append(walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False)))
-            found.append(Job(*map(sum, zip(*jobs, strict=True))))
+            return errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
+
+        for reads, errors in zip(self._maps(n), self._errors(n, first, end), strict=True):
+            jobs = []
+            for chunk in range(1 if layer.planes else cfg.chunks):
+                here = self._chunk(errors, chunk)
+                for part, number, bits in reads:
+                    window = part.kernel, part.stride, part.padding
+                    if cfg.shared_engine:
+                        y, x, *_ = here.shape
+                        jobs.append(walk(bits, y, x, *window, part.bias, groups, pass_groups, timing))
+                        continue
+                    given = self._chunk(bits, chunk), rows_of(here, part.mean), *window, part.bias and not number
+                    jobs.append(walk(*given, *sizes, timing))
+                if layer.learns:  # beside nothing
+                    rows = rows_of(here, 1)
+                    nothing = np.zeros((*here.shape[:2], cfg.lanes, cfg.timesteps), np.uint8)
+                    jobs.append(walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False)))
+            found.append(jobs[0] if cfg.shared_engine else Job(*map(sum, zip(*jobs, strict=True))))
         return found
 
     def weight_grad(self, n: int, first: int, end: int) -> float:
-        """Cycles of weight_grad per sample."""
+        """Cycles of weight_grad per sample, in all chunks of timesteps."""
         layer = self.network.layers[n]
-        starts = self.job_start * (len(layer.reads) + layer.learns)
+        jobs = sum(len(part.reads) for part in layer.parts) + layer.learns
+        starts = self.job_start * jobs * (1 if layer.planes else self.cfg.chunks)
         return _mean(self.weight_grad_jobs(n, first, end)) + starts
 
     def loss(self, outputs: int) -> float:
         """Cycles of loss and neuron_grad per sample for so many outputs."""
-        timing, voters = self._timing("backward"), self.network.voters
+        timing, words = self._timing("backward"), self.network.voters * self.cfg.chunks
         lanes, neuron = self.cfg.lanes, timing.passes * timing.recurrence
-        groups, before = blocks(outputs // voters, lanes), 0
+        groups, before = blocks(outputs // self.network.voters, lanes), 0
         if self.cfg.loss != "table":
-            before = softmax_cycles(groups, lanes, self.recurrence, voters)
+            before = softmax_cycles(groups, lanes, self.recurrence, words)
         if self.cfg.loss == "steps":
             # Neurons, one after another of the three sweeps of their timestep
             return self.cfg.steps * (before + groups * (neuron + self.recurrence + 3)) + self.job_start
-        return self._model(Opcode.LOSS)(groups, lanes, self.cfg.timesteps, neuron, voters) + before + self.job_start
+        return self._model(Opcode.LOSS)(groups, lanes, self.cfg.timesteps, neuron, words) + before + self.job_start
 
     def update(self, n: int, first: int, end: int) -> float:
         """Cycles of the update of a slice, per minibatch."""
-        layer, weights = self.network.layers[n], WeightMap(self.network.layers[n], self.cfg)
-        groups = self._groups(n, first, end)
-        rows, standard = groups * layer.taps * weights.blocks * self.cfg.lanes, 0
-        if layer.standardised:
-            rows, standard = 0, groups * standardise_cycles(self.cfg, layer.fan_in)
-        rows += groups * weights.vectors  # one of each of their tiles
+        layer, groups, rows, standard = self.network.layers[n], self._groups(n, first, end), 0, 0.0
+        for part in layer.parts:
+            weights = WeightMap(part, self.cfg)
+            if part.standardised:
+                standard += groups * standardise_cycles(self.cfg, part.fan_in)
+            else:
+                rows += groups * part.taps * weights.blocks * self.cfg.lanes
+            rows += groups * weights.vectors  # one of each of their tiles
         return standard + self._leaks(layer, groups) + self._model(Opcode.UPDATE)(self.cfg) * rows
 
     def _leaks(self, layer: Layer, groups: int) -> float:
@@ -360,22 +341,23 @@ class CostModel:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""
         layer, channels, samples = self.network.layers[n], end - first, self.activity.samples
         activity = self.activity.layers[n]
-        spikes = activity.inputs.sum(axis=4, dtype=np.int64)  # (N, y, x, T), of all reads
         errors = activity.errors[..., first:end].sum(axis=4, dtype=np.int64)
-        steps = self.cfg.timesteps
+        steps = self.cfg.steps
         if layer.planes:  # a bias is added once, and errors are those of the first timestep
             steps, errors = 1, errors[..., :1]
         y, x, _ = layer.sum_shape
-        forward = samples * y * x * steps * channels * layer.bias
-        gradient = errors.sum() * layer.bias
-        backward = 0
-        for tap in range(layer.taps):
-            outputs, inputs = _window(layer, tap)
-            here, there = errors[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
-            forward += there.sum() * channels
-            gradient += (there * here).sum()
-            readable = layer.mean**2 * sum(source is not None for source in layer.sources)  # whose errors are wanted
-            backward += here.sum() * layer.in_shape[2] * readable
+        forward = gradient = backward = 0
+        for part, read in zip(layer.parts, activity.parts, strict=True):
+            spikes = read.sum(axis=4, dtype=np.int64)  # (N, y, x, T), of all reads
+            forward += samples * y * x * steps * channels * part.bias
+            gradient += errors.sum() * part.bias
+            for tap in range(part.taps):
+                outputs, inputs = _window(part, tap)
+                here, there = errors[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
+                forward += there.sum() * channels
+                gradient += (there * here).sum()
+                readable = part.mean**2 * sum(source is not None for source in part.sources)  # whose errors are wanted
+                backward += here[..., part.delay :].sum() * part.in_shape[2] * readable
         return Operations(float(forward + gradient) / samples, float(backward) / samples)
 
     def words(self, n: int, first: int, end: int) -> Words:
@@ -388,10 +370,9 @@ class CostModel:
         rewritten = pooled_y * pooled_x * groups * (layer.out_planes.words if layer.out_planes else 1)
         planes = layer.reads[0].planes
         inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes) * (planes.words if planes else 1)
-        return Words(
-            WeightMap(layer, cfg).all_blocks * groups * cfg.lanes, inputs,
-            words + (rewritten if layer.rewrites else 0), errors,
-        )  # fmt: skip
+        rows = sum(WeightMap(part, cfg).all_blocks for part in layer.parts) * groups * cfg.lanes
+        spikes = words + (rewritten if layer.rewrites else 0)
+        return Words(rows, *(cfg.chunks * own for own in (inputs, spikes, errors)))
 
 
 def _mean(jobs: list) -> float:

@@ -1,14 +1,16 @@
 """How long a partition takes for a minibatch: cycles of every core's engines, the pipeline of stages, the update."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
 
 from trident.host.compile.chip_plan import wanted_slots
 from trident.host.compile.serial import serial_phases
 from trident.host.compile.walks import slice_needs
-from trident.host.mapping.cost import CostModel, Cycles, Operations
+from trident.host.mapping.amounts import Cycles, Operations
+from trident.host.mapping.cost import CostModel
 from trident.host.mapping.firmware_cycles import APART, IN_TURN, JOB, LATENCY, controller_cycles, jobs
+from trident.host.mapping.sequencer_cycles import TURN, job_starts
 from trident.hw.errors import TridentError
 from trident.hw.isa.job import ERROR_SLOTS
 from trident.snn.network.partition import Partition, Stage
@@ -24,7 +26,7 @@ class CoreCost:
     cycles of weight_grad for the first layer alone, whose errors come last; sending: least cycles until its spikes have
     left; weight_rows, spike_words, error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors;
     shared: its three engines are one; controller: cycles of its controller, which starts so many
-    jobs; slices: cores of its stage.
+    jobs; slices: cores of its stage; starts: jobs of each engine; loads: cycles in which its sequencer loads all jobs.
     """
 
     stage: int
@@ -40,10 +42,17 @@ class CoreCost:
     error_words: int
     slots: int
     error_slots: int
+    starts: Cycles
+    loads: float
     shared: bool = False
     controller: float = 0
     jobs: int = 0
     slices: int = 1
+
+    @property
+    def wait(self) -> float:
+        """Cycles for which a job waits until the sequencer has loaded one for another queue, as often as it does."""
+        return TURN * min(1.0, self.loads / self.cycles.longest)
 
     @property
     def work(self) -> float:
@@ -52,7 +61,8 @@ class CoreCost:
             starts = JOB * self.jobs
             busy = max(self.cycles.total + starts + APART * (self.controller - starts), self.controller)
             return busy * (1 + IN_TURN * (self.slices + 1) * (self.slices > 1))
-        return self.cycles.longest
+        own = zip(astuple(self.cycles), astuple(self.starts), strict=True)
+        return max(self.loads, *(cycles + self.wait * jobs for cycles, jobs in own))
 
     @property
     def spike_words(self) -> int:
@@ -69,7 +79,7 @@ class CoreCost:
     def period(self, receive: float) -> float:
         """Least cycles from sample to sample when the errors of one take ``receive`` cycles to come in: those of the
         longest engine; of neuron_grad, which serves the outside and the own layers in turn; of a slot of errors."""
-        unit = receive + self.local if self.layers > 1 else receive
+        unit = receive + self.local + self.wait * self.starts.backward if self.layers > 1 else receive
         return max(self.work, unit, (receive + self.backward_latency) / self.error_slots)
 
 
@@ -152,6 +162,7 @@ def core_cost(
         local += cost.backward(part[0]) if readers and readers[0].number in stage.layers else 0.0
         done = cost.operations(*part)
         operations = Operations(operations.adds + done.adds, operations.multiply_adds + done.multiply_adds)
+    starts, loads = job_starts(cost.network, cfg, stage.layers, max(len(below) - 1, 0))
     away = sum(cost.backward_away(*shares[0], low, high) for low, high in pairwise(below))
     return CoreCost(
         stage=number,
@@ -170,6 +181,8 @@ def core_cost(
         shared=cfg.shared_engine,
         jobs=jobs(stage, below),
         slices=stage.cores,
+        starts=Cycles(*starts),
+        loads=0.0 if cfg.shared_engine else loads,
         controller=controller_cycles(cost.network, cfg, cost.mesh, stage, share, below) if cfg.shared_engine else 0.0,
     )
 

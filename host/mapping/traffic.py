@@ -105,7 +105,7 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
         ]
         y, x, channels = network.in_shape
         planes = network.planes.words if network.planes else 1
-        samples = (HOST, 1, y * x * blocks(channels, cfg.lanes) * planes)
+        samples = (HOST, 1, y * x * blocks(channels, cfg.lanes) * planes * cfg.chunks)
         sent = [(samples, cores[n]) for n in range(len(stages)) if partition.before(n, network) is None]
         for n, stage in enumerate(stages):
             after = partition.after(n, network)
@@ -141,7 +141,7 @@ def _runs(network: Network, stage, cfg: CoreConfig) -> list[tuple[int, int]]:
     layer = network.layers[stage.last]
     y, x, _ = layer.out_shape
     if stage.cores == 1:
-        return [(1, y * x * out_groups(layer, cfg.lanes))]
+        return [(1, y * x * out_groups(layer, cfg.lanes) * cfg.chunks)]
     return [(y * x, blocks(b - a, cfg.lanes)) for a, b in zip(stage.cuts, stage.cuts[1:], strict=False)]
 
 
@@ -150,7 +150,7 @@ def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh
         return
     rows = [0] * partition.members
     for n, layer in enumerate(network.layers):
-        per_group = WeightMap(layer, cfg).all_blocks * cfg.lanes
+        per_group = sum(WeightMap(part, cfg).all_blocks for part in layer.parts) * cfg.lanes
         for member, first, end in partition.slices(n, network):
             rows[member] += per_group * out_groups(replace(layer, out_channels=end - first), cfg.lanes)
     last = partition.replicas - 1

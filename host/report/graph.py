@@ -37,7 +37,7 @@ def graph_rows(network: Network, partition: Partition, placement: Placement) -> 
     where: dict[str, str] = {}
     for layer in network.layers:
         cores = _cores(network, partition, placement, layer.number)
-        where |= {layer.node: cores, layer.neuron: cores}
+        where |= {layer.neuron: cores} | {part.node: cores for part in layer.parts}
     rows = [Row(INPUT, "samples", _shape(network.in_shape), "", "host")]
     for node in network.nodes:
         if node.kind in ("norm", "pool", "add"):  # on the cores whose sums or spikes it takes

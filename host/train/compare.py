@@ -109,8 +109,7 @@ class Comparator:
         reverse: bool = False,
     ) -> Mismatch | None:  # fmt: skip
         """Parameters by name, as raw bits; ``reverse``: those of the last layer first."""
-        layers = self.network.layers[:: -1 if reverse else 1]
-        for layer in layers:
+        for layer in self.network.parts[:: -1 if reverse else 1]:
             for name in layer.parameters:
                 at = _first(wanted[name], found[name]) if name in wanted else None
                 if at is not None:

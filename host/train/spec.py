@@ -24,7 +24,9 @@ from trident.host.train.spec_checks import (
 )
 from trident.hw.chip import check_pair
 from trident.hw.errors import TooLarge, TridentError
+from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.limits import LIMITS
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, check_prune
 from trident.snn.data.dataset import Dataset, check_fits, load
@@ -284,14 +286,20 @@ class RunSpec:
 def suit(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
 ) -> tuple[Network, CoreConfig]:
-    """The network for samples of a data set, and a core that has what the network needs of it beside room: windows,
-    planes, walks, norms, dropout, voters and kinds of neurons.
+    """The network for samples of a data set, and a core that has what the network needs of it beside room: words of one
+    timestep, windows, planes, walks, norms, dropout, voters and kinds of neurons.
 
     Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
     """
     dataset.check_encoding(encoding)
+    if late := network.delays:
+        what = f"{late[0].node!r} reads spikes of t-{late[0].delay}, which"
+        require(cfg.capabilities, what, (Capability.CHUNKS,))
+        if cfg.steps > (most := LIMITS["chunks"][1]):
+            raise TridentError(f"{what} is for samples of {most} timesteps at most, not of {cfg.steps}")
+        cfg = replace(cfg, timesteps=1, chunks=cfg.steps)
     if encoding == "direct" and not dataset.holds_spikes:
-        network = replace(network, planes=planes_of(dataset, cfg.timesteps))
+        network = replace(network, planes=planes_of(dataset, cfg.timesteps, bool(late)))
     pool, windows = pool_of(network), windows_of(network)
     planes = any(read.job for layer in network.layers for read in layer.reads)
     return network, replace(

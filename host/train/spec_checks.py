@@ -21,9 +21,12 @@ from trident.snn.settings import NeuronSettings, TrainSettings
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 
 
-
 def check_suits(cfg: CoreConfig, suited: CoreConfig):
     """Refuse a chip that has been built as ``cfg`` where the network needs one that is ``suited``."""
+    if suited.timesteps != cfg.timesteps:
+        raise TridentError(
+            f"the chip has been built with spike words of {cfg.timesteps} timesteps, the network needs one timestep"
+        )
     for name in ("pool", "walks", "window", "join", "voters"):
         if (own := getattr(cfg, name)) != (needed := getattr(suited, name)):
             raise TridentError(f"the chip has been built with {name} of {own}, the network needs {needed}")
@@ -67,8 +70,9 @@ def check_plan(
             limit_of_sums(network, layer.number, engine, cfg, updates.samples)
         if layer.learns:
             limit_of_sums(network, layer.number, "leak", cfg, updates.samples)
-        if layer.standardised:
-            StandardConstants.of(layer, cfg)
+        for part in layer.parts:
+            if part.standardised:
+                StandardConstants.of(part, cfg)
         if layer.norm:
             NormConstants.of(layer, cfg, updates.samples)
     for number, program in enumerate(plan.programs(train=True) if plan else ()):
@@ -86,7 +90,6 @@ def check_rate(train: TrainSettings, samples: int):
             f"a learning rate of {train.learning_rate}, which becomes {least:.3g}, is outside what the update unit can "
             f"multiply by: choose one nearer to 1, or another schedule"
         )
-
 
 
 def built_core(cfg: CoreConfig, asked: dict) -> CoreConfig:

@@ -33,9 +33,9 @@ class Progress:
     series; history: loss, train_accuracy, test_accuracy and undecided (share of the test samples without a prediction)
     of every epoch, by series; tested: the tally of the RTL's last test; findings: what a user should know, each once;
     firing_rate, gradient_sparsity: sums per layer over the minibatches of the last epoch; skipped: minibatches of the
-    last epoch that overflowed; counters: of every logical core, beyond their 32 bits; trained: of all cores together,
-    and of the ``trained_samples`` samples that were trained; cycles: of all minibatches and tests, without what the
-    host does between them; seconds: that training and testing took.
+    last epoch that overflowed; counters: of every logical core, beyond their 32 bits; cycles: of all
+    minibatches and tests, without what the host does between them; seconds: that training and testing took; trained:
+    counters of all cores together, without tests, of the ``trained_samples`` samples that were trained.
     """
 
     epoch: Count = 0
@@ -50,10 +50,10 @@ class Progress:
     activity_batches: Count = 0
     skipped: Count = 0
     counters: list[dict[str, Count]] = field(default_factory=list)
-    trained: dict[str, Count] = field(default_factory=dict)
-    trained_samples: Count = 0
     cycles: Count = 0
     seconds: float = 0.0
+    trained: dict[str, Count] = field(default_factory=dict)
+    trained_samples: Count = 0
 
 
 class Display(Protocol):

@@ -1,13 +1,12 @@
 """One core: three engines, the units between them, their memories, the sequencer and the ends of the network."""
 
-from dataclasses import replace
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.arith.mac import SharedMac, connect_clients
-from trident.hw.core.counters import Counters
+from trident.hw.core.counters import connect_counters
 from trident.hw.core.faults import Faults
 from trident.hw.core.numbers import give_numbers
 from trident.hw.core.sequencer import Sequencer
@@ -21,7 +20,7 @@ from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.microcode import UPDATE_NUMBERS
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode, faults_of, of_queue
 from trident.hw.isa.packets import Rows
-from trident.hw.isa.registers import ENGINE_COUNTERS, counted, own_units
+from trident.hw.isa.registers import own_units
 from trident.hw.isa.registry import load
 from trident.hw.isa.spaces import PORTS, Space
 from trident.hw.isa.tokens import Token
@@ -139,7 +138,7 @@ class Core(wiring.Component):
         m.submodules.partials_queue = partials = RowQueue(cfg, mesh)
         m.submodules.split_parts = split = SplitParts(cfg)
         m.submodules.join_parts = joined = JoinParts(cfg)
-        m.submodules.faults = faults = Faults()
+        m.submodules.faults = faults = Faults(cfg)
         memories = UnitMemories(m, cfg)
         memories.spaces[Space.LOSS_TABLE] = loss
         connect_clients(m, mac, clients)
@@ -373,7 +372,7 @@ class Core(wiring.Component):
         ]
         counting = {"neuron": neuron, "neuron_grad": neuron_grad, "update": update}
         counting |= {name: getattr(m.submodules, name) for name in own_units(cfg)}
-        self._count(m, engines, memories, sequencer, ejector, faults, {
+        connect_counters(m, cfg, mesh, engines, memories, sequencer, ejector, faults, {
             "update.running": update.busy,
             "receive.running": receive.busy,
             "send.running": send.busy,
@@ -383,25 +382,3 @@ class Core(wiring.Component):
             "noc.flits_out": self.o.valid,
         })  # fmt: skip
         return m
-
-    def _count(self, m: Module, engines, memories, sequencer, ejector, faults, increments: dict):
-        """Connect the registers and counters that the host reads."""
-        m.submodules.counters = counters = Counters(self.cfg, self.mesh)
-        increments = increments | memories.counted() | {
-            f"{name}.{counter}": getattr(engine.activity, field)
-            for name, engine in engines.items() for counter, field in ENGINE_COUNTERS.items()
-        }  # fmt: skip
-        increments["cycles"] = sequencer.running
-        everything = set(counted(replace(self.cfg, counters="all")))
-        if set(increments) != everything:
-            raise ValueError(f"counters and increments differ in {set(increments) ^ everything}")
-        m.d.comb += [counters.counted[name].eq(increments[name]) for name in counted(self.cfg)]
-        state = [faults.status, *(Cat(sequencer.state[n : n + 3]) for n in range(0, len(QUEUES), 3))]
-        m.d.comb += [register.eq(value) for register, value in zip(counters.state, state, strict=True)]
-        m.d.comb += [
-            sequencer.query.eq(counters.query),
-            counters.query_count.eq(sequencer.query_count),
-            counters.read.eq(ejector.select[Space.REGISTERS]),
-            counters.address.eq(ejector.address),
-            ejector.rdata[Space.REGISTERS].eq(counters.rdata),
-        ]

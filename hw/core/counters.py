@@ -1,13 +1,18 @@
 """The registers of a core: its state, and its counters."""
 
+from dataclasses import replace
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.limits import FEW_JOBS
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.registers import MAGIC, STATE, config_digest, counted, registers
+from trident.hw.isa.operations import QUEUES
+from trident.hw.isa.registers import ENGINE_COUNTERS, MAGIC, config_digest, counted, registers, state
+from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import TOKEN_BITS, Token
 from trident.hw.isa.words import WORD
 
@@ -34,7 +39,7 @@ class Counters(wiring.Component):
 
     Members
     -------
-    counted : In, increments by name; state : In, the STATE words after magic and config
+    counted : In, increments by name; state : In, the words of :func:`state` after magic and config
     query, query_count : the count of a token
     read : In(1), ``address``, which has been there for a cycle, is read; rdata : Out(32), two cycles later
     """
@@ -43,7 +48,7 @@ class Counters(wiring.Component):
         self.cfg, self.mesh = cfg, mesh
         super().__init__({
             "counted": In(increments(cfg)),
-            "state": In(WORD).array(len(STATE) - 2),
+            "state": In(WORD).array(len(state(cfg)) - 2),
             "query": Out(range(len(Token))),
             "query_count": In(TOKEN_BITS),
             "read": In(1),
@@ -60,7 +65,8 @@ class Counters(wiring.Component):
         total, sum_ = totals.read_port(domain="comb"), totals.write_port()
         # Whose turn it is, and in the next cycle it is in ``at``
         turn, at = Signal(range(count)), Signal(range(count))
-        token, counter = len(STATE), len(STATE) + len(Token)  # the first of each
+        token = len(state(self.cfg))  # the first of them, and of counters
+        counter = token + len(Token)
         kind, index = Signal(2), Signal(range(count))  # of the address, a cycle late
         m.d.sync += [
             kind.eq(Cat(self.address >= token, self.address >= counter)),
@@ -104,3 +110,30 @@ class Counters(wiring.Component):
             m.d.sync += summed.eq(sum_.data)
         m.d.comb += self.rdata.eq(Mux(reading[1], summed, word))
         return m
+
+
+def connect_counters(
+    m: Module, cfg: CoreConfig, mesh: MeshConfig, engines, memories, sequencer, ejector, faults, increments: dict
+):
+    """Make the registers and counters that the host reads, and connect them; ``increments``: of counters that neither
+    engines nor memories have, by name."""
+    m.submodules.counters = counters = Counters(cfg, mesh)
+    increments = increments | memories.counted() | {
+        f"{name}.{counter}": getattr(engine.activity, field)
+        for name, engine in engines.items() for counter, field in ENGINE_COUNTERS.items()
+    }  # fmt: skip
+    increments["cycles"] = sequencer.running
+    everything = set(counted(replace(cfg, counters="all")))
+    if set(increments) != everything:
+        raise ValueError(f"counters and increments differ in {set(increments) ^ everything}")
+    m.d.comb += [counters.counted[name].eq(increments[name]) for name in counted(cfg)]
+    words = [faults.status, *(Cat(sequencer.state[n : n + 3]) for n in range(0, len(QUEUES), 3))]
+    words += [Cat(sequencer.upper)] if cfg.jobs > FEW_JOBS else []
+    m.d.comb += [register.eq(value) for register, value in zip(counters.state, words, strict=True)]
+    m.d.comb += [
+        sequencer.query.eq(counters.query),
+        counters.query_count.eq(sequencer.query_count),
+        counters.read.eq(ejector.select[Space.REGISTERS]),
+        counters.address.eq(ejector.address),
+        ejector.rdata[Space.REGISTERS].eq(counters.rdata),
+    ]

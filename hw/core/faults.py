@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 from trident.hw.isa.words import WORD
 
@@ -18,10 +19,11 @@ class Faults(wiring.Component):
     flags : Out, the faults; skip : Out(1), gradients are not to be used; status : Out(32), faults and first job
     """
 
-    def __init__(self):
+    def __init__(self, cfg: CoreConfig):
+        self.bits = cfg.job_number_bits
         super().__init__({
             "raised": In(len(Fault)),
-            "number": In(8).array(len(Fault)),
+            "number": In(self.bits).array(len(Fault)),
             "start": In(1),
             "others": In(1),
             "flags": Out(len(Fault)),
@@ -31,7 +33,7 @@ class Faults(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        first_job, elsewhere = Signal(8), Signal()
+        first_job, elsewhere = Signal(self.bits), Signal()
         m.d.comb += [
             self.skip.eq((self.flags & GRADIENT_FAULTS).any() | elsewhere),
             self.status.eq(Cat(self.flags, Const(0, 8 - len(Fault)), first_job)),

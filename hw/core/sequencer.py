@@ -9,8 +9,10 @@ from trident.hw.core.tokens import TOKENS, TokenCounters
 from trident.hw.core.walk_table import WalkTable
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB, JOB_INDEX_BITS, SAMPLE_BITS, SERIAL_BITS, SLOT_BITS
+from trident.hw.isa.limits import FEW_JOBS
 from trident.hw.isa.operations import OPERATIONS, QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
+from trident.hw.isa.registers import UPPER_BITS
 from trident.hw.isa.tokens import NO_TOKEN, TOKEN_BITS, TOKEN_LIST, TOKEN_NUMBER_BITS, token_place
 from trident.hw.isa.words import WORD
 from trident.hw.lib.onehot import bit_number, lowest_bit
@@ -58,7 +60,8 @@ class Sequencer(wiring.Component):
     busy : In, per queue, from the cycle after ``go`` until the engine is done
     slots : Out, slots of spikes
     query, query_count : the count of a token, for the host
-    state : Out, per queue its job, whether it waits for tokens, whether it runs
+    state : Out, per queue its job, whether it waits for tokens, whether it runs; upper : Out, with many jobs, the upper
+        bits of its job's number
     active : Out, queues whose engine runs
     program_*, jobs_* : host ports; both are one memory
     """
@@ -78,7 +81,7 @@ class Sequencer(wiring.Component):
             "incoming": In(range(TOKENS)),
             "incoming_en": In(1),
             "job": Out(JOB.shape()).array(queues),
-            "number": Out(8).array(queues),
+            "number": Out(cfg.job_number_bits).array(queues),
             "slot": Out(cfg.slot_bits).array(queues),
             "kind": Out(kind_bits(cfg)).array(queues),
             **({"sample": Out(SAMPLE_BITS)} if cfg.dropout else {}),
@@ -90,6 +93,7 @@ class Sequencer(wiring.Component):
             "query": In(range(TOKENS)),
             "query_count": Out(TOKEN_BITS),
             "state": Out(QUEUE_STATE).array(queues),
+            **({"upper": Out(UPPER_BITS).array(queues)} if cfg.jobs > FEW_JOBS else {}),
             "active": Out(queues),
             "program_write": In(1),
             "program_address": In(self.program_bits),
@@ -158,6 +162,8 @@ class Sequencer(wiring.Component):
                 self.state[n].blocked.eq(full[n] & blocked[n]),
                 self.state[n].active.eq(active[n]),
             ]
+            if cfg.jobs > FEW_JOBS:
+                m.d.comb += self.upper[n].eq(waiting[n] >> len(self.state[n].job))
 
         # The thread whose turn it is
         owner = Signal(range(queues))

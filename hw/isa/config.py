@@ -7,9 +7,10 @@ from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config_programs import ConfigPrograms
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
-from trident.hw.isa.job import ERROR_SLOTS, SERIAL_BITS, SLOT_BITS
-from trident.hw.isa.limits import FLOAT_GRADIENTS, check_config
+from trident.hw.isa.job import ERROR_SLOTS, JOB_NUMBER_BITS, SERIAL_BITS, SLOT_BITS
+from trident.hw.isa.limits import FEW_JOBS, FLOAT_GRADIENTS, check_config
 from trident.hw.isa.losses import NUMBERS as LOSS_NUMBERS
+from trident.hw.isa.program import QUEUE_STATE
 from trident.hw.isa.registry import EngineEntry, entry
 
 
@@ -245,6 +246,11 @@ class CoreConfig(ConfigPrograms):
     def steps(self) -> int:
         """T, the timesteps of one sample."""
         return self.timesteps * self.chunks
+
+    @property
+    def job_number_bits(self) -> int:
+        """Bits of a job's number, as the host reads it."""
+        return JOB_NUMBER_BITS if self.jobs > FEW_JOBS else QUEUE_STATE["job"].width
 
     @property
     def slot_bits(self) -> int:

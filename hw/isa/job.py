@@ -76,6 +76,7 @@ JOB = WordLayout("job", [
 POINTERS = ("src", "aux", "dst")  # the low halves of a job's first words, with the step from slot to slot above them
 JOB_INDEX_BITS = (JOB.words - 1).bit_length()
 
+JOB_NUMBER_BITS = 12  # of jobs, and of a program's words
 SAMPLE_BITS = 16  # samples of one run, at most 65,535
 SLOT_BITS = 4  # samples whose spikes are in memory at once, at most 15
 SERIAL_BITS = 8  # likewise where a minibatch is computed layer by layer, spikes and errors, at most 255

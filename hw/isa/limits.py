@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.fixed import EXACT_BITS
-from trident.hw.isa.job import JOB
+from trident.hw.isa.job import JOB, JOB_NUMBER_BITS
 from trident.hw.isa.losses import LOSSES, READOUT_LOSSES
 from trident.hw.isa.microcode import UPDATE_NUMBERS, number_fields
 from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES
 from trident.hw.isa.optimisers import OPTIMISERS, prunes
+from trident.hw.isa.program import QUEUE_STATE
 from trident.hw.isa.registry import PLACES, first_engine
 from trident.hw.isa.tables import PIECE_BITS
 
@@ -28,6 +29,7 @@ COMPACT_PROGRAMS: dict[str, tuple] = {
 """What a core with a shared engine can have: its firmware gives units three numbers, and updates by itself."""
 NEURONS = 1 << JOB.shape()["neuron"].width  # that a job can tell apart
 COUNTERS = ("all", "few", "running")
+FEW_JOBS = 1 << QUEUE_STATE["job"].width  # whose numbers the states of queues hold
 
 NUMBER_BITS = 16  # a constant in a job, see trident.hw.isa.job.JOB
 LOSS_ENTRIES = 1 << 17  # of all loss tables: what the address of a packet reaches, see trident.hw.isa.packets.HEADER
@@ -42,7 +44,7 @@ LIMITS = {  # from and to
     "loss_tables": (1, 1 << 16),
     "soft_targets": (0, 1 << 12),
     "voters": (1, 256),
-    "chunks": (1, 64),
+    "chunks": (1, 256),
     "carry_words": (1, 1 << 15),
     "pool": (1, 8),
     "walks": (1, 16),
@@ -63,8 +65,8 @@ LIMITS = {  # from and to
     "weight_rows": (1, 1 << 16),
     "spike_words": (4, 1 << 15),
     "error_words": (2, 1 << 15),
-    "jobs": (4, 256),
-    "program_words": (8, 1024),
+    "jobs": (4, 1 << JOB_NUMBER_BITS),
+    "program_words": (8, 1 << JOB_NUMBER_BITS),
 }
 
 
@@ -195,12 +197,14 @@ def _check_shared(cfg: "CoreConfig"):
     if cfg.dropout:
         require(cfg.capabilities, "dropout", (Capability.DROPOUT,))
     if cfg.walks > 1:
-        what = "a network whose spikes are added, or read by several layers,"
+        what = "a network whose spikes or sums are added, or spikes read by several layers,"
         require(cfg.capabilities, what, (Capability.WALKS,))
     if cfg.loss_tables > 1:
         require(cfg.capabilities, f"loss_tables of {cfg.loss_tables}, for class weights,", (Capability.LOSS_TABLES,))
     if cfg.voters > 1:
         require(cfg.capabilities, f"voters of {cfg.voters}", (Capability.VOTERS,))
+    if cfg.jobs > FEW_JOBS:
+        raise TridentError(f"with shared_engine, jobs must be at most {FEW_JOBS}, not {cfg.jobs}")
     if cfg.timesteps not in (2, 4, 8):
         raise TridentError(f"with shared_engine, timesteps must be 2, 4 or 8, not {cfg.timesteps}")
     if cfg.counters != "running":

@@ -2,13 +2,13 @@
 
 from amaranth.lib import data
 
-from trident.hw.isa.job import SERIAL_BITS, SLOT_BITS
+from trident.hw.isa.job import JOB_NUMBER_BITS, SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.tokens import TOKEN_BITS
 from trident.hw.isa.words import Field, WordLayout
 
 INSTRUCTION = WordLayout("instruction", [[
     Field("opcode", 5, "what to do, see Opcode"),
-    Field("job", 10, "job number, or the target of LOOP, JUMP and ENTER"),
+    Field("job", JOB_NUMBER_BITS, "job number, or the target of LOOP, JUMP and ENTER"),
 ]])  # fmt: skip
 
 # The first words of a program; a JUMP for each queue follows
@@ -23,4 +23,5 @@ SETUP = WordLayout("setup", [
            "samples; 0: as many as the other fields say")],
 ])  # fmt: skip
 
+# What the host reads of a queue; the upper bits of its job's number lie elsewhere, see trident.hw.isa.registers
 QUEUE_STATE = data.StructLayout({"job": 8, "blocked": 1, "active": 1})

@@ -4,7 +4,10 @@ from dataclasses import replace
 from zlib import crc32
 
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.job import JOB_NUMBER_BITS
+from trident.hw.isa.limits import FEW_JOBS
 from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.program import QUEUE_STATE
 from trident.hw.isa.spaces import raw_spaces
 from trident.hw.isa.tokens import Token
 
@@ -65,6 +68,7 @@ RUNNING = tuple(f"{engine}.running" for engine in ("forward", "backward", "weigh
 
 # queues: the states of three queues in a word, see trident.hw.isa.program.QUEUE_STATE
 STATE = ("magic", "config", "status", "queues0", "queues1")
+UPPER_BITS = JOB_NUMBER_BITS - QUEUE_STATE["job"].width  # of the number of a queue's job
 TOKEN_COUNTS = tuple(f"token.{token.name.lower()}" for token in Token)
 
 
@@ -86,9 +90,14 @@ def counted(cfg: CoreConfig) -> tuple[str, ...]:
     return "cycles", *COUNTED, *(f"mac.{unit}" for unit in own_units(cfg)), *accesses
 
 
+def state(cfg: CoreConfig) -> tuple[str, ...]:
+    """The state of a core; with many jobs ``upper``, the :data:`UPPER_BITS` of the job of each queue, as well."""
+    return *STATE, *(("upper",) if cfg.jobs > FEW_JOBS else ())
+
+
 def registers(cfg: CoreConfig) -> tuple[str, ...]:
     """The registers of a core by index: its state, the counts of its tokens, its counters."""
-    return *STATE, *TOKEN_COUNTS, *counted(cfg)
+    return *state(cfg), *TOKEN_COUNTS, *counted(cfg)
 
 
 def config_digest(cfg: CoreConfig, mesh: MeshConfig) -> int:

@@ -93,13 +93,15 @@ class Program:
         return [node for node in self.nodes() if isinstance(node, Table)]
 
     def run(
-        self, constants: dict[str, float], library: Any = np, step: Callable[[Any], Any] | None = None, **inputs
-    ) -> dict[str, Any]:
+        self, constants: dict[str, float], library: Any = np, step: Callable[[Any], Any] | None = None,
+        states: dict[str, Any] | None = None, **inputs,
+    ) -> dict[str, Any]:  # fmt: skip
         """The outputs in the arithmetic of ``library``, numpy or torch, for inputs (T, ...): arrays (T, ...), bits as
         booleans. ``step`` takes what a value is above its limit and gives the bit of ``≥`` as 0.0 or 1.0; PyTorch can
-        differentiate a program whose step it can."""
+        differentiate a program whose step it can. ``states``: by name those that a run of the timesteps before has
+        left, and where this one leaves them; they begin with 0."""
         steps, nodes = range(len(inputs[self.inputs[0]])), self.nodes()
-        states: dict[str, Any] = {}
+        states = {} if states is None else states
         rows: dict[str, list] = {name: [] for name in self.outputs}
         first = inputs[self.inputs[0]][0]
         nothing = {State: library.zeros_like(first), StateBit: library.zeros_like(first) != 0}
@@ -119,7 +121,7 @@ class Program:
                         done[id(node)] = states.get(node.name, nothing[type(node)])
                     case _:
                         done[id(node)] = _RUN[type(node)](node, library, *(done[id(read)] for read in node.reads))
-            states = {name: done[id(node)] for name, node in self.states.items()}
+            states |= {name: done[id(node)] for name, node in self.states.items()}
             for name, node in self.outputs.items():
                 rows[name].append(done[id(node)])
         return {name: library.stack(row[::-1] if self.descending else row) for name, row in rows.items()}

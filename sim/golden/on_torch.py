@@ -66,10 +66,10 @@ def forward(spikes, weights, biases, has_bias, kernel, stride, padding, terms, s
         shape = seen.shape[:4]
         exact.append((seen.reshape(shape.numel(), -1).double() @ rows).reshape(*shape, -1).cpu().numpy())
     found = np.concatenate(exact)
-    result = sums.round(found[..., :outputs] + bias)
+    fault = np.broadcast_to(large, (len(spikes), outputs))
     if too_large.any():
-        large = large | found[..., outputs:].any(axis=(1, 2, 3))
-    return result, large | ~np.isfinite(result).all(axis=(1, 2, 3))
+        fault = fault | found[..., outputs:].any(axis=(1, 2, 3))
+    return found[..., :outputs] + bias, fault
 
 
 def weight_grad(spikes, errors, has_bias, kernel, stride, padding, terms, sums: Sums):

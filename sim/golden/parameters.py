@@ -40,7 +40,7 @@ class GoldenParameters:
         initial = network.initial_weights(seed)
         self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
         self._update = cfg.update_program
-        self._standard = {layer.weight: Standardiser(layer, cfg) for layer in network.layers if layer.standardised}
+        self._standard = {part.weight: Standardiser(part, cfg) for part in network.parts if part.standardised}
         # By name, what standardised weights are made of, running means and variances, and 0 for other parameters
         self.raw: Tensors = {name: np.zeros_like(value) for name, value in self.weights.items()}
         for norm in network.norms:
@@ -56,14 +56,14 @@ class GoldenParameters:
             {name: np.zeros_like(value, np.float64 if cfg.exact else None) for name, value in self.weights.items()}
             for _ in range(partition.replicas)
         ]
-        self._columns: dict[tuple[int, int], np.ndarray] = {}  # of weights, until these change
+        self._columns: dict[tuple[str, int], np.ndarray] = {}  # of weights, until these change
         self._too_large = False  # a gradient of the last update, for a float
 
     def _values(self, bits):
         return to_values(bits, self.fmt).astype(self.dtype)
 
-    def _run(self, program: Program, constants: dict, *arrays: np.ndarray) -> np.ndarray:
-        return run_program(program, self.sums, self.cfg.multiplier_subnormals, constants, *arrays)
+    def _run(self, program: Program, constants: dict, *arrays: np.ndarray, states: dict | None = None) -> np.ndarray:
+        return run_program(program, self.sums, self.cfg.multiplier_subnormals, constants, *arrays, states=states)
 
     def bits(self, space: Space, replica: int = 0) -> Tensors:
         """Weights, momenta, or the gradients of a replica, as raw bits; exact gradients as int64 sums."""
@@ -94,12 +94,13 @@ class GoldenParameters:
     @property
     def zero_weights(self) -> list[float]:
         """Of every layer the share of its weights that are 0, without biases, gains and offsets."""
-        return [float((self.weights[layer.weight] == 0).mean()) for layer in self.network.layers]
+        weights = [[self.weights[part.weight].ravel() for part in layer.parts] for layer in self.network.layers]
+        return [float((np.concatenate(own) == 0).mean()) for own in weights]
 
     @property
     def zero_share(self) -> float:
         """The same of all layers together."""
-        sizes = [self.weights[layer.weight].size for layer in self.network.layers]
+        sizes = [sum(self.weights[part.weight].size for part in layer.parts) for layer in self.network.layers]
         return float(np.average(self.zero_weights, weights=sizes))
 
     @property
@@ -131,11 +132,8 @@ class GoldenParameters:
                 part[:] = parts[-1]
 
     def _each_tensor(self) -> list[tuple[Layer, str]]:
-        """The names of all parameters, with their layers."""
-        return [
-            (layer, name)
-            for layer in self.network.layers for name in layer.parameters
-        ]  # fmt: skip
+        """The names of all parameters, with the parts of layers that have them."""
+        return [(part, name) for part in self.network.parts for name in part.parameters]
 
     def update(self, constants: UpdateConstants):
         """Sum the gradients of the replicas, apply them and clear them; after an overflow only clear them."""

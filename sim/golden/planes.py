@@ -51,11 +51,11 @@ def forward_planes(
     # Each plane of a channel as a channel, with weights of its own
     channel_bits = bits[..., : planes.bits, :].reshape(samples, y, x, 1, planes.bits * channels)
     rows = plane_terms(weights, planes, sums).transpose(1, 0, 2, 3).reshape(len(weights), -1, weights.shape[-1])
-    result, fault = kernel(
+    exact, fault = kernel(
         np.ascontiguousarray(channel_bits), np.ascontiguousarray(rows), biases, has_bias, size, stride, padding, terms,
         sums,
     )  # fmt: skip
-    return np.repeat(result, steps, axis=3), fault
+    return np.repeat(exact, steps, axis=3), fault
 
 
 def weight_grad_planes(

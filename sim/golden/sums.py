@@ -41,6 +41,12 @@ class Sums:
         _round_all(np.ascontiguousarray(exact).reshape(-1), rounded.reshape(-1), self.parameters)
         return rounded
 
+    def rounded(self, exact: np.ndarray, fault: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums (N, y, x, T, out) of forward, rounded; and bool (N, out): a ``fault`` of their terms, or one is
+        infinite."""
+        result = self.round(exact)
+        return result, fault | ~np.isfinite(result).all(axis=(1, 2, 3))
+
     def add(self, given: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``given + exact``, rounded once, and where that is a fault: a given value is too large or the result is
         infinite."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import reduce
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from trident.sim.golden.planes import count_terms, forward_planes, weight_grad_p
 from trident.sim.golden.pool import count, pool, spread
 from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.spread import spread_errors
-from trident.sim.golden.trace import Trace
+from trident.sim.golden.trace import Trace, at_steps
 from trident.sim.golden.window import as_line, largest, of_line
 from trident.snn.losses import Loss, usual_loss
 from trident.snn.network.layers import Layer, Read
@@ -80,7 +81,7 @@ class GoldenTrainer(GoldenParameters):
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self._norms = {layer.number: BatchNorm(layer, cfg) for layer in network.layers if layer.norm}
         self._leaks = {layer.number: Leaks(neurons[layer.number], cfg) for layer in network.layers if layer.learns}
-        self._no_bias = {layer.bias_name: np.zeros(layer.out_channels, self.dtype) for layer in network.layers}
+        self._no_bias = {part.bias_name: np.zeros(part.out_channels, self.dtype) for part in network.parts}
 
     def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray, training: bool, first: int = 0) -> Trace:
         """Forward pass of samples (N, T, y, x, c), each on its replica, in ``training`` a whole minibatch where there
@@ -89,61 +90,86 @@ class GoldenTrainer(GoldenParameters):
         samples = np.ascontiguousarray(spikes.transpose(0, 2, 3, 1, 4))
         steps = self.cfg.steps
         for n, layer in enumerate(self.network.layers):
-            reads = layer.reads if training else [own.tested for own in layer.reads]
-            read = [self._spikes_of(own, samples, trace) for own in reads]
-            if layer.kind == "linear":  # (y, x, T, c) flattened in (y, x, c) order
-                read = [array.transpose(0, 3, 1, 2, 4).reshape(len(array), 1, 1, steps, -1) for array in read]
-            current, weights = np.concatenate(read, axis=-1), self.weights[layer.weight]
-            # Which all reads have in common, and of a mean all pixels
-            rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in reads]
-            weights = np.concatenate(rows, axis=1)
-            given = (
-                current, weights, self._bias(self.weights, layer), layer.bias, layer.kernel, layer.stride,
-                layer.padding, layer.forward_terms,
-            )  # fmt: skip
-            if layer.planes:
-                x, fault = forward_planes(self._forward, *given, layer.planes, self.sums)
-            else:
-                x, fault = self._forward(*given, self.sums)
-            self._flag(Fault.FORWARD, n, fault, replicas)
-            normed = winners = np.empty((len(x), 0))
-            if norm := self._norms.get(n):
-                normed, x, fault = norm.forward(x, self.weights, self.raw, training)
-                self._flag(Fault.NEURON, n, fault[None], replicas[:1])
-            if layer.line > 1:
-                x = as_line(x, layer.line)
-            if layer.window:
-                x, winners = largest(x, layer.window, self.fmt)
-            program = self._programs[n][0]
-            found = {"s": np.zeros(x.shape, np.uint8), "m": np.zeros(x.shape, np.uint8)}
-            found |= {name: np.empty_like(x) for name in program.outputs if name not in found}
-            arrays = map(_by_position, (x, *self._leak(layer, x, replicas), *(found[k] for k in program.outputs)))
-            fault = self._run(program, self._numbers[n], *arrays)
-            self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
-            trace.inputs.append(current)
-            trace.normed.append(normed)
-            pooled, masks = found["s"], found["m"]
+            program, states = self._programs[n][0], {}
+            shape = (len(samples), *layer.out_shape[:2], steps, layer.out_shape[2])
+            found = {"s": np.zeros(shape, np.uint8), "m": np.zeros(shape, np.uint8)}
+            found |= {name: np.zeros(shape, self.dtype) for name in program.outputs if name not in found}
+            trace.spikes.append(found["s"])
+            trace.masks.append(found["m"])
+            trace.potentials.append(found["u"])
+            trace.pooled.append(found["s"])
+            trace.normed.append(np.empty((len(samples), 0)))
+            trace.winners.append(np.empty((len(samples), 0)))
+            read: list[list[np.ndarray]] = [[] for _ in layer.parts]
+            for first_step, end in self._spans(layer):
+                added = []
+                for part, own in zip(layer.parts, read, strict=True):
+                    reads = part.reads if training else tuple(one.tested for one in part.reads)
+                    own.append(self._read(part, reads, samples, trace, first_step, end))
+                    added.append(self._add_up(part, reads, own[-1], layer.forward_terms))
+                sums, faults = zip(*added, strict=True)
+                x, fault = self.sums.rounded(reduce(np.add, sums), reduce(np.logical_or, faults))
+                self._flag(Fault.FORWARD, n, fault, replicas)
+                if norm := self._norms.get(n):
+                    trace.normed[n], x, fault = norm.forward(x, self.weights, self.raw, training)
+                    self._flag(Fault.NEURON, n, fault[None], replicas[:1])
+                if layer.line > 1:
+                    x = as_line(x, layer.line)
+                if layer.window:
+                    x, trace.winners[n] = largest(x, layer.window, self.fmt)
+                fired = [np.empty(x.shape, found[name].dtype) for name in program.outputs]
+                arrays = map(_by_position, (x, *self._leak(layer, x, replicas), *fired))
+                fault = self._run(program, self._numbers[n], *arrays, states=states)
+                self._flag(Fault.NEURON, n, _by_sample(fault, len(x)), replicas)
+                for name, values in zip(program.outputs, fired, strict=True):
+                    found[name][..., first_step:end, :] = values
+            trace.inputs += [np.concatenate(own, axis=-2) if len(own) > 1 else own[0] for own in read]
             if layer.out_planes:
-                pooled = count(pooled, layer.pool)
+                trace.pooled[n] = count(found["s"], layer.pool)
             elif layer.pool > 1:
-                pooled, masks = pool(pooled, masks, layer.pool)
+                trace.pooled[n], trace.masks[n] = pool(found["s"], found["m"], layer.pool)
             elif layer.join:
-                pooled, winners = join(pooled, layer.join)
-            trace.winners.append(winners)
+                trace.pooled[n], trace.winners[n] = join(found["s"], layer.join)
             if layer.drop and training:
                 key, numbers = layer_key(self.seed, self.minibatch, n), np.arange(first, first + len(samples))
                 left = kept(key, layer.drop, numbers, layer.pooled_shape)
-                pooled, masks = drop(pooled, masks, left, layer.pool)
-            trace.spikes.append(found["s"])
-            trace.pooled.append(pooled)
-            trace.masks.append(masks)
-            trace.potentials.append(found["u"])
+                trace.pooled[n], trace.masks[n] = drop(trace.pooled[n], trace.masks[n], left, layer.pool)
         outputs = found["z"][..., -1, :] if layer.readout else found["s"].sum(axis=-2, dtype=np.int64)
         outputs = outputs.reshape(len(samples), -1)
         if layer.voters > 1:
             outputs = outputs.reshape(len(samples), -1, layer.voters).sum(axis=2)
         trace.outputs.append(outputs)
         return trace
+
+    def _spans(self, layer: Layer) -> list[tuple[int, int]]:
+        """First timestep and end of what a layer computes at once: one after another where it reads its own spikes."""
+        steps = self.cfg.steps
+        return [(t, t + 1) for t in range(steps)] if layer.recurrent else [(0, steps)]
+
+    def _read(
+        self, part: Layer, reads: tuple[Read, ...], samples: np.ndarray, trace: Trace, first: int, end: int
+    ) -> np.ndarray:
+        """What a part of a layer reads for sums of these timesteps, (N, y, x, T, in), each read's channels behind those
+        of the last."""
+        read = [at_steps(self._spikes_of(own, samples, trace), first - own.delay, end - own.delay) for own in reads]
+        if part.kind == "linear":  # flattened in (y, x, c) order
+            read = [array.transpose(0, 3, 1, 2, 4).reshape(len(array), 1, 1, end - first, -1) for array in read]
+        return np.concatenate(read, axis=-1)
+
+    def _add_up(
+        self, part: Layer, reads: tuple[Read, ...], inputs: np.ndarray, terms: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A part's share of its layer's sums, exact, and its faults (N, out); ``terms``: of all parts."""
+        weights = self.weights[part.weight]
+        # Which all reads have in common, and of a mean all pixels
+        rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in reads]
+        given = (
+            inputs, np.concatenate(rows, axis=1), self._bias(self.weights, part), part.bias, part.kernel, part.stride,
+            part.padding, terms,
+        )  # fmt: skip
+        if part.planes:
+            return forward_planes(self._forward, *given, part.planes, self.sums)
+        return self._forward(*given, self.sums)
 
     def _spikes_of(self, read: Read, samples: np.ndarray, trace: Trace) -> np.ndarray:
         """What a layer reads of the samples or of another layer: planes lie channel by channel beside each other."""
@@ -186,18 +212,22 @@ class GoldenTrainer(GoldenParameters):
         else:
             found = spread_votes(self._values(loss_errors(trace.outputs[0], labels, loss.table)), top)
         trace.errors = [np.empty(0)] * len(layers)
-        trace.leak_terms = [np.empty((len(top), 0))] * len(layers)
+        trace.leak_terms = [np.empty((len(top), 0), self.dtype)] * len(layers)
         for layer in reversed(layers):
-            n = layer.number
-            if not layer.last:
-                found = self._error_below(trace, n, replicas)
-            if layer.pool > 1:
-                found = spread(found, layer.pool)
-            if layer.join:
-                found = self._spread(trace, layer, found, replicas)
-            trace.errors[n] = self._error_at_inputs(trace, layer, found, replicas, loss.scale)
+            n, states = layer.number, {}
+            trace.errors[n] = np.zeros(trace.spikes[n].shape, self.dtype)
+            if layer.learns:
+                trace.leak_terms[n] = np.zeros_like(trace.errors[n])
+            for first, end in reversed(self._spans(layer)):
+                if not layer.last:
+                    found = self._error_below(trace, n, replicas, first, end)
+                if layer.pool > 1:
+                    found = spread(found, layer.pool)
+                if layer.join:
+                    found = self._spread(trace, layer, found, replicas, first, end)
+                self._fill_errors(trace, layer, found, replicas, loss.scale, states, first, end)
             if layer.window:
-                trace.errors[n] = self._spread(trace, layer, trace.errors[n], replicas)
+                trace.errors[n] = self._spread(trace, layer, trace.errors[n], replicas, 0, self.cfg.steps)
             if norm := self._norms.get(n):
                 trace.errors[n], gradients, fault = norm.backward(trace.errors[n], trace.normed[n], self.weights)
                 for name, gradient in gradients.items():
@@ -235,16 +265,17 @@ class GoldenTrainer(GoldenParameters):
         :meth:`infer`."""
         return np.concatenate([self.counts(trace) for trace in traces])
 
-    def _error_below(self, trace: Trace, n: int, replicas: np.ndarray) -> np.ndarray:
-        """Errors at the spikes of layer n, through the weights of all layers that read them: the exact sum of those and
-        of their slices or, where sums do not travel between cores, each slice's added to what the slice before has
-        rounded."""
+    def _error_below(self, trace: Trace, n: int, replicas: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Errors at the spikes of layer n, from timestep ``start`` up to ``stop``, through the weights of all parts of
+        layers that read them: the exact sum of those and of their slices or, where sums do not travel between cores,
+        each slice's added to what the slice before has rounded."""
         readers, total = self.network.spike_readers[n], None
         parts = [(reader, *part) for reader in readers for part in self.slices[reader.number]]
         before = np.zeros(())  # what those before have summed
         for number, (reader, member, first, end) in enumerate(parts, 1):
+            errors = at_steps(trace.errors[reader.number], start + reader.delay, stop + reader.delay)
             exact, fault = self._backward(
-                np.ascontiguousarray(trace.errors[reader.number][..., first:end]),
+                np.ascontiguousarray(errors[..., first:end]),
                 self._transposed(reader, first, end), reader.kernel, reader.stride, reader.padding,
                 reader.in_shape[:2], self.cfg.multiplier_subnormals, self.network.error_terms(n), self.sums,
                 1 / reader.mean**2,
@@ -270,62 +301,74 @@ class GoldenTrainer(GoldenParameters):
         step = self.partition.replicas if self.cfg.exact else len(replicas)
         if self.cfg.exact:
             terms *= minibatch
-        for part in (slice(first, None, step) for first in range(min(step, len(replicas)))):
-            replica = replicas[part][:1]
+        for chosen in (slice(first, None, step) for first in range(min(step, len(replicas)))):
+            replica = replicas[chosen][:1]
             own = self.gradients[replica[0]]
-            errors = np.ascontiguousarray(trace.errors[layer.number][part])
-            inputs = np.split(trace.inputs[layer.number][part], len(layer.reads), axis=-1)
-            for n, (spikes, read) in enumerate(zip(inputs, layer.reads, strict=True)):
-                given = (  # with biases beside the first
-                    np.ascontiguousarray(spikes), errors, layer.bias and not n, layer.kernel, layer.stride,
-                    layer.padding, terms,
-                )  # fmt: skip
-                if layer.planes:
-                    *sums, fault = weight_grad_planes(self._weight_grad, *given, layer.planes, self.gradient_sums)
-                else:
-                    *sums, fault = weight_grad_plane(self._weight_grad, *given, read.count, self.gradient_sums)
-                if layer.mean > 1:  # all pixels have the same weights
-                    sums[0] = sums[0].reshape(layer.mean**2, *layer.weight_shape[1:]).sum(axis=0, keepdims=True)
-                for name, added in zip((layer.weight, layer.bias_name)[: 1 if n else 2], sums, strict=False):
-                    if name in own and self.cfg.exact:
-                        own[name] += added
-                    elif name in own:
-                        own[name][:], wrong = self.sums.accumulate(own[name], added)
-                        fault = fault | wrong.reshape(-1, layer.out_channels).any(axis=0)
+            errors = np.ascontiguousarray(trace.errors[layer.number][chosen])
+            for part in layer.parts:
+                inputs = trace.inputs[self.network.parts.index(part)][chosen]
+                fault = self._add_own(own, part, inputs, errors, terms)
                 self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)
             if layer.learns:
                 terms_of_leaks = layer.leak_terms(self.cfg.steps) * minibatch
-                usable, large = self.gradient_sums.terms(trace.leak_terms[layer.number][part], terms_of_leaks)
+                usable, large = self.gradient_sums.terms(trace.leak_terms[layer.number][chosen], terms_of_leaks)
                 own[layer.leak_name] += usable.sum(axis=(0, 1, 2, 3))
                 self._flag(Fault.WEIGHT_GRAD, layer.number, large.any(axis=(0, 1, 2, 3))[None], replica)
 
-    def _error_at_inputs(
-        self, trace: Trace, layer: Layer, error: np.ndarray, replicas: np.ndarray, scale: float
-    ) -> np.ndarray:
-        n = layer.number
-        errors = np.empty(trace.spikes[n].shape, self.dtype)
-        stored = (error, trace.spikes[n], trace.masks[n], trace.potentials[n], *self._leak(layer, error, replicas))
-        outputs = [errors]
-        if layer.learns:
-            trace.leak_terms[n] = np.empty_like(errors)
-            outputs.append(trace.leak_terms[n])
-        arrays = map(_by_position, (*stored, *outputs))
-        numbers = self._numbers[n] | {"penalty": penalty_value(self._neurons[n], scale, self.fmt)}
-        fault = self._run(self._programs[n][1], numbers, *arrays)
-        self._flag(Fault.NEURON_GRAD, n, _by_sample(fault, len(error)), replicas)
-        return errors
+    def _add_own(self, own: Tensors, part: Layer, inputs: np.ndarray, errors: np.ndarray, terms: int) -> np.ndarray:
+        """Add to the gradients ``own`` of a replica those of a part of a layer; returns its faults (out,)."""
+        faults = np.zeros(part.out_channels, bool)
+        for n, (spikes, read) in enumerate(zip(np.split(inputs, len(part.reads), axis=-1), part.reads, strict=True)):
+            given = (  # with biases beside the first
+                np.ascontiguousarray(spikes), errors, part.bias and not n, part.kernel, part.stride, part.padding,
+                terms,
+            )  # fmt: skip
+            if part.planes:
+                *sums, fault = weight_grad_planes(self._weight_grad, *given, part.planes, self.gradient_sums)
+            else:
+                *sums, fault = weight_grad_plane(self._weight_grad, *given, read.count, self.gradient_sums)
+            if part.mean > 1:  # all pixels have the same weights
+                sums[0] = sums[0].reshape(part.mean**2, *part.weight_shape[1:]).sum(axis=0, keepdims=True)
+            for name, added in zip((part.weight, part.bias_name)[: 1 if n else 2], sums, strict=False):
+                if name in own and self.cfg.exact:
+                    own[name] += added
+                elif name in own:
+                    own[name][:], wrong = self.sums.accumulate(own[name], added)
+                    fault = fault | wrong.reshape(-1, part.out_channels).any(axis=0)
+            faults |= fault
+        return faults
 
-    def _spread(self, trace: Trace, layer: Layer, errors: np.ndarray, replicas: np.ndarray) -> np.ndarray:
-        """Errors of a layer's windows at the pixels that are the largest of them."""
+    def _fill_errors(
+        self, trace: Trace, layer: Layer, error: np.ndarray, replicas: np.ndarray, scale: float, states: dict,
+        first: int, end: int,
+    ):  # fmt: skip
+        """Errors at a layer's sums from those at its spikes, and the terms of its leaks, of the timesteps from
+        ``first`` up to ``end``; ``states``: of the program, that the later ones have left."""
+        n = layer.number
+        stored = (at_steps(kept, first, end) for kept in (trace.spikes[n], trace.masks[n], trace.potentials[n]))
+        filled = [trace.errors[n], *([trace.leak_terms[n]] if layer.learns else [])]
+        made = [np.empty(error.shape, self.dtype) for _ in filled]
+        arrays = map(_by_position, (error, *stored, *self._leak(layer, error, replicas), *made))
+        numbers = self._numbers[n] | {"penalty": penalty_value(self._neurons[n], scale, self.fmt)}
+        fault = self._run(self._programs[n][1], numbers, *arrays, states=states)
+        self._flag(Fault.NEURON_GRAD, n, _by_sample(fault, len(error)), replicas)
+        for array, values in zip(filled, made, strict=True):
+            array[..., first:end, :] = values
+
+    def _spread(
+        self, trace: Trace, layer: Layer, errors: np.ndarray, replicas: np.ndarray, first: int, end: int
+    ) -> np.ndarray:
+        """Errors of a layer's windows, of the timesteps from ``first`` up to ``end``, at the pixels that are the
+        largest of them."""
         assert layer.windows is not None
-        sums, winners = self.sums if self.cfg.overlap else None, trace.winners[layer.number]
+        sums, winners = self.sums if self.cfg.overlap else None, at_steps(trace.winners[layer.number], first, end)
         found, fault = spread_errors(errors, winners, layer.windows, layer.pixels_shape, sums)
         self._flag(Fault.BACKWARD, layer.number, np.repeat(fault[:, None], layer.out_channels, axis=1), replicas)
         return of_line(found) if layer.line > 1 else found
 
     def _transposed(self, layer: Layer, first: int, end: int) -> np.ndarray:
         """Columns of a slice of a layer's weights; they change only with an update."""
-        key = layer.number, first
+        key = layer.weight, first
         if key not in self._columns:
             weights = self.weights[layer.weight][..., first:end]
             self._columns[key] = np.ascontiguousarray(weights.transpose(0, 2, 1))

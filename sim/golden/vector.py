@@ -77,31 +77,41 @@ def _loaded(source: str) -> Callable:
 
 @cache
 def kernel(program: Program) -> Callable:
-    """What runs a program: ``kernel(*inputs, *outputs, *constants, subnormals, p)``.
+    """What runs a program: ``kernel(*inputs, *outputs, *states, *constants, subnormals, p)``.
 
     Inputs and outputs are arrays (positions, T, neurons) in the program's order, values of the format or bits as uint8;
-    an output may be the array of an input. Constants are values of the format in the order of ``program.constants``,
+    an output may be the array of an input. States are arrays (positions, neurons), what they begin with and where they
+    are left. Constants are values of the format in the order of ``program.constants``,
     powers whole numbers, tables as :func:`table_values` makes them; ``subnormals``: the multipliers
     keep them; p: FormatParameters. Returns bool (positions, neurons): a result of a step was infinite or not a number.
     """
     return _loaded(source(program))
 
 
-def run_program(program: Program, sums: Sums, subnormals: bool, constants: Mapping, *arrays: np.ndarray) -> np.ndarray:
-    """Run a program on arrays (positions, T, neurons), see :func:`kernel`; ``constants`` by name."""
+def run_program(
+    program: Program, sums: Sums, subnormals: bool, constants: Mapping, *arrays: np.ndarray,
+    states: dict[str, np.ndarray] | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Run a program on arrays (positions, T, neurons), see :func:`kernel`; ``constants`` by name. ``states``: by name
+    those that a run of the timesteps before has left, and where this one leaves them; they begin with 0."""
     numbers = (constants[name] for name in program.constants)
-    return kernel(program)(*arrays, *numbers, subnormals, sums.parameters)
+    kept = {} if states is None else states
+    for name, node in program.states.items():
+        if name not in kept:
+            kept[name] = np.zeros(arrays[0][:, 0].shape, sums.dtype if _is_value(node) else np.uint8)
+    own = (kept[name] for name in program.states)
+    return kernel(program)(*arrays, *own, *numbers, subnormals, sums.parameters)
 
 
 def source(program: Program) -> str:
     """The program in Python, for numba."""
     arrays = [*(f"in_{name}" for name in program.inputs), *(f"out_{name}" for name in program.outputs)]
-    parameters = ", ".join([*arrays, *(f"k_{name}" for name in program.constants)])
+    kept = [f"s_{name}" for name in program.states]
+    parameters = ", ".join([*arrays, *kept, *(f"k_{name}" for name in program.constants)])
     lines = [_BEGIN.format(name=program.name, parameters=parameters, first=arrays[0])]
     deep, deeper = " " * 12, " " * 16
     for name, node in program.states.items():
-        is_value = f"state_{name} = kind(0)"
-        lines.append(f"{deep}{is_value if _is_value(node) else f'state_{name} = False'}\n")
+        lines.append(f"{deep}state_{name} = s_{name}[position, n]{'' if _is_value(node) else ' != 0'}\n")
     last = f"{arrays[0]}.shape[1]"
     walk = f"range({last} - 1, -1, -1)" if program.descending else f"range({last})"
     lines.append(f"{deep}for t in {walk}:\n")
@@ -119,6 +129,7 @@ def source(program: Program) -> str:
         if nodes:
             places = ", ".join(f"{names}{name}{index}" for name in nodes)
             lines.append(f"{deeper}{places} = {', '.join(texts[id(node)] for node in nodes.values())}\n")
+    lines += [f"{deep}s_{name}[position, n] = state_{name}\n" for name in program.states]
     return "".join([*lines, "    return fault\n"])
 
 

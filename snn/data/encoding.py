@@ -42,13 +42,13 @@ def bernoulli(images: np.ndarray, timesteps: int, seed: int, epoch: int = 0) -> 
     return spikes
 
 
-def planes_of(dataset: Dataset, timesteps: int) -> Planes:
+def planes_of(dataset: Dataset, timesteps: int, every: bool = False) -> Planes:
     """The planes that hold the values of a data set's images, in spike words of so many timesteps, or of its frames:
-    of whole numbers no more than they need.
+    of whole numbers no more than they need. ``every``: images, too, are given at every timestep.
 
     Raises :class:`TridentError` for values that are too large for planes.
     """
-    high, still = dataset.low + dataset.span, dataset.steps is None
+    high, still = dataset.low + dataset.span, dataset.steps is None and not every
     bits = min(PLANES, timesteps) if still else PLANES
     if dataset.whole and not still:
         needed = max(int(high), int(-dataset.low) - 1, 1).bit_length() + (dataset.low < 0)
@@ -147,10 +147,12 @@ def encode(
         both = dataset.train, dataset.test
     elif method == "rate":
         both = rate(dataset.train, timesteps), rate(dataset.test, timesteps)
-    elif method == "direct" and dataset.steps:
-        assert network.planes
+    elif method == "direct" and network.planes and not network.planes.still:
         given = network.planes, dataset.low, dataset.span
-        both = frames(dataset.train, *given), frames(dataset.test, *given)
+        train, test = dataset.train, dataset.test
+        if not dataset.steps:  # the same at every timestep
+            train, test = (np.repeat(images[:, None], timesteps, axis=1) for images in (train, test))
+        both = frames(train, *given), frames(test, *given)
     elif method == "direct":
         assert network.planes
         still = network.planes, timesteps, dataset.low, dataset.span

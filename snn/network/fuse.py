@@ -35,20 +35,18 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
 
     Raises :class:`TridentError` for a node that no core computes; the sentence says what it would need.
     """
-    for node in network.nodes:
-        for edge in node.inputs:
-            if edge.delay:
-                raise TridentError(f"{node} reads {edge}: no core keeps spikes from one timestep to the next")
+    for node, edge in [(own, edge) for own in network.nodes for edge in own.inputs if edge.delay]:
+        if not isinstance(node, Conv | Linear | Flatten):
+            raise TridentError(f"{node} reads {edge}: only conv and linear nodes read what was timesteps ago")
+        if network.planes and network.planes.still:
+            raise TridentError(f"{node} reads {edge}, so real values must be given for every timestep, as frames")
     layers: list[Layer] = []
     windows: list[Node] = []  # between sums and neurons
     fired = {INPUT: Read.all(None, network.planes)}  # by node, the spikes that its output adds up
     for node in network.nodes:
-        if isinstance(node, Conv | Linear):
-            layers.append(_layer(network, node, len(layers), fired))
-            if node.standardise:
-                layers[-1] = _standardised(layers[-1], node)
-            norm, window = _behind(network, node)
-            layers[-1] = replace(layers[-1], norm=norm, window=_windows(network, node, window))
+        if (isinstance(node, Conv | Linear) and not _is_branch(network, node)) or _adds_sums(network, node):
+            layer, window = _layer(network, node, len(layers), fired)
+            layers.append(layer)
             windows += [window] if window else []
             if not layers[-1].readout:
                 pool = _pool(network, layers[-1])
@@ -61,7 +59,7 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
                 fired[name] = Read.all(len(layers) - 1, layers[-1].out_planes, layers[-1].drop)
         elif isinstance(node, Add):
             fired[node.name] = _added(network, node, fired)
-        elif node in windows:
+        elif node in windows or isinstance(node, Conv | Linear):
             continue
         elif isinstance(node, Dropout):
             if node.name not in fired:
@@ -83,14 +81,37 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
         raise TridentError(f"{network.node(last.neuron)} has voters, so it cannot take the largest sums of windows")
     if last.line > 1:
         raise TridentError(f"{network.node(last.neuron)} takes the largest sums of outputs, so it cannot be the last")
-    return *layers[:-1], replace(last, last=True, voters=network.voters)
+    if last.recurrent:
+        raise TridentError(
+            f"{network.node(last.neuron)} is the network's output, whose errors are those of the loss alone, so "
+            f"{last.branches[-1].node!r} cannot read its spikes"
+        )
+    branches = tuple(replace(branch, voters=network.voters) for branch in last.branches)
+    return *layers[:-1], replace(last, last=True, voters=network.voters, branches=branches)
+
+
+def _is_branch(network: "Network", node: Node) -> bool:
+    """Whether a node's sums are added to those of others."""
+    return any(isinstance(reader, Add) for reader in network.readers[node.name])
+
+
+def _adds_sums(network: "Network", node: Node) -> bool:
+    """Whether a node adds the sums of conv and linear nodes, and not spikes."""
+    found = [edge.node != INPUT and isinstance(network.node(edge.node), Conv | Linear) for edge in node.inputs]
+    if isinstance(node, Add) and any(found) and not all(found):
+        other = node.inputs[found.index(False)]
+        raise TridentError(f"{node} must add spikes, or sums of conv and linear nodes, not {other} to the latter")
+    return isinstance(node, Add) and all(found)
 
 
 def _added(network: "Network", node: Add, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:
     """What an add node sums up: the spikes of its inputs, one after another."""
     for edge in node.inputs:
         if edge.node not in fired:
-            raise TridentError(f"{node} must add spikes, those of neurons, not the output of {network.node(edge.node)}")
+            raise TridentError(
+                f"{node} must add spikes, those of neurons, or sums of conv and linear nodes, not the output of "
+                f"{network.node(edge.node)}"
+            )
         if edge.node == INPUT and network.planes and network.planes.still:
             raise TridentError(f"{node} adds real values that stay the same over time to spikes, which no core does")
     return tuple(read for edge in node.inputs for read in fired[edge.node])
@@ -118,25 +139,56 @@ def _mean(network: "Network", node: Pool, fired: dict[str, tuple[Read, ...]]) ->
     return reads
 
 
-def _layer(network: "Network", node: Conv | Linear, number: int, fired: dict[str, tuple[Read, ...]]) -> Layer:
-    source = node.inputs[0].node
-    image = network.shapes[source]
-    if source != INPUT and isinstance(flatten := network.node(source), Flatten):
-        _only_reader(network, flatten, "linear")
-        source = flatten.inputs[0].node
-        image = network.shapes[source]
-    if source not in fired:
-        raise TridentError(f"{node} must read spikes, those of neurons or of the samples, not {network.node(source)}")
-    reads = fired[source]
-    if len({read.mean for read in reads}) > 1 or (reads[0].mean > 1 and isinstance(node, Conv)):
-        raise TridentError(f"{node} must be linear to read the mean of all pixels, which is added to other means alone")
-    norm, window = _behind(network, node)
+def _layer(
+    network: "Network", node: Node, number: int, fired: dict[str, tuple[Read, ...]]
+) -> tuple[Layer, Pool | None]:
+    """The layer of the sums of a conv or linear node, or of an add node that adds up such, and the windows of them."""
+    adds = isinstance(node, Add)
+    norm, window = _behind(network, node) if isinstance(node, Conv | Linear) else (None, None)
     neuron = _only_reader(network, window or norm or node, "neuron", "readout")
     assert isinstance(neuron, Neuron | Readout)
-    names, own = (number, node.name, neuron.name, reads), neuron.changes
+    nodes = [network.node(edge.node) for edge in node.inputs] if adds else [node]
+    for own in nodes if adds else ():
+        _only_reader(network, own, "add")
+    parts = [_part(network, own, number, neuron, fired) for own in nodes]
+    for part in parts:
+        if adds and part.planes:
+            raise TridentError(f"{node} adds sums of real values that stay the same over time, which no core does")
+    first, *branches = sorted(parts, key=lambda part: number in part.sources)  # its own spikes last
+    layer = replace(
+        first, changes=neuron.changes, norm=norm, branches=tuple(branches)
+    )
+    if isinstance(node, Conv | Linear):
+        layer = replace(layer, window=_windows(network, node, window))
+    return layer, window
+
+
+def _part(network: "Network", node: Node, number: int, neuron: Node, fired: dict[str, tuple[Read, ...]]) -> Layer:
+    """The convolution of a conv or linear node, with nothing behind it, of the layer with this number and neuron."""
+    assert isinstance(node, Conv | Linear)
+    (edge,), delay = node.inputs, node.inputs[0].delay
+    image = network.shapes[edge.node]
+    if edge.node != INPUT and isinstance(flatten := network.node(edge.node), Flatten):
+        _only_reader(network, flatten, "linear")
+        edge = flatten.inputs[0]
+        delay += edge.delay
+        image = network.shapes[edge.node]
+    reads = fired.get(edge.node)
+    if delay and isinstance(neuron, Neuron) and edge.node == neuron.name:
+        reads = Read.all(number)
+    if reads is None and delay and isinstance(network.node(edge.node), Neuron):
+        raise TridentError(f"{node} reads {edge}, the spikes of a later layer, which follows when this one has ended")
+    if reads is None:
+        found = network.node(edge.node)
+        raise TridentError(f"{node} must read spikes, those of neurons or of the samples, not {found}")
+    if len({read.mean for read in reads}) > 1 or (reads[0].mean > 1 and isinstance(node, Conv)):
+        raise TridentError(f"{node} must be linear to read the mean of all pixels, which is added to other means alone")
+    names = number, node.name, neuron.name, tuple(replace(read, delay=delay) for read in reads)
     if isinstance(node, Linear):
-        return Layer(*names, "linear", image, node.outputs, bias=node.bias, changes=own)
-    return Layer(*names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias, own)
+        layer = Layer(*names, "linear", image, node.outputs, bias=node.bias)
+    else:
+        layer = Layer(*names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias)
+    return _standardised(layer, node) if node.standardise else layer
 
 
 def _behind(network: "Network", node: Conv | Linear) -> tuple[Norm | None, Pool | None]:

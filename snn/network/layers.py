@@ -15,13 +15,14 @@ class Read:
     """Spikes that a layer reads: those of the layer ``source``, pooled where they are, or, if that is None, the
     samples. planes: they are values, or their ``plane``-th plane where values change with time. mean: pixels along a
     side of the square image whose mean is read; 1: it is read as it is. drop: behind a dropout each spike that is left
-    counts for ``2**drop``."""
+    counts for ``2**drop``. delay: those of so many timesteps ago are read."""
 
     source: int | None
     planes: Planes | None = None
     plane: int = 0
     mean: int = 1
     drop: int = 0
+    delay: int = 0
 
     @property
     def count(self) -> float:
@@ -51,6 +52,10 @@ class Read:
 @dataclass(frozen=True)
 class Layer:
     """A convolution, or a linear node and the flatten before it, with the neurons that take its sums.
+
+    branches: further convolutions whose sums are added to its own before the neurons, each a layer of the same number
+    that has nothing behind it; what a layer says of weights, of what it reads and of parameters is of its own
+    convolution, unless it speaks of all ``parts``.
 
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
     ``node``. reads: the spikes that it reads, which are added. image: (y, x, channels) of each of them. changes: what
@@ -88,6 +93,23 @@ class Layer:
     norm: Norm | None = None
     window: Windows | None = None
     voters: int = 1
+    branches: "tuple[Layer, ...]" = ()
+
+    @property
+    def parts(self) -> "tuple[Layer, ...]":
+        """All convolutions whose sums its neurons take: its own, which reads other layers, and those of its
+        branches."""
+        return self, *self.branches
+
+    @property
+    def recurrent(self) -> bool:
+        """A branch reads the layer's own spikes, of timesteps ago."""
+        return any(self.number in branch.sources for branch in self.branches)
+
+    @property
+    def delay(self) -> int:
+        """Timesteps between the spikes that it reads and its sums."""
+        return self.reads[0].delay
 
     @property
     def sources(self) -> tuple[int | None, ...]:
@@ -107,8 +129,9 @@ class Layer:
 
     @property
     def walks(self) -> int:
-        """Of forward and of weight_grad: one over each of its reads, and one for the biases beside a mean."""
-        return len(self.reads) + (self.mean > 1 and self.bias)
+        """Of forward and of weight_grad, of all parts: one over each of their reads, and one for the biases beside a
+        mean."""
+        return sum(len(part.reads) + (part.mean > 1 and part.bias) for part in self.parts)
 
     @property
     def out_planes(self) -> Planes | None:
@@ -236,8 +259,9 @@ class Layer:
 
     @property
     def forward_terms(self) -> int:
-        """The most weights that one sum of forward has, one for each plane of a value."""
-        return self.fan_in * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else 1) + self.bias
+        """The most weights that one sum of forward has, of all parts, one for each plane of a value."""
+        own = self.fan_in * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else 1) + self.bias
+        return own + sum(branch.forward_terms for branch in self.branches)
 
     @property
     def backward_terms(self) -> int:
@@ -245,9 +269,11 @@ class Layer:
         return self.taps * self.out_channels
 
     def gradient_terms(self, timesteps: int) -> int:
-        """The most errors that one sample adds to a gradient; those of real values are summed over time before."""
+        """The most errors that one sample adds to a gradient of any part; those of real values are summed over time
+        before."""
         y, x, _ = self.sum_shape
-        return y * x * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else timesteps)
+        own = y * x * self.mean**2 * len(self.reads) * (self.planes.bits if self.planes else timesteps)
+        return max(own, *(branch.gradient_terms(timesteps) for branch in self.branches), 0)
 
     def leak_terms(self, timesteps: int) -> int:
         """The most terms that one sample adds to the gradient of a leak."""
@@ -256,8 +282,9 @@ class Layer:
 
     @property
     def weights(self) -> int:
-        """Trainable values."""
-        return (self.fan_in + self.bias + len(self.vectors)) * self.out_channels
+        """Trainable values of all parts."""
+        own = (self.fan_in + self.bias + len(self.vectors)) * self.out_channels
+        return own + sum(branch.weights for branch in self.branches)
 
     def __str__(self) -> str:
         behind = ", batch norm" if self.norm else ""
@@ -265,6 +292,8 @@ class Layer:
             behind += f", largest of {self.window}"
         if self.voters > 1:
             behind += f", {self.voters} voters for a class"
+        behind += f" of t-{self.delay}" if self.delay else ""
+        behind += "".join(f", plus {branch}" for branch in self.branches)
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape

@@ -164,12 +164,22 @@ class Network:
         return fuse(self)
 
     @cached_property
+    def parts(self) -> tuple[Layer, ...]:
+        """The convolutions of all layers, those of a layer's branches behind its own."""
+        return tuple(part for layer in self.layers for part in layer.parts)
+
+    @cached_property
     def spike_readers(self) -> tuple[tuple[Layer, ...], ...]:
-        """By the number of a layer, the layers that read its spikes, as often as they add them."""
+        """By the number of a layer, the parts of layers that read its spikes, as often as they add them."""
         return tuple(
-            tuple(reader for reader in self.layers for source in reader.sources if source == layer.number)
+            tuple(reader for reader in self.parts for source in reader.sources if source == layer.number)
             for layer in self.layers
         )
+
+    @property
+    def delays(self) -> tuple[Layer, ...]:
+        """The parts of its layers that read spikes of timesteps ago."""
+        return tuple(part for part in self.parts if part.delay)
 
     @property
     def norms(self) -> tuple[Norm, ...]:
@@ -198,8 +208,9 @@ class Network:
 
     @property
     def branches(self) -> bool:
-        """Whether spikes are added, or are read by several layers."""
-        return any(len(layer.sources) > 1 for layer in self.layers) or any(len(own) > 1 for own in self.spike_readers)
+        """Whether spikes or sums are added, or spikes are read by several layers or later."""
+        added = any(layer.branches or len(layer.sources) > 1 for layer in self.layers)
+        return added or any(len(own) > 1 for own in self.spike_readers) or bool(self.delays)
 
     def error_terms(self, layer: int) -> int:
         """The most products that one error at the spikes of the layer with this number is the sum of."""

@@ -30,11 +30,13 @@ def with_norm(network: Network, norm: str) -> Network:
         raise TridentError(f"the norm {name} is of all layers but the last, and the network has {last!r} alone")
 
     if name == "ws":
-        inner = {layer.node for layer in network.layers if layer.node != last}
+        inner = {part.node for layer in network.layers[:-1] for part in layer.parts}
         return replace(network, nodes=tuple(
             replace(node, standardise=True, epsilon=epsilon) if isinstance(node, Conv | Linear) and node.name in inner
             else node for node in network.nodes
         ))  # fmt: skip
+    if several := next((layer for layer in network.layers if layer.branches), None):
+        raise TridentError(f"the norm {name} is of one node's sums, and {several.neuron!r} takes those of several")
     bare = {layer.node for layer in network.layers if layer.norm is None and layer.node != last}
     nodes: list[Node] = []
     for node in network.nodes:

@@ -108,7 +108,8 @@ class Partition:
         multiples of ``lanes``."""
         if network.branches and self.members > 1:
             raise TridentError(
-                f"partition {self}: a network whose spikes are added, or read by several layers, is on one core"
+                f"partition {self}: a network whose spikes or sums are added, or whose spikes are read by several "
+                "layers or later, is on one core"
             )
         if network.norms and self.cores > 1:
             raise TridentError(f"partition {self}: {network.norms[0]} needs a network on one core, without copies")

@@ -30,6 +30,7 @@ _CONV = re.compile(f"({_N})c{_WINDOWS}(?:m{_WINDOWS})?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
 _LINEAR = re.compile(f"({_N})(?:m({_N}))?(?:v({_N}))?(?:r({'|'.join(READOUTS)})?)?")
+_RECURRENT = re.compile(f"({_N})rec")
 _POOL = re.compile(f"(mp|ap){_WINDOWS}|gap")
 _DROP = re.compile(r"drop([0-9]+(?:\.[0-9]+)?)?")
 _METHODS = {"mp": "max", "ap": "average", None: "average"}
@@ -43,10 +44,10 @@ def read(text: str, bias: bool = True) -> Network:
     kernel // 2). Of ``16c3m2`` neurons take the largest sum of every 2 x 2 pixels, of ``16c3m3s2p1`` those of windows
     of 3 x 3 pixels, stride 2 and padding 1, of ``128m2`` those of every 2 outputs: the node ``windowN``. The last may
     be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``; or neurons that vote: of ``100v10``
-    every 10 neurons are one of 10 classes. ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels, ``mp3s2p1``
-    those of such windows, ``ap2`` takes their mean and ``gap`` that of all pixels of a square image: the node
-    ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``, drops half of it in training: the node ``dropN``.
-    ``sew16s2`` is a residual block, see :func:`_block`.
+    every 10 neurons are one of 10 classes. ``64rec`` is a recurrent layer, see :func:`_recurrent`. ``mp2`` behind a
+    layer joins the spikes of every 2 x 2 pixels, ``mp3s2p1`` those of such windows, ``ap2`` takes their mean and
+    ``gap`` that of all pixels of a square image: the node ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``,
+    drops half of it in training: the node ``dropN``. ``sew16s2`` is a residual block, see :func:`_block`.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -72,9 +73,9 @@ def read(text: str, bias: bool = True) -> Network:
     for number, part in enumerate(rest, 1):
         layer = _layer(text, part, shape, source, number, bias)
         nodes += layer
-        shapes = {source: shape}
-        for node in layer:
-            shapes[node.name] = node.out_shape(*(shapes[edge.node] for edge in node.inputs))
+        shapes, last = {source: shape}, shape
+        for node in layer:  # what a recurrent node reads is like what the node before it gives
+            last = shapes[node.name] = node.out_shape(*(shapes.get(edge.node, last) for edge in node.inputs))
         source = layer[-1].name
         shape = shapes[source]
     if not _LINEAR.fullmatch(rest[-1]):
@@ -106,6 +107,8 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
         if voters is not None:
             raise TridentError(f"network {text!r}: {part!r} is a readout, which has no spikes to vote with")
         return [*sums, Readout(f"readout{number}", reads, readout=vector.group(4) or "mean")]
+    if recurrent := _RECURRENT.fullmatch(part):
+        return _recurrent(_layer(text, recurrent.group(1), shape, source, number, bias), number)
     if pool := _POOL.fullmatch(part):
         y, x, _ = shape
         if part == "gap" and y != x:
@@ -126,8 +129,8 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
     conv = _CONV.fullmatch(part)
     if not conv:
         raise TridentError(
-            f"network {text!r}: layer {part!r} is no number of outputs (128), convolution (16c3s2p1), pooling (mp2), "
-            f"dropout (drop0.5) or residual block (sew16s2)"
+            f"network {text!r}: layer {part!r} is no number of outputs (128), recurrent layer (128rec), convolution "
+            f"(16c3s2p1), pooling (mp2), dropout (drop0.5) or residual block (sew16s2)"
         )
     channels, kernel = int(conv.group(1)), int(conv.group(2))
     stride = int(conv.group(3) or 1)
@@ -163,6 +166,16 @@ def _pool(name: str, read: tuple[Edge, ...], windows: Windows, method: str = "ma
     return Pool(
         name, read, method=method, size=windows.size, stride=windows.stride, padding=windows.padding
     )  # fmt: skip
+
+
+def _recurrent(layer: list[Node], number: int) -> list[Node]:
+    """A linear layer whose neurons also take the spikes that all of them fired a timestep before, through
+    ``recurrentN``, weights of its own without biases; ``addN`` adds both sums."""
+    *before, linear, neuron = layer
+    assert isinstance(linear, Linear)
+    again = Linear(f"recurrent{number}", (Edge(neuron.name, 1),), outputs=linear.outputs, bias=False)
+    add = Add(f"add{number}", (Edge(linear.name), Edge(again.name)))
+    return [*before, linear, again, add, Neuron(neuron.name, (Edge(add.name),))]
 
 
 def _block(

@@ -47,8 +47,8 @@ class Maker(NormPlacing, LeakPlacing, DropPlacing, WindowPlacing):
         layer = self.layer
         spikes = self._spikes((*layer.in_shape[:2], self.cfg.timesteps, layer.in_shape[2]))
         weights, biases = self._values(layer.weight_shape), self._values(layer.out_channels) * layer.bias
-        (x,), fault = forward(spikes[None], weights, biases, layer.bias, layer.kernel, layer.stride, layer.padding,
-                              layer.forward_terms, self.sums)  # fmt: skip
+        given = spikes[None], weights, biases, layer.bias, layer.kernel, layer.stride, layer.padding
+        (x,), fault = self.sums.rounded(*forward(*given, layer.forward_terms, self.sums))
         base = self.placed.inputs[0].at(self.sample)
         job = self._job("forward")
         case = self._case(job | {"src": base})

@@ -53,7 +53,7 @@ def test_without_rounding_it_is_the_twin():
     )
     traces = [
         LayerTrace(
-            read.reshape(-1, 1, read.shape[-1]), fired, near != 0, own, fired, np.ones(fired.shape),
+            [read.reshape(-1, 1, read.shape[-1])], fired, near != 0, own, fired, np.ones(fired.shape),
             fired.sum(0).reshape(len(labels), -1),
         )
         for read, fired, near, own in zip(inputs, spikes, masks, potentials, strict=True)

@@ -5,7 +5,8 @@ import pytest
 
 from trident.bench.single import ENGINES, SingleEngine
 from trident.host.mapping.activity import Activity, LayerActivity
-from trident.host.mapping.cost import CostModel, Operations, Words
+from trident.host.mapping.amounts import Operations, Words
+from trident.host.mapping.cost import CostModel
 from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network.network import Network

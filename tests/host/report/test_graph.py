@@ -64,3 +64,9 @@ def test_sums_and_means_run_where_they_are_read():
     rows = graph_rows(network, Partition.single(network), (0,))
     found = {row.node: (row.output, row.where) for row in rows}
     assert found["add2"] == ("8x8x4", "core 0") and found["pool3"] == ("4", "core 0")
+
+
+def test_branches_run_where_their_layer_does():
+    network = Network.parse("64-12rec-10")
+    rows = {row.node: row.where for row in graph_rows(network, Partition.single(network), (0,))}
+    assert rows["linear1"] == rows["recurrent1"] == rows["add1"] == rows["neuron1"] == "core 0"

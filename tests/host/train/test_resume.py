@@ -47,6 +47,7 @@ CHANGES = {
     "minibatch": 10**9, "epoch": -1, "cycles": "many", "scaler": {"scale": 1e9, "carry": 1.0, "skipped": 0},
     "tallies": {}, "history": {"RTL": []}, "firing_rate": [0.5] * 3, "counters": [{"cycles": 1}] * 2,
     "tested": {"samples": "four"}, "findings": 7, "seconds": None, "activity_batches": 1.5, "unknown": 1,
+    "trained": {"cycles": -1},
 }  # fmt: skip
 
 

@@ -54,11 +54,32 @@ def test_branches_and_means_make_a_core_with_walks(net, walks, planes):
 def test_branches_are_on_one_core():
     """Or on several with a copy on each."""
     net = "8x8x1-4c3-sew4-10"
-    with pytest.raises(TridentError, match="partition 1,2-4: a network whose spikes are added, or read by several"):
+    with pytest.raises(TridentError, match="partition 1,2-4: a network whose spikes or sums are added, or"):
         RunSpec.make(net=net, preset="SMALL", chip=ChipChoice(cores=2, partition="1,2-4"))
     assert str(RunSpec.make(net=net, preset="SMALL", chip=ChipChoice(cores=2)).plan.partition) == "2x1-4"
-    with pytest.raises(TridentError, match="a network whose spikes are added, or read by several layers, needs"):
+    with pytest.raises(TridentError, match="a network whose spikes or sums are added, or spikes read by several"):
         RunSpec.make(net=net, preset="COMPACT")
+
+
+def test_recurrent_layers_make_a_core_with_words_of_one_timestep():
+    spec = RunSpec.make(net="64-12rec-10", train={"timesteps": 5})
+    assert (spec.cfg.timesteps, spec.cfg.chunks, spec.train.timesteps, spec.cfg.walks) == (1, 5, 5, 2)
+    direct = RunSpec.make(net="64-12rec-10", encoding="direct").network.planes  # the images at every timestep
+    assert direct is not None and (direct.bits, direct.still) == (8, False)
+    assert RunSpec.make(net="64-12rec-10", train={"timesteps": 256}).cfg.jobs > 256
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"train": {"timesteps": 300}}, "'recurrent1' reads spikes of t-1, which is for samples of 256 timesteps at most"),
+    ({"preset": "COMPACT"}, "'recurrent1' reads spikes of t-1, which needs chunks of timesteps, which a core"),
+    ({"preset": "TINY"}, "chunks of 4 need exact gradients"), ({"norm": "bn"}, "the norm bn is of one node"),
+    ({"preset": "SMALL", "chip": ChipChoice(cores=2)}, "8 timesteps are 8 chunks of 1, which one core takes"),
+    ({"core": {"jobs": 64}}, "2 layers of 8 chunks of timesteps need jobs of at least 77, the core has 64"),
+])  # fmt: skip
+def test_recurrent_layers_that_a_core_cannot_have(options, words):
+    with pytest.raises(TridentError) as refused:
+        RunSpec.make(net="64-12rec-10", **options)
+    assert words in str(refused.value)
 
 
 def test_frames_set_the_timesteps(tmp_path):

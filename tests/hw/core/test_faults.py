@@ -3,6 +3,7 @@
 from amaranth.sim import Simulator
 
 from trident.hw.core.faults import Faults
+from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
 
 # (fault that is raised in the cycle, its job, another core's, start), then what is seen: flags, job, skip
@@ -24,7 +25,7 @@ CYCLES = [
 
 
 def test_faults_cycle_by_cycle():
-    design, checked = Faults(), []
+    design, checked = Faults(CoreConfig()), []
 
     async def bench(ctx):
         for (fault, job, others, start), (flags, first, skip) in CYCLES:

@@ -150,3 +150,14 @@ def test_frames_that_are_too_large(tmp_path):
     data = _frames(tmp_path / "frames.npz", np.array([0, 300] * 10).reshape(10, 2, 1))
     with pytest.raises(TridentError, match="real values go up to 300, more than the 256 that planes hold"):
         planes_of(data, 2)
+
+
+def test_images_may_be_given_at_every_timestep():
+    """As frames that stay the same: for networks that are computed timestep by timestep."""
+    data = load("digits")
+    planes = planes_of(data, 1, every=True)
+    assert planes.bits == 8 and not planes.still
+    train, _ = encode(data, replace(Network.parse("64-4rec-10"), planes=planes), 3, "direct")
+    assert train.shape[1:] == (3, 1, 1, 8 * 64) and (train[:, :1] == train).all()
+    values = plane_values(train[:5], planes)[:, 0, 0, 0]
+    assert np.abs(values - data.train[:5].reshape(5, 64)).max() <= 2.0**planes.place

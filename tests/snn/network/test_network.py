@@ -8,6 +8,7 @@ import pytest
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
 from trident.snn.network.builder import Builder
+from trident.snn.network.files import dumps, loads
 from trident.snn.network.kinds import KINDS
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network, edges
@@ -72,7 +73,7 @@ def test_layers_describe_themselves():
         ("0-10", "size of 0"),
         ("8x0x1-10", "size of 0"),
         ("64-0", "at least 1 output, not 0"),
-        ("64-ten", "'ten' is no number of outputs (128), convolution (16c3s2p1), pooling (mp2), dropout (drop0.5) or"),
+        ("64-ten", "'ten' is no number of outputs (128), recurrent layer (128rec), convolution (16c3s2p1), pooling"),
         ("8x8x1-sew4-10", "block 'sew4' must follow a layer, whose spikes it adds"),
         ("8x8x1-4c3-sew0-10", "block 'sew0' needs at least 1 channel"),
         ("8x8x1-4c3-sew4s3-10", "block 'sew4s3' needs at least 1 channel and a stride of 1 or 2"),
@@ -163,7 +164,7 @@ def test_a_delay_makes_a_circle_possible():
     nodes = (KINDS["add"]("s", edges(INPUT, "n[t-1]")), linear("a", "s", outputs=6), neuron("n", "a"))
     network = Network((1, 1, 6), nodes)
     assert network.shapes["s"] == (1, 1, 6) and str(network.node("s").inputs[1]) == "n[t-1]"
-    with pytest.raises(TridentError, match=r"add 's' reads n\[t-1\]: no core keeps spikes"):
+    with pytest.raises(TridentError, match=r"add 's' reads n\[t-1\]: only conv and linear nodes read what was"):
         assert network.layers
     nodes = (KINDS["add"]("s", edges(INPUT, "n[t-1]")), linear("a", "s", outputs=5), neuron("n", "a"))
     with pytest.raises(TridentError, match="add 's' adds inputs of different shapes"):
@@ -241,9 +242,10 @@ def test_sums_that_no_core_makes():
     build = Builder((1, 1, 6))
     for source in (INPUT, INPUT):
         build.add("linear", source, outputs=4)
-    build.add("add", "linear1", "linear2")
+    build.add("neuron", "linear1")
+    build.add("add", "neuron1", "linear2")
     build.add("neuron")
-    with pytest.raises(TridentError, match="linear 'linear1' must be read by one neuron or readout or norm or pool"):
+    with pytest.raises(TridentError, match="add 'add1' must add spikes, or sums of conv and linear nodes, not neuron1"):
         assert build.network().layers
 
 
@@ -341,3 +343,55 @@ def test_a_pool_of_outputs():
         build.add(kind, **given)
     with pytest.raises(TridentError, match="^pool 'pool1' joins spikes of a vector: a core takes the largest of sums"):
         assert build.network().layers
+
+
+def recurrent(*edges_of: str, nodes: tuple[str, ...] = ()) -> Builder:
+    """A linear layer whose neurons also take the sums of a linear node for each of the edges."""
+    build = Builder((1, 1, 6))
+    sums = [build.add("linear", outputs=4)]
+    sums += [build.add("linear", edge, outputs=4, bias=False) for edge in edges_of]
+    build.add("add", *sums)
+    for kind in nodes:
+        build.add(kind)
+    build.add("neuron")
+    return build
+
+
+def test_branches_and_recurrence():
+    build = recurrent("neuron1[t-1]", "input[t-2]")
+    build.add("linear", outputs=3)
+    build.add("neuron")
+    network = build.network()
+    first, last = network.layers
+    assert [(part.node, part.delay, part.sources) for part in first.parts] == [
+        ("linear1", 0, (None,)), ("linear3", 2, (None,)), ("linear2", 1, (0,)),
+    ]  # fmt: skip
+    assert first.recurrent and not last.recurrent and first.walks == 3 and first.forward_terms == 6 + 1 + 6 + 4
+    assert [part.node for part in network.spike_readers[0]] == ["linear2", "linear4"]
+    assert network.error_terms(0) == 4 + 3 and network.branches and len(network.delays) == 2
+    assert str(first).endswith(", plus linear 6→4 of t-2, plus linear 4→4 of t-1")
+    same = Network.parse("6-4rec-3")
+    assert [part.node for part in same.parts] == ["linear1", "recurrent1", "linear2"] and same.layers[0].recurrent
+    assert same.tensors["recurrent1.weight"] == (1, 4, 4) and "recurrent1.bias" not in same.tensors
+    assert loads(dumps(same)).layers == same.layers
+    assert Network.parse("4x4x2-5rec-3").layers[0].image == (4, 4, 2)
+
+
+def _last(build: Builder, *inputs: str) -> Network:
+    build.add("linear", *inputs, outputs=3)
+    build.add("neuron")
+    return build.network()
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: recurrent("neuron1[t-1]").network(), "neuron 'neuron1' is the network's output, whose errors are those"),
+    (lambda: _last(recurrent("neuron2[t-1]")), "linear 'linear2' reads neuron2[t-1], the spikes of a later layer"),
+    (lambda: _last(recurrent("linear1[t-1]")), "linear 'linear1' must be read by one add node alone"),
+    (lambda: _last(recurrent("neuron1[t-1]", nodes=("norm",))), "add 'add1' must be read by one neuron or readout"),
+    (lambda: replace(_last(recurrent("neuron1[t-1]")), planes=Planes(4, 0)), "real values must be given for every"),
+    (lambda: replace(_last(recurrent("input")), planes=Planes(4, 0)), "add 'add1' adds sums of real values that stay"),
+])  # fmt: skip
+def test_branches_that_no_core_computes_are_refused_by_name(make, words):
+    with pytest.raises(TridentError) as refused:
+        assert make().layers
+    assert words in str(refused.value) and "\n" not in str(refused.value)

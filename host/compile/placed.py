@@ -1,0 +1,57 @@
+"""Layers with their places in a core's memories."""
+
+from dataclasses import dataclass, replace
+
+from trident.host.compile.packing import WeightMap
+from trident.host.compile.regions import Region
+from trident.snn.network.layers import Layer, Read
+
+
+@dataclass(frozen=True)
+class PlacedLayer:
+    """One layer, or a slice of its output channels, with the places of its weights (tiles), of each of its reads and of
+    its own spikes, of what the layers above read of those, and of its errors (words). Behind the reads of a mean comes
+    :data:`NOTHING`, beside which are its biases.
+
+    layer: with the slice's channels alone; first: the first of them. sums: of its sums; None: neurons take
+    them at once. winners: which of them are the largest of their windows. leaks: groups of what its neurons learn.
+    branches: the layer's branches, whose weights and reads have places of their own.
+    """
+
+    first: int
+    layer: Layer
+    weights: WeightMap
+    tile: int
+    inputs: tuple[Region, ...]
+    spikes: Region
+    pooled: Region
+    errors: Region
+    sums: Region | None = None
+    winners: Region | None = None
+    leaks: Region | None = None
+    branches: "tuple[PlacedLayer, ...]" = ()
+
+    @property
+    def parts(self) -> "tuple[PlacedLayer, ...]":
+        """See :attr:`Layer.parts`."""
+        return self, *self.branches
+
+    @property
+    def walks(self) -> "list[tuple[PlacedLayer, int]]":
+        """Of forward and weight_grad: each part with each of its inputs."""
+        return [(part, read) for part in self.parts for read in range(len(part.inputs))]
+
+
+NOTHING = Region(0, 0, 1, 0)
+
+
+def region_of(region: Region, read: Read) -> Region:
+    """That of one plane."""
+    words = read.planes.words if read.planes else 1
+    return replace(region, base=region.base + region.chunk // words * read.plane)
+
+
+def sum_words(weights: WeightMap) -> int:
+    """Words of a layer's sums, or of the errors at them, in a chunk of timesteps."""
+    y, x, _ = weights.layer.sum_shape
+    return y * x * weights.groups
