@@ -1,5 +1,6 @@
 """Energy by the RTL's counters: a layer of a spiking ResNet-18 at several shares of zeros, and whole training steps."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -24,7 +25,7 @@ PUBLISHED = {"forward": 1.49, "backward": 2.70, "weight_grad": 1.15}
 BOUNDS = {0: 1.1, 80: 0.5}  # of that
 TRAINING_BOUND = 2.1  # TFLOPS/W, twice the reference's headline
 ENERGY_BOUNDS = {
-    rf"energy\.s-resnet18\.128x64\.{engine}\.pj_per_mac\.zeros{zeros}": share * published
+    re.escape(f"energy.s-resnet18.128x64.{engine}.pj_per_mac.zeros{zeros}"): share * published
     for engine, published in PUBLISHED.items() for zeros, share in BOUNDS.items()
 } | {r"energy\.training\.resnet\.\w+\.tflops_per_watt": TRAINING_BOUND}  # fmt: skip
 TRAINING_CORE = {"lanes": 16, "words": 8, "accumulators": 64}
@@ -51,10 +52,8 @@ def _layer() -> Iterator[Figure]:
             counters = Counter(unit.run(engine).counters)
             for name, convention in {"": REFERENCE, ".own": OWN}.items():
                 energy = table.total(core_counts(counters, cfg, convention)[engine]) / macs[engine]
-                bound = PUBLISHED[engine] * BOUNDS[zeros] if not name and zeros in BOUNDS else None
-                yield Figure(
-                    f"energy.s-resnet18.128x64.{engine}.pj_per_mac.zeros{zeros}{name}", "pJ", energy, "lower", bound
-                )
+                figure = f"energy.s-resnet18.128x64.{engine}.pj_per_mac.zeros{zeros}{name}"
+                yield Figure(figure, "pJ", energy, "lower", ENERGY_BOUNDS.get(re.escape(figure)))
     unit.close()
     dense = DenseLayer(128, 64, 28, 28, 3, cfg.timesteps)
     for engine in ENGINES:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from trident.host.energy.counts import Counts
 from trident.hw.errors import TridentError
-from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.config import PRESETS, CoreConfig
 
 PARTS = ("forward", "neuron", "norm", "backward", "neuron_grad", "weight_grad", "update")
 """What energy is told of: the engines, the units behind them, and the update. Of norm are windows of sums, too; loss,
@@ -32,12 +32,13 @@ OWN = Convention()
 REFERENCE = Convention(memory_sums=True, global_states=True)
 
 
-def require_counters(cfg: CoreConfig, what: str = "an energy"):
+def require_counters(cfg: CoreConfig):
     """Raises :class:`TridentError` for a core that does not count what is priced."""
     if cfg.counters != "all":
+        complete = ", ".join(name for name, preset in PRESETS.items() if preset.counters == "all")
         raise TridentError(
-            f"{what} needs counters=all, and this core has counters={cfg.counters}: the presets TINY, SMALL and FAST "
-            "count everything"
+            f"an energy needs counters=all, and this core has counters={cfg.counters}: the presets that count "
+            f"everything are {complete}"
         )
 
 

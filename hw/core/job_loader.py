@@ -1,9 +1,10 @@
 """The words of a job, on their way from the memory to the units that they are for."""
 
 from amaranth.hdl import Cat, Const, Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from trident.hw.core.slots import slots_layout
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB, POINTERS, SAMPLE_BITS
 from trident.hw.isa.operations import JOBS, QUEUES, Opcode
@@ -17,15 +18,6 @@ _POINTERS = {
     (row.queue, number): row.pointers[name]
     for number, name in enumerate(POINTERS) for row in JOBS if row.pointers.get(name, "spikes") != "spikes"
 }  # fmt: skip
-
-
-def slots_layout(cfg: CoreConfig) -> data.StructLayout:
-    """The slots that a queue's sample has: of spikes, of errors, and of spikes of the next stage; and its number, where
-    units need that."""
-    number = {"number": SAMPLE_BITS} if cfg.dropout else {}
-    return data.StructLayout({
-        "spikes": cfg.slot_bits, "errors": cfg.error_slot_bits, "remote": cfg.slot_bits, **number,
-    })  # fmt: skip
 
 
 class JobLoader(wiring.Component):

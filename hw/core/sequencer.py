@@ -4,11 +4,12 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.core.job_loader import FIELDS, JobLoader, slots_layout
+from trident.hw.core.job_loader import FIELDS, JobLoader
+from trident.hw.core.slots import next_slots, slots_layout, slots_setup
 from trident.hw.core.tokens import TOKENS, TokenCounters
 from trident.hw.core.walk_table import WalkTable
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB, JOB_INDEX_BITS, SAMPLE_BITS, SERIAL_BITS, SLOT_BITS
+from trident.hw.isa.job import JOB, JOB_INDEX_BITS, SAMPLE_BITS
 from trident.hw.isa.limits import FEW_JOBS
 from trident.hw.isa.operations import OPERATIONS, QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
@@ -184,19 +185,9 @@ class Sequencer(wiring.Component):
         absent = {Opcode.DROP: not cfg.dropout, Opcode.JOIN: cfg.join == 1}
         kinds_of = {code: kind for code, (_, kind) in QUEUE_OF.items() if not absent.get(code)}
         kind_of = Array(kinds_of.get(code, 0) for code in range(1 << len(instruction.opcode)))
-        serial = {"serial_slots": SERIAL_BITS} if cfg.batch_norm else {}
-        fields = {"slots": SLOT_BITS, "error_slots": 2, "remote_slots": SLOT_BITS, **serial}
-        slots = Signal(data.StructLayout(fields))
-        slot_counts = {"spikes": slots.slots, "errors": slots.error_slots, "remote": slots.remote_slots}
-        for name in ("spikes", "errors") if serial else ():
-            slot_counts[name] = Mux(slots.serial_slots.any(), slots.serial_slots, slot_counts[name])
-        m.d.comb += self.slots.eq(slot_counts["spikes"])
-        following = Signal(slots_of)
-        for name, count in slot_counts.items():
-            slot = now.data.slots[name]
-            m.d.comb += following[name].eq(Mux(slot + 1 == count, 0, slot + 1))
-        if cfg.dropout:
-            m.d.comb += following.number.eq(now.data.slots.number + 1)
+        setup = Signal(slots_setup(cfg))
+        following, spike_slots = next_slots(m, cfg, setup, now.data.slots)
+        m.d.comb += self.slots.eq(spike_slots)
         halting = Signal()
         samples = Signal(SAMPLE_BITS)
 
@@ -277,7 +268,7 @@ class Sequencer(wiring.Component):
                     m.d.sync += step.eq(step + 1)
                     m.next = "ARM"
                     with m.If(step == LAST):
-                        m.d.sync += slots.eq(word)
+                        m.d.sync += setup.eq(word)
                         m.next = "IDLE"
             with m.State("BEGIN"):  # every thread at its JUMP
                 m.d.comb += [

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.sim.steps import Step
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
@@ -24,12 +25,13 @@ from trident.snn.network.norms import with_norm
 from trident.snn.settings import NeuronSettings, TrainSettings
 
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'torch==2.13.0' spikingjelly")
-pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'torch==2.13.0' spikingjelly")
-
-from spikingjelly.activation_based import layer as sj_layer  # noqa: E402
-from spikingjelly.activation_based import neuron as sj_neuron  # noqa: E402
-
-from tests.sim.steps import Step  # noqa: E402
+sj_layer, sj_neuron = (
+    pytest.importorskip(
+        f"spikingjelly.activation_based.{name}",
+        reason="spikingjelly is not installed: pip install 'torch==2.13.0' spikingjelly",
+    )
+    for name in ("layer", "neuron")
+)
 
 pytestmark = pytest.mark.oracle
 

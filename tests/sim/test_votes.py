@@ -3,16 +3,13 @@
 import numpy as np
 import pytest
 
+from tests.sim.test_spikingjelly import Oracle, golden_of
 from trident.sim.twin import FloatTwin
 from trident.snn.network.network import Network, Tensors
 from trident.snn.settings import NeuronSettings, TrainSettings
 
-torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'torch==2.13.0' spikingjelly")
-pytest.importorskip("spikingjelly", reason="spikingjelly is not installed: pip install 'torch==2.13.0' spikingjelly")
-
-from spikingjelly.activation_based import layer as sj_layer  # noqa: E402
-
-from tests.sim.test_spikingjelly import Oracle, golden_of  # noqa: E402
+torch = pytest.importorskip("torch")
+sj_layer = pytest.importorskip("spikingjelly.activation_based.layer")
 
 pytestmark = pytest.mark.oracle
 

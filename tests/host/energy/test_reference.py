@@ -39,17 +39,15 @@ def layer(inputs, outputs, pixels, kernel, stride=1, **more) -> DenseLayer:
     return DenseLayer(inputs, outputs, pixels, pixels, kernel, stride=stride, **more)
 
 
-def test_the_published_table_of_a_layer():
-    """Per dense multiply-accumulate and without what the layer's neurons take."""
-    shape = layer(128, 64, 28, 3, timesteps=4)
-    energy = {name: NEUROMC.price(counts(shape)) for name, counts in PASSES.items()}
-    for name, compute, registers, total in (
-        ("forward", 0.582, 0.130, 1.488), ("backward", 1.360, 0.206, 2.698), ("weight_grad", 0.582, 0.168, 1.147),
-    ):  # fmt: skip
-        per_mac = {part: value / shape.macs for part, value in energy[name].items()}
-        assert per_mac["compute"] == pytest.approx(compute, abs=5e-4)
-        assert per_mac["register"] == pytest.approx(registers, abs=5e-3)
-        assert sum(per_mac.values()) == pytest.approx(total, rel=0.025)  # the table has neurons and rounding in it
+@pytest.mark.parametrize("name, compute, registers, memories", [
+    ("forward", 0.582, 0.130, 0.754), ("backward", 1.360, 0.206, 1.083), ("weight_grad", 0.582, 0.168, 0.397),
+])  # fmt: skip
+def test_the_published_table_of_a_layer(name, compute, registers, memories):
+    """Per dense multiply-accumulate, to a unit of its last decimal, of a timestep; weights are read in each."""
+    shape = layer(128, 64, 28, 3)
+    found = {part: value / shape.macs for part, value in NEUROMC.price(PASSES[name](shape)).items()}
+    parts = found.pop("compute"), found.pop("register"), sum(found.values())
+    assert parts == pytest.approx((compute, registers, memories), abs=1e-3)
 
 
 def test_fragments_of_the_authors_tool():

@@ -7,6 +7,9 @@ from functools import cache
 import numpy as np
 
 from tests.cocotb.placing import updates_of
+from trident.host.compile.chip_plan import ChipPlan
+from trident.host.mapping.activity import measure
+from trident.host.mapping.cost import CostModel
 from trident.host.train.step_bench import StepBench
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.planes import Planes
@@ -215,3 +218,28 @@ def branching_network(rng, cfg: CoreConfig) -> Network:
     layer("linear", now, outputs=int(rng.integers(2, 7)), bias=bool(rng.integers(2)))
     network = replace(build.network(), planes=planes)
     return _standardised(network, int(rng.integers(1 << 16))) if cfg.standardise else network
+
+
+def check_networks(networks: tuple[str, ...], stalls: int | None, **changes) -> int:
+    """Train networks one after another on one core of TINY, with norms or real values where it has those; returns the
+    spikes that came out."""
+    core, cfg = core_of("TINY", stalls, **changes)
+    rng, fired = np.random.default_rng(4), 0
+    for number, text in enumerate(networks):
+        network = Network.parse(text)
+        if cfg.batch_norm:
+            network = normed(network, number)
+        if cfg.planes:
+            network = replace(network, planes=Planes(3, -2, True))
+        fired += check(StepBench(network, NeuronSettings.of(cfg), cfg, core, number, minibatch=5), rng, text)
+    return fired
+
+
+def check_words(text: str, **changes):
+    """Raises AssertionError unless the mapper forecasts as many words of spikes as a plan takes."""
+    cfg, network = CoreConfig.preset("TINY", **changes), Network.parse(text)
+    (plan,) = ChipPlan(network, cfg).plans
+    spikes = (np.random.default_rng(0).random((1, cfg.steps, *network.in_shape)) < 0.5).astype(np.uint8)
+    cost = CostModel(network, cfg, measure(network, cfg, NeuronSettings.of(cfg), spikes, np.zeros(1, int)))
+    words = [cost.words(layer.number, 0, layer.out_channels) for layer in network.layers]
+    assert plan.spike_words == plan.spike_slots * (words[0].input_words + sum(own.spike_words for own in words))

@@ -5,10 +5,19 @@ from copy import deepcopy
 import numpy as np
 import pytest
 
-from tests.hw.core.benches import CHUNKS, NORM, POOL, SHORT, WALKS, batch_of, constants_of, core_of, normed, train
-from trident.host.compile.chip_plan import ChipPlan
-from trident.host.mapping.activity import measure
-from trident.host.mapping.cost import CostModel
+from tests.hw.core.benches import (
+    CHUNKS,
+    NORM,
+    POOL,
+    SHORT,
+    WALKS,
+    batch_of,
+    check_words,
+    constants_of,
+    core_of,
+    normed,
+    train,
+)
 from trident.host.mapping.unit_cycles import drop_cycles
 from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TridentError
@@ -141,10 +150,4 @@ def test_cycles(text, changes):
 
 @pytest.mark.parametrize("text", ["9-7-drop-5-3", "4x6x1-5c3-mp2-drop-3c3-3", "4x6x1-5c3-mp2-3c3-drop-3"])
 def test_words(text):
-    """The mapper forecasts as many words of spikes as a plan takes."""
-    cfg, network = CoreConfig.preset("TINY", **DROPOUT | POOL), Network.parse(text)
-    (plan,) = ChipPlan(network, cfg).plans
-    spikes = (np.random.default_rng(0).random((1, cfg.steps, *network.in_shape)) < 0.5).astype(np.uint8)
-    cost = CostModel(network, cfg, measure(network, cfg, NeuronSettings.of(cfg), spikes, np.zeros(1, int)))
-    words = [cost.words(layer.number, 0, layer.out_channels) for layer in network.layers]
-    assert plan.spike_words == plan.spike_slots * (words[0].input_words + sum(own.spike_words for own in words))
+    check_words(text, **DROPOUT | POOL)

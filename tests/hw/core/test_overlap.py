@@ -1,6 +1,5 @@
 """Cores with windows that overlap or do not divide the image, of spikes and of sums."""
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,19 +13,19 @@ from tests.hw.core.benches import (
     WALKS,
     batch_of,
     check,
+    check_networks,
+    check_words,
     constants_of,
     core_of,
     normed,
     train,
 )
-from trident.host.compile.chip_plan import ChipPlan
 from trident.host.mapping.activity import measure
 from trident.host.mapping.cost import CostModel
 from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.planes import Planes
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
@@ -49,17 +48,7 @@ NETWORKS = (
 ])  # fmt: skip
 def test_networks(changes, stalls):
     """Of spikes before linear layers, convolutions and residual blocks, one behind another, and of sums."""
-    core, cfg = core_of("TINY", stalls, **WALKS | WINDOWS | changes)
-    rng, fired = np.random.default_rng(4), 0
-    for number, text in enumerate(NETWORKS):
-        network = Network.parse(text)
-        if cfg.batch_norm:
-            network = normed(network, number)
-        if cfg.planes:
-            network = replace(network, planes=Planes(3, -2, True))
-        bench = StepBench(network, NeuronSettings.of(cfg), cfg, core, number, minibatch=5)
-        fired += check(bench, rng, text)
-    assert fired > 20
+    assert check_networks(NETWORKS, stalls, **WALKS | WINDOWS | changes) > 20
 
 
 def test_windows_beside_pools_and_leaks():
@@ -105,13 +94,7 @@ def test_cycles(text):
 
 @pytest.mark.parametrize("text", ["8x9x2-5c3-mp3s2p1-3c3-3", "7x5x1-3c3-mp2-4c3s2-mp3s1p1-3", "30-24m2-4"])
 def test_words(text):
-    """The mapper forecasts as many words of spikes as a plan takes."""
-    cfg, network = CoreConfig.preset("TINY", **WALKS | WINDOWS), Network.parse(text)
-    (plan,) = ChipPlan(network, cfg).plans
-    spikes = (np.random.default_rng(0).random((1, cfg.steps, *network.in_shape)) < 0.5).astype(np.uint8)
-    cost = CostModel(network, cfg, measure(network, cfg, NeuronSettings.of(cfg), spikes, np.zeros(1, int)))
-    words = [cost.words(layer.number, 0, layer.out_channels) for layer in network.layers]
-    assert plan.spike_words == plan.spike_slots * (words[0].input_words + sum(own.spike_words for own in words))
+    check_words(text, **WALKS | WINDOWS)
 
 
 def test_copies_of_a_core():

@@ -1,15 +1,13 @@
 """Cores whose neurons take the largest sums of windows."""
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from tests.hw.core.benches import BF16, CHUNKS, NORM, POOL, SHORT, WALKS, check, core_of, normed, train
+from tests.hw.core.benches import BF16, CHUNKS, NORM, POOL, SHORT, WALKS, check_networks, core_of, train
 from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.planes import Planes
 from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
@@ -25,17 +23,7 @@ STILL = {"planes": True, "others": "lif/hard/atan/still"}
 ])  # fmt: skip
 def test_networks(changes, stalls):
     """Windows that fill the image and that do not, one after another, before residual blocks and behind norms."""
-    core, cfg = core_of("TINY", stalls, **WINDOW | changes)
-    rng, fired = np.random.default_rng(4), 0
-    for number, text in enumerate(NETWORKS):
-        network = Network.parse(text)
-        if cfg.batch_norm:
-            network = normed(network, number)
-        if cfg.planes:
-            network = replace(network, planes=Planes(3, -2, True))
-        bench = StepBench(network, NeuronSettings.of(cfg), cfg, core, number, minibatch=5)
-        fired += check(bench, rng, text)
-    assert fired > 20
+    assert check_networks(NETWORKS, stalls, **WINDOW | changes) > 20
 
 
 def test_windows_and_pools_of_spikes():
