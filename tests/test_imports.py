@@ -1,6 +1,7 @@
 """Imports go one way, along the way of the data: from hardware to description, compiler, chip, training and report."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,15 @@ def test_the_package_holds_the_folders():
     """``trident/hw`` is the folder ``hw``: editors and type checkers follow links."""
     for folder in FOLDERS:
         assert (ROOT / "trident" / folder).resolve() == ROOT / folder
+
+
+def test_tests_share_nothing_of_tests_that_may_be_skipped():
+    """Where a package is missing, the others would fail: pytest keeps what it has read of a skipped module."""
+    sources = {path: path.read_text() for path in sorted((ROOT / "tests").rglob("test_*.py"))}
+    skipped = {path.stem for path, source in sources.items() if re.search(r"^\w.*importorskip", source, re.MULTILINE)}
+    tops = {
+        path: re.findall(r"^(?:from|import) tests\S*\.(test_\w+)", source, re.MULTILINE)
+        for path, source in sources.items()
+    }
+    assert skipped and any(tops.values())
+    assert [(path.stem, name) for path, names in tops.items() for name in names if name in skipped] == []

@@ -5,15 +5,12 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.sim.test_spikingjelly import Oracle, golden_of
+from tests.sim.oracle import Oracle, golden_of, sj_layer, torch
 from trident.sim.golden.drop import kept, layer_key
 from trident.sim.twin import FloatTwin
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
-
-torch = pytest.importorskip("torch")
-sj_layer = pytest.importorskip("spikingjelly.activation_based.layer")
 
 pytestmark = pytest.mark.oracle
 
