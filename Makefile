@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup train map energy traffic federated sim test-link verilog bench bench-noc results docs lint lock clean
-.PHONY: bitstream estimate netlist boards program fpga-results
+.PHONY: bitstream estimate netlist gates boards program fpga-results
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
 VENV := .venv
@@ -72,6 +72,8 @@ help:
 	@echo '                 SETUP=mesh20    core, fast, mesh20, federated, or a mesh as in 3x2; ALLOW_TIMING_FAIL=1 FLAT=1'
 	@echo 'make estimate  synthesise and count cells only; BOARD, SETUP, LANES, FLAT; BOARD=all goes through all of them'
 	@echo 'make netlist   train on the synthesised netlist, simulated, and compare every bit with golden; BOARD, SETUP, LANES'
+	@echo 'make gates     area and energy of a core in standard cells, unit by unit; LIBERTY=a file, NET, PRESET, SET, SAMPLES,'
+	@echo '                 DENSITY=0.3 of spikes, NODE=180 nm: also scaled'
 	@echo 'make boards    list the boards and their set-ups, and what fits'
 	@echo 'make program   load the bitstream into a board with openFPGALoader; BOARD, SETUP, LANES'
 	@echo 'make fpga-results   write the reports of bitstreams into docs/boards.md'
@@ -134,12 +136,12 @@ $(VENV)/browser: $(VENV)/ready
 # The tools that make bitstreams; their tests are skipped, and say so, where they cannot be had
 $(VENV)/fpga: $(VENV)/ready
 	@echo 'Setting up the FPGA tools: a minute, once.'
-	@$(INSTALL) '.[fpga]' \
+	@$(INSTALL) '.[fpga,gates]' \
 	  || { echo 'error: the FPGA tools cannot be installed; see the message of pip above' >&2; test -n "$(CI)"; }
 	@touch $@
 
 # What is asked for is checked before the tools are installed
-bitstream estimate netlist program: $(VENV)/ready
+bitstream estimate netlist gates program: $(VENV)/ready
 	@$(CHECK) $@
 	@$(MAKE) --no-print-directory $(VENV)/fpga
 	@$(COMMAND) $@

@@ -10,6 +10,7 @@ from trident.bench.engines import measure_engines
 from trident.bench.exact import measure_exact
 from trident.bench.federated import measure_federated
 from trident.bench.fpga import measure_fpga
+from trident.bench.gates import measure_gates
 from trident.bench.golden import measure_golden
 from trident.bench.gradients import measure_gradients
 from trident.bench.link import measure_link
@@ -37,6 +38,7 @@ GROUPS = {
     "vector.neurons": measure_gradients,
     "energy.s-resnet18": measure_energy,
     "energy.training": measure_energy,
+    "energy.gates": measure_gates,
     "coverage": measure_coverage,
     "sim.core8": measure_digits,
     "chip.speedup20": measure_speedup,

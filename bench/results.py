@@ -19,6 +19,7 @@ from trident.bench.engines import BITS, BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIK
 from trident.bench.federated import BOUNDS as FEDERATED_BOUNDS
 from trident.bench.federated import WORKERS as FLOWER_WORKERS
 from trident.bench.fpga import BOARD, WORK
+from trident.bench.gates import GATES
 from trident.bench.golden import EPOCH_BOUND
 from trident.bench.gradients import BOUND as GRADIENT_BOUND
 from trident.bench.link import UPLOAD_BOUND
@@ -28,6 +29,7 @@ from trident.bench.record import RECORD, RESULT, ROOT, Measured, merge, read
 from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.bench.single import ENGINES
 from trident.bench.training import ACCURACY_BOUND, ADAM_BOUND, OVERLAP_BOUND, SPEED_BOUND
+from trident.boards.asic.measure import UNITS
 from trident.boards.report.results import committed, table
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
@@ -286,13 +288,24 @@ def _marked(figure: Figure | None) -> str:
 def energy_training(figures: dict[str, Figure]) -> str:
     """TFLOPS/W of a training step, and what its parts take."""
     rows = []
-    for norm, title in {"ws": "standardised weights", "bn": "batch norm"}.items():
-        prefix = f"energy.training.resnet.{norm}."
-        for figure in figures.values():
-            if figure.name.startswith(prefix):
-                what = figure.name.removeprefix(prefix).replace(".", ", ").replace("_", " ")
-                rows.append([f"{title}: {what}", f"{figure.value:.3g}", _bound_text(figure)])
+    networks = {"resnet.ws": "residual, standardised weights", "resnet.bn": "residual, batch norm"}
+    for figure in figures.values():
+        what = figure.name.removeprefix("energy.training.")
+        if what != figure.name:
+            key = next((key for key in networks if what.startswith(f"{key}.")), "")
+            name = what.removeprefix(f"{key}.").replace(".", ", ").replace("_", " ")
+            rows.append([f"{networks.get(key, 'deep')}: {name}", f"{figure.value:.3g}", _bound_text(figure)])
     return _table(["figure", "measured", "bound"], rows) or EMPTY
+
+
+def gates(figures: dict[str, Figure]) -> str:
+    """Area and energy of units in standard cells."""
+    rows = []
+    for unit in UNITS:
+        found = [figures.get(f"energy.gates.{unit}.{name}") for name in GATES]
+        if any(found):
+            rows.append([unit, *("" if figure is None else f"{figure.value:,.3g}" for figure in found)])
+    return _table(["unit", *GATES.values()], rows) or EMPTY
 
 
 def everything(figures: dict[str, Figure], records: dict[str, Measured]) -> str:
@@ -336,7 +349,7 @@ def blocks(path: Path) -> dict[str, str]:
     figures, records = read_figures(path), read(path)
     makers = {"headline": headline, "chosen": chosen, "summary": summary, "sparsity": sparsity,
               "setting": setting, "noc": noc, "training_speed": training_speed,
-              "rounding": rounding, "energy_layer": energy_layer, "energy_training": energy_training,
+              "rounding": rounding, "energy_layer": energy_layer, "energy_training": energy_training, "gates": gates,
               "federated": federated,
               "fpga": lambda _: table(committed())}  # fmt: skip
     texts = {name: make(figures) for name, make in makers.items()}

@@ -30,6 +30,7 @@ COMMANDS = {
     "estimate": "trident.boards.commands:estimate_command",
     "bitstream": "trident.boards.commands:bitstream_command",
     "netlist": "trident.boards.commands:netlist_command",
+    "gates": "trident.boards.asic.commands:gates_command",
     "program": "trident.boards.commands:program_command",
     "bench": "trident.bench.commands:bench_command",
 }

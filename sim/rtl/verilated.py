@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -122,12 +123,13 @@ class VerilatedChip:
             TOP_CLASS=f"V{name}_sim", **{"EACH_CORE(X)": each}, **words,
         )  # fmt: skip
         text += _wrapper(top, name, f"{name}_sim")
-        self._lib = library(text, f"{name}_sim", driver, ("--trace-vcd",) if waves else ())
-        self._core = None
+        with ThreadPoolExecutor(1) as pool:  # Verilator's run-time library and the fabric while a core is described
+            built = pool.submit(library, text, f"{name}_sim", driver, ("--trace-vcd",) if waves else ())
+            self._core = (core or self._build_core(workload)) if count else None
+            self._lib = built.result()
         self._models = []
         step = None
-        if count:
-            self._core = core or self._build_core(workload)
+        if self._core:
             self._core.core_create.restype = ctypes.c_void_p
             self._core.core_destroy.argtypes = [ctypes.c_void_p]
             self._models = [self._core.core_create(*self.mesh.position(n)) for n in range(count)]

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pylibfst
 
+PERIOD = 10
+"""What a cycle takes in the time of the waves, which begin with cycle 0."""
+
 _FST = pylibfst.lib
 
 
