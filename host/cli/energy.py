@@ -24,6 +24,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_values
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data.dataset import Dataset
+from trident.snn.network.defaults import PLAIN, RECIPES
 from trident.snn.network.network import Network, Tensors
 from trident.snn.settings import OPTIMIZERS, TrainSettings
 
@@ -51,7 +52,8 @@ def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, 
 
 
 @click.command("energy")
-@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-10, or a network file  [one hidden layer of 128]")
+@click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-10, resnet, or a network file  [one hidden layer of "
+              "128]")
 @click.option("--bias/--no-bias", default=True, help="whether layers have biases  [bias]")
 @data_options
 @click.option("--zeros", type=float, help="per cent of spikes and errors that are zero, drawn at random  [as the data "
@@ -60,13 +62,16 @@ def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, 
 @click.option("--table", default=DEFAULT, help=f"{', '.join(TABLES)}, or a JSON file", show_default=True)
 @click.option("--batch", type=int, help="samples of a minibatch  [16]")
 @click.option("--seed", type=int, default=0, help="of weights, encoding and random spikes", show_default=True)
+@click.option("--norm", help="of every layer but the last: ws standardises weights, as in ws:1e-3  [none; resnet "
+              f"{RECIPES['resnet'].norm}]")
 @click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
+@click.option("--loss", help="as of train  [mse; membrane-cross-entropy]")
 @click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
 @core_options
-def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, batch, seed, optimizer, leak, threshold,
-                   window, preset, timesteps, lanes, cols, reset, surrogate, changes):  # fmt: skip
+def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, batch, seed, norm, optimizer, loss, leak,
+                   threshold, window, preset, timesteps, lanes, cols, reset, surrogate, changes):  # fmt: skip
     """Say what training a network on a core costs: pJ by engine, memory and layer, and TFLOPS/W, by golden's counts."""
     priced = EnergyTable.load(table)
     if zeros is not None and not 0 <= zeros <= 100:
@@ -75,10 +80,13 @@ def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, bat
     core = parse_changes(changes) | {
         name: value for name, value in {"lanes": lanes, "cols": cols}.items() if value is not None
     }
-    train = {"timesteps": timesteps, "batch": batch, "seed": seed, "optimizer": optimizer}
+    train = {"timesteps": timesteps, "batch": batch, "seed": seed, "optimizer": optimizer, "loss": loss}
     if zeros is not None and net:
-        data = nothing(Network.parse(net, bias), batch or TrainSettings.batch)
-    spec = RunSpec.make(data, net, preset, encoding, neuron, train, core, alone=True, bias=bias, bin_us=bin_us)
+        shorthand = RECIPES.get(net, PLAIN).net or net
+        data = nothing(Network.parse(shorthand, bias), batch or TrainSettings.batch)
+    spec = RunSpec.make(
+        data, net, preset, encoding, neuron, train, core, alone=True, bias=bias, bin_us=bin_us, norm=norm
+    )
     require_counters(spec.cfg)
     if zeros is not None:
         activity = random_activity(spec.network, spec.cfg.timesteps, spec.train.batch, 1 - zeros / 100, seed)

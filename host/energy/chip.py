@@ -93,6 +93,9 @@ def core_counts(counters: dict[str, float], cfg: CoreConfig, convention: Convent
     others = of("spikes.reads") - of("forward.words") - of("weight_grad.words")
     neuron_grad.access("spikes", word * others)
     neuron_grad.access("masks", word * of("masks.reads"), word * of("error_masks.writes"))
+    # Words of spikes and of masks, which are read once and kept for the other timesteps
+    kept = of("masks.reads") if cfg.timesteps > 1 else 0
+    neuron_grad.access("register", 2 * word * (of("errors.writes") - kept), 2 * word * kept)
     neuron_grad.access("errors", 0, row * of("errors.writes"))
 
     states = "optimizer" if convention.global_states else "weights"

@@ -16,14 +16,17 @@ from trident.host.mapping.engine_cycles import Job
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import NeuronKind
+from trident.hw.isa.optimisers import KEPT, kept_names
 from trident.hw.isa.registers import counted
 from trident.hw.isa.spaces import kept_spaces
+from trident.hw.isa.standardise import RAW
 from trident.hw.isa.vector import Interpolate
 from trident.hw.isa.vector_program import Program
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
+SWEEPS = 3  # of a softmax over the outputs
 ENGINE = ("useful", "issued", "drained", "rows", "words")  # of what an engine counts
 
 
@@ -60,11 +63,8 @@ def random_activity(network: Network, timesteps: int, samples: int, density: flo
 def _beyond(cfg: CoreConfig, layer: Layer) -> str | None:
     """What a layer or a core has whose accesses are not forecast, if anything."""
     for there, what in (
-        (layer.norm, "a norm accesses"), (layer.windows, "windows access"), (layer.pool > 1, "pools access"),
-        (layer.drop, "dropout accesses"), (layer.standardised, "standardised weights access"),
-        (layer.learns, "learned leaks access"), (layer.branches, "branches access"),
-        (layer.readout, "a readout accesses"),
-        (cfg.loss != "table", "a loss other than mse accesses"), (cfg.chunks > 1, "chunks of timesteps access"),
+        (layer.norm, "a norm accesses"), (layer.windows, "windows access"), (layer.learns, "learned leaks access"),
+        (layer.branches, "branches access"), (cfg.chunks > 1, "chunks of timesteps access"),
         (cfg.shared_engine, "a core with a shared_engine accesses"),
     ):  # fmt: skip
         if there:
@@ -84,9 +84,13 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
     found["spikes.writes"] += words
     found["masks.writes"] += words
 
+    if layer.readout:
+        found["spikes.writes"] += words * (cfg.output_words - 1)
+    _rewrite(found, cfg, layer, words)
+
     backward, errors = None, words * steps
     if layer.last:
-        found["spikes.reads"] += 2 * words  # by loss and send
+        _loss(found, cfg, layer, samples, words)
     else:
         backward = _jobs(found, "backward", cost.backward_jobs(n))
     _run(found, "neuron_grad", kind.backward, errors, cfg)
@@ -96,26 +100,85 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
     found["errors.writes"] += errors
     found["error_masks.writes"] += words
     for memory in ("spikes", "masks"):
-        found[f"{memory}.reads"] += errors
+        found[f"{memory}.reads"] += words
 
     gradient = _jobs(found, "weight_grad", cost.weight_grad_jobs(n, 0, outputs))
-    weights = WeightMap(layer, cfg)
-    rows = groups * (layer.taps * weights.blocks * cfg.lanes + weights.vectors)
-    _run(found, "update", cfg.update_program, rows, cfg)
-    found["weights.reads"] += forward.rows + rows + (backward.rows if backward else 0)
-    found["weights.writes"] += rows
+    found["weights.reads"] += forward.rows + (backward.rows if backward else 0)
     found["spikes.reads"] += forward.requests + gradient.requests
     found["errors.reads"] += gradient.rows + (backward.issued if backward else 0)
     found["error_masks.reads"] += backward.requests if backward else 0
     for access in ("reads", "writes"):
-        found[f"gradients.{access}"] += gradient.sums + rows
-        for space in kept_spaces(cfg):
-            found[f"{space.name.lower()}.{access}"] += rows
+        found[f"gradients.{access}"] += gradient.sums
+    _update(found, cfg, layer, groups)
     if None in layer.sources:  # the samples come in
         in_y, in_x, channels = layer.image
         planes = layer.reads[0].planes
         found["spikes.writes"] += samples * in_y * in_x * blocks(channels, cfg.lanes) * (planes.words if planes else 1)
     return found
+
+
+def _rewrite(found: Counter, cfg: CoreConfig, layer: Layer, words: int):
+    """Count what pool and drop units do with so many words of spikes, and their masks."""
+    pixels = layer.pool**2  # of a window, whose masks stay apart
+    windows = words // pixels
+    if layer.pool > 1:
+        for memory in ("spikes", "masks"):
+            found[f"{memory}.reads"] += 2 * words
+        if layer.method == "max":
+            found["spikes.writes"] += windows
+            found["masks.writes"] += words
+        else:  # those that fire are counted, in planes
+            found["spikes.writes"] += windows * pixels.bit_length()
+    if layer.drop:
+        for memory in ("spikes", "masks"):
+            found[f"{memory}.reads"] += words
+        found["spikes.writes"] += windows
+        found["masks.writes"] += words
+
+
+def _loss(found: Counter, cfg: CoreConfig, layer: Layer, samples: int, words: int):
+    """Count what loss and send do with the last layer's outputs, so many words of spikes."""
+    outputs = words * (cfg.output_words if layer.readout else 1)
+    found["spikes.reads"] += outputs  # by send
+    if cfg.loss == "table":
+        found["spikes.reads"] += outputs
+        return
+    sums, scale, errors = cfg.loss_programs
+    groups, times = words // layer.voters, cfg.steps if cfg.loss == "steps" else 1
+    for program, rows in ((sums, groups), (scale, samples), (errors, groups)):
+        _run(found, "loss", program, rows * times, cfg)
+    if cfg.loss == "steps":
+        found["potentials.reads"] += SWEEPS * words * times
+    else:
+        found["spikes.reads"] += SWEEPS * outputs
+
+
+def _update(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):
+    """Count an update of a layer's parameters, of standardised weights pass by pass."""
+    weights = WeightMap(layer, cfg)
+    rows = groups * weights.vectors
+    if layer.standardised:
+        _passes(found, cfg, groups * layer.fan_in, groups)
+    else:
+        rows += groups * layer.taps * weights.blocks * cfg.lanes
+    _run(found, "update", cfg.update_program, rows, cfg)
+    for access in ("reads", "writes"):
+        for memory in ("weights", "gradients", *(space.name.lower() for space in kept_spaces(cfg))):
+            found[f"{memory}.{access}"] += rows
+
+
+def _passes(found: Counter, cfg: CoreConfig, rows: int, groups: int):
+    """Count an update of so many rows of standardised weights."""
+    memories = {"z": "weights", "w": RAW} | {name: KEPT[name] for name in kept_names(cfg.update_program)}
+    for step in cfg.passes:
+        for program, times in ((step.rows, rows), (step.then, groups)):
+            if program:
+                _run(found, "update", program, times, cfg)
+        found["gradients.reads"] += rows * step.reads("g")
+        for name, memory in memories.items():
+            found[f"{memory}.reads"] += rows * step.reads(name)
+            found[f"{memory}.writes"] += rows * bool(step.rows and name in step.rows.outputs)
+    found["gradients.writes"] += rows  # cleared
 
 
 def _run(found: Counter, unit: str, program: Program, rows: int, cfg: CoreConfig):

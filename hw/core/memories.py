@@ -165,7 +165,7 @@ class Memories:
             masks.write_en.eq(neuron.mask_en),
             masks.write_data.eq(neuron.masks),
         ]
-        with m.If(neuron_grad.i.valid | neuron_grad.spike_hold):  # it reads, or must not lose what it has read
+        with m.If(neuron_grad.spike_en | neuron_grad.spike_hold):  # it reads, or must not lose what it has read
             m.d.comb += [
                 spikes.read_address[last].eq(neuron_grad.spike_address),
                 spikes.read_en[last].eq(neuron_grad.spike_en),

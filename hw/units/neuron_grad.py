@@ -12,6 +12,7 @@ from trident.hw.lib.fetch import Fetch
 from trident.hw.units.leak import leak_ports, read_leaks
 from trident.hw.units.parts.history import History
 from trident.hw.units.parts.pending import Pending
+from trident.hw.units.parts.reread import Reread
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
 
 
@@ -27,8 +28,8 @@ class NeuronGradUnit(wiring.Component):
     i : stream of rows of e
     request, result... : a client of the shared multiply-adder
     table_address, table_en, tables : per lane, a read port of the function table
-    spike_address, spike_en, spikes, masks : read port for the layer's spike and mask words; spike_hold : Out(1), it
-        must keep its output
+    spike_address, spike_en, spikes, masks : read port for the layer's spike and mask words, which is read at a word's
+        first row; spike_hold : Out(1), it must keep its output
     potential_address, potential_en, potentials : read port for potentials
     error_address, error_en, errors : write port for errors (row = word, timestep) and, half the memory further on, for
         terms of the gradients of leaks
@@ -40,6 +41,8 @@ class NeuronGradUnit(wiring.Component):
         self.cfg = cfg
         self.payloads = Payloads(cfg, "backward")
         self.items = cfg.items("backward")
+        # Words are kept for the next timesteps, unless there is none or room is short
+        self.rereads = cfg.timesteps == 1 or cfg.shared_engine
         last = cfg.timesteps - 1
         many = cfg.chunks > 1
         self.steps = steps = VectorSteps(
@@ -86,7 +89,7 @@ class NeuronGradUnit(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg, width = self.cfg, self.cfg.width
+        cfg, width, last = self.cfg, self.cfg.width, self.cfg.timesteps - 1
         m.submodules.pending = pending = Pending(cfg, self.items)
         m.submodules.steps = steps = self.steps
         connect_steps(m, self, steps)
@@ -98,12 +101,21 @@ class NeuronGradUnit(wiring.Component):
         m.d.comb += [
             address.eq(self.aux + self.i.payload.tag.address),
             self.spike_address.eq(address),
-            self.spike_en.eq(fetch.en),
-            self.spike_hold.eq(fetch.o.valid),
+            self.spike_en.eq(fetch.en & (self.rereads | (self.i.payload.tag.step == last))),
+            self.spike_hold.eq(fetch.o.valid & (self.rereads | (fetch.o.payload.tag.step == last))),
             self.potential_address.eq(Cat(self.i.payload.tag.step[: cfg.step_bits], address)),
             self.potential_en.eq(fetch.en),
         ]
         current = fetch.o.payload
+        words = Cat(self.spikes, self.masks)
+        if not self.rereads:
+            m.submodules.reread = reread = Reread(len(words), self.items)
+            m.d.comb += [
+                reread.item.eq(current.tag.item), reread.first.eq(current.tag.step == last), reread.read.eq(words),
+                reread.en.eq(fetch.o.valid),
+            ]  # fmt: skip
+            words = reread.word
+        spikes, masks = words[: cfg.spike_bits], words[cfg.spike_bits :]
         read = stream.Signature(self.item).create()
         waiting, held = read, fetch.o.valid
         if pending.early:  # a block RAM's output takes long
@@ -113,7 +125,7 @@ class NeuronGradUnit(wiring.Component):
             waiting, held = kept.o, fetch.o.valid | kept.o.valid
         found = {
             "e": current.row, "u": self.potentials,
-            "s": self._at_step(self.spikes, current.tag.step), "m": self._at_step(self.masks, current.tag.step),
+            "s": self._at_step(spikes, current.tag.step), "m": self._at_step(masks, current.tag.step),
         }  # fmt: skip
         entering = Signal(self.item)
         m.d.comb += [
@@ -139,7 +151,7 @@ class NeuronGradUnit(wiring.Component):
         m.d.comb += [
             history.item.eq(steps.tag.item),
             history.step.eq(steps.tag.step),
-            history.first.eq(steps.tag.step == cfg.timesteps - 1),
+            history.first.eq(steps.tag.step == last),
             history.bits.eq(Cat(dx[n : n + width - 1].any() for n in range(0, cfg.row_bits, width))),
             history.en.eq(there),
             self.error_address.eq(Cat(steps.tag.step[: cfg.step_bits], steps.tag.address)),

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.hw.core.benches import batch_of, bench_of, constants_of
+from tests.hw.core.benches import PLANES, POOL, STANDARD, WALKS, batch_of, bench_of, constants_of
 from trident.host.energy.energy import Energy, dense_macs
 from trident.host.energy.forecast import forecast, random_activity
 from trident.host.energy.table import EnergyTable
@@ -17,6 +17,7 @@ from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 ROOM = {"spike_words": 1024, "error_words": 512}
+AVERAGED = PLANES | {"others": "lif/hard/rectangle/still/averaged,lif/hard/rectangle/averaged"}
 UNTOLD = ("running", "stalled", "skipped")  # of an engine
 
 
@@ -25,9 +26,20 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("6x6x3-5c3-7c3s2-4", {}),
     ("6x6x3-5c3-7c3s2-4", {"lanes": 4, "words": 2, "forward_cols": 2, "backward_cols": 2, "weight_grad_cols": 2}),
     ("20-12-5", {"charge": "synaptic", "reset": "soft", "surrogate": "atan", "optimiser": "adam"}),
+    ("6x6x3-5c3-7c3s2-4", STANDARD | {"jobs": 128}),
+    ("20-12-5", STANDARD | {"optimiser": "adam"}),
+    ("6x6x3-5c3-mp2-7c3-4", POOL),
+    ("6x6x3-4c3-sew4-5", WALKS | PLANES),
+    ("6x6x3-5c3-drop0.5-7c3-drop0.5-4", WALKS | AVERAGED | {"dropout": True}),
+    ("6x6x3-5c3-mp2-drop0.5-7c3-4", WALKS | AVERAGED | POOL | {"dropout": True}),
+    ("6x6x3-5c3-ap2-7c3-4", WALKS | AVERAGED | POOL),
+    ("20-12-5", {"loss": "softmax"}),
+    ("20-12-15v3", {"loss": "softmax", "voters": 3}),
+    ("20-12-5r", {"loss": "membrane", "others": "lif/mean"}),
+    ("20-12-5r", {"loss": "steps", "others": "lif/mean", "accumulators": 16}),
 ])  # fmt: skip
 def test_counters_of_a_minibatch(network, changes):
-    bench, rng, samples = bench_of(network, **ROOM, **changes), np.random.default_rng(9), 3
+    bench, rng, samples = bench_of(network, **ROOM | changes), np.random.default_rng(9), 3
     spikes, labels = batch_of(bench, rng, samples, 0.3)
     bench.session.set_constants(constants_of(bench, samples), bench.golden.loss_constants(256))
     before = bench.session.driver.counters(0)
@@ -76,8 +88,6 @@ def test_everything_firing_makes_every_multiply_accumulate_but_those_of_borders(
 
 @pytest.mark.parametrize("net, changes, message", [
     ("8x8x1-8c3m2-10", {}, "windows access is not forecast"),
-    ("8x8x1-8c3-mp2-10", {}, "pools access is not forecast"),
-    ("64-12-10r", {}, "a readout accesses is not forecast"),
     ("64-12-10", {"chunks": 2}, "chunks of timesteps access is not forecast"),
 ])  # fmt: skip
 def test_what_is_not_forecast_is_refused_by_name(net, changes, message):
