@@ -62,7 +62,7 @@ def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, 
 @click.option("--table", default=DEFAULT, help=f"{', '.join(TABLES)}, or a JSON file", show_default=True)
 @click.option("--batch", type=int, help="samples of a minibatch  [16]")
 @click.option("--seed", type=int, default=0, help="of weights, encoding and random spikes", show_default=True)
-@click.option("--norm", help="of every layer but the last: ws standardises weights, as in ws:1e-3  [none; resnet "
+@click.option("--norm", help="of every layer but the last: ws standardises weights, bn is batch norm  [none; resnet "
               f"{RECIPES['resnet'].norm}]")
 @click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
 @click.option("--loss", help="as of train  [mse; membrane-cross-entropy]")

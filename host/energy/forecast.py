@@ -14,6 +14,7 @@ from trident.host.mapping.activity import Activity, LayerActivity
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.engine_cycles import Job
 from trident.hw.errors import TridentError
+from trident.hw.isa.batch_norm import PARAMETERS, backward_passes, forward_passes
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import NeuronKind
 from trident.hw.isa.optimisers import KEPT, kept_names
@@ -27,6 +28,7 @@ from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
 
 SWEEPS = 3  # of a softmax over the outputs
+ROWS_OF_NORM = 3  # of a group: gain and running variance, offset and running mean, and the inverse deviation
 ENGINE = ("useful", "issued", "drained", "rows", "words")  # of what an engine counts
 
 
@@ -63,7 +65,7 @@ def random_activity(network: Network, timesteps: int, samples: int, density: flo
 def _beyond(cfg: CoreConfig, layer: Layer) -> str | None:
     """What a layer or a core has whose accesses are not forecast, if anything."""
     for there, what in (
-        (layer.norm, "a norm accesses"), (layer.windows, "windows access"), (layer.learns, "learned leaks access"),
+        (layer.windows, "windows access"), (layer.learns, "learned leaks access"),
         (layer.branches, "branches access"), (cfg.chunks > 1, "chunks of timesteps access"),
         (cfg.shared_engine, "a core with a shared_engine accesses"),
     ):  # fmt: skip
@@ -109,6 +111,9 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
     found["error_masks.reads"] += backward.requests if backward else 0
     for access in ("reads", "writes"):
         found[f"gradients.{access}"] += gradient.sums
+    if layer.norm:
+        _norm(found, cfg, groups, words * steps)
+        found["error_masks.writes"] += words
     _update(found, cfg, layer, groups)
     if None in layer.sources:  # the samples come in
         in_y, in_x, channels = layer.image
@@ -151,6 +156,24 @@ def _loss(found: Counter, cfg: CoreConfig, layer: Layer, samples: int, words: in
         found["potentials.reads"] += SWEEPS * words * times
     else:
         found["spikes.reads"] += SWEEPS * outputs
+
+
+def _norm(found: Counter, cfg: CoreConfig, groups: int, rows: int):
+    """Count batch norm of so many rows of sums, and of errors, but for the masks of these."""
+    found["sums.writes"] += rows  # by forward
+    found["sums.reads"] += rows  # by neurons
+    for step in (*forward_passes(), *backward_passes()):
+        for program, times in ((step.rows, rows), (step.then, groups)):
+            if program:
+                _run(found, "norm", program, times, cfg)
+        found["sums.reads"] += rows
+        found["errors.reads"] += rows * step.reads("g")
+        for name, memory in {"z": "sums", "y": "sums", "g": "errors"}.items():
+            found[f"{memory}.writes"] += rows * (name in step.rows.outputs)
+    for memory in ("weights", RAW):
+        found[f"{memory}.reads"] += 2 * groups * ROWS_OF_NORM
+    found[f"{RAW}.writes"] += groups * ROWS_OF_NORM
+    found["gradients.writes"] += groups * len(PARAMETERS)
 
 
 def _update(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):

@@ -21,8 +21,13 @@ def test_a_residual_network_by_its_name():
     assert found[0] < found[1] / 2
 
 
+@pytest.mark.parametrize("norm", ["ws", "bn"])
+def test_norms(norm):
+    assert "TFLOPS/W, dense-equivalent" in energy("--net", "8x8x1-8c3-8c3s2-10", "--norm", norm, "--zeros", "50")
+
+
 def test_what_is_not_forecast_is_refused():
-    with pytest.raises(TridentError, match="conv1: what a norm accesses is not forecast"):
-        energy("--net", "resnet", "--norm", "bn", "--zeros", "50")
+    with pytest.raises(TridentError, match="conv1: what windows access is not forecast"):
+        energy("--net", "8x8x1-8c3m2-10", "--zeros", "50")
     with pytest.raises(TridentError, match="zeros must be a number of per cent from 0 to 100, not 101"):
         energy("--zeros", "101")

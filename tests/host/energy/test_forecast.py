@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.hw.core.benches import PLANES, POOL, STANDARD, WALKS, batch_of, bench_of, constants_of
+from tests.hw.core.benches import NORM, PLANES, POOL, STANDARD, WALKS, batch_of, bench_of, constants_of
 from trident.host.energy.energy import Energy, dense_macs
 from trident.host.energy.forecast import forecast, random_activity
 from trident.host.energy.table import EnergyTable
@@ -33,6 +33,8 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("6x6x3-5c3-drop0.5-7c3-drop0.5-4", WALKS | AVERAGED | {"dropout": True}),
     ("6x6x3-5c3-mp2-drop0.5-7c3-4", WALKS | AVERAGED | POOL | {"dropout": True}),
     ("6x6x3-5c3-ap2-7c3-4", WALKS | AVERAGED | POOL),
+    ("6x6x2-5c3-7c3s2-4", NORM),
+    ("6x6x2-4c3-sew4-5", NORM | PLANES),
     ("20-12-5", {"loss": "softmax"}),
     ("20-12-15v3", {"loss": "softmax", "voters": 3}),
     ("20-12-5r", {"loss": "membrane", "others": "lif/mean"}),
