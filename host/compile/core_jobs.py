@@ -4,13 +4,13 @@ from dataclasses import replace
 from math import log2
 from typing import TYPE_CHECKING
 
-from trident.host.compile.fields import limit_of_sums, signed_field
+from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.leaks import leak_field, leak_gradient, leak_jobs
 from trident.host.compile.norms import fire_job, norm_jobs
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
 from trident.host.compile.standardise import standard_fields
-from trident.host.compile.walks import as_convolution, passes
+from trident.host.compile.walks import as_convolution, passes, reach_fields
 from trident.host.compile.windows import window_jobs
 from trident.hw.isa.dropout import halves
 from trident.hw.isa.job import JOB
@@ -88,16 +88,6 @@ class CoreJobs:
                 }  # fmt: skip
         return result
 
-    def _window(self, layer: Layer, back: bool = False) -> dict:
-        """How taps reach over the image that is read, and the bounds of the walk over the other one: that of the
-        outputs or, going ``back``, of the inputs."""
-        origin = layer.padding if back else -layer.padding
-        y, x, _ = layer.in_shape if back else layer.sum_shape
-        step = 1 if back else layer.stride
-        bounds = {"origin": origin, "last_y": origin + (y - 1) * step, "last_x": origin + (x - 1) * step}
-        bounds = {name: signed_field(name, value) for name, value in bounds.items()}
-        return bounds | {"last_tap": layer.kernel - 1, "stride2": int(layer.stride == 2)}
-
     def _limit(self, layer: int, engine: str, samples: int = 1) -> int:
         """See :func:`limit_of_sums`: that of the whole layer, however it is sliced."""
         return limit_of_sums(self.plan.network, layer, engine, self.cfg, samples)
@@ -160,7 +150,7 @@ class CoreJobs:
             more=int(walk + 1 < len(placed.walks)), **to, carry=int(chunk > 0), block_step=weights.groups,
             tap_step=self._same(weights.blocks, weights.groups) if tied else weights.groups,
             pass_step=shared["pass_groups"], group_step=1, **shared,
-            **self._window(as_convolution(layer) if tied else layer),
+            **reach_fields(self.cfg, as_convolution(layer) if tied else layer),
             exponent=self._limit(layer.number, "forward"), **neuron.of_layer(layer.number).forward,
             **(outputs if placed.layer.readout else {}),
             **biases | self._reads(part, read, 0 if layer.planes else chunk), **leak_field(placed),
@@ -243,7 +233,7 @@ class CoreJobs:
         return dict(
             **image, src_slot=placed.errors.step, block_step=1,
             tap_step=self._same(weights.groups, 1) if layer.mean > 1 else tap_step, group_step=weights.groups,
-            **self._window(layer, back=True), blocks=weights.groups,
+            **reach_fields(self.cfg, layer, back=True), blocks=weights.groups,
             exponent=self._limit(below, "backward"),
         )  # fmt: skip
 
@@ -273,10 +263,10 @@ class CoreJobs:
         entries = words * self.cfg.entries_per_word("weight_grad")
         pass_groups = min(weights.groups, self.cfg.accumulators // entries, 255)
         # Errors lie pixel by pixel, all groups of one beside each other; those of a mean are those of all pixels
-        window, step = self._window(layer), weights.groups
+        window, step = reach_fields(self.cfg, layer), weights.groups
         if layer.mean > 1 and read < len(layer.reads):
             pixels = replace(layer, kind="conv", image=(layer.mean, layer.mean, layer.image[2]))
-            window, step = self._window(pixels), 0
+            window, step = reach_fields(self.cfg, pixels), 0
         return dict(
             aux=self._at(placed.errors, chunk), aux_slot=placed.errors.step,
             group_step=1, groups=weights.groups, block_step=step, tap_step=weights.groups, pass_step=pass_groups,

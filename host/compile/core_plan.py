@@ -78,6 +78,9 @@ class CorePlan:
                 raise TridentError(f"{network.norms[0]} is of samples of one chunk of timesteps, not of {cfg.chunks}")
         for layer in network.layers:
             check_windows(layer, cfg)
+            for odd in layer.parts:
+                if not odd.kernel.plain:
+                    require(cfg.capabilities, f"{odd.node!r} with {odd.kernel}", (Capability.KERNELS,))
         if (late := network.delays) and cfg.timesteps > 1:
             raise TridentError(
                 f"{late[0].node!r} reads spikes of t-{late[0].delay}, for which a core has timesteps of 1 "
@@ -298,7 +301,8 @@ class CorePlan:
                 raise TridentError(f"the core has pool of {self.cfg.pool}, {below.neuron!r} needs {below.pool}")
             for layer in (reader.layer for reader in self.readers[n]):
                 y, x, _ = as_convolution(layer).image
-                if self.by_position(n) and layer.kind == "linear" and not y == x <= LARGEST_WINDOW:
+                fits = max(y, x) <= LARGEST_WINDOW and (y == x or self.cfg.kernels)
+                if self.by_position(n) and layer.kind == "linear" and not fits:
                     raise TridentError(
                         f"{layer.node!r} reads an image of {y}x{x} pixels that is pooled, that others read or whose "
                         f"neurons learn their leaks: to a "

@@ -8,6 +8,7 @@ from trident.host.compile.chip_plan import MINIBATCH, wanted_slots
 from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.job_kinds import sequencer_needs
 from trident.hw.errors import TooLarge, TridentError
+from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.limits import FEW_JOBS, LIMITS
 from trident.hw.isa.registry import PLACES
@@ -95,6 +96,14 @@ def walks_of(network: Network) -> int:
     least 2 where means are read, whose errors are divided in a walk."""
     least = 2 if any(layer.mean > 1 for layer in network.layers) else 1
     return max(least, *(layer.walks for layer in network.layers), *map(len, network.spike_readers))
+
+
+def kernels_of(network: Network, cfg: CoreConfig) -> bool:
+    """Whether a core for the network needs kernels of any shape. Raises TridentError for one that cannot have them."""
+    odd = [part for part in network.parts if not part.kernel.plain]
+    if odd and cfg.shared_engine:
+        require(cfg.capabilities, f"{odd[0].node!r} with {odd[0].kernel}", (Capability.KERNELS,))
+    return bool(odd)
 
 
 def fit(

@@ -7,9 +7,10 @@ nothing. An array sums up 16 channels at once; what it has summed goes to a memo
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
 from trident.host.energy.counts import Counts
+from trident.snn.network.kernel import PIXEL, Kernel
 
 CHANNELS = 16  # that the array sums up, or shares an operand between, at once
 WORD = 16  # bits of a number
@@ -18,21 +19,20 @@ WORD = 16  # bits of a number
 @dataclass(frozen=True)
 class DenseLayer:
     """A convolution of ``inputs`` to ``outputs`` channels whose output has ``height`` x ``width`` pixels; a linear
-    layer is one of a pixel and a kernel of 1. values: it reads numbers instead of spikes."""
+    layer is one of a pixel. values: it reads numbers instead of spikes."""
 
     inputs: int
     outputs: int
     height: int = 1
     width: int = 1
-    kernel: int = 1
+    kernel: Kernel = PIXEL
     timesteps: int = 1
     samples: int = 1
-    stride: int = 1
     values: bool = False
 
     @property
     def weights(self) -> int:
-        return self.inputs * self.outputs * self.kernel**2
+        return self.inputs * self.outputs * self.kernel.taps
 
     @property
     def results(self) -> int:
@@ -42,12 +42,12 @@ class DenseLayer:
     @property
     def read(self) -> int:
         """Values that it reads, over all samples and timesteps."""
-        return self.samples * self.timesteps * self.inputs * self.height * self.width * self.stride**2
+        return self.samples * self.timesteps * self.inputs * self.height * self.width * prod(self.kernel.stride)
 
     @property
     def macs(self) -> int:
         """Dense multiply-accumulates of one pass."""
-        return self.results * self.inputs * self.kernel**2
+        return self.results * self.inputs * self.kernel.taps
 
     @property
     def input_bits(self) -> int:
@@ -72,7 +72,7 @@ def backward(layer: DenseLayer) -> Counts:
 
 def _sums(counts: Counts, layer: DenseLayer, source: str, channels: int, results: int, bits: int):
     """Registers and memories of a pass that sums up over ``channels`` of ``source``, ``bits`` each, and the kernel."""
-    parts = ceil(channels / CHANNELS) * layer.kernel**2  # of a sum, each of which is a round trip to memory
+    parts = ceil(channels / CHANNELS) * layer.kernel.taps  # of a sum, each of which is a round trip to memory
     again, streamed = results * (parts - 1), results * parts
     counts.access("register", layer.macs * bits, layer.macs * bits)  # operands
     counts.access("register", layer.weights * WORD, layer.weights * WORD)

@@ -14,10 +14,10 @@ from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.host.mapping.unit_cycles import softmax_cycles
 from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.operations import OPERATIONS, Opcode
 from trident.hw.isa.registry import load
+from trident.snn.network.kernel import PIXEL
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 
@@ -39,7 +39,7 @@ class CostModel:
     @cached_property
     def job_start(self) -> int:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
-        return 8 if self.cfg.prefetch_jobs and not self.cfg.shared_engine else JOB.words + 14
+        return 8 if self.cfg.prefetch_jobs and not self.cfg.shared_engine else self.cfg.job_words + 16
 
     @property
     def whole_output(self) -> bool:
@@ -63,14 +63,14 @@ class CostModel:
         """Forward or backward over one sample; ``walks``: over which bits, as the convolution of which
         layer, and whether with biases; ``limit``: groups that a pass may have."""
         cfg = self.cfg
-        given = [(bits, layer.kernel, layer.stride, layer.padding, bias) for bits, layer, bias in walks]
+        given = [(bits, layer.kernel, bias) for bits, layer, bias in walks]
         engine = "backward" if transposed else "forward"
         shared = passes(cfg, engine, out_x, groups)
         pass_groups = min(shared["pass_groups"], limit)
         walk = self._model(Opcode.BACKWARD if transposed else Opcode.FORWARD)
         if cfg.shared_engine:
-            ((bits, *window, bias),) = given
-            return walk(bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, timing)
+            ((bits, kernel, bias),) = given
+            return walk(bits, out_y, out_x, kernel, transposed, bias, groups, pass_groups, timing)
         sizes = (shared["words"], pass_groups, cfg.lanes, getattr(cfg, f"{engine}_cols"))
         return walk(given, out_y, out_x, transposed, groups, *sizes, timing)
 
@@ -284,17 +284,16 @@ class CostModel:
             for chunk in range(1 if layer.planes else cfg.chunks):
                 here = self._chunk(errors, chunk)
                 for part, number, bits in reads:
-                    window = part.kernel, part.stride, part.padding
                     if cfg.shared_engine:
                         y, x, *_ = here.shape
-                        jobs.append(walk(bits, y, x, *window, part.bias, groups, pass_groups, timing))
+                        jobs.append(walk(bits, y, x, part.kernel, part.bias, groups, pass_groups, timing))
                         continue
-                    given = self._chunk(bits, chunk), rows_of(here, part.mean), *window, part.bias and not number
+                    given = self._chunk(bits, chunk), rows_of(here, part.mean), part.kernel, part.bias and not number
                     jobs.append(walk(*given, *sizes, timing))
                 if layer.learns:  # beside nothing
                     rows = rows_of(here, 1)
                     nothing = np.zeros((*here.shape[:2], cfg.lanes, cfg.timesteps), np.uint8)
-                    jobs.append(walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False)))
+                    jobs.append(walk(nothing, rows, PIXEL, True, *sizes, timing._replace(planes=False)))
             found.append(jobs[0] if cfg.shared_engine else Job(*map(sum, zip(*jobs, strict=True))))
         return found
 
@@ -382,10 +381,11 @@ def _mean(jobs: list) -> float:
 
 def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Rows and columns of output positions whose tap is inside the image, and of the pixels that they read."""
-    here, there = [], []
-    for size, inside, offset in zip(layer.sum_shape[:2], layer.in_shape[:2], divmod(tap, layer.kernel), strict=True):
+    here, there, kernel = [], [], layer.kernel
+    axes = zip(layer.sum_shape[:2], layer.in_shape[:2], kernel.stride, kernel.padding, kernel.offset(tap), strict=True)
+    for size, inside, stride, padding, offset in axes:
         positions = np.arange(size)
-        pixels = positions * layer.stride + offset - layer.padding
+        pixels = positions * stride + offset - padding
         kept = (pixels >= 0) & (pixels < inside)
         here.append(positions[kept])
         there.append(pixels[kept])

@@ -1,10 +1,9 @@
 """Cycles of the sequencer, whose six queues take turns to have their next jobs loaded."""
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB
 from trident.snn.network.network import Network
 
-TURN = JOB.words + 10  # of a job: its tokens are given, its instruction and its words are read, it starts
+TURN = 12  # of a job, beside its words that are read: its tokens are given, its instruction is read, it starts
 OTHERS = 3  # jobs of a sample that are of no engine: the loss, or errors that come in, send and notify
 
 
@@ -15,4 +14,4 @@ def job_starts(network: Network, cfg: CoreConfig, layers: range, owners: int) ->
     readers = [sum(reader.number in layers for reader in network.spike_readers[n]) for n in layers]
     engines = chunks * len(layers), chunks * sum(map(bool, readers)) + owners, chunks * walks
     further = chunks * (walks - len(layers) + sum(max(many - 1, 0) for many in readers))
-    return engines, TURN * (sum(engines) + OTHERS) + JOB.words * further
+    return engines, (TURN + cfg.job_words) * (sum(engines) + OTHERS) + (cfg.job_words + 2) * further

@@ -69,6 +69,14 @@ JOB = WordLayout("job", [
      Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left"),
      Field("more", 1, "the next job is no job of its own but another walk, whose terms are added to the same sums "
            "(forward, backward)")],
+    # Of engines in cores with kernels, which alone load this word
+    [Field("stride_y", 2, "stride along y, less one, in a core with kernels, where last_tap and origin are those along "
+           "y, and last_y and last_x the height and width of the image that is walked, less one"),
+     Field("stride_x", 2, "likewise along x"),
+     Field("last_tap_x", 4, "likewise, kernel width less one"),
+     Field("dilation_y", 4, "likewise, pixels from tap to tap along y, less one"),
+     Field("dilation_x", 4, "likewise along x"),
+     Field("origin_x", 6, "likewise, as origin, along x")],
     [Field("wait", 31, "tokens taken before the start, see pack_tokens")],
     [Field("post", 31, "tokens given at the end")],
 ])  # fmt: skip

@@ -83,7 +83,8 @@ class Operation:
 
 
 _WALK = ("src", "tile", "groups", "pass_groups", "exponent", "group_step", "group_entries", "words", "src_y", "src_x",
-         "blocks", "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
+         "blocks", "last_x", "last_y", "last_tap", "stride2", "origin", "stride_y", "stride_x", "last_tap_x",
+         "dilation_y", "dilation_x", "origin_x")  # fmt: skip
 _STEPS = ("block_step", "tap_step", "pass_step")
 _GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry", "neuron")  # of the neuron-gradient unit
 _LEAKS = (Capability.LEAKS,)

@@ -164,8 +164,7 @@ class GoldenTrainer(GoldenParameters):
         # Which all reads have in common, and of a mean all pixels
         rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in reads]
         given = (
-            inputs, np.concatenate(rows, axis=1), self._bias(self.weights, part), part.bias, part.kernel, part.stride,
-            part.padding, terms,
+            inputs, np.concatenate(rows, axis=1), self._bias(self.weights, part), part.bias, part.kernel, terms,
         )  # fmt: skip
         if part.planes:
             return forward_planes(self._forward, *given, part.planes, self.sums)
@@ -276,7 +275,7 @@ class GoldenTrainer(GoldenParameters):
             errors = at_steps(trace.errors[reader.number], start + reader.delay, stop + reader.delay)
             exact, fault = self._backward(
                 np.ascontiguousarray(errors[..., first:end]),
-                self._transposed(reader, first, end), reader.kernel, reader.stride, reader.padding,
+                self._transposed(reader, first, end), reader.kernel,
                 reader.in_shape[:2], self.cfg.multiplier_subnormals, self.network.error_terms(n), self.sums,
                 1 / reader.mean**2,
             )  # fmt: skip
@@ -320,8 +319,7 @@ class GoldenTrainer(GoldenParameters):
         faults = np.zeros(part.out_channels, bool)
         for n, (spikes, read) in enumerate(zip(np.split(inputs, len(part.reads), axis=-1), part.reads, strict=True)):
             given = (  # with biases beside the first
-                np.ascontiguousarray(spikes), errors, part.bias and not n, part.kernel, part.stride, part.padding,
-                terms,
+                np.ascontiguousarray(spikes), errors, part.bias and not n, part.kernel, terms,
             )  # fmt: skip
             if part.planes:
                 *sums, fault = weight_grad_planes(self._weight_grad, *given, part.planes, self.gradient_sums)

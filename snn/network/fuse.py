@@ -187,7 +187,7 @@ def _part(network: "Network", node: Node, number: int, neuron: Node, fired: dict
     if isinstance(node, Linear):
         layer = Layer(*names, "linear", image, node.outputs, bias=node.bias)
     else:
-        layer = Layer(*names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias)
+        layer = Layer(*names, "conv", image, node.channels, node.geometry, node.bias)
     return _standardised(layer, node) if node.standardise else layer
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from trident.hw.isa.charges import LEARNING, SHARED
 from trident.hw.isa.planes import Planes, planes_job
+from trident.snn.network.kernel import PIXEL, Kernel
 from trident.snn.network.nodes import Norm, Shape
 from trident.snn.network.windows import Windows
 
@@ -79,9 +80,7 @@ class Layer:
     kind: str
     image: Shape
     out_channels: int
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
+    kernel: Kernel = PIXEL
     bias: bool = True
     changes: tuple[tuple[str, Any], ...] = ()
     pool: int = 1
@@ -200,11 +199,7 @@ class Layer:
     def sum_shape(self) -> Shape:
         """(y, x, channels) of its sums."""
         y, x, _ = self.in_shape
-        return (
-            (y + 2 * self.padding - self.kernel) // self.stride + 1,
-            (x + 2 * self.padding - self.kernel) // self.stride + 1,
-            self.out_channels,
-        )
+        return (*self.kernel.positions(y, x), self.out_channels)
 
     @property
     def pooled_shape(self) -> Shape:
@@ -216,7 +211,7 @@ class Layer:
 
     @property
     def taps(self) -> int:
-        return self.kernel * self.kernel
+        return self.kernel.taps
 
     @property
     def weight(self) -> str:
@@ -297,7 +292,4 @@ class Layer:
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape
-        return (
-            f"conv {y}x{x}x{c}→{self.out_channels}, kernel {self.kernel}, stride {self.stride}, "
-            f"padding {self.padding}{behind}"
-        )
+        return f"conv {y}x{x}x{c}→{self.out_channels}, {self.kernel}{behind}"

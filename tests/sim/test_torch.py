@@ -123,7 +123,7 @@ def test_engines_one_by_one(text, config, largest):
     cfg, rng = CoreConfig(lanes=2, timesteps=3, accumulators=16, **CONFIGS[config]), np.random.default_rng(4)
     sums, layer = Sums(cfg.format, cfg.fixed), Network.parse(text).layers[-2]
     ways = [golden_engines(cfg, engines) for engines in ("numpy", "torch")]
-    window, samples = (layer.kernel, layer.stride, layer.padding), 12
+    samples = 12
 
     def values(*shape):
         found = rng.normal(size=shape) * largest * 2.0 ** rng.integers(-12, 1, shape)
@@ -134,10 +134,10 @@ def test_engines_one_by_one(text, config, largest):
     columns = np.ascontiguousarray(weights.transpose(0, 2, 1))  # all finite, or every sample would have a fault
     weights.flat[0], errors.flat[0] = np.inf, np.inf
     given = {
-        "forward": (spikes, weights, values(layer.out_channels), layer.bias, *window, layer.forward_terms, sums),
-        "weight_grad": (spikes, errors, layer.bias, *window, layer.gradient_terms(3), sums),
+        "forward": (spikes, weights, values(layer.out_channels), layer.bias, layer.kernel, layer.forward_terms, sums),
+        "weight_grad": (spikes, errors, layer.bias, layer.kernel, layer.gradient_terms(3), sums),
         "backward": (
-            errors, columns, *window, layer.in_shape[:2], cfg.multiplier_subnormals, layer.backward_terms, sums,
+            errors, columns, layer.kernel, layer.in_shape[:2], cfg.multiplier_subnormals, layer.backward_terms, sums,
         ),
     }  # fmt: skip
     for place, arguments in given.items():

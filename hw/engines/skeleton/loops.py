@@ -28,7 +28,7 @@ class Passes:
         ]
 
 
-class _Loop:
+class LoopState:
     """What a walker counts in one loop.
 
     state: registers, the first of which is ``value``, the second ``last``: the loop is at its end; begun, after: the
@@ -44,7 +44,7 @@ class _Loop:
         )
 
 
-class Loop(_Loop):
+class Loop(LoopState):
     """A counter from 0 to ``end``."""
 
     def __init__(self, name: str, bits: int, end):
@@ -53,7 +53,7 @@ class Loop(_Loop):
         super().__init__((value, last), (0, end == 0), (following, following == end))
 
 
-class Positions(_Loop):
+class Positions(LoopState):
     """What tap (0, 0) reads at each position along one side of an image: ``origin`` to ``end``, ``step`` apart."""
 
     def __init__(self, name: str, origin, end, step):
@@ -62,7 +62,7 @@ class Positions(_Loop):
         super().__init__((value, last), (origin, origin == end.as_signed()), (following, following == end))
 
 
-class Countdown(_Loop):
+class Countdown(LoopState):
     """``count`` turns, at least one."""
 
     def __init__(self, name: str, bits: int, count):
@@ -70,7 +70,7 @@ class Countdown(_Loop):
         super().__init__((value, last), (count, count == 1), (value - 1, value == 2))
 
 
-class Blocks(_Loop):
+class Blocks(LoopState):
     """The spike words of a pixel: ``start``, where each is in the first pixel, from ``src`` on."""
 
     def __init__(self, bits: int, count, src):

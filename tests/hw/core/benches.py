@@ -165,7 +165,7 @@ def random_network(rng, channels: int) -> str:
     if image:
         y, x = rng.integers(2, 5, 2)
         parts.append(f"{y}x{x}x{rng.integers(1, 3)}")
-        kernel, stride = rng.integers(1, 8), rng.integers(1, 3)
+        kernel, stride = rng.integers(1, 12), rng.integers(1, 3)
         least = max(0, -((min(y, x) - kernel) // 2))  # padding, for the kernel to fit
         padding = rng.integers(least, min(kernel, least + 2))
         parts.append(f"{rng.integers(1, 3)}c{kernel}s{stride}p{padding}")
