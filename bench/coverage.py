@@ -31,6 +31,7 @@ PROBES: dict[str, dict] = {
     "WINDOW": {"net": "8x8x1-4c3m2-10"},
     "POOLX": {"net": "8x8x1-4c3-mp3s2p1-4c3m3s2p1-10"},
     "POOL1": {"net": "64-12m2-10"},
+    "GROUP": {"net": "8x8x1-8c3-dw3-16c1-16c3g2-10"},
     "KERNEL": {"net": "8x8x1-4c8s4p0-4c3x1-4c1x3d1x2-10"},
     "VOTE": {"net": "64-12-100v10"},
     "DROP": {"net": "8x8x1-4c3-mp2-drop0.5-16-drop0.5-10"},

@@ -67,7 +67,7 @@ def im2col(x: np.ndarray, layer: Layer) -> np.ndarray:
     x = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(x, (reach_y + 1, reach_x + 1), (1, 2))
     windows = windows[:, :: kernel.stride[0], :: kernel.stride[1], :, :: kernel.dilation[0], :: kernel.dilation[1]]
-    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), -1, layer.fan_in)
+    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), -1, layer.taps * x.shape[-1])
 
 
 def col2im(d: np.ndarray, weights: np.ndarray, layer: Layer) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 from trident.host.compile.chip_plan import MINIBATCH, wanted_slots
 from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.job_kinds import sequencer_needs
+from trident.host.compile.walks import odd_kernel
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
@@ -100,9 +101,9 @@ def walks_of(network: Network) -> int:
 
 def kernels_of(network: Network, cfg: CoreConfig) -> bool:
     """Whether a core for the network needs kernels of any shape. Raises TridentError for one that cannot have them."""
-    odd = [part for part in network.parts if not part.kernel.plain]
+    odd = [part for part in network.parts if not part.plain]
     if odd and cfg.shared_engine:
-        require(cfg.capabilities, f"{odd[0].node!r} with {odd[0].kernel}", (Capability.KERNELS,))
+        require(cfg.capabilities, odd_kernel(odd[0]), (Capability.KERNELS,))
     return bool(odd)
 
 
@@ -149,7 +150,8 @@ def fit_sequencer(
     needed: dict[str, int] = {}
     for n, stage in enumerate(partition.stages):
         before = partition.before(n, network)
-        own = sequencer_needs(network, stage.layers, 0 if before is None else partition.stages[before].cores)
+        owners = 0 if before is None else partition.stages[before].cores
+        own = sequencer_needs(network, stage.layers, cfg.lanes, owners)
         needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
     largest = {name: size for name, size in _largest(cfg, fixed).items() if name in needed}
     return _grow(cfg, needed, largest)

@@ -23,6 +23,11 @@ def passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> dict[str, i
     }
 
 
+def odd_kernel(layer: Layer) -> str:
+    """A convolution that not every core computes, for messages."""
+    return f"{layer.node!r} with {layer.kernel}" + (f", {layer.conv_groups} groups" if layer.conv_groups > 1 else "")
+
+
 def reach_fields(cfg: CoreConfig, layer: Layer, back: bool = False) -> dict[str, int]:
     """Fields of a job that say how taps reach over the image that is read, and the bounds of the walk over the other
     one: that of the outputs or, going ``back``, of the inputs."""

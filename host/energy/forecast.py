@@ -99,8 +99,7 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
         found[f"{memory}.reads"] += errors
 
     gradient = _jobs(found, "weight_grad", cost.weight_grad_jobs(n, 0, outputs))
-    weights = WeightMap(layer, cfg)
-    rows = groups * (layer.taps * weights.blocks * cfg.lanes + weights.vectors)
+    rows = WeightMap(layer, cfg).updated
     _run(found, "update", cfg.update_program, rows, cfg)
     found["weights.reads"] += forward.rows + rows + (backward.rows if backward else 0)
     found["weights.writes"] += rows

@@ -27,8 +27,8 @@ class CoreConfig(ConfigPrograms):
     pool: pixels along a side of the windows whose spikes a pool unit joins; 1: there is none.
     walks: over spikes or errors, whose terms a sum of forward or backward may have: of a layer that reads the spikes of
         several, and of one whose spikes several read.
-    kernels: convolutions may have kernels, strides and padding that differ along the axes, strides of 3 and 4, and
-        dilation.
+    kernels: convolutions may have kernels, strides and padding that differ along the axes, strides of 3 and 4, dilation
+        and groups.
     batch_norm: layers may have a batch norm, see :mod:`hw.isa.batch_norm`.
     dropout: layers may drop spikes in training, see :mod:`hw.isa.dropout`.
     window: pixels along a side of the largest windows of sums of which neurons take the largest; 1: there are none.

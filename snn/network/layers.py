@@ -67,6 +67,7 @@ class Layer:
     2**-drop of what the layer above reads is left; 0: nothing is dropped. last: its outputs are the network's. epsilon:
     what is added to the variance of its standardised weights; None: they are not standardised. norm: the node between
     sums and neurons.
+    conv_groups: parts of its channels, each of which reads a part of the channels of its own.
     window: the windows of which neurons take the largest sum, behind the norm; None: they take all.
     voters: consecutive outputs that vote for a class, if it is the last layer.
 
@@ -82,6 +83,7 @@ class Layer:
     out_channels: int
     kernel: Kernel = PIXEL
     bias: bool = True
+    conv_groups: int = 1
     changes: tuple[tuple[str, Any], ...] = ()
     pool: int = 1
     method: str = "max"
@@ -241,11 +243,16 @@ class Layer:
 
     @property
     def weight_shape(self) -> tuple[int, int, int]:
-        return (self.taps, self.in_shape[2], self.out_channels)
+        return (self.taps, self.in_shape[2] // self.conv_groups, self.out_channels)
 
     @property
     def fan_in(self) -> int:
-        return self.taps * self.in_shape[2]
+        return self.taps * self.in_shape[2] // self.conv_groups
+
+    @property
+    def plain(self) -> bool:
+        """It is a convolution that every core computes."""
+        return self.kernel.plain and self.conv_groups == 1
 
     @property
     def standardised(self) -> bool:
@@ -261,7 +268,7 @@ class Layer:
     @property
     def backward_terms(self) -> int:
         """The most products that it adds to one error of a layer below."""
-        return self.taps * self.out_channels
+        return self.taps * self.out_channels // self.conv_groups
 
     def gradient_terms(self, timesteps: int) -> int:
         """The most errors that one sample adds to a gradient of any part; those of real values are summed over time
@@ -292,4 +299,5 @@ class Layer:
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape
-        return f"conv {y}x{x}x{c}→{self.out_channels}, {self.kernel}{behind}"
+        groups = f", {self.conv_groups} groups" if self.conv_groups > 1 else ""
+        return f"conv {y}x{x}x{c}→{self.out_channels}, {self.kernel}{groups}{behind}"

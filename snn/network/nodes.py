@@ -163,7 +163,9 @@ class Conv(Node):
     """A convolution: ``weight`` (taps, input channels, channels), taps in raster order, ``bias`` (channels,).
 
     kernel, stride, dilation, padding: a number, or (y, x). dilation: pixels from tap to tap. padding: zero pixels
-    around the image, by default half the kernel times the dilation. standardise, epsilon: as of :class:`Linear`.
+    around the image, by default half the kernel times the dilation. groups: parts of the channels, each of which reads
+    a part of the input channels, so that ``weight`` is (taps, input channels / groups, channels). standardise, epsilon:
+    as of :class:`Linear`.
     """
 
     channels: int = field(kw_only=True)
@@ -171,6 +173,7 @@ class Conv(Node):
     stride: int | Pair = field(default=1, kw_only=True)
     padding: int | Pair = field(default=HALF, kw_only=True)
     dilation: int | Pair = field(default=1, kw_only=True)
+    groups: int = field(default=1, kw_only=True)
     bias: bool = field(default=True, kw_only=True)
     standardise: bool = field(default=False, kw_only=True)
     epsilon: float | None = field(default=None, kw_only=True)
@@ -179,6 +182,9 @@ class Conv(Node):
     def __post_init__(self):
         super().__post_init__()
         self._whole("channels", 1)
+        self._whole("groups", 1)
+        if self.channels % self.groups:
+            raise TridentError(f"{self}: groups of {self.groups} must divide channels, which is {self.channels}")
         for name, most in (("kernel", MAX_KERNEL), ("stride", MAX_STRIDE), ("dilation", MAX_DILATION)):
             self._pair(name, 1, (most, most))
         reach = Kernel(_both(self.kernel), dilation=_both(self.dilation)).reach
@@ -190,7 +196,9 @@ class Conv(Node):
         self._weights(self.bias, self.standardise, self.epsilon)
 
     def out_shape(self, *shapes: Shape) -> Shape:
-        y, x, _ = shapes[0]
+        y, x, channels = shapes[0]
+        if channels % self.groups:
+            raise TridentError(f"{self}: groups of {self.groups} must divide the {channels} channels that it reads")
         positions = self.geometry.positions(y, x)
         if min(positions) < 1:
             raise TridentError(f"{self} with {self.geometry} does not fit an image of {y}x{x} pixels")
@@ -202,11 +210,11 @@ class Conv(Node):
         return Kernel(*map(_both, (self.kernel, self.stride, self.padding, self.dilation)))
 
     def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
-        weight = {"weight": (self.geometry.taps, shape[2], self.channels)}
+        weight = {"weight": (self.geometry.taps, shape[2] // self.groups, self.channels)}
         return weight | ({"bias": (self.channels,)} if self.bias else {})
 
     def fan_in(self, shape: Shape) -> int:
-        return self.geometry.taps * shape[2]
+        return self.geometry.taps * shape[2] // self.groups
 
 
 def _both(value: int | Pair) -> Pair:

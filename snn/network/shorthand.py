@@ -28,7 +28,7 @@ from trident.snn.network.windows import Windows
 _N = "[0-9]{1,9}"
 _WINDOWS = f"({_N})(?:s({_N}))?(?:p({_N}))?"  # size, stride, padding
 _SIDES = f"({_N}(?:x{_N})?)"  # of both axes, or y and x
-_CONV = re.compile(f"({_N})c{_SIDES}(?:s{_SIDES})?(?:p{_SIDES})?(?:d{_SIDES})?(?:m{_WINDOWS})?")
+_CONV = re.compile(f"(?:({_N})c|dw){_SIDES}(?:s{_SIDES})?(?:p{_SIDES})?(?:d{_SIDES})?(?:g({_N}))?(?:m{_WINDOWS})?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
 _LINEAR = re.compile(f"({_N})(?:m({_N}))?(?:v({_N}))?(?:r({'|'.join(READOUTS)})?)?")
@@ -43,7 +43,8 @@ _LONGEST = 1000  # characters
 def read(text: str, bias: bool = True) -> Network:
     """Read ``INPUT-LAYER-...``, or a name of :data:`RECIPES`: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is
     ``128`` (linear) or ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding
-    kernel // 2), ``16c5x3d2`` has a kernel of 5 x 3 (y, x) and dilation 2. Of ``16c3m2`` neurons take the largest sum
+    kernel // 2), ``16c5x3d2`` has a kernel of 5 x 3 (y, x) and dilation 2, ``16c3g4`` 4 groups of channels, and ``dw3``
+    is a depthwise convolution, with a group for each channel that it reads. Of ``16c3m2`` neurons take the largest sum
     of every 2 x 2 pixels, of ``16c3m3s2p1`` those of windows of 3 x 3 pixels, stride 2 and padding 1, of ``128m2``
     those of every 2 outputs: the node ``windowN``. The last may be a readout: ``10r`` (the mean of its potentials),
     ``10rlast`` or ``10rmax``; or neurons that vote: of ``100v10`` every 10 neurons are one of 10 classes. ``64rec`` is
@@ -130,21 +131,22 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
     if block := _BLOCK.fullmatch(part):
         return _block(text, part, shape, source, number, bias, int(block.group(1)), int(block.group(2) or 1))
     conv = _CONV.fullmatch(part)
-    if not conv:
+    if not conv or (conv.group(6) and not conv.group(1)):  # a depthwise one has as many groups as channels
         raise TridentError(
             f"network {text!r}: layer {part!r} is no number of outputs (128), recurrent layer (128rec), convolution "
-            f"(16c3s2p1), pooling (mp2), dropout (drop0.5) or residual block (sew16s2)"
+            f"(16c3s2p1, dw3), pooling (mp2), dropout (drop0.5) or residual block (sew16s2)"
         )
     names = ("kernel", "stride", "padding", "dilation")
     given: dict[str, Any] = {n: _sides(own) for n, own in zip(names, conv.groups()[1:5], strict=True) if own}
     try:
-        node: Node = Conv(f"conv{number}", read, channels=int(conv.group(1)), bias=bias, **given)
+        channels, groups = (int(conv.group(1)), int(conv.group(6) or 1)) if conv.group(1) else (shape[2], shape[2])
+        node: Node = Conv(f"conv{number}", read, channels=channels, groups=groups, bias=bias, **given)
         node.out_shape(shape)
     except TridentError as fault:
         raise TridentError(f"network {text!r}, layer {part!r}: {fault}") from None
     sums = [node]
-    if conv.group(6) is not None:
-        windows = _windows(*conv.groups()[5:])
+    if conv.group(7) is not None:
+        windows = _windows(*conv.groups()[6:])
         if windows.size < 2 or windows.stride < 1:
             raise TridentError(f"network {text!r}: layer {part!r} needs windows of 2 pixels or more, every 1 or more")
         sums.append(_pool(f"window{number}", (Edge(node.name),), windows))

@@ -5,6 +5,16 @@ from amaranth.hdl import Module, Mux, Signal, signed
 COORDINATE = signed(10)  # of a pixel, with the padding around the image
 
 
+def own_groups(job):
+    """Groups that a job computes: those of a part of a grouped convolution, or all."""
+    return Mux(job.own_groups.any(), job.own_groups, job.groups)
+
+
+def own_blocks(job):
+    """Likewise words of a pixel that it reads."""
+    return Mux(job.own_blocks.any(), job.own_blocks, job.blocks)
+
+
 class Passes:
     """The loop over the groups of a job: ``pass_groups`` at a time, fewer in the last pass.
 
@@ -13,11 +23,12 @@ class Passes:
     """
 
     def __init__(self, m: Module, cfg, job, start):
+        groups_of = own_groups(job) if cfg.kernels else job.groups
         rest, ahead = Signal(cfg.address_bits, name="groups_rest"), Signal(cfg.address_bits, name="groups_ahead")
         self.last = Signal(name="last_pass")
         most = job.pass_groups[: cfg.accumulators.bit_length()]  # which bound it
         self.groups, self.last_group = Signal.like(most, name="groups"), Signal.like(most, name="last_group")
-        m.d.comb += ahead.eq(Mux(start | self.last, job.groups, rest))
+        m.d.comb += ahead.eq(Mux(start | self.last, groups_of, rest))
         last = ahead <= most
         groups = Mux(last, ahead, most)
         self.following = [

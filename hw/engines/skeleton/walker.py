@@ -4,7 +4,7 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.engines.skeleton.loops import COORDINATE, Blocks, Loop, Passes, Positions
+from trident.hw.engines.skeleton.loops import COORDINATE, Blocks, Loop, Passes, Positions, own_blocks
 from trident.hw.engines.skeleton.payloads import Payloads
 from trident.hw.engines.skeleton.taps import Taps, axes, backward_pixel, forward_pixel
 from trident.hw.isa.job import JOB
@@ -85,7 +85,7 @@ class TapWalker(wiring.Component):
         if cfg.kernels:
             axis_y, axis_x = axes(walk)
             taps_y, taps_x = Taps("ky", axis_y), Taps("kx", axis_x)
-        blocks = Blocks(address_bits, walk.blocks, walk.src)
+        blocks = Blocks(address_bits, own_blocks(walk) if cfg.kernels else walk.blocks, walk.src)
         ky, kx = taps_y.value, taps_x.value
         bias = Signal()
         word = Signal(4) if many else Const(0, 4)
@@ -155,7 +155,7 @@ class TapWalker(wiring.Component):
             with m.Elif(advance & self.busy & ~entering & last_word & last_of_tile):
                 m.d.sync += first_group.eq(Mux(passes.last, 0, first_group + passes.groups))
         next_tile = [loop.restart for loop in (taps_y, taps_x, blocks)]
-        next_dst = first + words * job.groups if many else dst + passes.groups
+        next_dst = first + words * job.groups if many or cfg.kernels else dst + passes.groups
         next_line = next_dst  # behind the last position of a row
         if self.transposed and cfg.pool > 1:  # of pixels, of which each position has a window
             pooled, across = job.count.any(), words * job.groups
@@ -249,7 +249,8 @@ class BlockWalker(wiring.Component):
         if cfg.kernels:
             axis_y, axis_x = axes(job)
             taps_y, taps_x = Taps("ky", axis_y), Taps("kx", axis_x)
-        blocks, bias = Blocks(address_bits, job.blocks, job.src), Signal()
+        blocks = Blocks(address_bits, own_blocks(job) if cfg.kernels else job.blocks, job.src)
+        bias = Signal()
         loops = blocks, taps_x, taps_y
         current = [*(s for loop in loops for s in loop.state), bias]
         first = [Signal.like(s, name=f"first_{s.name}") for s in current] if many else current

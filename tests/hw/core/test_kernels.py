@@ -11,16 +11,13 @@ from tests.hw.core.benches import (
     POOL,
     SHORT,
     WALKS,
-    batch_of,
     check,
+    check_cycles,
     check_networks,
     check_words,
-    constants_of,
     core_of,
     normed,
 )
-from trident.host.mapping.activity import measure
-from trident.host.mapping.cost import CostModel
 from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
@@ -110,23 +107,7 @@ def test_sums_of_several_walks(changes, stalls):
 ])  # fmt: skip
 def test_cycles(text):
     """Those that the mapper forecasts for a sample, of each engine."""
-    core, cfg = core_of("TINY", None, **ROOM | KERNELS)
-    bench, rng = StepBench(Network.parse(text), NeuronSettings.of(cfg), cfg, core), np.random.default_rng(0)
-    spikes, labels = batch_of(bench, rng, 1, 0.4)
-    bench.session.set_constants(constants_of(bench, 1), bench.golden.loss_constants(256))
-    core.record()
-    bench.session.run(spikes, labels, train=True)
-    taken = dict.fromkeys(("forward", "backward", "weight_grad"), 0)
-    for _, queue, start, end in core.intervals():
-        taken[queue] = taken.get(queue, 0) + end - start
-    core.record(0)
-    cost = CostModel(bench.network, cfg, measure(bench.network, cfg, NeuronSettings.of(cfg), spikes, labels))
-    layers = bench.network.layers
-    whole = [(layer.number, 0, layer.out_channels) for layer in layers]
-    assert sum(cost.forward(*own) for own in whole) == pytest.approx(taken["forward"], rel=0.02)
-    assert sum(cost.weight_grad(*own) for own in whole) == pytest.approx(taken["weight_grad"], rel=0.02)
-    backward = sum(cost.backward(layer.number) for layer in layers[:-1])
-    assert backward == pytest.approx(taken["backward"], rel=0.02)
+    check_cycles(text, 0.02, **ROOM | KERNELS)
 
 
 def test_words():
@@ -135,5 +116,5 @@ def test_words():
 
 def test_a_core_without_them():
     cfg = CoreConfig.preset("TINY")
-    with pytest.raises(TridentError, match="^'conv1' with kernel 3x1, stride 1, padding 1x0 needs kernels of any "):
+    with pytest.raises(TridentError, match="^'conv1' with kernel 3x1, stride 1, padding 1x0 needs convolutions of "):
         StepBench(Network.parse("8x8x1-2c3x1-3"), NeuronSettings.of(cfg), cfg, None)

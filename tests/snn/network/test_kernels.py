@@ -25,6 +25,39 @@ def test_what_the_shorthand_says(text, kernel):
         assert loads(dumps(network, suffix), suffix) == network
 
 
+@pytest.mark.parametrize("text, groups, shape", [
+    ("16c3g4", 4, (9, 2, 16)), ("dw3s2", 8, (9, 1, 8)), ("dw1x5p0x2d1x2", 8, (5, 1, 8)), ("6c1g2m2", 2, (1, 4, 6)),
+])  # fmt: skip
+def test_groups(text, groups, shape):
+    network = Network.parse(f"12x12x8-{text}-3")
+    layer = network.layers[0]
+    assert layer.conv_groups == groups and layer.weight_shape == shape == network.tensors["conv1.weight"]
+    assert layer.fan_in == shape[0] * shape[1] and network.layers[0].weights == layer.fan_in * shape[2] + shape[2]
+    assert loads(dumps(network)) == network
+
+
+@pytest.mark.parametrize("text, words", [
+    ("6c3g4", "groups of 4 must divide channels, which is 6"), ("9c3g3", "groups of 3 must divide the 8 channels that"),
+    ("8c3g0", "groups must be a whole number of at least 1"), ("dw3g2", "layer 'dw3g2' is no number of outputs"),
+])  # fmt: skip
+def test_groups_that_no_network_has(text, words):
+    with pytest.raises(TridentError, match=words):
+        Network.parse(f"12x12x8-{text}-3")
+
+
+def test_groups_and_delays():
+    build = Builder((4, 4, 2))
+    build.add("conv", channels=2, kernel=3, groups=2)
+    build.add("neuron")
+    build.add("conv", "neuron1[t-1]", channels=2, kernel=1)
+    build.add("neuron")
+    build.add("flatten")
+    build.add("linear", outputs=3)
+    build.add("neuron")
+    with pytest.raises(TridentError, match=r"^conv 'conv1' has groups, which no core has where neuron1\[t-1\] is read"):
+        assert build.network().layers
+
+
 def test_sizes_of_outputs_are_those_of_pytorch():
     torch, rng = pytest.importorskip("torch"), np.random.default_rng(0)
     for _ in range(200):
@@ -54,7 +87,7 @@ def test_two_numbers_that_are_equal_are_one():
 
 @pytest.mark.parametrize("text, kernels", [
     ("8x8x1-4c11-10", False), ("8x8x1-4c3s2p0-10", False), ("8x8x1-4c3s3-10", True), ("8x8x1-4c3x1-10", True),
-    ("8x8x1-4c3-4c3d2-10", True),
+    ("8x8x1-4c3-4c3d2-10", True), ("8x8x1-8c3-dw3-10", True),
 ])  # fmt: skip
 def test_a_core_has_kernels_of_any_shape_where_the_network_has(text, kernels):
     assert RunSpec.make(net=text, data="digits").cfg.kernels == kernels
@@ -62,8 +95,9 @@ def test_a_core_has_kernels_of_any_shape_where_the_network_has(text, kernels):
 
 @pytest.mark.parametrize("text, kernel", [
     ("8x8x1-4c3s3-10", "kernel 3, stride 3, padding 1"), ("8x8x1-4c3x1-10", "kernel 3x1, stride 1, padding 1x0"),
+    ("8x8x1-2c3-dw3-10", "kernel 3, stride 1, padding 1, 2 groups"),
 ])  # fmt: skip
 def test_a_shared_engine_refuses_them(text, kernel):
-    with pytest.raises(TridentError, match=f"^'conv1' with {kernel} needs kernels of any shape, which a core without "):
+    with pytest.raises(TridentError, match=f"^'conv.' with {kernel} needs convolutions of any kind, which a core with"):
         RunSpec.make(net=text, data="digits", preset="COMPACT")
     assert RunSpec.make(net="8x8x1-2c11-10", data="digits", preset="COMPACT").cfg.shared_engine

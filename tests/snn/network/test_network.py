@@ -74,7 +74,7 @@ def test_layers_describe_themselves():
         ("0-10", "size of 0"),
         ("8x0x1-10", "size of 0"),
         ("64-0", "at least 1 output, not 0"),
-        ("64-ten", "'ten' is no number of outputs (128), recurrent layer (128rec), convolution (16c3s2p1), pooling"),
+        ("64-ten", "'ten' is no number of outputs (128), recurrent layer (128rec), convolution (16c3s2p1, dw3)"),
         ("8x8x1-sew4-10", "block 'sew4' must follow a layer, whose spikes it adds"),
         ("8x8x1-4c3-sew0-10", "block 'sew0' needs at least 1 channel"),
         ("8x8x1-4c3-sew4s3-10", "block 'sew4s3' needs at least 1 channel and a stride of 1 or 2"),
