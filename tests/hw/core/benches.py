@@ -271,12 +271,12 @@ def check_cycles(text: str, within: float, **changes):
         assert abs(cycles - taken[engine]) <= within * taken[engine], f"{engine}: {cycles}, not {taken[engine]}"
 
 
-def check_copies(text: str, partition: str, **changes):
-    """Raises AssertionError where a step of a network on two copies of a core is not golden's, or nothing fires."""
-    cfg, network, mesh = CoreConfig.preset("TINY", **changes), Network.parse(text), MeshConfig(width=2, height=1)
+def check_chip(text: str, partition: str, width: int, height: int, **changes):
+    """Raises AssertionError where a step of a network on several cores is not golden's, or nothing fires."""
+    cfg, network, mesh = CoreConfig.preset("TINY", **changes), Network.parse(text), MeshConfig(width, height)
     chip = VerilatedChip(cfg, mesh)
-    copies = Partition.parse(partition, network, cfg.lanes)
-    bench = StepBench(network, NeuronSettings.of(cfg), cfg, chip, 0, mesh, copies)
+    parted = Partition.parse(partition, network, cfg.lanes)
+    bench = StepBench(network, NeuronSettings.of(cfg), cfg, chip, 0, mesh, parted)
     mismatch, found = train(bench, np.random.default_rng(4), 6, 0.7)
     chip.close()
     assert mismatch is None and found.counts.sum() > 0

@@ -14,7 +14,7 @@ from tests.hw.core.benches import (
     WALKS,
     bench_of,
     check,
-    check_copies,
+    check_chip,
     check_cycles,
     check_networks,
     check_words,
@@ -156,7 +156,7 @@ def test_words():
 
 
 def test_copies_of_a_core():
-    check_copies("4x4x4-dw3-4c1g2-3", "2x1-3", **GROUPS)
+    check_chip("4x4x4-dw3-4c1g2-3", "2x1-3", 2, 1, **GROUPS)
 
 
 @pytest.mark.parametrize("text, changes, error, words", [

@@ -12,6 +12,7 @@ from tests.hw.core.benches import (
     SHORT,
     WALKS,
     check,
+    check_chip,
     check_cycles,
     check_networks,
     check_words,
@@ -108,6 +109,11 @@ def test_sums_of_several_walks(changes, stalls):
 def test_cycles(text):
     """Those that the mapper forecasts for a sample, of each engine."""
     check_cycles(text, 0.02, **ROOM | KERNELS)
+
+
+def test_layers_on_several_cores():
+    """Each of which has a part of the channels, and of the errors below."""
+    check_chip("8x7x1-4c3x5s2x3-6c3x1d2x1-3", "1/2,2/2,3", 3, 2, **ROOM | KERNELS)
 
 
 def test_words():

@@ -12,7 +12,7 @@ from tests.hw.core.benches import (
     SHORT,
     WALKS,
     check,
-    check_copies,
+    check_chip,
     check_cycles,
     check_networks,
     check_words,
@@ -78,7 +78,7 @@ def test_words(text):
 
 
 def test_copies_of_a_core():
-    check_copies("7x6x1-3c3-mp3s2p1-3", "2x1-2", **WALKS | WINDOWS)
+    check_chip("7x6x1-3c3-mp3s2p1-3", "2x1-2", 2, 1, **WALKS | WINDOWS)
 
 
 @pytest.mark.parametrize("changes, error, words", [
