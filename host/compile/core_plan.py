@@ -1,6 +1,5 @@
 """What one core does: its slices of layers, where they lie in its memories, and its jobs."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -29,6 +28,7 @@ from trident.host.compile.job_kinds import (
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.placed import NOTHING, PlacedLayer, region_of, sum_words
 from trident.host.compile.regions import Allocator, Region
+from trident.host.compile.walk_checks import check_walks
 from trident.host.compile.walks import as_convolution, odd_kernel, walk_to_slice
 from trident.host.compile.windows import check_windows, window_words
 from trident.hw.errors import TooLarge, TridentError
@@ -144,7 +144,7 @@ class CorePlan:
         for memory, what in ((sums, "the sums"), (winners, "the largest pixels of windows")):
             memory.check(f"{what} of {'a minibatch' if self.serial else 'one sample'}")
         errors.check(f"the errors of {'a minibatch' if self.serial else 'one sample'}")
-        self._check_walks()
+        check_walks(self)
         if self.is_last and cfg.loss == "steps" and self.layers[-1].weights.groups > cfg.items("backward"):
             raise TooLarge(
                 f"a loss of every timestep has {self.layers[-1].layer.out_channels} classes in "
@@ -281,39 +281,6 @@ class CorePlan:
         """Parameters of the sequencer that its jobs need at least."""
         layers = self.partition.stages[self.stage].layers
         return sequencer_needs(self.network, layers, self.cfg.lanes, self.owners, self.cfg.chunks)
-
-    def _check_walks(self):
-        """Raise TridentError for sums of more walks than the core makes, and for values that it cannot read."""
-        for placed in (part for layer in self.layers for part in layer.parts):
-            if any(read.job for read in placed.layer.reads):
-                others = "what a dropout leaves" if placed.layer.reads[0].drop else "real values or means"
-                what = "the mean of all pixels" if placed.layer.mean > 1 else others
-                require(self.cfg.capabilities, f"{placed.layer.node!r} reads {what}, which", (Capability.PLANES,))
-        for placed, readers in zip(self.layers, self.readers, strict=True):
-            added = f"{placed.layer.node!r} adds the spikes of {{}} layers or planes"
-            if placed.branches:
-                added = f"{placed.layer.neuron!r} takes the sums of {{}} branches, layers or planes together"
-            for many, what in (
-                (len(placed.walks), added),
-                (len(readers), f"{placed.layer.neuron!r} is read {{}} times"),
-            ):
-                if many > self.cfg.walks:
-                    if self.cfg.walks == 1:
-                        require(self.cfg.capabilities, f"{what.format(many)}, which", (Capability.WALKS,))
-                    raise TooLarge(f"{what.format(many)}, the core has walks of {self.cfg.walks}")
-        for n, placed in enumerate(self.layers):
-            self._check_bands(placed.parts, "takes the sums of", placed.layer)
-            self._check_bands(self.readers[n], "is read by", placed.layer)
-
-    @staticmethod
-    def _check_bands(parts: "Sequence[PlacedLayer]", what: str, layer: Layer):
-        """Raise TridentError for grouped convolutions whose channels are not parted alike."""
-        grouped = [part for part in parts if len(part.weights.bands) > 1]
-        for part in grouped[1:]:
-            if len(part.weights.bands) != len(grouped[0].weights.bands):
-                raise TridentError(
-                    f"{layer.neuron!r} {what} {grouped[0].layer.node!r} and {part.layer.node!r}, whose groups differ"
-                )
 
     def _check_limits(self):
         for parameter, needed in self.sequencer_needs.items():

@@ -9,7 +9,7 @@ from trident.host.compile.bands import Band, count_bands
 from trident.host.compile.packing import WeightMap, blocks, out_groups, out_places
 from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
-from trident.host.mapping.amounts import Operations, Words
+from trident.host.mapping.amounts import Operations, Words, count_operations
 from trident.host.mapping.engine_cycles import Job, Timing
 from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.host.mapping.unit_cycles import softmax_cycles
@@ -250,13 +250,14 @@ class CostModel:
         """Cycles of :meth:`backward_jobs` per sample, until neuron_grad has taken the last row."""
         below, timing = self.network.layers[n], self._timing("backward")
         tail = timing.passes * timing.recurrence
+        more = len(self._bands(self.network.spike_readers[n])) - 1  # jobs
+        bands = more * (self.job_start + (0 if below.join else tail))
         if below.windows:
             shape, groups, neurons = below.pixels_shape, out_groups(below, self.cfg.lanes) // below.line, ()
             if below.join:
                 neurons, tail = (self.cfg.backward_programs[0], timing.recurrence), 0
             tail += self._model(Opcode.SPREAD)(self.cfg, below.windows, shape, groups, *neurons) + self.job_start
-        starts = (len(self._bands(self.network.spike_readers[n])) - 1) * (self.job_start + tail)
-        return self.cfg.chunks * (_mean(self.backward_jobs(n)) + self.job_start + tail + starts)
+        return self.cfg.chunks * (_mean(self.backward_jobs(n)) + self.job_start + tail + bands)
 
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
@@ -370,29 +371,7 @@ class CostModel:
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""
-        layer, channels, samples = self.network.layers[n], end - first, self.activity.samples
-        activity = self.activity.layers[n]
-        errors = activity.errors[..., first:end]
-        steps = self.cfg.steps
-        if layer.planes:  # a bias is added once, and errors are those of the first timestep
-            steps, errors = 1, errors[..., :1, :]
-        y, x, _ = layer.sum_shape
-        forward = gradient = backward = 0
-        for part, read in zip(layer.parts, activity.parts, strict=True):
-            # (N, y, x, T, group), of all reads
-            by_read = read.reshape(*read.shape[:4], len(part.reads), part.conv_groups, -1)
-            spikes = by_read.sum(axis=(4, 6), dtype=np.int64)
-            forward += samples * y * x * steps * channels * part.bias
-            gradient += errors.sum(dtype=np.int64) * part.bias
-            by_group = errors.reshape(*errors.shape[:4], part.conv_groups, -1).sum(axis=5, dtype=np.int64)
-            for tap in range(part.taps):
-                outputs, inputs = _window(part, tap)
-                here, there = by_group[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
-                forward += there.sum() * channels // part.conv_groups
-                gradient += (there * here).sum()
-                readable = part.mean**2 * sum(source is not None for source in part.sources)  # whose errors are wanted
-                backward += here[..., part.delay :, :].sum() * (part.in_shape[2] // part.conv_groups) * readable
-        return Operations(float(forward + gradient) / samples, float(backward) / samples)
+        return count_operations(self.network.layers[n], self.activity.layers[n], first, end)
 
     def words(self, n: int, first: int, end: int) -> Words:
         """Words that a slice takes; ``input_words`` are counted once per core and stage."""
@@ -417,16 +396,3 @@ def _together(jobs: list[Job]) -> Job:
 def _mean(jobs: list) -> float:
     """Cycles of jobs, of whose fields they are the first."""
     return float(np.mean([job[0] for job in jobs]))
-
-
-def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Rows and columns of output positions whose tap is inside the image, and of the pixels that they read."""
-    here, there, kernel = [], [], layer.kernel
-    axes = zip(layer.sum_shape[:2], layer.in_shape[:2], kernel.stride, kernel.padding, kernel.offset(tap), strict=True)
-    for size, inside, stride, padding, offset in axes:
-        positions = np.arange(size)
-        pixels = positions * stride + offset - padding
-        kept = (pixels >= 0) & (pixels < inside)
-        here.append(positions[kept])
-        there.append(pixels[kept])
-    return tuple(here), tuple(there)

@@ -12,7 +12,6 @@ from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
 from trident.sim.golden.constants import NeuronConstants, neuron_values, penalty_value
 from trident.sim.golden.drop import drop, kept, layer_key
-from trident.sim.golden.groups import inputs_of, of_groups, together
 from trident.sim.golden.join import join
 from trident.sim.golden.leak import Leaks
 from trident.sim.golden.loss import LossConstants, loss_errors, loss_table, spread_votes
@@ -25,6 +24,7 @@ from trident.sim.golden.spread import spread_errors
 from trident.sim.golden.trace import Trace, at_steps
 from trident.sim.golden.window import as_line, largest, of_line
 from trident.snn.losses import Loss, usual_loss
+from trident.snn.network.groups import inputs_of, of_groups, together
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network, Tensors
 from trident.snn.network.partition import Partition

@@ -7,12 +7,12 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.job import JOB
 from trident.hw.isa.planes import PLACES
+from trident.snn.network.conv import Conv
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.nodes import (
     EPSILON,
     INPUT,
     Add,
-    Conv,
     Dropout,
     Flatten,
     Linear,

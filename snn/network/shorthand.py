@@ -6,13 +6,13 @@ from typing import Any
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import READOUTS
+from trident.snn.network.conv import Conv
 from trident.snn.network.defaults import RECIPES
 from trident.snn.network.kernel import Pair
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import (
     INPUT,
     Add,
-    Conv,
     Dropout,
     Edge,
     Flatten,

@@ -21,7 +21,8 @@ from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
-NETWORKS = ("9-14-5", "6x5x3-8c3s1p1-7c3s2p1-5", "7x7x2-5c5s2p2-4c2-6", "4x4x3-6c1-8")
+NETWORKS = ("9-14-5", "6x5x3-8c3s1p1-7c3s2p1-5", "7x7x2-5c5s2p2-4c2-6", "4x4x3-6c1-8",
+            "6x9x4-6c3x2s2x3p2x1d1x2-8")  # fmt: skip
 CONFIGS = {
     "exact": {},
     "float gradients": {"gradient_bits": 16},
@@ -74,7 +75,7 @@ def _compare(pair: list[GoldenTrainer], rng, loss_scale: float, samples: int = 7
 
 @needs_torch
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("text", NETWORKS)
+@pytest.mark.parametrize("text", (*NETWORKS, "6x6x4-dw3-6c1g2-8"))
 def test_same_bits(text, config):
     cfg = CoreConfig(lanes=2, timesteps=3, accumulators=16, **CONFIGS[config])
     pair, rng = _pair(Network.parse(text, bias=text != NETWORKS[2]), cfg), np.random.default_rng(0)

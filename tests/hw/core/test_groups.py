@@ -40,6 +40,7 @@ NETWORKS = (
     "4x4x4-dw3-6c1-3", "5x4x8-8c3g4-dw3s2-3", "4x5x3-5c1-dw3s3x2-3", "3x6x16-8c1g2-dw1x3d1x2-8c1g4-3",
     "1x9x8-16c1x3g2-8c1x3g2-3", "12-9-3",
 )  # fmt: skip
+ONE = {"lanes": 1, "words": 1, "accumulators": 16}
 FOUR = {"lanes": 4, "words": 4, "accumulators": 32}
 EIGHT = {"lanes": 8, "words": 2, "accumulators": 64}
 
@@ -52,7 +53,7 @@ def fitting(lanes: int) -> tuple[str, ...]:
 @pytest.mark.parametrize("changes, stalls", [
     ({}, None), (FOUR | {"gradient_bits": 40, "weight_grad_cols": 2}, 3), (FOUR | SHORT | {"backward_cols": 2}, 5),
     (EIGHT | {"weight_grad_cols": 4, "gradient_bits": 48}, None), (BF16 | {"lanes": 4}, None),
-    (CHUNKS | {"lanes": 4, "program_words": 512, "jobs": 512}, 7),
+    (CHUNKS | {"lanes": 4, "program_words": 512, "jobs": 512}, 7), (ONE | {"jobs": 1024, "program_words": 1024}, None),
 ])  # fmt: skip
 def test_networks(changes, stalls):
     networks = fitting(changes.get("lanes", 2))
