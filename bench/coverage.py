@@ -31,6 +31,8 @@ PROBES: dict[str, dict] = {
     "WINDOW": {"net": "8x8x1-4c3m2-10"},
     "POOLX": {"net": "8x8x1-4c3-mp3s2p1-4c3m3s2p1-10"},
     "POOL1": {"net": "64-12m2-10"},
+    "GROUP": {"net": "8x8x1-8c3-dw3-16c1-16c3g2-10"},
+    "KERNEL": {"net": "8x8x1-4c8s4p0-4c3x1-4c1x3d1x2-10"},
     "VOTE": {"net": "64-12-100v10"},
     "DROP": {"net": "8x8x1-4c3-mp2-drop0.5-16-drop0.5-10"},
     "BN": {"net": "8x8x1-4c3-10", "norm": "bn"},
@@ -52,12 +54,12 @@ MODELS: dict[str, str] = {
     "SJ spiking_vgg16_bn": "ANALOG BN POOL DROP READOUT CE SURR",
     "SJ CIFAR10 ResNet11": "ANALOG FRAMES T32 POOLX RES DROPX READOUT OTHERN SURR WD",
     "SJ lava_mnist": "CE SURR",
-    "SJ speechcommands": "ANALOG FRAMES CONVX T32 READOUT CE ADAM SURR NODET",
+    "SJ speechcommands": "ANALOG FRAMES CONVT T32 READOUT CE ADAM SURR NODET",
     "SJ rsnn F-MNIST plain": "ANALOG FRAMES SURR NODET",
     "SJ rsnn F-MNIST stateful synapse": "ANALOG FRAMES SYN PSYN SURR NODET",
     "SJ rsnn F-MNIST feedback": "ANALOG FRAMES REC BARE SURR NODET",
     "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN MEAN DROPX READOUT CE SURR",
-    "SJ DSQN Atari": "ANALOG CONVX READOUT REGR ADAM SURR",
+    "SJ DSQN Atari": "ANALOG KERNEL READOUT REGR ADAM SURR",
     "snnTorch tutorial 5 (FC)": "ANALOG READOUT CE ADAM SURR SUB",
     "snnTorch tutorial 6 (CNN)": "ANALOG WINDOW T32 CE ADAM SURR SUB",
     "snnTorch tutorial 7 (N-MNIST)": "ANALOG FRAMES WINDOW T32 ADAM SURR SUB",
@@ -78,11 +80,11 @@ MODELS: dict[str, str] = {
     "Norse speech commands": "ANALOG FRAMES T32 REC SYN OTHERN READOUT CE ADAM SURR",
     "Lava SLAYER N-MNIST": "T32 SYN WNORM DELAY DROPX ADAM SURR",
     "Lava Oxford": "T32 REGR ADAM SURR WD",
-    "Lava PilotNet SDNN": "ANALOG FRAMES BN WNORM CONVX OTHERN REGR DROPX ADAM",
+    "Lava PilotNet SDNN": "ANALOG FRAMES BN WNORM KERNEL OTHERN REGR DROPX ADAM",
     "Lava bootstrap MNIST": "ANALOG WNORM CE ADAM SURR",
     "Rockpool SHD": "ANALOG FRAMES T32 SYN READOUT CE ADAM SURR",
     "Rockpool hello MNIST": "T32 SYN REGR ADAM SURR",
-    "Rockpool WaveSense": "T32 SYN CONVX RES READOUT CE ADAM SURR",
+    "Rockpool WaveSense": "T32 SYN CONVT RES READOUT CE ADAM SURR",
     "SEW ResNet DVS Gesture": "ANALOG FRAMES BN POOL RES PLIF READOUT CE SURR",
     "SEW ResNet-18 ImageNet": "ANALOG BN POOLX RES READOUT CE SURR",
     "PSN CIFAR10": "ANALOG BN MEAN OTHERN READOUT CE SURR",
@@ -90,21 +92,22 @@ MODELS: dict[str, str] = {
     "Spikingformer-4-384 CIFAR10": "ANALOG BN POOLX RESX ATT READOUT CE ADAM SURR",
     "CML + Spikingformer": "ANALOG BN POOLX RESX ATT READOUT CE ADAM SURR",
     "QKFormer CIFAR10": "ANALOG BN POOLX RES ATT READOUT CE ADAM SURR",
-    "SpikingResformer CIFAR10": "ANALOG BN RESX ATT CONVX PLIF POOLX READOUT CE ADAM SURR",
-    "Meta-SpikeFormer (SDT V2)": "ANALOG BN RESX ATT CONVX POOLX READOUT CE ADAM SURR",
-    "SVFormer UCF101": "ANALOG FRAMES BN RES ATT CONVX PLIF POOLX READOUT CE DROPX ADAM SURR",
-    "SpikeSCR SHD": "ANALOG FRAMES T32 BN RES ATT CONVX READOUT CE DROPX ADAM SURR",
+    "SpikingResformer CIFAR10": "ANALOG BN RESX ATT KERNEL GROUP PLIF POOLX READOUT CE ADAM SURR",
+    "Meta-SpikeFormer (SDT V2)": "ANALOG BN RESX ATT GROUP POOLX READOUT CE ADAM SURR",
+    "SVFormer UCF101": "ANALOG FRAMES BN RES ATT GROUP PLIF POOLX READOUT CE DROPX ADAM SURR",
+    "SpikeSCR SHD": "ANALOG FRAMES T32 BN RES ATT CONVT GROUP READOUT CE DROPX ADAM SURR",
     "DCLS delays SHD": "ANALOG FRAMES T32 BN DELAY READOUT CE DROPX ADAM SURR",
     "EGRU DVS Gesture": "ANALOG FRAMES T32 POOLX REC OTHERN READOUT CE DROPX ADAM SURR",
 }
 """Codes of needs by model, of public examples and papers: real-valued input, the same over time or (frames) not, the
 largest of spikes in windows, their average or sum (mean), of windows that overlap or have padding (poolx) and of
-outputs of linear layers (pool1), batch norm, residuals that add spikes or (resx) sums before a neuron, cross-entropy,
-a readout, more than 32 timesteps, learned leaks, voting, synaptic currents, such that are learned (psyn), recurrence,
-that of the output as well (recout), linear layers without neurons between them (bare), other convolutions, attention,
-other neurons, another task, weight norm, delays, binary weights, a spike penalty, Adam, a smooth surrogate, a reset
-that is not detached, dropout of half of the spikes, other or unknown dropout (dropx), a subtracting reset, weight
-decay."""
+outputs of linear layers (pool1), kernels that are not square, dilated, larger than 7 or of strides above 2 (kernel),
+grouped and depthwise convolutions (group), convolutions over time (convt), transposed ones (convx), batch norm,
+residuals that add spikes or (resx) sums before a neuron, cross-entropy, a readout, more than 32 timesteps, learned
+leaks, voting, synaptic currents, such that are learned (psyn), recurrence, that of the output as well (recout), linear
+layers without neurons between them (bare), attention, other neurons, another task, weight norm, delays, binary weights,
+a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout of half of the spikes, other or unknown
+dropout (dropx), a subtracting reset, weight decay."""
 
 
 def covered() -> set[str]:

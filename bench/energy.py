@@ -14,6 +14,7 @@ from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.isa.config import CoreConfig
 from trident.snn.network.defaults import DEEP
+from trident.snn.network.kernel import Kernel
 from trident.snn.network.network import Network
 
 # The second layer is one of S-ResNet18 on ImageNet; what is around it only makes a network of it
@@ -59,7 +60,7 @@ def _layer() -> Iterator[Figure]:
                 figure = f"energy.s-resnet18.128x64.{engine}.pj_per_mac.zeros{zeros}{name}"
                 yield Figure(figure, "pJ", energy, "lower", ENERGY_BOUNDS.get(re.escape(figure)))
     unit.close()
-    dense = DenseLayer(128, 64, 28, 28, 3, cfg.timesteps)
+    dense = DenseLayer(128, 64, 28, 28, Kernel.square(3), cfg.timesteps)
     for engine in ENGINES:
         energy = table.total(PASSES[engine](dense)) / dense.macs
         yield Figure(f"energy.s-resnet18.128x64.{engine}.pj_per_mac.reference", "pJ", energy, "lower")

@@ -132,7 +132,7 @@ def _spikingjelly_step(network: Network, neuron: NeuronSettings) -> Callable:
     def synapse(part: Layer):
         if part.kind == "linear":
             return layer.Linear(part.fan_in, part.out_channels)
-        return layer.Conv2d(part.in_shape[2], part.out_channels, part.kernel, part.stride, part.padding)
+        return layer.Conv2d(part.in_shape[2], part.out_channels, *part.kernel, part.conv_groups)
 
     parts = []
     for part in network.layers:

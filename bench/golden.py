@@ -50,7 +50,7 @@ def _epoch() -> float:
 def _kernels() -> Iterator[Figure]:
     cfg, layer = CoreConfig(timesteps=4), Network.parse(LAYER).layers[0]
     sums, rng = Sums(cfg.format, cfg.fixed), np.random.default_rng(0)
-    window, shape = (layer.kernel, layer.stride, layer.padding), (SAMPLES, *layer.out_shape[:2], cfg.steps)
+    kernel, shape = layer.kernel, (SAMPLES, *layer.out_shape[:2], cfg.steps)
     spikes = (rng.random((*shape, layer.in_shape[2])) < SPIKES).astype(np.uint8)
     weights = sums.round(rng.normal(size=layer.weight_shape) / 16)
     errors = sums.round(rng.normal(size=(*shape, layer.out_channels)))
@@ -58,11 +58,11 @@ def _kernels() -> Iterator[Figure]:
     columns, biases = np.ascontiguousarray(weights.transpose(0, 2, 1)), np.zeros(layer.out_channels, sums.dtype)
     terms = layer.gradient_terms(cfg.steps)
     runs: dict[str, Callable] = {
-        "forward": lambda: forward(spikes, weights, biases, True, *window, layer.forward_terms, sums),
+        "forward": lambda: forward(spikes, weights, biases, True, kernel, layer.forward_terms, sums),
         "backward": lambda: backward(
-            errors, columns, *window, layer.in_shape[:2], cfg.multiplier_subnormals, layer.backward_terms, sums
+            errors, columns, kernel, layer.in_shape[:2], cfg.multiplier_subnormals, layer.backward_terms, sums
         ),
-        "weight_grad": lambda: weight_grad(spikes, errors, True, *window, terms, sums),
+        "weight_grad": lambda: weight_grad(spikes, errors, True, kernel, terms, sums),
     }
     dense = spikes.size * layer.taps * layer.out_channels / 1e6
     for engine, run in runs.items():

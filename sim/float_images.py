@@ -62,10 +62,12 @@ def im2col(x: np.ndarray, layer: Layer) -> np.ndarray:
     """Inputs (N, Y, X, C) as rows of (tap, channel) per output position: (N, Y_out * X_out, taps * C)."""
     if layer.kind == "linear":
         return x.reshape(len(x), 1, -1)
-    pad, stride = layer.padding, layer.stride
-    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, (layer.kernel, layer.kernel), (1, 2))[:, ::stride, ::stride]
-    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), -1, layer.fan_in)
+    kernel = layer.kernel
+    (pad_y, pad_x), (reach_y, reach_x) = kernel.padding, kernel.reach
+    x = np.pad(x, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, (reach_y + 1, reach_x + 1), (1, 2))
+    windows = windows[:, :: kernel.stride[0], :: kernel.stride[1], :, :: kernel.dilation[0], :: kernel.dilation[1]]
+    return windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(x), -1, layer.taps * x.shape[-1])
 
 
 def col2im(d: np.ndarray, weights: np.ndarray, layer: Layer) -> np.ndarray:
@@ -74,9 +76,9 @@ def col2im(d: np.ndarray, weights: np.ndarray, layer: Layer) -> np.ndarray:
         return d @ weights[0].T
     height, width, channels = layer.in_shape
     rows, columns, _ = layer.sum_shape
-    pad, stride = layer.padding, layer.stride
-    errors = np.zeros((len(d), height + 2 * pad, width + 2 * pad, channels), d.dtype)
+    (top, left), (down, along) = layer.kernel.padding, layer.kernel.stride
+    errors = np.zeros((len(d), height + 2 * top, width + 2 * left, channels), d.dtype)
     for tap in range(layer.taps):
-        y, x = divmod(tap, layer.kernel)
-        errors[:, y : y + stride * rows : stride, x : x + stride * columns : stride] += d @ weights[tap].T
-    return errors[:, pad : pad + height, pad : pad + width]
+        y, x = layer.kernel.offset(tap)
+        errors[:, y : y + down * rows : down, x : x + along * columns : along] += d @ weights[tap].T
+    return errors[:, top : top + height, left : left + width]

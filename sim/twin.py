@@ -17,6 +17,7 @@ from trident.sim.float_passes import run_passes
 from trident.sim.float_standard import FloatStandardiser
 from trident.sim.golden.drop import kept, layer_key
 from trident.snn.data.encoding import plane_values
+from trident.snn.network.groups import spread_groups, take_groups
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network, Tensors
 from trident.snn.readout import predicted
@@ -269,12 +270,13 @@ class FloatTwin:
 
     def _products(self, part: Layer, columns: np.ndarray) -> np.ndarray:
         """A part's share of its layer's sums (T * B, Y * X, C), from the rows that it reads."""
-        x = columns @ self.weights[part.weight].reshape(part.fan_in, -1)
+        weights = spread_groups(self.weights[part.weight], part.conv_groups)
+        x = columns @ weights.reshape(-1, part.out_channels)
         return x + self.weights[part.bias_name] if part.bias else x
 
     def _below(self, part: Layer, d: np.ndarray) -> np.ndarray:
         """Errors at what a part of a layer reads (T * B, Y, X, C), from those at its sums (T, B, Y, X, C)."""
-        return col2im(d.reshape(-1, *part.sum_shape), self.weights[part.weight], part)
+        return col2im(d.reshape(-1, *part.sum_shape), spread_groups(self.weights[part.weight], part.conv_groups), part)
 
     @staticmethod
     def _at_pixels(part: Layer, below: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -286,7 +288,8 @@ class FloatTwin:
     def _gradients_of(self, part: Layer, columns: np.ndarray, d: np.ndarray) -> Tensors:
         """The gradients of a part's weights and biases, from the rows that it reads and the errors at its sums."""
         rows = d.reshape(-1, part.out_channels)
-        gradient = (columns.reshape(-1, part.fan_in).T @ rows).reshape(part.weight_shape)
+        gradient = columns.reshape(-1, columns.shape[-1]).T @ rows
+        gradient = take_groups(gradient.reshape(part.taps, -1, part.out_channels), part.conv_groups)
         if standard := self._standard.get(part.weight):
             gradient = standard.gradient(self.state[RAW][part.weight], self.weights[part.weight], gradient)
         return {part.weight: gradient} | ({part.bias_name: rows.sum(0)} if part.bias else {})

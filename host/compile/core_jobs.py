@@ -4,13 +4,14 @@ from dataclasses import replace
 from math import log2
 from typing import TYPE_CHECKING
 
-from trident.host.compile.fields import limit_of_sums, signed_field
+from trident.host.compile.bands import Band
+from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.leaks import leak_field, leak_gradient, leak_jobs
 from trident.host.compile.norms import fire_job, norm_jobs
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
 from trident.host.compile.standardise import standard_fields
-from trident.host.compile.walks import as_convolution, passes
+from trident.host.compile.walks import as_convolution, passes, reach_fields
 from trident.host.compile.windows import window_jobs
 from trident.hw.isa.dropout import halves
 from trident.hw.isa.job import JOB
@@ -42,16 +43,20 @@ class CoreJobs:
             result[self.plan.job("owner", k)] = self._backward_away(k)
         for n, placed in enumerate(self.plan.layers):
             for chunk in range(self.cfg.chunks):
-                for walk in range(len(placed.walks)):
-                    result[self.plan.job("forward", n, chunk, walk)] = self._forward(placed, neuron, chunk, walk)
+                for band, span in enumerate(placed.spans):
+                    for walk in range(len(placed.walks)):
+                        job = self.plan.job("forward", n, chunk, walk, band)
+                        result[job] = self._forward(placed, neuron, chunk, walk, span)
                 if placed.layer.pool > 1:
                     result[self.plan.job("pool", n, chunk)] = self._pool(placed, chunk)
                 if placed.sums:
                     result |= fire_job(self.plan, n, chunk, neuron.of_layer(placed.layer.number).forward)
                 if placed.winners:
                     result |= window_jobs(self.plan, n, chunk, neuron)
-                for walk in range(len(self.plan.readers[n])):
-                    result[self.plan.job("backward", n, chunk, walk)] = self._backward(n, neuron, chunk, walk)
+                for band, span in enumerate(self.plan.spans(n)):
+                    for walk in range(len(self.plan.readers[n])):
+                        job = self.plan.job("backward", n, chunk, walk, band)
+                        result[job] = self._backward(n, neuron, chunk, walk, span)
             result |= self._weight_grads(n, updates.samples)
             if placed.layer.norm:
                 result |= norm_jobs(self.plan, n)
@@ -76,27 +81,19 @@ class CoreJobs:
                 result |= self._weight_grads(n, updates.samples)
             constants = updates.fields(self.cfg.update_program)
             for number, part in enumerate(placed.parts):
-                weights = part.weights
-                walk = {"tile": part.tile, "count": weights.vector_tile * self.cfg.lanes, "group_step": 1}
-                if part.layer.standardised:
-                    walk |= standard_fields(part.layer, weights, self.cfg)
-                result[self.plan.job("update", n, walk=number)] = {**walk, **constants}
-                # One row of each of the tiles of biases, gains and offsets is in use
-                result[self.plan.job("update_bias", n, walk=number)] = {
-                    "tile": part.tile + weights.vector_tile, "count": weights.vectors * weights.groups,
-                    "group_step": self.cfg.lanes, **updates.of_vectors.fields(self.cfg.update_program),
-                }  # fmt: skip
+                for k, band in enumerate(part.weights.bands):
+                    tile, last = part.tile + band.tile, band is part.weights.bands[-1]
+                    walk = {"tile": tile, "count": band.vector_tile * self.cfg.lanes, "group_step": 1}
+                    if part.layer.standardised:
+                        walk |= standard_fields(band, self.cfg)
+                    result[self.plan.job("update", n, 0, number, k)] = {**walk, **constants}
+                    # One row of each of the tiles of biases is in use and, behind the last, of gains and offsets
+                    rows = part.layer.bias * band.groups + last * len(part.layer.vectors) * part.weights.groups
+                    result[self.plan.job("update_bias", n, 0, number, k)] = {
+                        "tile": tile + band.vector_tile, "count": rows, "group_step": self.cfg.lanes,
+                        **updates.of_vectors.fields(self.cfg.update_program),
+                    }  # fmt: skip
         return result
-
-    def _window(self, layer: Layer, back: bool = False) -> dict:
-        """How taps reach over the image that is read, and the bounds of the walk over the other one: that of the
-        outputs or, going ``back``, of the inputs."""
-        origin = layer.padding if back else -layer.padding
-        y, x, _ = layer.in_shape if back else layer.sum_shape
-        step = 1 if back else layer.stride
-        bounds = {"origin": origin, "last_y": origin + (y - 1) * step, "last_x": origin + (x - 1) * step}
-        bounds = {name: signed_field(name, value) for name, value in bounds.items()}
-        return bounds | {"last_tap": layer.kernel - 1, "stride2": int(layer.stride == 2)}
 
     def _limit(self, layer: int, engine: str, samples: int = 1) -> int:
         """See :func:`limit_of_sums`: that of the whole layer, however it is sliced."""
@@ -119,7 +116,7 @@ class CoreJobs:
         placed, plan = self.plan.layers[n], self.plan
         found = {
             plan.job("weight_grad", n, chunk, walk): self._weight_grad(*own, samples, chunk)
-            for chunk in plan.gradient_chunks(n) for walk, own in enumerate(placed.walks)
+            for chunk in plan.gradient_chunks(n) for walk, own in enumerate(placed.gradients)
         }  # fmt: skip
         for chunk in range(self.cfg.chunks if placed.layer.learns else 0):
             found[plan.job("leak_grad", n, chunk)] = leak_gradient(
@@ -144,27 +141,38 @@ class CoreJobs:
         own = layer.reads[read] if self.trains else layer.reads[read].tested
         return job | {"count": own.job, "tile": placed.tile} | (_EMPTY | {"src": 0} if at < 0 else {})
 
-    def _forward(self, placed: "PlacedLayer", neuron: NeuronConstants, chunk: int, walk: int) -> dict:
-        """One walk of a layer, with the biases of a part in its last one."""
+    def _forward(
+        self, placed: "PlacedLayer", neuron: NeuronConstants, chunk: int, walk: int, span: tuple[int, int]
+    ) -> dict:
+        """One walk of a layer for a span of its groups of lanes, with the biases of a part in its last one."""
         part, read = placed.walks[walk]
-        layer, weights = part.layer, part.weights
-        shared = passes(self.cfg, "forward", layer.sum_shape[1], weights.groups)
+        layer, weights, (group, groups) = part.layer, part.weights, span
+        band = weights.bands[0] if len(weights.bands) == 1 else weights.bands[placed.spans.index(span)]
+        shared = passes(self.cfg, "forward", layer.sum_shape[1], groups) | {"groups": weights.groups}
         outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
         sums = placed.sums  # that a norm takes, or those of the neurons, which fire at once
-        to = {"dst": sums.base, "dst_slot": sums.step, "outgoing": 1} if sums else {
-            "dst": self._at(placed.spikes, chunk), "dst_slot": placed.spikes.step,
+        to = {"dst": sums.base + group, "dst_slot": sums.step, "outgoing": 1} if sums else {
+            "dst": self._at(placed.spikes, chunk) + group, "dst_slot": placed.spikes.step,
         }  # fmt: skip
+        reads = self._reads(part, read, 0 if layer.planes else chunk)
+        reads |= {"tile": reads["tile"] + band.tile + group - band.group, "src": reads["src"] + band.block}
         tied = layer.mean > 1 and read < len(layer.reads)
         biases = {"bias": int(layer.bias and read + 1 == len(part.inputs))}
         return dict(
-            more=int(walk + 1 < len(placed.walks)), **to, carry=int(chunk > 0), block_step=weights.groups,
-            tap_step=self._same(weights.blocks, weights.groups) if tied else weights.groups,
+            more=int(walk + 1 < len(placed.walks)), **to, carry=int(chunk > 0), block_step=band.groups,
+            tap_step=self._same(weights.blocks, weights.groups) if tied else band.groups,
             pass_step=shared["pass_groups"], group_step=1, **shared,
-            **self._window(as_convolution(layer) if tied else layer),
+            **reach_fields(self.cfg, as_convolution(layer) if tied else layer),
             exponent=self._limit(layer.number, "forward"), **neuron.of_layer(layer.number).forward,
             **(outputs if placed.layer.readout else {}),
-            **biases | self._reads(part, read, 0 if layer.planes else chunk), **leak_field(placed),
+            **biases | reads, **leak_field(placed, group),
+            **self._own(weights, own_blocks=band.blocks), **({"own_groups": groups} if len(placed.spans) > 1 else {}),
         )  # fmt: skip
+
+    @staticmethod
+    def _own(weights: WeightMap, **fields: int) -> dict[str, int]:
+        """Fields that say which words of a pixel a job reads, if it is of a band."""
+        return fields if len(weights.bands) > 1 else {}
 
     @staticmethod
     def _same(count: int, step: int) -> int:
@@ -198,22 +206,28 @@ class CoreJobs:
         """Words of a row of pixels that are pooled; 0 where none are."""
         return placed.layer.out_shape[1] * placed.weights.groups if placed.layer.pool > 1 else 0
 
-    def _backward(self, n: int, neuron: NeuronConstants, chunk: int, walk: int) -> dict:
-        """Errors of one of layer n's readers to those of layer n, both on this core."""
+    def _backward(self, n: int, neuron: NeuronConstants, chunk: int, walk: int, span: tuple[int, int]) -> dict:
+        """Errors of one of layer n's readers to those of layer n, both on this core, in a span of the words of its
+        pixels."""
         below, readers = self.plan.layers[n], self.plan.readers[n]
         placed = readers[walk]
         layer = as_convolution(placed.layer) if self.plan.by_position(n) else placed.layer
         weights = WeightMap(layer, self.cfg)
-        shared = passes(self.cfg, "backward", layer.in_shape[1], weights.blocks)
-        to = {"dst": self._at(below.errors, chunk), "dst_slot": below.errors.step}
+        spans, (first, count) = self.plan.spans(n), span
+        count = count or weights.blocks
+        band = weights.bands[0] if len(weights.bands) == 1 else weights.bands[spans.index(span)]
+        shared = passes(self.cfg, "backward", layer.in_shape[1], count) | {"groups": weights.blocks}
+        to = {"dst": self._at(below.errors, chunk) + first, "dst_slot": below.errors.step}
         if below.winners:  # to spread from there
-            to = {"dst": self.plan.window_errors.base, "final": int(bool(below.layer.join))}
-        return self._walk_back(placed, layer, weights, below.layer.number, chunk) | shared | dict(
-            aux=self._at(below.spikes, chunk), aux_slot=below.spikes.step,
+            to = {"dst": self.plan.window_errors.base + first, "final": int(bool(below.layer.join))}
+        return self._walk_back(placed, layer, weights, band, below.layer.number, chunk) | shared | dict(
+            aux=self._at(below.spikes, chunk) + first, aux_slot=below.spikes.step,
             **to, carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first
             count=self._line(below), more=int(walk + 1 < len(readers)), token=int(log2(layer.mean**2)),
-            tile=placed.tile, pass_step=shared["pass_groups"] * weights.groups,
-            **neuron.of_layer(below.layer.number).backward, **leak_field(below),
+            tile=placed.tile + band.tile + (first - band.block) * band.groups,
+            pass_step=shared["pass_groups"] * band.groups,
+            **neuron.of_layer(below.layer.number).backward, **leak_field(below, first),
+            **self._own(weights, own_blocks=band.groups), **({"own_groups": count} if len(spans) > 1 else {}),
         )  # fmt: skip
 
     def _backward_away(self, owner: int) -> dict:
@@ -226,24 +240,24 @@ class CoreJobs:
         tile = placed.tile + first * weights.groups
         below = layer.sources[0]
         assert below is not None
-        job = self._walk_back(placed, layer, weights, below) | walk
+        job = self._walk_back(placed, layer, weights, weights.bands[0], below) | walk
         return job | {"tile": tile, "pass_step": step * weights.groups, "outgoing": 1}
 
     def _walk_back(
-        self, placed: "PlacedLayer", layer: Layer, weights: WeightMap, below: int, chunk: int = 0
+        self, placed: "PlacedLayer", layer: Layer, weights: WeightMap, band: Band, below: int, chunk: int = 0
     ) -> dict[str, int]:
-        """How backward walks over the errors of a layer, as the convolution that it may be taken for, with terms for
-        those of the layer ``below``."""
+        """How backward walks over the errors of a band of a layer, as the convolution that it may be taken for, with
+        terms for those of the layer ``below``."""
         out_y, out_x, _ = layer.sum_shape
-        tap_step = (weights.blocks - 1) * weights.groups + 1
+        tap_step = (band.blocks - 1) * band.groups + 1
         at = chunk + layer.delay
-        image = {"src": self._at(placed.errors, at), "src_y": out_y, "src_x": out_x}
+        image = {"src": self._at(placed.errors, at) + band.group, "src_y": out_y, "src_x": out_x}
         if at >= self.cfg.chunks:  # behind the last timestep
             image = {"src": 0, **_EMPTY}
         return dict(
             **image, src_slot=placed.errors.step, block_step=1,
-            tap_step=self._same(weights.groups, 1) if layer.mean > 1 else tap_step, group_step=weights.groups,
-            **self._window(layer, back=True), blocks=weights.groups,
+            tap_step=self._same(weights.groups, 1) if layer.mean > 1 else tap_step, group_step=band.groups,
+            **reach_fields(self.cfg, layer, back=True), blocks=weights.groups,
             exponent=self._limit(below, "backward"),
         )  # fmt: skip
 
@@ -265,22 +279,25 @@ class CoreJobs:
         job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x}
         return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
 
-    def _weight_grad(self, placed: "PlacedLayer", read: int, samples: int, chunk: int) -> dict:
-        """With one of the reads of a layer's part, and its biases in the first walk or, behind those of a mean, in the
-        last."""
+    def _weight_grad(self, placed: "PlacedLayer", read: int, band: Band, samples: int, chunk: int) -> dict:
+        """With one of the reads of a band of a layer's part, and its biases in the first walk or, behind those of a
+        mean, in the last."""
         layer, weights = placed.layer, placed.weights
         words = self.cfg.words_of("weight_grad")
         entries = words * self.cfg.entries_per_word("weight_grad")
-        pass_groups = min(weights.groups, self.cfg.accumulators // entries, 255)
+        pass_groups = min(band.groups, self.cfg.accumulators // entries, 255)
         # Errors lie pixel by pixel, all groups of one beside each other; those of a mean are those of all pixels
-        window, step = self._window(layer), weights.groups
+        window, step = reach_fields(self.cfg, layer), weights.groups
         if layer.mean > 1 and read < len(layer.reads):
             pixels = replace(layer, kind="conv", image=(layer.mean, layer.mean, layer.image[2]))
-            window, step = self._window(pixels), 0
+            window, step = reach_fields(self.cfg, pixels), 0
+        reads = self._reads(placed, read, chunk)
+        reads |= {"tile": reads["tile"] + band.tile, "src": reads["src"] + band.block}
         return dict(
-            aux=self._at(placed.errors, chunk), aux_slot=placed.errors.step,
-            group_step=1, groups=weights.groups, block_step=step, tap_step=weights.groups, pass_step=pass_groups,
+            aux=self._at(placed.errors, chunk) + band.group, aux_slot=placed.errors.step,
+            group_step=1, groups=band.groups, block_step=step, tap_step=weights.groups, pass_step=pass_groups,
             pass_groups=pass_groups, group_entries=entries, words=words, **window,
             exponent=self._limit(layer.number, "weight_grad", samples),
-            **{"bias": int(layer.bias and read == 0 and layer.mean == 1)} | self._reads(placed, read, chunk),
+            **{"bias": int(layer.bias and read == 0 and layer.mean == 1)} | reads,
+            **self._own(weights, own_blocks=band.blocks), **({"low": band.shared} if band.shared else {}),
         )  # fmt: skip

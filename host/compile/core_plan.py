@@ -28,7 +28,8 @@ from trident.host.compile.job_kinds import (
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.placed import NOTHING, PlacedLayer, region_of, sum_words
 from trident.host.compile.regions import Allocator, Region
-from trident.host.compile.walks import as_convolution, walk_to_slice
+from trident.host.compile.walk_checks import check_walks
+from trident.host.compile.walks import as_convolution, odd_kernel, walk_to_slice
 from trident.host.compile.windows import check_windows, window_words
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.capabilities import Capability, require
@@ -78,6 +79,9 @@ class CorePlan:
                 raise TridentError(f"{network.norms[0]} is of samples of one chunk of timesteps, not of {cfg.chunks}")
         for layer in network.layers:
             check_windows(layer, cfg)
+            for odd in layer.parts:
+                if not odd.plain:
+                    require(cfg.capabilities, odd_kernel(odd), (Capability.KERNELS,))
         if (late := network.delays) and cfg.timesteps > 1:
             raise TridentError(
                 f"{late[0].node!r} reads spikes of t-{late[0].delay}, for which a core has timesteps of 1 "
@@ -140,7 +144,7 @@ class CorePlan:
         for memory, what in ((sums, "the sums"), (winners, "the largest pixels of windows")):
             memory.check(f"{what} of {'a minibatch' if self.serial else 'one sample'}")
         errors.check(f"the errors of {'a minibatch' if self.serial else 'one sample'}")
-        self._check_walks()
+        check_walks(self)
         if self.is_last and cfg.loss == "steps" and self.layers[-1].weights.groups > cfg.items("backward"):
             raise TooLarge(
                 f"a loss of every timestep has {self.layers[-1].layer.out_channels} classes in "
@@ -199,12 +203,12 @@ class CorePlan:
         return [n for n, readers in enumerate(self.readers) if readers]
 
     def _number_jobs(self):
-        names = [(name, 0, 0, 0) for name in SINGLE]
-        names += [("owner", k, 0, 0) for k in range(self.owners)]
+        names = [(name, 0, 0, 0, 0) for name in SINGLE]
+        names += [("owner", k, 0, 0, 0) for k in range(self.owners)]
         for n, placed in enumerate(self.layers):
             reads = len(placed.walks)
             # As many jobs of each kind in a row; of forward and backward they are the walks of one
-            jobs = {"forward": reads, "backward": len(self.readers[n]), "weight_grad": reads}
+            jobs = {"forward": reads, "backward": len(self.readers[n]), "weight_grad": len(placed.gradients)}
             jobs |= {kind: int(placed.layer.pool > 1) for kind in POOL_JOBS}
             jobs |= {kind: int(placed.layer.drop > 0) for kind in DROP_JOBS}
             jobs |= {kind: int(bool(placed.layer.norm)) for kind in NORM_JOBS}
@@ -214,13 +218,31 @@ class CorePlan:
             jobs |= {kind: int(bool(placed.winners)) for kind in SPREAD_JOBS}
             jobs |= {kind: int(placed.layer.learns) for kind in LEAK_GRADIENTS}
             names += [
-                (kind, n, chunk, walk)
-                for chunk in range(self.cfg.chunks) for kind, many in jobs.items() for walk in range(many)
+                (kind, n, chunk, band, walk)
+                for chunk in range(self.cfg.chunks) for kind, many in jobs.items()
+                for band in self.bands(kind, n) for walk in range(many)
             ]  # fmt: skip
-            names += [(kind, n, 0, part) for part in range(len(placed.parts)) for kind in UPDATES]
-            names += [(kind, n, 0, 0) for kind in (LEAK_JOBS if placed.layer.learns else ())]
+            names += [
+                (kind, n, 0, band, number) for number, part in enumerate(placed.parts)
+                for band in range(len(part.weights.bands)) for kind in UPDATES
+            ]  # fmt: skip
+            names += [(kind, n, 0, 0, 0) for kind in (LEAK_JOBS if placed.layer.learns else ())]
         self.names = dict(enumerate(names))
         self.numbers = {name: number for number, name in self.names.items()}
+
+    def spans(self, n: int) -> tuple[tuple[int, int], ...]:
+        """What backward to layer n makes one after another: words of a pixel, the first and how many of them, 0: all;
+        several where a grouped convolution reads its spikes."""
+        bands = max((part.weights.bands for part in self.readers[n]), key=len, default=())
+        if len(bands) > 1:
+            return tuple((band.block, band.blocks) for band in bands)
+        return ((0, 0),) if self.readers[n] else ()
+
+    def bands(self, kind: str, n: int) -> range:
+        """Jobs of a kind, of layer n and a chunk of timesteps, that follow one another."""
+        if kind == "forward":
+            return range(len(self.layers[n].spans))
+        return range(len(self.spans(n)) if kind == "backward" else 1)
 
     @property
     def owners(self) -> int:
@@ -258,27 +280,7 @@ class CorePlan:
     def sequencer_needs(self) -> dict[str, int]:
         """Parameters of the sequencer that its jobs need at least."""
         layers = self.partition.stages[self.stage].layers
-        return sequencer_needs(self.network, layers, self.owners, self.cfg.chunks)
-
-    def _check_walks(self):
-        """Raise TridentError for sums of more walks than the core makes, and for values that it cannot read."""
-        for placed in (part for layer in self.layers for part in layer.parts):
-            if any(read.job for read in placed.layer.reads):
-                others = "what a dropout leaves" if placed.layer.reads[0].drop else "real values or means"
-                what = "the mean of all pixels" if placed.layer.mean > 1 else others
-                require(self.cfg.capabilities, f"{placed.layer.node!r} reads {what}, which", (Capability.PLANES,))
-        for placed, readers in zip(self.layers, self.readers, strict=True):
-            added = f"{placed.layer.node!r} adds the spikes of {{}} layers or planes"
-            if placed.branches:
-                added = f"{placed.layer.neuron!r} takes the sums of {{}} branches, layers or planes together"
-            for many, what in (
-                (len(placed.walks), added),
-                (len(readers), f"{placed.layer.neuron!r} is read {{}} times"),
-            ):
-                if many > self.cfg.walks:
-                    if self.cfg.walks == 1:
-                        require(self.cfg.capabilities, f"{what.format(many)}, which", (Capability.WALKS,))
-                    raise TooLarge(f"{what.format(many)}, the core has walks of {self.cfg.walks}")
+        return sequencer_needs(self.network, layers, self.cfg.lanes, self.owners, self.cfg.chunks)
 
     def _check_limits(self):
         for parameter, needed in self.sequencer_needs.items():
@@ -298,7 +300,8 @@ class CorePlan:
                 raise TridentError(f"the core has pool of {self.cfg.pool}, {below.neuron!r} needs {below.pool}")
             for layer in (reader.layer for reader in self.readers[n]):
                 y, x, _ = as_convolution(layer).image
-                if self.by_position(n) and layer.kind == "linear" and not y == x <= LARGEST_WINDOW:
+                fits = max(y, x) <= LARGEST_WINDOW and (y == x or self.cfg.kernels)
+                if self.by_position(n) and layer.kind == "linear" and not fits:
                     raise TridentError(
                         f"{layer.node!r} reads an image of {y}x{x} pixels that is pooled, that others read or whose "
                         f"neurons learn their leaks: to a "
@@ -327,12 +330,13 @@ class CorePlan:
         return own.pool > 1 or len(readers) > 1 or own.learns or any(placed.layer.mean > 1 for placed in readers)
 
     # Jobs
-    def job(self, kind: str, layer: int = 0, chunk: int = 0, walk: int = 0) -> int:
+    def job(self, kind: str, layer: int = 0, chunk: int = 0, walk: int = 0, band: int = 0) -> int:
         """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per part of a layer of this core, one of
         :data:`WALKS` per layer and chunk of timesteps, likewise those of pools, dropouts, norms and windows where a
         layer has them, or ``owner`` per core of the stage before. ``walk``: of backward to a layer, which reader's, of
-        forward and weight_grad, which of the layer's walks, of an update, which part's."""
-        return self.numbers[kind, layer, chunk, walk]
+        forward and weight_grad, which of the layer's walks, of an update, which part's. ``band``: of those that follow
+        one another."""
+        return self.numbers[kind, layer, chunk, band, walk]
 
     def first_walk(self, number: int) -> int:
         """The job whose sums this one adds to: of a further walk of forward or backward the first one, else itself."""
@@ -341,7 +345,7 @@ class CorePlan:
 
     def describe_job(self, number: int) -> str:
         """For messages: which engine and layer a job belongs to."""
-        kind, n, _, walk = self.names.get(number, ("unknown job", 0, 0, 0))
+        kind, n, _, _, walk = self.names.get(number, ("unknown job", 0, 0, 0, 0))
         of_layer = kind in (*WALKS, *OTHER_JOBS, *UPDATES)
         placed = self.layers[n if of_layer else 0 if kind in ("owner", "free") else -1]
         if kind == "backward":  # is of the layer whose weights it reads

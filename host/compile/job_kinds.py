@@ -1,5 +1,6 @@
 """The kinds of jobs of a core, and how many of each its layers need."""
 
+from trident.host.compile.bands import count_bands
 from trident.hw.isa.operations import Opcode
 from trident.snn.network.network import Network
 
@@ -33,9 +34,23 @@ PHASE_WORDS = 6 * 4  # of a program: a loop and two barriers of every queue
 WALKS, UPDATES, SINGLE = tuple(CHUNK_JOBS), tuple(LAYER_JOBS), tuple(CORE_JOBS)
 
 
-def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: int = 1) -> dict[str, int]:
-    """Parameters of the sequencer that these layers on a core need at least, whose errors go to so many cores of others
-    and whose samples have so many chunks of timesteps."""
+def bands(network: Network, layers: range, lanes: int, chunks: int) -> int:
+    """The most jobs that grouped convolutions among these layers have more than others would have."""
+    more = 0
+    for n in layers:
+        layer = network.layers[n]
+        for part in layer.parts:
+            beyond = count_bands(part, lanes) - 1
+            readers = sum(len(network.spike_readers[source]) for source in part.sources if source is not None)
+            more += beyond * (chunks * (layer.walks + readers + len(part.reads)) + len(UPDATES))
+    return more
+
+
+def sequencer_needs(
+    network: Network, layers: range, lanes: int, owners: int = 0, chunks: int = 1
+) -> dict[str, int]:  # fmt: skip
+    """Parameters of the sequencer that these layers on a core of so many lanes need at least, whose errors go to so
+    many cores of others and whose samples have so many chunks of timesteps."""
     readers = [[reader for reader in network.spike_readers[n] if reader.number in layers] for n in layers]
     reads = sum(network.layers[n].walks - 1 for n in layers)  # beyond one of each
     walks = reads + sum(max(len(own) - 1, 0) for own in readers)
@@ -48,5 +63,6 @@ def sequencer_needs(network: Network, layers: range, owners: int = 0, chunks: in
     own += len(NORM_JOBS) * norms + chunks * 2 * windows  # each of one kind, and a spread
     own += chunks * sum(network.layers[n].keeps_sums for n in layers)
     own += (len(LEAK_JOBS) + chunks) * sum(network.layers[n].learns for n in layers)
+    own += bands(network, layers, lanes, chunks)
     words = own + owners + 40 + PHASE_WORDS * (2 * norms + any(network.layers[n].learns for n in layers))
     return {"jobs": own + walks * chunks + len(SINGLE) + owners, "program_words": words}

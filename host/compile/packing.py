@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from trident.host.compile.bands import Band, bands_of
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.words import WORD, elements_to_words
+from trident.snn.network.groups import spread_groups, take_groups
 from trident.snn.network.layers import Layer
 
 
@@ -106,11 +108,11 @@ class WeightMap:
     """Where a layer's weights lie in weight memory: row ``((tap * blocks + block) * groups + group) * lanes + input
     lane``, one value per output lane. Vectors of a value per output follow, each as one more block with a single row in
     use per group: the biases; the neurons' leaks; of a norm its gains, its offsets, and a block for what the core keeps
-    beside them.
+    beside them. Of a grouped convolution the weights and biases of each band lie so, one band behind another.
 
     in_channels: the hardware's input channels of each channel of the layer (a flattened image has padding between
     pixels); out_channels: likewise its output channels. groups: of output channels; neuron_groups, neurons: of the
-    neurons that take their sums, and the hardware's channels of these.
+    neurons that take their sums, and the hardware's channels of these. bands: see :class:`Band`.
     """
 
     def __init__(self, layer: Layer, cfg: CoreConfig):
@@ -128,33 +130,71 @@ class WeightMap:
         self.neuron_groups = self.groups // layer.line
         self.neurons = np.arange(layer.out_shape[2]) if layer.line > 1 else self.out_channels
         self.vectors = layer.bias + len(layer.vectors)
-        self.all_blocks = layer.taps * self.blocks + self.vectors + bool(layer.norm)
-        # Tiles before those of the first vector, of the leaks and of the gains
-        self.vector_tile = layer.taps * self.blocks * self.groups
-        self.leak_tile = self.vector_tile + layer.bias * self.groups
+        self.bands = bands_of(layer, cfg.lanes, self.blocks, self.groups)
+        # Tiles before those of the first vector of the last band, of the leaks and of the gains
+        last = self.bands[-1]
+        self.vector_tile = last.tile + last.vector_tile
+        self.leak_tile = self.vector_tile + layer.bias * last.groups
         self.norm_tile = self.leak_tile + layer.learns * self.groups
-        self.tiles = self.all_blocks * self.groups
+        self.tiles = self.leak_tile + (len(layer.vectors) + bool(layer.norm)) * self.groups
         self.rows = self.tiles * cfg.lanes
+
+    @property
+    def updated(self) -> int:
+        """Rows that an update changes: of weights all, of vectors one for each group."""
+        weights = sum(band.vector_tile for band in self.bands) * self.cfg.lanes
+        return weights + self.vectors * self.groups
+
+    def _places(self, band: Band) -> tuple[np.ndarray, ...]:
+        """The inputs of a band, the hardware's channels of them in it, and likewise its outputs."""
+        if self.layer.conv_groups == 1:
+            inputs, outputs = self.in_channels, self.out_channels
+            return np.arange(len(inputs)), inputs, np.arange(len(outputs)), outputs
+        inputs, outputs = np.arange(band.layer.image[2]), np.arange(band.layer.out_channels)
+        return band.first + inputs, inputs, band.first_output + outputs, outputs
 
     def pack(self, weights: np.ndarray, biases: np.ndarray | None, *others: np.ndarray) -> np.ndarray:
         """Raw bits, or exact sums, (taps, in, out) and, for a layer with biases, (out,), and so for each of its other
         vectors, to rows (rows, lanes)."""
-        lanes, taps = self.cfg.lanes, self.layer.taps
-        full = np.zeros((self.all_blocks * lanes, self.groups * lanes), weights.dtype)
-        for tap in range(taps):
-            full[np.ix_(tap * self.blocks * lanes + self.in_channels, self.out_channels)] = weights[tap]
-        for n, vector in enumerate((*([biases] if self.layer.bias else []), *others)):
+        lanes, full, rows = self.cfg.lanes, spread_groups(weights, self.layer.conv_groups), []
+        for band in self.bands:
+            inputs, at, outputs, to = self._places(band)
+            tall = band.vector_tile // band.groups + self.layer.bias
+            square = np.zeros((tall, lanes, band.groups * lanes), full.dtype)
+            by_tap = square[: len(full) * band.blocks].reshape(len(full), -1, band.groups * lanes)
+            by_tap[:, at[:, None], to] = full[:, inputs[:, None], outputs]
+            if self.layer.bias and biases is not None:
+                square[-1, 0, to] = biases[outputs]
+            rows.append(self._tiles(square))
+        behind = np.zeros(((self.tiles - self.leak_tile) // self.groups, lanes, self.groups * lanes), full.dtype)
+        for n, vector in enumerate(others):
             if vector is not None:
-                full[(taps * self.blocks + n) * lanes, self.out_channels] = vector
-        return full.reshape(self.all_blocks, lanes, self.groups, lanes).transpose(0, 2, 1, 3).reshape(-1, lanes)
+                behind[n, 0, self.out_channels] = vector
+        return np.concatenate([*rows, self._tiles(behind)])
+
+    def _tiles(self, square: np.ndarray) -> np.ndarray:
+        """(blocks, lanes, groups * lanes) as rows of tiles."""
+        lanes = self.cfg.lanes
+        tiles = square.reshape(len(square), lanes, square.shape[2] // lanes, lanes)
+        return tiles.transpose(0, 2, 1, 3).reshape(-1, lanes)
 
     def unpack(self, rows: np.ndarray) -> tuple[np.ndarray | None, ...]:
         """The inverse of :meth:`pack`."""
-        lanes, taps = self.cfg.lanes, self.layer.taps
-        tiles = rows.reshape(self.all_blocks, self.groups, lanes, lanes).transpose(0, 2, 1, 3)
-        full = tiles.reshape(self.all_blocks * lanes, self.groups * lanes)
-        weights = np.stack([
-            full[np.ix_(tap * self.blocks * lanes + self.in_channels, self.out_channels)] for tap in range(taps)
-        ])  # fmt: skip
-        vectors = [full[(taps * self.blocks + n) * lanes, self.out_channels] for n in range(self.vectors)]
-        return weights, *([] if self.layer.bias else [None]), *vectors
+        lanes, layer = self.cfg.lanes, self.layer
+
+        def square(first: int, end: int, groups: int) -> np.ndarray:
+            tiles = rows[first * lanes : end * lanes].reshape(-1, groups, lanes, lanes)
+            return tiles.transpose(0, 2, 1, 3).reshape(-1, lanes, groups * lanes)
+
+        full = np.zeros((layer.taps, len(self.in_channels), layer.out_channels), rows.dtype)
+        biases = np.zeros(layer.out_channels, rows.dtype)
+        for band in self.bands:
+            inputs, at, outputs, to = self._places(band)
+            end = band.tile + band.vector_tile
+            by_tap = square(band.tile, end, band.groups).reshape(layer.taps, -1, band.groups * lanes)
+            full[:, inputs[:, None], outputs] = by_tap[:, at[:, None], to]
+            if layer.bias:
+                biases[outputs] = square(end, end + band.groups, band.groups)[0, 0, to]
+        behind = square(self.leak_tile, self.tiles, self.groups)
+        others = [behind[n, 0, self.out_channels] for n in range(len(layer.vectors))]
+        return take_groups(full, layer.conv_groups), biases if layer.bias else None, *others

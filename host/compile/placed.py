@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from trident.host.compile.bands import Band
 from trident.host.compile.packing import WeightMap
 from trident.host.compile.regions import Region
 from trident.snn.network.layers import Layer, Read
@@ -37,8 +38,20 @@ class PlacedLayer:
         return self, *self.branches
 
     @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """What forward computes one after another: groups of lanes, the first and how many of them; several where a
+        part is a grouped convolution."""
+        bands = max((part.weights.bands for part in self.parts), key=len)
+        return tuple((band.group, band.groups) for band in bands)
+
+    @property
+    def gradients(self) -> "list[tuple[PlacedLayer, int, Band]]":
+        """Of weight_grad: each part with each of its inputs and each of its bands."""
+        return [(part, read, band) for part, read in self.walks for band in part.weights.bands]
+
+    @property
     def walks(self) -> "list[tuple[PlacedLayer, int]]":
-        """Of forward and weight_grad: each part with each of its inputs."""
+        """Of forward: each part with each of its inputs."""
         return [(part, read) for part in self.parts for read in range(len(part.inputs))]
 
 

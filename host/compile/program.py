@@ -101,17 +101,28 @@ def _begin(plan: CorePlan, remote_slots: int) -> Program:
 
 
 def run_chunks(program: Program, plan: CorePlan, kind: str, layer: int, wait: tuple = (), post: tuple = ()):
-    """The jobs of a layer, one for each chunk of timesteps and, of weight_grad, each walk, of which none but its own
-    may come between; backward begins with the last chunk."""
-    chunks, reads = range(plan.cfg.chunks), 1
+    """The jobs of a layer, of which none but its own may come between: one for each band and, in it, each chunk of
+    timesteps, of weight_grad for each chunk, walk and band; backward begins with the last chunk."""
+    chunks = range(plan.cfg.chunks)
+    numbers = [plan.job(kind, layer, chunk, 0, n) for n in plan.bands(kind, layer) for chunk in chunks]
     if kind == "weight_grad":
-        chunks, reads = plan.gradient_chunks(layer), len(plan.layers[layer].walks)
-    numbers = [plan.job(kind, layer, chunk, read) for chunk in chunks for read in range(reads)]
+        chunks, reads = plan.gradient_chunks(layer), range(len(plan.layers[layer].gradients))
+        numbers = [plan.job(kind, layer, chunk, read) for chunk in chunks for read in reads]
     if kind == "weight_grad" and plan.layers[layer].leaks:
         numbers += [plan.job("leak_grad", layer, chunk) for chunk in range(plan.cfg.chunks)]
     numbers = numbers[::-1] if kind == "backward" else numbers
     for n, number in enumerate(numbers):
         program.run(Opcode[kind.upper()], number, wait if n == 0 else (), post if n == len(numbers) - 1 else ())
+
+
+def _run_bands(
+    program: Program, plan: CorePlan, kind: str, layer: int, chunk: int, wait: tuple, post: tuple = ()
+):  # fmt: skip
+    """The jobs of a layer in a chunk of timesteps."""
+    bands = plan.bands(kind, layer)
+    for n in bands:
+        number = plan.job(kind, layer, chunk, 0, n)
+        program.run(Opcode[kind.upper()], number, () if n else wait, post if n == bands[-1] else ())
 
 
 def run_forward(program: Program, plan: CorePlan, n: int, wait: tuple = (), read: tuple = (), fired: tuple = ()):
@@ -122,9 +133,9 @@ def run_forward(program: Program, plan: CorePlan, n: int, wait: tuple = (), read
         run_chunks(program, plan, "forward", n, wait, fired + read)
         return
     for chunk in range(plan.cfg.chunks):
-        program.run(
-            Opcode.FORWARD, plan.job("forward", n, chunk), wait if chunk == 0 else (), read if chunk == last else ()
-        )
+        _run_bands(
+            program, plan, "forward", n, chunk, wait if chunk == 0 else (), read if chunk == last else ()
+        )  # fmt: skip
         if placed.layer.norm:
             program.run(Opcode.NORM, plan.job("norm_frozen", n))
         run_fire(program, plan, n, chunk, (), fired if chunk == last else ())
@@ -144,7 +155,7 @@ def run_backward(program: Program, plan: CorePlan, n: int, wait: tuple = (), pos
         run_chunks(program, plan, "backward", n, wait, post)
         return
     for chunk in reversed(range(plan.cfg.chunks)):
-        program.run(Opcode.BACKWARD, plan.job("backward", n, chunk), wait if chunk == plan.cfg.chunks - 1 else ())
+        _run_bands(program, plan, "backward", n, chunk, wait if chunk == plan.cfg.chunks - 1 else ())
         program.run(Opcode.SPREAD, plan.job("spread", n, chunk), (), post if chunk == 0 else ())
 
 
@@ -252,6 +263,7 @@ def run_update(program: Program, plan: CorePlan, replica: int):
             program.run(Opcode.TIE, plan.job("tie", n), wait if n == 0 else ())
             wait = ()
         for number, part in enumerate(placed.parts):
-            program.run(Opcode.UPDATE, plan.job("update", n, walk=number), wait if n == number == 0 else ())
-            if part.weights.vectors:
-                program.run(Opcode.UPDATE, plan.job("update_bias", n, walk=number))
+            for k, band in enumerate(part.weights.bands):
+                program.run(Opcode.UPDATE, plan.job("update", n, 0, number, k), wait if n == number == k == 0 else ())
+                if part.layer.bias or (part.layer.vectors and band is part.weights.bands[-1]):
+                    program.run(Opcode.UPDATE, plan.job("update_bias", n, 0, number, k))

@@ -7,7 +7,9 @@ from typing import Any
 from trident.host.compile.chip_plan import MINIBATCH, wanted_slots
 from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.job_kinds import sequencer_needs
+from trident.host.compile.walks import odd_kernel
 from trident.hw.errors import TooLarge, TridentError
+from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.limits import FEW_JOBS, LIMITS
 from trident.hw.isa.registry import PLACES
@@ -97,6 +99,14 @@ def walks_of(network: Network) -> int:
     return max(least, *(layer.walks for layer in network.layers), *map(len, network.spike_readers))
 
 
+def kernels_of(network: Network, cfg: CoreConfig) -> bool:
+    """Whether a core for the network needs kernels of any shape. Raises TridentError for one that cannot have them."""
+    odd = [part for part in network.parts if not part.plain]
+    if odd and cfg.shared_engine:
+        require(cfg.capabilities, odd_kernel(odd[0]), (Capability.KERNELS,))
+    return bool(odd)
+
+
 def fit(
     network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset(), minibatch: int = MINIBATCH
 ) -> CoreConfig:
@@ -140,7 +150,8 @@ def fit_sequencer(
     needed: dict[str, int] = {}
     for n, stage in enumerate(partition.stages):
         before = partition.before(n, network)
-        own = sequencer_needs(network, stage.layers, 0 if before is None else partition.stages[before].cores)
+        owners = 0 if before is None else partition.stages[before].cores
+        own = sequencer_needs(network, stage.layers, cfg.lanes, owners)
         needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
     largest = {name: size for name, size in _largest(cfg, fixed).items() if name in needed}
     return _grow(cfg, needed, largest)

@@ -3,9 +3,11 @@ below."""
 
 from dataclasses import replace
 
+from trident.host.compile.fields import signed_field
 from trident.host.compile.packing import blocks
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
+from trident.snn.network.kernel import Kernel
 from trident.snn.network.layers import Layer
 
 
@@ -19,6 +21,31 @@ def passes(cfg: CoreConfig, engine: str, width: int, groups: int) -> dict[str, i
         "groups": groups,
         "pass_groups": min(groups, cfg.accumulators // entries, 255),
     }
+
+
+def odd_kernel(layer: Layer) -> str:
+    """A convolution that not every core computes, for messages."""
+    return f"{layer.node!r} with {layer.kernel}" + (f", {layer.conv_groups} groups" if layer.conv_groups > 1 else "")
+
+
+def reach_fields(cfg: CoreConfig, layer: Layer, back: bool = False) -> dict[str, int]:
+    """Fields of a job that say how taps reach over the image that is read, and the bounds of the walk over the other
+    one: that of the outputs or, going ``back``, of the inputs."""
+    kernel, (y, x, _) = layer.kernel, layer.in_shape if back else layer.sum_shape
+    origins = kernel.padding if back else tuple(-pixels for pixels in kernel.padding)
+    if cfg.kernels:
+        fields = {"last_y": y - 1, "last_x": x - 1}
+        fields |= {name: signed_field(name, value) for name, value in zip(("origin", "origin_x"), origins, strict=True)}
+        for names, pair in (
+            (("last_tap", "last_tap_x"), kernel.size), (("stride_y", "stride_x"), kernel.stride),
+            (("dilation_y", "dilation_x"), kernel.dilation),
+        ):  # fmt: skip
+            fields |= {name: value - 1 for name, value in zip(names, pair, strict=True)}
+        return fields
+    origin, step = origins[0], 1 if back else kernel.stride[0]
+    bounds = {"origin": origin, "last_y": origin + (y - 1) * step, "last_x": origin + (x - 1) * step}
+    bounds = {name: signed_field(name, value) for name, value in bounds.items()}
+    return bounds | {"last_tap": kernel.size[0] - 1, "stride2": int(kernel.stride[0] == 2)}
 
 
 def walk_to_slice(cfg: CoreConfig, layer: Layer, low: int, high: int) -> dict[str, int]:
@@ -40,11 +67,12 @@ def walk_to_slice(cfg: CoreConfig, layer: Layer, low: int, high: int) -> dict[st
 
 
 def as_convolution(layer: Layer) -> Layer:
-    """A linear layer as the convolution of a square image that has one position: with the same weights in the same
+    """A linear layer as the convolution of an image that has one position: with the same weights in the same
     places, but that backward walks the pixels of the image; of a mean, all taps have the same weights."""
     if layer.mean > 1:
-        return replace(layer, kind="conv", kernel=layer.mean, image=(layer.mean, layer.mean, layer.image[2]))
-    return replace(layer, kind="conv", kernel=layer.image[0]) if layer.kind == "linear" else layer
+        image = (layer.mean, layer.mean, layer.image[2])
+        return replace(layer, kind="conv", kernel=Kernel.square(layer.mean), image=image)
+    return replace(layer, kind="conv", kernel=Kernel(layer.image[:2])) if layer.kind == "linear" else layer
 
 
 def slice_needs(cfg: CoreConfig, layer: Layer, low: int, high: int) -> str:

@@ -15,8 +15,8 @@ def dense_layer(layer: Layer, timesteps: int, samples: int = 1) -> DenseLayer:
     """A layer as the reference's dense model takes it. Real values that stay the same are summed up once."""
     (y, x, _), still = layer.sum_shape, layer.planes is not None
     return DenseLayer(
-        layer.in_shape[2], layer.out_channels, y, x, layer.kernel, 1 if still else timesteps, samples, layer.stride,
-        values=layer.reads[0].planes is not None,
+        layer.in_shape[2], layer.out_channels, y, x, layer.kernel, 1 if still else timesteps, samples,
+        values=layer.reads[0].planes is not None, groups=layer.conv_groups,
     )  # fmt: skip
 
 

@@ -179,11 +179,11 @@ def _norm(found: Counter, cfg: CoreConfig, groups: int, rows: int):
 def _update(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):
     """Count an update of a layer's parameters, of standardised weights pass by pass."""
     weights = WeightMap(layer, cfg)
-    rows = groups * weights.vectors
+    rows = weights.updated
     if layer.standardised:
-        _passes(found, cfg, groups * layer.fan_in, groups)
-    else:
-        rows += groups * layer.taps * weights.blocks * cfg.lanes
+        rows = groups * weights.vectors
+        for band in weights.bands:
+            _passes(found, cfg, band.groups * band.layer.fan_in, band.groups)
     _run(found, "update", cfg.update_program, rows, cfg)
     for access in ("reads", "writes"):
         for memory in ("weights", "gradients", *(space.name.lower() for space in kept_spaces(cfg))):

@@ -7,9 +7,10 @@ nothing. An array sums up 16 channels at once; what it has summed goes to a memo
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, prod
 
 from trident.host.energy.counts import Counts
+from trident.snn.network.kernel import PIXEL, Kernel
 
 CHANNELS = 16  # that the array sums up, or shares an operand between, at once
 WORD = 16  # bits of a number
@@ -18,21 +19,22 @@ WORD = 16  # bits of a number
 @dataclass(frozen=True)
 class DenseLayer:
     """A convolution of ``inputs`` to ``outputs`` channels whose output has ``height`` x ``width`` pixels; a linear
-    layer is one of a pixel and a kernel of 1. values: it reads numbers instead of spikes."""
+    layer is one of a pixel. values: it reads numbers instead of spikes. groups: parts of the channels that are not
+    joined."""
 
     inputs: int
     outputs: int
     height: int = 1
     width: int = 1
-    kernel: int = 1
+    kernel: Kernel = PIXEL
     timesteps: int = 1
     samples: int = 1
-    stride: int = 1
     values: bool = False
+    groups: int = 1
 
     @property
     def weights(self) -> int:
-        return self.inputs * self.outputs * self.kernel**2
+        return self.inputs * self.outputs * self.kernel.taps // self.groups
 
     @property
     def results(self) -> int:
@@ -42,12 +44,12 @@ class DenseLayer:
     @property
     def read(self) -> int:
         """Values that it reads, over all samples and timesteps."""
-        return self.samples * self.timesteps * self.inputs * self.height * self.width * self.stride**2
+        return self.samples * self.timesteps * self.inputs * self.height * self.width * prod(self.kernel.stride)
 
     @property
     def macs(self) -> int:
         """Dense multiply-accumulates of one pass."""
-        return self.results * self.inputs * self.kernel**2
+        return self.results * self.inputs * self.kernel.taps // self.groups
 
     @property
     def input_bits(self) -> int:
@@ -72,7 +74,8 @@ def backward(layer: DenseLayer) -> Counts:
 
 def _sums(counts: Counts, layer: DenseLayer, source: str, channels: int, results: int, bits: int):
     """Registers and memories of a pass that sums up over ``channels`` of ``source``, ``bits`` each, and the kernel."""
-    parts = ceil(channels / CHANNELS) * layer.kernel**2  # of a sum, each of which is a round trip to memory
+    # Of a sum, each of which is a round trip to memory
+    parts = ceil(channels // layer.groups / CHANNELS) * layer.kernel.taps
     again, streamed = results * (parts - 1), results * parts
     counts.access("register", layer.macs * bits, layer.macs * bits)  # operands
     counts.access("register", layer.weights * WORD, layer.weights * WORD)
@@ -88,8 +91,9 @@ def weight_grad(layer: DenseLayer) -> Counts:
     counts.do(layer.macs, "add", "multiply" if layer.values else "select")
     counts.access("register", layer.macs * (bits + WORD), layer.macs * (bits + WORD))  # operands
     counts.access("register", layer.macs * WORD, layer.macs * WORD)  # sums
-    counts.access("errors" if layer.values else "spikes", ceil(layer.macs / min(layer.outputs, CHANNELS)) * bits)
-    counts.access("errors", ceil(layer.macs / min(layer.inputs, CHANNELS)) * WORD)
+    inputs, outputs = (min(channels // layer.groups, CHANNELS) for channels in (layer.inputs, layer.outputs))
+    counts.access("errors" if layer.values else "spikes", ceil(layer.macs / outputs) * bits)
+    counts.access("errors", ceil(layer.macs / inputs) * WORD)
     counts.access("gradients", 0, layer.weights * WORD)
     return counts
 

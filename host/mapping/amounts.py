@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from trident.host.mapping.activity import LayerActivity
+from trident.snn.network.layers import Layer
+
 
 @dataclass(frozen=True)
 class Words:
@@ -47,3 +52,41 @@ class Cycles:
     @property
     def total(self) -> float:
         return self.forward + self.backward + self.weight_grad
+
+
+def count_operations(layer: Layer, activity: LayerActivity, first: int, end: int) -> Operations:
+    """Additions and multiply-adds of the channels of a layer from ``first`` up to ``end``, per sample, those with a
+    zero left out."""
+    errors = activity.errors[..., first:end]
+    samples, y, x, steps, channels = errors.shape
+    if layer.planes:  # a bias is added once, and errors are those of the first timestep
+        steps, errors = 1, errors[..., :1, :]
+    forward = gradient = backward = 0
+    for part, read in zip(layer.parts, activity.parts, strict=True):
+        # (N, y, x, T, group), of all reads
+        by_read = read.reshape(*read.shape[:4], len(part.reads), part.conv_groups, -1)
+        spikes = by_read.sum(axis=(4, 6), dtype=np.int64)
+        by_group = errors.reshape(*errors.shape[:4], part.conv_groups, -1).sum(axis=5, dtype=np.int64)
+        forward += samples * y * x * steps * channels * part.bias
+        gradient += errors.sum(dtype=np.int64) * part.bias
+        for tap in range(part.taps):
+            outputs, inputs = _window(part, tap)
+            here, there = by_group[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
+            forward += there.sum() * channels // part.conv_groups
+            gradient += (there * here).sum()
+            readable = part.mean**2 * sum(source is not None for source in part.sources)  # whose errors are wanted
+            backward += here[..., part.delay :, :].sum() * (part.in_shape[2] // part.conv_groups) * readable
+    return Operations(float(forward + gradient) / samples, float(backward) / samples)
+
+
+def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Rows and columns of output positions whose tap is inside the image, and of the pixels that they read."""
+    here, there, kernel = [], [], layer.kernel
+    axes = zip(layer.sum_shape[:2], layer.in_shape[:2], kernel.stride, kernel.padding, kernel.offset(tap), strict=True)
+    for size, inside, stride, padding, offset in axes:
+        positions = np.arange(size)
+        pixels = positions * stride + offset - padding
+        kept = (pixels >= 0) & (pixels < inside)
+        here.append(positions[kept])
+        there.append(pixels[kept])
+    return tuple(here), tuple(there)

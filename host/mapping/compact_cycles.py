@@ -6,6 +6,8 @@ A multiply-add of the neuron units keeps the engine for two cycles.
 import numpy as np
 from numba import njit
 
+from trident.host.mapping.engine_cycles import inside_image
+
 # The state of a walk: cycle of the last word's end, of the last operation, of the last row's leaving the queue and its
 # taking by the neuron unit; rows drained; multiply-adds asked for, and those that the engine has passed
 END, FIRE, POP, TAKEN, DRAINS, ASKED, PASSED, STATES = range(8)
@@ -52,7 +54,7 @@ def _drain(s, macs, groups, steps, pops, free, timing):
 
 
 @njit(cache=True)
-def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, groups, pass_groups, timing):
+def walk_taps(bits, out_y, out_x, kernel, transposed, bias, groups, pass_groups, timing):
     """Cycles of a job of forward or (``transposed``) backward, and the additions it makes.
 
     bits : uint8 (y, x, channels, T), what is read: spikes or error masks
@@ -62,21 +64,14 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
     s, macs = np.zeros(STATES, np.int64), np.full(RING, -2, np.int64)
     s[END] = s[FIRE] = START
     pops, free = np.full(timing.queue, -1, np.int64), np.zeros(pass_groups, np.int64)
-    useful = 0
+    useful, taps = 0, kernel.size[0] * kernel.size[1]
     for y in range(out_y):
         for x in range(out_x):
             for group in range(0, groups, pass_groups):
                 here = min(pass_groups, groups - group)
-                for tap in range(kernel * kernel + bias):
-                    ky, kx = divmod(tap, kernel)
-                    is_bias, inside = tap == kernel * kernel, True
-                    if transposed:
-                        py, px = y + padding - ky, x + padding - kx
-                        inside = py % stride == 0 and px % stride == 0
-                        py, px = py // stride, px // stride
-                    else:
-                        py, px = y * stride + ky - padding, x * stride + kx - padding
-                    inside = inside and 0 <= py < in_y and 0 <= px < in_x
+                for tap in range(taps + bias):
+                    is_bias = tap == taps
+                    inside, py, px = inside_image(y, x, tap, kernel, transposed, in_y, in_x)
                     for block in range(1 if is_bias else channels):
                         some = False
                         for t in range(steps):
@@ -91,7 +86,7 @@ def walk_taps(bits, out_y, out_x, kernel, stride, padding, transposed, bias, gro
 
 
 @njit(cache=True)
-def walk_blocks(bits, out_y, out_x, kernel, stride, padding, bias, groups, pass_groups, timing):
+def walk_blocks(bits, out_y, out_x, kernel, bias, groups, pass_groups, timing):
     """Cycles of a job of weight_grad, and the additions it makes.
 
     bits : uint8 (y, x, channels, T), the input spikes
@@ -101,15 +96,15 @@ def walk_blocks(bits, out_y, out_x, kernel, stride, padding, bias, groups, pass_
     s, macs = np.zeros(STATES, np.int64), np.full(RING, -2, np.int64)
     s[END] = s[FIRE] = START
     useful = 0
-    for first in range(kernel * kernel * channels + bias):
+    taps = kernel.size[0] * kernel.size[1]
+    for first in range(taps * channels + bias):
         tap, block = divmod(first, channels)
-        is_bias = tap == kernel * kernel
+        is_bias = tap == taps
         for group in range(0, groups, pass_groups):
             here, added = min(pass_groups, groups - group), False
             for position in range(out_y * out_x):
-                py = position // out_x * stride + tap // kernel - padding
-                px = position % out_x * stride + tap % kernel - padding
-                inside = 0 <= py < in_y and 0 <= px < in_x
+                y, x = divmod(position, out_x)
+                inside, py, px = inside_image(y, x, tap, kernel, False, in_y, in_x)
                 some = False
                 for t in range(steps):
                     if is_bias or (inside and bits[py, px, block, t]):

@@ -5,19 +5,20 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from trident.host.compile.bands import Band, count_bands
 from trident.host.compile.packing import WeightMap, blocks, out_groups, out_places
 from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
-from trident.host.mapping.amounts import Operations, Words
+from trident.host.mapping.amounts import Operations, Words, count_operations
 from trident.host.mapping.engine_cycles import Job, Timing
 from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.host.mapping.unit_cycles import softmax_cycles
 from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import JOB
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.operations import OPERATIONS, Opcode
 from trident.hw.isa.registry import load
+from trident.snn.network.kernel import PIXEL
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 
@@ -39,7 +40,7 @@ class CostModel:
     @cached_property
     def job_start(self) -> int:
         """Cycles from the end of a job to the start of the next one in its queue, with a token given and one taken."""
-        return 8 if self.cfg.prefetch_jobs and not self.cfg.shared_engine else JOB.words + 14
+        return 8 if self.cfg.prefetch_jobs and not self.cfg.shared_engine else self.cfg.job_words + 16
 
     @property
     def whole_output(self) -> bool:
@@ -63,14 +64,14 @@ class CostModel:
         """Forward or backward over one sample; ``walks``: over which bits, as the convolution of which
         layer, and whether with biases; ``limit``: groups that a pass may have."""
         cfg = self.cfg
-        given = [(bits, layer.kernel, layer.stride, layer.padding, bias) for bits, layer, bias in walks]
+        given = [(bits, layer.kernel, bias) for bits, layer, bias in walks]
         engine = "backward" if transposed else "forward"
         shared = passes(cfg, engine, out_x, groups)
         pass_groups = min(shared["pass_groups"], limit)
         walk = self._model(Opcode.BACKWARD if transposed else Opcode.FORWARD)
         if cfg.shared_engine:
-            ((bits, *window, bias),) = given
-            return walk(bits, out_y, out_x, *window, transposed, bias, groups, pass_groups, timing)
+            ((bits, kernel, bias),) = given
+            return walk(bits, out_y, out_x, kernel, transposed, bias, groups, pass_groups, timing)
         sizes = (shared["words"], pass_groups, cfg.lanes, getattr(cfg, f"{engine}_cols"))
         return walk(given, out_y, out_x, transposed, groups, *sizes, timing)
 
@@ -158,9 +159,19 @@ class CostModel:
         entering = self._entering(rows)
         return model(self.mesh.packet - 1, entering, entering - rows)
 
+    def _bands(self, layers: tuple[Layer, ...]) -> list[tuple[Band | None, ...]]:
+        """What jobs over these layers, or parts of one, are of: their bands, one after another; None: all of it."""
+        found = [WeightMap(layer, self.cfg).bands for layer in layers]
+        many = max(map(len, found))
+        return [tuple(own[k] if len(own) > 1 else None for own in found) for k in range(many)]
+
+    def _some(self, bits: np.ndarray, first: int, count: int) -> np.ndarray:
+        """So many words of each pixel of (y, x, channels, T)."""
+        return bits[:, :, first * self.cfg.lanes : (first + count) * self.cfg.lanes]
+
     def forward_jobs(self, n: int, first: int, end: int) -> list[Job]:
-        """Forward of a slice, of every sample and chunk of timesteps."""
-        layer, groups = self.network.layers[n], self._groups(n, first, end)
+        """Forward of a slice, of every sample and chunk of timesteps, all bands in one."""
+        layer, all_groups = self.network.layers[n], self._groups(n, first, end)
         out_y, out_x, _ = layer.sum_shape
         timing = self._timing("forward")._replace(planes=layer.planes is not None)
         if layer.keeps_sums:  # they go to memory
@@ -173,7 +184,16 @@ class CostModel:
                      as_convolution(part) if part.mean > 1 else part, part.bias and number + 1 == len(part.reads))
                     for part, number, bits in reads
                 ]  # fmt: skip
-                jobs.append(self._walk_taps(walks, out_y, out_x, False, groups, groups, timing))
+                made = []
+                for bands in self._bands(layer.parts):
+                    own = next(filter(None, bands), None)
+                    groups = own.groups if own else all_groups
+                    band_of, here = dict(zip((part.node for part in layer.parts), bands, strict=True)), []
+                    for bits, part, bias in walks:
+                        band = band_of[part.node]
+                        here.append((self._some(bits, band.block, band.blocks) if band else bits, part, bias))
+                    made.append(self._walk_taps(here, out_y, out_x, False, groups, groups, timing))
+                jobs.append(_together(made))
         return jobs
 
     def forward(self, n: int, first: int, end: int) -> float:
@@ -191,7 +211,8 @@ class CostModel:
             y, x, _ = layer.pooled_shape
             pooled += self._model(Opcode.DROP)(layer.pool) * y * x * groups + self.job_start
         fired = 0 if layer.keeps_sums else timing.passes * timing.recurrence
-        cycles = _mean(self.forward_jobs(n, first, end)) + fired + self.job_start + pooled
+        starts = len(self._bands(layer.parts)) * (fired + self.job_start)
+        cycles = _mean(self.forward_jobs(n, first, end)) + starts + pooled
         return self.cfg.chunks * cycles
 
     def fire(self, n: int) -> float:
@@ -229,12 +250,14 @@ class CostModel:
         """Cycles of :meth:`backward_jobs` per sample, until neuron_grad has taken the last row."""
         below, timing = self.network.layers[n], self._timing("backward")
         tail = timing.passes * timing.recurrence
+        more = len(self._bands(self.network.spike_readers[n])) - 1  # jobs
+        bands = more * (self.job_start + (0 if below.join else tail))
         if below.windows:
             shape, groups, neurons = below.pixels_shape, out_groups(below, self.cfg.lanes) // below.line, ()
             if below.join:
                 neurons, tail = (self.cfg.backward_programs[0], timing.recurrence), 0
             tail += self._model(Opcode.SPREAD)(self.cfg, below.windows, shape, groups, *neurons) + self.job_start
-        return self.cfg.chunks * (_mean(self.backward_jobs(n)) + self.job_start + tail)
+        return self.cfg.chunks * (_mean(self.backward_jobs(n)) + self.job_start + tail + bands)
 
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
@@ -258,18 +281,24 @@ class CostModel:
         jobs = []
         for errors in zip(*(self._errors(layer.number, first, end) for layer, first, end in shares), strict=True):
             for chunk in range(self.cfg.chunks):
-                walks = [
-                    (self._chunk(bits, chunk + layer.delay), layer, False)
-                    for bits, (layer, *_) in zip(errors, shares, strict=True)
-                ]  # fmt: skip
-                jobs.append(self._walk_taps(walks, in_y, in_x, True, groups, limit or groups, timing))
+                made = []
+                for bands in self._bands(tuple(layer for layer, *_ in shares)):
+                    own = next(filter(None, bands), None)
+                    here = own.blocks if own else groups
+                    walks = [
+                        (self._chunk(self._some(bits, band.group, band.groups) if band else bits, chunk + layer.delay),
+                         layer, False)
+                        for bits, band, (layer, *_) in zip(errors, bands, shares, strict=True)
+                    ]  # fmt: skip
+                    made.append(self._walk_taps(walks, in_y, in_x, True, here, limit or here, timing))
+                jobs.append(_together(made))
         return jobs
 
     def weight_grad_jobs(self, n: int, first: int, end: int) -> list[Job]:
         """Weight_grad of a slice, of every sample: its jobs, in all chunks of timesteps, in one."""
         cfg, layer, groups = self.cfg, self.network.layers[n], self._groups(n, first, end)
         words = cfg.words_of("weight_grad")
-        pass_groups = min(groups, cfg.accumulators // (words * cfg.entries_per_word("weight_grad")), 255)
+        pass_groups = min(cfg.accumulators // (words * cfg.entries_per_word("weight_grad")), 255)
         timing = self._timing("weight_grad")._replace(planes=layer.planes is not None)
         walk, found = self._model(Opcode.WEIGHT_GRAD), []
         sizes = (words, pass_groups, cfg.lanes, cfg.weight_grad_cols, cfg.accumulators)
@@ -277,31 +306,35 @@ class CostModel:
         def rows_of(errors: np.ndarray, mean: int) -> np.ndarray:
             errors = errors.repeat(mean, axis=0).repeat(mean, axis=1)
             y, x, _, steps = errors.shape
-            return errors.reshape(y, x, groups, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
+            return errors.reshape(y, x, -1, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
 
         for reads, errors in zip(self._maps(n), self._errors(n, first, end), strict=True):
             jobs = []
             for chunk in range(1 if layer.planes else cfg.chunks):
                 here = self._chunk(errors, chunk)
                 for part, number, bits in reads:
-                    window = part.kernel, part.stride, part.padding
                     if cfg.shared_engine:
                         y, x, *_ = here.shape
-                        jobs.append(walk(bits, y, x, *window, part.bias, groups, pass_groups, timing))
+                        jobs.append(walk(bits, y, x, part.kernel, part.bias, groups, pass_groups, timing))
                         continue
-                    given = self._chunk(bits, chunk), rows_of(here, part.mean), *window, part.bias and not number
-                    jobs.append(walk(*given, *sizes, timing))
+                    for (band,) in self._bands((part,)):
+                        own, errors_of = self._chunk(bits, chunk), here
+                        if band:
+                            own = np.ascontiguousarray(self._some(own, band.block, band.blocks))
+                            errors_of = self._some(here, band.group, band.groups)
+                        rows = rows_of(errors_of, part.mean)
+                        jobs.append(walk(own, rows, part.kernel, part.bias and not number, *sizes, timing))
                 if layer.learns:  # beside nothing
                     rows = rows_of(here, 1)
                     nothing = np.zeros((*here.shape[:2], cfg.lanes, cfg.timesteps), np.uint8)
-                    jobs.append(walk(nothing, rows, 1, 1, 0, True, *sizes, timing._replace(planes=False)))
-            found.append(jobs[0] if cfg.shared_engine else Job(*map(sum, zip(*jobs, strict=True))))
+                    jobs.append(walk(nothing, rows, PIXEL, True, *sizes, timing._replace(planes=False)))
+            found.append(jobs[0] if cfg.shared_engine else _together(jobs))
         return found
 
     def weight_grad(self, n: int, first: int, end: int) -> float:
         """Cycles of weight_grad per sample, in all chunks of timesteps."""
         layer = self.network.layers[n]
-        jobs = sum(len(part.reads) for part in layer.parts) + layer.learns
+        jobs = sum(len(part.reads) * count_bands(part, self.cfg.lanes) for part in layer.parts) + layer.learns
         starts = self.job_start * jobs * (1 if layer.planes else self.cfg.chunks)
         return _mean(self.weight_grad_jobs(n, first, end)) + starts
 
@@ -322,11 +355,10 @@ class CostModel:
         layer, groups, rows, standard = self.network.layers[n], self._groups(n, first, end), 0, 0.0
         for part in layer.parts:
             weights = WeightMap(part, self.cfg)
+            rows += weights.updated * groups / weights.groups
             if part.standardised:
                 standard += groups * standardise_cycles(self.cfg, part.fan_in)
-            else:
-                rows += groups * part.taps * weights.blocks * self.cfg.lanes
-            rows += groups * weights.vectors  # one of each of their tiles
+                rows -= groups * part.taps * weights.blocks / part.conv_groups * self.cfg.lanes
         return standard + self._leaks(layer, groups) + self._model(Opcode.UPDATE)(self.cfg) * rows
 
     def _leaks(self, layer: Layer, groups: int) -> float:
@@ -339,26 +371,7 @@ class CostModel:
 
     def operations(self, n: int, first: int, end: int) -> Operations:
         """Additions and multiply-adds of a slice per sample, those with a zero left out."""
-        layer, channels, samples = self.network.layers[n], end - first, self.activity.samples
-        activity = self.activity.layers[n]
-        errors = activity.errors[..., first:end].sum(axis=4, dtype=np.int64)
-        steps = self.cfg.steps
-        if layer.planes:  # a bias is added once, and errors are those of the first timestep
-            steps, errors = 1, errors[..., :1]
-        y, x, _ = layer.sum_shape
-        forward = gradient = backward = 0
-        for part, read in zip(layer.parts, activity.parts, strict=True):
-            spikes = read.sum(axis=4, dtype=np.int64)  # (N, y, x, T), of all reads
-            forward += samples * y * x * steps * channels * part.bias
-            gradient += errors.sum() * part.bias
-            for tap in range(part.taps):
-                outputs, inputs = _window(part, tap)
-                here, there = errors[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
-                forward += there.sum() * channels
-                gradient += (there * here).sum()
-                readable = part.mean**2 * sum(source is not None for source in part.sources)  # whose errors are wanted
-                backward += here[..., part.delay :].sum() * part.in_shape[2] * readable
-        return Operations(float(forward + gradient) / samples, float(backward) / samples)
+        return count_operations(self.network.layers[n], self.activity.layers[n], first, end)
 
     def words(self, n: int, first: int, end: int) -> Words:
         """Words that a slice takes; ``input_words`` are counted once per core and stage."""
@@ -370,23 +383,16 @@ class CostModel:
         rewritten = pooled_y * pooled_x * groups * (layer.out_planes.words if layer.out_planes else 1)
         planes = layer.reads[0].planes
         inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes) * (planes.words if planes else 1)
-        rows = sum(WeightMap(part, cfg).all_blocks for part in layer.parts) * groups * cfg.lanes
+        rows = sum(WeightMap(replace(part, out_channels=end - first), cfg).rows for part in layer.parts)
         spikes = words + (rewritten if layer.rewrites else 0)
         return Words(rows, *(cfg.chunks * own for own in (inputs, spikes, errors)))
+
+
+def _together(jobs: list[Job]) -> Job:
+    """Jobs one after another, as one."""
+    return Job(*map(sum, zip(*jobs, strict=True))) if len(jobs) > 1 else jobs[0]
 
 
 def _mean(jobs: list) -> float:
     """Cycles of jobs, of whose fields they are the first."""
     return float(np.mean([job[0] for job in jobs]))
-
-
-def _window(layer: Layer, tap: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Rows and columns of output positions whose tap is inside the image, and of the pixels that they read."""
-    here, there = [], []
-    for size, inside, offset in zip(layer.sum_shape[:2], layer.in_shape[:2], divmod(tap, layer.kernel), strict=True):
-        positions = np.arange(size)
-        pixels = positions * layer.stride + offset - layer.padding
-        kept = (pixels >= 0) & (pixels < inside)
-        here.append(positions[kept])
-        there.append(pixels[kept])
-    return tuple(here), tuple(there)

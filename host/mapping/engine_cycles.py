@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from trident.snn.network.kernel import Kernel
+
 # Cycle at which the last item left a stage, by the stage's place in the array of state
 WALK, REQUEST, WORD, MATRIX, VECTOR, ROW, BEAT, OP, FIRE, POP, TAKEN = range(11)
 # Counts, by the counters of an engine
@@ -109,11 +111,11 @@ def walk_taps(walks, out_y, out_x, transposed, groups, words, pass_groups, lanes
     """A job of forward or (``transposed``) backward.
 
     walks : per walk what is read, uint8 (y, x, channels, T), spikes or error masks, channels padded to whole ``lanes``,
-        and kernel, stride, padding and bias
+        and kernel and bias
     out_y, out_x, groups : the image that is walked, and its groups of lanes
     words, pass_groups : positions and groups that share the accumulators, as in the job
     """
-    shapes = np.array([(*bits.shape[:3], *window) for bits, *window in walks], np.int64)
+    shapes = np.array([(*bits.shape[:3], bias, *sum(kernel, ())) for bits, kernel, bias in walks], np.int64)
     flat = np.concatenate([bits.reshape(-1) for bits, *_ in walks])
     steps = walks[0][0].shape[3]
     sizes = (groups, words, pass_groups, lanes, cols)
@@ -122,7 +124,7 @@ def walk_taps(walks, out_y, out_x, transposed, groups, words, pass_groups, lanes
 
 @njit(cache=True)
 def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pass_groups, lanes, cols, timing):
-    """As :func:`walk_taps`: all bits one after another, and per walk y, x, channels, kernel, stride, padding, bias."""
+    """As :func:`walk_taps`: all bits one after another, and per walk y, x, channels, bias and kernel."""
     chunks = steps // cols
     s = np.zeros(STATES, np.int64)
     pops = np.full(timing.queue, -1, np.int64)
@@ -134,23 +136,23 @@ def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pas
                 pass_ = min(pass_groups, groups - group)
                 start = 0
                 for walk in range(len(shapes)):
-                    in_y, in_x, channels, kernel, stride, padding, bias = shapes[walk]
+                    in_y, in_x, channels, bias = shapes[walk, :4]
+                    w = shapes[walk, 4:]
+                    kernel = Kernel((w[0], w[1]), (w[2], w[3]), (w[4], w[5]), (w[6], w[7]))
+                    taps = w[0] * w[1]
                     s[WALK] += len(shapes) > 1  # its registers are loaded
-                    for tap in range(kernel * kernel + bias):
-                        is_bias = tap == kernel * kernel
-                        ky, kx = divmod(tap, kernel)
+                    for tap in range(taps + bias):
+                        is_bias = tap == taps
                         for block in range(1 if is_bias else channels // lanes):
                             last_matrix = is_bias or (
-                                not bias and tap == kernel * kernel - 1 and block == channels // lanes - 1
+                                not bias and tap == taps - 1 and block == channels // lanes - 1
                             )
                             last_matrix = last_matrix and walk == len(shapes) - 1
                             ready_at = 0
                             for word in range(taken):
                                 ready_at = _request(s, word == taken - 1, timing.lead)
                                 if not is_bias:
-                                    s[WORDS] += _inside(
-                                        y, x + word, ky, kx, stride, padding, transposed, in_y, in_x
-                                    )[0]
+                                    s[WORDS] += inside_image(y, x + word, tap, kernel, transposed, in_y, in_x)[0]
                             s[REQUESTS] += taken
                             emitted = ready_at - 1
                             found = False
@@ -162,9 +164,7 @@ def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pas
                                             continue
                                         inside, py, px = True, 0, 0
                                     else:
-                                        inside, py, px = _inside(
-                                            y, x + word, ky, kx, stride, padding, transposed, in_y, in_x
-                                        )
+                                        inside, py, px = inside_image(y, x + word, tap, kernel, transposed, in_y, in_x)
                                     if not inside:
                                         continue
                                     at = start + ((py * in_x + px) * channels + block * lanes + lane) * steps
@@ -204,18 +204,20 @@ def _walk_taps(flat, shapes, steps, out_y, out_x, transposed, groups, words, pas
 
 
 @njit(cache=True, inline="always")
-def _inside(y, x, ky, kx, stride, padding, transposed, in_y, in_x):
+def inside_image(y, x, tap, kernel, transposed, in_y, in_x):
     """Whether what a tap reads at a position is in the image, and which pixel it is."""
+    ky, kx = tap // kernel.size[1] * kernel.dilation[0], tap % kernel.size[1] * kernel.dilation[1]
     if transposed:
-        py, px = y + padding - ky, x + padding - kx
-        whole = py % stride == 0 and px % stride == 0
-        py, px = py // stride, px // stride
+        py, px = y + kernel.padding[0] - ky, x + kernel.padding[1] - kx
+        whole = py % kernel.stride[0] == 0 and px % kernel.stride[1] == 0
+        py, px = py // kernel.stride[0], px // kernel.stride[1]
     else:
-        py, px, whole = y * stride + ky - padding, x * stride + kx - padding, True
+        py, px = y * kernel.stride[0] + ky - kernel.padding[0], x * kernel.stride[1] + kx - kernel.padding[1]
+        whole = True
     return whole and 0 <= py < in_y and 0 <= px < in_x, py, px
 
 
-def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, lanes, cols, accumulators, timing):
+def walk_blocks(bits, rows, kernel, bias, words, pass_groups, lanes, cols, accumulators, timing):
     """A job of weight_grad.
 
     bits : uint8 (y, x, channels, T), the input spikes, channels padded to whole ``lanes``
@@ -223,16 +225,16 @@ def walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, l
     words, pass_groups : input blocks and groups that share the accumulators, as in the job
     """
     sizes = (words, pass_groups, lanes, cols, accumulators)
-    return Job(*_walk_blocks(bits, rows, kernel, stride, padding, bias, *sizes, timing))
+    return Job(*_walk_blocks(bits, rows, kernel, bias, *sizes, timing))
 
 
 @njit(cache=True)
-def _walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, lanes, cols, accumulators, timing):
+def _walk_blocks(bits, rows, kernel, bias, words, pass_groups, lanes, cols, accumulators, timing):
     """As :func:`walk_blocks`."""
     in_y, in_x, channels, steps = bits.shape
     out_y, out_x, _, groups = rows.shape
     blocks = channels // lanes
-    taps = kernel * kernel * blocks
+    taps = kernel.size[0] * kernel.size[1] * blocks
     per_word = lanes // cols
     group_entries = words * per_word
     s = np.zeros(STATES, np.int64)
@@ -250,11 +252,11 @@ def _walk_blocks(bits, rows, kernel, stride, padding, bias, words, pass_groups, 
                 for word in range(taken):
                     ready_at = _request(s, word == taken - 1, timing.lead)
                     tap, block = divmod(first + word, blocks)
-                    py, px = y * stride + tap // kernel - padding, x * stride + tap % kernel - padding
+                    inside, py, px = inside_image(y, x, tap, kernel, False, in_y, in_x)
                     if first + word == taps:
                         matrix[word * lanes : (word + 1) * lanes] = 0
                         matrix[word * lanes, : 1 if timing.planes else steps] = 1
-                    elif 0 <= py < in_y and 0 <= px < in_x:
+                    elif inside:
                         s[WORDS] += 1
                         matrix[word * lanes : (word + 1) * lanes] = bits[py, px, block * lanes : (block + 1) * lanes]
                     else:

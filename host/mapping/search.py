@@ -59,7 +59,8 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
         return found
 
     mappings = []
-    for members in range(1, 2 if network.branches or network.learns else available + 1):
+    alone = bool(network.branches or network.learns or network.grouped)
+    for members in range(1, 2 if alone else available + 1):
         for stages in range(1, min(members, len(layers)) + 1):
             if way := best(0, members, stages, 0):
                 # As many replicas as there is room for, or fewer if some would have no sample
@@ -67,7 +68,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
                 if multicast_groups(partition) <= mesh.groups:
                     mappings.append(Mapping(partition, predict(cost, partition, batch)))
     if not mappings:
-        raise TridentError(_too_small(cost, mesh, available))
+        raise TridentError(_too_large(cost) if alone else _too_small(cost, mesh, available))
     return min(mappings, key=lambda m: (round(m.prediction.cycles, 3), m.partition.cores, str(m.partition)))
 
 
@@ -107,6 +108,13 @@ def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig
         raise TridentError(f"no mesh of up to 8x8 has exactly {cores} cores: name the mesh and use some of its cores")
     width, height = min(sizes, key=lambda size: (abs(size[0] - size[1]), -size[0]))
     return replace(mesh, width=width, height=height)
+
+
+def _too_large(cost: CostModel) -> str:
+    """Why a network that is on one core does not fit it."""
+    outputs = cost.network.layers[-1].out_channels
+    stage = Stage(0, len(cost.network.layers) - 1, (0, outputs))
+    return f"the network, which is on one core, needs {core_cost(cost, stage, (0, outputs), (), 0, 1)}"
 
 
 def _too_small(cost: CostModel, mesh: MeshConfig, available: int) -> str:

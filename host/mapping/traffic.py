@@ -150,9 +150,9 @@ def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh
         return
     rows = [0] * partition.members
     for n, layer in enumerate(network.layers):
-        per_group = sum(WeightMap(part, cfg).all_blocks for part in layer.parts) * cfg.lanes
         for member, first, end in partition.slices(n, network):
-            rows[member] += per_group * out_groups(replace(layer, out_channels=end - first), cfg.lanes)
+            parts = (replace(part, out_channels=end - first) for part in layer.parts)
+            rows[member] += sum(WeightMap(part, cfg).rows for part in parts)
     last = partition.replicas - 1
     for member, count in enumerate(rows):
         flits, _ = packet_flits(count * cfg.sum_rows, cfg.row_bits, mesh)

@@ -11,6 +11,7 @@ from matplotlib.path import Path
 
 from trident.host.compile.placement import Placement
 from trident.host.report.report import INK, STYLE
+from trident.snn.network.kernel import pair_text
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import INPUT, Node
 from trident.snn.network.partition import Partition
@@ -19,6 +20,7 @@ ROW = 0.27  # inches
 COLUMNS = ("node", "what it is", "output", "parameters", "runs on")
 WIDTHS = (1.0, 2.75, 1.0, 1.0, 2.4)  # inches
 PALE = "#C9D4DE"
+RARE = ("dilation", "groups")  # fields that are said where they are not what nearly all nodes have
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ def _what(node: Node) -> str:
     values = {
         field.name: getattr(node, field.name)
         for field in fields(node) if field.name not in ("name", "inputs", "channels", "outputs")
-        and not (isinstance(field.default, bool) and getattr(node, field.name) == field.default)
+        and not ((isinstance(field.default, bool) or field.name in RARE) and getattr(node, field.name) == field.default)
     }  # fmt: skip
+    values = {name: pair_text(value) if isinstance(value, tuple) else value for name, value in values.items()}
     words = [
         name if value is True else f"no {name}" if value is False else value if name == node.kind else f"{name} {value}"
         for name, value in values.items() if value is not None

@@ -7,7 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.sizing import MEMORIES, configure, fit, fit_sequencer, pool_of, walks_of, windows_of
+from trident.host.compile.sizing import (
+    MEMORIES,
+    configure,
+    fit,
+    fit_sequencer,
+    kernels_of,
+    pool_of,
+    walks_of,
+    windows_of,
+)
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.cost import CostModel
@@ -287,7 +296,7 @@ def suit(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, dataset: Dataset, encoding: str
 ) -> tuple[Network, CoreConfig]:
     """The network for samples of a data set, and a core that has what the network needs of it beside room: words of one
-    timestep, windows, planes, walks, norms, dropout, voters and kinds of neurons.
+    timestep, windows, planes, walks, kernels, norms, dropout, voters and kinds of neurons.
 
     Raises :class:`TridentError` for a core that cannot have them, and for values that are too large for planes.
     """
@@ -310,7 +319,7 @@ def suit(
         **{name: max(getattr(cfg, name), needed) for name, needed in windows.items()},
         sum_words=max(cfg.sum_words, int(network.batch_norm or windows["window"] > 1)),
         voters=max(cfg.voters, network.voters),
-        dropout=cfg.dropout or bool(network.drops),
+        dropout=cfg.dropout or bool(network.drops), kernels=cfg.kernels or kernels_of(network, cfg),
     )  # fmt: skip
 
 

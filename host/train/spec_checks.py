@@ -31,7 +31,7 @@ def check_suits(cfg: CoreConfig, suited: CoreConfig):
         if (own := getattr(cfg, name)) != (needed := getattr(suited, name)):
             raise TridentError(f"the chip has been built with {name} of {own}, the network needs {needed}")
     whats = {"standardise": "standardised weights", "batch_norm": "batch norm", "dropout": "dropout",
-             "overlap": "windows that overlap"}  # fmt: skip
+             "overlap": "windows that overlap", "kernels": "convolutions of any kind"}  # fmt: skip
     for name, what in whats.items():
         if getattr(suited, name) != getattr(cfg, name):
             raise TridentError(f"the chip has been built without {what}, which the network has")

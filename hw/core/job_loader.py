@@ -10,8 +10,9 @@ from trident.hw.isa.job import JOB, POINTERS, SAMPLE_BITS
 from trident.hw.isa.operations import JOBS, QUEUES, Opcode
 from trident.hw.isa.words import WORD
 
-FIELDS = JOB.words - 2  # words that units see; the last two say which tokens the job waits for and gives
 ADDRESS = 16  # bits of a pointer in a job, beside which its slot's step lies
+
+MORE = next(n for n, row in enumerate(JOB.rows) if "more" in {field.name for field in row})
 
 # Which slot the pointers of a queue's jobs belong to, where it is not that of the spikes
 _POINTERS = {
@@ -62,7 +63,7 @@ class JobLoader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cfg = self.cfg
+        cfg, fields = self.cfg, self.cfg.job_words
         late = not cfg.prefetch_jobs  # ``word`` is what the memory gave a cycle ago
         word, slots, owner_bit = self.word, self.slots, self.owner_bit
         number = Signal(range(JOB.words))  # of what the memory gives
@@ -87,9 +88,13 @@ class JobLoader(wiring.Component):
         own = load  # the words of the job itself
         if cfg.walks > 1:
             own = load & ~self.walk.any()
-            last = Cat(Const(0, (FIELDS - 1) * WORD), moved, Const(0, (JOB.words - FIELDS) * WORD))
+            last = Cat(Const(0, MORE * WORD), moved, Const(0, (JOB.words - 1 - MORE) * WORD))
+            more = load & JOB.shape()(last).more
+            if fields > MORE + 1:  # a word follows that says it
+                said, more = more, Signal()
+                m.d.sync += more.eq(said)
             m.d.comb += [
-                self.more.eq(load & JOB.shape()(last).more),
+                self.more.eq(more),
                 self.walk_word.eq(moved),
                 self.walk_index.eq(at),
                 self.walk_en.eq(owner_bit & (load & ~own).replicate(len(owner_bit))),
@@ -97,14 +102,14 @@ class JobLoader(wiring.Component):
         for n in range(len(QUEUES)):
             job = self.job[n].as_value()
             if cfg.prefetch_jobs:
-                loaded, loaded_slot = Signal(FIELDS * WORD, name=f"loaded{n}"), Signal(cfg.slot_bits, name=f"slot{n}")
+                loaded, loaded_slot = Signal(fields * WORD, name=f"loaded{n}"), Signal(cfg.slot_bits, name=f"slot{n}")
                 with m.If(self.take & owner_bit[n]):
-                    m.d.sync += [job[: FIELDS * WORD].eq(loaded), self.slot[n].eq(loaded_slot)]
+                    m.d.sync += [job[: fields * WORD].eq(loaded), self.slot[n].eq(loaded_slot)]
             else:
                 loaded, loaded_slot = job, self.slot[n]
             with m.If(own & owner_bit[n]):
                 m.d.sync += loaded_slot.eq(slots.spikes)
-                for k in range(FIELDS):
+                for k in range(fields):
                     with m.If(at == k):
                         m.d.sync += loaded[k * WORD : (k + 1) * WORD].eq(moved)
         if cfg.dropout:

@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.core.job_loader import FIELDS, JobLoader
+from trident.hw.core.job_loader import JobLoader
 from trident.hw.core.slots import next_slots, slots_layout, slots_setup
 from trident.hw.core.tokens import TOKENS, TokenCounters
 from trident.hw.core.walk_table import WalkTable
@@ -19,7 +19,7 @@ from trident.hw.isa.words import WORD
 from trident.hw.lib.onehot import bit_number, lowest_bit
 
 # Places of the words that say which tokens a job waits for and gives
-WAIT, POST = (Const(FIELDS + n, JOB_INDEX_BITS) for n in range(2))
+WAIT, POST = (Const(JOB.words - n, JOB_INDEX_BITS) for n in (2, 1))
 LAST = 8 * (SETUP.words - 1)  # counts for which the words of the setup before the last have room
 
 
@@ -41,8 +41,8 @@ class Sequencer(wiring.Component):
     A turn: give the tokens of the job that has ended; fetch instructions up to the next job; if its tokens are there,
     take them, load the job's words, pointers moved to the sample's slot, and start. A queue whose tokens are missing
     gets no turn until some token is given. From a job's end to the next one's start, with a token given and one taken,
-    ``JOB.words + 14`` cycles; with ``prefetch_jobs``, where the words of the next job are loaded while the job runs, 8.
-    One more for each further token that is given, two for each that is taken, and with ``prefetch_jobs`` one for all
+    ``cfg.job_words + 16`` cycles; with ``prefetch_jobs``, where the words of the next job are loaded meanwhile, 8. One
+    more for each further token that is given, two for each that is taken, and with ``prefetch_jobs`` one for all
     these; more when other queues have their turn.
 
     ``arm`` sets the tokens to their first counts; a program that ends leaves them so, because HALT waits for that. A
@@ -361,9 +361,9 @@ class Sequencer(wiring.Component):
                         ready_to_start()
             with m.State("LOAD"):
                 loaded_job = waiting_here + loader.walk if cfg.walks > 1 else waiting_here
-                m.d.comb += [read.addr.eq(Cat(index[:JOB_INDEX_BITS], loaded_job)), read.en.eq(index < FIELDS)]
-                m.d.sync += [index.eq(index + 1), loading.eq(index < FIELDS)]
-                with m.If(index == FIELDS + 1 + late):
+                m.d.comb += [read.addr.eq(Cat(index[:JOB_INDEX_BITS], loaded_job)), read.en.eq(index < cfg.job_words)]
+                m.d.sync += [index.eq(index + 1), loading.eq(index < cfg.job_words)]
+                with m.If(index == cfg.job_words + 1 + late):
                     m.next = "PICK" if prefetch else "START"
                     if cfg.walks > 1:
                         m.d.sync += walk.eq(0)

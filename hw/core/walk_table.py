@@ -4,7 +4,6 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.core.job_loader import FIELDS
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.words import WORD
@@ -29,7 +28,7 @@ class WalkTable(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.jobs = jobs = memory.Memory(shape=FIELDS * WORD, depth=2 << len(self.walk), init=[])
+        m.submodules.jobs = jobs = memory.Memory(shape=self.cfg.job_words * WORD, depth=2 << len(self.walk), init=[])
         read, write = jobs.read_port(domain="comb"), jobs.write_port(granularity=WORD)
         runs = Signal()  # the half that is read
         with m.If(self.take):
@@ -38,7 +37,7 @@ class WalkTable(wiring.Component):
             read.addr.eq(Cat(self.walk, runs)),
             self.job.eq(read.data),
             write.addr.eq(Cat(self.number, ~runs if self.cfg.prefetch_jobs else runs)),
-            write.data.eq(self.word.replicate(FIELDS)),
+            write.data.eq(self.word.replicate(self.cfg.job_words)),
             write.en.eq(self.en << self.index),
         ]
         return m

@@ -14,6 +14,7 @@ class Capability(Enum):
     PLANES = "planes of real values", "a core without planes or with a shared_engine"
     POOL = "a pool unit", "a core with pool of 1 or a shared_engine"
     WALKS = "sums of several walks", "a core with walks of 1 or a shared_engine"
+    KERNELS = "convolutions of any kind", "a core without kernels or with a shared_engine"
     CHUNKS = "chunks of timesteps", "a core with a shared_engine"
     LOSS_TABLES = "a loss table of every label", "a core with a shared_engine"
     VOTERS = "several voters for a class", "a core with voters of 1 or a shared_engine"

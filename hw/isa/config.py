@@ -7,7 +7,7 @@ from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config_programs import ConfigPrograms
 from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
 from trident.hw.isa.format import FloatFormat
-from trident.hw.isa.job import ERROR_SLOTS, JOB_NUMBER_BITS, SERIAL_BITS, SLOT_BITS
+from trident.hw.isa.job import ERROR_SLOTS, JOB, JOB_NUMBER_BITS, SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.limits import FEW_JOBS, FLOAT_GRADIENTS, check_config
 from trident.hw.isa.losses import NUMBERS as LOSS_NUMBERS
 from trident.hw.isa.program import QUEUE_STATE
@@ -27,6 +27,8 @@ class CoreConfig(ConfigPrograms):
     pool: pixels along a side of the windows whose spikes a pool unit joins; 1: there is none.
     walks: over spikes or errors, whose terms a sum of forward or backward may have: of a layer that reads the spikes of
         several, and of one whose spikes several read.
+    kernels: convolutions may have kernels, strides and padding that differ along the axes, strides of 3 and 4, dilation
+        and groups.
     batch_norm: layers may have a batch norm, see :mod:`hw.isa.batch_norm`.
     dropout: layers may drop spikes in training, see :mod:`hw.isa.dropout`.
     window: pixels along a side of the largest windows of sums of which neurons take the largest; 1: there are none.
@@ -78,6 +80,7 @@ class CoreConfig(ConfigPrograms):
     planes: bool = False
     pool: int = 1
     walks: int = 1
+    kernels: bool = False
     standardise: bool = False
     batch_norm: bool = False
     dropout: bool = False
@@ -133,6 +136,7 @@ class CoreConfig(ConfigPrograms):
             Capability.PLANES: self.shared_engine or not self.planes,
             Capability.POOL: self.shared_engine or self.pool == 1,
             Capability.WALKS: self.shared_engine or self.walks == 1,
+            Capability.KERNELS: self.shared_engine or not self.kernels,
             Capability.LOSS_TABLES: self.shared_engine, Capability.VOTERS: self.shared_engine or self.voters == 1,
             Capability.BATCH_NORM: self.shared_engine or not self.batch_norm,
             Capability.SUMS: self.shared_engine or not self.sum_words,
@@ -246,6 +250,12 @@ class CoreConfig(ConfigPrograms):
     def steps(self) -> int:
         """T, the timesteps of one sample."""
         return self.timesteps * self.chunks
+
+    @property
+    def job_words(self) -> int:
+        """Words of a job that units see; behind them, and one that only a core with kernels loads, those that say which
+        tokens it waits for and gives."""
+        return JOB.words - 2 - (not self.kernels)
 
     @property
     def job_number_bits(self) -> int:

@@ -47,7 +47,8 @@ JOB = WordLayout("job", [
     [Field("leak", 16, "leak (neurons) or momentum (update), as a float"),
      Field("threshold", 16, "firing threshold, or the negated learning rate's significand (update)")],
     [Field("low", 16, "surrogate is 1 above this potential (rectangle); or another number of the program; "
-           "lower half of the key (drop)"),
+           "lower half of the key (drop); 1 + log2 of the channels of a group of a convolution, where groups share "
+           "words, or 0 (weight_grad, in a core with kernels)"),
      Field("high", 16, "surrogate is 1 below this potential (rectangle); likewise; upper half of the key (drop)")],
     [Field("slope", 16, "-1 / window (triangle); likewise"),
      Field("count", 16, "rows (reduce; update, of a group where weights are standardised), runs of words (send), "
@@ -69,6 +70,16 @@ JOB = WordLayout("job", [
      Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left"),
      Field("more", 1, "the next job is no job of its own but another walk, whose terms are added to the same sums "
            "(forward, backward)")],
+    # Of engines in cores with kernels, which alone load this word
+    [Field("stride_y", 2, "stride along y, less one, in a core with kernels, where last_tap and origin are those along "
+           "y, and last_y and last_x the height and width of the image that is walked, less one"),
+     Field("stride_x", 2, "likewise along x"),
+     Field("last_tap_x", 4, "likewise, kernel width less one"),
+     Field("dilation_y", 4, "likewise, pixels from tap to tap along y, less one"),
+     Field("dilation_x", 4, "likewise along x"),
+     Field("origin_x", 6, "likewise, as origin, along x"),
+     Field("own_blocks", 5, "of a grouped convolution, words of each pixel that are read, of so many; 0: all"),
+     Field("own_groups", 5, "likewise groups of lanes that are computed (forward, backward)")],
     [Field("wait", 31, "tokens taken before the start, see pack_tokens")],
     [Field("post", 31, "tokens given at the end")],
 ])  # fmt: skip

@@ -85,7 +85,7 @@ def check_config(cfg: "CoreConfig"):
             f"a float of {cfg.exp} exponent and {cfg.frac} fraction bits has {cfg.width} bits with its sign, "
             f"more than the {NUMBER_BITS} that a job's constants have"
         )
-    booleans = ("detach", "planes", "standardise", "batch_norm", "dropout", "overlap", "prefetch_jobs",
+    booleans = ("detach", "planes", "kernels", "standardise", "batch_norm", "dropout", "overlap", "prefetch_jobs",
                 "short_paths", "shared_engine", "standalone")  # fmt: skip
     for name in booleans:
         if not isinstance(getattr(cfg, name), bool):
@@ -184,6 +184,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, f"a sample of {cfg.steps} timesteps", (Capability.CHUNKS,))
     if cfg.planes:
         require(cfg.capabilities, "real-valued input, or the mean of pixels,", (Capability.PLANES,))
+    if cfg.kernels:
+        require(cfg.capabilities, "kernels", (Capability.KERNELS,))
     if cfg.standardise:
         require(cfg.capabilities, "standardise", (Capability.STANDARDISE,))
     if cfg.batch_norm:

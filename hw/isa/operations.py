@@ -83,7 +83,8 @@ class Operation:
 
 
 _WALK = ("src", "tile", "groups", "pass_groups", "exponent", "group_step", "group_entries", "words", "src_y", "src_x",
-         "blocks", "last_x", "last_y", "last_tap", "stride2", "origin")  # fmt: skip
+         "blocks", "last_x", "last_y", "last_tap", "stride2", "origin", "stride_y", "stride_x", "last_tap_x",
+         "dilation_y", "dilation_x", "origin_x", "own_blocks")  # fmt: skip
 _STEPS = ("block_step", "tap_step", "pass_step")
 _GRADIENT = ("aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "carry", "neuron")  # of the neuron-gradient unit
 _LEAKS = (Capability.LEAKS,)
@@ -100,7 +101,7 @@ OPERATIONS = (
     Operation(
         Opcode.FORWARD, "a forward job: forward engine, neuron unit", Opcode.FORWARD,
         fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "dst", "dst_slot", *NUMBERS, "bias", "carry", "ends",
-                "neuron", "count", "more", "outgoing", "source"),
+                "neuron", "count", "more", "outgoing", "source", "own_groups"),
         pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.WEIGHTS),
         writes={Space.SPIKES: "neuron", Space.MASKS: "neuron", Space.POTENTIALS: "neuron"},
@@ -110,7 +111,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.BACKWARD, "a backward job: backward engine; neuron_grad unit, or rows to another core", Opcode.BACKWARD,
-        fields=(*_WALK, *_STEPS, "src_slot", *_GRADIENT, *_ROWS, "count", "more", "token"),
+        fields=(*_WALK, *_STEPS, "src_slot", *_GRADIENT, *_ROWS, "count", "more", "token", "own_groups"),
         pointers={"src": "errors", "aux": "spikes", "dst": "errors"},
         reads=(Space.ERRORS, Space.ERROR_MASKS, Space.WEIGHTS, *_STORED),
         writes=_ERRORS,
@@ -121,7 +122,7 @@ OPERATIONS = (
     ),
     Operation(
         Opcode.WEIGHT_GRAD, "a weight_grad job", Opcode.WEIGHT_GRAD,
-        fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "bias", "count"),
+        fields=(*_WALK, *_STEPS, "src_slot", "aux", "aux_slot", "bias", "count", "low"),
         pointers={"src": "spikes", "aux": "errors"},
         reads=(Space.SPIKES, Space.ERRORS, Space.GRADIENTS), writes={Space.GRADIENTS: "weight_grad"},
         faults=(Fault.WEIGHT_GRAD,), place="weight_grad", unit=_WEIGHT_GRAD.rtl, golden=(_WEIGHT_GRAD.golden,),

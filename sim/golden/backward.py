@@ -6,16 +6,17 @@ from numba import njit
 from trident.sim.golden.add import round_to_place
 from trident.sim.golden.format import bits_float, float_bits
 from trident.sim.golden.sums import Sums
+from trident.snn.network.kernel import Kernel
 
 
-def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, terms, sums: Sums, scale=1.0):
+def backward(errors, columns, kernel: Kernel, in_shape, subnormals, terms, sums: Sums, scale=1.0):
     """``e[t] = W^T * d[t]``: products that are rounded once each, in an exact sum. An error or a weight of zero adds
     nothing, not even when the other has overflowed.
 
     Parameters
     ----------
     errors : (N, out y, out x, T, out) values of the format, d of the layer above
-    columns : (kernel * kernel, out, in), the weights transposed
+    columns : (taps, out, in), the weights transposed
     in_shape : (y, x) of what the layer reads
     subnormals : bool, whether the multiplier keeps them
     terms : int, that a sum may have at most
@@ -32,7 +33,7 @@ def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, ter
     checked = bool(np.abs(usable[0]).max(initial=0) * np.abs(usable[1]).max(initial=0) * scale * 2 >= limit)
     exact = np.zeros((len(errors), *in_shape, errors.shape[3], columns.shape[2]))
     _backward(
-        *usable, kernel, stride, padding, exact, fault, checked, limit,
+        *usable, kernel, exact, fault, checked, limit,
         sums.dtype(0 if subnormals else 2.0 ** (1 - fmt.bias)), subnormals, sums.dtype(scale), sums.parameters,
     )  # fmt: skip
     return exact, fault
@@ -61,7 +62,7 @@ def _meets(overflowed, present, are_errors: bool):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _backward(errors, columns, kernel, stride, padding, e, fault, checked, limit, least, subnormals, scale, p):
+def _backward(errors, columns, kernel, e, fault, checked, limit, least, subnormals, scale, p):
     c = p.work
     floor = c.min_normal_bits if subnormals else type(c.min_normal_bits)(0)
     zero = type(limit)(0)
@@ -74,15 +75,15 @@ def _backward(errors, columns, kernel, stride, padding, e, fault, checked, limit
                         error = errors[n, y, x, t, o] * scale
                         if error == 0:
                             continue
-                        for ky in range(kernel):
-                            iy = y * stride + ky - padding
+                        for ky in range(kernel.size[0]):
+                            iy = y * kernel.stride[0] + ky * kernel.dilation[0] - kernel.padding[0]
                             if iy < 0 or iy >= e.shape[1]:
                                 continue
-                            for kx in range(kernel):
-                                ix = x * stride + kx - padding
+                            for kx in range(kernel.size[1]):
+                                ix = x * kernel.stride[1] + kx * kernel.dilation[1] - kernel.padding[1]
                                 if ix < 0 or ix >= e.shape[2]:
                                     continue
-                                column, total = columns[ky * kernel + kx, o], e[n, iy, ix, t]
+                                column, total = columns[ky * kernel.size[1] + kx, o], e[n, iy, ix, t]
                                 for i in range(column.size):
                                     product = column[i] * error
                                     # As round_to does, and without a branch

@@ -3,15 +3,16 @@
 import numpy as np
 
 from trident.sim.golden.sums import Sums, add_where_spikes
+from trident.snn.network.kernel import Kernel
 
 
-def forward(spikes, weights, biases, has_bias, kernel, stride, padding, terms, sums: Sums):
+def forward(spikes, weights, biases, has_bias, kernel: Kernel, terms, sums: Sums):
     """``x[t] = W * s[t] + b``, exact.
 
     Parameters
     ----------
     spikes : uint8 (N, y, x, T, in)
-    weights : (kernel * kernel, in, out) values of the format; biases : (out,)
+    weights : (taps, in, out) values of the format; biases : (out,)
     terms : int, that a sum may have at most
 
     Returns
@@ -20,14 +21,13 @@ def forward(spikes, weights, biases, has_bias, kernel, stride, padding, terms, s
     too large.
     """
     samples, y, x, steps, _ = spikes.shape
-    out_y, out_x = ((side + 2 * padding - kernel) // stride + 1 for side in (y, x))
-    exact = np.zeros((samples, out_y, out_x, steps, weights.shape[2]))
+    exact = np.zeros((samples, *kernel.positions(y, x), steps, weights.shape[2]))
     usable, too_large = sums.terms(weights, terms)
-    add_where_spikes(spikes, exact, usable, False, kernel, stride, padding)
+    add_where_spikes(spikes, exact, usable, False, kernel)
     fault = np.zeros((samples, weights.shape[2]), bool)
     if too_large.any():
         added = np.zeros_like(exact)
-        add_where_spikes(spikes, added, too_large.astype(np.float64), False, kernel, stride, padding)
+        add_where_spikes(spikes, added, too_large.astype(np.float64), False, kernel)
         fault |= added.any(axis=(1, 2, 3))
     if has_bias:
         bias, large = sums.terms(biases, terms)

@@ -4,6 +4,7 @@ import numpy as np
 
 from trident.sim.golden.sums import windows as windows_of
 from trident.sim.golden.window import first_largest
+from trident.snn.network.kernel import Kernel
 from trident.snn.network.windows import Windows
 
 
@@ -20,5 +21,6 @@ def join(spikes: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
     uint8 (N, windows y, windows x, T, c), whether any of a window fired; and which pixel of it, in raster order, has
     its error: the first that fired, or the first of the image where none did, as PyTorch's ``max_pool2d``.
     """
-    found = windows_of(spikes, windows.size, windows.stride, windows.padding).max(axis=(5, 6))
+    kernel = Kernel.square(windows.size, windows.stride, windows.padding)
+    found = windows_of(spikes, kernel).max(axis=(5, 6))
     return np.ascontiguousarray(found), first_largest(spikes + np.uint8(1), windows)

@@ -10,6 +10,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.registry import PLACES, first_engine
 from trident.sim.golden.backward import usable_factors
 from trident.sim.golden.sums import Sums
+from trident.snn.network.kernel import Kernel
 
 try:
     import torch
@@ -41,10 +42,12 @@ def _tensor(array: np.ndarray):
     return torch.as_tensor(np.ascontiguousarray(array), device=_device())
 
 
-def _windows(images, kernel: int, stride: int, padding: int):
+def _windows(images, kernel: Kernel):
     """What each output position reads: (N, y, x, T, c) to a view (N, out y, out x, T, c, kernel y, kernel x)."""
-    images = pad(images, (0, 0, 0, 0, padding, padding, padding, padding))
-    return images.unfold(1, kernel, stride).unfold(2, kernel, stride)
+    (pad_y, pad_x), (y, x) = kernel.padding, kernel.reach
+    images = pad(images, (0, 0, 0, 0, pad_x, pad_x, pad_y, pad_y))
+    seen = images.unfold(1, y + 1, kernel.stride[0]).unfold(2, x + 1, kernel.stride[1])
+    return seen[..., :: kernel.dilation[0], :: kernel.dilation[1]]
 
 
 def _parts(samples: int, elements: int) -> list[slice]:
@@ -53,7 +56,7 @@ def _parts(samples: int, elements: int) -> list[slice]:
     return [slice(first, first + step) for first in range(0, samples, step)]
 
 
-def forward(spikes, weights, biases, has_bias, kernel, stride, padding, terms, sums: Sums):
+def forward(spikes, weights, biases, has_bias, kernel: Kernel, terms, sums: Sums):
     """As :func:`sim.golden.forward.forward`."""
     usable, too_large = sums.terms(weights, terms)
     bias, large = sums.terms(biases if has_bias else np.zeros_like(biases), terms)
@@ -61,8 +64,8 @@ def forward(spikes, weights, biases, has_bias, kernel, stride, padding, terms, s
     rows = _tensor(np.concatenate([usable, too_large], axis=-1) if too_large.any() else usable)
     rows = rows.permute(1, 0, 2).reshape(-1, rows.shape[-1])  # in, taps
     images, outputs, exact = _tensor(spikes), weights.shape[-1], []
-    for part in _parts(len(spikes), spikes[0].size * kernel * kernel):
-        seen = _windows(images[part], kernel, stride, padding)
+    for part in _parts(len(spikes), spikes[0].size * kernel.taps):
+        seen = _windows(images[part], kernel)
         shape = seen.shape[:4]
         exact.append((seen.reshape(shape.numel(), -1).double() @ rows).reshape(*shape, -1).cpu().numpy())
     found = np.concatenate(exact)
@@ -72,24 +75,24 @@ def forward(spikes, weights, biases, has_bias, kernel, stride, padding, terms, s
     return found[..., :outputs] + bias, fault
 
 
-def weight_grad(spikes, errors, has_bias, kernel, stride, padding, terms, sums: Sums):
+def weight_grad(spikes, errors, has_bias, kernel: Kernel, terms, sums: Sums):
     """As :func:`sim.golden.weight_grad.weight_grad`."""
     usable, too_large = sums.terms(errors, terms)
     outputs, fault = errors.shape[-1], np.zeros(errors.shape[-1], bool)
     images, rows, wrong = _tensor(spikes), _tensor(usable), _tensor(too_large)
-    gradients = torch.zeros((spikes.shape[-1] * kernel * kernel, outputs), dtype=torch.float64, device=rows.device)
-    for part in _parts(len(spikes), spikes[0].size * kernel * kernel):
-        seen = _windows(images[part], kernel, stride, padding)
+    gradients = torch.zeros((spikes.shape[-1] * kernel.taps, outputs), dtype=torch.float64, device=rows.device)
+    for part in _parts(len(spikes), spikes[0].size * kernel.taps):
+        seen = _windows(images[part], kernel)
         columns = seen.reshape(seen.shape[:4].numel(), -1)
         gradients += columns.double().T @ rows[part].reshape(-1, outputs)
         if too_large.any():
             added = torch.ones_like(columns[:, 0], dtype=torch.bool) if has_bias else columns.any(dim=1)
             fault |= (wrong[part].reshape(-1, outputs) & added[:, None]).any(dim=0).cpu().numpy()
-    found = gradients.reshape(spikes.shape[-1], kernel * kernel, outputs).permute(1, 0, 2)
+    found = gradients.reshape(spikes.shape[-1], kernel.taps, outputs).permute(1, 0, 2)
     return found.cpu().numpy(), usable.sum(axis=(0, 1, 2, 3)), fault
 
 
-def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, terms, sums: Sums, scale=1.0):
+def backward(errors, columns, kernel: Kernel, in_shape, subnormals, terms, sums: Sums, scale=1.0):
     """As :func:`sim.golden.backward.backward`."""
     (usable, weights), fault = usable_factors(errors, columns, subnormals, sums)
     work = sums.parameters.work
@@ -97,16 +100,20 @@ def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, ter
     limit = 2.0 ** (sums.limit(terms) - sums.fmt.bias)
     rows, factors = _tensor(usable) * scale, _tensor(weights)
     samples, out_y, out_x, steps, _ = errors.shape
-    padded = [(out - 1) * stride + kernel for out in (out_y, out_x)]
+    strides, paddings = kernel.stride, kernel.padding
+    sides = zip((out_y, out_x), strides, kernel.reach, strict=True)
+    padded = [(out - 1) * step + reach + 1 for out, step, reach in sides]
     exact = torch.zeros((samples, *padded, steps, weights.shape[-1]), dtype=torch.float64, device=rows.device)
     wrong = torch.zeros(samples, dtype=torch.bool, device=rows.device)
     for part in _parts(samples, errors[0].size * weights.shape[-1]):
-        for tap in range(kernel * kernel):
-            y, x = divmod(tap, kernel)
+        for tap in range(kernel.taps):
+            offsets = kernel.offset(tap)
             # Only the products that fall into the image are made, and only those can be too large
             rows_in, cols_in = (
-                [n for n in range(out) if 0 <= n * stride + offset - padding < side]
-                for out, offset, side in zip((out_y, out_x), (y, x), in_shape, strict=True)
+                [n for n in range(out) if 0 <= n * step + offset - padding < side]
+                for out, step, offset, padding, side in zip(
+                    (out_y, out_x), strides, offsets, paddings, in_shape, strict=True
+                )
             )
             if not rows_in or not cols_in:
                 continue
@@ -115,11 +122,16 @@ def backward(errors, columns, kernel, stride, padding, in_shape, subnormals, ter
             large = products.abs() >= limit
             wrong[part] |= large.flatten(1).any(dim=1)
             total = torch.where(large, 0, rounding.term(products)).sum(dim=4)
-            at = (slice(s.start * stride + o, (s.stop - 1) * stride + o + 1, stride) for s, o in ((ys, y), (xs, x)))
+            at = (
+                slice(s.start * step + o, (s.stop - 1) * step + o + 1, step)
+                for s, step, o in zip((ys, xs), strides, offsets, strict=True)
+            )
             exact[part, *at] += total
-    bottom, right = (max(side + padding - size, 0) for side, size in zip(in_shape, padded, strict=True))
+    top, left = paddings
+    sides = zip(in_shape, paddings, padded, strict=True)
+    bottom, right = (max(side + padding - size, 0) for side, padding, size in sides)
     exact = pad(exact, (0, 0, 0, 0, 0, right, 0, bottom))
-    inside = exact[:, padding : padding + in_shape[0], padding : padding + in_shape[1]]
+    inside = exact[:, top : top + in_shape[0], left : left + in_shape[1]]
     return inside.cpu().numpy(), fault | wrong.cpu().numpy()
 
 

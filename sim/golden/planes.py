@@ -6,6 +6,7 @@ import numpy as np
 
 from trident.hw.isa.planes import Planes
 from trident.sim.golden.sums import Sums
+from trident.snn.network.kernel import Kernel
 
 
 def plane_terms(values: np.ndarray, planes: Planes, sums: Sums) -> np.ndarray:
@@ -24,13 +25,13 @@ def count_terms(values: np.ndarray, count: float, sums: Sums) -> np.ndarray:
 
 
 def weight_grad_plane(
-    kernel: Callable, bits, errors, has_bias, size, stride, padding, terms, count: float, sums: Sums
+    engine: Callable, bits, errors, has_bias, kernel: Kernel, terms, count: float, sums: Sums
 ):  # fmt: skip
-    """As ``kernel``, one as :func:`sim.golden.weight_grad.weight_grad`, of spikes that count for ``count``; those of
+    """As ``engine``, one as :func:`sim.golden.weight_grad.weight_grad`, of spikes that count for ``count``; those of
     biases count for 1."""
     if count == 1:
-        return kernel(bits, errors, has_bias, size, stride, padding, terms, sums)
-    gradients, _, fault = kernel(bits, count_terms(errors, count, sums), False, size, stride, padding, terms, sums)
+        return engine(bits, errors, has_bias, kernel, terms, sums)
+    gradients, _, fault = engine(bits, count_terms(errors, count, sums), False, kernel, terms, sums)
     usable, large = sums.terms(errors, terms)
     if has_bias:
         fault = fault | large.any(axis=(0, 1, 2, 3))
@@ -38,30 +39,30 @@ def weight_grad_plane(
 
 
 def forward_planes(
-    kernel: Callable, bits, weights, biases, has_bias, size, stride, padding, terms, planes: Planes, sums: Sums
+    engine: Callable, bits, weights, biases, has_bias, kernel: Kernel, terms, planes: Planes, sums: Sums
 ):  # fmt: skip
-    """``x = W * v + b`` of values v, the same at every timestep, by a ``kernel`` as :func:`sim.golden.forward.forward`.
+    """``x = W * v + b`` of values v, the same at every timestep, by an ``engine`` as
+    :func:`sim.golden.forward.forward`.
 
     Parameters
     ----------
     bits : uint8 (N, y, x, T, in), which has bit n of a value at timestep n
-    weights, biases, has_bias, stride, padding, terms: as of the kernel; size: that of its window
+    weights, biases, has_bias, kernel, terms: as of the engine
     """
     samples, y, x, steps, channels = bits.shape
     # Each plane of a channel as a channel, with weights of its own
     channel_bits = bits[..., : planes.bits, :].reshape(samples, y, x, 1, planes.bits * channels)
     rows = plane_terms(weights, planes, sums).transpose(1, 0, 2, 3).reshape(len(weights), -1, weights.shape[-1])
-    exact, fault = kernel(
-        np.ascontiguousarray(channel_bits), np.ascontiguousarray(rows), biases, has_bias, size, stride, padding, terms,
-        sums,
-    )  # fmt: skip
+    exact, fault = engine(
+        np.ascontiguousarray(channel_bits), np.ascontiguousarray(rows), biases, has_bias, kernel, terms, sums
+    )
     return np.repeat(exact, steps, axis=3), fault
 
 
 def weight_grad_planes(
-    kernel: Callable, bits, errors, has_bias, size, stride, padding, terms, planes: Planes, sums: Sums
+    engine: Callable, bits, errors, has_bias, kernel: Kernel, terms, planes: Planes, sums: Sums
 ):  # fmt: skip
-    """``D (x) v`` of values v and errors D that have been summed over time, by a ``kernel`` as
+    """``D (x) v`` of values v and errors D that have been summed over time, by an ``engine`` as
     :func:`sim.golden.weight_grad.weight_grad`.
 
     Parameters
@@ -71,8 +72,8 @@ def weight_grad_planes(
     """
     summed = errors[..., 0, :]
     rows = np.ascontiguousarray(np.moveaxis(plane_terms(summed, planes, sums), 0, 3))
-    gradients, _, fault = kernel(
-        np.ascontiguousarray(bits[..., : planes.bits, :]), rows, False, size, stride, padding, terms, sums
+    gradients, _, fault = engine(
+        np.ascontiguousarray(bits[..., : planes.bits, :]), rows, False, kernel, terms, sums
     )
     usable, large = sums.terms(summed, terms)
     if has_bias:

@@ -6,6 +6,7 @@ from numba import njit
 from trident.hw.isa.fixed import FixedFormat
 from trident.hw.isa.format import FloatFormat
 from trident.sim.golden.format import FormatParameters, fmt_parameters, round_value, to_values, value_dtype
+from trident.snn.network.kernel import Kernel
 
 
 class Sums:
@@ -85,41 +86,43 @@ def _round_all(exact, out, p):
         out[n] = round_value(exact[n], p) + 0.0
 
 
-def windows(images: np.ndarray, kernel: int, stride: int, padding: int) -> np.ndarray:
+def windows(images: np.ndarray, kernel: Kernel) -> np.ndarray:
     """What each output position reads: (N, y, x, T, c) to a view (N, out y, out x, T, c, kernel y, kernel x)."""
-    if padding:
-        images = np.pad(images, ((0, 0), (padding, padding), (padding, padding), (0, 0), (0, 0)))
-    found = np.lib.stride_tricks.sliding_window_view(images, (kernel, kernel), axis=(1, 2))
-    return found[:, ::stride, ::stride]
+    (pad_y, pad_x), (y, x) = kernel.padding, kernel.reach
+    if pad_y or pad_x:
+        images = np.pad(images, ((0, 0), (pad_y, pad_y), (pad_x, pad_x), (0, 0), (0, 0)))
+    found = np.lib.stride_tricks.sliding_window_view(images, (y + 1, x + 1), axis=(1, 2))
+    return found[:, :: kernel.stride[0], :: kernel.stride[1], ..., :: kernel.dilation[0], :: kernel.dilation[1]]
 
 
 @njit(cache=True, nogil=True)
-def add_where_spikes(spikes, outputs, rows, into_rows, kernel, stride, padding):
+def add_where_spikes(spikes, outputs, rows, into_rows, kernel):
     """Wherever an input spikes, ``outputs += rows`` or, if ``into_rows``, ``rows += outputs``.
 
     Parameters
     ----------
     spikes : uint8 (N, y, x, T, in)
     outputs : float64 (N, out y, out x, T, out)
-    rows : float64 (kernel * kernel, in, out)
+    rows : float64 (taps, in, out)
+    kernel : Kernel
     """
     samples, in_y, in_x, steps, channels = spikes.shape
     for n in range(samples):
         for y in range(outputs.shape[1]):
             for x in range(outputs.shape[2]):
-                for ky in range(kernel):
-                    iy = y * stride + ky - padding
+                for ky in range(kernel.size[0]):
+                    iy = y * kernel.stride[0] + ky * kernel.dilation[0] - kernel.padding[0]
                     if iy < 0 or iy >= in_y:
                         continue
-                    for kx in range(kernel):
-                        ix = x * stride + kx - padding
+                    for kx in range(kernel.size[1]):
+                        ix = x * kernel.stride[1] + kx * kernel.dilation[1] - kernel.padding[1]
                         if ix < 0 or ix >= in_x:
                             continue
                         for t in range(steps):
                             output = outputs[n, y, x, t]
                             for c in range(channels):
                                 if spikes[n, iy, ix, t, c]:
-                                    row = rows[ky * kernel + kx, c]
+                                    row = rows[ky * kernel.size[1] + kx, c]
                                     if into_rows:
                                         for o in range(row.size):
                                             row[o] += output[o]

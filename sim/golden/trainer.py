@@ -24,6 +24,7 @@ from trident.sim.golden.spread import spread_errors
 from trident.sim.golden.trace import Trace, at_steps
 from trident.sim.golden.window import as_line, largest, of_line
 from trident.snn.losses import Loss, usual_loss
+from trident.snn.network.groups import inputs_of, of_groups, together
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network, Tensors
 from trident.snn.network.partition import Partition
@@ -160,16 +161,19 @@ class GoldenTrainer(GoldenParameters):
         self, part: Layer, reads: tuple[Read, ...], inputs: np.ndarray, terms: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """A part's share of its layer's sums, exact, and its faults (N, out); ``terms``: of all parts."""
-        weights = self.weights[part.weight]
+        weights, biases = self.weights[part.weight], self._bias(self.weights, part)
         # Which all reads have in common, and of a mean all pixels
         rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in reads]
-        given = (
-            inputs, np.concatenate(rows, axis=1), self._bias(self.weights, part), part.bias, part.kernel, part.stride,
-            part.padding, terms,
-        )  # fmt: skip
-        if part.planes:
-            return forward_planes(self._forward, *given, part.planes, self.sums)
-        return self._forward(*given, self.sums)
+        found = []
+        groups = inputs_of(inputs, part, len(reads)), of_groups(np.concatenate(rows, axis=1), part)
+        for spikes, own_rows, own_biases in zip(*groups, of_groups(biases, part), strict=True):
+            given = spikes, own_rows, own_biases, part.bias, part.kernel, terms
+            if part.planes:
+                found.append(forward_planes(self._forward, *given, part.planes, self.sums))
+            else:
+                found.append(self._forward(*given, self.sums))
+        sums, faults = map(together, zip(*found, strict=True))
+        return sums, faults
 
     def _spikes_of(self, read: Read, samples: np.ndarray, trace: Trace) -> np.ndarray:
         """What a layer reads of the samples or of another layer: planes lie channel by channel beside each other."""
@@ -274,12 +278,15 @@ class GoldenTrainer(GoldenParameters):
         before = np.zeros(())  # what those before have summed
         for number, (reader, member, first, end) in enumerate(parts, 1):
             errors = at_steps(trace.errors[reader.number], start + reader.delay, stop + reader.delay)
-            exact, fault = self._backward(
-                np.ascontiguousarray(errors[..., first:end]),
-                self._transposed(reader, first, end), reader.kernel, reader.stride, reader.padding,
-                reader.in_shape[:2], self.cfg.multiplier_subnormals, self.network.error_terms(n), self.sums,
-                1 / reader.mean**2,
-            )  # fmt: skip
+            columns = np.split(self._transposed(reader, first, end), reader.conv_groups, axis=1)
+            found = [
+                self._backward(
+                    np.ascontiguousarray(own), np.ascontiguousarray(column), reader.kernel, reader.in_shape[:2],
+                    self.cfg.multiplier_subnormals, self.network.error_terms(n), self.sums, 1 / reader.mean**2,
+                )
+                for own, column in zip(of_groups(errors[..., first:end], reader), columns, strict=True)
+            ]  # fmt: skip
+            exact, fault = together([e for e, _ in found]), np.any([wrong for _, wrong in found], axis=0)
             if reader.kind == "linear":  # back to the image that was flattened, or to all pixels
                 y, x, channels = reader.image
                 exact = exact.reshape(len(exact), -1, y, x, channels).transpose(0, 2, 3, 1, 4)
@@ -319,14 +326,17 @@ class GoldenTrainer(GoldenParameters):
         """Add to the gradients ``own`` of a replica those of a part of a layer; returns its faults (out,)."""
         faults = np.zeros(part.out_channels, bool)
         for n, (spikes, read) in enumerate(zip(np.split(inputs, len(part.reads), axis=-1), part.reads, strict=True)):
-            given = (  # with biases beside the first
-                np.ascontiguousarray(spikes), errors, part.bias and not n, part.kernel, part.stride, part.padding,
-                terms,
-            )  # fmt: skip
-            if part.planes:
-                *sums, fault = weight_grad_planes(self._weight_grad, *given, part.planes, self.gradient_sums)
-            else:
-                *sums, fault = weight_grad_plane(self._weight_grad, *given, read.count, self.gradient_sums)
+            found = []
+            for own_spikes, own_errors in zip(inputs_of(spikes, part), of_groups(errors, part), strict=True):
+                given = (  # with biases beside the first
+                    np.ascontiguousarray(own_spikes), np.ascontiguousarray(own_errors), part.bias and not n,
+                    part.kernel, terms,
+                )  # fmt: skip
+                if part.planes:
+                    found.append(weight_grad_planes(self._weight_grad, *given, part.planes, self.gradient_sums))
+                else:
+                    found.append(weight_grad_plane(self._weight_grad, *given, read.count, self.gradient_sums))
+            *sums, fault = map(together, zip(*found, strict=True))
             if part.mean > 1:  # all pixels have the same weights
                 sums[0] = sums[0].reshape(part.mean**2, *part.weight_shape[1:]).sum(axis=0, keepdims=True)
             for name, added in zip((part.weight, part.bias_name)[: 1 if n else 2], sums, strict=False):

@@ -7,12 +7,12 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.job import JOB
 from trident.hw.isa.planes import PLACES
+from trident.snn.network.conv import Conv
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.nodes import (
     EPSILON,
     INPUT,
     Add,
-    Conv,
     Dropout,
     Flatten,
     Linear,
@@ -40,6 +40,10 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
             raise TridentError(f"{node} reads {edge}: only conv and linear nodes read what was timesteps ago")
         if network.planes and network.planes.still:
             raise TridentError(f"{node} reads {edge}, so real values must be given for every timestep, as frames")
+    if late := next((str(edge) for node in network.nodes for edge in node.inputs if edge.delay), None):
+        for node in network.nodes:
+            if isinstance(node, Conv) and node.groups > 1:
+                raise TridentError(f"{node} has groups, which no core has where {late} is read")
     layers: list[Layer] = []
     windows: list[Node] = []  # between sums and neurons
     fired = {INPUT: Read.all(None, network.planes)}  # by node, the spikes that its output adds up
@@ -187,7 +191,7 @@ def _part(network: "Network", node: Node, number: int, neuron: Node, fired: dict
     if isinstance(node, Linear):
         layer = Layer(*names, "linear", image, node.outputs, bias=node.bias)
     else:
-        layer = Layer(*names, "conv", image, node.channels, node.kernel, node.stride, node.padding, node.bias)
+        layer = Layer(*names, "conv", image, node.channels, node.geometry, node.bias, node.groups)
     return _standardised(layer, node) if node.standardise else layer
 
 

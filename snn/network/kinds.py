@@ -5,9 +5,9 @@ from dataclasses import MISSING
 from typing import Any
 
 from trident.hw.errors import TridentError
+from trident.snn.network.conv import Conv
 from trident.snn.network.nodes import (
     Add,
-    Conv,
     Dropout,
     Edge,
     Flatten,

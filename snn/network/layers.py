@@ -6,6 +6,7 @@ from typing import Any
 
 from trident.hw.isa.charges import LEARNING, SHARED
 from trident.hw.isa.planes import Planes, planes_job
+from trident.snn.network.kernel import PIXEL, Kernel
 from trident.snn.network.nodes import Norm, Shape
 from trident.snn.network.windows import Windows
 
@@ -66,6 +67,7 @@ class Layer:
     2**-drop of what the layer above reads is left; 0: nothing is dropped. last: its outputs are the network's. epsilon:
     what is added to the variance of its standardised weights; None: they are not standardised. norm: the node between
     sums and neurons.
+    conv_groups: parts of its channels, each of which reads a part of the channels of its own.
     window: the windows of which neurons take the largest sum, behind the norm; None: they take all.
     voters: consecutive outputs that vote for a class, if it is the last layer.
 
@@ -79,10 +81,9 @@ class Layer:
     kind: str
     image: Shape
     out_channels: int
-    kernel: int = 1
-    stride: int = 1
-    padding: int = 0
+    kernel: Kernel = PIXEL
     bias: bool = True
+    conv_groups: int = 1
     changes: tuple[tuple[str, Any], ...] = ()
     pool: int = 1
     method: str = "max"
@@ -200,11 +201,7 @@ class Layer:
     def sum_shape(self) -> Shape:
         """(y, x, channels) of its sums."""
         y, x, _ = self.in_shape
-        return (
-            (y + 2 * self.padding - self.kernel) // self.stride + 1,
-            (x + 2 * self.padding - self.kernel) // self.stride + 1,
-            self.out_channels,
-        )
+        return (*self.kernel.positions(y, x), self.out_channels)
 
     @property
     def pooled_shape(self) -> Shape:
@@ -216,7 +213,7 @@ class Layer:
 
     @property
     def taps(self) -> int:
-        return self.kernel * self.kernel
+        return self.kernel.taps
 
     @property
     def weight(self) -> str:
@@ -246,11 +243,16 @@ class Layer:
 
     @property
     def weight_shape(self) -> tuple[int, int, int]:
-        return (self.taps, self.in_shape[2], self.out_channels)
+        return (self.taps, self.in_shape[2] // self.conv_groups, self.out_channels)
 
     @property
     def fan_in(self) -> int:
-        return self.taps * self.in_shape[2]
+        return self.taps * self.in_shape[2] // self.conv_groups
+
+    @property
+    def plain(self) -> bool:
+        """It is a convolution that every core computes."""
+        return self.kernel.plain and self.conv_groups == 1
 
     @property
     def standardised(self) -> bool:
@@ -266,7 +268,7 @@ class Layer:
     @property
     def backward_terms(self) -> int:
         """The most products that it adds to one error of a layer below."""
-        return self.taps * self.out_channels
+        return self.taps * self.out_channels // self.conv_groups
 
     def gradient_terms(self, timesteps: int) -> int:
         """The most errors that one sample adds to a gradient of any part; those of real values are summed over time
@@ -297,7 +299,5 @@ class Layer:
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape
-        return (
-            f"conv {y}x{x}x{c}→{self.out_channels}, kernel {self.kernel}, stride {self.stride}, "
-            f"padding {self.padding}{behind}"
-        )
+        groups = f", {self.conv_groups} groups" if self.conv_groups > 1 else ""
+        return f"conv {y}x{x}x{c}→{self.out_channels}, {self.kernel}{groups}{behind}"

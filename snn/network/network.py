@@ -207,6 +207,11 @@ class Network:
         return tuple(layer for layer in self.layers if layer.learns)
 
     @property
+    def grouped(self) -> tuple[Layer, ...]:
+        """Its grouped convolutions."""
+        return tuple(part for part in self.parts if part.conv_groups > 1)
+
+    @property
     def branches(self) -> bool:
         """Whether spikes or sums are added, or spikes are read by several layers or later."""
         added = any(layer.branches or len(layer.sources) > 1 for layer in self.layers)

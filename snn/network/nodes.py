@@ -21,8 +21,6 @@ INPUT = "input"
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _EDGE = re.compile(rf"({NAME.pattern})(?:\[t-([0-9]{{1,3}})\])?")
-MAX_KERNEL = 7
-HALF = -1  # as a padding: half the kernel
 HIGH = 1e300  # a threshold that any other number may be below: which one the run has is not known here
 POOLS = ("max", "average", "sum")
 NORMS = ("batch",)
@@ -143,51 +141,6 @@ class Linear(Node):
 
     def fan_in(self, shape: Shape) -> int:
         return shape[2]
-
-
-@dataclass(frozen=True)
-class Conv(Node):
-    """A square convolution: ``weight`` (kernel * kernel, input channels, channels), ``bias`` (channels,).
-
-    padding: zero pixels around the image, by default half the kernel. standardise, epsilon: as of :class:`Linear`.
-    """
-
-    channels: int = field(kw_only=True)
-    kernel: int = field(kw_only=True)
-    stride: int = field(default=1, kw_only=True)
-    padding: int = field(default=HALF, kw_only=True)
-    bias: bool = field(default=True, kw_only=True)
-    standardise: bool = field(default=False, kw_only=True)
-    epsilon: float | None = field(default=None, kw_only=True)
-    kind = "conv"
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.padding == HALF and isinstance(self.kernel, int):
-            object.__setattr__(self, "padding", self.kernel // 2)
-        self._whole("channels", 1)
-        self._whole("kernel", 1, MAX_KERNEL)
-        self._whole("stride", 1, 2)
-        self._whole("padding", 0, self.kernel - 1)
-        self._weights(self.bias, self.standardise, self.epsilon)
-
-    def out_shape(self, *shapes: Shape) -> Shape:
-        y, x, _ = shapes[0]
-        if min(y, x) + 2 * self.padding < self.kernel:
-            raise TridentError(
-                f"{self} with kernel {self.kernel} and padding {self.padding} does not fit an image of {y}x{x} pixels"
-            )
-        return (self._size(y), self._size(x), self.channels)
-
-    def _size(self, pixels: int) -> int:
-        return (pixels + 2 * self.padding - self.kernel) // self.stride + 1
-
-    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
-        weight = {"weight": (self.kernel * self.kernel, shape[2], self.channels)}
-        return weight | ({"bias": (self.channels,)} if self.bias else {})
-
-    def fan_in(self, shape: Shape) -> int:
-        return self.kernel * self.kernel * shape[2]
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from trident.hw.errors import TridentError
+from trident.snn.network.conv import Conv
 from trident.snn.network.network import Network
-from trident.snn.network.nodes import BATCH_EPSILON, Conv, Edge, Linear, Neuron, Node, Norm, Pool, Readout
+from trident.snn.network.nodes import BATCH_EPSILON, Edge, Linear, Neuron, Node, Norm, Pool, Readout
 
 NORMS = ("none", "ws", "bn")
 

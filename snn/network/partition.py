@@ -123,6 +123,9 @@ class Partition:
             raise TridentError(
                 f"partition {self}: a network of which {network.learns[0].neuron!r} learns its leaks is on one core"
             )
+        if network.grouped and self.members > 1:
+            node = network.grouped[0].node
+            raise TridentError(f"partition {self}: a network of which {node!r} has groups of channels is on one core")
         if network.drops and self.members > 1:
             raise TridentError(
                 f"partition {self}: a network with a dropout, here behind {network.drops[0].neuron!r}, is on one core"

@@ -2,16 +2,17 @@
 
 import re
 from math import prod
+from typing import Any
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.neurons import READOUTS
+from trident.snn.network.conv import Conv
 from trident.snn.network.defaults import RECIPES
+from trident.snn.network.kernel import Pair
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import (
     INPUT,
-    MAX_KERNEL,
     Add,
-    Conv,
     Dropout,
     Edge,
     Flatten,
@@ -26,7 +27,8 @@ from trident.snn.network.windows import Windows
 
 _N = "[0-9]{1,9}"
 _WINDOWS = f"({_N})(?:s({_N}))?(?:p({_N}))?"  # size, stride, padding
-_CONV = re.compile(f"({_N})c{_WINDOWS}(?:m{_WINDOWS})?")
+_SIDES = f"({_N}(?:x{_N})?)"  # of both axes, or y and x
+_CONV = re.compile(f"(?:({_N})c|dw){_SIDES}(?:s{_SIDES})?(?:p{_SIDES})?(?:d{_SIDES})?(?:g({_N}))?(?:m{_WINDOWS})?")
 _IMAGE = re.compile(f"({_N})x({_N})x({_N})")
 _NUMBER = re.compile(_N)
 _LINEAR = re.compile(f"({_N})(?:m({_N}))?(?:v({_N}))?(?:r({'|'.join(READOUTS)})?)?")
@@ -41,13 +43,15 @@ _LONGEST = 1000  # characters
 def read(text: str, bias: bool = True) -> Network:
     """Read ``INPUT-LAYER-...``, or a name of :data:`RECIPES`: INPUT is ``64`` or ``8x8x1`` (y, x, channels); a layer is
     ``128`` (linear) or ``16c3s2p1`` (16 channels, kernel 3, stride 2, padding 1; without them stride 1 and padding
-    kernel // 2). Of ``16c3m2`` neurons take the largest sum of every 2 x 2 pixels, of ``16c3m3s2p1`` those of windows
-    of 3 x 3 pixels, stride 2 and padding 1, of ``128m2`` those of every 2 outputs: the node ``windowN``. The last may
-    be a readout: ``10r`` (the mean of its potentials), ``10rlast`` or ``10rmax``; or neurons that vote: of ``100v10``
-    every 10 neurons are one of 10 classes. ``64rec`` is a recurrent layer, see :func:`_recurrent`. ``mp2`` behind a
-    layer joins the spikes of every 2 x 2 pixels, ``mp3s2p1`` those of such windows, ``ap2`` takes their mean and
-    ``gap`` that of all pixels of a square image: the node ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``,
-    drops half of it in training: the node ``dropN``. ``sew16s2`` is a residual block, see :func:`_block`.
+    kernel // 2), ``16c5x3d2`` has a kernel of 5 x 3 (y, x) and dilation 2, ``16c3g4`` 4 groups of channels, and ``dw3``
+    is a depthwise convolution, with a group for each channel that it reads. Of ``16c3m2`` neurons take the largest sum
+    of every 2 x 2 pixels, of ``16c3m3s2p1`` those of windows of 3 x 3 pixels, stride 2 and padding 1, of ``128m2``
+    those of every 2 outputs: the node ``windowN``. The last may be a readout: ``10r`` (the mean of its potentials),
+    ``10rlast`` or ``10rmax``; or neurons that vote: of ``100v10`` every 10 neurons are one of 10 classes. ``64rec`` is
+    a recurrent layer, see :func:`_recurrent`. ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels,
+    ``mp3s2p1`` those of such windows, ``ap2`` takes their mean and ``gap`` that of all pixels of a square image: the
+    node ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``, drops half of it in training: the node ``dropN``.
+    ``sew16s2`` is a residual block, see :func:`_block`.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -127,35 +131,32 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
     if block := _BLOCK.fullmatch(part):
         return _block(text, part, shape, source, number, bias, int(block.group(1)), int(block.group(2) or 1))
     conv = _CONV.fullmatch(part)
-    if not conv:
+    if not conv or (conv.group(6) and not conv.group(1)):  # a depthwise one has as many groups as channels
         raise TridentError(
             f"network {text!r}: layer {part!r} is no number of outputs (128), recurrent layer (128rec), convolution "
-            f"(16c3s2p1), pooling (mp2), dropout (drop0.5) or residual block (sew16s2)"
+            f"(16c3s2p1, dw3), pooling (mp2), dropout (drop0.5) or residual block (sew16s2)"
         )
-    channels, kernel = int(conv.group(1)), int(conv.group(2))
-    stride = int(conv.group(3) or 1)
-    padding = kernel // 2 if conv.group(4) is None else int(conv.group(4))
-    if channels < 1:
-        raise TridentError(f"network {text!r}: layer {part!r} needs at least 1 channel")
-    if not 1 <= kernel <= MAX_KERNEL:
-        raise TridentError(f"network {text!r}: kernel {kernel} of {part!r} is not within 1 to {MAX_KERNEL}")
-    if stride not in (1, 2):
-        raise TridentError(f"network {text!r}: stride {stride} of {part!r} is neither 1 nor 2")
-    if padding >= kernel:
-        raise TridentError(f"network {text!r}: padding {padding} of {part!r} must be below its kernel of {kernel}")
-    if min(shape[:2]) + 2 * padding < kernel:
-        raise TridentError(
-            f"network {text!r}: layer {part!r} with kernel {kernel} and padding {padding} does not fit "
-            f"an input of {shape[0]}x{shape[1]} pixels"
-        )
-    node = Conv(f"conv{number}", read, channels=channels, kernel=kernel, stride=stride, padding=padding, bias=bias)
+    names = ("kernel", "stride", "padding", "dilation")
+    given: dict[str, Any] = {n: _sides(own) for n, own in zip(names, conv.groups()[1:5], strict=True) if own}
+    try:
+        channels, groups = (int(conv.group(1)), int(conv.group(6) or 1)) if conv.group(1) else (shape[2], shape[2])
+        node: Node = Conv(f"conv{number}", read, channels=channels, groups=groups, bias=bias, **given)
+        node.out_shape(shape)
+    except TridentError as fault:
+        raise TridentError(f"network {text!r}, layer {part!r}: {fault}") from None
     sums = [node]
-    if conv.group(5) is not None:
-        windows = _windows(*conv.groups()[4:])
+    if conv.group(7) is not None:
+        windows = _windows(*conv.groups()[6:])
         if windows.size < 2 or windows.stride < 1:
             raise TridentError(f"network {text!r}: layer {part!r} needs windows of 2 pixels or more, every 1 or more")
         sums.append(_pool(f"window{number}", (Edge(node.name),), windows))
     return [*sums, Neuron(f"neuron{number}", (Edge(sums[-1].name),))]
+
+
+def _sides(text: str) -> int | Pair:
+    """``3`` or ``5x3``."""
+    y, _, x = text.partition("x")
+    return (int(y), int(x)) if x else int(y)
 
 
 def _windows(size: str, stride: str | None, padding: str | None) -> Windows:

@@ -47,7 +47,7 @@ class Maker(NormPlacing, LeakPlacing, DropPlacing, WindowPlacing):
         layer = self.layer
         spikes = self._spikes((*layer.in_shape[:2], self.cfg.timesteps, layer.in_shape[2]))
         weights, biases = self._values(layer.weight_shape), self._values(layer.out_channels) * layer.bias
-        given = spikes[None], weights, biases, layer.bias, layer.kernel, layer.stride, layer.padding
+        given = spikes[None], weights, biases, layer.bias, layer.kernel
         (x,), fault = self.sums.rounded(*forward(*given, layer.forward_terms, self.sums))
         base = self.placed.inputs[0].at(self.sample)
         job = self._job("forward")
@@ -75,7 +75,7 @@ class Maker(NormPlacing, LeakPlacing, DropPlacing, WindowPlacing):
         owned = self._owned(owner)
         columns = np.ascontiguousarray(np.where(owned, weights.transpose(0, 2, 1), 0))
         exact, (fault,) = backward(
-            errors[None], columns, layer.kernel, layer.stride, layer.padding, layer.in_shape[:2],
+            errors[None], columns, layer.kernel, layer.in_shape[:2],
             self.cfg.multiplier_subnormals, layer.backward_terms, self.sums,
         )  # fmt: skip
         base, mapped = self.placed.errors.at(self.sample), layer.kind == "linear"
@@ -163,7 +163,7 @@ class Maker(NormPlacing, LeakPlacing, DropPlacing, WindowPlacing):
         errors = self._values(shape, 4.0) * (self.rng.random(shape) < 0.7)
         gradients, biases = self._gradients(layer.weight_shape), self._gradients(layer.out_channels) * layer.bias
         before = self._gradient_rows(gradients, biases)
-        *exact, fault = weight_grad(spikes[None], errors[None], layer.bias, layer.kernel, layer.stride, layer.padding,
+        *exact, fault = weight_grad(spikes[None], errors[None], layer.bias, layer.kernel,
                                     layer.gradient_terms(steps), self.gradient_sums)  # fmt: skip
         for own, added in zip((gradients, biases) if layer.bias else (gradients,), exact, strict=False):
             if self.cfg.exact:

@@ -60,6 +60,10 @@ def random_network(rng, cfg: CoreConfig, kind: str | None = None) -> Network:
         build.add("linear", outputs=channels[2])
         build.add("neuron")
         return build.network()
+    if cfg.kernels:
+        build.add("conv", channels=min(channels[2], 5), **any_kernel(rng, y, x), bias=bool(rng.integers(0, 4)))
+        build.add("neuron")
+        return build.network()
     kernel = int(rng.integers(1, 8))
     least = max(0, -((min(y, x) - kernel) // 2))
     padding = int(rng.integers(least, min(kernel, least + 3)))
@@ -67,6 +71,21 @@ def random_network(rng, cfg: CoreConfig, kind: str | None = None) -> Network:
               bias=bool(rng.integers(0, 4)))  # fmt: skip
     build.add("neuron")
     return build.network()
+
+
+def any_kernel(rng, y: int, x: int) -> dict[str, tuple[int, int]]:
+    """Fields of a convolution of an image, each of its axes by itself: sizes up to 11, strides up to 4, dilation."""
+    axes = []
+    for side in (y, x):
+        while True:
+            size, stride = int(rng.integers(1, 12 if rng.random() < 0.2 else 5)), int(rng.integers(1, 5))
+            dilation = int(rng.integers(1, 5)) if size > 1 else int(rng.integers(1, 17))
+            reach = dilation * (size - 1)
+            least = max(0, -((side - reach - 1) // 2))
+            if least <= min(reach, 31):
+                break
+        axes.append((size, stride, int(rng.integers(least, min(reach, 31, least + 3) + 1)), dilation))
+    return dict(zip(("kernel", "stride", "padding", "dilation"), zip(*axes, strict=True), strict=True))
 
 
 OPTIMISED = {

@@ -10,7 +10,8 @@ from trident.hw.isa.config import CoreConfig
 
 _SIZES = {"weight_rows": 2048, "spike_words": 2048, "error_words": 2048}
 # Between them: 1 to 8 lanes, 1 to 4 columns, 1 to 8 timesteps, all neurons and surrogates, both formats, all latencies,
-# gradients of 16 to 48 bits, one loss table and one of every label, one voter of a class and up to 5
+# gradients of 16 to 48 bits, square kernels and any, one loss table and one of every label, one voter of a class and
+# up to 5
 CONFIGS = {
     "lanes1": CoreConfig(lanes=1, timesteps=4, words=1, accumulators=16, mul_stages=3, gradient_bits=16,
         **_SIZES),
@@ -37,11 +38,12 @@ CONFIGS = {
         exp=8, frac=7, mul_stages=2, round_stages=3, surrogate="triangle", gradient_bits=40, voters=2, **_SIZES,
     ),
     "lanes8-cols4": CoreConfig(
-        lanes=8, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=2, accumulators=32, **_SIZES
+        lanes=8, forward_cols=4, backward_cols=4, weight_grad_cols=4, timesteps=8, words=2, accumulators=32,
+        kernels=True, **_SIZES,
     ),
     "lanes2-one-step": CoreConfig(
         lanes=2, timesteps=1, words=4, accumulators=8, mul_stages=4, round_stages=4, reset="soft", gradient_bits=36,
-        **_SIZES
+        kernels=True, **_SIZES,
     ),
 }  # fmt: skip
 # Of an update alone, as standardised weights are not pruned

@@ -46,8 +46,8 @@ class Oracle(torch.nn.Module):
             if layer.kind == "linear":
                 synapse, values = linear(c_in, c_out, **own), weights[0].T
             else:
-                synapse = conv(c_in, c_out, layer.kernel, layer.stride, layer.padding, **own)
-                values = weights.reshape(layer.kernel, layer.kernel, c_in, c_out).transpose(3, 2, 0, 1)
+                synapse = conv(c_in * layer.conv_groups, c_out, *layer.kernel, layer.conv_groups, **own)
+                values = weights.reshape(*layer.kernel.size, c_in, c_out).transpose(3, 2, 0, 1)
             synapse.weight = torch.nn.Parameter(torch.tensor(values.copy()))
             synapse.bias = torch.nn.Parameter(torch.tensor(bias.copy()))
             self.synapses.append(synapse)

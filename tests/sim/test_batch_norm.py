@@ -82,8 +82,8 @@ def test_gradients_and_running_statistics_are_spikingjellys(text):
                 flow = flow.permute(0, 1, 3, 4, 2).flatten(2) @ weight[0]
                 flow = flow if bias is None else flow + bias
             else:
-                kernel = weight.reshape(layer.kernel, layer.kernel, *weight.shape[1:]).permute(3, 2, 0, 1)
-                flow = torch.nn.functional.conv2d(flow.flatten(0, 1), kernel, bias, layer.stride, layer.padding)
+                kernel = weight.reshape(*layer.kernel.size, *weight.shape[1:]).permute(3, 2, 0, 1)
+                flow = torch.nn.functional.conv2d(flow.flatten(0, 1), kernel, bias, *layer.kernel[1:])
                 flow = flow.unflatten(0, (STEPS, -1))
             if norm := norms.get(layer.number):
                 del norm.weight, norm.bias

@@ -17,6 +17,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.golden.weight_grad import weight_grad
 from trident.sim.twin import FloatTwin
 from trident.snn.data.encoding import plane_values
+from trident.snn.network.kernel import PIXEL
 from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings, TrainSettings
 
@@ -28,26 +29,25 @@ def _floats(rng, *shape):
 
 
 @pytest.mark.parametrize("planes", PLANES)
-@pytest.mark.parametrize("kernel, stride, padding", CASES)
-def test_sums(kernel, stride, padding, planes):
+@pytest.mark.parametrize("kernel", CASES)
+def test_sums(kernel, planes):
     """Of multiples of 2**-16, whose products with planes lie in the sums' places: exact, and rounded by NumPy."""
-    rng = np.random.default_rng(kernel)
-    inside, outside = sides(kernel, stride, padding)
+    rng = np.random.default_rng(kernel.taps)
+    inside, outside = sides(kernel)
     bits = np.zeros((2, 9, *inside, 3), np.uint8)
     bits[:, : planes.bits] = rng.integers(0, 2, (2, planes.bits, *inside, 3))
     values, given = plane_values(bits, planes), np.ascontiguousarray(bits.transpose(0, 2, 3, 1, 4))
     weights, biases = (
-        np.rint(_floats(rng, *shape) * 2.0**8).astype(np.float32) / 2.0**12 for shape in ((kernel * kernel, 3, 5), (5,))
+        np.rint(_floats(rng, *shape) * 2.0**8).astype(np.float32) / 2.0**12 for shape in ((kernel.taps, 3, 5), (5,))
     )
-    window = (kernel, stride, padding)
-    x, fault = SUMS.rounded(*forward_planes(forward, given, weights, biases, True, *window, 99, planes, SUMS))
+    x, fault = SUMS.rounded(*forward_planes(forward, given, weights, biases, True, kernel, 99, planes, SUMS))
     errors = np.rint(_floats(rng, 2, *outside, 9, 5) * 2.0**8).astype(np.float32) / 2.0**12
-    gradients, at_biases, wrong = weight_grad_planes(weight_grad, given, errors, True, *window, 99, planes, SUMS)
+    gradients, at_biases, wrong = weight_grad_planes(weight_grad, given, errors, True, kernel, 99, planes, SUMS)
 
     expected = np.zeros((2, *outside, 5)) + biases
     summed = np.zeros_like(gradients)
     for n in range(2):
-        for tap, at, to in joins(kernel, stride, padding):
+        for tap, at, to in joins(kernel):
             expected[n][to] += values[n][at] @ weights[tap].astype(float)
             summed[tap] += np.outer(values[n][at], errors[n][to][0])
     assert (x == expected.astype(np.float16)[..., None, :]).all() and x.shape[3] == 9
@@ -67,10 +67,10 @@ def test_what_is_too_large_is_a_fault_where_it_is_added():
         given = np.array(bits, np.uint8).reshape(1, 1, 1, 2, 1)
         weights = np.full((1, 1, 1), 30000, np.float32)
         planes, none = Planes(2, 1), np.zeros(1, np.float32)
-        _, fault = forward_planes(forward, given, weights, none, False, 1, 1, 0, 64, planes, SUMS)
+        _, fault = forward_planes(forward, given, weights, none, False, PIXEL, 64, planes, SUMS)
         assert fault.tolist() == [[faults]]
         errors = np.full((1, 1, 1, 2, 1), 30000, np.float32)
-        *_, fault = weight_grad_planes(weight_grad, given, errors, False, 1, 1, 0, 64, planes, SUMS)
+        *_, fault = weight_grad_planes(weight_grad, given, errors, False, PIXEL, 64, planes, SUMS)
         assert fault.tolist() == [faults]
 
 

@@ -17,7 +17,8 @@ from trident.snn.settings import NeuronSettings, TrainSettings
 pytestmark = pytest.mark.oracle
 
 NETWORKS = ("12-16-5", "12-9-8-4", "6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "6x6x1-4c5s2p2-6c1p0-3",
-            "8x4x2-4c3-mp2-3c3-5", "9x6x2-6c3-mp3-7")  # fmt: skip
+            "8x4x2-4c3-mp2-3c3-5", "9x6x2-6c3-mp3-7", "9x7x2-4c3x2s2x3d2x1-3c1x5s1x3-4",
+           "1x20x2-4c1x9s1x4-6c1x3d1x2-3", "12x11x1-3c11s4p5-3c4x3d2x3-3", "6x5x4-6c3g2-dw3s2-4c1g2-3")  # fmt: skip
 CASES = [
     (text, reset, surrogate, timesteps, leak)
     for text, reset, surrogate in product(NETWORKS, ("hard", "soft"), ("rectangle", "triangle"))

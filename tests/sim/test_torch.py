@@ -21,7 +21,8 @@ from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
-NETWORKS = ("9-14-5", "6x5x3-8c3s1p1-7c3s2p1-5", "7x7x2-5c5s2p2-4c2-6", "4x4x3-6c1-8")
+NETWORKS = ("9-14-5", "6x5x3-8c3s1p1-7c3s2p1-5", "7x7x2-5c5s2p2-4c2-6", "4x4x3-6c1-8",
+            "6x9x4-6c3x2s2x3p2x1d1x2-8")  # fmt: skip
 CONFIGS = {
     "exact": {},
     "float gradients": {"gradient_bits": 16},
@@ -74,7 +75,7 @@ def _compare(pair: list[GoldenTrainer], rng, loss_scale: float, samples: int = 7
 
 @needs_torch
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("text", NETWORKS)
+@pytest.mark.parametrize("text", (*NETWORKS, "6x6x4-dw3-6c1g2-8"))
 def test_same_bits(text, config):
     cfg = CoreConfig(lanes=2, timesteps=3, accumulators=16, **CONFIGS[config])
     pair, rng = _pair(Network.parse(text, bias=text != NETWORKS[2]), cfg), np.random.default_rng(0)
@@ -123,7 +124,7 @@ def test_engines_one_by_one(text, config, largest):
     cfg, rng = CoreConfig(lanes=2, timesteps=3, accumulators=16, **CONFIGS[config]), np.random.default_rng(4)
     sums, layer = Sums(cfg.format, cfg.fixed), Network.parse(text).layers[-2]
     ways = [golden_engines(cfg, engines) for engines in ("numpy", "torch")]
-    window, samples = (layer.kernel, layer.stride, layer.padding), 12
+    samples = 12
 
     def values(*shape):
         found = rng.normal(size=shape) * largest * 2.0 ** rng.integers(-12, 1, shape)
@@ -134,10 +135,10 @@ def test_engines_one_by_one(text, config, largest):
     columns = np.ascontiguousarray(weights.transpose(0, 2, 1))  # all finite, or every sample would have a fault
     weights.flat[0], errors.flat[0] = np.inf, np.inf
     given = {
-        "forward": (spikes, weights, values(layer.out_channels), layer.bias, *window, layer.forward_terms, sums),
-        "weight_grad": (spikes, errors, layer.bias, *window, layer.gradient_terms(3), sums),
+        "forward": (spikes, weights, values(layer.out_channels), layer.bias, layer.kernel, layer.forward_terms, sums),
+        "weight_grad": (spikes, errors, layer.bias, layer.kernel, layer.gradient_terms(3), sums),
         "backward": (
-            errors, columns, *window, layer.in_shape[:2], cfg.multiplier_subnormals, layer.backward_terms, sums,
+            errors, columns, layer.kernel, layer.in_shape[:2], cfg.multiplier_subnormals, layer.backward_terms, sums,
         ),
     }  # fmt: skip
     for place, arguments in given.items():

@@ -67,8 +67,9 @@ def loops(trainer, spikes, labels):
 def taps_of(layer, y, x):
     height, width, channels = layer.in_shape
     for tap, c in product(range(layer.taps), range(channels)):
-        iy = y * layer.stride + tap // layer.kernel - layer.padding
-        ix = x * layer.stride + tap % layer.kernel - layer.padding
+        (_, width_of_taps), (down, along), (top, left), (skip_y, skip_x) = layer.kernel
+        iy = y * down + tap // width_of_taps * skip_y - top
+        ix = x * along + tap % width_of_taps * skip_x - left
         if 0 <= iy < height and 0 <= ix < width:
             yield tap, c, iy, ix
 

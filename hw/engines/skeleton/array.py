@@ -151,14 +151,23 @@ class ProcessingArray(wiring.Component):
             else:
                 row = Mux(control.taking, self.partial, row)
                 limit = Mux(control.taking, cfg.given_limit, self.limit)
+        adds = [add] * cfg.lanes
+        if self.payloads.apart:
+            adds = [add & self._joined(control, lane).any() for lane in range(cfg.lanes)]
         terms = [
             self._term(
-                m, f"term_{n}", row[n * width : (n + 1) * width], add, limit,
+                m, f"term_{n}", row[n * width : (n + 1) * width], adds[n], limit,
                 control if self.payloads.planes else None,
             )
             for n in range(cfg.lanes)
         ]  # fmt: skip
         return [terms] * self.payloads.cols
+
+    def _joined(self, control, lane: int):
+        """Columns that add to a lane: those that the mask selects, but for inputs of other groups."""
+        if not self.payloads.apart:
+            return control.mask
+        return control.mask & Cat(control.joins[col][lane] | control.taking for col in range(self.payloads.cols))
 
     def _products(self, m: Module, op, control):
         """A term per element: the product or, for a drain, what other cores have summed."""
@@ -204,7 +213,7 @@ class ProcessingArray(wiring.Component):
             with m.If(control.first):
                 m.d.comb += start.eq(given)
         if self.payloads.cols > 1 and not self.multiply:  # the term is other columns' too
-            magnitude = magnitude & control.mask[col].replicate(len(magnitude))
+            magnitude = magnitude & self._joined(control, lane)[col].replicate(len(magnitude))
         if cfg.exact and self.payloads.engine != "forward":
             given, extended = lane_sum(cfg, self.partial, lane)[:bits], Cat(magnitude, Const(0, bits))[:bits]
             magnitude = Mux(control.taking, given, extended)

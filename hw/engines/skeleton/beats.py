@@ -13,6 +13,8 @@ from trident.hw.engines.skeleton.touched import TouchedBits, TouchedMemory
 from trident.hw.isa.planes import PLANES_JOB
 from trident.hw.lib.onehot import bit_number, lowest_bit
 
+APART = 4  # bits of what a job says of groups that share words
+
 
 class BeatLoop(wiring.Component):
     """Issue the additions of a row, skipping empty beats, and drain the accumulators after a tile's last row.
@@ -29,6 +31,7 @@ class BeatLoop(wiring.Component):
     line : In, from the job, see :class:`TimeDrain`
     planes : In, from the job, see :mod:`hw.isa.planes`: a forward row's planes go to the entry of the first timestep;
         of several walks each vector has its place and sign
+    apart : In, where groups of a convolution share words, 1 + log2 of the channels of one; 0: they do not
     idle : Out(1), nothing is held
     """
 
@@ -43,6 +46,7 @@ class BeatLoop(wiring.Component):
             "group_entries": In(cfg.entry_bits + 1),
             "planes": In(PLANES_JOB),
             "line": In(cfg.address_bits),
+            **({"apart": In(APART)} if payloads.apart else {}),
             "idle": Out(1),
         })  # fmt: skip
 
@@ -97,6 +101,14 @@ class BeatLoop(wiring.Component):
             magnitude = [self.row[n : n + cfg.width - 1].any() for n in range(0, cfg.row_bits, cfg.width)]
             with m.If(~sum(magnitude[1:], magnitude[0]).any()):
                 m.d.comb += nothing.eq(1)
+
+        if payloads.apart:
+            together = ~self.apart.any() | vector.ones.bit_select(word, 1)
+            for col in range(cols):
+                read = Signal(range(cfg.lanes), name=f"read{col}")  # lane of the input
+                m.d.comb += read.eq(op.beat * cols + col)
+                for lane in range(cfg.lanes):
+                    m.d.comb += op.joins[col][lane].eq(together | ((read ^ lane) << 1 >> self.apart == 0))
 
         by_bits = isinstance(drain, DirtyDrain)
         m.submodules.touched = touched = (TouchedBits if by_bits else TouchedMemory)(cfg.accumulators)

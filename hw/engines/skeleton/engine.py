@@ -148,6 +148,7 @@ class Engine(wiring.Component):
             beats.groups.eq(job.groups),
             beats.group_entries.eq(job.group_entries),
             beats.planes.eq(planes),
+            *([beats.apart.eq(job.low)] if payloads.apart else []),
             beats.line.eq(job.count if cfg.pool > 1 and payloads.engine == "backward" else 0),
             self.busy.eq(running & (Cat(held).any() | ~beats.idle | ~array.idle | draining)),
             self.nonfinite.eq(array.nonfinite),

@@ -98,7 +98,7 @@ class Gather(wiring.Component):
         for n in range(payloads.words):
             with m.If(position == n):
                 m.d.comb += full.words[n].eq(word)
-                if payloads.planes:
+                if payloads.marks:
                     m.d.comb += full.ones[n].eq(request.ones)
                 if payloads.engine == "backward":
                     m.d.comb += full.addresses[n].eq(fetch.o.payload.address)

@@ -5,6 +5,16 @@ from amaranth.hdl import Module, Mux, Signal, signed
 COORDINATE = signed(10)  # of a pixel, with the padding around the image
 
 
+def own_groups(job):
+    """Groups that a job computes: those of a part of a grouped convolution, or all."""
+    return Mux(job.own_groups.any(), job.own_groups, job.groups)
+
+
+def own_blocks(job):
+    """Likewise words of a pixel that it reads."""
+    return Mux(job.own_blocks.any(), job.own_blocks, job.blocks)
+
+
 class Passes:
     """The loop over the groups of a job: ``pass_groups`` at a time, fewer in the last pass.
 
@@ -13,11 +23,12 @@ class Passes:
     """
 
     def __init__(self, m: Module, cfg, job, start):
+        groups_of = own_groups(job) if cfg.kernels else job.groups
         rest, ahead = Signal(cfg.address_bits, name="groups_rest"), Signal(cfg.address_bits, name="groups_ahead")
         self.last = Signal(name="last_pass")
         most = job.pass_groups[: cfg.accumulators.bit_length()]  # which bound it
         self.groups, self.last_group = Signal.like(most, name="groups"), Signal.like(most, name="last_group")
-        m.d.comb += ahead.eq(Mux(start | self.last, job.groups, rest))
+        m.d.comb += ahead.eq(Mux(start | self.last, groups_of, rest))
         last = ahead <= most
         groups = Mux(last, ahead, most)
         self.following = [
@@ -28,7 +39,7 @@ class Passes:
         ]
 
 
-class _Loop:
+class LoopState:
     """What a walker counts in one loop.
 
     state: registers, the first of which is ``value``, the second ``last``: the loop is at its end; begun, after: the
@@ -44,7 +55,7 @@ class _Loop:
         )
 
 
-class Loop(_Loop):
+class Loop(LoopState):
     """A counter from 0 to ``end``."""
 
     def __init__(self, name: str, bits: int, end):
@@ -53,7 +64,7 @@ class Loop(_Loop):
         super().__init__((value, last), (0, end == 0), (following, following == end))
 
 
-class Positions(_Loop):
+class Positions(LoopState):
     """What tap (0, 0) reads at each position along one side of an image: ``origin`` to ``end``, ``step`` apart."""
 
     def __init__(self, name: str, origin, end, step):
@@ -62,7 +73,7 @@ class Positions(_Loop):
         super().__init__((value, last), (origin, origin == end.as_signed()), (following, following == end))
 
 
-class Countdown(_Loop):
+class Countdown(LoopState):
     """``count`` turns, at least one."""
 
     def __init__(self, name: str, bits: int, count):
@@ -70,7 +81,7 @@ class Countdown(_Loop):
         super().__init__((value, last), (count, count == 1), (value - 1, value == 2))
 
 
-class Blocks(_Loop):
+class Blocks(LoopState):
     """The spike words of a pixel: ``start``, where each is in the first pixel, from ``src`` on."""
 
     def __init__(self, bits: int, count, src):

@@ -19,7 +19,8 @@ class Payloads:
     spike word (lanes, or timesteps); elements: bits that one gathered word adds to a vector (timesteps, or lanes).
     planes: words may hold planes of real values where they hold timesteps otherwise. walks: a sum may be that of
     several walks, so what only some of them have goes along with their requests; scales: what a walk adds is multiplied
-    by a power of two of its own.
+    by a power of two of its own. apart: inputs and outputs that share words may be of different groups of a
+    convolution, and are not joined. marks: it is known which word is that of biases.
     """
 
     def __init__(self, cfg: CoreConfig, engine: str):
@@ -35,6 +36,8 @@ class Payloads:
         groups = range(max(cfg.accumulators // cfg.entries_per_word(engine), 2))  # as many find place in a pass
         several = self.walks > 1
         self.scales = several and cfg.planes
+        self.apart = by_time and cfg.kernels and cfg.lanes > 1
+        self.marks = self.planes or self.apart
         # Which group of a layer's channels a neuron is of, whose leak it has
         group = {"group": address} if cfg.learns and not by_time else {}
         self.meta = data.StructLayout({
@@ -61,7 +64,7 @@ class Payloads:
         self.matrix = data.StructLayout({
             "words": data.ArrayLayout(cfg.spike_bits, self.words),
             "addresses": data.ArrayLayout(address if engine == "backward" else 0, self.words),
-            "ones": self.words if self.planes else 0,  # which is the bias word
+            "ones": self.words if self.marks else 0,  # which is the bias word
             "meta": self.meta,
         })  # fmt: skip
         bits = self.words * self.elements
@@ -98,6 +101,7 @@ class Payloads:
             **plane,
             "row": cfg.row_bits,
             "mask": self.cols,  # columns that add
+            **({"joins": data.ArrayLayout(cfg.lanes, self.cols)} if self.apart else {}),  # and to which of its lanes
             "entry": cfg.entry_bits,
             "first": 1,  # the accumulator starts afresh
             "drain": 1,  # the result leaves
@@ -112,6 +116,7 @@ class Payloads:
             "fire": 1,
             "taking": 1,  # a row that another core has summed is added
             **{name: self.op[name].shape for name in ("mask", "entry", "first", "drain", "tag", *plane)},
+            **({"joins": self.op["joins"].shape} if self.apart else {}),
         })  # fmt: skip
         # Bits of a row that drains: floats, or sums that are kept or travel on as they are
         self.value_bits = {"backward": cfg.sum_row_bits, "weight_grad": cfg.gradient_row_bits}.get(engine, cfg.row_bits)

@@ -4,8 +4,9 @@ from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.engines.skeleton.loops import COORDINATE, Blocks, Loop, Passes, Positions
+from trident.hw.engines.skeleton.loops import COORDINATE, Blocks, Loop, Passes, Positions, own_blocks
 from trident.hw.engines.skeleton.payloads import Payloads
+from trident.hw.engines.skeleton.taps import Taps, axes, backward_pixel, forward_pixel
 from trident.hw.isa.job import JOB
 from trident.hw.isa.planes import PLANES_JOB
 from trident.hw.lib.times import times
@@ -47,7 +48,8 @@ class TapWalker(wiring.Component):
     For every row y, every ``words`` neighbouring positions x, every pass over the groups: taps in ascending order,
     within a tap blocks in ascending order, then the bias. Forward walks the output image and reads input pixel
     ``position * stride + tap - padding``; transposed (backward) walks the input image and reads output pixel
-    ``(position + padding - tap) / stride`` where that is whole. One request per cycle, 1 cycle latency.
+    ``(position + padding - tap) / stride`` where that is whole. One request per cycle, 1 cycle latency. With
+    ``kernels`` all of these are of each axis, see :mod:`trident.hw.engines.skeleton.taps`.
 
     With ``walks`` a tile may have several, each over an image, with taps and from tiles of its own; a cycle between
     them.
@@ -68,16 +70,22 @@ class TapWalker(wiring.Component):
         # What tap (0, 0) reads, before a transposed stride divides it
         origin, doubled = job.origin.as_signed(), 0 if self.transposed else job.stride2
         begin, step, ends = origin, 1 + doubled, {name: job[f"last_{name}"] for name in "yx"}
-        if several:  # of whose walks each begins and steps by itself: the position's number
+        if cfg.kernels or several:  # of whose walks each begins and steps by itself: the position's number
             begin, step = Const(0), 1
+        if cfg.kernels:
+            origin = doubled = 0
+        elif several:
             ends = {name: end.as_signed() - origin >> doubled for name, end in ends.items()}
         rows, columns = (Positions(name, begin, ends[name], step) for name in "yx")
         at_y, at_x = rows.value, columns.value
-        if several:
+        if several and not cfg.kernels:
             further = 0 if self.transposed else walk.stride2
             at_y, at_x = ((loop.value << further) + walk.origin.as_signed() for loop in (rows, columns))
         taps_y, taps_x = Loop("ky", 4, walk.last_tap), Loop("kx", 4, walk.last_tap)
-        blocks = Blocks(address_bits, walk.blocks, walk.src)
+        if cfg.kernels:
+            axis_y, axis_x = axes(walk)
+            taps_y, taps_x = Taps("ky", axis_y), Taps("kx", axis_x)
+        blocks = Blocks(address_bits, own_blocks(walk) if cfg.kernels else walk.blocks, walk.src)
         ky, kx = taps_y.value, taps_x.value
         bias = Signal()
         word = Signal(4) if many else Const(0, 4)
@@ -89,7 +97,18 @@ class TapWalker(wiring.Component):
         # Where this request reads
         py, px = Signal(COORDINATE), Signal(COORDINATE)
         exact = Signal(init=1)
-        if self.transposed:
+        if cfg.kernels and self.transposed:
+            (from_y, whole_y), (from_x, whole_x) = (
+                backward_pixel(m, name, axis, at, taps.offset)
+                for name, axis, at, taps in (("y", axis_y, at_y, taps_y), ("x", axis_x, at_x + word, taps_x))
+            )
+            m.d.comb += [py.eq(from_y), px.eq(from_x), exact.eq(whole_y & whole_x)]
+        elif cfg.kernels:
+            m.d.comb += [
+                py.eq(forward_pixel(axis_y, at_y, taps_y.offset)),
+                px.eq(forward_pixel(axis_x, at_x + word, taps_x.offset)),
+            ]
+        elif self.transposed:
             fy, fx = Signal(COORDINATE), Signal(COORDINATE)
             m.d.comb += [
                 fy.eq(at_y - ky),
@@ -107,7 +126,7 @@ class TapWalker(wiring.Component):
             words, rest = Signal(4), Signal(len(columns.value) - 1)  # positions of this row that follow the one at hand
             last_x = rest < job.words
             m.d.comb += words.eq(Mux(last_x, rest + 1, job.words))
-            span, twice = job.last_x.as_signed() - origin, 0 if several else doubled
+            span, twice = job.last_x.as_signed() - origin, 0 if several or cfg.kernels else doubled
             next_row = [columns.value.eq(begin), rest.eq(Mux(doubled, span >> 1, span))]
             next_x = [columns.value.eq(columns.value + Mux(twice, words << 1, words)), rest.eq(rest - words)]
         last_word = word + 1 == words
@@ -136,7 +155,7 @@ class TapWalker(wiring.Component):
             with m.Elif(advance & self.busy & ~entering & last_word & last_of_tile):
                 m.d.sync += first_group.eq(Mux(passes.last, 0, first_group + passes.groups))
         next_tile = [loop.restart for loop in (taps_y, taps_x, blocks)]
-        next_dst = first + words * job.groups if many else dst + passes.groups
+        next_dst = first + words * job.groups if many or cfg.kernels else dst + passes.groups
         next_line = next_dst  # behind the last position of a row
         if self.transposed and cfg.pool > 1:  # of pixels, of which each position has a window
             pooled, across = job.count.any(), words * job.groups
@@ -217,21 +236,33 @@ class BlockWalker(wiring.Component):
         m = Module()
         cfg, job = self.payloads.cfg, self.job
         address_bits, many = cfg.address_bits, self.payloads.words > 1
-        # What tap (0, 0) reads
-        rows, columns = (Positions(n, job.origin.as_signed(), job[f"last_{n}"], 1 + job.stride2) for n in "yx")
+        begin, step = job.origin.as_signed(), 1 + job.stride2  # of what tap (0, 0) reads; or of the position's number
+        if cfg.kernels:
+            begin, step = Const(0), 1
+        rows, columns = (Positions(n, begin, job[f"last_{n}"], step) for n in "yx")
         errors, pass_errors = Signal(address_bits), Signal(address_bits)  # of this position, and of the first one
         dst, tile = Signal(address_bits), Signal(address_bits)  # of this pass, and of the first one
         word = Signal(4) if many else Const(0, 4)
         passes = Passes(m, cfg, job, self.start)
         # Input block of this word, and that of the first word
         taps_y, taps_x = Loop("ky", 4, job.last_tap), Loop("kx", 4, job.last_tap)
-        blocks, bias = Blocks(address_bits, job.blocks, job.src), Signal()
+        if cfg.kernels:
+            axis_y, axis_x = axes(job)
+            taps_y, taps_x = Taps("ky", axis_y), Taps("kx", axis_x)
+        blocks = Blocks(address_bits, own_blocks(job) if cfg.kernels else job.blocks, job.src)
+        bias = Signal()
         loops = blocks, taps_x, taps_y
         current = [*(s for loop in loops for s in loop.state), bias]
         first = [Signal.like(s, name=f"first_{s.name}") for s in current] if many else current
 
         py, px = Signal(COORDINATE), Signal(COORDINATE)
-        m.d.comb += [py.eq(rows.value + taps_y.value), px.eq(columns.value + taps_x.value)]
+        if cfg.kernels:
+            m.d.comb += [
+                py.eq(forward_pixel(axis_y, rows.value, taps_y.offset)),
+                px.eq(forward_pixel(axis_x, columns.value, taps_x.offset)),
+            ]
+        else:
+            m.d.comb += [py.eq(rows.value + taps_y.value), px.eq(columns.value + taps_x.value)]
 
         last_tap = blocks.last & taps_x.last & taps_y.last
         last_here = Mux(job.bias, bias, last_tap)  # the last block of all

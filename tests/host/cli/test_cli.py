@@ -112,7 +112,7 @@ def untouched(tmp_path, monkeypatch):
         (["--threshold", "1e9"], ["threshold"]),
         (["--net", "64"], ["'64'", "no layer"]),
         (["--net", "64-lots-10"], ["'lots'"]),
-        (["--net", "8x8x1-4c9-10"], ["kernel 9", "1 to 7"]),
+        (["--net", "8x8x1-4c12-10"], ["kernel", "1 to 11", "12"]),
         (["--net", "8x8x1-4c7p0-4c7p0-10"], ["'4c7p0'", "2x2"]),
         (["--net", "32-10"], ["64", "32"]),
         (["--net", "64-9"], ["10 classes", "9 outputs"]),

@@ -25,9 +25,12 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
 @pytest.mark.parametrize("network, changes", [
     ("6x6x3-5c3-7c3s2-4", {}),
     ("6x6x3-5c3-7c3s2-4", {"lanes": 4, "words": 2, "forward_cols": 2, "backward_cols": 2, "weight_grad_cols": 2}),
+    ("9x7x4-4c3s3-6c1x3d1x2-4", {"kernels": True}),
+    ("6x6x4-dw3-8c1-8c3s2g2-4", {"kernels": True, "lanes": 4, "weight_grad_cols": 2}),
     ("20-12-5", {"charge": "synaptic", "reset": "soft", "surrogate": "atan", "optimiser": "adam"}),
     ("6x6x3-5c3-7c3s2-4", STANDARD | {"jobs": 128}),
     ("20-12-5", STANDARD | {"optimiser": "adam"}),
+    ("6x6x8-8c3g2-16c1g2-4", STANDARD | WALKS | {"kernels": True, "lanes": 4}),
     ("6x6x3-5c3-mp2-7c3-4", POOL),
     ("6x6x3-4c3-sew4-5", WALKS | PLANES),
     ("6x6x3-5c3-drop0.5-7c3-drop0.5-4", WALKS | AVERAGED | {"dropout": True}),

@@ -15,6 +15,7 @@ from trident.host.energy.reference import (
     through_global,
 )
 from trident.host.energy.table import EnergyTable
+from trident.snn.network.kernel import Kernel
 
 NEUROMC = EnergyTable.load("neuromc")
 
@@ -36,7 +37,7 @@ FRAGMENTS = {
 
 
 def layer(inputs, outputs, pixels, kernel, stride=1, **more) -> DenseLayer:
-    return DenseLayer(inputs, outputs, pixels, pixels, kernel, stride=stride, **more)
+    return DenseLayer(inputs, outputs, pixels, pixels, Kernel.square(kernel, stride), **more)
 
 
 @pytest.mark.parametrize("name, compute, registers, memories", [

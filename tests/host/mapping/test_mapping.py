@@ -144,6 +144,16 @@ def test_a_softmax_leaves_the_last_layer_whole(small):
         ChipPlan(network, cfg, mesh, split)
 
 
+def test_a_network_that_is_on_one_core():
+    """Grouped convolutions: on copies of a core, or it is too large for one."""
+    mesh = MeshConfig(width=2, height=2)
+    found = find_partition(dense("6x6x4-dw3-4c1-5", CoreConfig(lanes=4, kernels=True)), mesh, 8)
+    assert found.partition.members == 1 and found.partition.replicas == 4
+    sentence = "^the network, which is on one core, needs 1232 words of weight_rows, a core has 512$"
+    with pytest.raises(TridentError, match=sentence):
+        find_partition(dense("6x6x4-dw3-16c1-5", CoreConfig(lanes=4, kernels=True, weight_rows=512)), mesh, 8)
+
+
 def test_a_mesh_that_is_too_small(small):
     with pytest.raises(TridentError, match="needs at least 2 cores of this preset, the mesh 1x1 has 1$"):
         find_partition(small, MeshConfig(width=1, height=1), 16)

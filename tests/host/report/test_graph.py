@@ -17,6 +17,9 @@ def test_rows_say_what_each_node_is_and_where_it_runs():
     rows = graph_rows(NETWORK, PARTITION, PLACEMENT)
     assert rows[0] == Row("input", "samples", "8x8x1", "", "host")
     assert rows[1] == Row("conv1", "conv kernel 3, stride 2, padding 1", "4x4x4", "40", "cores 3, 7")
+    other = Network.parse("8x8x2-4c5x3s2d1x2g2-3")
+    what = graph_rows(other, Partition.single(other), (0,))[1].what
+    assert what == "conv kernel 5x3, stride 2, padding 2, dilation 1x2, groups 2"
     assert rows[3].where == "cores 0, 1, 6, 5" and rows[4] == Row("neuron2", "neuron", "4x4x8", "", rows[3].where)
     assert rows[5] == Row("flatten3", "flatten", "128", "", "") and rows[6].parameters == "1,290"
     assert [row.node for row in rows[1:]] == [node.name for node in NETWORK.nodes]

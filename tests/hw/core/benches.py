@@ -12,6 +12,7 @@ from trident.host.mapping.activity import measure
 from trident.host.mapping.cost import CostModel
 from trident.host.train.step_bench import StepBench
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.mesh import MeshConfig
 from trident.hw.isa.planes import Planes
 from trident.hw.lib.streams import random_stalls
 from trident.sim.golden.constants import UpdateConstants
@@ -19,6 +20,7 @@ from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network, edges
 from trident.snn.network.nodes import INPUT, Norm
+from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
@@ -165,7 +167,7 @@ def random_network(rng, channels: int) -> str:
     if image:
         y, x = rng.integers(2, 5, 2)
         parts.append(f"{y}x{x}x{rng.integers(1, 3)}")
-        kernel, stride = rng.integers(1, 8), rng.integers(1, 3)
+        kernel, stride = rng.integers(1, 12), rng.integers(1, 3)
         least = max(0, -((min(y, x) - kernel) // 2))  # padding, for the kernel to fit
         padding = rng.integers(least, min(kernel, least + 2))
         parts.append(f"{rng.integers(1, 3)}c{kernel}s{stride}p{padding}")
@@ -243,3 +245,38 @@ def check_words(text: str, **changes):
     cost = CostModel(network, cfg, measure(network, cfg, NeuronSettings.of(cfg), spikes, np.zeros(1, int)))
     words = [cost.words(layer.number, 0, layer.out_channels) for layer in network.layers]
     assert plan.spike_words == plan.spike_slots * (words[0].input_words + sum(own.spike_words for own in words))
+
+
+def check_cycles(text: str, within: float, **changes):
+    """Raises AssertionError unless the mapper forecasts a sample's cycles in each engine, within a share of them."""
+    core, cfg = core_of("TINY", None, **changes)
+    bench, rng = StepBench(Network.parse(text), NeuronSettings.of(cfg), cfg, core), np.random.default_rng(0)
+    spikes, labels = batch_of(bench, rng, 1, 0.4)
+    bench.session.set_constants(constants_of(bench, 1), bench.golden.loss_constants(256))
+    core.record()
+    bench.session.run(spikes, labels, train=True)
+    taken = dict.fromkeys(("forward", "backward", "weight_grad"), 0)
+    for _, queue, start, end in core.intervals():
+        taken[queue] = taken.get(queue, 0) + end - start
+    core.record(0)
+    cost = CostModel(bench.network, cfg, measure(bench.network, cfg, NeuronSettings.of(cfg), spikes, labels))
+    layers = bench.network.layers
+    whole = [(layer.number, 0, layer.out_channels) for layer in layers]
+    found = {
+        "forward": sum(cost.forward(*own) for own in whole) + sum(cost.fire(n) for n, *_ in whole if layers[n].window),
+        "backward": sum(cost.backward(layer.number) for layer in layers[:-1]),
+        "weight_grad": sum(cost.weight_grad(*own) for own in whole),
+    }
+    for engine, cycles in found.items():
+        assert abs(cycles - taken[engine]) <= within * taken[engine], f"{engine}: {cycles}, not {taken[engine]}"
+
+
+def check_chip(text: str, partition: str, width: int, height: int, **changes):
+    """Raises AssertionError where a step of a network on several cores is not golden's, or nothing fires."""
+    cfg, network, mesh = CoreConfig.preset("TINY", **changes), Network.parse(text), MeshConfig(width, height)
+    chip = VerilatedChip(cfg, mesh)
+    parted = Partition.parse(partition, network, cfg.lanes)
+    bench = StepBench(network, NeuronSettings.of(cfg), cfg, chip, 0, mesh, parted)
+    mismatch, found = train(bench, np.random.default_rng(4), 6, 0.7)
+    chip.close()
+    assert mismatch is None and found.counts.sum() > 0

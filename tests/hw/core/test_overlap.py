@@ -11,25 +11,20 @@ from tests.hw.core.benches import (
     POOL,
     SHORT,
     WALKS,
-    batch_of,
     check,
+    check_chip,
+    check_cycles,
     check_networks,
     check_words,
-    constants_of,
     core_of,
     normed,
     train,
 )
-from trident.host.mapping.activity import measure
-from trident.host.mapping.cost import CostModel
 from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.mesh import MeshConfig
-from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
-from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 WINDOWS = {"join": 5, "window": 3, "overlap": True, "winner_words": 2048, "sum_words": 2048, "surrogate": "atan"}
@@ -73,23 +68,8 @@ def test_errors_that_are_too_large_are_faults(text):
     "8x9x1-3c3-mp3s2p1-4", "8x8x1-9c3m3s2p1-4", "9x7x1-3c3-mp2s3-4", "8x8x1-2c3-mp5s1p2-4", "30-24m2-4",
 ])  # fmt: skip
 def test_cycles(text):
-    """Those that the mapper forecasts for a sample, of forward and backward."""
-    core, cfg = core_of("TINY", None, **WALKS | WINDOWS)
-    bench, rng = StepBench(Network.parse(text), NeuronSettings.of(cfg), cfg, core), np.random.default_rng(0)
-    spikes, labels = batch_of(bench, rng, 1, 0.4)
-    bench.session.set_constants(constants_of(bench, 1), bench.golden.loss_constants(256))
-    core.record()
-    bench.session.run(spikes, labels, train=True)
-    taken = {queue: 0 for queue in ("forward", "backward")}
-    for _, queue, start, end in core.intervals():
-        taken[queue] = taken.get(queue, 0) + end - start
-    core.record(0)
-    cost = CostModel(bench.network, cfg, measure(bench.network, cfg, NeuronSettings.of(cfg), spikes, labels))
-    first, last = bench.network.layers
-    forward = cost.forward(0, 0, first.out_channels) + cost.forward(1, 0, last.out_channels)
-    forward += cost.fire(0) if first.window else 0
-    assert forward == pytest.approx(taken["forward"], rel=0.02)
-    assert cost.backward(0) == pytest.approx(taken["backward"], rel=0.02)
+    """Those that the mapper forecasts for a sample, of each engine."""
+    check_cycles(text, 0.02, **WALKS | WINDOWS)
 
 
 @pytest.mark.parametrize("text", ["8x9x2-5c3-mp3s2p1-3c3-3", "7x5x1-3c3-mp2-4c3s2-mp3s1p1-3", "30-24m2-4"])
@@ -98,14 +78,7 @@ def test_words(text):
 
 
 def test_copies_of_a_core():
-    cfg, network = CoreConfig.preset("TINY", **WALKS | WINDOWS), Network.parse("7x6x1-3c3-mp3s2p1-3")
-    mesh = MeshConfig(width=2, height=1)
-    chip = VerilatedChip(cfg, mesh)
-    partition = Partition.parse("2x1-2", network, cfg.lanes)
-    bench = StepBench(network, NeuronSettings.of(cfg), cfg, chip, 0, mesh, partition)
-    mismatch, found = train(bench, np.random.default_rng(4), 6, 0.7)
-    chip.close()
-    assert mismatch is None and found.counts.sum() > 0
+    check_chip("7x6x1-3c3-mp3s2p1-3", "2x1-2", 2, 1, **WALKS | WINDOWS)
 
 
 @pytest.mark.parametrize("changes, error, words", [

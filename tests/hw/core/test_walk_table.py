@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from trident.hw.core.job_loader import FIELDS
 from trident.hw.core.walk_table import WalkTable
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
@@ -15,14 +14,15 @@ WALKS = 4
 @pytest.mark.parametrize("prefetch", [True, False])
 def test_walks_of_the_job_that_runs_stay(prefetch):
     """While those of the next job are loaded, in any order; without prefetch they are loaded once that job runs."""
-    dut = WalkTable(CoreConfig(walks=WALKS, prefetch_jobs=prefetch))
+    cfg = CoreConfig(walks=WALKS, prefetch_jobs=prefetch, kernels=True)
+    dut, fields = WalkTable(cfg), cfg.job_words
     rng = np.random.default_rng(1)
-    jobs = rng.integers(0, 1 << 32, (5, WALKS - 1, FIELDS), np.uint64)
+    jobs = rng.integers(0, 1 << 32, (5, WALKS - 1, fields), np.uint64)
 
     async def load(ctx, walks):
         ctx.set(dut.en, 1)
         for place in rng.permutation(walks.size):
-            walk, index = divmod(int(place), FIELDS)
+            walk, index = divmod(int(place), fields)
             ctx.set(dut.number, walk + 1)
             ctx.set(dut.index, index)
             ctx.set(dut.word, int(walks[walk, index]))

@@ -6,6 +6,7 @@ import pytest
 from tests.cocotb.units import BENCHES, check_unit
 from tests.hw.engines.windows import CASES, SUMS, joins, sides
 from trident.sim.golden.forward import forward
+from trident.snn.network.kernel import PIXEL
 
 
 @pytest.mark.parametrize("config, stalls", BENCHES)
@@ -13,18 +14,18 @@ def test_against_golden(config, stalls):
     assert check_unit("forward", config, stalls) > 0
 
 
-@pytest.mark.parametrize("kernel, stride, padding", CASES)
-def test_golden_pixel_by_pixel(kernel, stride, padding):
+@pytest.mark.parametrize("kernel", CASES)
+def test_golden_pixel_by_pixel(kernel):
     """Sums in float64, which holds them exactly, rounded by NumPy."""
-    rng = np.random.default_rng(kernel)
-    inside, outside = sides(kernel, stride, padding)
+    rng = np.random.default_rng(kernel.taps)
+    inside, outside = sides(kernel)
     spikes = rng.integers(0, 2, (2, *inside, 3, 2)).astype(np.uint8)
-    weights = rng.normal(size=(kernel * kernel, 2, 5)).astype(np.float16).astype(np.float32)
+    weights = rng.normal(size=(kernel.taps, 2, 5)).astype(np.float16).astype(np.float32)
     biases = rng.normal(size=5).astype(np.float16).astype(np.float32)
-    x, fault = SUMS.rounded(*forward(spikes, weights, biases, True, kernel, stride, padding, 99, SUMS))
+    x, fault = SUMS.rounded(*forward(spikes, weights, biases, True, kernel, 99, SUMS))
     expected = np.zeros((2, *outside, 3, 5)) + biases
     for n in range(2):
-        for tap, at, to in joins(kernel, stride, padding):
+        for tap, at, to in joins(kernel):
             expected[n][to] += spikes[n][at] @ weights[tap].astype(float)
     assert (x == expected.astype(np.float16)).all() and not fault.any()
 
@@ -34,7 +35,7 @@ def test_golden_has_no_order():
     for values, bias in (([2048, 1, 1], 0), ([1, 1, 2048], 0), ([1, 0, 2048], 1)):
         weights = np.array(values, np.float32).reshape(1, 3, 1)
         spikes = np.ones((1, 1, 1, 1, 3), np.uint8)
-        x, _ = forward(spikes, weights, np.array([bias], np.float32), True, 1, 1, 0, 4, SUMS)
+        x, _ = forward(spikes, weights, np.array([bias], np.float32), True, PIXEL, 4, SUMS)
         assert x.ravel() == 2050
 
 
@@ -47,5 +48,5 @@ def test_golden_leaves_out_what_is_too_large(weight, terms, fault):
     both = 1 if fault else np.float16(weight + 1)
     for fired, x, faults in (([1, 1], both, [fault, False]), ([0, 1], 1, [False] * 2)):
         spikes = np.array(fired, np.uint8).reshape(1, 1, 1, 1, 2)
-        found, told = SUMS.rounded(*forward(spikes, weights, np.zeros(2, np.float32), False, 1, 1, 0, terms, SUMS))
+        found, told = SUMS.rounded(*forward(spikes, weights, np.zeros(2, np.float32), False, PIXEL, terms, SUMS))
         assert found.ravel()[0] == x and told.tolist() == [faults]

@@ -122,7 +122,7 @@ def test_the_walk_is_over_the_inputs_of_a_layer(text, lanes):
     network = with_norm(Network.parse(text), "ws")
     for layer in (layer for layer in network.layers if layer.standardised):
         weights = WeightMap(layer, cfg)
-        fields = standard_fields(layer, weights, cfg)
+        fields = standard_fields(weights.bands[0], cfg)
         places = np.arange(layer.taps)[:, None] * weights.blocks * lanes + weights.in_channels
         block, lane = np.divmod(places.ravel(), lanes)
         for group in range(weights.groups):

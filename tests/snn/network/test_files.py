@@ -80,7 +80,7 @@ def test_what_is_written_is_read_back(network, suffix, tmp_path):
         ('name = "conv1"', "", "node 1 has no name"),
         ('kind = "flatten"', 'kind = "unflatten"', "node 'flatten2' has the kind 'unflatten': choose one of"),
         ("kernel = 3", "", "node 'conv1' needs kernel"),
-        ("kernel = 3", "kernel = 3.0", "kernel must be a whole number from 1 to 7, not 3.0"),
+        ("kernel = 3", "kernel = 3.0", "kernel must be a whole number from 1 to 11, or two such, for y and x, not 3.0"),
         ("stride = 2", "strides = 2", "conv 'conv1' has no 'strides': known are channels, kernel"),
         ('inputs = ["conv1"]', "", "node 'neuron1' must say what it reads"),
         ('inputs = ["conv1"]', "inputs = [1]", "1 names no node"),

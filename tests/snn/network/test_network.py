@@ -9,6 +9,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
 from trident.snn.network.builder import Builder
 from trident.snn.network.files import dumps, loads
+from trident.snn.network.kernel import Kernel
 from trident.snn.network.kinds import KINDS
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network, edges
@@ -32,8 +33,8 @@ def test_linear_chain():
 def test_convolutions_and_the_flattening_behind_them():
     network = Network.parse("8x6x1-16c3-32c3s2p0-10")
     first, second, last = network.layers
-    assert (first.kernel, first.stride, first.padding, first.out_shape) == (3, 1, 1, (8, 6, 16))
-    assert (second.kernel, second.stride, second.padding, second.out_shape) == (3, 2, 0, (3, 2, 32))
+    assert (first.kernel, first.out_shape) == (Kernel.square(3, 1, 1), (8, 6, 16))
+    assert (second.kernel, second.out_shape) == (Kernel.square(3, 2), (3, 2, 32))
     assert second.weight_shape == (9, 16, 32) == network.tensors["conv2.weight"]
     assert second.fan_in == 144
     assert last.image == (3, 2, 32) and last.in_shape == (1, 1, 3 * 2 * 32)
@@ -73,7 +74,7 @@ def test_layers_describe_themselves():
         ("0-10", "size of 0"),
         ("8x0x1-10", "size of 0"),
         ("64-0", "at least 1 output, not 0"),
-        ("64-ten", "'ten' is no number of outputs (128), recurrent layer (128rec), convolution (16c3s2p1), pooling"),
+        ("64-ten", "'ten' is no number of outputs (128), recurrent layer (128rec), convolution (16c3s2p1, dw3)"),
         ("8x8x1-sew4-10", "block 'sew4' must follow a layer, whose spikes it adds"),
         ("8x8x1-4c3-sew0-10", "block 'sew0' needs at least 1 channel"),
         ("8x8x1-4c3-sew4s3-10", "block 'sew4s3' needs at least 1 channel and a stride of 1 or 2"),
@@ -86,13 +87,17 @@ def test_layers_describe_themselves():
         ("8x8x1-4c3-mp1-10", "'mp1' must follow a layer"),
         ("8x8x1-4c3-mp2-mp2-10", "'mp2' must follow a layer"),
         ("8x8x1-4c3-mp9-10", "window of 9 pixels, its input is an image of 8x8"),
-        ("8x8x1-0c3-10", "at least 1 channel"),
-        ("8x8x1-4c9-10", "kernel 9 of '4c9' is not within 1 to 7"),
-        ("8x8x1-4c0-10", "kernel 0"),
-        ("8x8x1-4c3s3-10", "stride 3 of '4c3s3' is neither 1 nor 2"),
-        ("8x8x1-4c3s0-10", "stride 0"),
-        ("8x8x1-4c3p3-10", "padding 3 of '4c3p3' must be below its kernel of 3"),
-        ("2x2x1-4c5p0-10", "does not fit an input of 2x2 pixels"),
+        ("8x8x1-0c3-10", "layer '0c3': conv 'conv1': channels must be a whole number of at least 1"),
+        ("8x8x1-4c12-10", "kernel must be a whole number from 1 to 11, or two such, for y and x, not 12"),
+        ("8x8x1-4c3x0-10", "or two such, for y and x, not [3, 0]"),
+        ("8x8x1-4c3s5-10", "stride must be a whole number from 1 to 4, or two such, for y and x, not 5"),
+        ("8x8x1-4c3s0-10", "stride must be"),
+        ("8x8x1-4c3d17-10", "dilation must be a whole number from 1 to 16"),
+        ("8x8x1-4c3p3-10", "padding must be a whole number from 0 to 2, or two such, for y and x, not 3"),
+        ("8x8x1-4c1x5p1-10", "padding must be a whole number from 0 to 0x4, or two such, for y and x, not 1"),
+        ("8x8x1-4c11p32d10-10", "padding must be a whole number from 0 to 31"),
+        ("2x2x1-4c5p0-10", "with kernel 5, stride 1, padding 0 does not fit an image of 2x2 pixels"),
+        ("1x8x1-4c1x3p0d9-10", "with kernel 1x3, stride 1, padding 0, dilation 9 does not fit an image of 1x8 pixels"),
     ],
 )
 def test_refusals(text, words):
@@ -148,7 +153,8 @@ def test_graphs_that_cannot_be(nodes, words):
         (lambda: linear("a", INPUT, "b"), "takes one input, not 2"),
         (lambda: KINDS["add"]("a", edges(INPUT)), "takes two inputs or more, not 1"),
         (lambda: linear("a", INPUT, outputs=0), "linear 'a': outputs must be a whole number of at least 1, not 0"),
-        (lambda: KINDS["conv"]("c", edges(INPUT), channels=4, kernel=9), "kernel must be a whole number from 1 to 7"),
+        (lambda: KINDS["conv"]("c", edges(INPUT), channels=4, kernel=12), "kernel must be a whole number from 1 to 11"),
+        (lambda: KINDS["conv"]("c", edges(INPUT), channels=4, kernel=(3, 3, 3)), "for y and x, not [3, 3, 3]"),
         (lambda: KINDS["conv"]("c", edges(INPUT), channels=4, kernel=3, padding=3), "padding must be a whole number"),
         (lambda: KINDS["pool"]("p", edges(INPUT), method="median"), "must be max or average or sum, not 'median'"),
         (lambda: Edge.parse("n[t-x]"), "'n[t-x]' names no node"),
@@ -200,7 +206,7 @@ def test_what_no_core_computes_is_refused_by_name(kinds, words):
     ("kind", "fields", "words"),
     [
         ("convolution", {}, "node 'convolution1' has the kind 'convolution': choose one of linear, conv"),
-        ("conv", {"channels": 4, "kernel": 3, "dilation": 2}, "conv 'conv1' has no 'dilation'"),
+        ("conv", {"channels": 4, "kernel": 3, "dilated": 2}, "conv 'conv1' has no 'dilated'"),
         ("linear", {}, "node 'linear1' needs outputs"),
     ],
 )
