@@ -37,6 +37,7 @@ GROUPS = {
     "train.vowels": measure_vowels,
     "vector.neurons": measure_gradients,
     "energy.s-resnet18": measure_energy,
+    "energy.reference": measure_energy,
     "energy.training": measure_energy,
     "energy.gates": measure_gates,
     "coverage": measure_coverage,

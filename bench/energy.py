@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from trident.bench.imagenet import networks, reference_efficiency
 from trident.bench.single import ENGINES, SingleEngine
 from trident.bench.training import trained_step
 from trident.host.energy.chip import OWN, REFERENCE, core_counts
@@ -38,9 +39,12 @@ RESNET_CORE = {"lanes": 16, "words": 8, "accumulators": 64}
 
 def measure_energy(only: str) -> Iterator[Figure]:
     """pJ per dense multiply-accumulate of the layer, with the accumulators of the reference and with the core's own,
-    and TFLOPS/W of training steps on trained weights, of the deep and of the residual network."""
+    what the reference's model says of whole networks, and TFLOPS/W of training steps on trained weights, of the deep
+    and of the residual network."""
     if any(f"energy.s-resnet18.128x64.{engine}".startswith(only) or only.startswith("energy.s-") for engine in ENGINES):
         yield from _layer()
+    if "energy.reference".startswith(only) or only.startswith("energy.reference"):
+        yield from _reference()
     if "energy.training".startswith(only) or only.startswith("energy.training"):
         yield from _training()
 
@@ -64,6 +68,16 @@ def _layer() -> Iterator[Figure]:
     for engine in ENGINES:
         energy = table.total(PASSES[engine](dense)) / dense.macs
         yield Figure(f"energy.s-resnet18.128x64.{engine}.pj_per_mac.reference", "pJ", energy, "lower")
+
+
+def _reference() -> Iterator[Figure]:
+    table = EnergyTable.load(DEFAULT)
+    for name, stages in networks().items():
+        for strided in (True, False):
+            for everything in (False, True):
+                parts = "energy.reference", name, "strided" if strided else "dense", "all" if everything else "engines"
+                found = reference_efficiency(stages, table, strided, everything)
+                yield Figure(".".join(parts), "TFLOPS/W", found, "higher")
 
 
 def _training() -> Iterator[Figure]:

@@ -22,6 +22,7 @@ from trident.bench.fpga import BOARD, WORK
 from trident.bench.gates import GATES
 from trident.bench.golden import EPOCH_BOUND
 from trident.bench.gradients import BOUND as GRADIENT_BOUND
+from trident.bench.imagenet import PUBLISHED
 from trident.bench.link import UPLOAD_BOUND
 from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
 from trident.bench.noc import HOP_BOUND
@@ -278,6 +279,19 @@ def energy_layer(figures: dict[str, Figure]) -> str:
     return _table(["pJ", *(f"{percent} % zeros" for percent in LAYER_ZEROS), "reference"], rows) or EMPTY
 
 
+def energy_reference(figures: dict[str, Figure]) -> str:
+    """TFLOPS/W of whole networks by the reference's model, beside what is published."""
+    rows = []
+    for name, published in PUBLISHED.items():
+        for parts, what in zip(("engines", "all"), published, strict=True):
+            found = [figures.get(f"energy.reference.{name}.{way}.{parts}") for way in ("strided", "dense")]
+            if all(found):
+                title = "engines" if parts == "engines" else "with neurons, norm and Adam"
+                rows.append([f"{name}, {title}", *(f"{figure.value:.3f}" for figure in found if figure), f"{what:.3f}"])
+    columns = ["TFLOPS/W", "as SpikingJelly counts", "strides of errors ignored", "published"]
+    return _table(columns, rows) or EMPTY
+
+
 def _marked(figure: Figure | None) -> str:
     """A value, with a mark where it misses its bound."""
     if figure is None:
@@ -349,7 +363,8 @@ def blocks(path: Path) -> dict[str, str]:
     figures, records = read_figures(path), read(path)
     makers = {"headline": headline, "chosen": chosen, "summary": summary, "sparsity": sparsity,
               "setting": setting, "noc": noc, "training_speed": training_speed,
-              "rounding": rounding, "energy_layer": energy_layer, "energy_training": energy_training, "gates": gates,
+              "rounding": rounding, "energy_layer": energy_layer, "energy_reference": energy_reference,
+              "energy_training": energy_training, "gates": gates,
               "federated": federated,
               "fpga": lambda _: table(committed())}  # fmt: skip
     texts = {name: make(figures) for name, make in makers.items()}
