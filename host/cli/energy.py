@@ -26,7 +26,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data.dataset import Dataset
 from trident.snn.network.defaults import PLAIN, RECIPES
 from trident.snn.network.network import Network, Tensors
-from trident.snn.settings import OPTIMIZERS, TrainSettings
+from trident.snn.settings import NEURONS, OPTIMIZERS, TrainSettings
 
 
 def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, console: Console):
@@ -66,17 +66,21 @@ def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, 
               f"{RECIPES['resnet'].norm}]")
 @click.option("--optimizer", help=f"{', '.join(OPTIMIZERS)}  [sgd]")
 @click.option("--loss", help="as of train  [mse; membrane-cross-entropy]")
+@click.option("--neuron", help=f"{', '.join(NEURONS)}  [lif]")
 @click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
 @core_options
-def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, batch, seed, norm, optimizer, loss, leak,
-                   threshold, window, preset, timesteps, lanes, cols, reset, surrogate, changes):  # fmt: skip
+def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, batch, seed, norm, optimizer, loss, neuron,
+                   leak, threshold, window, preset, timesteps, lanes, cols, reset, surrogate, changes):  # fmt: skip
     """Say what training a network on a core costs: pJ by engine, memory and layer, and TFLOPS/W, by golden's counts."""
     priced = EnergyTable.load(table)
     if zeros is not None and not 0 <= zeros <= 100:
         raise TridentError(f"zeros must be a number of per cent from 0 to 100, not {zeros:g}")
-    neuron = {"leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate}
+    settings = {
+        "neuron": neuron, "leak": leak, "threshold": threshold, "window": window, "reset": reset,
+        "surrogate": surrogate,
+    }  # fmt: skip
     core = parse_changes(changes) | {
         name: value for name, value in {"lanes": lanes, "cols": cols}.items() if value is not None
     }
@@ -85,11 +89,11 @@ def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, bat
         shorthand = RECIPES.get(net, PLAIN).net or net
         data = nothing(Network.parse(shorthand, bias), batch or TrainSettings.batch)
     spec = RunSpec.make(
-        data, net, preset, encoding, neuron, train, core, alone=True, bias=bias, bin_us=bin_us, norm=norm
+        data, net, preset, encoding, settings, train, core, alone=True, bias=bias, bin_us=bin_us, norm=norm
     )
     require_counters(spec.cfg)
     if zeros is not None:
-        activity = random_activity(spec.network, spec.cfg.timesteps, spec.train.batch, 1 - zeros / 100, seed)
+        activity = random_activity(spec.network, spec.cfg.steps, spec.train.batch, 1 - zeros / 100, seed)
     else:
         trained = trained_weights(weights, spec) if weights else None
         activity = measure_data(

@@ -15,6 +15,7 @@ from trident.host.mapping.cost import CostModel
 from trident.host.mapping.engine_cycles import Job
 from trident.hw.errors import TridentError
 from trident.hw.isa.batch_norm import PARAMETERS, backward_passes, forward_passes
+from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import NeuronKind
 from trident.hw.isa.optimisers import KEPT, kept_names
@@ -38,12 +39,13 @@ def forecast(cost: CostModel, neuron: NeuronSettings) -> list[Counter]:
     The backward pass of a layer makes its own errors, from those of its readers; the last layer's are the loss's. What
     a layer's forward pass reads, and its update, are its own too.
 
-    Raises :class:`TridentError` for layers and cores with units whose accesses are not forecast.
+    Raises :class:`TridentError` for a core whose engines are one, whose accesses are not forecast.
     """
-    for layer in cost.network.layers:
-        if beyond := _beyond(cost.cfg, layer):
-            raise TridentError(f"{layer.node}: what {beyond} is not forecast; a training on the RTL counts it")
-    return [_layer(cost, layer, neuron.at(layer, cost.cfg.steps).kind) for layer in cost.network.layers]
+    if cost.cfg.shared_engine:
+        raise TridentError("what a core with a shared_engine accesses is not forecast; a training on the RTL counts it")
+    found = [_layer(cost, layer, neuron.at(layer, cost.cfg.steps).kind) for layer in cost.network.layers]
+    found[0] += _inputs(cost.network, cost.cfg, cost.activity.samples)
+    return found
 
 
 def random_activity(network: Network, timesteps: int, samples: int, density: float, seed: int = 0) -> Activity:
@@ -56,50 +58,43 @@ def random_activity(network: Network, timesteps: int, samples: int, density: flo
             "spikes": (*layer.out_shape[:2], timesteps, layer.out_channels),
             "errors": (*layer.sum_shape[:2], timesteps, layer.out_channels),
         }
-        layers.append(LayerActivity(**{
-            name: (rng.random((samples, *shape)) < density).astype(np.uint8) for name, shape in pictures.items()
-        }))  # fmt: skip
+        drawn = {name: (rng.random((samples, *shape)) < density).astype(np.uint8) for name, shape in pictures.items()}
+        branches = tuple(
+            (rng.random((samples, *part.in_shape[:2], timesteps, part.in_shape[2] * len(part.reads))) < density)
+            .astype(np.uint8) for part in layer.branches
+        )  # fmt: skip
+        layers.append(LayerActivity(**drawn, branches=branches, leak_terms=drawn["errors"]))
     return Activity(samples, tuple(layers))
-
-
-def _beyond(cfg: CoreConfig, layer: Layer) -> str | None:
-    """What a layer or a core has whose accesses are not forecast, if anything."""
-    for there, what in (
-        (layer.windows, "windows access"), (layer.learns, "learned leaks access"),
-        (layer.branches, "branches access"), (cfg.chunks > 1, "chunks of timesteps access"),
-        (cfg.shared_engine, "a core with a shared_engine accesses"),
-    ):  # fmt: skip
-        if there:
-            return what
-    return None
 
 
 def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
     cfg, n, outputs = cost.cfg, layer.number, layer.out_channels
-    samples, groups = cost.activity.samples, out_groups(layer, cfg.lanes)
-    (y, x, _), steps = layer.out_shape, cfg.timesteps
-    words = samples * y * x * groups  # of its spikes, masks and errors
+    samples, groups, steps = cost.activity.samples, out_groups(layer, cfg.lanes), cfg.timesteps
+    (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
+    words = samples * cfg.chunks * y * x * groups // layer.line  # of its spikes and masks
+    sums = samples * cfg.chunks * height * width * groups
     found = Counter(dict.fromkeys(counted(cfg), 0))
 
     forward = _jobs(found, "forward", cost.forward_jobs(n, 0, outputs))
     _run(found, "neuron", kind.forward, words * steps, cfg)
     found["spikes.writes"] += words
     found["masks.writes"] += words
-
     if layer.readout:
         found["spikes.writes"] += words * (cfg.output_words - 1)
-    _rewrite(found, cfg, layer, words)
+    if layer.rewrites:
+        pooled_y, pooled_x, _ = layer.pooled_shape
+        _rewrite(found, layer, samples * cfg.chunks * pooled_y * pooled_x * groups)
 
-    backward, errors = None, words * steps
+    backward = None
     if layer.last:
         _loss(found, cfg, layer, samples, words)
     else:
         backward = _jobs(found, "backward", cost.backward_jobs(n))
-    _run(found, "neuron_grad", kind.backward, errors, cfg)
+    _run(found, "neuron_grad", kind.backward, words * steps, cfg)
     if cfg.keeps_potentials:
-        found["potentials.writes"] += words * steps
-        found["potentials.reads"] += errors
-    found["errors.writes"] += errors
+        for access in ("reads", "writes"):
+            found[f"potentials.{access}"] += words * steps
+    found["errors.writes"] += words * steps * (1 + layer.learns)  # and terms of the leaks' gradients
     found["error_masks.writes"] += words
     for memory in ("spikes", "masks"):
         found[f"{memory}.reads"] += words
@@ -111,21 +106,34 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
     found["error_masks.reads"] += backward.requests if backward else 0
     for access in ("reads", "writes"):
         found[f"gradients.{access}"] += gradient.sums
+    if layer.keeps_sums:
+        found["sums.writes"] += sums * steps  # by forward
+        found["sums.reads"] += words * steps  # by neurons
     if layer.norm:
-        _norm(found, cfg, groups, words * steps)
-        found["error_masks.writes"] += words
-    _update(found, cfg, layer, groups)
-    if None in layer.sources:  # the samples come in
-        in_y, in_x, channels = layer.image
-        planes = layer.reads[0].planes
-        found["spikes.writes"] += samples * in_y * in_x * blocks(channels, cfg.lanes) * (planes.words if planes else 1)
+        _norm(found, cfg, groups, sums * steps)
+        found["error_masks.writes"] += sums
+    if layer.windows:
+        _windows(found, cfg, layer, samples * cfg.chunks, groups)
+    for part in layer.parts:
+        _update(found, cfg, part, groups)
+    if layer.learns:
+        _leaks(found, cfg, layer, groups)
     return found
 
 
-def _rewrite(found: Counter, cfg: CoreConfig, layer: Layer, words: int):
-    """Count what pool and drop units do with so many words of spikes, and their masks."""
+def _inputs(network: Network, cfg: CoreConfig, samples: int) -> Counter:
+    """Count the samples that come in."""
+    first = next(part for part in network.parts if None in part.sources)
+    (y, x, channels), planes = first.image, first.reads[0].planes
+    words = planes.words if planes else 1
+    again = cfg.chunks if planes is None or not planes.still else 1
+    return Counter({"spikes.writes": samples * again * y * x * blocks(channels, cfg.lanes) * words})
+
+
+def _rewrite(found: Counter, layer: Layer, windows: int):
+    """Count what pool and drop units do where so many words of spikes are left, and their masks."""
     pixels = layer.pool**2  # of a window, whose masks stay apart
-    windows = words // pixels
+    words = windows * pixels
     if layer.pool > 1:
         for memory in ("spikes", "masks"):
             found[f"{memory}.reads"] += 2 * words
@@ -143,25 +151,23 @@ def _rewrite(found: Counter, cfg: CoreConfig, layer: Layer, words: int):
 
 def _loss(found: Counter, cfg: CoreConfig, layer: Layer, samples: int, words: int):
     """Count what loss and send do with the last layer's outputs, so many words of spikes."""
-    outputs = words * (cfg.output_words if layer.readout else 1)
+    outputs, once = words * (cfg.output_words if layer.readout else 1), words // cfg.chunks
     found["spikes.reads"] += outputs  # by send
     if cfg.loss == "table":
         found["spikes.reads"] += outputs
         return
     sums, scale, errors = cfg.loss_programs
-    groups, times = words // layer.voters, cfg.steps if cfg.loss == "steps" else 1
+    groups, times = once // layer.voters, cfg.steps if cfg.loss == "steps" else 1
     for program, rows in ((sums, groups), (scale, samples), (errors, groups)):
         _run(found, "loss", program, rows * times, cfg)
     if cfg.loss == "steps":
-        found["potentials.reads"] += SWEEPS * words * times
+        found["potentials.reads"] += SWEEPS * once * times
     else:
         found["spikes.reads"] += SWEEPS * outputs
 
 
 def _norm(found: Counter, cfg: CoreConfig, groups: int, rows: int):
     """Count batch norm of so many rows of sums, and of errors, but for the masks of these."""
-    found["sums.writes"] += rows  # by forward
-    found["sums.reads"] += rows  # by neurons
     for step in (*forward_passes(), *backward_passes()):
         for program, times in ((step.rows, rows), (step.then, groups)):
             if program:
@@ -174,6 +180,46 @@ def _norm(found: Counter, cfg: CoreConfig, groups: int, rows: int):
         found[f"{memory}.reads"] += 2 * groups * ROWS_OF_NORM
     found[f"{RAW}.writes"] += groups * ROWS_OF_NORM
     found["gradients.writes"] += groups * len(PARAMETERS)
+
+
+def _windows(found: Counter, cfg: CoreConfig, layer: Layer, times: int, groups: int):
+    """Count what finds the largest of windows, of sums or of spikes, and what spreads their errors, of an image so many
+    times."""
+    windows, (y, x, _), (height, width, _) = layer.windows, layer.windows_shape, layer.pixels_shape
+    assert windows is not None
+    each = groups
+    if layer.line > 1:  # the outputs of a window are in groups one after another
+        each, x, width = 1, groups // layer.line, groups
+    words, steps = times * y * x * each, cfg.timesteps
+    looked = words * windows.size**2
+    found["winners.writes"] += words
+    if layer.window:
+        found["sums.reads"] += looked * steps
+        found["sums.writes"] += words * steps
+        pixels = times * height * width * each
+        found["errors.writes"] += pixels * steps
+        found["error_masks.writes"] += pixels
+    else:
+        found["spikes.reads"] += looked
+        found["spikes.writes"] += words
+        found["errors.writes"] += words * steps  # by backward
+
+    def asked(pixels: int) -> int:
+        """Of windows along a side, for every pixel those that it is in, or one."""
+        places = [(pixel + windows.padding) % windows.stride for pixel in range(pixels)]
+        return sum(max(-(-(windows.size - place) // windows.stride), 1) for place in places)
+
+    for memory in ("winners", "errors"):
+        found[f"{memory}.reads"] += times * asked(height) * asked(width) * each * steps
+
+
+def _leaks(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):
+    """Count what is made of leaks that are learned, and the sum of their gradients where neurons share one."""
+    _run(found, "leak", leak_program(dict(layer.changes)["neuron"]), groups, cfg)
+    found["weights.reads"] += groups
+    if layer.shares_leak:
+        for access in ("reads", "writes"):
+            found[f"gradients.{access}"] += groups
 
 
 def _update(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):

@@ -1,6 +1,6 @@
 """What a network does on data: the exact spikes and errors of a few samples, for statistics and the cost model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,12 +26,14 @@ class LayerActivity:
     spikes : uint8 (N, y, x, T, c), the spikes that it fires
     errors : uint8 (N, y, x, T, c), 1 where the error at a neuron's potential is not zero
     branches : as inputs, those of each of its branches
+    leak_terms : as errors, of the terms that the gradients of learned leaks are the sums of; empty where none is
     """
 
     inputs: np.ndarray
     spikes: np.ndarray
     errors: np.ndarray
     branches: tuple[np.ndarray, ...] = ()
+    leak_terms: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
 
     @property
     def parts(self) -> tuple[np.ndarray, ...]:
@@ -92,8 +94,11 @@ def measure(
     read = iter(trace.inputs)
     return Activity(len(spikes), tuple(
         LayerActivity(
-            next(read), fired, (errors != 0).astype(np.uint8), tuple(next(read) for _ in layer.branches)
-        ) for layer, fired, errors in zip(network.layers, trace.spikes, trace.errors, strict=True)
+            next(read), fired, (errors != 0).astype(np.uint8), tuple(next(read) for _ in layer.branches),
+            (terms != 0).astype(np.uint8),
+        ) for layer, fired, errors, terms in zip(
+            network.layers, trace.spikes, trace.errors, trace.leak_terms, strict=True
+        )
     ))  # fmt: skip
 
 

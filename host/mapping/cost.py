@@ -99,15 +99,17 @@ class CostModel:
                 own += [(part, number, bits) for number, bits in enumerate(padded)]
         return inputs
 
-    def _chunk(self, bits: np.ndarray, chunk: int) -> np.ndarray:
-        """Those of (y, x, channels, T) in one spike word; behind the last timestep there are none."""
+    def _chunk(self, bits: np.ndarray, chunk: int, delay: int = 0) -> np.ndarray:
+        """Those of (y, x, channels, T) in one spike word; before the first timestep of what is read ``delay`` timesteps
+        late, and behind the last one, there is no image."""
         first = chunk * self.cfg.timesteps
         found = bits[..., first : first + self.cfg.timesteps]
-        return found if found.shape[-1] else np.zeros_like(bits[..., : self.cfg.timesteps])
+        return found if found.shape[-1] and chunk >= delay else bits[:0, :0, :, : self.cfg.timesteps]
 
-    def _errors(self, n: int, first: int, end: int) -> list[np.ndarray]:
-        """Per sample which errors of a slice are not zero: (y, x, channels, T), channels padded to whole lanes."""
-        errors = self.activity.layers[n].errors[..., first:end].transpose(0, 1, 2, 4, 3)
+    def _errors(self, n: int, first: int, end: int, of: str = "errors") -> list[np.ndarray]:
+        """Per sample which errors of a slice, or terms of leaks' gradients, are not zero: (y, x, channels, T), channels
+        padded to whole lanes."""
+        errors = getattr(self.activity.layers[n], of)[..., first:end].transpose(0, 1, 2, 4, 3)
         samples, y, x, _, steps = errors.shape
         padded = np.zeros((samples, y, x, self._groups(n, first, end) * self.cfg.lanes, steps), errors.dtype)
         padded[:, :, :, out_places(self._share(n, first, end), self.cfg.lanes)] = errors
@@ -180,7 +182,7 @@ class CostModel:
         for reads in self._maps(n):
             for chunk in range(self.cfg.chunks):
                 walks = [
-                    (self._chunk(bits, 0 if layer.planes else chunk),
+                    (self._chunk(bits, 0 if layer.planes else chunk, part.delay),
                      as_convolution(part) if part.mean > 1 else part, part.bias and number + 1 == len(part.reads))
                     for part, number, bits in reads
                 ]  # fmt: skip
@@ -308,7 +310,9 @@ class CostModel:
             y, x, _, steps = errors.shape
             return errors.reshape(y, x, -1, cfg.lanes, steps).any(axis=3).transpose(0, 1, 3, 2).astype(np.uint8)
 
-        for reads, errors in zip(self._maps(n), self._errors(n, first, end), strict=True):
+        errors_of = self._errors(n, first, end)
+        terms_of = self._errors(n, first, end, "leak_terms") if layer.learns else errors_of
+        for reads, errors, terms in zip(self._maps(n), errors_of, terms_of, strict=True):
             jobs = []
             for chunk in range(1 if layer.planes else cfg.chunks):
                 here = self._chunk(errors, chunk)
@@ -318,15 +322,15 @@ class CostModel:
                         jobs.append(walk(bits, y, x, part.kernel, part.bias, groups, pass_groups, timing))
                         continue
                     for (band,) in self._bands((part,)):
-                        own, errors_of = self._chunk(bits, chunk), here
+                        own, beside = self._chunk(bits, chunk, part.delay), here
                         if band:
                             own = np.ascontiguousarray(self._some(own, band.block, band.blocks))
-                            errors_of = self._some(here, band.group, band.groups)
-                        rows = rows_of(errors_of, part.mean)
+                            beside = self._some(here, band.group, band.groups)
+                        rows = rows_of(beside, part.mean)
                         jobs.append(walk(own, rows, part.kernel, part.bias and not number, *sizes, timing))
                 if layer.learns:  # beside nothing
-                    rows = rows_of(here, 1)
-                    nothing = np.zeros((*here.shape[:2], cfg.lanes, cfg.timesteps), np.uint8)
+                    rows = rows_of(self._chunk(terms, chunk), 1)
+                    nothing = np.zeros((0, 0, cfg.lanes, cfg.timesteps), np.uint8)
                     jobs.append(walk(nothing, rows, PIXEL, True, *sizes, timing._replace(planes=False)))
             found.append(jobs[0] if cfg.shared_engine else _together(jobs))
         return found

@@ -21,13 +21,14 @@ def test_a_residual_network_by_its_name():
     assert found[0] < found[1] / 2
 
 
-@pytest.mark.parametrize("norm", ["ws", "bn"])
-def test_norms(norm):
-    assert "TFLOPS/W, dense-equivalent" in energy("--net", "8x8x1-8c3-8c3s2-10", "--norm", norm, "--zeros", "50")
+@pytest.mark.parametrize("options", [
+    ("8x8x1-8c3-8c3s2-10", "--norm", "ws"), ("8x8x1-8c3-8c3s2-10", "--norm", "bn"), ("8x8x1-8c3m2-10",),
+    ("64-12rec-10",), ("64-12-10", "--neuron", "plif"),
+])  # fmt: skip
+def test_what_layers_can_have(options):
+    assert "TFLOPS/W, dense-equivalent" in energy("--net", *options, "--zeros", "50")
 
 
-def test_what_is_not_forecast_is_refused():
-    with pytest.raises(TridentError, match="conv1: what windows access is not forecast"):
-        energy("--net", "8x8x1-8c3m2-10", "--zeros", "50")
+def test_zeros_that_are_no_share_are_refused():
     with pytest.raises(TridentError, match="zeros must be a number of per cent from 0 to 100, not 101"):
         energy("--zeros", "101")

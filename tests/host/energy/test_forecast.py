@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.hw.core.benches import NORM, PLANES, POOL, STANDARD, WALKS, batch_of, bench_of, constants_of
+from tests.hw.core.benches import CHUNKS, NORM, PLANES, POOL, STANDARD, WALKS, batch_of, bench_of, constants_of
 from trident.host.energy.energy import Energy, dense_macs
 from trident.host.energy.forecast import forecast, random_activity
 from trident.host.energy.table import EnergyTable
@@ -18,6 +18,10 @@ from trident.snn.settings import NeuronSettings
 
 ROOM = {"spike_words": 1024, "error_words": 512}
 AVERAGED = PLANES | {"others": "lif/hard/rectangle/still/averaged,lif/hard/rectangle/averaged"}
+WINDOW = {"window": 2, "sum_words": 1024, "winner_words": 1024, "surrogate": "atan"}
+JOINED = {"join": 3, "overlap": True, "winner_words": 1024, "dropout": True, "surrogate": "atan"}
+JOINED |= {"planes": True, "others": "lif/hard/atan/still,lif/hard/atan/pooled,lif/hard/atan/pooled/averaged"}
+PLIF = WALKS | {"charge": "plif", "surrogate": "atan", "gradient_bits": 48}
 UNTOLD = ("running", "stalled", "skipped")  # of an engine
 
 
@@ -38,6 +42,18 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("6x6x3-5c3-ap2-7c3-4", WALKS | AVERAGED | POOL),
     ("6x6x2-5c3-7c3s2-4", NORM),
     ("6x6x2-4c3-sew4-5", NORM | PLANES),
+    ("7x5x2-3c3m2-4", WALKS | WINDOW),
+    ("8x9x1-4c3m3s2p1-4c3-4", WALKS | WINDOW | {"window": 3, "overlap": True}),
+    ("6x6x1-4c3m2-sew4-3", NORM | WINDOW | {"sum_words": 8192}),
+    ("20-12m3-5", WINDOW | {"window": 3}),
+    ("8x9x1-4c3-mp3s2p1-4c3-drop0.5-4", WALKS | JOINED),
+    ("20-12-5", CHUNKS),
+    ("6x6x3-5c3-7c3s2-4", CHUNKS),
+    ("20-12-5", CHUNKS | {"loss": "softmax", "gradient_bits": 48}),
+    ("6x6x1-4c3m2-5c3-3", CHUNKS | WALKS | WINDOW),
+    ("20-12rec-5", CHUNKS | WALKS | {"timesteps": 1}),
+    ("6x6x3-5c3-7c3s2-4", PLIF),
+    ("20-12-5", PLIF | {"charge": "leaky"}),
     ("20-12-5", {"loss": "softmax"}),
     ("20-12-15v3", {"loss": "softmax", "voters": 3}),
     ("20-12-5r", {"loss": "membrane", "others": "lif/mean"}),
@@ -91,13 +107,8 @@ def test_everything_firing_makes_every_multiply_accumulate_but_those_of_borders(
     assert energy.useful == energy.macs + biases
 
 
-@pytest.mark.parametrize("net, changes, message", [
-    ("8x8x1-8c3m2-10", {}, "windows access is not forecast"),
-    ("64-12-10", {"chunks": 2}, "chunks of timesteps access is not forecast"),
-])  # fmt: skip
-def test_what_is_not_forecast_is_refused_by_name(net, changes, message):
-    network = Network.parse(net)
-    cfg = CoreConfig.preset("SMALL", timesteps=4, **changes)
-    cost = CostModel(network, cfg, random_activity(network, 4, 1, 0.5))
-    with pytest.raises(TridentError, match=message):
+def test_a_core_with_one_engine_is_refused():
+    network, cfg = Network.parse("64-12-10"), CoreConfig.preset("COMPACT")
+    cost = CostModel(network, cfg, random_activity(network, cfg.steps, 1, 0.5))
+    with pytest.raises(TridentError, match="a core with a shared_engine accesses is not forecast"):
         forecast(cost, NeuronSettings.of(cfg))

@@ -18,6 +18,7 @@ from trident.hw.lib.streams import random_stalls
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.builder import Builder
+from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network, edges
 from trident.snn.network.nodes import INPUT, Norm
 from trident.snn.network.partition import Partition
@@ -78,12 +79,14 @@ def bench_of(
 ) -> StepBench:  # fmt: skip
     """A network of random neurons, and values if the core has planes, on a core of the preset with some changes."""
     core, cfg = core_of(preset, stalls, **changes)
-    mixed = _mixed(Network.parse(network, bias), cfg, seed)
+    mixed, settings = _mixed(Network.parse(network, bias), cfg, seed), NeuronSettings.of(cfg)
+    if cfg.learns:
+        mixed = with_leaks(mixed, settings)
     if cfg.planes:
         mixed = replace(mixed, planes=_random_planes(np.random.default_rng(seed), cfg))
     if cfg.standardise:
         mixed = _standardised(mixed, seed)
-    return StepBench(mixed, NeuronSettings.of(cfg), cfg, core, seed)
+    return StepBench(mixed, settings, cfg, core, seed)
 
 
 def _random_planes(rng, cfg: CoreConfig) -> Planes:
