@@ -16,6 +16,7 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_values
 from trident.sim.golden.forward import forward
 from trident.sim.rtl.verilated import VerilatedChip
+from trident.snn.network.kernel import PIXEL, Kernel
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
@@ -40,9 +41,10 @@ def test_spike_words_hold_the_spikes(cfg, shape, seed):
 @given(configs, shapes, st.integers(1, 9), st.sampled_from(("linear", 1, 3)), st.booleans(), seeds)
 def test_weight_rows_hold_the_weights(cfg, image, outputs, kind, bias, seed):
     if kind == "linear":
-        layer = Layer(0, "linear1", "neuron1", None, "linear", image, outputs, bias=bias)
+        layer = Layer(0, "linear1", "neuron1", (), "linear", image, outputs, bias=bias)
     else:
-        layer = Layer(0, "conv1", "neuron1", None, "conv", image, outputs, kind, padding=kind // 2, bias=bias)
+        kernel = Kernel.square(kind, padding=kind // 2)
+        layer = Layer(0, "conv1", "neuron1", (), "conv", image, outputs, kernel, bias=bias)
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 1 << 16, layer.weight_shape).astype(np.uint32)
     biases = rng.integers(0, 1 << 16, outputs).astype(np.uint32) if bias else None
@@ -79,8 +81,8 @@ def test_sums_have_no_order(bits, data):
     values = to_values(bits, FP16).reshape(1, -1, 1)
     order, cut = data.draw(st.permutations(range(len(bits)))), data.draw(st.integers(0, len(bits)))
     spikes, none = np.ones((1, 1, 1, 1, len(bits)), np.uint8), np.zeros(1)
-    first, fault = SUMS.rounded(*forward(spikes, values, none, False, 1, 1, 0, 64, SUMS))
-    second, again = SUMS.rounded(*forward(spikes, values[:, order], none, False, 1, 1, 0, 64, SUMS))
+    first, fault = SUMS.rounded(*forward(spikes, values, none, False, PIXEL, 64, SUMS))
+    second, again = SUMS.rounded(*forward(spikes, values[:, order], none, False, PIXEL, 64, SUMS))
     parts = [SUMS.terms(part)[0].sum() for part in np.split(values[:, order], [cut], axis=1)]
     assert first.item() == second.item() == SUMS.round(np.array([sum(parts)])).item() and (fault == again).all()
 

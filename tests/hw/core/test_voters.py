@@ -89,7 +89,7 @@ def test_chips(changes):
 
 @pytest.mark.parametrize("changes", [{}, {"loss": "softmax"}], ids=["table", "softmax"])
 def test_cycles_of_a_loss(changes):
-    """What voters add is forecast to the cycle."""
+    """What voters add is forecast but for a few cycles in which the loss reads on while neuron_grad is busy."""
     core, cfg = core_of("TINY", None, **VOTERS | changes)
     off = []
     for text in ("6-3", "6-12v4", "6-6v2", "6-5", "6-10v2", "6-20v4"):
@@ -102,8 +102,8 @@ def test_cycles_of_a_loss(changes):
         core.record(0)
         cost = CostModel(bench.network, cfg, measure(bench.network, cfg, NeuronSettings.of(cfg), spikes, labels))
         off.append(cost.loss(bench.network.layers[-1].out_channels) - cost.job_start - taken)
-    assert off[:3] == off[:1] * 3 and off[3:] == off[3:4] * 3
-    assert "loss" in changes or max(map(abs, off)) < 5
+    assert all(max(own) - min(own) <= 10 for own in (off[:3], off[3:]))
+    assert "loss" in changes or -2 < min(off) and max(off) < 15  # it takes no more than what is forecast
 
 
 @pytest.mark.parametrize("text", ["16-12-36v4", "16-12-20v2", "16-12-9"])
