@@ -80,7 +80,11 @@ def commands():
 def main(arguments: list[str] | None = None):
     """Run a command and exit: 0 done, 1 failed (RTL and golden differ, a tool fails), 2 refused what was given, 130
     interrupted. Everything but 0 says why in one sentence on stderr."""
-    sys.exit(guarded(lambda: commands.main(arguments, prog_name="trident", standalone_mode=False)))
+    status = guarded(lambda: commands.main(arguments, prog_name="trident", standalone_mode=False))
+    if arguments is None:  # a signal that comes now ends the process at once, with the same status
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            signal.signal(number, lambda *_: os._exit(status))
+    sys.exit(status)
 
 
 def guarded(run: Callable[[], int | None]) -> int:
@@ -93,8 +97,10 @@ def guarded(run: Callable[[], int | None]) -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another
     try:
-        status = run() or OK
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            status = run() or OK
+        finally:  # a signal that came again is not wanted a second time
+            signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.flush()
         return status
     except click.exceptions.NoArgsIsHelpError as fault:

@@ -100,3 +100,24 @@ def test_a_signal_within_a_callback_is_not_lost(name):
     )
     assert done.returncode == 130
     assert done.stderr.startswith("interrupted: ") and len(done.stderr.splitlines()) == 1
+
+
+LATE = """
+import atexit, sys, time
+from trident.cli import main
+
+atexit.register(lambda: (print("done", flush=True), time.sleep(20)))
+sys.argv[1:] = ["train", "--net", "64-12"]
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGALRM])
+def test_a_signal_at_the_very_end_changes_no_status(number):
+    process = subprocess.Popen(
+        [sys.executable, "-c", LATE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        preexec_fn=hears_interrupts,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "done\n"
+    process.send_signal(number)
+    assert process.wait(timeout=10) == 2
