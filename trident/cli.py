@@ -1,5 +1,6 @@
 """The command line: every command of Trident, and how each ends."""
 
+import atexit
 import os
 import re
 import signal
@@ -84,6 +85,13 @@ def main(arguments: list[str] | None = None):
     if arguments is None:  # a signal that comes now ends the process at once, with the same status
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             signal.signal(number, lambda *_: os._exit(status))
+        if status == INTERRUPTED:
+            # Where the interrupt came within exec() of a text, as dataclasses have it, Python would end by SIGINT,
+            # although it has been handled
+            atexit._run_exitfuncs()
+            with suppress(OSError):
+                sys.stdout.flush()
+            os._exit(status)
     sys.exit(status)
 
 

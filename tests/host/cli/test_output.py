@@ -107,17 +107,38 @@ import atexit, sys, time
 from trident.cli import main
 
 atexit.register(lambda: (print("done", flush=True), time.sleep(20)))
-sys.argv[1:] = ["train", "--net", "64-12"]
+sys.argv[1:] = ["train", "--net", "no layers"]
 main()
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGALRM])
 def test_a_signal_at_the_very_end_changes_no_status(number):
-    process = subprocess.Popen(
-        [sys.executable, "-c", LATE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    command = [sys.executable, "-c", LATE]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=hears_interrupts
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "done\n"
+        process.send_signal(number)
+        assert process.wait(timeout=10) == 2
+
+
+WITHIN_EXEC = """
+import atexit, sys
+from trident import cli
+
+atexit.register(lambda: print("done"))
+cli.commands.main = lambda *_, **__: exec("import signal; signal.raise_signal(signal.{name})")
+sys.argv[1:] = ["presets"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_within_the_code_of_a_text_is_an_interrupt(name):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHIN_EXEC.format(name=name)], capture_output=True, text=True,
         preexec_fn=hears_interrupts,
     )  # fmt: skip
-    assert process.stdout is not None and process.stdout.readline() == "done\n"
-    process.send_signal(number)
-    assert process.wait(timeout=10) == 2
+    assert done.returncode == 130 and done.stdout == "done\n"
+    assert done.stderr.startswith("interrupted: ")
