@@ -10,6 +10,7 @@ from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, ResetSignal, Value
 from amaranth.lib import wiring
 
+from trident.hw.lib.clock_gate import with_gates
 from trident.hw.processes import run_tool
 
 # Registers with an enable are written as such, which reads better and simulates faster than a multiplexer before each
@@ -51,7 +52,7 @@ def emit_all(components: dict, kept: tuple[str, ...] = ()) -> str:
     for name in kept:
         head = re.compile(rf"^(module {name} *\(.*?\);)$", re.MULTILINE | re.DOTALL)
         text = head.sub(r"\1 /*verilator no_inline_module*/", text, count=1)
-    return text
+    return with_gates(text)
 
 
 @contextmanager

@@ -70,7 +70,11 @@ def measure(
                 port: np.concatenate([values[:1], values[:end]])
                 for port, values in ports(waves, f"{_SCOPE}.{name}", unit.inputs).items()
             }
-            run = unit.run(came, first + 1)
+            awake = None
+            if "awake" in unit.outputs:
+                (values,) = ports(waves, f"{_SCOPE}.{name}", ["awake"]).values()
+                awake = np.concatenate([values[:1], values[:end]])[:, 0]
+            run = unit.run(came, first + 1, awake)
             for port, values in ports(waves, f"{_SCOPE}.{name}", unit.outputs).items():
                 wrong = np.flatnonzero((run.outputs[port][1:] != values[:end]).any(axis=1))
                 if len(wrong):

@@ -78,12 +78,14 @@ class Gates:
         """The enables of gated clocks, each once."""
         return np.unique(self.enables[self.enables != 1])
 
-    def run(self, inputs: dict[str, np.ndarray], first: int = 0) -> "Run":
+    def run(self, inputs: dict[str, np.ndarray], first: int = 0, awake: np.ndarray | None = None) -> "Run":
         """Simulate, cycle by cycle and without delays, what comes at the ports: (cycles, bits) each of 0 and 1.
 
-        Transitions and clocked cycles are counted from cycle ``first`` on.
+        Transitions and clocked cycles are counted from cycle ``first`` on. ``awake``: (cycles,), where it is 0 the
+        clock stands still; None: it always runs.
         """
         cycles = len(next(iter(inputs.values())))
+        clocked = np.ones(cycles, np.uint8) if awake is None else awake.astype(np.uint8)
         nets = np.concatenate([self.inputs[name] for name in inputs])
         values = np.concatenate([inputs[name] for name in inputs], axis=1).astype(np.uint8)
         shown = np.concatenate([*self.outputs.values()])
@@ -91,26 +93,31 @@ class Gates:
         changes, enabled = np.zeros(self.nets, np.int64), np.zeros(len(self.enables), np.int64)
         _simulate(
             self.nets, nets, values, self.pins, self.driven, self.tables, self.data, self.enables, self.states,
-            self.initial, shown, out, changes, enabled, first,
+            self.initial, shown, out, changes, enabled, first, clocked,
         )  # fmt: skip
         ends = np.cumsum([len(bits) for bits in self.outputs.values()])[:-1]
-        return Run(cycles - first, dict(zip(self.outputs, np.split(out, ends, axis=1))), changes, enabled)
+        outputs = dict(zip(self.outputs, np.split(out, ends, axis=1)))
+        return Run(cycles - first, outputs, changes, enabled, awake is not None, int(clocked[first:].sum()))
 
 
 @dataclass(frozen=True)
 class Run:
     """What a unit did: outputs by port, (cycles, bits), of all cycles; of the cycles that count, their number, the
-    transitions of every net, and the cycles in which each flip-flop was enabled."""
+    transitions of every net, and the cycles in which each flip-flop was enabled. stops: its clock stands still at
+    times; clocked: the cycles in which it does not."""
 
     cycles: int
     outputs: dict[str, np.ndarray]
     changes: np.ndarray
     enabled: np.ndarray
+    stops: bool
+    clocked: int
 
 
 @njit(cache=True)
 def _simulate(
-    count, nets, values, pins, driven, tables, data, enables, states, initial, shown, out, changes, enabled, first
+    count, nets, values, pins, driven, tables, data, enables, states, initial, shown, out, changes, enabled, first,
+    clocked,
 ):  # fmt: skip
     now = np.zeros(count, np.uint8)
     now[1] = 1
@@ -131,7 +138,7 @@ def _simulate(
         for n in range(len(shown)):
             out[cycle, n] = now[shown[n]]
         for n in range(len(states)):
-            if now[enables[n]]:
+            if clocked[cycle] and now[enables[n]]:
                 held[n] = now[data[n]]
                 enabled[n] += cycle >= first
 
@@ -172,7 +179,7 @@ def read(name: str, module: dict, library: Library) -> Gates:
     def port(direction: str) -> dict[str, np.ndarray]:
         return {
             label: np.array([net(bit) for bit in entry["bits"]])
-            for label, entry in module["ports"].items() if entry["direction"] == direction and label != "clk"
+            for label, entry in module["ports"].items() if entry["direction"] == direction and not label.endswith("clk")
         }  # fmt: skip
 
     inputs, outputs = port("input"), port("output")

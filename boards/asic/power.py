@@ -34,8 +34,8 @@ def priced(unit: Gates, run: Run, library: Library) -> Taken:
 
     A transition of a net takes what the library says for the cell that drives it, half of C·V² for the inputs that it
     drives, and what those take by themselves. The clock of flip-flops that share an enable goes through a flip-flop of
-    the falling edge and an AND. Wires and the tree of the clock are left out. Raises :class:`TridentError` for a
-    library without a flip-flop or an AND.
+    the falling edge and an AND, and so does that of a unit whose clock stops. Wires and the tree of the clock are left
+    out. Raises :class:`TridentError` for a library without a flip-flop or an AND.
     """
     cells = [library.cells[name] for name in unit.cells]
     flip_flop, falling, conjunction = library.flip_flop(), library.flip_flop(falling=True), library.conjunction
@@ -68,13 +68,17 @@ def priced(unit: Gates, run: Run, library: Library) -> Taken:
     for net in unit.gated.tolist():
         of_net = unit.enables == net
         often, load_of_clock = run.enabled[of_net][0], of_net.sum() * flip_flop.inputs[flip_flop.clock]
-        clocked += run.cycles * (cycle(falling) + first * square)
+        clocked += run.clocked * (cycle(falling) + first * square)
         clocked += often * 2 * conjunction.switching.at(load_of_clock)
-    gating = len(unit.gated) * (falling.area + conjunction.area)
+    gates = len(unit.gated) + run.stops
+    if run.stops:
+        clocked += run.cycles * (cycle(falling) + first * square)
+        clocked += run.clocked * 2 * conjunction.switching.at(0)
+    gating = gates * (falling.area + conjunction.area)
     area = sum(cell.area for cell in cells) + len(unit.states) * flip_flop.area + gating
     leakage = sum(cell.leakage for cell in cells) + len(unit.states) * flip_flop.leakage
-    leakage += len(unit.gated) * (falling.leakage + conjunction.leakage)
+    leakage += gates * (falling.leakage + conjunction.leakage)
     return Taken(
-        area / library.nand.area, len(unit.states) + len(unit.gated), len(cells) + len(unit.gated), clocked, changes,
+        area / library.nand.area, len(unit.states) + gates, len(cells) + gates, clocked, changes,
         leakage / 1e3,
     )  # fmt: skip

@@ -21,9 +21,10 @@ from trident.hw.isa.microcode import UPDATE_NUMBERS
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode, faults_of, of_queue
 from trident.hw.isa.packets import Rows
 from trident.hw.isa.registers import own_units
-from trident.hw.isa.registry import load
+from trident.hw.isa.registry import PLACES, load
 from trident.hw.isa.spaces import PORTS, Space
 from trident.hw.isa.tokens import Token
+from trident.hw.lib.clock_gate import add_stopping
 from trident.hw.lib.parts import JoinParts, SplitParts, to_parts
 from trident.hw.lib.streams import connect, join
 from trident.hw.noc.eject import Ejector
@@ -119,9 +120,10 @@ class Core(wiring.Component):
         if Capability.LEAKS in cfg.capabilities:
             m.submodules.leak, m.submodules.tie = leak, tie = LeakUnit(cfg), TieUnit(cfg)
             clients.append(leak)
-        m.submodules.forward = forward = load(cfg.engine("forward").rtl)(cfg)
-        m.submodules.backward = backward = load(cfg.engine("backward").rtl)(cfg)
-        m.submodules.weight_grad = weight_grad = load(cfg.engine("weight_grad").rtl)(cfg)
+        engines = {place: load(cfg.engine(place).rtl)(cfg) for place in PLACES}
+        for place, engine in engines.items():
+            add_stopping(m, place, engine, engine.awake)
+        forward, backward, weight_grad = engines.values()
         m.submodules.mac = mac = SharedMac(cfg, [len(unit.result_tag) for unit in clients])
         m.submodules.send = send = SendUnit(cfg, mesh)
         m.submodules.receive = receive = ReceiveUnit(cfg)
@@ -344,7 +346,6 @@ class Core(wiring.Component):
             sequencer.host_wdata.eq(ejector.wdata),
         ]
 
-        engines = {"forward": forward, "backward": backward, "weight_grad": weight_grad}
         raised = {fault: getattr(engines.get(fault.name.lower()), "nonfinite", 0) for fault in Fault}
         of_unit = {neuron: Fault.NEURON, update: Fault.UPDATE, leak: Fault.NEURON}  # the others make errors
         for n, unit in enumerate(clients):

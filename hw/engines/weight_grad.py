@@ -71,6 +71,9 @@ class WeightGradEngine(Engine):
         with m.Else():
             m.d.comb += [sink.payload.eq(source.payload), sink.valid.eq(source.valid), source.ready.eq(sink.ready)]
 
+    def between_jobs(self):
+        return self.reducing | self.reduces | self.held
+
     def connect_operand(self, m: Module, fetch: Fetch):
         op = fetch.i.payload
         m.d.comb += [

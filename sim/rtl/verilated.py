@@ -25,6 +25,7 @@ from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.hw.isa.operations import QUEUES
 from trident.hw.isa.registry import PLACES, load
 from trident.hw.kept import kept_folder
+from trident.hw.lib.clock_gate import stopping
 from trident.hw.lib.streams import stall_state
 from trident.sim.rtl.build import LOG, library
 
@@ -114,7 +115,7 @@ class VerilatedChip:
         whole = whole or bool(waves)
         count = 0 if whole else self.mesh.cores
         if whole:
-            text, name, top = chip_verilog(cfg, self.mesh), "chip", chip_signature(self.mesh)
+            text, name, top = stopping(chip_verilog(cfg, self.mesh)), "chip", chip_signature(self.mesh)
         else:
             text, name, top = fabric_verilog(self.mesh), "fabric", fabric_signature(self.mesh)
         each = " ".join(f"X({n})" for n in range(count))
@@ -153,7 +154,7 @@ class VerilatedChip:
         self._model = self._lib.chip_create(str(waves or "").encode(), step, models, count, threads or 1)
 
     def _build_core(self, workload: str | None) -> ctypes.CDLL:
-        text = core_verilog(self.cfg, self.mesh) + _wrapper(core_signature(self.mesh), "core", "core_sim")
+        text = stopping(core_verilog(self.cfg, self.mesh)) + _wrapper(core_signature(self.mesh), "core", "core_sim")
         mesh = replace(self.mesh, width=1, height=1)
         run = ("-m", workload, json.dumps(asdict(self.cfg)), json.dumps(asdict(mesh))) if workload else None
         return library(text, "core_sim", _source("core.cpp", FLIT_WORDS=self.flit_words), workload=run)

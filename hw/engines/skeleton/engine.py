@@ -43,6 +43,7 @@ class Engine(wiring.Component):
     activity : Out, for the counters
     walk, further : of engines that make several walks, see :class:`TapWalker`
     nonfinite : Out(1), see :class:`ProcessingArray`
+    awake : Out(1), where it is 0 the clock may stop
     """
 
     has_operand = False
@@ -64,6 +65,7 @@ class Engine(wiring.Component):
             "row_data": In(cfg.row_bits),
             "activity": Out(ACTIVITY),
             "nonfinite": Out(1),
+            "awake": Out(1),
             **({"walk": Out(range(cfg.walks)), "further": In(JOB.shape())} if payloads.walks > 1 else {}),
             **ports,
         })  # fmt: skip
@@ -76,6 +78,10 @@ class Engine(wiring.Component):
     def connect_operations(self, m: Module, source, sink):
         """Give the array its operations: those of the walker's rows."""
         connect(m, source, sink)
+
+    def between_jobs(self):
+        """What keeps it awake beside its jobs; here nothing."""
+        return 0
 
     def connect_operand(self, m: Module, fetch: Fetch):
         """Read the second operand of ``fetch.i.payload`` with ``fetch.en`` and give it to the array."""
@@ -158,6 +164,7 @@ class Engine(wiring.Component):
         fire = array.i.valid & array.i.ready
         adds = array.i.payload.mask.any()
         m.d.comb += [
+            self.awake.eq(self.start | running | self.between_jobs()),
             self.activity.running.eq(running),
             self.activity.issued.eq(fire & adds),
             self.activity.useful.eq(sum(array.i.payload.mask[n] & fire for n in range(payloads.cols))),
