@@ -151,7 +151,7 @@ class NeuronSettings:
     def core(self, layers: "Iterable[Layer]" = ()) -> dict[str, str | bool]:
         """What a core must be built with for it and for the neurons of these layers, of any where none are given:
         parameters of its configuration."""
-        kinds = dict.fromkeys([self.at(layer).kind for layer in layers] or [self.kind])
+        kinds = dict.fromkeys([self.at(layer).kind for layer in layers if layer.fires] or [self.kind])
         return {
             "charge": self.charge, "reset": self.reset, "surrogate": self.surrogate_name, "detach": self.detach,
             "others": ",".join(str(kind) for kind in kinds if kind != replace(self.kind, penalty=False)),

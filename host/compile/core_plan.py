@@ -6,6 +6,8 @@ from functools import cached_property
 from trident.host.compile.core_jobs import CoreJobs
 from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.job_kinds import (
+    ADD_ERRORS,
+    ADDS,
     CHUNK_JOBS,
     CORE_JOBS,
     DROP_JOBS,
@@ -26,8 +28,9 @@ from trident.host.compile.job_kinds import (
     sequencer_needs,
 )
 from trident.host.compile.packing import WeightMap, blocks
-from trident.host.compile.placed import NOTHING, PlacedLayer, region_of, sum_words
+from trident.host.compile.placed import NOTHING, PlacedLayer, region_of
 from trident.host.compile.regions import Allocator, Region
+from trident.host.compile.sum_places import added_errors, error_words, makes_errors, place_errors, place_sums, sum_words
 from trident.host.compile.walk_checks import check_walks
 from trident.host.compile.walks import as_convolution, odd_kernel, walk_to_slice
 from trident.host.compile.windows import check_windows, window_words
@@ -73,6 +76,8 @@ class CorePlan:
             layers.append((first, replace(layer, out_channels=end - first)))
         tiles = Allocator("weight_rows", cfg.weight_tiles, cfg.lanes)
         self.serial = network.batch_norm
+        if network.adds:
+            require(cfg.capabilities, f"{network.adds[0].neuron!r}, behind added sums,", (Capability.ADDS,))
         if self.serial:
             require(cfg.capabilities, repr(network.norms[0].name), (Capability.BATCH_NORM,))
             if cfg.chunks > 1:
@@ -111,33 +116,37 @@ class CorePlan:
                 raise TridentError(
                     f"{layer.neuron!r} takes the largest sums of windows and learns its leaks, which no core does both"
                 )
-        words = sum(sum_words(parts[0][1]) * chunks for *_, parts in places)
+        maps = [parts[0][1] for *_, parts in places]
+        words = error_words(maps, network.adders, chunks)
         half = 2 if cfg.learns else 1  # the other one has the terms of leaks' gradients
         self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS * half <= cfg.error_words else 1
         if self.serial:
             self.error_slots = self.spike_slots
         errors = Allocator("error_words", cfg.error_words // half, half)
         sums, winners = Allocator("sum_words", cfg.sum_words), Allocator("winner_words", cfg.winner_words)
+        kept = place_sums(maps, sums, self.spike_slots if self.serial else 1, chunks)
+        made = place_errors(maps, network.adders, errors, self.error_slots, chunks)
+        # Behind the norm, of one layer at a time; the largest of windows, and their errors, of one sample
+        norms = [sum_words(own) for own in maps if own.layer.norm]
+        windows = [window_words(own) for own in maps if own.layer.window]
+        spread = [window_words(own) for own in maps if own.layer.windows]
+        self.scaled = sums.take(max(norms, default=0), self.spike_slots)
+        self.largest, self.window_errors = sums.take(max(windows, default=0)), errors.take(max(spread, default=0))
         self.layers: list[PlacedLayer] = []
-        for (start, outputs, pooled, parts), own in zip(places, bases, strict=True):
+        for (start, outputs, pooled, parts), own, (at_sums, total), (at_errors, by_neurons) in zip(
+            places, bases, kept, made, strict=True
+        ):
             layer, weights, _ = parts[0]
-            at_sums = errors.take(sum_words(weights), self.error_slots, chunks)
             placed, *branches = (
-                PlacedLayer(start, part, tiles_of, base, inputs, outputs, pooled, at_sums)
+                PlacedLayer(start, part, tiles_of, base, inputs, outputs, pooled, at_errors,
+                            by_neurons or self.window_errors)
                 for (part, tiles_of, inputs), base in zip(parts, own, strict=True)
-            )
-            kept = sums.take(sum_words(weights), self.spike_slots if layer.norm else 1) if layer.keeps_sums else None
+            )  # fmt: skip
             self.layers.append(replace(
-                placed, sums=kept, branches=tuple(branches),
+                placed, sums=at_sums, total=total, branches=tuple(branches),
                 winners=winners.take(window_words(weights), self.spike_slots, chunks) if layer.windows else None,
                 leaks=leaks.take(weights.groups) if layer.learns else None,
             ))  # fmt: skip
-        # Behind the norm, of one layer at a time; the largest of windows, and their errors, of one sample
-        norms = [sum_words(own.weights) for own in self.layers if own.layer.norm]
-        windows = [window_words(own.weights) for own in self.layers if own.layer.window]
-        spread = [own.winners.chunk for own in self.layers if own.winners]
-        self.scaled = sums.take(max(norms, default=0), self.spike_slots)
-        self.largest, self.window_errors = sums.take(max(windows, default=0)), errors.take(max(spread, default=0))
         leaks.check("the leaks that neurons learn")
         self.sum_words, self.winner_words, self.error_words = sums.used, winners.used, errors.used * half
         self.leak_groups = leaks.used
@@ -169,7 +178,7 @@ class CorePlan:
         for start, layer in layers:
             weights = WeightMap(layer, self.cfg)
             out_y, out_x, _ = layer.out_shape
-            words = out_y * out_x * weights.neuron_groups
+            words = out_y * out_x * weights.neuron_groups * layer.fires
             least = words * self.cfg.output_words if layer.readout else 0
             pooled = outputs = spikes.take(words, slots, self.cfg.chunks, least)
             if layer.rewrites:
@@ -186,6 +195,30 @@ class CorePlan:
                 parts.append((part, WeightMap(part, self.cfg), inputs))
             places.append((start, outputs, pooled, parts))
         return regions[below], places
+
+    def normed(self, placed: PlacedLayer) -> Region:
+        """Where the norm of a layer puts what it has scaled."""
+        return self.scaled if placed.layer.window else self.behind_norm(placed)
+
+    def behind_norm(self, placed: PlacedLayer) -> Region:
+        """The sums of a layer behind its norm and windows, to which others may be added."""
+        if placed.total and not placed.layer.adds:
+            return placed.total
+        shared = self.largest if placed.layer.window else self.scaled if placed.layer.norm else placed.sums
+        assert shared is not None
+        return shared
+
+    def taken(self, placed: PlacedLayer) -> Region:
+        """The sums that a layer's neurons, and those who add them, take."""
+        return placed.total or self.behind_norm(placed)
+
+    def trains(self, n: int) -> bool:
+        """Whether weight_grad has jobs for layer n."""
+        return bool(self.layers[n].gradients) or self.layers[n].layer.learns
+
+    def makes_errors(self, n: int) -> bool:
+        """Whether backward has jobs for the errors at the sums of layer n, unless it is the last."""
+        return makes_errors(self.layers[n].layer, self.network.adders)
 
     @cached_property
     def readers(self) -> list[list[PlacedLayer]]:
@@ -212,7 +245,9 @@ class CorePlan:
             jobs |= {kind: int(placed.layer.pool > 1) for kind in POOL_JOBS}
             jobs |= {kind: int(placed.layer.drop > 0) for kind in DROP_JOBS}
             jobs |= {kind: int(bool(placed.layer.norm)) for kind in NORM_JOBS}
-            jobs |= {kind: int(bool(placed.sums)) for kind in FIRE_JOBS}
+            jobs |= {kind: int(bool(placed.sums) and placed.layer.fires) for kind in FIRE_JOBS}
+            jobs |= {kind: len(placed.layer.adds) for kind in ADDS}
+            jobs |= {kind: added_errors(placed.layer, self.network.adders) for kind in ADD_ERRORS}
             jobs |= {kind: int(bool(placed.layer.window)) for kind in WINDOW_JOBS}
             jobs |= {kind: int(bool(placed.layer.join)) for kind in JOIN_JOBS}
             jobs |= {kind: int(bool(placed.winners)) for kind in SPREAD_JOBS}

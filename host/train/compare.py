@@ -131,7 +131,8 @@ class Comparator:
         session = self.session
         held = [session.held(len(traces), layer.number) for layer in self.network.layers]
         for sample, trace in enumerate(traces):
-            for n in (layer.number for layer in self.network.layers if sample in held[layer.number]):
+            layers = [layer for layer in self.network.layers if layer.fires and sample in held[layer.number]]
+            for n in (layer.number for layer in layers):
                 if self.network.layers[n].readout:
                     outputs = session.read_outputs(n, sample).ravel()
                     if mismatch := self.counts(trace.outputs, [to_values(outputs, self.golden.fmt)]):

@@ -308,7 +308,10 @@ def suit(
             raise TridentError(f"{what} is for samples of {most} timesteps at most, not of {cfg.steps}")
         cfg = replace(cfg, timesteps=1, chunks=cfg.steps)
     if encoding == "direct" and not dataset.holds_spikes:
-        network = replace(network, planes=planes_of(dataset, cfg.timesteps, bool(late)))
+        # Layers that add sums take errors of every timestep
+        reading = (layer for layer in network.layers if any(None in part.sources for part in layer.parts))
+        each = bool(late) or any(layer.in_adds for layer in reading)
+        network = replace(network, planes=planes_of(dataset, cfg.timesteps, each))
     pool, windows = pool_of(network), windows_of(network)
     planes = any(read.job for layer in network.layers for read in layer.reads)
     return network, replace(
@@ -317,7 +320,8 @@ def suit(
         standardise=cfg.standardise or any(layer.standardised for layer in network.layers),
         batch_norm=cfg.batch_norm or network.batch_norm,
         **{name: max(getattr(cfg, name), needed) for name, needed in windows.items()},
-        sum_words=max(cfg.sum_words, int(network.batch_norm or windows["window"] > 1)),
+        adds=cfg.adds or bool(network.adds),
+        sum_words=max(cfg.sum_words, int(network.batch_norm or bool(network.adds) or windows["window"] > 1)),
         voters=max(cfg.voters, network.voters),
         dropout=cfg.dropout or bool(network.drops), kernels=cfg.kernels or kernels_of(network, cfg),
     )  # fmt: skip

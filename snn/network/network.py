@@ -9,7 +9,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
 from trident.snn.network.fuse import fuse
-from trident.snn.network.layers import Layer
+from trident.snn.network.layers import Layer, adders_of
 from trident.snn.network.nodes import INPUT, Edge, Neuron, Node, Norm, Shape
 
 Tensors = dict[str, np.ndarray]
@@ -176,6 +176,16 @@ class Network:
             for layer in self.layers
         )
 
+    @cached_property
+    def adders(self) -> tuple[tuple[int, ...], ...]:
+        """By the number of a layer, the numbers of those that add its sums."""
+        return adders_of(self.layers)
+
+    @property
+    def adds(self) -> tuple[Layer, ...]:
+        """Its layers that add the sums of others."""
+        return tuple(layer for layer in self.layers if layer.adds)
+
     @property
     def delays(self) -> tuple[Layer, ...]:
         """The parts of its layers that read spikes of timesteps ago."""
@@ -214,7 +224,7 @@ class Network:
     @property
     def branches(self) -> bool:
         """Whether spikes or sums are added, or spikes are read by several layers or later."""
-        added = any(layer.branches or len(layer.sources) > 1 for layer in self.layers)
+        added = any(layer.branches or layer.adds or len(layer.sources) > 1 for layer in self.layers)
         return added or any(len(own) > 1 for own in self.spike_readers) or bool(self.delays)
 
     def error_terms(self, layer: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from trident.hw.errors import TridentError
 from trident.snn.network.conv import Conv
 from trident.snn.network.network import Network
-from trident.snn.network.nodes import BATCH_EPSILON, Edge, Linear, Neuron, Node, Norm, Pool, Readout
+from trident.snn.network.nodes import BATCH_EPSILON, Add, Edge, Linear, Neuron, Node, Norm, Pool, Readout
 
 NORMS = ("none", "ws", "bn")
 
@@ -36,16 +36,18 @@ def with_norm(network: Network, norm: str) -> Network:
             replace(node, standardise=True, epsilon=epsilon) if isinstance(node, Conv | Linear) and node.name in inner
             else node for node in network.nodes
         ))  # fmt: skip
-    if several := next((layer for layer in network.layers if layer.branches), None):
-        raise TridentError(f"the norm {name} is of one node's sums, and {several.neuron!r} takes those of several")
-    bare = {layer.node for layer in network.layers if layer.norm is None and layer.node != last}
+    if late := next(iter(network.delays), None):
+        raise TridentError(f"the norm {name} is of all timesteps at once, and {late.node!r} reads t-{late.delay}")
+    inner = (layer for layer in network.layers[:-1] if layer.norm is None)
+    bare = {part.node for layer in inner for part in layer.parts if not part.ones}
     nodes: list[Node] = []
     for node in network.nodes:
         if isinstance(node, Conv | Linear) and node.name in bare:
             named = Norm(f"{node.name}_norm", (Edge(node.name),), epsilon=BATCH_EPSILON if epsilon is None else epsilon)
             nodes += [replace(node, bias=False), named]
-        elif isinstance(node, Neuron | Readout | Pool) and node.inputs[0].node in bare:
-            nodes.append(replace(node, inputs=(Edge(f"{node.inputs[0].node}_norm"),)))
+        elif isinstance(node, Neuron | Readout | Pool | Add):
+            behind = (Edge(f"{edge.node}_norm") if edge.node in bare else edge for edge in node.inputs)
+            nodes.append(replace(node, inputs=tuple(behind)))
         else:
             nodes.append(node)
     return replace(network, nodes=tuple(nodes))
