@@ -124,6 +124,8 @@ class NeuronSettings:
         Raises :class:`TridentError`, naming the node, for what does not go together.
         """
         own = {"spike_penalty": 0.0 if layer.last else self.spike_penalty} | dict(layer.changes)
+        if not layer.fires:  # whatever it says, nothing runs it
+            own |= {"neuron": "lif", "spike_penalty": 0.0}
         try:
             if layer.last and own["spike_penalty"]:
                 raise TridentError("a spike_penalty is of neurons that are not the network's output")

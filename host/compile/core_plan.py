@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cached_property
 
 from trident.host.compile.core_jobs import CoreJobs
-from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.job_kinds import (
     ADD_ERRORS,
     ADDS,
@@ -29,25 +28,28 @@ from trident.host.compile.job_kinds import (
 )
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.placed import NOTHING, PlacedLayer, region_of
+from trident.host.compile.plan_checks import check_limits, check_network
 from trident.host.compile.regions import Allocator, Region
-from trident.host.compile.sum_places import added_errors, error_words, makes_errors, place_errors, place_sums, sum_words
+from trident.host.compile.sum_places import (
+    added_errors,
+    error_words,
+    makes_errors,
+    place_errors,
+    place_sums,
+    sum_words,
+)
 from trident.host.compile.walk_checks import check_walks
-from trident.host.compile.walks import as_convolution, odd_kernel, walk_to_slice
-from trident.host.compile.windows import check_windows, window_words
-from trident.hw.errors import TooLarge, TridentError
-from trident.hw.isa.capabilities import Capability, require
+from trident.host.compile.walks import walk_to_slice
+from trident.host.compile.windows import window_words
+from trident.hw.errors import TooLarge
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import ERROR_SLOTS, JOB, SERIAL_BITS, SLOT_BITS
+from trident.hw.isa.job import ERROR_SLOTS, SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.operations import Opcode
-from trident.hw.isa.registry import PLACES
 from trident.hw.isa.tokens import TOKEN_BITS
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition, Stage
-
-LARGEST_WINDOW = 1 << JOB.shape()["last_tap"].width  # pixels along a side of a convolution's
-
 
 # Of a layer: its first channel, regions of its spikes and of what the layers above read, and by part its weights and
 # regions of its reads
@@ -74,27 +76,9 @@ class CorePlan:
             layer = network.layers[number]
             first, end = (part.cuts[slice_], part.cuts[slice_ + 1]) if part.cores > 1 else (0, layer.out_channels)
             layers.append((first, replace(layer, out_channels=end - first)))
+        check_network(network, part.layers, cfg)
         tiles = Allocator("weight_rows", cfg.weight_tiles, cfg.lanes)
         self.serial = network.batch_norm
-        if network.adds:
-            require(cfg.capabilities, f"{network.adds[0].neuron!r}, behind added sums,", (Capability.ADDS,))
-        if self.serial:
-            require(cfg.capabilities, repr(network.norms[0].name), (Capability.BATCH_NORM,))
-            if cfg.chunks > 1:
-                raise TridentError(f"{network.norms[0]} is of samples of one chunk of timesteps, not of {cfg.chunks}")
-        for layer in network.layers:
-            check_windows(layer, cfg)
-            for odd in layer.parts:
-                if not odd.plain:
-                    require(cfg.capabilities, odd_kernel(odd), (Capability.KERNELS,))
-        if (late := network.delays) and cfg.timesteps > 1:
-            raise TridentError(
-                f"{late[0].node!r} reads spikes of t-{late[0].delay}, for which a core has timesteps of 1 "
-                f"and chunks of {cfg.steps}, not timesteps of {cfg.timesteps}"
-            )
-        if (last := network.layers[-1]).voters > cfg.voters and last.number in part.layers:
-            require(cfg.capabilities, f"{last.neuron!r}, of {last.voters} voters for a class,", (Capability.VOTERS,))
-            raise TridentError(f"the core has voters of {cfg.voters}, {last.neuron!r} needs {last.voters}")
         # As many samples under way as there is memory for; or all of a minibatch, layer by layer
         most = (1 << SERIAL_BITS if self.serial else 1 << SLOT_BITS) - 1
         if self.serial and wanted > most:
@@ -111,11 +95,6 @@ class CorePlan:
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
         chunks, leaks = cfg.chunks, Allocator("leak_groups", cfg.leak_groups)
-        for _, layer in layers:
-            if layer.learns and layer.window:
-                raise TridentError(
-                    f"{layer.neuron!r} takes the largest sums of windows and learns its leaks, which no core does both"
-                )
         maps = [parts[0][1] for *_, parts in places]
         words = error_words(maps, network.adders, chunks)
         half = 2 if cfg.learns else 1  # the other one has the terms of leaks' gradients
@@ -154,17 +133,8 @@ class CorePlan:
             memory.check(f"{what} of {'a minibatch' if self.serial else 'one sample'}")
         errors.check(f"the errors of {'a minibatch' if self.serial else 'one sample'}")
         check_walks(self)
-        if self.is_last and cfg.loss == "steps" and self.layers[-1].weights.groups > cfg.items("backward"):
-            raise TooLarge(
-                f"a loss of every timestep has {self.layers[-1].layer.out_channels} classes in "
-                f"{self.layers[-1].weights.groups} groups of {cfg.lanes} lanes under way at once, a core with "
-                f"accumulators of {cfg.accumulators} has room for {cfg.items('backward')}"
-            )
         self._number_jobs()
-        self._check_limits()
-        for placed in self.layers:
-            for engine in PLACES:
-                limit_of_sums(network, placed.layer.number, engine, cfg)
+        check_limits(self)
 
     def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[_Place]]:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
@@ -316,34 +286,6 @@ class CorePlan:
         """Parameters of the sequencer that its jobs need at least."""
         layers = self.partition.stages[self.stage].layers
         return sequencer_needs(self.network, layers, self.cfg.lanes, self.owners, self.cfg.chunks)
-
-    def _check_limits(self):
-        for parameter, needed in self.sequencer_needs.items():
-            if needed > getattr(self.cfg, parameter):
-                chunks = f" of {self.cfg.chunks} chunks of timesteps" if self.cfg.chunks > 1 else ""
-                raise TooLarge(
-                    f"{len(self.layers)} layers{chunks} need {parameter} of at least {needed}, the core has "
-                    f"{getattr(self.cfg, parameter)}"
-                )
-        images = (part.layer.image for placed in self.layers for part in placed.parts)
-        y, x, _ = max(images, key=lambda image: max(image[:2]))
-        if max(y, x) > 255:
-            raise TooLarge(f"an image of {y}x{x} pixels is larger than 255 in one direction")
-        for n in self.inner:
-            below = self.layers[n].layer
-            if below.pool not in (1, self.cfg.pool):
-                raise TridentError(f"the core has pool of {self.cfg.pool}, {below.neuron!r} needs {below.pool}")
-            for layer in (reader.layer for reader in self.readers[n]):
-                y, x, _ = as_convolution(layer).image
-                fits = max(y, x) <= LARGEST_WINDOW and (y == x or self.cfg.kernels)
-                if self.by_position(n) and layer.kind == "linear" and not fits:
-                    raise TridentError(
-                        f"{layer.node!r} reads an image of {y}x{x} pixels that is pooled, that others read or whose "
-                        f"neurons learn their leaks: to a "
-                        f"linear node a core gives square ones alone, of {LARGEST_WINDOW} pixels at most"
-                    )
-        for owner in range(self.owners):
-            self.walk_to_owner(self.layers[0].layer, self.before, owner)
 
     def describe(self) -> list[dict]:
         """Per layer: what it is and the words it takes, for tables."""

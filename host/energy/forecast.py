@@ -66,7 +66,8 @@ def _beyond(cfg: CoreConfig, layer: Layer) -> str | None:
     """What a layer or a core has whose accesses are not forecast, if anything."""
     for there, what in (
         (layer.windows, "windows access"), (layer.learns, "learned leaks access"),
-        (layer.branches, "branches access"), (cfg.chunks > 1, "chunks of timesteps access"),
+        (layer.branches, "branches access"),
+        (layer.in_adds or layer.ones, "sums that are added access"), (cfg.chunks > 1, "chunks of timesteps access"),
         (cfg.shared_engine, "a core with a shared_engine accesses"),
     ):  # fmt: skip
         if there:

@@ -1,5 +1,6 @@
 """What a run normalises, beside what its network says."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from trident.hw.errors import TridentError
@@ -32,22 +33,32 @@ def with_norm(network: Network, norm: str) -> Network:
 
     if name == "ws":
         inner = {part.node for layer in network.layers[:-1] for part in layer.parts}
-        return replace(network, nodes=tuple(
-            replace(node, standardise=True, epsilon=epsilon) if isinstance(node, Conv | Linear) and node.name in inner
-            else node for node in network.nodes
-        ))  # fmt: skip
+        return replace(network, nodes=standardised(network.nodes, inner, epsilon))
     if late := next(iter(network.delays), None):
         raise TridentError(f"the norm {name} is of all timesteps at once, and {late.node!r} reads t-{late.delay}")
-    inner = (layer for layer in network.layers[:-1] if layer.norm is None)
-    bare = {part.node for layer in inner for part in layer.parts if not part.ones}
-    nodes: list[Node] = []
-    for node in network.nodes:
-        if isinstance(node, Conv | Linear) and node.name in bare:
-            named = Norm(f"{node.name}_norm", (Edge(node.name),), epsilon=BATCH_EPSILON if epsilon is None else epsilon)
-            nodes += [replace(node, bias=False), named]
+    without = (layer for layer in network.layers[:-1] if layer.norm is None)
+    bare = {part.node for layer in without for part in layer.parts if not part.ones}
+    return replace(network, nodes=behind_norms(network.nodes, bare, BATCH_EPSILON if epsilon is None else epsilon))
+
+
+def standardised(nodes: Iterable[Node], names: Collection[str], epsilon: float | None = None) -> tuple[Node, ...]:
+    """The nodes, of which those of these names have standardised weights."""
+    return tuple(
+        replace(node, standardise=True, epsilon=epsilon) if isinstance(node, Conv | Linear) and node.name in names
+        else node for node in nodes
+    )  # fmt: skip
+
+
+def behind_norms(nodes: Iterable[Node], names: Collection[str], epsilon: float = BATCH_EPSILON) -> tuple[Node, ...]:
+    """The nodes, behind conv and linear nodes of these names a batch norm each, ``conv1_norm`` behind ``conv1``, which
+    those read that have read the node; biases go."""
+    found: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Conv | Linear) and node.name in names:
+            found += [replace(node, bias=False), Norm(f"{node.name}_norm", (Edge(node.name),), epsilon=epsilon)]
         elif isinstance(node, Neuron | Readout | Pool | Add):
-            behind = (Edge(f"{edge.node}_norm") if edge.node in bare else edge for edge in node.inputs)
-            nodes.append(replace(node, inputs=tuple(behind)))
+            behind = (Edge(f"{edge.node}_norm", edge.delay) if edge.node in names else edge for edge in node.inputs)
+            found.append(replace(node, inputs=tuple(behind)))
         else:
-            nodes.append(node)
-    return replace(network, nodes=tuple(nodes))
+            found.append(node)
+    return tuple(found)

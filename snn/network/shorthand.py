@@ -24,6 +24,7 @@ from trident.snn.network.nodes import (
     Readout,
     Shape,
 )
+from trident.snn.network.norms import behind_norms, standardised
 from trident.snn.network.windows import Windows
 
 _N = "[0-9]{1,9}"
@@ -38,6 +39,7 @@ _POOL = re.compile(f"(mp|ap){_WINDOWS}|gap")
 _DROP = re.compile(r"drop([0-9]+(?:\.[0-9]+)?)?")
 _METHODS = {"mp": "max", "ap": "average", None: "average"}
 _BLOCK = re.compile(f"(sew|res|ms)({_N})(?:s({_N}))?")
+_NORMED = re.compile("(.+?)(bn|ws)(m.+)?")
 _LONGEST = 1000  # characters
 
 
@@ -52,7 +54,8 @@ def read(text: str, bias: bool = True) -> Network:
     a recurrent layer, see :func:`_recurrent`. ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels,
     ``mp3s2p1`` those of such windows, ``ap2`` takes their mean and ``gap`` that of all pixels of a square image: the
     node ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``, drops half of it in training: the node ``dropN``.
-    ``sew16s2``, ``res16s2`` and ``ms16s2`` are residual blocks, see :func:`_block`.
+    ``16c3bn``, ``128ws`` or ``res16bn`` have a norm, see :func:`_normed`. ``sew16s2``, ``res16s2`` and ``ms16s2`` are
+    residual blocks, see :func:`_block`.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -76,16 +79,34 @@ def read(text: str, bias: bool = True) -> Network:
     nodes: list[Node] = []
     shape, source = in_shape, INPUT
     for number, part in enumerate(rest, 1):
-        layer = _layer(text, part, shape, source, number, bias, nodes)
+        layer = _normed(text, part, shape, source, number, bias, nodes)
         nodes += layer
         shapes, last = {source: shape}, shape
         for node in layer:  # what a recurrent node reads is like what the node before it gives
             last = shapes[node.name] = node.out_shape(*(shapes.get(edge.node, last) for edge in node.inputs))
         source = layer[-1].name
         shape = shapes[source]
-    if not _LINEAR.fullmatch(rest[-1]):
+    if not _LINEAR.fullmatch(_NORMED.sub(r"\1\3", rest[-1])):
         raise TridentError(f"network {text!r} must end with a linear layer, one output per class, not {rest[-1]!r}")
     return Network(in_shape, tuple(nodes))
+
+
+def _normed(
+    text: str, part: str, shape: Shape, source: str, number: int, bias: bool, before: Sequence[Node]
+) -> list[Node]:
+    """As :func:`_layer`, of a layer that may say which norm it has: ``16c3bn`` a batch norm behind each of its
+    convolutions or its linear node, before the windows of ``16c3bnm2``, ``16c3ws`` standardised weights."""
+    normed = _NORMED.fullmatch(part)
+    if not normed:
+        return _layer(text, part, shape, source, number, bias, before)
+    plain, norm = normed.group(1) + (normed.group(3) or ""), normed.group(2)
+    nodes = _layer(text, plain, shape, source, number, bias, before)
+    names = [node.name for node in nodes if isinstance(node, Conv | Linear)]
+    if not names:
+        raise TridentError(f"network {text!r}: {part!r} has no weights, so it cannot have the norm {norm}")
+    if norm == "bn" and _RECURRENT.fullmatch(plain):
+        raise TridentError(f"network {text!r}: the norm bn is of all timesteps at once, and {part!r} of one by one")
+    return list(standardised(nodes, names) if norm == "ws" else behind_norms(nodes, names))
 
 
 def _layer(
