@@ -19,16 +19,24 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
     scaled, made = plan.normed(placed), placed.errors if placed.layer.window else placed.made
     assert placed.sums is not None
     y, x, _ = placed.layer.sum_shape
-    constants = NormConstants.of(placed.layer, plan.cfg, plan.spike_slots)
+    single = placed.layer.planes is not None  # errors are sums over time
+
+    def numbers(constants: NormConstants) -> dict[str, int]:
+        own = {"token": constants.power, "exponent": constants.limit}
+        return own | {field: constants.bits[name] for name, field in NUMBERS.items()}
+
+    samples = plan.spike_slots
     shared = {
         "src": placed.sums.base, "dst": scaled.base, "tile": placed.tile + placed.weights.norm_tile,
-        "groups": placed.weights.groups, "count": y * x, "token": constants.power, "exponent": constants.limit,
-        **{field: constants.bits[name] for name, field in NUMBERS.items()},
+        "groups": placed.weights.groups, "count": y * x, **numbers(NormConstants.of(placed.layer, plan.cfg, samples)),
     }  # fmt: skip
     # All samples in one job, or one in each
-    minibatch = {"blocks": plan.spike_slots, "tap_step": placed.sums.step, "pass_step": scaled.step}
+    minibatch = {"blocks": samples, "tap_step": placed.sums.step, "pass_step": scaled.step}
     sample = {"blocks": 1, "src_slot": placed.sums.step, "dst_slot": scaled.step}
-    errors = {"aux": made.base, "block_step": made.step, "dst": placed.errors.base, "pass_step": placed.errors.step}
+    errors = {
+        "aux": made.base, "block_step": made.step, "dst": placed.errors.base, "pass_step": placed.errors.step,
+        "final": int(single), **numbers(NormConstants.of(placed.layer, plan.cfg, samples, single)),
+    }  # fmt: skip
     return {
         plan.job("norm", n): shared | minibatch,
         plan.job("norm_frozen", n): shared | sample | {"channel": 1},

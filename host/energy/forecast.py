@@ -113,7 +113,7 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
     for access in ("reads", "writes"):
         found[f"gradients.{access}"] += gradient.sums
     if layer.norm:
-        _norm(found, cfg, groups, words * steps)
+        _norm(found, cfg, groups, words * steps, words if layer.planes else words * steps)
         found["error_masks.writes"] += words
     _update(found, cfg, layer, groups)
     if None in layer.sources:  # the samples come in
@@ -159,11 +159,12 @@ def _loss(found: Counter, cfg: CoreConfig, layer: Layer, samples: int, words: in
         found["spikes.reads"] += SWEEPS * outputs
 
 
-def _norm(found: Counter, cfg: CoreConfig, groups: int, rows: int):
+def _norm(found: Counter, cfg: CoreConfig, groups: int, sums: int, errors: int):
     """Count batch norm of so many rows of sums, and of errors, but for the masks of these."""
-    found["sums.writes"] += rows  # by forward
-    found["sums.reads"] += rows  # by neurons
-    for step in (*forward_passes(), *backward_passes()):
+    found["sums.writes"] += sums  # by forward
+    found["sums.reads"] += sums  # by neurons
+    passes = [(step, sums) for step in forward_passes()] + [(step, errors) for step in backward_passes()]
+    for step, rows in passes:
         for program, times in ((step.rows, rows), (step.then, groups)):
             if program:
                 _run(found, "norm", program, times, cfg)

@@ -234,7 +234,8 @@ class CostModel:
         samples."""
         layer = self.network.layers[n]
         y, x, _ = layer.sum_shape
-        rows, groups = samples * y * x * self.cfg.timesteps, out_groups(layer, self.cfg.lanes)
+        steps = 1 if backward and layer.planes else self.cfg.timesteps
+        rows, groups = samples * y * x * steps, out_groups(layer, self.cfg.lanes)
         return self._model(Opcode.NORM)(self.cfg, rows, groups, backward) + self.job_start
 
     def backward_jobs(self, n: int) -> list[Job]:

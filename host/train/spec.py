@@ -182,8 +182,9 @@ class RunSpec:
         if encoding not in METHODS:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
+        threshold = neuron_settings.threshold
         network = Network.parse(net, bias) if isinstance(net, str) else net
-        network = with_leaks(with_norm(network, norm), neuron_settings) if network else None
+        network = with_leaks(with_norm(network, norm, threshold), neuron_settings) if network else None
         layers = network.layers if network else ()
         if layers and layers[-1].readout:
             train = {"loss": MEMBRANE} | train
@@ -207,7 +208,7 @@ class RunSpec:
         y, x, channels = dataset.shape
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
-            network = with_leaks(with_norm(Network.parse(net, bias), norm), neuron_settings)
+            network = with_leaks(with_norm(Network.parse(net, bias), norm, threshold), neuron_settings)
         network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
         if built:
             check_suits(cfg, suited)

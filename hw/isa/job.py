@@ -66,7 +66,8 @@ JOB = WordLayout("job", [
      Field("source", 8, "who sends the rows that the job takes, as the route of the credits; the layer's first group "
            "of leaks that are learned (forward, fire, backward, spread, loss)"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories; errors are those of windows, and are "
-           "kept as they are (backward); spread errors go to the neuron-gradient unit (spread)"),
+           "kept as they are (backward); spread errors go to the neuron-gradient unit (spread); errors are those of "
+           "the first timesteps, sums over time (norm)"),
      Field("neuron", 3, "which of the core's neurons the layer has; which of its programs of leaks (leak)"),
      Field("ends", 1, "the last chunk: a readout writes its outputs (forward)"),
      Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left"),

@@ -106,7 +106,7 @@ def _normed(
         raise TridentError(f"network {text!r}: {part!r} has no weights, so it cannot have the norm {norm}")
     if norm == "bn" and _RECURRENT.fullmatch(plain):
         raise TridentError(f"network {text!r}: the norm bn is of all timesteps at once, and {part!r} of one by one")
-    return list(standardised(nodes, names) if norm == "ws" else behind_norms(nodes, names))
+    return list(standardised(nodes, names) if norm == "ws" else behind_norms(nodes, dict.fromkeys(names, 1.0)))
 
 
 def _layer(

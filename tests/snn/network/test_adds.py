@@ -145,6 +145,18 @@ def test_sums_that_no_core_adds_are_refused_by_name(make, words):
     assert words in str(refused.value) and "\n" not in str(refused.value)
 
 
+def test_gains_of_threshold_dependent_norms():
+    """The neurons' threshold, of which those that an add takes share the variance."""
+    network = Network.parse("8x8x1-8c3-res8s2-20-10")
+    nodes = tuple(replace(n, threshold=0.5) if n.name == "neuron1" else n for n in network.nodes)
+    normed = with_norm(replace(network, nodes=nodes), "tdbn:0.25", 1.5)
+    found = {node.name: (node.scale, node.epsilon) for node in normed.nodes if node.kind == "norm"}
+    assert found == {
+        "conv1_norm": (0.5, 0.25), "conv2a_norm": (1.5, 0.25), "conv2b_norm": (1.5 / 2**0.5, 0.25),
+        "conv2s_norm": (1.5 / 2**0.5, 0.25), "linear3_norm": (1.5, 0.25),
+    }  # fmt: skip
+
+
 def test_norms_in_the_shorthand():
     """Of one layer, or of all convolutions of a block; the same nodes as of a whole network with one."""
     text = "8x8x1-8c3{0}-sew8{0}-16c3s2p1{0}m2-12{0}-10"
