@@ -242,8 +242,9 @@ class FloatTwin:
                 gradients |= own
             sparsity[layer.number] = float((d == 0).mean())
             for part, columns in zip(layer.parts, trace.columns, strict=True):
-                gradients |= {} if part.ones else self._gradients_of(part, columns, d)
-                sources = [source for source in part.sources if source not in (None, layer.number)]
+                gradients |= {} if part.fixed else self._gradients_of(part, columns, d)
+                read = [] if part.silent else [n for n in part.sources if n not in (None, layer.number)]
+                sources = [own.number for source in read for own in layers if own.fired_by == source]
                 if sources:
                     below = self._below(part, at_steps(d, slice(0, timesteps), part.delay))
                 for source in sources:
@@ -299,7 +300,7 @@ class FloatTwin:
 
     def _weights_of(self, part: Layer) -> np.ndarray:
         """A part's weights (taps, in, out), as those of a convolution that joins all channels."""
-        own = np.ones(part.weight_shape, self.dtype) if part.ones else self.weights[part.weight]
+        own = np.full(part.weight_shape, part.constant, self.dtype) if part.fixed else self.weights[part.weight]
         return spread_groups(own, part.conv_groups)
 
     @staticmethod

@@ -194,9 +194,9 @@ class CorePlan:
     def readers(self) -> list[list[PlacedLayer]]:
         """By layer of this core, the parts of its layers that read its spikes, as often as they add them: backward
         makes its errors on this core where there are any."""
-        parts = [part for other in self.layers for part in other.parts]
+        parts = [part for other in self.layers for part in other.parts if not part.layer.silent]
         return [
-            [part for part in parts for source in part.layer.sources if source == placed.layer.number]
+            [part for part in parts for source in part.layer.sources if source == placed.layer.fired_by]
             for placed in self.layers
         ]
 

@@ -50,7 +50,7 @@ class PlacedLayer:
     @property
     def gradients(self) -> "list[tuple[PlacedLayer, int, Band]]":
         """Of weight_grad: each part that is trained with each of its inputs and each of its bands."""
-        trained = [(part, read) for part, read in self.walks if not part.layer.ones]
+        trained = [(part, read) for part, read in self.walks if not part.layer.fixed]
         return [(part, read, band) for part, read in trained for band in part.weights.bands]
 
     @property

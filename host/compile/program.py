@@ -279,7 +279,7 @@ def run_update(program: Program, plan: CorePlan, replica: int):
             jobs.append((Opcode.TIE, plan.job("tie", n)))
         for number, part in enumerate(placed.parts):
             for k, band in enumerate(part.weights.bands):
-                if not part.layer.ones:
+                if not part.layer.fixed:
                     jobs.append((Opcode.UPDATE, plan.job("update", n, 0, number, k)))
                 if part.layer.bias or (part.layer.vectors and band is part.weights.bands[-1]):
                     jobs.append((Opcode.UPDATE, plan.job("update_bias", n, 0, number, k)))

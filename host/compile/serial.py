@@ -65,7 +65,7 @@ def serial_phases(layers: Sequence[Layer]) -> list[Phase]:
         if layers[n].norm:
             phases[-1].normalised, phases[-1].backward = n, True
             phases.append(Phase())
-        if layers[n].learns or not all(part.ones for part in layers[n].parts):
+        if layers[n].learns or not all(part.fixed for part in layers[n].parts):
             phases[-1].steps.append(("weight_grad", n))
     return phases
 

@@ -133,7 +133,7 @@ class ChipSession:
             for placed in (part for own in plan.layers for part in own.parts):
                 end = placed.first + placed.layer.out_channels
                 names = placed.layer.weight, placed.layer.bias_name, *placed.layer.vectors
-                given = tensors | ({names[0]: self._ones(placed.layer, space)} if placed.layer.ones else {})
+                given = tensors | ({names[0]: self._constant(placed.layer, space)} if placed.layer.fixed else {})
                 own = [
                     given[name][..., placed.first : end].astype(np.int64) if name in given else None for name in names
                 ]
@@ -141,10 +141,10 @@ class ChipSession:
                 parts.append(self.driver.packets.write(self.routes[core], space, placed.tile * self.cfg.lanes, words))
         self._send(parts)
 
-    def _ones(self, layer: Layer, space: Space) -> np.ndarray:
-        """What a layer whose weights are 1 has of a memory in their place."""
-        one = to_bits(1.0, self.cfg.format) if space == Space.WEIGHTS else 0
-        return np.full(layer.weight_shape, one, np.int64)
+    def _constant(self, layer: Layer, space: Space) -> np.ndarray:
+        """What a layer whose weights are constant has of a memory in their place."""
+        bits = to_bits(layer.constant, self.cfg.format) if space == Space.WEIGHTS else 0
+        return np.full(layer.weight_shape, bits, np.int64)
 
     def read(self, space: Space, replica: int = 0) -> Tensors:
         """Read weights, momenta or gradients of one replica; exact gradients are int64 sums."""
@@ -155,7 +155,7 @@ class ChipSession:
                 self.plan.placement[core], space, placed.tile * self.cfg.lanes, placed.weights.rows
             )
             found = [tensor for tensor in placed.weights.unpack(to_rows(words, self.cfg)) if tensor is not None]
-            for name, tensor in zip(placed.layer.parameters, found[placed.layer.ones :], strict=True):
+            for name, tensor in zip(placed.layer.parameters, found[placed.layer.fixed :], strict=True):
                 slices[name].append(tensor)
         return {name: np.concatenate(parts, axis=-1) for name, parts in slices.items()}
 

@@ -67,7 +67,7 @@ def _beyond(cfg: CoreConfig, layer: Layer) -> str | None:
     for there, what in (
         (layer.windows, "windows access"), (layer.learns, "learned leaks access"),
         (layer.branches, "branches access"),
-        (layer.in_adds or layer.ones, "sums that are added access"), (cfg.chunks > 1, "chunks of timesteps access"),
+        (layer.in_adds or layer.fixed, "sums that are added access"), (cfg.chunks > 1, "chunks of timesteps access"),
         (cfg.shared_engine, "a core with a shared_engine accesses"),
     ):  # fmt: skip
         if there:

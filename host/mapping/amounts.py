@@ -90,14 +90,15 @@ def count_operations(layer: Layer, activity: LayerActivity, first: int, end: int
         spikes = by_read.sum(axis=(4, 6), dtype=np.int64)
         by_group = errors.reshape(*errors.shape[:4], part.conv_groups, -1).sum(axis=5, dtype=np.int64)
         forward += samples * y * x * steps * channels * part.bias
-        trained = not part.ones
+        trained = not part.fixed
         gradient += errors.sum(dtype=np.int64) * part.bias
         for tap in range(part.taps):
             outputs, inputs = _window(part, tap)
             here, there = by_group[(slice(None), *np.ix_(*outputs))], spikes[(slice(None), *np.ix_(*inputs))]
             forward += there.sum() * channels // part.conv_groups
             gradient += (there * here).sum() * trained
-            readable = part.mean**2 * sum(source is not None for source in part.sources)  # whose errors are wanted
+            wanted = 0 if part.silent else sum(source is not None for source in part.sources)  # whose errors are
+            readable = part.mean**2 * wanted
             backward += here[..., part.delay :, :].sum() * (part.in_shape[2] // part.conv_groups) * readable
     return Operations(float(forward + gradient) / samples, float(backward) / samples)
 

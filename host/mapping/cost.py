@@ -323,7 +323,7 @@ class CostModel:
             jobs = []
             for chunk in range(1 if layer.planes else cfg.chunks):
                 here = self._chunk(errors, chunk)
-                for part, number, bits in (own for own in reads if not own[0].ones):
+                for part, number, bits in (own for own in reads if not own[0].fixed):
                     if cfg.shared_engine:
                         y, x, *_ = here.shape
                         jobs.append(walk(bits, y, x, part.kernel, part.bias, groups, pass_groups, timing))
@@ -345,7 +345,7 @@ class CostModel:
     def weight_grad(self, n: int, first: int, end: int) -> float:
         """Cycles of weight_grad per sample, in all chunks of timesteps."""
         layer = self.network.layers[n]
-        trained = (part for part in layer.parts if not part.ones)
+        trained = (part for part in layer.parts if not part.fixed)
         jobs = sum(len(part.reads) * count_bands(part, self.cfg.lanes) for part in trained) + layer.learns
         starts = self.job_start * jobs * (1 if layer.planes else self.cfg.chunks)
         return _mean(self.weight_grad_jobs(n, first, end)) + starts
@@ -367,7 +367,7 @@ class CostModel:
         layer, groups, rows, standard = self.network.layers[n], self._groups(n, first, end), 0, 0.0
         for part in layer.parts:
             weights = WeightMap(part, self.cfg)
-            rows += (weights.vectors * weights.groups if part.ones else weights.updated) * groups / weights.groups
+            rows += (weights.vectors * weights.groups if part.fixed else weights.updated) * groups / weights.groups
             if part.standardised:
                 standard += groups * standardise_cycles(self.cfg, part.fan_in)
                 rows -= groups * part.taps * weights.blocks / part.conv_groups * self.cfg.lanes

@@ -36,7 +36,8 @@ class GoldenEngines(GoldenParameters):
         kernels = golden_engines(cfg, engines)
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self._no_bias = {part.bias_name: np.zeros(part.out_channels, self.dtype) for part in network.parts}
-        self._ones = {part.weight: np.ones(part.weight_shape, self.dtype) for part in network.parts if part.ones}
+        fixed = [part for part in network.parts if part.fixed]
+        self._fixed = {part.weight: np.full(part.weight_shape, part.constant, self.dtype) for part in fixed}
 
     def _read(
         self, part: Layer, reads: tuple[Read, ...], samples: np.ndarray, trace: Trace, first: int, end: int
@@ -77,7 +78,7 @@ class GoldenEngines(GoldenParameters):
 
     def _weights_of(self, part: Layer) -> np.ndarray:
         """A part's weights (taps, in, out)."""
-        return self._ones[part.weight] if part.ones else self.weights[part.weight]
+        return self._fixed[part.weight] if part.fixed else self.weights[part.weight]
 
     def _error_below(self, trace: Trace, n: int, replicas: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Errors at the spikes of layer n, from timestep ``start`` up to ``stop``, through the weights of all parts of

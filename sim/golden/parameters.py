@@ -105,7 +105,7 @@ class GoldenParameters:
 
     def _trained(self, layer: Layer) -> np.ndarray:
         """All weights of a layer that are trained."""
-        return np.concatenate([np.empty(0), *(self.weights[p.weight].ravel() for p in layer.parts if not p.ones)])
+        return np.concatenate([np.empty(0), *(self.weights[p.weight].ravel() for p in layer.parts if not p.fixed)])
 
     @property
     def moments_overflowed(self) -> bool:

@@ -246,7 +246,7 @@ class GoldenTrainer(GoldenEngines):
             replica = replicas[chosen][:1]
             own = self.gradients[replica[0]]
             errors = np.ascontiguousarray(trace.errors[layer.number][chosen])
-            for part in layer.parts:
+            for part in (part for part in layer.parts if not part.fixed):
                 inputs = trace.inputs[self.network.parts.index(part)][chosen]
                 fault = self._add_own(own, part, inputs, errors, terms)
                 self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)

@@ -31,7 +31,7 @@ def is_sums(network: "Network", name: str) -> bool:
         return False
     node = network.node(name)
     if isinstance(node, Add):
-        return any(is_sums(network, edge.node) for edge in node.inputs)
+        return node.method is None and any(is_sums(network, edge.node) for edge in node.inputs)
     if isinstance(node, Pool):
         return is_sums(network, node.inputs[0].node)
     return isinstance(node, Conv | Linear | Norm)
@@ -96,10 +96,54 @@ def addends(
 
 def ones(network: "Network", node: Add, number: int, reads: tuple[Read, ...]) -> Layer:
     """Spikes as sums, of the layer with this number."""
+    return _constant(network, node, number, reads, 1.0)
+
+
+def _constant(
+    network: "Network", node: Add, number: int, reads: tuple[Read, ...], weight: float, name: str = ""
+) -> Layer:  # fmt: skip
     shape = network.shapes[node.name]
     return Layer(
-        number, node.name, node.name, reads, "conv", shape, shape[2], PIXEL, bias=False, conv_groups=shape[2], ones=True
-    )
+        number, node.name + name, node.name, reads, "conv", shape, shape[2], PIXEL, bias=False, conv_groups=shape[2],
+        constant=weight,
+    )  # fmt: skip
+
+
+_GATE = {
+    "neuron": "lif", "leak": 0.0, "decay_input": False, "reset": "hard", "v_reset": 0.0, "surrogate": "rectangle",
+    "window": 1.0, "detach": True, "spike_penalty": 0.0,
+}  # fmt: skip
+"""Neurons that keep nothing of a timestep for the next, and let errors through within 1 of their threshold."""
+
+
+def gates(network: "Network", node: Add, number: int, fired: dict[str, tuple[Read, ...]]) -> tuple[Layer, Layer]:
+    """The layers of a node that joins two spikes a and b: "and", a · b, or "iand", a · (1 - b).
+
+    Each tells all four pairs apart by a sum with weights of 1 and 2, so that it fires for one of them, and its error
+    passes for the two of them for which the output depends on the input that it goes to: b of a, and a, or its
+    negative, of b. What others read are the spikes of the first.
+    """
+    found = []
+    for edge in node.inputs:
+        reads = fired.get(edge.node, ())
+        if len(reads) != 1 or reads[0] != Read(reads[0].source):
+            what = edge.node if edge.node == INPUT else network.node(edge.node)
+            raise TridentError(f"{node} joins spikes of neurons, which are 0 or 1, not {what}")
+        found.append(reads)
+    a, b = found
+
+    def gate(k: int, own: tuple, other: tuple, threshold: float) -> Layer:
+        """Of reads with their weights; errors go to the first."""
+        first, second = (
+            _constant(network, node, number + k, reads, weight, f":{2 * k + n}")
+            for n, (reads, weight) in enumerate((own, other), 1)
+        )
+        changes = tuple((_GATE | {"threshold": threshold}).items())
+        return replace(first, branches=(replace(second, silent=True),), changes=changes, copies=number if k else None)
+
+    if node.method == "and":
+        return gate(0, (a, 1.0), (b, 2.0), 2.5), gate(1, (b, 1.0), (a, 2.0), 2.5)
+    return gate(0, (a, 1.0), (b, -2.0), 0.5), gate(1, (b, -1.0), (a, 2.0), 1.5)
 
 
 def check_adds(network: "Network", layers: list[Layer]) -> list[Layer]:

@@ -7,7 +7,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.job import JOB
 from trident.hw.isa.planes import PLACES
-from trident.snn.network.adds import addends, adders_of, check_adds, is_sums, ones, only_added
+from trident.snn.network.adds import addends, adders_of, check_adds, gates, is_sums, ones, only_added
 from trident.snn.network.conv import Conv
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.nodes import (
@@ -68,6 +68,9 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
                 if dropout := _dropout(network, network.node(name), layers[-1]):
                     layers[-1], name = replace(layers[-1], drop=POWERS[dropout.p]), dropout.name
                 fired[name] = Read.all(len(layers) - 1, layers[-1].out_planes, layers[-1].drop)
+        elif isinstance(node, Add) and node.method:
+            layers += gates(network, node, len(layers), fired)
+            fired[node.name] = Read.all(layers[-2].number)
         elif isinstance(node, Add):
             fired[node.name] = _added(network, node, fired)
         elif node in windows or isinstance(node, Conv | Linear) or node in chained:

@@ -61,8 +61,9 @@ class Layer:
 
     adds: the numbers of layers whose sums, as their neurons take them, are added to its own, behind norm and windows.
     kept: others add its sums. fires: it has neurons; a layer without is there for those who add its sums, and
-    ``neuron`` names the node that these sums are of. ones: its weights are 1, from each channel to itself, and are not
-    trained, so that its sums are the spikes that it reads.
+    ``neuron`` names the node that these sums are of. constant: its weights, from each channel to itself, are this
+    number and are not trained; None: they are. silent: no errors go to what it reads. copies: the number of a layer
+    whose spikes it fires as well, so that the errors at those come to it, too; nobody reads its own.
 
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
     ``node``. reads: the spikes that it reads, which are added. image: (y, x, channels) of each of them. changes: what
@@ -104,7 +105,9 @@ class Layer:
     adds: tuple[int, ...] = ()
     kept: bool = False
     fires: bool = True
-    ones: bool = False
+    constant: float | None = None
+    silent: bool = False
+    copies: int | None = None
 
     @property
     def parts(self) -> "tuple[Layer, ...]":
@@ -158,6 +161,16 @@ class Layer:
     def keeps_sums(self) -> bool:
         """Sums are kept, for a norm, windows or adds, before neurons take them."""
         return self.norm is not None or self.window is not None or self.kept or bool(self.adds)
+
+    @property
+    def fixed(self) -> bool:
+        """Its weights are not trained."""
+        return self.constant is not None
+
+    @property
+    def fired_by(self) -> int:
+        """The number of the layer whose spikes others read in place of its own."""
+        return self.number if self.copies is None else self.copies
 
     @property
     def in_adds(self) -> bool:
@@ -243,7 +256,7 @@ class Layer:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of all its parameters."""
-        own = () if self.ones else (self.weight, *([self.bias_name] if self.bias else []))
+        own = () if self.fixed else (self.weight, *([self.bias_name] if self.bias else []))
         return *own, *self.vectors
 
     @property
@@ -301,7 +314,7 @@ class Layer:
     @property
     def weights(self) -> int:
         """Trainable values of all parts."""
-        own = (self.fan_in * (not self.ones) + self.bias + len(self.vectors)) * self.out_channels
+        own = (self.fan_in * (not self.fixed) + self.bias + len(self.vectors)) * self.out_channels
         return own + sum(branch.weights for branch in self.branches)
 
     def __str__(self) -> str:
@@ -311,10 +324,11 @@ class Layer:
         if self.voters > 1:
             behind += f", {self.voters} voters for a class"
         behind += f" of t-{self.delay}" if self.delay else ""
-        behind += "".join(f", plus {branch}" for branch in self.branches)
+        behind += "".join(f", plus {branch}" for branch in self.branches if not branch.silent)
         behind += "".join(f", plus sums of layer {number + 1}" for number in self.adds)
-        if self.ones:
-            return f"spikes as sums {'x'.join(map(str, self.image))}{behind}"
+        if self.fixed:
+            joined = any(branch.silent for branch in self.branches)
+            return f"{'joined spikes' if joined else 'spikes as sums'} {'x'.join(map(str, self.image))}{behind}"
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape

@@ -170,10 +170,11 @@ class Network:
 
     @cached_property
     def spike_readers(self) -> tuple[tuple[Layer, ...], ...]:
-        """By the number of a layer, the parts of layers that read its spikes, as often as they add them."""
+        """By the number of a layer, the parts of layers that read its spikes, or those that it copies, and give errors
+        to them, as often as they add them."""
+        loud = [part for part in self.parts if not part.silent]
         return tuple(
-            tuple(reader for reader in self.parts for source in reader.sources if source == layer.number)
-            for layer in self.layers
+            tuple(part for part in loud for source in part.sources if source == layer.fired_by) for layer in self.layers
         )
 
     @cached_property

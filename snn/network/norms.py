@@ -39,7 +39,7 @@ def with_norm(network: Network, norm: str, threshold: float = 1.0) -> Network:
     if late := next(iter(network.delays), None):
         raise TridentError(f"the norm {name} is of all timesteps at once, and {late.node!r} reads t-{late.delay}")
     without = (layer for layer in network.layers[:-1] if layer.norm is None)
-    bare = {part.node for layer in without for part in layer.parts if not part.ones}
+    bare = {part.node for layer in without for part in layer.parts if not part.fixed}
     scales = threshold_scales(network, bare, threshold) if name == "tdbn" else dict.fromkeys(bare, 1.0)
     return replace(network, nodes=behind_norms(network.nodes, scales, BATCH_EPSILON if epsilon is None else epsilon))
 

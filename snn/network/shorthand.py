@@ -38,7 +38,7 @@ _RECURRENT = re.compile(f"({_N})rec")
 _POOL = re.compile(f"(mp|ap){_WINDOWS}|gap")
 _DROP = re.compile(r"drop([0-9]+(?:\.[0-9]+)?)?")
 _METHODS = {"mp": "max", "ap": "average", None: "average"}
-_BLOCK = re.compile(f"(sew|res|ms)({_N})(?:s({_N}))?")
+_BLOCK = re.compile(f"(sew|res|ms)({_N})(?:s({_N}))?(and|iand)?")
 _NORMED = re.compile("(.+?)(bn|ws)(m.+)?")
 _LONGEST = 1000  # characters
 
@@ -154,7 +154,7 @@ def _layer(
         return [Dropout(f"drop{number}", read, p=float(drop.group(1) or 0.5))]
     if block := _BLOCK.fullmatch(part):
         sizes = int(block.group(2)), int(block.group(3) or 1)
-        return _block(text, part, block.group(1), shape, source, number, bias, *sizes, before)
+        return _block(text, part, block.group(1), shape, source, number, bias, *sizes, before, block.group(4))
     conv = _CONV.fullmatch(part)
     if not conv or (conv.group(6) and not conv.group(1)):  # a depthwise one has as many groups as channels
         raise TridentError(
@@ -206,20 +206,24 @@ def _recurrent(layer: list[Node], number: int) -> list[Node]:
 
 def _block(
     text: str, part: str, kind: str, shape: Shape, source: str, number: int, bias: bool, channels: int, stride: int,
-    before: Sequence[Node],
+    before: Sequence[Node], method: str | None,
 ) -> list[Node]:  # fmt: skip
     """A residual block: two convolutions of kernel 3, ``convNa`` of that stride, with neurons, and ``convNb``; where
     the shape changes, a convolution of kernel 1 and that stride, ``convNs``, reads what the block reads.
 
     Of ``sew`` (Fang et al., arXiv 2102.04159) ``addN`` adds the spikes of ``convNb`` to what the block reads or to the
-    spikes of ``convNs``. Of ``res``, as in spiking ResNets that convert plain ones, it adds the sums of ``convNb`` to
-    those spikes or to the sums of ``convNs``, and ``neuronN`` takes the result. Of ``ms`` (Hu et al., arXiv 2112.08954)
-    likewise, but to the sums that the neurons before the block take.
+    spikes of ``convNs``, or joins them by ``and`` or ``iand``, which inverts those of ``convNb``. Of ``res``, as in
+    spiking ResNets with the structure of plain ones, it adds the sums of ``convNb`` to those spikes or to the sums of
+    ``convNs``, and ``neuronN`` takes the result. Of ``ms`` (Hu et al., arXiv 2112.08954) likewise, but to the sums that
+    the neurons before the block take.
     """
     if channels < 1 or stride not in (1, 2):
         raise TridentError(f"network {text!r}: block {part!r} needs at least 1 channel and a stride of 1 or 2")
     if source == INPUT:
         raise TridentError(f"network {text!r}: block {part!r} must follow a layer, whose spikes it reads")
+
+    if method and kind != "sew":
+        raise TridentError(f"network {text!r}: block {part!r} adds sums, which {method} does not join, only spikes")
 
     def conv(suffix: str, read: str, kernel: int, stride: int) -> Conv:
         return Conv(
@@ -241,7 +245,8 @@ def _block(
         if changes:
             nodes.append(neuron("s", shortcut))
             shortcut = nodes[-1].name
-        return [*nodes, Add(f"add{number}", (Edge(f"neuron{number}b"), Edge(shortcut)))]
+        both = Edge(f"neuron{number}b"), Edge(shortcut)
+        return [*nodes, Add(f"add{number}", both[::-1] if method else both, method=method)]
     if kind == "ms" and not changes:
         found = next(node for node in before if node.name == source)
         if not isinstance(found, Neuron):

@@ -54,6 +54,8 @@ def networks() -> dict[str, Network]:
     found = {"mixed": mixed()}
     for text in ("8x8x1-4c3-res4-res6s2-4", "6x6x2-3c3-ms3-ms5s2-ms5-4", "8x8x1-3c3-mp2-res3-4"):
         found |= {f"{text} {norm}": with_norm(Network.parse(text), norm) for norm in ("none", "ws", "bn")}
+    for text in ("8x8x2-4c3-sew4and-sew6s2iand-4", "8x8x1-4c3-mp2-sew4iand-sew4and-4"):
+        found |= {f"{text} {norm}": with_norm(Network.parse(text), norm) for norm in ("none", "bn")}
     return found
 
 
@@ -112,6 +114,8 @@ def test_gradients_of_the_twin_are_those_of_spikingjelly(name):
                 return lif(read[0].unflatten(0, (STEPS, -1))).flatten(0, 1)
             case "flatten":
                 return read[0].permute(0, 2, 3, 1).flatten(1)
+        if node.kind == "add" and node.method:  # as sew_function of its model zoo
+            return read[0] * (read[1] if node.method == "and" else 1.0 - read[1])
         return sum(read[1:], start=read[0])
 
     made = {"input": torch.tensor(spikes, dtype=torch.float64).transpose(0, 1).flatten(0, 1).permute(0, 3, 1, 2)}
@@ -140,7 +144,8 @@ def traces_of(golden: GoldenTrainer, trace, twin: FloatTwin) -> list[LayerTrace]
         fired, pooled = moved(trace.spikes[n]), moved(trace.pooled[n])
         chosen = np.ones_like(fired) if layer.pool == 1 else moved(trace.masks[n])
         found.append(LayerTrace(
-            columns, fired, fired != 0, moved(trace.potentials[n]), pooled, chosen, fired.sum(0).reshape(SAMPLES, -1),
+            columns, fired, moved(trace.masks[n]) != 0, moved(trace.potentials[n]), pooled, chosen,
+            fired.sum(0).reshape(SAMPLES, -1),
             moved(trace.normed[n]) if layer.norm else None,
             golden._norms[n].inverse.astype(np.float64) if layer.norm else None,
             moved(trace.winners[n]).astype(int) if layer.window else None,
@@ -154,7 +159,7 @@ def test_golden_is_near_the_twin(name):
     network, neuron = NETWORKS[name], NeuronSettings(surrogate="atan:2", threshold=0.25)
     needs = {"batch_norm": True} if network.norms else {"adds": True}
     cfg = CoreConfig(
-        lanes=2, timesteps=STEPS, walks=8, pool=2, kernels=True, sum_words=64, window=2, winner_words=1,
+        lanes=2, timesteps=STEPS, walks=8, pool=2, kernels=True, planes=True, sum_words=64, window=2, winner_words=1,
         multiplier_subnormals=True, standardise=any(part.standardised for part in network.parts),
         **neuron.core(network.layers), **needs,
     )  # fmt: skip

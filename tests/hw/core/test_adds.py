@@ -28,7 +28,7 @@ WINDOWS = {"window": 2, "join": 3, "overlap": True, "winner_words": 2048}
 
 def residual_network(rng: np.random.Generator, cfg: CoreConfig) -> Network:
     """A convolution and up to three residual blocks: what is added to the sums of a block are those that the neurons
-    before it take, their spikes, other sums, or several of these."""
+    before it take, their spikes, other sums, or several of these; or its spikes are joined with those that it reads."""
     side, planes = int(rng.choice([2, 4] if cfg.pool == 1 and cfg.join == 1 else [4, 8])), None
     build = Builder((side, side, int(rng.integers(1, 3))))
     if cfg.planes and rng.random() < 0.6:
@@ -52,6 +52,7 @@ def residual_network(rng: np.random.Generator, cfg: CoreConfig) -> Network:
             threshold=float(rng.uniform(0.2, 0.5)), **({"leak": 0.5} if own.learns else {}),
         )  # fmt: skip
 
+    gated = any(str(kind) == "lif/hard/rectangle" for kind in cfg.neurons)
     channels = int(rng.integers(1, 4))
     sums = weigh(INPUT, build.in_shape[2], channels)
     if cfg.window > 1 and rng.random() < 0.6:
@@ -63,13 +64,17 @@ def residual_network(rng: np.random.Generator, cfg: CoreConfig) -> Network:
         inner = int(rng.integers(1, 4))
         branch = weigh(fire(weigh(now, channels, inner, stride)), inner, wanted)
         others = [now, *([sums] if sums else []), ""] if stride == 1 and wanted == channels else [""]
+        if gated and len(others) > 1 and rng.random() < 0.6:
+            both = [now, fire(branch)]
+            now, sums = build.add("add", *both[:: rng.choice([1, -1])], method=str(rng.choice(["and", "iand"]))), ""
+            continue
         chosen = {others[int(n)] for n in rng.integers(0, len(others), 2)}
         shortcut = [weigh(now, channels, wanted, stride)] if "" in chosen else []
         sums = build.add("add", branch, *sorted(chosen - {""}), *shortcut)
         channels, side, now = wanted, -(-side // stride), fire(sums)
         if cfg.pool > 1 and side % cfg.pool == 0 and rng.random() < 0.5:
             now, sums = build.add("pool", now, size=cfg.pool, method=str(rng.choice(["max", "average"]))), ""
-            side //= cfg.pool
+            side, gated = side // cfg.pool, False
         elif cfg.join > 1 and side > 2 and rng.random() < 0.5:
             now, sums = build.add("pool", now, size=3, stride=2, padding=1), ""
             side = -(-side // 2)
@@ -109,6 +114,7 @@ def check_networks(changes: dict, stalls: int | None, count: int, seed: int = 6)
     (LEARNED | NORM | {"lanes": 4}, None), (NORM | MEANS | {"lanes": 4, "backward_cols": 2}, 3),
     (WINDOWS, None), (NORM | WINDOWS | {"weight_grad_cols": 2}, 4), (NORM | {"exp": 8, "frac": 7, "lanes": 8}, 5),
     ({"short_paths": True, "prefetch_jobs": False, "multiplier_subnormals": True}, 6),
+    ({"others": "lif/hard/rectangle"}, 1), (NORM | {"surrogate": "rectangle", "lanes": 4, "gradient_bits": 40}, 2),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     assert check_networks(changes, stalls, 4) >= 3

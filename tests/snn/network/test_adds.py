@@ -14,7 +14,7 @@ from trident.snn.network.norms import with_norm
 
 def said(network: Network) -> list[tuple]:
     """Of every layer, what it is, whether it fires, and whose sums it adds."""
-    return [(layer.node, layer.ones, layer.fires, layer.kept, layer.adds) for layer in network.layers]
+    return [(layer.node, layer.fixed, layer.fires, layer.kept, layer.adds) for layer in network.layers]
 
 
 def test_a_block_without_a_norm_is_a_sum_of_walks():
@@ -23,7 +23,7 @@ def test_a_block_without_a_norm_is_a_sum_of_walks():
         ("conv1",), ("conv2a",), ("conv2b", "add2"), ("conv3a",), ("conv3b", "conv3s"), ("linear4",),
     ]  # fmt: skip
     own = network.layers[2].branches[0]
-    assert own.ones and own.conv_groups == 8 and own.sources == (0,) and own.parameters == () and own.weights == 0
+    assert own.fixed and own.conv_groups == 8 and own.sources == (0,) and own.parameters == () and own.weights == 0
     assert "add2.weight" not in network.tensors and not network.adds and network.branches
     assert [part.node for part in network.spike_readers[0]] == ["conv2a", "add2"]
 
@@ -116,6 +116,16 @@ def as_output() -> Network:
     return build.network()
 
 
+def gate(*inputs: str, method: str = "and") -> Network:
+    build = small("conv1")
+    build.add("neuron")
+    build.add("add", *inputs, method=method)
+    build.add("flatten")
+    build.add("linear", outputs=3)
+    build.add("neuron")
+    return build.network()
+
+
 def mean_of_all() -> Network:
     build = small("conv1")
     build.add("neuron")
@@ -137,12 +147,27 @@ def mean_of_all() -> Network:
     (mean_of_all, "add 'add2' adds the mean of all pixels to sums"),
     (lambda: replace(ended(small(INPUT)), planes=Planes(4, 0)), "add 'add1' adds real values that stay the same over"),
     (lambda: replace(ended(small("conv1")), planes=Planes(4, 0)), "adds sums of real values that stay the same over"),
+    (lambda: gate("neuron1", "neuron2", "neuron2"), "add 'add2': and joins two inputs, not 3"),
+    (lambda: gate("neuron1", "neuron2", method="xor"), "add 'add2': method must be and or iand, not 'xor'"),
+    (lambda: gate("neuron2", "conv1"), "add 'add2' joins spikes of neurons, which are 0 or 1, not conv 'conv1'"),
     (lambda: with_norm(Network.parse("6-4rec-3"), "bn"), "the norm bn is of all timesteps at once, and 'recurrent1'"),
 ])  # fmt: skip
 def test_sums_that_no_core_adds_are_refused_by_name(make, words):
     with pytest.raises(TridentError) as refused:
         assert make().layers
     assert words in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_gates_are_two_layers_of_which_the_first_is_read():
+    network = Network.parse("6x6x1-4c3-sew4and-sew4iand-3")
+    first, second = network.layers[3:5]
+    assert [part.constant for part in first.parts] == [1, 2] and second.copies == first.number == second.fired_by
+    assert network.layers[5].sources == (3,) and network.spike_readers[3] == network.spike_readers[4]
+    assert [part.node for part in network.spike_readers[0]] == ["conv2a", "add2:1"]
+    assert [part.node for part in network.spike_readers[2]] == ["add2:3"]
+    inverted = network.layers[7:9]
+    assert [[part.constant for part in layer.parts] for layer in inverted] == [[1, -2], [-1, 2]]
+    assert [layer.sources for layer in inverted] == [(3,), (6,)]  # what the block reads first
 
 
 def test_gains_of_threshold_dependent_norms():
@@ -175,6 +200,7 @@ def test_norms_in_the_shorthand():
     ("64-bn-10", "layer 'bn' is no number of outputs"),
     ("8x8x1-8c3-mp2-ms8-10", "block 'ms8' must follow a layer, whose sums it adds"),
     ("8x8x1-ms8-10", "block 'ms8' must follow a layer, whose spikes it reads"),
+    ("8x8x1-8c3-res8and-10", "block 'res8and' adds sums, which and does not join, only spikes"),
     ("8x8x1-8c3-res8s3-10", "needs at least 1 channel and a stride of 1 or 2"),
 ])  # fmt: skip
 def test_refusals_in_the_shorthand(text, words):

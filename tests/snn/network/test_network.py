@@ -251,7 +251,7 @@ def test_sums_that_no_core_makes():
     build.add("neuron", "linear1")
     build.add("add", "neuron1", "linear2")
     build.add("neuron")
-    assert [part.ones for part in build.network().layers[-1].parts] == [False, True]
+    assert [part.fixed for part in build.network().layers[-1].parts] == [False, True]
 
 
 def test_real_values_are_not_added_to_spikes():
