@@ -5,14 +5,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.hw.core.benches import CHUNKS, NORM, STANDARD, WALKS, batch_of, constants_of, core_of
+from tests.hw.core.benches import (
+    CHUNKS,
+    NORM,
+    STANDARD,
+    WALKS,
+    batch_of,
+    check_minibatches,
+    constants_of,
+    core_of,
+)
+from trident.host.compile.chip_plan import ChipPlan
 from trident.host.train.step_bench import StepBench
-from trident.hw.errors import TridentError
+from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.planes import Planes
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import INPUT
+from trident.snn.network.norms import with_norm
 from trident.snn.settings import NeuronSettings
 
 ADDS = WALKS | {
@@ -100,11 +111,7 @@ def check_networks(changes: dict, stalls: int | None, count: int, seed: int = 6)
             continue
         compared += 1
         added += sum(len(layer.adds) for layer in network.layers)
-        for density in (0.5, 0.2):
-            mismatch, _ = bench.step(*batch_of(bench, rng, samples, density), constants_of(bench, samples), 256)
-            assert mismatch is None, f"{network}: {mismatch}"
-        mismatch, _ = bench.infer(batch_of(bench, rng, 4, 0.4)[0])
-        assert mismatch is None, f"{network}: {mismatch}"
+        check_minibatches(bench, rng, samples, (0.5, 0.2))
     return added
 
 
@@ -118,3 +125,38 @@ def check_networks(changes: dict, stalls: int | None, count: int, seed: int = 6)
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     assert check_networks(changes, stalls, 4) >= 3
+
+
+def test_what_adds_need():
+    """Units for them, and room for the sums that are kept."""
+    neuron, network = NeuronSettings(surrogate="atan"), Network.parse("4x4x2-3c3-ms3-4")
+    plain = CoreConfig.preset("TINY", surrogate="atan", jobs=64)
+    with pytest.raises(TridentError, match="'neuron2', behind added sums, needs units that add sums, which a core wit"):
+        StepBench(network, neuron, plain, None)
+    small = replace(plain, adds=True, sum_words=48)
+    with pytest.raises(TooLarge, match="the sums of one sample need 64 words, 16 more than sum_words of 48"):
+        StepBench(network, neuron, small, None)
+    normed = CoreConfig.preset("TINY", **ADDS | NORM | {"sum_words": 64, "spike_words": 32768})
+    with pytest.raises(TooLarge, match="the sums of a minibatch need"):
+        StepBench(with_norm(network, "bn"), neuron, normed, None, minibatch=9)
+
+
+def test_one_region_serves_a_chain_of_blocks():
+    """Of sums that all blocks add to, however many there are."""
+    cfg = CoreConfig.preset("TINY", **ADDS | {"sum_words": 1 << 14, "spike_words": 32768, "error_words": 32768})
+    plan = ChipPlan(Network.parse("4x4x2-2c3-ms2-ms2-ms2-4"), cfg).plans[0]
+    kept = [placed.total for placed in plan.layers if placed.layer.kept]
+    assert len(kept) == 3 and len(set(kept)) == 1
+
+
+def test_errors_that_are_too_large_are_faults():
+    """Sums of errors that are no float."""
+    core, cfg = core_of("TINY", None, **ADDS)
+    bench = StepBench(Network.parse("4x4x2-3c3-ms3-ms3-4"), NeuronSettings.of(cfg), cfg, core)
+    spikes, labels = batch_of(bench, np.random.default_rng(3), 6, 0.5)
+    skipped = 0
+    for scale in (2.0**20, 2.0**23):
+        mismatch, found = bench.step(spikes, labels, constants_of(bench, 6, scale), scale)
+        assert mismatch is None, str(mismatch)
+        skipped += found.skipped
+    assert skipped
