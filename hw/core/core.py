@@ -30,7 +30,7 @@ from trident.hw.noc.eject import Ejector
 from trident.hw.noc.flits import link_signature
 from trident.hw.noc.inject import Injector
 from trident.hw.noc.rows import RowQueue, RowSender
-from trident.hw.units.add import AddUnit
+from trident.hw.units.addition import AdditionUnit
 from trident.hw.units.drop import DropUnit
 from trident.hw.units.fire import FireUnit
 from trident.hw.units.join import JoinUnit
@@ -118,7 +118,7 @@ class Core(wiring.Component):
         if Capability.SPREAD in cfg.capabilities:
             m.submodules.spread = spread = SpreadUnit(cfg)
         if Capability.ADDS in cfg.capabilities:
-            m.submodules.add, m.submodules.add_errors = add, add_errors = AddUnit(cfg), AddUnit(cfg)
+            m.submodules.add, m.submodules.add_errors = add, add_errors = AdditionUnit(cfg), AdditionUnit(cfg)
             clients += [add, add_errors]
         if Capability.LEAKS in cfg.capabilities:
             m.submodules.leak, m.submodules.tie = leak, tie = LeakUnit(cfg), TieUnit(cfg)

@@ -97,7 +97,7 @@ _FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "w
 _NEURON, _NEURON_GRAD = (f"trident.hw.isa.neurons:{name}_program" for name in ("neuron", "neuron_grad"))
 _STORED = (Space.SPIKES, Space.MASKS, Space.POTENTIALS, Space.FUNCTIONS)  # what the neuron-gradient unit reads
 _ERRORS = {Space.ERRORS: "neuron_grad", Space.ERROR_MASKS: "neuron_grad"}
-_MAPPING, _ADDITION = "trident.host.mapping", ("trident.hw.isa.adds:ADDITION",)
+_MAPPING, _ADDITION = "trident.host.mapping", ("trident.sim.golden.addition:addition",)
 
 OPERATIONS = (
     Operation(
@@ -272,7 +272,8 @@ OPERATIONS = (
         Opcode.ADD, "adds kept sums to those of a layer", Opcode.FORWARD,
         fields=("src", "src_slot", "dst", "dst_slot", "aux", "count", "take"),
         pointers={"src": "spikes", "dst": "spikes"},
-        faults=(Fault.NEURON,), needs=(Capability.ADDS,), unit="trident.hw.units.add:AddUnit", golden=_ADDITION,
+        faults=(Fault.NEURON,), needs=(Capability.ADDS,), unit="trident.hw.units.addition:AdditionUnit",
+        golden=_ADDITION,
         cycles=(f"{_MAPPING}.norm_cycles:add_cycles",) * 2,
     ),
     Operation(
@@ -280,7 +281,8 @@ OPERATIONS = (
         fields=("src", "src_slot", "dst", "dst_slot", "aux", "count", "take"),
         pointers={"src": "errors", "dst": "errors"},
         reads=(Space.ERRORS,), writes={Space.ERRORS: "add_errors", Space.ERROR_MASKS: "add_errors"},
-        faults=(Fault.NEURON_GRAD,), needs=(Capability.ADDS,), unit="trident.hw.units.add:AddUnit", golden=_ADDITION,
+        faults=(Fault.NEURON_GRAD,), needs=(Capability.ADDS,), unit="trident.hw.units.addition:AdditionUnit",
+        golden=_ADDITION,
         cycles=(f"{_MAPPING}.norm_cycles:add_cycles",) * 2,
     ),
 )  # fmt: skip

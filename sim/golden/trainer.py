@@ -6,9 +6,9 @@ from functools import reduce
 
 import numpy as np
 
-from trident.hw.isa.adds import ADDITION
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
+from trident.sim.golden.addition import addition
 from trident.sim.golden.constants import NeuronConstants, neuron_values, penalty_value
 from trident.sim.golden.drop import drop, kept, layer_key
 from trident.sim.golden.engines import GoldenEngines
@@ -133,10 +133,9 @@ class GoldenTrainer(GoldenEngines):
 
     def _sum(self, fault: Fault, n: int, a: np.ndarray, b: np.ndarray, replicas: np.ndarray) -> np.ndarray:
         """Sums of layer n, or the errors at them, and others; a result that is infinite is a ``fault``."""
-        total = np.empty(a.shape, self.dtype)
-        found = self._run(ADDITION, {}, *map(_by_position, (a, b)), _by_position(total))
+        total, found = addition(*map(_by_position, (a, b)), self.sums, self.cfg.multiplier_subnormals)
         self._flag(fault, n, _by_sample(found, len(a)), replicas)
-        return total
+        return total.reshape(a.shape)
 
     def _spans(self, layer: Layer) -> list[tuple[int, int]]:
         """First timestep and end of what a layer computes at once: one after another where it reads its own spikes."""

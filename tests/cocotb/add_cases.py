@@ -3,9 +3,9 @@
 import numpy as np
 
 from tests.cocotb.placing import Case, Placing
-from trident.hw.isa.adds import ADDITION
 from trident.hw.isa.job import JOB
 from trident.hw.isa.spaces import Space
+from trident.sim.golden.addition import addition
 
 _ADDRESSES = 1 << JOB.shape()["aux"].width
 
@@ -13,7 +13,7 @@ _ADDRESSES = 1 << JOB.shape()["aux"].width
 class AddPlacing(Placing):
     """Two images of rows anywhere in a memory, and a third for their sums, or one of them."""
 
-    def add(self) -> Case:
+    def addition(self) -> Case:
         """Errors and their masks; sums are added likewise."""
         rng, cfg = self.rng, self.cfg
         y, x = (int(n) for n in rng.integers(1, (4, 5)))
@@ -21,8 +21,9 @@ class AddPlacing(Placing):
         shape = (y, x, cfg.timesteps, channels)
         words, take = y * x * -(-channels // cfg.lanes), int(rng.integers(2))
         own, other = (self._values(shape) * self._spikes(shape) for _ in range(2))
-        total = np.empty(shape, self.dtype)
-        fault = self._run(ADDITION, {}, *(part.reshape(-1, cfg.timesteps, channels) for part in (own, other, total)))
+        flat = (part.reshape(-1, cfg.timesteps, channels) for part in (own, other))
+        total, fault = addition(*flat, self.sums, cfg.multiplier_subnormals)
+        total = total.reshape(shape)
         bases = [int(n) * (words + 2) for n in rng.permutation(3)]  # of the row that is src, of the other, of sums
         if rng.random() < 0.6:
             bases[2] = bases[rng.integers(2)]

@@ -1,4 +1,4 @@
-"""The harnesses of the units that keep sums: norm, fire and add."""
+"""The harnesses of the units that keep sums: norm, fire and addition."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from tests.cocotb.ports import (
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.hw.lib.memory import SharedMemory, WeightMemory
-from trident.hw.units.add import AddUnit
+from trident.hw.units.addition import AdditionUnit
 from trident.hw.units.fire import FireUnit
 from trident.hw.units.norm import NormUnit
 
@@ -69,10 +69,10 @@ class FireHarness(NormHarness):
         m.d.comb += unit.sums.eq(read(m, memories[Space.POTENTIALS], 0, unit.sum_address, unit.sum_en))
 
 
-class AddHarness(Harness):
+class AdditionHarness(Harness):
     """That which adds errors; sums are in a memory without masks."""
 
-    unit_class = AddUnit
+    unit_class = AdditionUnit
 
     def memories(self):
         return {space: self._memory(space) for space in (Space.ERRORS, Space.ERROR_MASKS)}

@@ -1,4 +1,4 @@
-"""The add unit: its RTL against golden, row by row and mask by mask."""
+"""The addition unit: its RTL against golden, row by row and mask by mask."""
 
 import pytest
 
@@ -7,4 +7,4 @@ from tests.cocotb.units import BENCHES, check_unit
 
 @pytest.mark.parametrize("config, stalls", BENCHES)
 def test_against_golden(config, stalls):
-    assert check_unit("add", config, stalls) > 0
+    assert check_unit("addition", config, stalls) > 0

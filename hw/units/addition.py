@@ -1,4 +1,4 @@
-"""The add unit: sums of a layer, or the errors at them, and those of another."""
+"""The addition unit: sums of a layer, or the errors at them, and those of another."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -12,7 +12,7 @@ from trident.hw.units.parts.history import History
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
 
 
-class AddUnit(wiring.Component):
+class AdditionUnit(wiring.Component):
     """Adds the rows of ``count`` words to those of as many others, one addition per lane and row, rounded once. A core
     has one for sums and one for errors, of which it writes the masks as well.
 
