@@ -34,7 +34,8 @@ class LayerTrace:
     neurons; ``pooled`` (T, B, Y, X, C): what the layers above read, and ``chosen`` (T, B, Y, X, C): the share of the
     errors there that each pixel has; ``outputs`` (B, Y * X * C): how often they fired, or what readouts say;
     ``normed`` (T, B, Y, X, C) and ``inverse`` (C,): with a norm, its normalised sums, and what those are multiplied by;
-    ``winners`` (T, B, Y, X, C): of windows of sums or spikes, which pixel of each is the largest, in raster order.
+    ``winners`` (T, B, Y, X, C): of windows of sums or spikes, which pixel of each is the largest, in raster order;
+    ``sums`` (T, B, Y, X, C): of the last timesteps computed, those that neurons and adds take.
     """
 
     columns: list[np.ndarray]
@@ -47,6 +48,7 @@ class LayerTrace:
     normed: np.ndarray | None = None
     inverse: np.ndarray | None = None
     winners: np.ndarray | None = None
+    sums: np.ndarray | None = None
 
 
 class FloatTwin:
@@ -190,6 +192,9 @@ class FloatTwin:
                     x = x.reshape(*x.shape[:3], -1, layer.line).swapaxes(3, 4)
                 if layer.window:
                     x, winners = largest(x, layer.window)
+                x = sum((traces[number].sums for number in layer.adds), start=x)
+                if not layer.fires:
+                    continue
                 found = neuron.programs[0].run(neuron.constants, states=states, x=x, **self._leak(layer, x))
                 fired[span] = found.get("s", 0)
                 for name, values in found.items():
@@ -203,8 +208,8 @@ class FloatTwin:
             if layer.drop and training:
                 pooled, chosen = self._drop(layer, pooled, chosen)
             traces.append(LayerTrace(
-                columns, fired, found.get("m", np.zeros(fired.shape, bool)), found["u"],
-                pooled, chosen, outputs.reshape(batch, -1), normed, inverse, winners,
+                columns, fired, found.get("m", np.zeros(fired.shape, bool)), found.get("u", fired),
+                pooled, chosen, outputs.reshape(batch, -1), normed, inverse, winners, x,
             ))  # fmt: skip
         return traces
 
@@ -219,28 +224,17 @@ class FloatTwin:
         errors: dict[int, np.ndarray] = {layers[-1].number: np.broadcast_to(top, (timesteps, *top.shape[-2:]))}
         gradients: Tensors = {}
         sparsity = [0.0] * len(layers)
+        added: dict[int, np.ndarray] = {}  # by layer, at sums that others add
         for layer in reversed(layers):
             trace = traces[layer.number]
-            e = errors.pop(layer.number).reshape(trace.pooled.shape)
-            if layer.join:
-                e = spread(e, trace.winners, layer)
-            e = e.repeat(layer.pool, axis=2).repeat(layer.pool, axis=3) * trace.chosen
-            neuron, states = self.neurons[layer.number], {}
-            stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
-            constants = neuron.constants | {"penalty": neuron.penalty * self.settings.loss_scale}
-            d, terms = np.zeros_like(e), np.zeros(layer.out_channels, self.dtype)
-            for span in reversed(self._spans(layer)):
-                own = e[span] + sum(
-                    self._below(part, at_steps(d, span, part.delay)).reshape(e[span].shape)
-                    for part in layer.branches if layer.number in part.sources
-                )  # fmt: skip
-                kept = {name: values[span] for name, values in stored.items()}
-                made = neuron.programs[1].run(constants, states=states, e=own, **kept, **self._leak(layer, own))
-                d[span] = made["dx"]
-                if layer.learns:
-                    terms += made["g"].reshape(-1, layer.out_channels).sum(0)
-            if layer.learns:
-                gradients[layer.leak_name] = np.full_like(terms, terms.sum()) if layer.shares_leak else terms
+            above = [added[number] for number in self.network.adders[layer.number]]
+            if layer.fires:
+                d, own = self._neurons_back(layer, errors.pop(layer.number), trace)
+                gradients |= own
+                above.append(d)
+            d = sum(above[1:], start=above[0])
+            if layer.adds or layer.kept:
+                added[layer.number] = d
             if layer.window:
                 d = spread(d, trace.winners, layer)
             if layer.norm:
@@ -248,13 +242,39 @@ class FloatTwin:
                 gradients |= own
             sparsity[layer.number] = float((d == 0).mean())
             for part, columns in zip(layer.parts, trace.columns, strict=True):
-                gradients |= self._gradients_of(part, columns, d)
-                sources = [source for source in part.sources if source not in (None, layer.number)]
+                gradients |= {} if part.fixed else self._gradients_of(part, columns, d)
+                read = [] if part.silent else [n for n in part.sources if n not in (None, layer.number)]
+                sources = [own.number for source in read for own in layers if own.fired_by == source]
                 if sources:
                     below = self._below(part, at_steps(d, slice(0, timesteps), part.delay))
                 for source in sources:
                     errors[source] = errors.get(source, 0) + self._at_pixels(part, below, traces[source].pooled.shape)
         return gradients, sparsity
+
+    def _neurons_back(self, layer: Layer, e: np.ndarray, trace: LayerTrace) -> tuple[np.ndarray, Tensors]:
+        """Errors at the sums that a layer's neurons take (T, B, Y, X, C), from those at its spikes, and the gradients
+        of leaks."""
+        e = e.reshape(trace.pooled.shape)
+        if layer.join:
+            e = spread(e, trace.winners, layer)
+        e = e.repeat(layer.pool, axis=2).repeat(layer.pool, axis=3) * trace.chosen
+        neuron, states = self.neurons[layer.number], {}
+        stored = {"s": trace.spikes != 0, "m": trace.near, "u": trace.potentials}
+        constants = neuron.constants | {"penalty": neuron.penalty * self.settings.loss_scale}
+        d, terms = np.zeros_like(e), np.zeros(layer.out_channels, self.dtype)
+        for span in reversed(self._spans(layer)):
+            own = e[span] + sum(
+                self._below(part, at_steps(d, span, part.delay)).reshape(e[span].shape)
+                for part in layer.branches if layer.number in part.sources
+            )  # fmt: skip
+            kept = {name: values[span] for name, values in stored.items()}
+            made = neuron.programs[1].run(constants, states=states, e=own, **kept, **self._leak(layer, own))
+            d[span] = made["dx"]
+            if layer.learns:
+                terms += made["g"].reshape(-1, layer.out_channels).sum(0)
+        if not layer.learns:
+            return d, {}
+        return d, {layer.leak_name: np.full_like(terms, terms.sum()) if layer.shares_leak else terms}
 
     def _spans(self, layer: Layer) -> list[slice]:
         """Timesteps that a layer computes at once: one after another where it reads its own spikes."""
@@ -270,13 +290,18 @@ class FloatTwin:
 
     def _products(self, part: Layer, columns: np.ndarray) -> np.ndarray:
         """A part's share of its layer's sums (T * B, Y * X, C), from the rows that it reads."""
-        weights = spread_groups(self.weights[part.weight], part.conv_groups)
+        weights = self._weights_of(part)
         x = columns @ weights.reshape(-1, part.out_channels)
         return x + self.weights[part.bias_name] if part.bias else x
 
     def _below(self, part: Layer, d: np.ndarray) -> np.ndarray:
         """Errors at what a part of a layer reads (T * B, Y, X, C), from those at its sums (T, B, Y, X, C)."""
-        return col2im(d.reshape(-1, *part.sum_shape), spread_groups(self.weights[part.weight], part.conv_groups), part)
+        return col2im(d.reshape(-1, *part.sum_shape), self._weights_of(part), part)
+
+    def _weights_of(self, part: Layer) -> np.ndarray:
+        """A part's weights (taps, in, out), as those of a convolution that joins all channels."""
+        own = np.full(part.weight_shape, part.constant, self.dtype) if part.fixed else self.weights[part.weight]
+        return spread_groups(own, part.conv_groups)
 
     @staticmethod
     def _at_pixels(part: Layer, below: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -124,6 +124,8 @@ class NeuronSettings:
         Raises :class:`TridentError`, naming the node, for what does not go together.
         """
         own = {"spike_penalty": 0.0 if layer.last else self.spike_penalty} | dict(layer.changes)
+        if not layer.fires:  # whatever it says, nothing runs it
+            own |= {"neuron": "lif", "spike_penalty": 0.0}
         try:
             if layer.last and own["spike_penalty"]:
                 raise TridentError("a spike_penalty is of neurons that are not the network's output")
@@ -151,7 +153,7 @@ class NeuronSettings:
     def core(self, layers: "Iterable[Layer]" = ()) -> dict[str, str | bool]:
         """What a core must be built with for it and for the neurons of these layers, of any where none are given:
         parameters of its configuration."""
-        kinds = dict.fromkeys([self.at(layer).kind for layer in layers] or [self.kind])
+        kinds = dict.fromkeys([self.at(layer).kind for layer in layers if layer.fires] or [self.kind])
         return {
             "charge": self.charge, "reset": self.reset, "surrogate": self.surrogate_name, "detach": self.detach,
             "others": ",".join(str(kind) for kind in kinds if kind != replace(self.kind, penalty=False)),

@@ -19,7 +19,8 @@ PROGRAMS = {"neuron": "hw/isa/neurons.py", "neuron_grad": "hw/isa/neurons.py", "
 # Of sim/golden: the number format, constants, parameters and traces of a run, the sequence of the units, their
 # programs, passes and tables
 WITHOUT_UNIT = {
-    "constants", "format", "on_torch", "parameters", "passes", "planes", "tables", "trace", "trainer", "vector",
+    "constants", "engines", "format", "on_torch", "parameters", "passes", "planes", "tables", "trace", "trainer",
+    "vector",
 }  # fmt: skip
 
 

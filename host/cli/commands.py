@@ -27,8 +27,9 @@ from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 @click.option("--net", help="layers, as in 64-128-10 or 8x8x1-16c3-32c3s2-10, or resnet  [one hidden layer of 128; "
               "on several cores a deep network]")
 @click.option("--bias/--no-bias", default=True, help="whether layers have biases; a network file says it  [bias]")
-@click.option("--norm", help="of every layer but the last: ws standardises weights, bn is batch norm; ws:1e-3, bn:1e-3 "
-              f"with that epsilon  [none; resnet {RECIPES['resnet'].norm}]")
+@click.option("--norm", help="of every layer but the last: ws standardises weights, bn is batch norm, tdbn one whose "
+              "gains begin with the threshold; ws:1e-3, bn:1e-3 with that epsilon  "
+              f"[none; resnet {RECIPES['resnet'].norm}]")
 @data_options
 @click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
 @click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")

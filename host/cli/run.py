@@ -26,7 +26,8 @@ from trident.host.train.trainer import Trainer
 from trident.host.train.tune import WORKLOAD
 from trident.hw.files import only_one, write_whole
 from trident.sim.golden.constants import UpdateConstants
-from trident.sim.golden.trainer import GoldenTrainer, golden_engines
+from trident.sim.golden.engines import golden_engines
+from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.waves import convert
 
 

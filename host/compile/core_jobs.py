@@ -11,6 +11,7 @@ from trident.host.compile.norms import fire_job, norm_jobs
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
 from trident.host.compile.standardise import standard_fields
+from trident.host.compile.sum_places import add_jobs
 from trident.host.compile.walks import as_convolution, passes, reach_fields
 from trident.host.compile.windows import window_jobs
 from trident.hw.isa.dropout import halves
@@ -49,7 +50,8 @@ class CoreJobs:
                         result[job] = self._forward(placed, neuron, chunk, walk, span)
                 if placed.layer.pool > 1:
                     result[self.plan.job("pool", n, chunk)] = self._pool(placed, chunk)
-                if placed.sums:
+                result |= add_jobs(self.plan, n, chunk)
+                if placed.sums and placed.layer.fires:
                     result |= fire_job(self.plan, n, chunk, neuron.of_layer(placed.layer.number).forward)
                 if placed.winners:
                     result |= window_jobs(self.plan, n, chunk, neuron)
@@ -119,9 +121,8 @@ class CoreJobs:
             for chunk in plan.gradient_chunks(n) for walk, own in enumerate(placed.gradients)
         }  # fmt: skip
         for chunk in range(self.cfg.chunks if placed.layer.learns else 0):
-            found[plan.job("leak_grad", n, chunk)] = leak_gradient(
-                plan, n, samples, chunk, found[plan.job("weight_grad", n)]
-            )
+            beside = self._weight_grad(placed, 0, placed.weights.bands[0], samples, 0)
+            found[plan.job("leak_grad", n, chunk)] = leak_gradient(plan, n, samples, chunk, beside)
         return found
 
     def _at(self, region: Region, chunk: int) -> int:
@@ -151,7 +152,7 @@ class CoreJobs:
         shared = passes(self.cfg, "forward", layer.sum_shape[1], groups) | {"groups": weights.groups}
         outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
         sums = placed.sums  # that a norm takes, or those of the neurons, which fire at once
-        to = {"dst": sums.base + group, "dst_slot": sums.step, "outgoing": 1} if sums else {
+        to = {"dst": sums.in_chunk(chunk) + group, "dst_slot": sums.step, "outgoing": 1} if sums else {
             "dst": self._at(placed.spikes, chunk) + group, "dst_slot": placed.spikes.step,
         }  # fmt: skip
         reads = self._reads(part, read, 0 if layer.planes else chunk)
@@ -217,9 +218,9 @@ class CoreJobs:
         count = count or weights.blocks
         band = weights.bands[0] if len(weights.bands) == 1 else weights.bands[spans.index(span)]
         shared = passes(self.cfg, "backward", layer.in_shape[1], count) | {"groups": weights.blocks}
-        to = {"dst": self._at(below.errors, chunk) + first, "dst_slot": below.errors.step}
-        if below.winners:  # to spread from there
-            to = {"dst": self.plan.window_errors.base + first, "final": int(bool(below.layer.join))}
+        to = {"dst": below.made.in_chunk(chunk) + first, "dst_slot": below.made.step}
+        if below.layer.join:  # to spread from there
+            to = {"dst": self.plan.window_errors.base + first, "final": 1}
         return self._walk_back(placed, layer, weights, band, below.layer.number, chunk) | shared | dict(
             aux=self._at(below.spikes, chunk) + first, aux_slot=below.spikes.step,
             **to, carry=int(chunk + 1 < self.cfg.chunks),  # the last timesteps come first

@@ -4,8 +4,9 @@ from dataclasses import replace
 from functools import cached_property
 
 from trident.host.compile.core_jobs import CoreJobs
-from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.job_kinds import (
+    ADD_ERRORS,
+    ADDS,
     CHUNK_JOBS,
     CORE_JOBS,
     DROP_JOBS,
@@ -26,25 +27,29 @@ from trident.host.compile.job_kinds import (
     sequencer_needs,
 )
 from trident.host.compile.packing import WeightMap, blocks
-from trident.host.compile.placed import NOTHING, PlacedLayer, region_of, sum_words
+from trident.host.compile.placed import NOTHING, PlacedLayer, region_of
+from trident.host.compile.plan_checks import check_limits, check_network
 from trident.host.compile.regions import Allocator, Region
+from trident.host.compile.sum_places import (
+    added_errors,
+    error_words,
+    makes_errors,
+    place_errors,
+    place_sums,
+    sum_words,
+)
 from trident.host.compile.walk_checks import check_walks
-from trident.host.compile.walks import as_convolution, odd_kernel, walk_to_slice
-from trident.host.compile.windows import check_windows, window_words
-from trident.hw.errors import TooLarge, TridentError
-from trident.hw.isa.capabilities import Capability, require
+from trident.host.compile.walks import walk_to_slice
+from trident.host.compile.windows import window_words
+from trident.hw.errors import TooLarge
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.job import ERROR_SLOTS, JOB, SERIAL_BITS, SLOT_BITS
+from trident.hw.isa.job import ERROR_SLOTS, SERIAL_BITS, SLOT_BITS
 from trident.hw.isa.operations import Opcode
-from trident.hw.isa.registry import PLACES
 from trident.hw.isa.tokens import TOKEN_BITS
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition, Stage
-
-LARGEST_WINDOW = 1 << JOB.shape()["last_tap"].width  # pixels along a side of a convolution's
-
 
 # Of a layer: its first channel, regions of its spikes and of what the layers above read, and by part its weights and
 # regions of its reads
@@ -71,25 +76,9 @@ class CorePlan:
             layer = network.layers[number]
             first, end = (part.cuts[slice_], part.cuts[slice_ + 1]) if part.cores > 1 else (0, layer.out_channels)
             layers.append((first, replace(layer, out_channels=end - first)))
+        check_network(network, part.layers, cfg)
         tiles = Allocator("weight_rows", cfg.weight_tiles, cfg.lanes)
         self.serial = network.batch_norm
-        if self.serial:
-            require(cfg.capabilities, repr(network.norms[0].name), (Capability.BATCH_NORM,))
-            if cfg.chunks > 1:
-                raise TridentError(f"{network.norms[0]} is of samples of one chunk of timesteps, not of {cfg.chunks}")
-        for layer in network.layers:
-            check_windows(layer, cfg)
-            for odd in layer.parts:
-                if not odd.plain:
-                    require(cfg.capabilities, odd_kernel(odd), (Capability.KERNELS,))
-        if (late := network.delays) and cfg.timesteps > 1:
-            raise TridentError(
-                f"{late[0].node!r} reads spikes of t-{late[0].delay}, for which a core has timesteps of 1 "
-                f"and chunks of {cfg.steps}, not timesteps of {cfg.timesteps}"
-            )
-        if (last := network.layers[-1]).voters > cfg.voters and last.number in part.layers:
-            require(cfg.capabilities, f"{last.neuron!r}, of {last.voters} voters for a class,", (Capability.VOTERS,))
-            raise TridentError(f"the core has voters of {cfg.voters}, {last.neuron!r} needs {last.voters}")
         # As many samples under way as there is memory for; or all of a minibatch, layer by layer
         most = (1 << SERIAL_BITS if self.serial else 1 << SLOT_BITS) - 1
         if self.serial and wanted > most:
@@ -106,38 +95,37 @@ class CorePlan:
         tiles.check("the rows of weights")
         self.rows = tiles.used * cfg.lanes
         chunks, leaks = cfg.chunks, Allocator("leak_groups", cfg.leak_groups)
-        for _, layer in layers:
-            if layer.learns and layer.window:
-                raise TridentError(
-                    f"{layer.neuron!r} takes the largest sums of windows and learns its leaks, which no core does both"
-                )
-        words = sum(sum_words(parts[0][1]) * chunks for *_, parts in places)
+        maps = [parts[0][1] for *_, parts in places]
+        words = error_words(maps, network.adders, chunks)
         half = 2 if cfg.learns else 1  # the other one has the terms of leaks' gradients
         self.error_slots = ERROR_SLOTS if words * ERROR_SLOTS * half <= cfg.error_words else 1
         if self.serial:
             self.error_slots = self.spike_slots
         errors = Allocator("error_words", cfg.error_words // half, half)
         sums, winners = Allocator("sum_words", cfg.sum_words), Allocator("winner_words", cfg.winner_words)
+        kept = place_sums(maps, sums, self.spike_slots if self.serial else 1, chunks)
+        made = place_errors(maps, network.adders, errors, self.error_slots, chunks)
+        # Behind the norm, of one layer at a time; the largest of windows, and their errors, of one sample
+        norms = [sum_words(own) for own in maps if own.layer.norm]
+        windows = [window_words(own) for own in maps if own.layer.window]
+        spread = [window_words(own) for own in maps if own.layer.windows]
+        self.scaled = sums.take(max(norms, default=0), self.spike_slots)
+        self.largest, self.window_errors = sums.take(max(windows, default=0)), errors.take(max(spread, default=0))
         self.layers: list[PlacedLayer] = []
-        for (start, outputs, pooled, parts), own in zip(places, bases, strict=True):
+        for (start, outputs, pooled, parts), own, (at_sums, total), (at_errors, by_neurons) in zip(
+            places, bases, kept, made, strict=True
+        ):
             layer, weights, _ = parts[0]
-            at_sums = errors.take(sum_words(weights), self.error_slots, chunks)
             placed, *branches = (
-                PlacedLayer(start, part, tiles_of, base, inputs, outputs, pooled, at_sums)
+                PlacedLayer(start, part, tiles_of, base, inputs, outputs, pooled, at_errors,
+                            by_neurons or self.window_errors)
                 for (part, tiles_of, inputs), base in zip(parts, own, strict=True)
-            )
-            kept = sums.take(sum_words(weights), self.spike_slots if layer.norm else 1) if layer.keeps_sums else None
+            )  # fmt: skip
             self.layers.append(replace(
-                placed, sums=kept, branches=tuple(branches),
+                placed, sums=at_sums, total=total, branches=tuple(branches),
                 winners=winners.take(window_words(weights), self.spike_slots, chunks) if layer.windows else None,
                 leaks=leaks.take(weights.groups) if layer.learns else None,
             ))  # fmt: skip
-        # Behind the norm, of one layer at a time; the largest of windows, and their errors, of one sample
-        norms = [sum_words(own.weights) for own in self.layers if own.layer.norm]
-        windows = [window_words(own.weights) for own in self.layers if own.layer.window]
-        spread = [own.winners.chunk for own in self.layers if own.winners]
-        self.scaled = sums.take(max(norms, default=0), self.spike_slots)
-        self.largest, self.window_errors = sums.take(max(windows, default=0)), errors.take(max(spread, default=0))
         leaks.check("the leaks that neurons learn")
         self.sum_words, self.winner_words, self.error_words = sums.used, winners.used, errors.used * half
         self.leak_groups = leaks.used
@@ -145,17 +133,8 @@ class CorePlan:
             memory.check(f"{what} of {'a minibatch' if self.serial else 'one sample'}")
         errors.check(f"the errors of {'a minibatch' if self.serial else 'one sample'}")
         check_walks(self)
-        if self.is_last and cfg.loss == "steps" and self.layers[-1].weights.groups > cfg.items("backward"):
-            raise TooLarge(
-                f"a loss of every timestep has {self.layers[-1].layer.out_channels} classes in "
-                f"{self.layers[-1].weights.groups} groups of {cfg.lanes} lanes under way at once, a core with "
-                f"accumulators of {cfg.accumulators} has room for {cfg.items('backward')}"
-            )
         self._number_jobs()
-        self._check_limits()
-        for placed in self.layers:
-            for engine in PLACES:
-                limit_of_sums(network, placed.layer.number, engine, cfg)
+        check_limits(self)
 
     def _place(self, spikes: Allocator, layers: list[tuple[int, Layer]]) -> tuple[Region, list[_Place]]:
         """The region of the input's spikes, and every layer with the regions of what it reads and fires."""
@@ -169,7 +148,7 @@ class CorePlan:
         for start, layer in layers:
             weights = WeightMap(layer, self.cfg)
             out_y, out_x, _ = layer.out_shape
-            words = out_y * out_x * weights.neuron_groups
+            words = out_y * out_x * weights.neuron_groups * layer.fires
             least = words * self.cfg.output_words if layer.readout else 0
             pooled = outputs = spikes.take(words, slots, self.cfg.chunks, least)
             if layer.rewrites:
@@ -187,13 +166,37 @@ class CorePlan:
             places.append((start, outputs, pooled, parts))
         return regions[below], places
 
+    def normed(self, placed: PlacedLayer) -> Region:
+        """Where the norm of a layer puts what it has scaled."""
+        return self.scaled if placed.layer.window else self.behind_norm(placed)
+
+    def behind_norm(self, placed: PlacedLayer) -> Region:
+        """The sums of a layer behind its norm and windows, to which others may be added."""
+        if placed.total and not placed.layer.adds:
+            return placed.total
+        shared = self.largest if placed.layer.window else self.scaled if placed.layer.norm else placed.sums
+        assert shared is not None
+        return shared
+
+    def taken(self, placed: PlacedLayer) -> Region:
+        """The sums that a layer's neurons, and those who add them, take."""
+        return placed.total or self.behind_norm(placed)
+
+    def trains(self, n: int) -> bool:
+        """Whether weight_grad has jobs for layer n."""
+        return bool(self.layers[n].gradients) or self.layers[n].layer.learns
+
+    def makes_errors(self, n: int) -> bool:
+        """Whether backward has jobs for the errors at the sums of layer n, unless it is the last."""
+        return makes_errors(self.layers[n].layer, self.network.adders)
+
     @cached_property
     def readers(self) -> list[list[PlacedLayer]]:
         """By layer of this core, the parts of its layers that read its spikes, as often as they add them: backward
         makes its errors on this core where there are any."""
-        parts = [part for other in self.layers for part in other.parts]
+        parts = [part for other in self.layers for part in other.parts if not part.layer.silent]
         return [
-            [part for part in parts for source in part.layer.sources if source == placed.layer.number]
+            [part for part in parts for source in part.layer.sources if source == placed.layer.fired_by]
             for placed in self.layers
         ]
 
@@ -212,7 +215,9 @@ class CorePlan:
             jobs |= {kind: int(placed.layer.pool > 1) for kind in POOL_JOBS}
             jobs |= {kind: int(placed.layer.drop > 0) for kind in DROP_JOBS}
             jobs |= {kind: int(bool(placed.layer.norm)) for kind in NORM_JOBS}
-            jobs |= {kind: int(bool(placed.sums)) for kind in FIRE_JOBS}
+            jobs |= {kind: int(bool(placed.sums) and placed.layer.fires) for kind in FIRE_JOBS}
+            jobs |= {kind: len(placed.layer.adds) for kind in ADDS}
+            jobs |= {kind: added_errors(placed.layer, self.network.adders) for kind in ADD_ERRORS}
             jobs |= {kind: int(bool(placed.layer.window)) for kind in WINDOW_JOBS}
             jobs |= {kind: int(bool(placed.layer.join)) for kind in JOIN_JOBS}
             jobs |= {kind: int(bool(placed.winners)) for kind in SPREAD_JOBS}
@@ -281,34 +286,6 @@ class CorePlan:
         """Parameters of the sequencer that its jobs need at least."""
         layers = self.partition.stages[self.stage].layers
         return sequencer_needs(self.network, layers, self.cfg.lanes, self.owners, self.cfg.chunks)
-
-    def _check_limits(self):
-        for parameter, needed in self.sequencer_needs.items():
-            if needed > getattr(self.cfg, parameter):
-                chunks = f" of {self.cfg.chunks} chunks of timesteps" if self.cfg.chunks > 1 else ""
-                raise TooLarge(
-                    f"{len(self.layers)} layers{chunks} need {parameter} of at least {needed}, the core has "
-                    f"{getattr(self.cfg, parameter)}"
-                )
-        images = (part.layer.image for placed in self.layers for part in placed.parts)
-        y, x, _ = max(images, key=lambda image: max(image[:2]))
-        if max(y, x) > 255:
-            raise TooLarge(f"an image of {y}x{x} pixels is larger than 255 in one direction")
-        for n in self.inner:
-            below = self.layers[n].layer
-            if below.pool not in (1, self.cfg.pool):
-                raise TridentError(f"the core has pool of {self.cfg.pool}, {below.neuron!r} needs {below.pool}")
-            for layer in (reader.layer for reader in self.readers[n]):
-                y, x, _ = as_convolution(layer).image
-                fits = max(y, x) <= LARGEST_WINDOW and (y == x or self.cfg.kernels)
-                if self.by_position(n) and layer.kind == "linear" and not fits:
-                    raise TridentError(
-                        f"{layer.node!r} reads an image of {y}x{x} pixels that is pooled, that others read or whose "
-                        f"neurons learn their leaks: to a "
-                        f"linear node a core gives square ones alone, of {LARGEST_WINDOW} pixels at most"
-                    )
-        for owner in range(self.owners):
-            self.walk_to_owner(self.layers[0].layer, self.before, owner)
 
     def describe(self) -> list[dict]:
         """Per layer: what it is and the words it takes, for tables."""

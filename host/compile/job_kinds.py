@@ -14,14 +14,17 @@ DROP_JOBS = {"drop": (Opcode.DROP, " of the spikes")}  # of a layer with a dropo
 NORM_JOBS = {
     "norm": (Opcode.NORM, ""), "norm_frozen": (Opcode.NORM, ""), "norm_errors": (Opcode.NORM, " of the errors"),
 }  # fmt: skip
-FIRE_JOBS = {"fire": (Opcode.FIRE, "")}  # of a layer with a norm or windows, and chunk
+FIRE_JOBS = {"fire": (Opcode.FIRE, "")}  # of a layer with a norm, windows or sums that are added, and chunk
+ADDS = {"add": (Opcode.ADD, " of sums")}  # of a layer that adds those of others, and chunk, for each of these
+ADD_ERRORS = {"add_errors": (Opcode.ADD_ERRORS, " of the errors")}  # likewise of a layer whose sums others add
 SPREAD_JOBS = {"spread": (Opcode.SPREAD, " of the errors")}  # of a layer with windows of sums or of spikes, and chunk
 WINDOW_JOBS = {"window": (Opcode.WINDOW, " of the sums")}
 JOIN_JOBS = {"join": (Opcode.JOIN, " of the spikes")}
 LEAK_GRADIENTS = {"leak_grad": (Opcode.WEIGHT_GRAD, " of the leaks")}  # of a layer that learns them, and chunk
 LEAK_JOBS = {"leak": (Opcode.LEAK, ""), "tie": (Opcode.TIE, " of the leaks")}  # of such a layer
 WINNER_JOBS = WINDOW_JOBS | JOIN_JOBS | SPREAD_JOBS
-OTHER_JOBS = POOL_JOBS | DROP_JOBS | NORM_JOBS | FIRE_JOBS | WINNER_JOBS | LEAK_GRADIENTS | LEAK_JOBS
+ADD_JOBS = ADDS | ADD_ERRORS
+OTHER_JOBS = POOL_JOBS | DROP_JOBS | NORM_JOBS | FIRE_JOBS | WINNER_JOBS | LEAK_GRADIENTS | LEAK_JOBS | ADD_JOBS
 LAYER_JOBS = {"update": (Opcode.UPDATE, ""), "update_bias": (Opcode.UPDATE, "")}
 CORE_JOBS = {
     "send": (Opcode.SEND, " of the spikes"), "errors": (Opcode.RECEIVE, " of the errors"),
@@ -61,7 +64,7 @@ def sequencer_needs(
     windows = sum(network.layers[n].windows is not None for n in layers)
     own += chunks * len(DROP_JOBS) * sum(network.layers[n].drop > 0 for n in layers)
     own += len(NORM_JOBS) * norms + chunks * 2 * windows  # each of one kind, and a spread
-    own += chunks * sum(network.layers[n].keeps_sums for n in layers)
+    own += chunks * sum(network.layers[n].keeps_sums + 2 * len(network.layers[n].adds) for n in layers)
     own += (len(LEAK_JOBS) + chunks) * sum(network.layers[n].learns for n in layers)
     own += bands(network, layers, lanes, chunks)
     words = own + owners + 40 + PHASE_WORDS * (2 * norms + any(network.layers[n].learns for n in layers))

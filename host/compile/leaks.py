@@ -34,11 +34,12 @@ def leak_gradient(plan: "CorePlan", n: int, samples: int, chunk: int, weight_gra
     gradients as if they were errors; ``weight_grad``: that of the layer's own weights."""
     placed = plan.layers[n]
     y, x, _ = placed.layer.out_shape
-    shared = ("group_step", "pass_step", "pass_groups", "group_entries", "words", "aux_slot")
-    terms = plan.cfg.leak_terms + placed.errors.base + placed.errors.chunk * chunk
+    shared = ("group_step", "pass_step", "pass_groups", "group_entries", "words")
+    terms = plan.cfg.leak_terms + placed.made.in_chunk(chunk)
     tile = placed.tile + placed.weights.leak_tile - placed.weights.groups
     return {name: weight_grad[name] for name in shared} | {
         "groups": placed.weights.groups, "src": placed.inputs[0].base, "src_slot": placed.inputs[0].step, "aux": terms,
+        "aux_slot": placed.made.step,
         "src_y": 0, "src_x": 0,
         "blocks": 1, "bias": 1, "block_step": placed.weights.groups, "tap_step": placed.weights.groups,
         "tile": tile % (1 << JOB.shape()["tile"].width), "origin": 0, "last_y": y - 1, "last_x": x - 1, "last_tap": 0,

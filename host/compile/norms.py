@@ -15,33 +15,42 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
 
     Raises what :meth:`NormConstants.of` raises.
     """
-    placed, scaled = plan.layers[n], plan.scaled
+    placed = plan.layers[n]
+    scaled, made = plan.normed(placed), placed.errors if placed.layer.window else placed.made
     assert placed.sums is not None
     y, x, _ = placed.layer.sum_shape
-    constants = NormConstants.of(placed.layer, plan.cfg, plan.spike_slots)
+    single = placed.layer.planes is not None  # errors are sums over time
+
+    def numbers(constants: NormConstants) -> dict[str, int]:
+        own = {"token": constants.power, "exponent": constants.limit}
+        return own | {field: constants.bits[name] for name, field in NUMBERS.items()}
+
+    samples = plan.spike_slots
     shared = {
         "src": placed.sums.base, "dst": scaled.base, "tile": placed.tile + placed.weights.norm_tile,
-        "groups": placed.weights.groups, "count": y * x, "token": constants.power, "exponent": constants.limit,
-        **{field: constants.bits[name] for name, field in NUMBERS.items()},
+        "groups": placed.weights.groups, "count": y * x, **numbers(NormConstants.of(placed.layer, plan.cfg, samples)),
     }  # fmt: skip
     # All samples in one job, or one in each
-    minibatch = {"blocks": plan.spike_slots, "tap_step": placed.sums.step, "pass_step": scaled.step}
+    minibatch = {"blocks": samples, "tap_step": placed.sums.step, "pass_step": scaled.step}
     sample = {"blocks": 1, "src_slot": placed.sums.step, "dst_slot": scaled.step}
-    errors = {"aux": placed.errors.base, "block_step": placed.errors.step, "outgoing": 1}
+    errors = {
+        "aux": made.base, "block_step": made.step, "dst": placed.errors.base, "pass_step": placed.errors.step,
+        "final": int(single), **numbers(NormConstants.of(placed.layer, plan.cfg, samples, single)),
+    }  # fmt: skip
     return {
         plan.job("norm", n): shared | minibatch,
         plan.job("norm_frozen", n): shared | sample | {"channel": 1},
-        plan.job("norm_errors", n): shared | minibatch | errors,
+        plan.job("norm_errors", n): shared | minibatch | errors | {"outgoing": 1},
     }
 
 
 def fire_job(plan: "CorePlan", n: int, chunk: int, neuron: dict[str, int]) -> dict[int, dict]:
     """The neurons of a core's layer in a chunk of timesteps; ``neuron``: the constants of their forward pass."""
     placed, layer, chunks = plan.layers[n], plan.layers[n].layer, plan.cfg.chunks
-    source = plan.largest if layer.window else plan.scaled
+    source = plan.taken(placed)
     outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == chunks)}
     return {plan.job("fire", n, chunk): {
-        "src": source.base, "src_slot": source.step, "dst": placed.spikes.base + placed.spikes.chunk * chunk,
+        "src": source.in_chunk(chunk), "src_slot": source.step, "dst": placed.spikes.base + placed.spikes.chunk * chunk,
         "dst_slot": placed.spikes.step, "count": placed.spikes.chunk, "groups": placed.weights.groups,
         "carry": int(chunk > 0), **neuron, **leak_field(placed),
         **(outputs if layer.readout else {}),

@@ -14,9 +14,10 @@ class PlacedLayer:
     its own spikes, of what the layers above read of those, and of its errors (words). Behind the reads of a mean comes
     :data:`NOTHING`, beside which are its biases.
 
-    layer: with the slice's channels alone; first: the first of them. sums: of its sums; None: neurons take
-    them at once. winners: which of them are the largest of their windows. leaks: groups of what its neurons learn.
-    branches: the layer's branches, whose weights and reads have places of their own.
+    layer: with the slice's channels alone; first: the first of them. errors: those at its convolutions' sums; made:
+    those that its neurons make, behind windows and norm. sums: of its sums; None: neurons take them at once; total: of
+    those that others add; None: there are no such. winners: which of them are the largest of their windows. leaks:
+    groups of what its neurons learn. branches: the layer's branches, whose weights and reads have places of their own.
     """
 
     first: int
@@ -27,7 +28,9 @@ class PlacedLayer:
     spikes: Region
     pooled: Region
     errors: Region
+    made: Region
     sums: Region | None = None
+    total: Region | None = None
     winners: Region | None = None
     leaks: Region | None = None
     branches: "tuple[PlacedLayer, ...]" = ()
@@ -46,8 +49,9 @@ class PlacedLayer:
 
     @property
     def gradients(self) -> "list[tuple[PlacedLayer, int, Band]]":
-        """Of weight_grad: each part with each of its inputs and each of its bands."""
-        return [(part, read, band) for part, read in self.walks for band in part.weights.bands]
+        """Of weight_grad: each part that is trained with each of its inputs and each of its bands."""
+        trained = [(part, read) for part, read in self.walks if not part.layer.fixed]
+        return [(part, read, band) for part, read in trained for band in part.weights.bands]
 
     @property
     def walks(self) -> "list[tuple[PlacedLayer, int]]":
@@ -62,9 +66,3 @@ def region_of(region: Region, read: Read) -> Region:
     """That of one plane."""
     words = read.planes.words if read.planes else 1
     return replace(region, base=region.base + region.chunk // words * read.plane)
-
-
-def sum_words(weights: WeightMap) -> int:
-    """Words of a layer's sums, or of the errors at them, in a chunk of timesteps."""
-    y, x, _ = weights.layer.sum_shape
-    return y * x * weights.groups

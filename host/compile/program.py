@@ -1,6 +1,7 @@
 """The programs of a core: what its queues run for every sample and after a minibatch, and which tokens order that."""
 
 from trident.host.compile.core_plan import CorePlan
+from trident.host.compile.sum_places import added_errors
 from trident.hw.isa.job import ERROR_SLOTS
 from trident.hw.isa.operations import QUEUE_OF, QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, SETUP
@@ -142,21 +143,33 @@ def run_forward(program: Program, plan: CorePlan, n: int, wait: tuple = (), read
 
 
 def run_fire(program: Program, plan: CorePlan, n: int, chunk: int = 0, wait: tuple = (), post: tuple = ()):
-    """The neurons of a layer whose sums are kept, of windows the largest of these."""
-    if plan.layers[n].layer.window:
-        program.run(Opcode.WINDOW, plan.job("window", n, chunk), wait)
-        wait = ()
-    program.run(Opcode.FIRE, plan.job("fire", n, chunk), wait, post)
+    """The neurons of a layer whose sums are kept, of windows the largest of these, and before that what is added; there
+    may be nothing to do."""
+    layer = plan.layers[n].layer
+    jobs = [(Opcode.WINDOW, plan.job("window", n, chunk))] if layer.window else []
+    jobs += [(Opcode.ADD, plan.job("add", n, chunk, k)) for k in range(len(layer.adds))]
+    jobs += [(Opcode.FIRE, plan.job("fire", n, chunk))] if layer.fires else []
+    _run_jobs(program, jobs, wait, post)
+
+
+def _run_jobs(program: Program, jobs: list[tuple[Opcode, int]], wait: tuple, post: tuple):
+    """Jobs of a queue of which the first has to wait, and the last gives tokens."""
+    for k, (opcode, number) in enumerate(jobs):
+        program.run(opcode, number, () if k else wait, post if k == len(jobs) - 1 else ())
 
 
 def run_backward(program: Program, plan: CorePlan, n: int, wait: tuple = (), post: tuple = ()):
-    """Errors of a layer, from those of its readers; those of windows go to their largest pixels at once."""
-    if not plan.layers[n].winners:
-        run_chunks(program, plan, "backward", n, wait, post)
-        return
+    """Errors at a layer's sums, from those of its readers and of what adds its sums; those of windows go to their
+    largest pixels at once."""
+    layer, jobs = plan.layers[n].layer, []
     for chunk in reversed(range(plan.cfg.chunks)):
-        _run_bands(program, plan, "backward", n, chunk, wait if chunk == plan.cfg.chunks - 1 else ())
-        program.run(Opcode.SPREAD, plan.job("spread", n, chunk), (), post if chunk == 0 else ())
+        jobs += [(Opcode.BACKWARD, plan.job("backward", n, chunk, 0, band)) for band in plan.bands("backward", n)]
+        spread = [(Opcode.SPREAD, plan.job("spread", n, chunk))] if layer.windows else []
+        jobs += spread if layer.join else []
+        added = range(added_errors(layer, plan.network.adders))
+        jobs += [(Opcode.ADD_ERRORS, plan.job("add_errors", n, chunk, k)) for k in added]
+        jobs += spread if layer.window else []
+    _run_jobs(program, jobs, wait, post)
 
 
 def run_leaks(program: Program, plan: CorePlan):
@@ -215,7 +228,8 @@ def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = Tru
     run_leaks(program, plan)
     done = (Token.OUTPUT_READY, Token.LOSS_READY) if plan.is_last else (Token.OUTPUT_READY,)
     _forward(program, plan, done, (), (Token.SENT,))
-    backward = [("backward", n) for n in reversed(plan.inner)] + [("owner", k) for k in range(plan.owners)]
+    made = [n for n in range(count) if n in plan.inner or (not plan.layers[n].layer.fires and plan.makes_errors(n))]
+    backward = [("backward", n) for n in reversed(made)] + [("owner", k) for k in range(plan.owners)]
     program.run(
         Opcode.LOSS if plan.is_last else Opcode.RECEIVE, plan.job("errors"),
         (Token.ERRORS_FREE, *unit, *backs, *((Token.LOSS_READY,) if plan.is_last else ())),
@@ -224,16 +238,17 @@ def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = Tru
     for n, (kind, number) in enumerate(backward):
         local = kind == "backward"
         wait = ((Token.TOP_READY,) if n == 0 else ()) + (unit if local else ())
-        post = (Token.LOWER_READY, *unit) if local else ()
+        post = (*((Token.LOWER_READY,) if plan.trains(number) else ()), *unit) if local else ()
         post += backs if n == len(backward) - 1 else ()
         if local:
             run_backward(program, plan, number, wait, post)
         else:
             program.run(Opcode.BACKWARD, plan.job(kind, number), wait, post)
-    for n in reversed(range(count)):
-        post = () if n else (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE)
-        ready = Token.ERRORS_READY if n == count - 1 else Token.LOWER_READY
-        run_chunks(program, plan, "weight_grad", n, (ready,), post)
+    trained = [n for n in range(count) if plan.trains(n)]
+    for n in reversed(trained):
+        post = (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE) if n == trained[0] else ()
+        ready = (Token.ERRORS_READY,) if n == count - 1 else (Token.LOWER_READY,) if n in made else ()
+        run_chunks(program, plan, "weight_grad", n, ready, post)
     program.run(Opcode.NOTIFY, plan.job("free"), (Token.INPUT_FREE,))
     program.end_loop()
     program.together(Opcode.BARRIER)
@@ -258,12 +273,14 @@ def run_update(program: Program, plan: CorePlan, replica: int):
     if cores > 1:
         program.run(Opcode.NOTIFY, plan.job("vote"))
         wait += (Token.GO,)
+    jobs: list[tuple[Opcode, int]] = []
     for n, placed in enumerate(plan.layers):
         if placed.leaks and placed.layer.shares_leak:
-            program.run(Opcode.TIE, plan.job("tie", n), wait if n == 0 else ())
-            wait = ()
+            jobs.append((Opcode.TIE, plan.job("tie", n)))
         for number, part in enumerate(placed.parts):
             for k, band in enumerate(part.weights.bands):
-                program.run(Opcode.UPDATE, plan.job("update", n, 0, number, k), wait if n == number == k == 0 else ())
+                if not part.layer.fixed:
+                    jobs.append((Opcode.UPDATE, plan.job("update", n, 0, number, k)))
                 if part.layer.bias or (part.layer.vectors and band is part.weights.bands[-1]):
-                    program.run(Opcode.UPDATE, plan.job("update_bias", n, 0, number, k))
+                    jobs.append((Opcode.UPDATE, plan.job("update_bias", n, 0, number, k)))
+    _run_jobs(program, jobs, wait, ())

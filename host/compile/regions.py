@@ -19,6 +19,10 @@ class Region:
         """Words from one sample's area to the next one's."""
         return self.size if self.slots > 1 else 0
 
+    def in_chunk(self, chunk: int) -> int:
+        """First word of a chunk of timesteps, of the first sample; with room for one, each lies there in turn."""
+        return self.base + (self.chunk * chunk if self.size > self.chunk else 0)
+
     def at(self, sample: int) -> int:
         """First word of a sample, counted from the start of its minibatch."""
         return self.base + self.size * (sample % self.slots)

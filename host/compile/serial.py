@@ -20,10 +20,11 @@ from trident.host.compile.program import (
     run_leaks,
     run_update,
 )
+from trident.host.compile.sum_places import makes_errors
 from trident.hw.isa.job import ERROR_SLOTS
 from trident.hw.isa.operations import Opcode
 from trident.hw.isa.tokens import Token
-from trident.snn.network.layers import Layer
+from trident.snn.network.layers import Layer, adders_of
 
 AHEAD = 8  # samples that a queue may be ahead of another
 
@@ -49,22 +50,23 @@ def serial_phases(layers: Sequence[Layer]) -> list[Phase]:
         phases[-1].steps.append(("forward", n))
         if layer.norm:
             phases[-1].normalised = n
-            phases.append(Phase([("fire", n)]))
+            phases.append(Phase([("fire", n)] if layer.fires or layer.window or layer.adds else []))
         if layer.pool > 1:
             phases[-1].steps.append(("pool", n))
         if layer.join:
             phases[-1].steps.append(("join", n))
         if layer.drop:
             phases[-1].steps.append(("drop", n))
-    last = len(layers) - 1
+    last, adders = len(layers) - 1, adders_of(layers)
     phases[-1].steps += [("send", last), ("errors", last)]
     for n in reversed(range(len(layers))):
-        if n < last:
+        if n < last and makes_errors(layers[n], adders):
             phases[-1].steps.append(("backward", n))
         if layers[n].norm:
             phases[-1].normalised, phases[-1].backward = n, True
             phases.append(Phase())
-        phases[-1].steps.append(("weight_grad", n))
+        if layers[n].learns or not all(part.fixed for part in layers[n].parts):
+            phases[-1].steps.append(("weight_grad", n))
     return phases
 
 

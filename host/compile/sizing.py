@@ -116,7 +116,7 @@ def fit(
     network does not fit a core whose other memories are as large as they can be.
     """
     largest = _largest(cfg, fixed)
-    if not (network.norms or network.windows):
+    if not (network.norms or network.windows or network.adds):
         largest.pop("sum_words", None)
     if not any(layer.windows for layer in network.layers):
         largest.pop("winner_words", None)

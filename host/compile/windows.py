@@ -49,8 +49,8 @@ def window_jobs(plan: "CorePlan", n: int, chunk: int, neuron: NeuronConstants) -
     src, dst = source.base + source.chunk * chunk, target.base + target.chunk * chunk
     if layer.window:  # the sums of one chunk are there at a time
         assert placed.sums is not None
-        kind, source, target = "window", plan.scaled if layer.norm else placed.sums, plan.largest
-        src, dst = source.base, target.base
+        kind, source, target = "window", plan.scaled if layer.norm else placed.sums, plan.behind_norm(placed)
+        src, dst = source.base, target.in_chunk(chunk)
     shared = {
         "aux_slot": placed.winners.step, "groups": groups, "src_y": y, "src_x": x, "words": windows.stride,
         "last_tap": windows.size - 1, "last_y": height - 1, "last_x": width - 1,
@@ -60,6 +60,8 @@ def window_jobs(plan: "CorePlan", n: int, chunk: int, neuron: NeuronConstants) -
     number, place = divmod(windows.padding, windows.stride)
     words = number * (x + 1) * groups
     own = neuron.of_layer(layer.number).backward | leak_field(placed) if layer.join else {}
+    # From the windows' errors to those at pixels, of joined spikes through the neurons
+    errors, pixels = (plan.window_errors, placed.made) if layer.join else (placed.made, placed.errors)
     return {
         plan.job(kind, n, chunk): shared | {
             "src": (src - windows.padding * (line + groups)) % _ADDRESSES, "src_slot": source.step, "dst": dst,
@@ -67,8 +69,8 @@ def window_jobs(plan: "CorePlan", n: int, chunk: int, neuron: NeuronConstants) -
             "tap_step": (windows.stride - 1) * groups + 1, "pass_step": windows.stride * line,
         },
         plan.job("spread", n, chunk): shared | own | {
-            "src": plan.window_errors.base + words, "aux": winners + words, "count": x * groups,
-            "dst": placed.errors.base + placed.errors.chunk * chunk, "dst_slot": placed.errors.step,
+            "src": errors.in_chunk(chunk) + words, "src_slot": errors.step, "aux": winners + words, "count": x * groups,
+            "dst": pixels.in_chunk(chunk), "dst_slot": pixels.step,
             "origin": place, "pass_groups": number, "final": int(bool(layer.join)),
             "exponent": plan.cfg.fixed.limit(plan.cfg.format, windows.most, room=1),
             "carry": int(bool(layer.join) and chunk + 1 < plan.cfg.chunks),

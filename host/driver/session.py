@@ -21,8 +21,9 @@ from trident.hw.isa.spaces import Space, kept_spaces, raw_spaces, space_bits, ta
 from trident.hw.isa.tokens import Token
 from trident.hw.isa.words import WORD, elements_to_words
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, function_lines
-from trident.sim.golden.format import to_values
+from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import LossConstants
+from trident.snn.network.layers import Layer
 from trident.snn.network.network import Tensors
 
 LIMIT_UNIT = 1024  # cycles of the host tile's limit
@@ -131,14 +132,19 @@ class ChipSession:
         for core, plan in enumerate(self.plan.plans):
             for placed in (part for own in plan.layers for part in own.parts):
                 end = placed.first + placed.layer.out_channels
-                names = placed.layer.weight, placed.layer.bias_name, *placed.layer.parameters[1 + placed.layer.bias :]
+                names = placed.layer.weight, placed.layer.bias_name, *placed.layer.vectors
+                given = tensors | ({names[0]: self._constant(placed.layer, space)} if placed.layer.fixed else {})
                 own = [
-                    tensors[name][..., placed.first : end].astype(np.int64) if name in tensors else None
-                    for name in names
+                    given[name][..., placed.first : end].astype(np.int64) if name in given else None for name in names
                 ]
                 words = rows_to_words(placed.weights.pack(*own), self.cfg, self.cfg.sum_rows if exact else 1)
                 parts.append(self.driver.packets.write(self.routes[core], space, placed.tile * self.cfg.lanes, words))
         self._send(parts)
+
+    def _constant(self, layer: Layer, space: Space) -> np.ndarray:
+        """What a layer whose weights are constant has of a memory in their place."""
+        bits = to_bits(layer.constant, self.cfg.format) if space == Space.WEIGHTS else 0
+        return np.full(layer.weight_shape, bits, np.int64)
 
     def read(self, space: Space, replica: int = 0) -> Tensors:
         """Read weights, momenta or gradients of one replica; exact gradients are int64 sums."""
@@ -149,7 +155,7 @@ class ChipSession:
                 self.plan.placement[core], space, placed.tile * self.cfg.lanes, placed.weights.rows
             )
             found = [tensor for tensor in placed.weights.unpack(to_rows(words, self.cfg)) if tensor is not None]
-            for name, tensor in zip(placed.layer.parameters, found, strict=True):
+            for name, tensor in zip(placed.layer.parameters, found[placed.layer.fixed :], strict=True):
                 slices[name].append(tensor)
         return {name: np.concatenate(parts, axis=-1) for name, parts in slices.items()}
 
@@ -212,10 +218,11 @@ class ChipSession:
         replica, number = self._where(sample)
         parts = []
         for core, placed in self._placed(replica, layer):
-            base = (placed.errors if space == Space.ERRORS else placed.spikes).at(number) + further
             errors = space == Space.ERRORS
+            region = placed.made if further else placed.errors if errors else placed.spikes
+            base = region.at(number) + further
             y, x, _ = placed.layer.sum_shape if errors else placed.layer.out_shape
-            size = (placed.errors if errors else placed.spikes).chunk * self.cfg.chunks
+            size = region.chunk * self.cfg.chunks
             words = self.driver.read(self.plan.placement[core], space, base << bits, size << bits)
             groups = placed.weights.groups if errors else placed.weights.neuron_groups
             shape = self.cfg.chunks, y, x, groups, 1 << bits, self.cfg.lanes

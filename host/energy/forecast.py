@@ -39,10 +39,14 @@ def forecast(cost: CostModel, neuron: NeuronSettings) -> list[Counter]:
     The backward pass of a layer makes its own errors, from those of its readers; the last layer's are the loss's. What
     a layer's forward pass reads, and its update, are its own too.
 
-    Raises :class:`TridentError` for a core whose engines are one, whose accesses are not forecast.
+    Raises :class:`TridentError` for a core whose engines are one, and for networks that add sums, which are not
+    forecast.
     """
-    if cost.cfg.shared_engine:
-        raise TridentError("what a core with a shared_engine accesses is not forecast; a training on the RTL counts it")
+    beyond = ["a core with a shared_engine accesses"] if cost.cfg.shared_engine else [
+        f"the sums that are added in {layer.node} access" for layer in cost.network.layers if layer.in_adds or layer.fixed
+    ]  # fmt: skip
+    if beyond:
+        raise TridentError(f"what {beyond[0]} is not forecast; a training on the RTL counts it")
     found = [_layer(cost, layer, neuron.at(layer, cost.cfg.steps).kind) for layer in cost.network.layers]
     found[0] += _inputs(cost.network, cost.cfg, cost.activity.samples)
     return found
@@ -110,7 +114,7 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
         found["sums.writes"] += sums * steps  # by forward
         found["sums.reads"] += words * steps  # by neurons
     if layer.norm:
-        _norm(found, cfg, groups, sums * steps)
+        _norm(found, cfg, groups, sums * steps, sums if layer.planes else sums * steps)
         found["error_masks.writes"] += sums
     if layer.windows:
         _windows(found, cfg, layer, samples * cfg.chunks, groups)
@@ -166,9 +170,10 @@ def _loss(found: Counter, cfg: CoreConfig, layer: Layer, samples: int, words: in
         found["spikes.reads"] += SWEEPS * outputs
 
 
-def _norm(found: Counter, cfg: CoreConfig, groups: int, rows: int):
+def _norm(found: Counter, cfg: CoreConfig, groups: int, sums: int, errors: int):
     """Count batch norm of so many rows of sums, and of errors, but for the masks of these."""
-    for step in (*forward_passes(), *backward_passes()):
+    passes = [(step, sums) for step in forward_passes()] + [(step, errors) for step in backward_passes()]
+    for step, rows in passes:
         for program, times in ((step.rows, rows), (step.then, groups)):
             if program:
                 _run(found, "norm", program, times, cfg)

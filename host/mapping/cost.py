@@ -7,9 +7,10 @@ import numpy as np
 
 from trident.host.compile.bands import Band, count_bands
 from trident.host.compile.packing import WeightMap, blocks, out_groups, out_places
+from trident.host.compile.sum_places import added_errors
 from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
-from trident.host.mapping.amounts import Operations, Words, count_operations
+from trident.host.mapping.amounts import Operations, Words, count_operations, count_words
 from trident.host.mapping.engine_cycles import Job, Timing
 from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.host.mapping.unit_cycles import softmax_cycles
@@ -218,13 +219,16 @@ class CostModel:
         return self.cfg.chunks * cycles
 
     def fire(self, n: int) -> float:
-        """Cycles per sample of the neurons of a layer whose sums are kept, and before that of its windows."""
-        layer, cfg = self.network.layers[n], self.cfg
+        """Cycles per sample of the neurons of a layer whose sums are kept, and before that of its windows, and of what
+        is added."""
+        layer, cfg, cycles = self.network.layers[n], self.cfg, 0.0
         y, x, _ = layer.out_shape
         words, recurrence = y * x * out_groups(layer, cfg.lanes) // layer.line, self._timing("forward").recurrence
-        cycles = self._model(Opcode.FIRE)(cfg, words, cfg.forward_programs[0], recurrence) + self.job_start
+        if layer.fires:
+            cycles += self._model(Opcode.FIRE)(cfg, words, cfg.forward_programs[0], recurrence) + self.job_start
         if layer.window:
             cycles += self._model(Opcode.WINDOW)(cfg, layer.window, words) + self.job_start
+        cycles += len(layer.adds) * (self._model(Opcode.ADD)(cfg, words) + self.job_start)
         return cfg.chunks * cycles
 
     def norm(self, n: int, samples: int, backward: bool) -> float:
@@ -232,7 +236,8 @@ class CostModel:
         samples."""
         layer = self.network.layers[n]
         y, x, _ = layer.sum_shape
-        rows, groups = samples * y * x * self.cfg.timesteps, out_groups(layer, self.cfg.lanes)
+        steps = 1 if backward and layer.planes else self.cfg.timesteps
+        rows, groups = samples * y * x * steps, out_groups(layer, self.cfg.lanes)
         return self._model(Opcode.NORM)(self.cfg, rows, groups, backward) + self.job_start
 
     def backward_jobs(self, n: int) -> list[Job]:
@@ -249,17 +254,23 @@ class CostModel:
         return self._walk_back(shares, WeightMap(readers[0], self.cfg).blocks, timing)
 
     def backward(self, n: int) -> float:
-        """Cycles of :meth:`backward_jobs` per sample, until neuron_grad has taken the last row."""
+        """Cycles of :meth:`backward_jobs` per sample, until neuron_grad has taken the last row and errors at sums are
+        added; of a layer without neurons those of the latter alone."""
         below, timing = self.network.layers[n], self._timing("backward")
-        tail = timing.passes * timing.recurrence
-        more = len(self._bands(self.network.spike_readers[n])) - 1  # jobs
+        y, x, _ = below.out_shape
+        words = y * x * out_groups(below, self.cfg.lanes) // below.line
+        added = added_errors(below, self.network.adders) * (self._model(Opcode.ADD)(self.cfg, words) + self.job_start)
+        tail = timing.passes * timing.recurrence if below.fires else 0.0
+        more = len(self._bands(self.network.spike_readers[n])) - 1 if below.fires else 0  # jobs
         bands = more * (self.job_start + (0 if below.join else tail))
         if below.windows:
             shape, groups, neurons = below.pixels_shape, out_groups(below, self.cfg.lanes) // below.line, ()
             if below.join:
                 neurons, tail = (self.cfg.backward_programs[0], timing.recurrence), 0
             tail += self._model(Opcode.SPREAD)(self.cfg, below.windows, shape, groups, *neurons) + self.job_start
-        return self.cfg.chunks * (_mean(self.backward_jobs(n)) + self.job_start + tail + bands)
+        if not below.fires:
+            return self.cfg.chunks * (tail + added)
+        return self.cfg.chunks * (_mean(self.backward_jobs(n)) + self.job_start + tail + bands + added)
 
     def backward_away(self, n: int, first: int, end: int, low: int, high: int) -> float:
         """Cycles of backward per sample for the errors of channels ``low`` to ``high`` of the layer below, which are
@@ -316,7 +327,7 @@ class CostModel:
             jobs = []
             for chunk in range(1 if layer.planes else cfg.chunks):
                 here = self._chunk(errors, chunk)
-                for part, number, bits in reads:
+                for part, number, bits in (own for own in reads if not own[0].fixed):
                     if cfg.shared_engine:
                         y, x, *_ = here.shape
                         jobs.append(walk(bits, y, x, part.kernel, part.bias, groups, pass_groups, timing))
@@ -338,7 +349,8 @@ class CostModel:
     def weight_grad(self, n: int, first: int, end: int) -> float:
         """Cycles of weight_grad per sample, in all chunks of timesteps."""
         layer = self.network.layers[n]
-        jobs = sum(len(part.reads) * count_bands(part, self.cfg.lanes) for part in layer.parts) + layer.learns
+        trained = (part for part in layer.parts if not part.fixed)
+        jobs = sum(len(part.reads) * count_bands(part, self.cfg.lanes) for part in trained) + layer.learns
         starts = self.job_start * jobs * (1 if layer.planes else self.cfg.chunks)
         return _mean(self.weight_grad_jobs(n, first, end)) + starts
 
@@ -359,7 +371,7 @@ class CostModel:
         layer, groups, rows, standard = self.network.layers[n], self._groups(n, first, end), 0, 0.0
         for part in layer.parts:
             weights = WeightMap(part, self.cfg)
-            rows += weights.updated * groups / weights.groups
+            rows += (weights.vectors * weights.groups if part.fixed else weights.updated) * groups / weights.groups
             if part.standardised:
                 standard += groups * standardise_cycles(self.cfg, part.fan_in)
                 rows -= groups * part.taps * weights.blocks / part.conv_groups * self.cfg.lanes
@@ -379,22 +391,12 @@ class CostModel:
 
     def words(self, n: int, first: int, end: int) -> Words:
         """Words that a slice takes; ``input_words`` are counted once per core and stage."""
-        layer, cfg = self.network.layers[n], self.cfg
-        groups = self._groups(n, first, end)
-        (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
-        words, errors = y * x * groups // layer.line, height * width * groups
-        pooled_y, pooled_x, _ = layer.pooled_shape
-        rewritten = pooled_y * pooled_x * groups * (layer.out_planes.words if layer.out_planes else 1)
-        planes = layer.reads[0].planes
-        inputs = layer.image[0] * layer.image[1] * blocks(layer.image[2], cfg.lanes) * (planes.words if planes else 1)
-        rows = sum(WeightMap(replace(part, out_channels=end - first), cfg).rows for part in layer.parts)
-        spikes = words + (rewritten if layer.rewrites else 0)
-        return Words(rows, *(cfg.chunks * own for own in (inputs, spikes, errors)))
+        return count_words(self.network, self.cfg, n, self._share(n, first, end))
 
 
 def _together(jobs: list[Job]) -> Job:
     """Jobs one after another, as one."""
-    return Job(*map(sum, zip(*jobs, strict=True))) if len(jobs) > 1 else jobs[0]
+    return jobs[0] if len(jobs) == 1 else Job(*(sum(job[k] for job in jobs) for k in range(len(Job._fields))))
 
 
 def _mean(jobs: list) -> float:

@@ -16,7 +16,7 @@ def layer_cycles(cost: CostModel, partition: Partition, batch: int) -> list[dict
             layer = layers[n]
             shares = list(slices(stage)) if n == stage.last else [(0, layer.out_channels)]
             readers = cost.network.spike_readers[n]
-            local = bool(readers) and readers[0].number in stage.layers
+            local = not layer.fires or (bool(readers) and readers[0].number in stage.layers)
             above = None if after is None else partition.stages[after]
             cycles = {
                 "forward": max(cost.forward(n, *share) for share in shares),

@@ -1,4 +1,4 @@
-"""Cycles of batch norms, and of neurons that fire on sums that have been kept."""
+"""Cycles of batch norms, of sums that are added, and of neurons that fire on sums that have been kept."""
 
 from trident.host.mapping.standardise_cycles import pass_cycles
 from trident.hw.isa.batch_norm import backward_passes, forward_passes
@@ -13,6 +13,11 @@ def norm_cycles(cfg: CoreConfig, rows: int, groups: int, backward: bool) -> int:
     ``backward``, of the errors."""
     passes = backward_passes() if backward else forward_passes()
     return groups * (sum(pass_cycles(cfg, step, rows) for step in passes) + _PARAMETERS)
+
+
+def add_cycles(cfg: CoreConfig, words: int) -> int:
+    """Cycles in which so many words of sums, or of errors, are added to others."""
+    return 2 * cfg.timesteps * words + cfg.mac_stages + 2
 
 
 def fire_cycles(cfg: CoreConfig, words: int, program: Program, recurrence: int) -> int:

@@ -159,7 +159,8 @@ def core_cost(
         if layers[part[0]].keeps_sums:
             cycles += Cycles(cost.fire(part[0]))
         readers = cost.network.spike_readers[part[0]]
-        local += cost.backward(part[0]) if readers and readers[0].number in stage.layers else 0.0
+        here = not layers[part[0]].fires or (readers and readers[0].number in stage.layers)
+        local += cost.backward(part[0]) if here else 0.0
         done = cost.operations(*part)
         operations = Operations(operations.adds + done.adds, operations.multiply_adds + done.multiply_adds)
     starts, loads = job_starts(cost.network, cfg, stage.layers, max(len(below) - 1, 0))
@@ -256,7 +257,7 @@ def _serial(cost: CostModel, core: CoreCost, batch: int) -> Prediction:
             share = n, 0, layers[n].out_channels
             if kind in ("forward", "fire"):
                 own["forward"] += cost.forward(*share) if kind == "forward" else cost.fire(n)
-                if kind == "forward" and layers[n].window and not layers[n].norm:
+                if kind == "forward" and layers[n].keeps_sums and not layers[n].norm:
                     own["forward"] += cost.fire(n)
             elif kind in ("errors", "backward"):
                 own["backward"] += cost.loss(share[2]) if kind == "errors" else cost.backward(n)

@@ -131,7 +131,8 @@ class Comparator:
         session = self.session
         held = [session.held(len(traces), layer.number) for layer in self.network.layers]
         for sample, trace in enumerate(traces):
-            for n in (layer.number for layer in self.network.layers if sample in held[layer.number]):
+            layers = [layer for layer in self.network.layers if layer.fires and sample in held[layer.number]]
+            for n in (layer.number for layer in layers):
                 if self.network.layers[n].readout:
                     outputs = session.read_outputs(n, sample).ravel()
                     if mismatch := self.counts(trace.outputs, [to_values(outputs, self.golden.fmt)]):
@@ -175,7 +176,10 @@ class Comparator:
 
     def _image(self, space: Space, layer: int, sample: int, wanted, found) -> Mismatch | None:
         """Arrays (y, x, T, channel): the earliest timestep first, for errors the latest."""
-        wanted, found = (np.moveaxis(np.asarray(array), 2, 0) for array in (wanted, found))
+        of = self.network.layers[layer]
+        first = space in (Space.ERRORS, Space.ERROR_MASKS) and of.planes and of.norm  # has the sum over time, alone
+        steps = slice(0, 1 if first else None)
+        wanted, found = (np.moveaxis(np.asarray(array)[:, :, steps], 2, 0) for array in (wanted, found))
         last_first = space in (Space.ERRORS, Space.ERROR_MASKS)
         order = slice(None, None, -1) if last_first else slice(None)
         at = _first(wanted[order], found[order])

@@ -182,8 +182,9 @@ class RunSpec:
         if encoding not in METHODS:
             raise TridentError(f"encoding must be one of {', '.join(METHODS)}, not {encoding!r}")
         neuron_settings = NeuronSettings(**neuron)
+        threshold = neuron_settings.threshold
         network = Network.parse(net, bias) if isinstance(net, str) else net
-        network = with_leaks(with_norm(network, norm), neuron_settings) if network else None
+        network = with_leaks(with_norm(network, norm, threshold), neuron_settings) if network else None
         layers = network.layers if network else ()
         if layers and layers[-1].readout:
             train = {"loss": MEMBRANE} | train
@@ -207,7 +208,7 @@ class RunSpec:
         y, x, channels = dataset.shape
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
-            network = with_leaks(with_norm(Network.parse(net, bias), norm), neuron_settings)
+            network = with_leaks(with_norm(Network.parse(net, bias), norm, threshold), neuron_settings)
         network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
         if built:
             check_suits(cfg, suited)
@@ -308,7 +309,10 @@ def suit(
             raise TridentError(f"{what} is for samples of {most} timesteps at most, not of {cfg.steps}")
         cfg = replace(cfg, timesteps=1, chunks=cfg.steps)
     if encoding == "direct" and not dataset.holds_spikes:
-        network = replace(network, planes=planes_of(dataset, cfg.timesteps, bool(late)))
+        # Layers that add sums take errors of every timestep
+        reading = (layer for layer in network.layers if any(None in part.sources for part in layer.parts))
+        each = bool(late) or any(layer.in_adds for layer in reading)
+        network = replace(network, planes=planes_of(dataset, cfg.timesteps, each))
     pool, windows = pool_of(network), windows_of(network)
     planes = any(read.job for layer in network.layers for read in layer.reads)
     return network, replace(
@@ -317,7 +321,8 @@ def suit(
         standardise=cfg.standardise or any(layer.standardised for layer in network.layers),
         batch_norm=cfg.batch_norm or network.batch_norm,
         **{name: max(getattr(cfg, name), needed) for name, needed in windows.items()},
-        sum_words=max(cfg.sum_words, int(network.batch_norm or windows["window"] > 1)),
+        adds=cfg.adds or bool(network.adds),
+        sum_words=max(cfg.sum_words, int(network.batch_norm or bool(network.adds) or windows["window"] > 1)),
         voters=max(cfg.voters, network.voters),
         dropout=cfg.dropout or bool(network.drops), kernels=cfg.kernels or kernels_of(network, cfg),
     )  # fmt: skip

@@ -31,6 +31,7 @@ from trident.hw.noc.eject import Ejector
 from trident.hw.noc.flits import link_signature
 from trident.hw.noc.inject import Injector
 from trident.hw.noc.rows import RowQueue, RowSender
+from trident.hw.units.addition import AdditionUnit
 from trident.hw.units.drop import DropUnit
 from trident.hw.units.fire import FireUnit
 from trident.hw.units.join import JoinUnit
@@ -105,7 +106,7 @@ class Core(wiring.Component):
         clients = [neuron_grad, neuron, update]
         if cfg.loss != "table":
             clients.insert(2, loss)
-        norm = fire = window = spread = joining = leak = tie = None
+        norm = fire = window = spread = joining = leak = tie = add = add_errors = None
         if Capability.SUMS in cfg.capabilities:
             m.submodules.fire = fire = FireUnit(cfg)
         if Capability.BATCH_NORM in cfg.capabilities:
@@ -117,6 +118,9 @@ class Core(wiring.Component):
             m.submodules.join = joining = JoinUnit(cfg)
         if Capability.SPREAD in cfg.capabilities:
             m.submodules.spread = spread = SpreadUnit(cfg)
+        if Capability.ADDS in cfg.capabilities:
+            m.submodules.add, m.submodules.add_errors = add, add_errors = AdditionUnit(cfg), AdditionUnit(cfg)
+            clients += [add, add_errors]
         if Capability.LEAKS in cfg.capabilities:
             m.submodules.leak, m.submodules.tie = leak, tie = LeakUnit(cfg), TieUnit(cfg)
             clients.append(leak)
@@ -237,10 +241,11 @@ class Core(wiring.Component):
                 forward.busy | neuron.busy | (pool.busy if pool else 0) | (drop.busy if drop else 0)
                 | (fire.busy | forward.o.valid if fire else 0) | (norm.busy if norm else 0)
                 | (window.busy if window else 0) | (joining.busy if joining else 0) | (leak.busy if leak else 0)
+                | (add.busy if add else 0)
             ),
             busy[Opcode.BACKWARD].eq(
                 backward.busy | Mux(outgoing, (rows.busy & ~reducing) | partials.busy, neuron_grad.busy)
-                | (spread.busy if spread else 0)
+                | (spread.busy if spread else 0) | (add_errors.busy if add_errors else 0)
             ),
             busy[Opcode.WEIGHT_GRAD].eq(weight_grad.busy),
             busy[Opcode.UPDATE].eq(
@@ -335,6 +340,8 @@ class Core(wiring.Component):
             memories.keep_errors(keeping, backward, job[Opcode.BACKWARD].dst)
         if spread:
             memories.connect_spread(spread, *filter(None, (window, joining)))
+        if add:
+            memories.connect_adds(add, add_errors)
         if leak:
             memories.connect_leaks(leak, tie, (neuron, neuron_grad))
         memories.connect_functions(neuron_grad, update, loss, *([norm] if norm else []), *([leak] if leak else []))
@@ -347,7 +354,7 @@ class Core(wiring.Component):
         ]
 
         raised = {fault: getattr(engines.get(fault.name.lower()), "nonfinite", 0) for fault in Fault}
-        of_unit = {neuron: Fault.NEURON, update: Fault.UPDATE, leak: Fault.NEURON}  # the others make errors
+        of_unit = {neuron: Fault.NEURON, update: Fault.UPDATE, leak: Fault.NEURON, add: Fault.NEURON}  # others: errors
         for n, unit in enumerate(clients):
             fault = of_unit.get(unit, Fault.NEURON_GRAD)
             wrong = mac.nonfinite & mac.o_valid[n]

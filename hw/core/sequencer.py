@@ -5,13 +5,14 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.core.job_loader import JobLoader
+from trident.hw.core.kinds import kind_bits, kinds_of_queues
 from trident.hw.core.slots import next_slots, slots_layout, slots_setup
 from trident.hw.core.tokens import TOKENS, TokenCounters
 from trident.hw.core.walk_table import WalkTable
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB, JOB_INDEX_BITS, SAMPLE_BITS
 from trident.hw.isa.limits import FEW_JOBS
-from trident.hw.isa.operations import OPERATIONS, QUEUE_OF, QUEUES, Opcode
+from trident.hw.isa.operations import QUEUES, Opcode
 from trident.hw.isa.program import INSTRUCTION, QUEUE_STATE, SETUP
 from trident.hw.isa.registers import UPPER_BITS
 from trident.hw.isa.tokens import NO_TOKEN, TOKEN_BITS, TOKEN_LIST, TOKEN_NUMBER_BITS, token_place
@@ -21,13 +22,6 @@ from trident.hw.lib.onehot import bit_number, lowest_bit
 # Places of the words that say which tokens a job waits for and gives
 WAIT, POST = (Const(JOB.words - n, JOB_INDEX_BITS) for n in (2, 1))
 LAST = 8 * (SETUP.words - 1)  # counts for which the words of the setup before the last have room
-
-
-def kind_bits(cfg: CoreConfig) -> int:
-    """Bits that tell the operations of a queue apart."""
-    has = cfg.capabilities
-    numbers = (number for opcode, (_, number) in QUEUE_OF.items() if has.issuperset(OPERATIONS[opcode].needs))
-    return max(max(numbers).bit_length(), 2)
 
 
 class Sequencer(wiring.Component):
@@ -181,9 +175,7 @@ class Sequencer(wiring.Component):
             then.data.counter.eq(now.data.counter + 1),
         ]
         instruction = INSTRUCTION.shape()(word)
-        # Of dropout and join in cores that have them alone: the Verilog of others does not change with them
-        absent = {Opcode.DROP: not cfg.dropout, Opcode.JOIN: cfg.join == 1}
-        kinds_of = {code: kind for code, (_, kind) in QUEUE_OF.items() if not absent.get(code)}
+        kinds_of = kinds_of_queues(cfg)
         kind_of = Array(kinds_of.get(code, 0) for code in range(1 << len(instruction.opcode)))
         setup = Signal(slots_setup(cfg))
         following, spike_slots = next_slots(m, cfg, setup, now.data.slots)

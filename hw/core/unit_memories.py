@@ -77,7 +77,7 @@ class UnitMemories(Memories):
                 errors.read_en[1].eq(spread.error_en.replicate(cfg.lanes)),
             ]
         with m.If(spread.busy & ~spread.job.final):
-            self._write_errors(spread)
+            self._write_errors(spread, spread.error_address, spread.error_write, spread.error_data)
 
     def connect_norm(self, norm, weight_grad):
         """What the norm unit reads and writes while engines and update are idle: weights and what is beside them,
@@ -101,7 +101,35 @@ class UnitMemories(Memories):
                 gradients.write_en.eq(norm.gradient_write << norm.gradient_address[:grad_bits]),
                 gradients.write_data.eq(norm.gradients.replicate(cfg.weight_grad_cols)),
             ]
-            self._write_errors(norm)
+            self._write_errors(norm, norm.error_address, norm.error_write, norm.error_data)
+
+    def connect_adds(self, add, add_errors):
+        """Sums and errors that are added while nothing else in their queues reads or writes such."""
+        m, cfg, sums, errors = self.m, self.cfg, self.sums, self.errors
+        error_bits = (cfg.backward_cols - 1).bit_length()
+        chosen = Signal(max(error_bits, 1))
+        with m.If(add_errors.row_en):
+            m.d.sync += chosen.eq(add_errors.row_step[:error_bits])
+        m.d.comb += [
+            add.rows.eq(sums.read_data[0]),
+            add_errors.rows.eq(Array(
+                errors.read_data[1][n * cfg.row_bits : (n + 1) * cfg.row_bits] for n in range(cfg.backward_cols)
+            )[chosen]),
+        ]  # fmt: skip
+        with m.If(add.busy):
+            m.d.comb += [
+                sums.read_address[0].eq(Cat(add.row_step[: cfg.step_bits], add.row_word)),
+                sums.read_en[0].eq(add.row_en),
+                sums.write_address.eq(add.row_address),
+                sums.write_en.eq(add.row_write),
+                sums.write_data.eq(add.row_data),
+            ]
+        with m.If(add_errors.busy):
+            m.d.comb += [
+                errors.read_address[1].eq(Cat(add_errors.row_step[error_bits : cfg.step_bits], add_errors.row_word)),
+                errors.read_en[1].eq(add_errors.row_en.replicate(cfg.lanes)),
+            ]
+            self._write_errors(add_errors, add_errors.row_address, add_errors.row_write, add_errors.row_data)
 
     def connect_leaks(self, leak, tie, readers):
         """What neurons read of leaks, a row per group, in a memory of their own; gradients that are tied while engines
@@ -132,14 +160,14 @@ class UnitMemories(Memories):
                 gradients.write_data.eq(tie.gradient_data.replicate(cfg.weight_grad_cols)),
             ]
 
-    def _write_errors(self, unit):
-        """Errors and masks that a unit writes instead of neuron_grad."""
+    def _write_errors(self, unit, address, write, row):
+        """Errors, and their masks, that a unit writes instead of neuron_grad."""
         cols = self.cfg.backward_cols
         error_bits = (cols - 1).bit_length()
         self.m.d.comb += [
-            self.errors.write_address.eq(unit.error_address >> error_bits),
-            self.errors.write_en.eq(unit.error_write << unit.error_address[:error_bits]),
-            self.errors.write_data.eq(unit.error_data.replicate(cols)),
+            self.errors.write_address.eq(address >> error_bits),
+            self.errors.write_en.eq(write << address[:error_bits]),
+            self.errors.write_data.eq(row.replicate(cols)),
         ]
         self.m.d.sync += [
             self.error_masks.write_address.eq(unit.mask_address),

@@ -5,6 +5,9 @@ take them (Ioffe and Szegedy, arXiv 1502.03167; without running statistics per t
 ``z = (x - mean) / sqrt(variance + floor)`` and ``y = gain * z + offset``, which neurons take; the running mean and
 variance are kept for evaluation. Backward, the error at x follows from that at y.
 
+Where x is the same at all timesteps, as of real values that are, only the sum over time of the error at x is wanted: it
+is what the same passes make of the sum over time of the error at y, with z and n of one timestep.
+
 Sums are exact; they are divided by 2**k, k the whole part of log2(n), before they are rounded, and ``part`` is the rest
 of the division by n.
 """

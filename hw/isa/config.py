@@ -30,12 +30,14 @@ class CoreConfig(ConfigPrograms):
     kernels: convolutions may have kernels, strides and padding that differ along the axes, strides of 3 and 4, dilation
         and groups.
     batch_norm: layers may have a batch norm, see :mod:`hw.isa.batch_norm`.
+    adds: sums of layers may be kept and added to those of others, see :mod:`hw.isa.adds`.
     dropout: layers may drop spikes in training, see :mod:`hw.isa.dropout`.
     window: pixels along a side of the largest windows of sums of which neurons take the largest; 1: there are none.
     join: likewise of the largest windows of spikes that are joined though they overlap or do not divide an image.
     overlap: windows of sums and spikes may overlap, so that errors of several are added.
     winner_words: words that say in each lane and at each timestep which pixel of such a window is the largest.
-    sum_words: words of ``lanes * timesteps`` sums that are kept for batch norms, of a whole minibatch, and for windows.
+    sum_words: words of ``lanes * timesteps`` sums that are kept for batch norms, of a whole minibatch, and for windows
+        and adds.
     standardise: layers may have standardised weights, see :mod:`hw.isa.standardise`, whose raw weights the core keeps.
     leak_groups: where neurons learn their leaks, groups of ``lanes`` channels that have leaks of their own.
     words: spike words that a walker gathers before it scans them, if there are accumulators for so many; positions
@@ -83,6 +85,7 @@ class CoreConfig(ConfigPrograms):
     kernels: bool = False
     standardise: bool = False
     batch_norm: bool = False
+    adds: bool = False
     dropout: bool = False
     window: int = 1
     join: int = 1
@@ -139,6 +142,7 @@ class CoreConfig(ConfigPrograms):
             Capability.KERNELS: self.shared_engine or not self.kernels,
             Capability.LOSS_TABLES: self.shared_engine, Capability.VOTERS: self.shared_engine or self.voters == 1,
             Capability.BATCH_NORM: self.shared_engine or not self.batch_norm,
+            Capability.ADDS: self.shared_engine or not self.adds,
             Capability.SUMS: self.shared_engine or not self.sum_words,
             Capability.WINDOWS: self.shared_engine or self.window == 1,
             Capability.JOIN: self.shared_engine or self.join == 1,

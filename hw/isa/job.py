@@ -7,7 +7,8 @@ JOB = WordLayout("job", [
            "a float, of weights that are standardised over n rows (update)"),
      Field("src_slot", 16, "words between the slots of consecutive samples")],
     [Field("aux", 16, "second operand: errors (weight_grad) or the layer's own spikes (backward, loss); where a "
-           "readout's outputs go (forward); the first mask (drop); n / (n - 1), likewise (update)"),
+           "readout's outputs go (forward); the first mask (drop); n / (n - 1), likewise (update); words from dst to "
+           "an operand (add, add_errors)"),
      Field("aux_slot", 16, "as src_slot")],
     [Field("dst", 16, "first word that is written: spikes (forward, receive) or errors (backward, loss); what is "
            "added to a variance, likewise (update)"),
@@ -57,14 +58,16 @@ JOB = WordLayout("job", [
            "window), or of a row of windows (spread)")],
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
-     Field("take", 1, "rows that come in are added: backward, reduce"),
+     Field("take", 1, "rows that come in are added: backward, reduce; which operand passes the multiplier (add, "
+           "add_errors)"),
      Field("outgoing", 1, "rows leave the core: backward, reduce"),
      Field("token", 5, "token that send and notify give at the end; 31: none; power of two that the products of a walk "
            "are divided by (backward); bits of the hash that are 0 of what is left, 0: all is left (drop)"),
      Field("source", 8, "who sends the rows that the job takes, as the route of the credits; the layer's first group "
            "of leaks that are learned (forward, fire, backward, spread, loss)"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories; errors are those of windows, and are "
-           "kept as they are (backward); spread errors go to the neuron-gradient unit (spread)"),
+           "kept as they are (backward); spread errors go to the neuron-gradient unit (spread); errors are those of "
+           "the first timesteps, sums over time (norm)"),
      Field("neuron", 3, "which of the core's neurons the layer has; which of its programs of leaks (leak)"),
      Field("ends", 1, "the last chunk: a readout writes its outputs (forward)"),
      Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left"),

@@ -85,8 +85,8 @@ def check_config(cfg: "CoreConfig"):
             f"a float of {cfg.exp} exponent and {cfg.frac} fraction bits has {cfg.width} bits with its sign, "
             f"more than the {NUMBER_BITS} that a job's constants have"
         )
-    booleans = ("detach", "planes", "kernels", "standardise", "batch_norm", "dropout", "overlap", "prefetch_jobs",
-                "short_paths", "shared_engine", "standalone")  # fmt: skip
+    booleans = ("detach", "planes", "kernels", "standardise", "batch_norm", "adds", "dropout", "overlap",
+                "prefetch_jobs", "short_paths", "shared_engine", "standalone")  # fmt: skip
     for name in booleans:
         if not isinstance(getattr(cfg, name), bool):
             raise TridentError(f"{name} must be true or false, not {getattr(cfg, name)!r}")
@@ -139,9 +139,9 @@ def check_config(cfg: "CoreConfig"):
         raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {cfg.counters!r}")
     if cfg.weight_rows % cfg.lanes:
         raise TridentError(f"weight_rows of {cfg.weight_rows} must be a multiple of lanes, which is {cfg.lanes}")
-    if (cfg.batch_norm or cfg.window > 1) != (cfg.sum_words > 0):
+    if (cfg.batch_norm or cfg.adds or cfg.window > 1) != (cfg.sum_words > 0):
         needs = "are for" if cfg.sum_words else "are needed for"
-        raise TridentError(f"sum_words of {cfg.sum_words}: words of sums {needs} batch_norm or a window of sums")
+        raise TridentError(f"sum_words of {cfg.sum_words}: words of sums {needs} batch_norm, adds or a window of sums")
     if (max(cfg.window, cfg.join) > 1) != (cfg.winner_words > 0):
         needs = "are for" if cfg.winner_words else "are needed for"
         raise TridentError(f"winner_words of {cfg.winner_words}: words of winners {needs} a window or join of pixels")
@@ -190,6 +190,8 @@ def _check_shared(cfg: "CoreConfig"):
         require(cfg.capabilities, "standardise", (Capability.STANDARDISE,))
     if cfg.batch_norm:
         require(cfg.capabilities, "batch_norm", (Capability.BATCH_NORM,))
+    if cfg.adds:
+        require(cfg.capabilities, "adds", (Capability.ADDS,))
     if cfg.window > 1:
         require(cfg.capabilities, f"window of {cfg.window}", (Capability.WINDOWS,))
     if cfg.join > 1:

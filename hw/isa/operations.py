@@ -38,6 +38,8 @@ class Opcode(IntEnum):
     TIE = 20
     DROP = 21
     JOIN = 22
+    ADD = 23
+    ADD_ERRORS = 24
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ _FORWARD, _BACKWARD, _WEIGHT_GRAD = map(first_engine, ("forward", "backward", "w
 _NEURON, _NEURON_GRAD = (f"trident.hw.isa.neurons:{name}_program" for name in ("neuron", "neuron_grad"))
 _STORED = (Space.SPIKES, Space.MASKS, Space.POTENTIALS, Space.FUNCTIONS)  # what the neuron-gradient unit reads
 _ERRORS = {Space.ERRORS: "neuron_grad", Space.ERROR_MASKS: "neuron_grad"}
-_MAPPING = "trident.host.mapping"
+_MAPPING, _ADDITION = "trident.host.mapping", ("trident.sim.golden.addition:addition",)
 
 OPERATIONS = (
     Operation(
@@ -199,7 +201,7 @@ OPERATIONS = (
         Opcode.NORM, "normalises the sums of a layer, or makes errors at them of those behind its norm",
         Opcode.FORWARD,
         fields=("src", "src_slot", "dst", "dst_slot", "aux", "tile", "groups", "count", "blocks",
-                "tap_step", "block_step", "pass_step", "exponent", "token", "channel", "outgoing",
+                "tap_step", "block_step", "pass_step", "exponent", "token", "channel", "outgoing", "final",
                 *NORM_NUMBERS.values()),
         pointers={"src": "spikes", "dst": "spikes"},
         reads=(Space.WEIGHTS, Space.RAW, Space.ERRORS, Space.FUNCTIONS),
@@ -265,6 +267,23 @@ OPERATIONS = (
         reads=(Space.SPIKES,), writes={Space.SPIKES: "join"},
         needs=(Capability.JOIN,), unit="trident.hw.units.join:JoinUnit", golden=("trident.sim.golden.join:join",),
         cycles=(f"{_MAPPING}.window_cycles:join_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.ADD, "adds kept sums to those of a layer", Opcode.FORWARD,
+        fields=("src", "src_slot", "dst", "dst_slot", "aux", "count", "take"),
+        pointers={"src": "spikes", "dst": "spikes"},
+        faults=(Fault.NEURON,), needs=(Capability.ADDS,), unit="trident.hw.units.addition:AdditionUnit",
+        golden=_ADDITION,
+        cycles=(f"{_MAPPING}.norm_cycles:add_cycles",) * 2,
+    ),
+    Operation(
+        Opcode.ADD_ERRORS, "adds errors at kept sums", Opcode.BACKWARD,
+        fields=("src", "src_slot", "dst", "dst_slot", "aux", "count", "take"),
+        pointers={"src": "errors", "dst": "errors"},
+        reads=(Space.ERRORS,), writes={Space.ERRORS: "add_errors", Space.ERROR_MASKS: "add_errors"},
+        faults=(Fault.NEURON_GRAD,), needs=(Capability.ADDS,), unit="trident.hw.units.addition:AdditionUnit",
+        golden=_ADDITION,
+        cycles=(f"{_MAPPING}.norm_cycles:add_cycles",) * 2,
     ),
 )  # fmt: skip
 

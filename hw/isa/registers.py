@@ -47,6 +47,8 @@ OWN_UNITS = {
     "loss": lambda cfg: cfg.loss != "table",
     "norm": lambda cfg: cfg.batch_norm,
     "leak": lambda cfg: cfg.learns,
+    "add": lambda cfg: cfg.adds,
+    "add_errors": lambda cfg: cfg.adds,
 }
 OWN_MEMORIES = {
     "potentials": lambda cfg: cfg.keeps_potentials,

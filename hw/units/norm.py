@@ -42,9 +42,10 @@ class NormUnit(wiring.Component):
     Members
     -------
     job : In. ``outgoing``, ``channel``: see :data:`WAYS`; ``src``, ``dst``, ``aux``: the first words of sums, of scaled
-        sums and of errors, ``tap_step``, ``pass_step``, ``block_step``: from one sample to the next; ``tile``: of the
-        gains, which the offsets and the inverse deviations follow; ``groups``; ``token``: the power of two that sums
-        are divided by; ``exponent``: the exponent code from which on a number is too large for a sum; numbers, see
+        sums or of the errors that are made, and of errors, ``tap_step``, ``pass_step``, ``block_step``: from one sample
+        to the next; ``tile``: of the gains, which the offsets and the inverse deviations follow; ``groups``; ``token``:
+        the power of two that sums are divided by; ``exponent``: the exponent code from which on a number is too large
+        for a sum; ``final``: the rows are those of the first timesteps; numbers, see
         :data:`trident.hw.isa.batch_norm.NUMBERS`
     start : In(1), a pulse; busy : Out(1); backward : Out(1), it makes errors
     request, result... : a client of the shared multiply-adder
@@ -112,6 +113,7 @@ class NormUnit(wiring.Component):
             walk.pixel.eq(job.groups),
             walk.pixels.eq(job.count),
             walk.samples.eq(job.blocks),
+            walk.single.eq(job.final),
             self.sum_address.eq(self._row(walk.o.payload.step, walk.o.payload.sums)),
             self.sum_en.eq(fetch.en),
             self.error_word.eq(walk.o.payload.errors),
@@ -248,15 +250,15 @@ class NormUnit(wiring.Component):
             self.sum_write_address.eq(self._row(tag.step, Mux(there.z, tag.sums, tag.scaled))),
             self.sum_write.eq(there.z | there.y),
             self.sum_data.eq(Mux(there.z, outputs.z, outputs.y)),
-            self.error_address.eq(self._row(tag.step, tag.errors)),
+            self.error_address.eq(self._row(tag.step, tag.scaled)),
             self.error_write.eq(there.g),
             self.error_data.eq(outputs.g),
             history.step.eq(tag.step),
             history.first.eq(tag.step == 0),
             history.bits.eq(Cat(outputs.g[n : n + width - 1].any() for n in range(0, cfg.row_bits, width))),
             history.en.eq(there.g),
-            self.mask_address.eq(tag.errors),
-            self.mask_en.eq(there.g & (tag.step == cfg.timesteps - 1)),
+            self.mask_address.eq(tag.scaled),
+            self.mask_en.eq(there.g & (self.job.final | (tag.step == cfg.timesteps - 1))),
             self.mask.eq(history.word),
         ]
 

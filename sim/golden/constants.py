@@ -75,7 +75,7 @@ class NeuronConstants:
         a spike penalty where lanes of a layer have no channel: these would get errors too.
         """
         own = {}
-        for layer in network.layers:
+        for layer in (layer for layer in network.layers if layer.fires):
             settings = neuron.at(layer, cfg.steps)
             if settings.kind not in cfg.neurons:
                 raise TridentError(f"{layer.neuron!r} is a neuron {settings.kind}, which the core has not")

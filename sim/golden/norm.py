@@ -35,15 +35,17 @@ class NormConstants:
     limit: int
 
     @classmethod
-    def of(cls, layer: Layer, cfg: CoreConfig, samples: int) -> "NormConstants":
-        """Those of a layer. Raises :class:`TridentError`, naming its norm's node, for a core that has none, for one
-        value of a channel, for more than a sum holds, and for an epsilon that the format does not hold."""
+    def of(cls, layer: Layer, cfg: CoreConfig, samples: int, single: bool = False) -> "NormConstants":
+        """Those of a layer; ``single``: of one timestep, of errors that are sums over time. Raises
+        :class:`TridentError`, naming its norm's node, for a core that has none, for one value of a channel, for more
+        than a sum holds, and for an epsilon that the format does not hold."""
         assert layer.norm is not None
         name = repr(layer.norm.name)
         require(cfg.capabilities, name, (Capability.BATCH_NORM,))
         y, x, _ = layer.sum_shape
         values = samples * y * x * cfg.steps
-        if values < 2:
+        values //= cfg.steps if single else 1
+        if values < 2 and not single:
             raise TridentError(f"{name} has one value of a channel in a minibatch, which has no variance: take more")
         fmt = cfg.format
         numbers = norm_numbers(values, layer.norm.epsilon, layer.norm.momentum)
@@ -68,8 +70,8 @@ class BatchNorm:
         self.layer, self.cfg, self.norm = layer, cfg, layer.norm
         self.inverse = np.zeros(layer.out_channels, value_dtype(cfg.format))
 
-    def _passes(self, samples: int) -> Passes:
-        constants = NormConstants.of(self.layer, self.cfg, samples)
+    def _passes(self, samples: int, single: bool = False) -> Passes:
+        constants = NormConstants.of(self.layer, self.cfg, samples, single)
         dtype = value_dtype(self.cfg.format)
         values: dict[str, Any] = {POWER: constants.power}
         values |= {name: dtype(to_values(bits, self.cfg.format)) for name, bits in constants.bits.items()}
@@ -93,13 +95,17 @@ class BatchNorm:
     def backward(
         self, errors: np.ndarray, z: np.ndarray, parameters: Tensors
     ) -> tuple[np.ndarray, Tensors, np.ndarray]:
-        """Errors at x, the gradients of gain and offset by name, and in which channels there is a fault."""
-        rows = {"g": _rows(errors), "z": _rows(z)}
+        """Errors at x, the gradients of gain and offset by name, and in which channels there is a fault. Where values
+        that stay the same over time are read, errors are sums over time at the first timestep; at others they stay."""
+        steps = slice(0, 1 if self.layer.planes else None)  # that has the sum over time of values that stay the same
+        rows = {"g": _rows(errors[..., steps, :]), "z": _rows(z[..., steps, :])}
         channels = {"gain": parameters[self.norm.gain][None, None], "inverse": self.inverse[None, None]}
-        fault = self._passes(len(errors)).run(backward_passes(), rows, channels, {})
+        fault = self._passes(len(errors), self.layer.planes is not None).run(backward_passes(), rows, channels, {})
         names = {self.norm.gain: "gain_gradient", self.norm.offset: "offset_gradient"}
         gradients = {name: channels[of][0, 0] for name, of in names.items()}
-        return rows["g"].reshape(errors.shape), gradients, fault
+        found = errors.copy()
+        found[..., steps, :] = rows["g"].reshape(found[..., steps, :].shape)
+        return found, gradients, fault
 
 
 def _rows(values: np.ndarray) -> np.ndarray:

@@ -94,14 +94,18 @@ class GoldenParameters:
     @property
     def zero_weights(self) -> list[float]:
         """Of every layer the share of its weights that are 0, without biases, gains and offsets."""
-        weights = [[self.weights[part.weight].ravel() for part in layer.parts] for layer in self.network.layers]
-        return [float((np.concatenate(own) == 0).mean()) for own in weights]
+        weights = [self._trained(layer) for layer in self.network.layers]
+        return [float((own == 0).mean()) if own.size else 0.0 for own in weights]
 
     @property
     def zero_share(self) -> float:
         """The same of all layers together."""
-        sizes = [sum(self.weights[part.weight].size for part in layer.parts) for layer in self.network.layers]
+        sizes = [self._trained(layer).size for layer in self.network.layers]
         return float(np.average(self.zero_weights, weights=sizes))
+
+    def _trained(self, layer: Layer) -> np.ndarray:
+        """All weights of a layer that are trained."""
+        return np.concatenate([np.empty(0), *(self.weights[p.weight].ravel() for p in layer.parts if not p.fixed)])
 
     @property
     def moments_overflowed(self) -> bool:

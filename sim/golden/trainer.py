@@ -8,41 +8,26 @@ import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
-from trident.hw.isa.registry import PLACES
-from trident.hw.isa.registry import load as load_kernel
+from trident.sim.golden.addition import addition
 from trident.sim.golden.constants import NeuronConstants, neuron_values, penalty_value
 from trident.sim.golden.drop import drop, kept, layer_key
+from trident.sim.golden.engines import GoldenEngines
 from trident.sim.golden.join import join
 from trident.sim.golden.leak import Leaks
 from trident.sim.golden.loss import LossConstants, loss_errors, loss_table, spread_votes
 from trident.sim.golden.norm import BatchNorm
-from trident.sim.golden.parameters import GoldenParameters
-from trident.sim.golden.planes import count_terms, forward_planes, weight_grad_plane, weight_grad_planes
 from trident.sim.golden.pool import count, pool, spread
 from trident.sim.golden.softmax import softmax_errors
 from trident.sim.golden.spread import spread_errors
 from trident.sim.golden.trace import Trace, at_steps
 from trident.sim.golden.window import as_line, largest, of_line
 from trident.snn.losses import Loss, usual_loss
-from trident.snn.network.groups import inputs_of, of_groups, together
-from trident.snn.network.layers import Layer, Read
-from trident.snn.network.network import Network, Tensors
+from trident.snn.network.layers import Layer
+from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings
 
 AT_ONCE = 32  # samples whose arrays are held at a time
-
-
-def golden_engines(cfg: CoreConfig, engines: str) -> dict:
-    """By place, what computes the sums of a core's engines: numpy or torch.
-
-    PyTorch is loaded only where it is asked for. Raises what :func:`on_torch.engines` raises.
-    """
-    if engines == "torch":
-        from trident.sim.golden.on_torch import engines as on_torch
-
-        return on_torch(cfg)
-    return {place: load_kernel(cfg.engine(place).golden) for place in PLACES}
 
 
 def _by_position(array: np.ndarray) -> np.ndarray:
@@ -55,7 +40,7 @@ def _by_sample(fault: np.ndarray, samples: int) -> np.ndarray:
     return fault.reshape(samples, -1, fault.shape[-1]).any(axis=1)
 
 
-class GoldenTrainer(GoldenParameters):
+class GoldenTrainer(GoldenEngines):
     """Bit-exact model of the cores that train ``network``; without a partition, of one core. ``engines``: numpy or
     torch, what computes the sums of the engines; the bits are the same.
 
@@ -71,18 +56,15 @@ class GoldenTrainer(GoldenParameters):
         self, network: Network, neuron: NeuronSettings, cfg: CoreConfig, seed: int = 0,
         partition: Partition | None = None, engines: str = "numpy", loss: Loss | None = None,
     ):  # fmt: skip
-        super().__init__(network, cfg, seed, partition or Partition.single(network))
+        super().__init__(network, cfg, seed, partition or Partition.single(network), engines)
         self.loss = loss or usual_loss(cfg.loss, 1 if cfg.soft_targets else cfg.loss_tables)
         self.constants = NeuronConstants.of_network(network, neuron, cfg)
         neurons = [neuron.at(layer, cfg.steps) for layer in network.layers]
         self._neurons = neurons  # by layer
         self._programs = [own.programs for own in neurons]
         self._numbers = [neuron_values(own, self.fmt) for own in neurons]
-        kernels = golden_engines(cfg, engines)
-        self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self._norms = {layer.number: BatchNorm(layer, cfg) for layer in network.layers if layer.norm}
         self._leaks = {layer.number: Leaks(neurons[layer.number], cfg) for layer in network.layers if layer.learns}
-        self._no_bias = {part.bias_name: np.zeros(part.out_channels, self.dtype) for part in network.parts}
 
     def _forward_pass(self, spikes: np.ndarray, replicas: np.ndarray, training: bool, first: int = 0) -> Trace:
         """Forward pass of samples (N, T, y, x, c), each on its replica, in ``training`` a whole minibatch where there
@@ -101,6 +83,7 @@ class GoldenTrainer(GoldenParameters):
             trace.pooled.append(found["s"])
             trace.normed.append(np.empty((len(samples), 0)))
             trace.winners.append(np.empty((len(samples), 0)))
+            trace.sums.append(np.empty((len(samples), 0)))
             read: list[list[np.ndarray]] = [[] for _ in layer.parts]
             for first_step, end in self._spans(layer):
                 added = []
@@ -118,6 +101,12 @@ class GoldenTrainer(GoldenParameters):
                     x = as_line(x, layer.line)
                 if layer.window:
                     x, trace.winners[n] = largest(x, layer.window, self.fmt)
+                for number in layer.adds:
+                    x = self._sum(Fault.NEURON, n, x, trace.sums[number], replicas)
+                if layer.kept:
+                    trace.sums[n] = x
+                if not layer.fires:
+                    continue
                 fired = [np.empty(x.shape, found[name].dtype) for name in program.outputs]
                 arrays = map(_by_position, (x, *self._leak(layer, x, replicas), *fired))
                 fault = self._run(program, self._numbers[n], *arrays, states=states)
@@ -142,43 +131,16 @@ class GoldenTrainer(GoldenParameters):
         trace.outputs.append(outputs)
         return trace
 
+    def _sum(self, fault: Fault, n: int, a: np.ndarray, b: np.ndarray, replicas: np.ndarray) -> np.ndarray:
+        """Sums of layer n, or the errors at them, and others; a result that is infinite is a ``fault``."""
+        total, found = addition(*map(_by_position, (a, b)), self.sums, self.cfg.multiplier_subnormals)
+        self._flag(fault, n, _by_sample(found, len(a)), replicas)
+        return total.reshape(a.shape)
+
     def _spans(self, layer: Layer) -> list[tuple[int, int]]:
         """First timestep and end of what a layer computes at once: one after another where it reads its own spikes."""
         steps = self.cfg.steps
         return [(t, t + 1) for t in range(steps)] if layer.recurrent else [(0, steps)]
-
-    def _read(
-        self, part: Layer, reads: tuple[Read, ...], samples: np.ndarray, trace: Trace, first: int, end: int
-    ) -> np.ndarray:
-        """What a part of a layer reads for sums of these timesteps, (N, y, x, T, in), each read's channels behind those
-        of the last."""
-        read = [at_steps(self._spikes_of(own, samples, trace), first - own.delay, end - own.delay) for own in reads]
-        if part.kind == "linear":  # flattened in (y, x, c) order
-            read = [array.transpose(0, 3, 1, 2, 4).reshape(len(array), 1, 1, end - first, -1) for array in read]
-        return np.concatenate(read, axis=-1)
-
-    def _add_up(
-        self, part: Layer, reads: tuple[Read, ...], inputs: np.ndarray, terms: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A part's share of its layer's sums, exact, and its faults (N, out); ``terms``: of all parts."""
-        weights, biases = self.weights[part.weight], self._bias(self.weights, part)
-        # Which all reads have in common, and of a mean all pixels
-        rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in reads]
-        found = []
-        groups = inputs_of(inputs, part, len(reads)), of_groups(np.concatenate(rows, axis=1), part)
-        for spikes, own_rows, own_biases in zip(*groups, of_groups(biases, part), strict=True):
-            given = spikes, own_rows, own_biases, part.bias, part.kernel, terms
-            if part.planes:
-                found.append(forward_planes(self._forward, *given, part.planes, self.sums))
-            else:
-                found.append(self._forward(*given, self.sums))
-        sums, faults = map(together, zip(*found, strict=True))
-        return sums, faults
-
-    def _spikes_of(self, read: Read, samples: np.ndarray, trace: Trace) -> np.ndarray:
-        """What a layer reads of the samples or of another layer: planes lie channel by channel beside each other."""
-        array = samples if read.source is None else trace.pooled[read.source]
-        return array if read.planes is None else np.split(array, read.planes.words, axis=-1)[read.plane]
 
     def _leak(self, layer: Layer, x: np.ndarray, replicas: np.ndarray) -> tuple[np.ndarray, ...]:
         """The leaks of a layer that learns them, in the shape of its sums (N, y, x, T, channel)."""
@@ -187,10 +149,6 @@ class GoldenTrainer(GoldenParameters):
         leak, fault = self._leaks[layer.number].of(self.weights[layer.leak_name])
         self._flag(Fault.NEURON, layer.number, fault[None], np.unique(replicas))
         return (np.broadcast_to(leak, x.shape),)
-
-    def _bias(self, tensors: Tensors, layer: Layer) -> np.ndarray:
-        """A layer's biases; zeros, which are not used, where it has none."""
-        return tensors.get(layer.bias_name, self._no_bias[layer.bias_name])
 
     def counts(self, trace: Trace) -> np.ndarray:
         """Spikes that each class fired, or what its readout says, (N, classes); of the trace of one sample
@@ -217,12 +175,13 @@ class GoldenTrainer(GoldenParameters):
             found = spread_votes(self._values(loss_errors(trace.outputs[0], labels, loss.table)), top)
         trace.errors = [np.empty(0)] * len(layers)
         trace.leak_terms = [np.empty((len(top), 0), self.dtype)] * len(layers)
+        trace.added = [np.empty((len(top), 0), self.dtype)] * len(layers)
         for layer in reversed(layers):
             n, states = layer.number, {}
             trace.errors[n] = np.zeros(trace.spikes[n].shape, self.dtype)
             if layer.learns:
                 trace.leak_terms[n] = np.zeros_like(trace.errors[n])
-            for first, end in reversed(self._spans(layer)):
+            for first, end in reversed(self._spans(layer)) if layer.fires else ():
                 if not layer.last:
                     found = self._error_below(trace, n, replicas, first, end)
                 if layer.pool > 1:
@@ -230,6 +189,13 @@ class GoldenTrainer(GoldenParameters):
                 if layer.join:
                     found = self._spread(trace, layer, found, replicas, first, end)
                 self._fill_errors(trace, layer, found, replicas, loss.scale, states, first, end)
+            above = [trace.added[number] for number in self.network.adders[n]]
+            if not layer.fires:
+                trace.errors[n], *above = above
+            for errors in above:
+                trace.errors[n] = self._sum(Fault.NEURON_GRAD, n, trace.errors[n], errors, replicas)
+            if layer.adds or layer.kept:
+                trace.added[n] = trace.errors[n]
             if layer.window:
                 trace.errors[n] = self._spread(trace, layer, trace.errors[n], replicas, 0, self.cfg.steps)
             if norm := self._norms.get(n):
@@ -269,39 +235,6 @@ class GoldenTrainer(GoldenParameters):
         :meth:`infer`."""
         return np.concatenate([self.counts(trace) for trace in traces])
 
-    def _error_below(self, trace: Trace, n: int, replicas: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """Errors at the spikes of layer n, from timestep ``start`` up to ``stop``, through the weights of all parts of
-        layers that read them: the exact sum of those and of their slices or, where sums do not travel between cores,
-        each slice's added to what the slice before has rounded."""
-        readers, total = self.network.spike_readers[n], None
-        parts = [(reader, *part) for reader in readers for part in self.slices[reader.number]]
-        before = np.zeros(())  # what those before have summed
-        for number, (reader, member, first, end) in enumerate(parts, 1):
-            errors = at_steps(trace.errors[reader.number], start + reader.delay, stop + reader.delay)
-            columns = np.split(self._transposed(reader, first, end), reader.conv_groups, axis=1)
-            found = [
-                self._backward(
-                    np.ascontiguousarray(own), np.ascontiguousarray(column), reader.kernel, reader.in_shape[:2],
-                    self.cfg.multiplier_subnormals, self.network.error_terms(n), self.sums, 1 / reader.mean**2,
-                )
-                for own, column in zip(of_groups(errors[..., first:end], reader), columns, strict=True)
-            ]  # fmt: skip
-            exact, fault = together([e for e, _ in found]), np.any([wrong for _, wrong in found], axis=0)
-            if reader.kind == "linear":  # back to the image that was flattened, or to all pixels
-                y, x, channels = reader.image
-                exact = exact.reshape(len(exact), -1, y, x, channels).transpose(0, 2, 3, 1, 4)
-                exact = exact.repeat(reader.mean, axis=1).repeat(reader.mean, axis=2)
-            exact = exact + before
-            if number < len(parts) and (self.cfg.exact or parts[number][1] == member):
-                before = exact
-            else:
-                total, wrong = self.sums.add(np.zeros_like(exact, self.dtype) if total is None else total, exact)
-                fault, before = fault | wrong.any(axis=(1, 2, 3, 4)), np.zeros(())
-            for replica in np.unique(replicas[fault]):
-                self.faults[replica * self.partition.members + member] |= 1 << Fault.BACKWARD
-        assert total is not None  # somebody reads it
-        return total
-
     def _add_gradients(self, trace: Trace, layer: Layer, replicas: np.ndarray, minibatch: int):
         """Add the samples' gradients to those of their replicas: exact sums, or every sample's, one rounding each."""
         terms = layer.gradient_terms(self.cfg.steps)
@@ -312,7 +245,7 @@ class GoldenTrainer(GoldenParameters):
             replica = replicas[chosen][:1]
             own = self.gradients[replica[0]]
             errors = np.ascontiguousarray(trace.errors[layer.number][chosen])
-            for part in layer.parts:
+            for part in (part for part in layer.parts if not part.fixed):
                 inputs = trace.inputs[self.network.parts.index(part)][chosen]
                 fault = self._add_own(own, part, inputs, errors, terms)
                 self._flag(Fault.WEIGHT_GRAD, layer.number, fault[None], replica)
@@ -321,32 +254,6 @@ class GoldenTrainer(GoldenParameters):
                 usable, large = self.gradient_sums.terms(trace.leak_terms[layer.number][chosen], terms_of_leaks)
                 own[layer.leak_name] += usable.sum(axis=(0, 1, 2, 3))
                 self._flag(Fault.WEIGHT_GRAD, layer.number, large.any(axis=(0, 1, 2, 3))[None], replica)
-
-    def _add_own(self, own: Tensors, part: Layer, inputs: np.ndarray, errors: np.ndarray, terms: int) -> np.ndarray:
-        """Add to the gradients ``own`` of a replica those of a part of a layer; returns its faults (out,)."""
-        faults = np.zeros(part.out_channels, bool)
-        for n, (spikes, read) in enumerate(zip(np.split(inputs, len(part.reads), axis=-1), part.reads, strict=True)):
-            found = []
-            for own_spikes, own_errors in zip(inputs_of(spikes, part), of_groups(errors, part), strict=True):
-                given = (  # with biases beside the first
-                    np.ascontiguousarray(own_spikes), np.ascontiguousarray(own_errors), part.bias and not n,
-                    part.kernel, terms,
-                )  # fmt: skip
-                if part.planes:
-                    found.append(weight_grad_planes(self._weight_grad, *given, part.planes, self.gradient_sums))
-                else:
-                    found.append(weight_grad_plane(self._weight_grad, *given, read.count, self.gradient_sums))
-            *sums, fault = map(together, zip(*found, strict=True))
-            if part.mean > 1:  # all pixels have the same weights
-                sums[0] = sums[0].reshape(part.mean**2, *part.weight_shape[1:]).sum(axis=0, keepdims=True)
-            for name, added in zip((part.weight, part.bias_name)[: 1 if n else 2], sums, strict=False):
-                if name in own and self.cfg.exact:
-                    own[name] += added
-                elif name in own:
-                    own[name][:], wrong = self.sums.accumulate(own[name], added)
-                    fault = fault | wrong.reshape(-1, part.out_channels).any(axis=0)
-            faults |= fault
-        return faults
 
     def _fill_errors(
         self, trace: Trace, layer: Layer, error: np.ndarray, replicas: np.ndarray, scale: float, states: dict,
@@ -375,14 +282,6 @@ class GoldenTrainer(GoldenParameters):
         found, fault = spread_errors(errors, winners, layer.windows, layer.pixels_shape, sums)
         self._flag(Fault.BACKWARD, layer.number, np.repeat(fault[:, None], layer.out_channels, axis=1), replicas)
         return of_line(found) if layer.line > 1 else found
-
-    def _transposed(self, layer: Layer, first: int, end: int) -> np.ndarray:
-        """Columns of a slice of a layer's weights; they change only with an update."""
-        key = layer.weight, first
-        if key not in self._columns:
-            weights = self.weights[layer.weight][..., first:end]
-            self._columns[key] = np.ascontiguousarray(weights.transpose(0, 2, 1))
-        return self._columns[key]
 
     def loss_constants(self, scale: float, wanted: np.ndarray | None = None) -> LossConstants:
         """What errors of this network begin with at a loss scale; with what is ``wanted`` of every class of each sample

@@ -1,12 +1,13 @@
 """The compiler's first pass: from the nodes of a network to its layers."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.job import JOB
 from trident.hw.isa.planes import PLACES
+from trident.snn.network.adds import addends, adders_of, check_adds, gates, is_sums, ones, only_added
 from trident.snn.network.conv import Conv
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.nodes import (
@@ -47,12 +48,18 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
     layers: list[Layer] = []
     windows: list[Node] = []  # between sums and neurons
     fired = {INPUT: Read.all(None, network.planes)}  # by node, the spikes that its output adds up
+    sums: dict[str, int] = {}  # by node, the layer whose sums are its output
+    chained: list[Node] = []  # norms and pools before an add that alone takes what they give
     for node in network.nodes:
-        if (isinstance(node, Conv | Linear) and not _is_branch(network, node)) or _adds_sums(network, node):
-            layer, window = _layer(network, node, len(layers), fired)
-            layers.append(layer)
-            windows += [window] if window else []
-            if not layers[-1].readout:
+        chain = _chain(network, node) if isinstance(node, Conv | Linear) else [node]
+        own = isinstance(node, Conv | Linear) and not only_added(network, chain[-1])
+        chained += [] if own else chain[1:]
+        if own or (isinstance(node, Add) and is_sums(network, node.name)):
+            for layer, window, end in _layers(network, node, len(layers), fired, sums):
+                layers.append(layer)
+                windows += [window] if window else []
+                sums[end.name] = layer.number
+            if not layers[-1].readout and layers[-1].fires:
                 pool = _pool(network, layers[-1])
                 if pool:
                     sizes = {layer.pool for layer in layers} - {1} or {pool.size}
@@ -61,9 +68,12 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
                 if dropout := _dropout(network, network.node(name), layers[-1]):
                     layers[-1], name = replace(layers[-1], drop=POWERS[dropout.p]), dropout.name
                 fired[name] = Read.all(len(layers) - 1, layers[-1].out_planes, layers[-1].drop)
+        elif isinstance(node, Add) and node.method:
+            layers += gates(network, node, len(layers), fired)
+            fired[node.name] = Read.all(layers[-2].number)
         elif isinstance(node, Add):
             fired[node.name] = _added(network, node, fired)
-        elif node in windows or isinstance(node, Conv | Linear):
+        elif node in windows or isinstance(node, Conv | Linear) or node in chained:
             continue
         elif isinstance(node, Dropout):
             if node.name not in fired:
@@ -78,6 +88,7 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
             raise TridentError(f"{node} must take the sums of a conv, linear or norm node, not {node.inputs[0]}")
         elif isinstance(node, Norm) and node not in (layer.norm for layer in layers):
             raise TridentError(f"{node} must take the sums of a conv or linear node, not {node.inputs[0]}")
+    layers = check_adds(network, layers)
     last = layers[-1]
     if network.output != last.neuron or last.rewrites:
         raise TridentError(f"the network's output must be the neurons behind its last layer, not {network.output!r}")
@@ -92,20 +103,6 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
         )
     branches = tuple(replace(branch, voters=network.voters) for branch in last.branches)
     return *layers[:-1], replace(last, last=True, voters=network.voters, branches=branches)
-
-
-def _is_branch(network: "Network", node: Node) -> bool:
-    """Whether a node's sums are added to those of others."""
-    return any(isinstance(reader, Add) for reader in network.readers[node.name])
-
-
-def _adds_sums(network: "Network", node: Node) -> bool:
-    """Whether a node adds the sums of conv and linear nodes, and not spikes."""
-    found = [edge.node != INPUT and isinstance(network.node(edge.node), Conv | Linear) for edge in node.inputs]
-    if isinstance(node, Add) and any(found) and not all(found):
-        other = node.inputs[found.index(False)]
-        raise TridentError(f"{node} must add spikes, or sums of conv and linear nodes, not {other} to the latter")
-    return isinstance(node, Add) and all(found)
 
 
 def _added(network: "Network", node: Add, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:
@@ -143,28 +140,79 @@ def _mean(network: "Network", node: Pool, fired: dict[str, tuple[Read, ...]]) ->
     return reads
 
 
+def _layers(
+    network: "Network", node: Node, number: int, fired: dict[str, tuple[Read, ...]], sums: dict[str, int]
+) -> list[tuple[Layer, Pool | None, Node]]:
+    """The layers of the sums of a conv or linear node, or of those that an add node alone takes, from this number on:
+    each with the windows of its sums and the node that these are the output of. The last has the neurons."""
+    if not isinstance(node, Add):
+        assert isinstance(node, Conv | Linear)
+        return [_layer(network, node, number, fired)]
+    found = addends(network, node, fired, sums)
+    layers: list[tuple[Layer, Pool | None, Node]] = []
+    parts = [*found.own, *([None] if found.reads else [])]
+    for base in found.normed if parts else found.normed[:-1]:
+        layers.append(_layer(network, base, number + len(layers), fired))
+    if parts:
+        at = number + len(layers)
+        neuron = _neuron(network, node)
+        made = [_part(network, own, at, neuron or node, fired) if own else ones(network, node, at, found.reads)
+                for own in parts]  # fmt: skip
+        for part in made:
+            if part.planes:
+                raise TridentError(f"{node} adds sums of real values that stay the same over time, which no core does")
+        first, *branches = sorted(made, key=lambda part: at in part.sources)  # its own spikes last
+        layer, window = replace(first, branches=tuple(branches)), None
+    else:
+        layer, window, _ = _layer(network, found.normed[-1], number + len(layers), fired)
+        neuron = _neuron(network, node)
+    added = (*found.numbers, *(other.number for other, *_ in layers))
+    return [*layers, (replace(layer, adds=added, **_behind_sums(neuron, node)), window, node)]
+
+
 def _layer(
-    network: "Network", node: Node, number: int, fired: dict[str, tuple[Read, ...]]
-) -> tuple[Layer, Pool | None]:
-    """The layer of the sums of a conv or linear node, or of an add node that adds up such, and the windows of them."""
-    adds = isinstance(node, Add)
-    norm, window = _behind(network, node) if isinstance(node, Conv | Linear) else (None, None)
-    neuron = _only_reader(network, window or norm or node, "neuron", "readout")
+    network: "Network", node: Conv | Linear, number: int, fired: dict[str, tuple[Read, ...]]
+) -> tuple[Layer, Pool | None, Node]:
+    """The layer of the sums of a conv or linear node, the windows of them, and the node that these are the output
+    of."""
+    norm, window = _behind(network, node)
+    end = window or norm or node
+    neuron = _neuron(network, end)
+    layer = replace(_part(network, node, number, neuron or end, fired), norm=norm, **_behind_sums(neuron, end))
+    return replace(layer, window=_windows(network, node, window)), window, end
+
+
+def _behind_sums(neuron: Neuron | Readout | None, end: Node) -> dict[str, Any]:
+    """What a layer says of the neurons that take its sums, the output of the node ``end``; None: there are none."""
+    if neuron is None:
+        return {"neuron": end.name, "fires": False}
+    return {"neuron": neuron.name, "changes": neuron.changes, "fires": True}
+
+
+def _neuron(network: "Network", end: Node) -> Neuron | Readout | None:
+    """The neurons that take the sums which a node gives; None: only adds take them."""
+    adds = adders_of(network, end)
+    others = [reader for reader in network.readers[end.name] if reader not in adds]
+    if adds and not others:
+        return None
+    if adds and len(others) == 1 and isinstance(others[0], Neuron | Readout):
+        return others[0]
+    if adds:
+        found = ", ".join(map(str, others))
+        raise TridentError(f"{end} must be read by one neuron or readout node, and by add nodes, not by {found}")
+    neuron = _only_reader(network, end, "neuron", "readout")
     assert isinstance(neuron, Neuron | Readout)
-    nodes = [network.node(edge.node) for edge in node.inputs] if adds else [node]
-    for own in nodes if adds else ():
-        _only_reader(network, own, "add")
-    parts = [_part(network, own, number, neuron, fired) for own in nodes]
-    for part in parts:
-        if adds and part.planes:
-            raise TridentError(f"{node} adds sums of real values that stay the same over time, which no core does")
-    first, *branches = sorted(parts, key=lambda part: number in part.sources)  # its own spikes last
-    layer = replace(
-        first, changes=neuron.changes, norm=norm, branches=tuple(branches)
-    )
-    if isinstance(node, Conv | Linear):
-        layer = replace(layer, window=_windows(network, node, window))
-    return layer, window
+    return neuron
+
+
+def _chain(network: "Network", node: Conv | Linear) -> list[Node]:
+    """The nodes that the sums of a conv or linear node pass: itself, perhaps its norm and its pool."""
+    chain: list[Node] = [node]
+    for kind in (Norm, Pool):
+        readers = network.readers[chain[-1].name]
+        if len(readers) == 1 and isinstance(readers[0], kind):
+            chain.append(readers[0])
+    return chain
 
 
 def _part(network: "Network", node: Node, number: int, neuron: Node, fired: dict[str, tuple[Read, ...]]) -> Layer:
@@ -198,9 +246,13 @@ def _part(network: "Network", node: Node, number: int, neuron: Node, fired: dict
 def _behind(network: "Network", node: Conv | Linear) -> tuple[Norm | None, Pool | None]:
     """The norm that takes a node's sums, and the pool that takes the largest of windows before neurons do, as far as
     there are such. Raises :class:`TridentError`, naming the node, for a pool that no core has."""
+    if adders_of(network, node):
+        return None, None
     reader = _only_reader(network, node, "neuron", "readout", "norm", "pool")
     norm = reader if isinstance(reader, Norm) else None
     if norm:
+        if adders_of(network, norm):
+            return norm, None
         reader = _only_reader(network, norm, "neuron", "readout", "pool")
     if not isinstance(reader, Pool):
         return norm, None

@@ -1,5 +1,6 @@
 """Layers: the nodes that a core computes at once. The compiler's first pass joins nodes into them, see :func:`fuse`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log2
 from typing import Any
@@ -58,6 +59,12 @@ class Layer:
     that has nothing behind it; what a layer says of weights, of what it reads and of parameters is of its own
     convolution, unless it speaks of all ``parts``.
 
+    adds: the numbers of layers whose sums, as their neurons take them, are added to its own, behind norm and windows.
+    kept: others add its sums. fires: it has neurons; a layer without is there for those who add its sums, and
+    ``neuron`` names the node that these sums are of. constant: its weights, from each channel to itself, are this
+    number and are not trained; None: they are. silent: no errors go to what it reads. copies: the number of a layer
+    whose spikes it fires as well, so that the errors at those come to it, too; nobody reads its own.
+
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
     ``node``. reads: the spikes that it reads, which are added. image: (y, x, channels) of each of them. changes: what
     its neurons have of their own, fields of :class:`NeuronSettings` with their values. pool: pixels along a side of the
@@ -95,6 +102,12 @@ class Layer:
     window: Windows | None = None
     voters: int = 1
     branches: "tuple[Layer, ...]" = ()
+    adds: tuple[int, ...] = ()
+    kept: bool = False
+    fires: bool = True
+    constant: float | None = None
+    silent: bool = False
+    copies: int | None = None
 
     @property
     def parts(self) -> "tuple[Layer, ...]":
@@ -146,8 +159,23 @@ class Layer:
 
     @property
     def keeps_sums(self) -> bool:
-        """Sums are kept, for a norm or windows, before neurons take them."""
-        return self.norm is not None or self.window is not None
+        """Sums are kept, for a norm, windows or adds, before neurons take them."""
+        return self.norm is not None or self.window is not None or self.kept or bool(self.adds)
+
+    @property
+    def fixed(self) -> bool:
+        """Its weights are not trained."""
+        return self.constant is not None
+
+    @property
+    def fired_by(self) -> int:
+        """The number of the layer whose spikes others read in place of its own."""
+        return self.number if self.copies is None else self.copies
+
+    @property
+    def in_adds(self) -> bool:
+        """It adds the sums of others, or others add its own."""
+        return self.kept or bool(self.adds)
 
     @property
     def windows(self) -> Windows | None:
@@ -228,7 +256,8 @@ class Layer:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The names of all its parameters."""
-        return (self.weight, *([self.bias_name] if self.bias else []), *self.vectors)
+        own = () if self.fixed else (self.weight, *([self.bias_name] if self.bias else []))
+        return *own, *self.vectors
 
     @property
     def leak_name(self) -> str:
@@ -285,7 +314,7 @@ class Layer:
     @property
     def weights(self) -> int:
         """Trainable values of all parts."""
-        own = (self.fan_in + self.bias + len(self.vectors)) * self.out_channels
+        own = (self.fan_in * (not self.fixed) + self.bias + len(self.vectors)) * self.out_channels
         return own + sum(branch.weights for branch in self.branches)
 
     def __str__(self) -> str:
@@ -295,9 +324,18 @@ class Layer:
         if self.voters > 1:
             behind += f", {self.voters} voters for a class"
         behind += f" of t-{self.delay}" if self.delay else ""
-        behind += "".join(f", plus {branch}" for branch in self.branches)
+        behind += "".join(f", plus {branch}" for branch in self.branches if not branch.silent)
+        behind += "".join(f", plus sums of layer {number + 1}" for number in self.adds)
+        if self.fixed:
+            joined = any(branch.silent for branch in self.branches)
+            return f"{'joined spikes' if joined else 'spikes as sums'} {'x'.join(map(str, self.image))}{behind}"
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape
         groups = f", {self.conv_groups} groups" if self.conv_groups > 1 else ""
         return f"conv {y}x{x}x{c}→{self.out_channels}, {self.kernel}{groups}{behind}"
+
+
+def adders_of(layers: Sequence[Layer]) -> tuple[tuple[int, ...], ...]:
+    """By the number of a layer of a network, the numbers of those that add its sums."""
+    return tuple(tuple(other.number for other in layers if layer.number in other.adds) for layer in layers)

@@ -9,7 +9,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import Planes
 from trident.snn.network.fuse import fuse
-from trident.snn.network.layers import Layer
+from trident.snn.network.layers import Layer, adders_of
 from trident.snn.network.nodes import INPUT, Edge, Neuron, Node, Norm, Shape
 
 Tensors = dict[str, np.ndarray]
@@ -170,11 +170,22 @@ class Network:
 
     @cached_property
     def spike_readers(self) -> tuple[tuple[Layer, ...], ...]:
-        """By the number of a layer, the parts of layers that read its spikes, as often as they add them."""
+        """By the number of a layer, the parts of layers that read its spikes, or those that it copies, and give errors
+        to them, as often as they add them."""
+        loud = [part for part in self.parts if not part.silent]
         return tuple(
-            tuple(reader for reader in self.parts for source in reader.sources if source == layer.number)
-            for layer in self.layers
+            tuple(part for part in loud for source in part.sources if source == layer.fired_by) for layer in self.layers
         )
+
+    @cached_property
+    def adders(self) -> tuple[tuple[int, ...], ...]:
+        """By the number of a layer, the numbers of those that add its sums."""
+        return adders_of(self.layers)
+
+    @property
+    def adds(self) -> tuple[Layer, ...]:
+        """Its layers that add the sums of others."""
+        return tuple(layer for layer in self.layers if layer.adds)
 
     @property
     def delays(self) -> tuple[Layer, ...]:
@@ -214,7 +225,7 @@ class Network:
     @property
     def branches(self) -> bool:
         """Whether spikes or sums are added, or spikes are read by several layers or later."""
-        added = any(layer.branches or len(layer.sources) > 1 for layer in self.layers)
+        added = any(layer.branches or layer.adds or len(layer.sources) > 1 for layer in self.layers)
         return added or any(len(own) > 1 for own in self.spike_readers) or bool(self.delays)
 
     def error_terms(self, layer: int) -> int:

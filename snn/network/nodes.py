@@ -24,6 +24,7 @@ _EDGE = re.compile(rf"({NAME.pattern})(?:\[t-([0-9]{{1,3}})\])?")
 HIGH = 1e300  # a threshold that any other number may be below: which one the run has is not known here
 POOLS = ("max", "average", "sum")
 NORMS = ("batch",)
+GATES = ("and", "iand")
 BATCH_EPSILON, BATCH_MOMENTUM = 1e-4, 0.1  # of batch norm, where a node has none of its own
 EPSILON = 1e-4  # of standardised weights, where a node has none of its own
 
@@ -318,10 +319,19 @@ class Readout(_Own):
 
 @dataclass(frozen=True)
 class Add(Node):
-    """The sum of all inputs, which have one shape."""
+    """The sum of all inputs, which have one shape. method: of two spikes a and b instead, "and": a · b, or "iand":
+    a · (1 - b)."""
 
+    method: str | None = field(default=None, kw_only=True)
     kind = "add"
     takes = "two inputs or more"
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.method is not None:
+            self._choice("method", GATES)
+            if len(self.inputs) != 2:
+                raise TridentError(f"{self}: {self.method} joins two inputs, not {len(self.inputs)}")
 
     def out_shape(self, *shapes: Shape) -> Shape:
         if len(set(shapes)) > 1:

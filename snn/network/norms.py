@@ -1,25 +1,28 @@
 """What a run normalises, beside what its network says."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from trident.hw.errors import TridentError
 from trident.snn.network.conv import Conv
 from trident.snn.network.network import Network
-from trident.snn.network.nodes import BATCH_EPSILON, Edge, Linear, Neuron, Node, Norm, Pool, Readout
+from trident.snn.network.nodes import BATCH_EPSILON, Add, Edge, Linear, Neuron, Node, Norm, Pool, Readout
 
-NORMS = ("none", "ws", "bn")
+NORMS = ("none", "ws", "bn", "tdbn")
 
 
-def with_norm(network: Network, norm: str) -> Network:
+def with_norm(network: Network, norm: str, threshold: float = 1.0) -> Network:
     """The network with the norm of this name, of all conv and linear nodes but the last layer's. ``none`` leaves it as
     it is; ``ws``, or with an epsilon ``ws:1e-3``, standardises weights; ``bn``, or ``bn:1e-3``, puts a batch norm
-    behind nodes that have none, ``conv1_norm`` behind ``conv1``, whose biases go: the norm has offsets.
+    behind nodes that have none, ``conv1_norm`` behind ``conv1``, whose biases go: the norm has offsets. ``tdbn`` is a
+    batch norm whose gains depend on the ``threshold``, see :func:`threshold_scales`.
 
     Raises :class:`TridentError` for another name, an epsilon that is no number above 0, and a network of one layer.
     """
     name, colon, text = norm.partition(":") if isinstance(norm, str) else (norm, "", "")
     if name not in NORMS or (colon and name == "none"):
-        raise TridentError(f"norm must be {', '.join(NORMS)}, or with an epsilon ws:1e-3 or bn:1e-3, not {norm!r}")
+        names = ", ".join(NORMS)
+        raise TridentError(f"norm must be one of {names}, or with an epsilon ws:1e-3 or bn:1e-3, not {norm!r}")
     if name == "none":
         return network
     try:
@@ -32,20 +35,49 @@ def with_norm(network: Network, norm: str) -> Network:
 
     if name == "ws":
         inner = {part.node for layer in network.layers[:-1] for part in layer.parts}
-        return replace(network, nodes=tuple(
-            replace(node, standardise=True, epsilon=epsilon) if isinstance(node, Conv | Linear) and node.name in inner
-            else node for node in network.nodes
-        ))  # fmt: skip
-    if several := next((layer for layer in network.layers if layer.branches), None):
-        raise TridentError(f"the norm {name} is of one node's sums, and {several.neuron!r} takes those of several")
-    bare = {layer.node for layer in network.layers if layer.norm is None and layer.node != last}
-    nodes: list[Node] = []
-    for node in network.nodes:
-        if isinstance(node, Conv | Linear) and node.name in bare:
-            named = Norm(f"{node.name}_norm", (Edge(node.name),), epsilon=BATCH_EPSILON if epsilon is None else epsilon)
-            nodes += [replace(node, bias=False), named]
-        elif isinstance(node, Neuron | Readout | Pool) and node.inputs[0].node in bare:
-            nodes.append(replace(node, inputs=(Edge(f"{node.inputs[0].node}_norm"),)))
+        return replace(network, nodes=standardised(network.nodes, inner, epsilon))
+    if late := next(iter(network.delays), None):
+        raise TridentError(f"the norm {name} is of all timesteps at once, and {late.node!r} reads t-{late.delay}")
+    without = (layer for layer in network.layers[:-1] if layer.norm is None)
+    bare = {part.node for layer in without for part in layer.parts if not part.fixed}
+    scales = threshold_scales(network, bare, threshold) if name == "tdbn" else dict.fromkeys(bare, 1.0)
+    return replace(network, nodes=behind_norms(network.nodes, scales, BATCH_EPSILON if epsilon is None else epsilon))
+
+
+def standardised(nodes: Iterable[Node], names: Collection[str], epsilon: float | None = None) -> tuple[Node, ...]:
+    """The nodes, of which those of these names have standardised weights."""
+    return tuple(
+        replace(node, standardise=True, epsilon=epsilon) if isinstance(node, Conv | Linear) and node.name in names
+        else node for node in nodes
+    )  # fmt: skip
+
+
+def threshold_scales(network: Network, names: Iterable[str], threshold: float) -> dict[str, float]:
+    """What gains of threshold-dependent batch norms (Zheng et al., arXiv 2011.05280) behind nodes of these names begin
+    with: the threshold of the neurons that take the sums, or that of the run, over the root of how many inputs an add
+    between them has."""
+    found = {}
+    for layer in network.layers:
+        own = dict(layer.changes).get("threshold", threshold)
+        for name in (part.node for part in layer.parts if part.node in names):
+            added = (len(reader.inputs) for reader in network.readers[name] if isinstance(reader, Add))
+            found[name] = own / max(added, default=1) ** 0.5
+    return found
+
+
+def behind_norms(
+    nodes: Iterable[Node], scales: Mapping[str, float], epsilon: float = BATCH_EPSILON
+) -> tuple[Node, ...]:  # fmt: skip
+    """The nodes, behind conv and linear nodes that have a scale a batch norm each, ``conv1_norm`` behind ``conv1``, of
+    that scale, which those read that have read the node; biases go."""
+    found: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Conv | Linear) and node.name in scales:
+            norm = Norm(f"{node.name}_norm", (Edge(node.name),), epsilon=epsilon, scale=scales[node.name])
+            found += [replace(node, bias=False), norm]
+        elif isinstance(node, Neuron | Readout | Pool | Add):
+            behind = (Edge(f"{edge.node}_norm", edge.delay) if edge.node in scales else edge for edge in node.inputs)
+            found.append(replace(node, inputs=tuple(behind)))
         else:
-            nodes.append(node)
-    return replace(network, nodes=tuple(nodes))
+            found.append(node)
+    return tuple(found)

@@ -1,6 +1,7 @@
 """The shorthand for a chain of layers: ``64-128-10`` or ``8x8x1-16c3s2p1-10``."""
 
 import re
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -23,6 +24,7 @@ from trident.snn.network.nodes import (
     Readout,
     Shape,
 )
+from trident.snn.network.norms import behind_norms, standardised
 from trident.snn.network.windows import Windows
 
 _N = "[0-9]{1,9}"
@@ -36,7 +38,8 @@ _RECURRENT = re.compile(f"({_N})rec")
 _POOL = re.compile(f"(mp|ap){_WINDOWS}|gap")
 _DROP = re.compile(r"drop([0-9]+(?:\.[0-9]+)?)?")
 _METHODS = {"mp": "max", "ap": "average", None: "average"}
-_BLOCK = re.compile(f"sew({_N})(?:s({_N}))?")
+_BLOCK = re.compile(f"(sew|res|ms)({_N})(?:s({_N}))?(and|iand)?")
+_NORMED = re.compile("(.+?)(bn|ws)(m.+)?")
 _LONGEST = 1000  # characters
 
 
@@ -51,7 +54,8 @@ def read(text: str, bias: bool = True) -> Network:
     a recurrent layer, see :func:`_recurrent`. ``mp2`` behind a layer joins the spikes of every 2 x 2 pixels,
     ``mp3s2p1`` those of such windows, ``ap2`` takes their mean and ``gap`` that of all pixels of a square image: the
     node ``poolN``. ``drop0.5`` behind a layer, or behind ``mp2``, drops half of it in training: the node ``dropN``.
-    ``sew16s2`` is a residual block, see :func:`_block`.
+    ``16c3bn``, ``128ws`` or ``res16bn`` have a norm, see :func:`_normed`. ``sew16s2``, ``res16s2`` and ``ms16s2`` are
+    residual blocks, see :func:`_block`.
 
     Layer n becomes the nodes ``convN`` or ``linearN`` and ``neuronN``, with ``flattenN`` before a linear layer that
     reads an image. Raises :class:`TridentError` for what it cannot read and for layers whose shapes do not meet.
@@ -75,30 +79,50 @@ def read(text: str, bias: bool = True) -> Network:
     nodes: list[Node] = []
     shape, source = in_shape, INPUT
     for number, part in enumerate(rest, 1):
-        layer = _layer(text, part, shape, source, number, bias)
+        layer = _normed(text, part, shape, source, number, bias, nodes)
         nodes += layer
         shapes, last = {source: shape}, shape
         for node in layer:  # what a recurrent node reads is like what the node before it gives
             last = shapes[node.name] = node.out_shape(*(shapes.get(edge.node, last) for edge in node.inputs))
         source = layer[-1].name
         shape = shapes[source]
-    if not _LINEAR.fullmatch(rest[-1]):
+    if not _LINEAR.fullmatch(_NORMED.sub(r"\1\3", rest[-1])):
         raise TridentError(f"network {text!r} must end with a linear layer, one output per class, not {rest[-1]!r}")
     return Network(in_shape, tuple(nodes))
 
 
-def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: bool) -> list[Node]:
-    """The nodes of one layer that reads ``source``."""
+def _normed(
+    text: str, part: str, shape: Shape, source: str, number: int, bias: bool, before: Sequence[Node]
+) -> list[Node]:
+    """As :func:`_layer`, of a layer that may say which norm it has: ``16c3bn`` a batch norm behind each of its
+    convolutions or its linear node, before the windows of ``16c3bnm2``, ``16c3ws`` standardised weights."""
+    normed = _NORMED.fullmatch(part)
+    if not normed:
+        return _layer(text, part, shape, source, number, bias, before)
+    plain, norm = normed.group(1) + (normed.group(3) or ""), normed.group(2)
+    nodes = _layer(text, plain, shape, source, number, bias, before)
+    names = [node.name for node in nodes if isinstance(node, Conv | Linear)]
+    if not names:
+        raise TridentError(f"network {text!r}: {part!r} has no weights, so it cannot have the norm {norm}")
+    if norm == "bn" and _RECURRENT.fullmatch(plain):
+        raise TridentError(f"network {text!r}: the norm bn is of all timesteps at once, and {part!r} of one by one")
+    return list(standardised(nodes, names) if norm == "ws" else behind_norms(nodes, dict.fromkeys(names, 1.0)))
+
+
+def _layer(
+    text: str, part: str, shape: Shape, source: str, number: int, bias: bool, before: Sequence[Node]
+) -> list[Node]:
+    """The nodes of one layer that reads ``source``, one of those ``before`` it."""
     read = (Edge(source),)
     if vector := _LINEAR.fullmatch(part):
         outputs = int(vector.group(1))
         if outputs < 1:
             raise TridentError(f"network {text!r}: a layer needs at least 1 output, not {outputs}")
-        before: list[Node] = []
+        flat: list[Node] = []
         if shape != (1, 1, prod(shape)):
-            before = [Flatten(f"flatten{number}", read)]
-            read = (Edge(before[0].name),)
-        sums: list[Node] = [*before, Linear(f"linear{number}", read, outputs=outputs, bias=bias)]
+            flat = [Flatten(f"flatten{number}", read)]
+            read = (Edge(flat[0].name),)
+        sums: list[Node] = [*flat, Linear(f"linear{number}", read, outputs=outputs, bias=bias)]
         if vector.group(2) is not None:
             windows = _windows(vector.group(2), None, None)
             if windows.size < 2:
@@ -112,14 +136,14 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
             raise TridentError(f"network {text!r}: {part!r} is a readout, which has no spikes to vote with")
         return [*sums, Readout(f"readout{number}", reads, readout=vector.group(4) or "mean")]
     if recurrent := _RECURRENT.fullmatch(part):
-        return _recurrent(_layer(text, recurrent.group(1), shape, source, number, bias), number)
+        return _recurrent(_layer(text, recurrent.group(1), shape, source, number, bias, before), number)
     if pool := _POOL.fullmatch(part):
         y, x, _ = shape
         if part == "gap" and y != x:
             raise TridentError(f"network {text!r}: 'gap' takes the mean of square images, not of {y}x{x} pixels")
         windows = Windows(y, y) if part == "gap" else _windows(*pool.groups()[1:])
-        behind = ("neuron", "add") if part == "gap" else ("neuron",)
-        if not source.startswith(behind) or windows.size < 2 or windows.stride < 1:
+        follows = ("neuron", "add") if part == "gap" else ("neuron",)
+        if not source.startswith(follows) or windows.size < 2 or windows.stride < 1:
             raise TridentError(
                 f"network {text!r}: {part!r} must follow a layer and have a window of 2 pixels or more, every 1 or more"
             )
@@ -129,12 +153,13 @@ def _layer(text: str, part: str, shape: Shape, source: str, number: int, bias: b
             raise TridentError(f"network {text!r}: {part!r} must follow a layer or its pooling")
         return [Dropout(f"drop{number}", read, p=float(drop.group(1) or 0.5))]
     if block := _BLOCK.fullmatch(part):
-        return _block(text, part, shape, source, number, bias, int(block.group(1)), int(block.group(2) or 1))
+        sizes = int(block.group(2)), int(block.group(3) or 1)
+        return _block(text, part, block.group(1), shape, source, number, bias, *sizes, before, block.group(4))
     conv = _CONV.fullmatch(part)
     if not conv or (conv.group(6) and not conv.group(1)):  # a depthwise one has as many groups as channels
         raise TridentError(
             f"network {text!r}: layer {part!r} is no number of outputs (128), recurrent layer (128rec), convolution "
-            f"(16c3s2p1, dw3), pooling (mp2), dropout (drop0.5) or residual block (sew16s2)"
+            f"(16c3s2p1, dw3), pooling (mp2), dropout (drop0.5) or residual block (sew16s2, res16, ms16)"
         )
     names = ("kernel", "stride", "padding", "dilation")
     given: dict[str, Any] = {n: _sides(own) for n, own in zip(names, conv.groups()[1:5], strict=True) if own}
@@ -180,26 +205,51 @@ def _recurrent(layer: list[Node], number: int) -> list[Node]:
 
 
 def _block(
-    text: str, part: str, shape: Shape, source: str, number: int, bias: bool, channels: int, stride: int
-) -> list[Node]:
-    """A spike-element-wise residual block (Fang et al., arXiv 2102.04159): two convolutions of kernel 3, ``convNa`` of
-    that stride and ``convNb``, whose spikes ``addN`` adds to the block's input or, where the shape changes, to the
-    spikes of ``convNs``, a convolution of kernel 1 and that stride."""
+    text: str, part: str, kind: str, shape: Shape, source: str, number: int, bias: bool, channels: int, stride: int,
+    before: Sequence[Node], method: str | None,
+) -> list[Node]:  # fmt: skip
+    """A residual block: two convolutions of kernel 3, ``convNa`` of that stride, with neurons, and ``convNb``; where
+    the shape changes, a convolution of kernel 1 and that stride, ``convNs``, reads what the block reads.
+
+    Of ``sew`` (Fang et al., arXiv 2102.04159) ``addN`` adds the spikes of ``convNb`` to what the block reads or to the
+    spikes of ``convNs``, or joins them by ``and`` or ``iand``, which inverts those of ``convNb``. Of ``res``, as in
+    spiking ResNets with the structure of plain ones, it adds the sums of ``convNb`` to those spikes or to the sums of
+    ``convNs``, and ``neuronN`` takes the result. Of ``ms`` (Hu et al., arXiv 2112.08954) likewise, but to the sums that
+    the neurons before the block take.
+    """
     if channels < 1 or stride not in (1, 2):
         raise TridentError(f"network {text!r}: block {part!r} needs at least 1 channel and a stride of 1 or 2")
     if source == INPUT:
-        raise TridentError(f"network {text!r}: block {part!r} must follow a layer, whose spikes it adds")
+        raise TridentError(f"network {text!r}: block {part!r} must follow a layer, whose spikes it reads")
 
-    def layer(suffix: str, read: str, kernel: int, stride: int) -> tuple[Conv, Neuron]:
-        name = f"conv{number}{suffix}"
-        conv = Conv(
-            name, (Edge(read),), channels=channels, kernel=kernel, stride=stride, padding=kernel // 2, bias=bias
-        )
-        return conv, Neuron(f"neuron{number}{suffix}", (Edge(name),))
+    if method and kind != "sew":
+        raise TridentError(f"network {text!r}: block {part!r} adds sums, which {method} does not join, only spikes")
 
-    nodes: list[Node] = [*layer("a", source, 3, stride), *layer("b", f"neuron{number}a", 3, 1)]
-    shortcut = source
-    if stride > 1 or channels != shape[2]:
-        nodes += layer("s", source, 1, stride)
-        shortcut = f"neuron{number}s"
-    return [*nodes, Add(f"add{number}", (Edge(f"neuron{number}b"), Edge(shortcut)))]
+    def conv(suffix: str, read: str, kernel: int, stride: int) -> Conv:
+        return Conv(
+            f"conv{number}{suffix}", (Edge(read),), channels=channels, kernel=kernel, stride=stride,
+            padding=kernel // 2, bias=bias,
+        )  # fmt: skip
+
+    def neuron(suffix: str, read: str) -> Neuron:
+        return Neuron(f"neuron{number}{suffix}", (Edge(read),))
+
+    first, second = conv("a", source, 3, stride), conv("b", f"neuron{number}a", 3, 1)
+    nodes: list[Node] = [first, neuron("a", first.name), second]
+    changes = stride > 1 or channels != shape[2]
+    if changes:
+        nodes.append(conv("s", source, 1, stride))
+    shortcut = nodes[-1].name if changes else source
+    if kind == "sew":
+        nodes.append(neuron("b", second.name))
+        if changes:
+            nodes.append(neuron("s", shortcut))
+            shortcut = nodes[-1].name
+        both = Edge(f"neuron{number}b"), Edge(shortcut)
+        return [*nodes, Add(f"add{number}", both[::-1] if method else both, method=method)]
+    if kind == "ms" and not changes:
+        found = next(node for node in before if node.name == source)
+        if not isinstance(found, Neuron):
+            raise TridentError(f"network {text!r}: block {part!r} must follow a layer, whose sums it adds")
+        shortcut = found.inputs[0].node
+    return [*nodes, Add(f"add{number}", (Edge(second.name), Edge(shortcut))), neuron("", f"add{number}")]

@@ -9,7 +9,7 @@ from trident.hw.errors import TridentError
 def test_needs_that_runs_accept():
     has = coverage.covered()
     wanted = "CE SURR NODET SUB SYN ADAM WD T32 READOUT ANALOG POOL WINDOW VOTE MEAN BN RES FRAMES PLIF REG DROP"
-    assert {*wanted.split(), "POOLX", "POOL1", "KERNEL", "GROUP"} <= has
+    assert {*wanted.split(), "POOLX", "POOL1", "KERNEL", "GROUP", "RESX"} <= has
     assert "DROPX" not in has
 
 
@@ -19,7 +19,16 @@ def test_a_need_that_a_run_refuses_is_not_counted(monkeypatch):
             raise TridentError("no such loss")
 
     monkeypatch.setattr(coverage.RunSpec, "make", refuse)
-    assert coverage.covered() == set(coverage.PROBES) - {"CE"}
+    assert coverage.covered() == {need.split()[0] for need in coverage.PROBES} - {"CE"}
+
+
+def test_a_need_counts_only_if_all_of_its_networks_are_accepted(monkeypatch):
+    def refuse(**options):
+        if "-ms" in options["net"]:
+            raise TridentError("no such block")
+
+    monkeypatch.setattr(coverage.RunSpec, "make", refuse)
+    assert "RESX" in {need.split()[0] for need in coverage.PROBES} - coverage.covered()
 
 
 @pytest.mark.parametrize("has, models, near", [(set(), 0, 0), ({"CE"}, 0, 1), ({"CE", "SURR"}, 1, 1)])

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tests.cocotb.add_cases import AddPlacing
 from tests.cocotb.drop_cases import DropPlacing
 from tests.cocotb.leak_cases import LeakPlacing
 from tests.cocotb.norm_cases import NormPlacing
@@ -40,7 +41,7 @@ def planes_with_pool(cfg: CoreConfig) -> bool:
     return cfg.forward_cols == 1
 
 
-class Maker(NormPlacing, LeakPlacing, DropPlacing, WindowPlacing):
+class Maker(AddPlacing, NormPlacing, LeakPlacing, DropPlacing, WindowPlacing):
     """Draw cases of one configuration; every method returns one :class:`Case` for the second layer of a network."""
 
     def forward(self) -> Case:

@@ -16,7 +16,7 @@ from tests.cocotb.ports import (
     read_weights,
     write_gradients,
 )
-from tests.cocotb.sum_harnesses import FireHarness, NormHarness
+from tests.cocotb.sum_harnesses import AdditionHarness, FireHarness, NormHarness
 from tests.cocotb.window_harnesses import JoinHarness, SpreadHarness, WindowHarness
 from trident.hw.core.numbers import give_numbers
 from trident.hw.engines.backward import BackwardEngine
@@ -370,6 +370,7 @@ HARNESSES = {
     "standardise": StandardiseHarness,
     "norm": NormHarness,
     "fire": FireHarness,
+    "addition": AdditionHarness,
     "window": WindowHarness,
     "spread": SpreadHarness,
     "leak": LeakHarness,

@@ -27,13 +27,18 @@ class NormPlacing(Placing):
         kind = ("norm", "norm_frozen", "norm_errors")[self.rng.integers(3)]
         samples = self.samples if kind != "norm_frozen" else 1
         shape = (samples, *self.layer.out_shape[:2], self.cfg.steps, self.layer.out_channels)
-        norm, placed, scaled, channels = BatchNorm(self.layer, self.cfg), self.placed, self.plan.scaled, shape[-1]
+        placed, scaled, channels = self.placed, self.plan.scaled, shape[-1]
+        norm, made = BatchNorm(self.layer, self.cfg), placed.errors
         gain, offset, mean, inverse = (self._values(channels) for _ in range(4))
         variance, gradients = np.abs(self._values(channels)), [np.zeros(channels)] * 2
         parameters = {self.layer.norm.gain: gain, self.layer.norm.offset: offset}
         running = {self.layer.norm.gain: variance, self.layer.norm.offset: mean}
         sums, errors = self._values(shape, 4.0), self._values(shape) * self._spikes(shape)
-        case = self._case(self._job(kind))
+        job = self._job(kind)
+        if kind == "norm_errors" and self.rng.integers(2):  # those that are made lie behind the others
+            made = replace(made, base=self.plan.error_words)
+            job["dst"] = made.base
+        case = self._case(job)
         given = {
             Space.WEIGHTS: self._vectors(gain, offset), Space.RAW: self._vectors(variance, mean, inverse),
             Space.POTENTIALS: self._minibatch(placed.sums, sums), Space.ERRORS: self._minibatch(placed.errors, errors),
@@ -55,13 +60,13 @@ class NormPlacing(Placing):
         case.fault = bool(fault.any())
         case.after.setdefault(Space.POTENTIALS, {}).update(self._here(self._minibatch(placed.sums, sums), "sums"))
         case.after[Space.RAW] = self._channels(self._vectors(variance, mean, inverse), "beside parameters")
-        case.after[Space.ERRORS] = self._here(self._minibatch(placed.errors, errors), "errors")
+        case.after[Space.ERRORS] = self._here(self._minibatch(made, errors), "errors")
         if kind == "norm_errors":
             case.after[Space.GRADIENTS] = self._channels(
                 self._vectors(*gradients, sums=self.cfg.exact), "gradients",
                 self.cfg.gradient_bits if self.cfg.exact else self.cfg.width,
             )  # fmt: skip
-            masks = [self._image(placed.errors.at(n), (own != 0).astype(np.uint8)) for n, own in enumerate(errors)]
+            masks = [self._image(made.at(n), (own != 0).astype(np.uint8)) for n, own in enumerate(errors)]
             for own in masks:
                 case.after.setdefault(Space.ERROR_MASKS, {}).update(self._here(own, "masks"))
         return case

@@ -42,11 +42,16 @@ def read_errors(m: Module, cfg: CoreConfig, memory: SharedMemory, word, step, en
 
 def write_errors(m: Module, unit, errors: SharedMemory, masks: SharedMemory):
     """Connect a unit's ``error`` and ``mask`` write ports."""
+    write_error_rows(m, unit, errors, masks, unit.error_address, unit.error_write, unit.error_data)
+
+
+def write_error_rows(m: Module, unit, errors: SharedMemory, masks: SharedMemory, address, write, row):
+    """Connect a write port for rows of errors, and a unit's ``mask`` write port."""
     error_bits = bits_of(errors.granules)
     m.d.comb += [
-        errors.write_address.eq(unit.error_address >> error_bits),
-        errors.write_en.eq(unit.error_write << unit.error_address[:error_bits]),
-        errors.write_data.eq(unit.error_data.replicate(errors.granules)),
+        errors.write_address.eq(address >> error_bits),
+        errors.write_en.eq(write << address[:error_bits]),
+        errors.write_data.eq(row.replicate(errors.granules)),
         masks.write_address.eq(unit.mask_address),
         masks.write_en.eq(unit.mask_en),
         masks.write_data.eq(unit.mask),

@@ -1,4 +1,4 @@
-"""The harnesses of the units that keep sums: norm and fire."""
+"""The harnesses of the units that keep sums: norm, fire and addition."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from tests.cocotb.ports import (
     read,
     read_errors,
     read_weights,
+    write_error_rows,
     write_errors,
     write_gradients,
     write_sums,
@@ -16,6 +17,7 @@ from tests.cocotb.ports import (
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.spaces import Space
 from trident.hw.lib.memory import SharedMemory, WeightMemory
+from trident.hw.units.addition import AdditionUnit
 from trident.hw.units.fire import FireUnit
 from trident.hw.units.norm import NormUnit
 
@@ -65,3 +67,17 @@ class FireHarness(NormHarness):
 
     def connect(self, m, unit, memories):
         m.d.comb += unit.sums.eq(read(m, memories[Space.POTENTIALS], 0, unit.sum_address, unit.sum_en))
+
+
+class AdditionHarness(Harness):
+    """That which adds errors; sums are in a memory without masks."""
+
+    unit_class = AdditionUnit
+
+    def memories(self):
+        return {space: self._memory(space) for space in (Space.ERRORS, Space.ERROR_MASKS)}
+
+    def connect(self, m, unit, memories):
+        errors = memories[Space.ERRORS]
+        m.d.comb += unit.rows.eq(read_errors(m, self.cfg, errors, unit.row_word, unit.row_step, unit.row_en))
+        write_error_rows(m, unit, errors, memories[Space.ERROR_MASKS], unit.row_address, unit.row_write, unit.row_data)

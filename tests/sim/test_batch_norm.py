@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.planes import Planes
+from trident.sim.golden.norm import BatchNorm
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.network.network import Network, edges
@@ -163,3 +165,23 @@ def test_all_samples_count():
     for one, other in zip(*found, strict=True):
         assert (one == other).all()
     assert any(values.any() for values in found[0])
+
+
+def test_errors_at_values_that_stay_the_same_are_sums_over_time():
+    """Of the same errors behind the norm, timestep by timestep and summed, and z that is the same at all of them."""
+    network, rng = networks(NETWORKS[0]), np.random.default_rng(3)
+    cfg = CoreConfig(timesteps=STEPS, batch_norm=True, sum_words=64, planes=True, multiplier_subnormals=True)
+    layer, still = (own.layers[0] for own in (network, replace(network, planes=Planes(4, -2))))
+    z = np.repeat(rng.normal(size=(SAMPLES, 6, 6, 1, 5)), STEPS, axis=3).astype(np.float32)
+    errors = rng.normal(size=z.shape).astype(np.float32)
+    parameters = {name: rng.uniform(0.5, 2, 5).astype(np.float32) for name in (layer.norm.gain, layer.norm.offset)}
+    found = []
+    for own, given in ((layer, errors), (still, errors[..., ::-1, :].cumsum(axis=3)[..., ::-1, :])):
+        norm = BatchNorm(own, cfg)
+        norm.inverse[:] = np.arange(1, 6) / 4
+        found.append(norm.backward(given.astype(norm.inverse.dtype), z, parameters))
+    (each, gradients, _), (summed, others, fault) = found
+    wanted = each.sum(axis=3)
+    assert not fault.any() and np.abs(summed[..., 0, :] - wanted).max() <= 2.0**-6 * np.abs(wanted).max()
+    for name, gradient in gradients.items():
+        assert np.abs(others[name] - gradient).max() <= 2.0**-6 * np.abs(gradient).max() > 0

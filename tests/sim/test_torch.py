@@ -15,8 +15,9 @@ from trident.hw.isa.planes import Planes
 from trident.hw.isa.spaces import Space
 from trident.sim.golden import on_torch
 from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.engines import golden_engines
 from trident.sim.golden.sums import Sums
-from trident.sim.golden.trainer import GoldenTrainer, golden_engines
+from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 from trident.snn.settings import NeuronSettings

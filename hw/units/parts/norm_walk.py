@@ -21,7 +21,8 @@ class NormWalk(wiring.Component):
     Members
     -------
     first : In, by place, the first word; sample : In, by place, words from one sample to the next; pixel : In, words
-        from one pixel to the next; pixels, samples : In; all hold until the last row has been taken
+        from one pixel to the next; pixels, samples : In; single : In(1), of the first timesteps alone; all hold until
+        the last row has been taken
     start : In(1), a pulse
     o : stream of rows, see :func:`norm_row`, ``valid`` from the cycle after ``start`` until all have been taken
     """
@@ -31,6 +32,7 @@ class NormWalk(wiring.Component):
         words = data.StructLayout(dict.fromkeys(PLACES, cfg.address_bits))
         super().__init__({
             "first": In(words), "sample": In(words), "pixel": In(16), "pixels": In(16), "samples": In(16),
+            "single": In(1),
             "start": In(1), "o": Out(stream.Signature(norm_row(cfg))),
         })  # fmt: skip
 
@@ -44,7 +46,7 @@ class NormWalk(wiring.Component):
             m.d.sync += [o[name].eq(self.first[name]) for name in PLACES]
         with m.Elif(self.o.valid & self.o.ready):
             m.d.sync += o.step.eq(o.step + 1)
-            with m.If(o.step == self.cfg.timesteps - 1):
+            with m.If(self.single | (o.step == self.cfg.timesteps - 1)):
                 m.d.sync += [o.step.eq(0), pixel.eq(pixel - 1), *(o[name].eq(o[name] + self.pixel) for name in PLACES)]
                 with m.If(pixel == 1):
                     m.d.sync += [pixel.eq(self.pixels), samples.eq(samples - 1)]

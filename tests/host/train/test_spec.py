@@ -72,7 +72,7 @@ def test_recurrent_layers_make_a_core_with_words_of_one_timestep():
 @pytest.mark.parametrize(("options", "words"), [
     ({"train": {"timesteps": 300}}, "'recurrent1' reads spikes of t-1, which is for samples of 256 timesteps at most"),
     ({"preset": "COMPACT"}, "'recurrent1' reads spikes of t-1, which needs chunks of timesteps, which a core"),
-    ({"preset": "TINY"}, "chunks of 4 need exact gradients"), ({"norm": "bn"}, "the norm bn is of one node"),
+    ({"preset": "TINY"}, "chunks of 4 need exact gradients"), ({"norm": "bn"}, "the norm bn is of all timesteps"),
     ({"preset": "SMALL", "chip": ChipChoice(cores=2)}, "8 timesteps are 8 chunks of 1, which one core takes"),
     ({"core": {"jobs": 64}}, "2 layers of 8 chunks of timesteps need jobs of at least 77, the core has 64"),
 ])  # fmt: skip

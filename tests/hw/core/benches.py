@@ -74,6 +74,16 @@ def check(bench: StepBench, rng, text: str) -> int:
     return fired
 
 
+def check_minibatches(bench: StepBench, rng, samples: int, densities: tuple[float, ...]):
+    """Train minibatches of so many samples and infer a few. Raises AssertionError with the network and the first
+    difference from golden."""
+    for density in densities:
+        mismatch, _ = bench.step(*batch_of(bench, rng, samples, density), constants_of(bench, samples), 256)
+        assert mismatch is None, f"{bench.network}: {mismatch}"
+    mismatch, _ = bench.infer(batch_of(bench, rng, 4, 0.4)[0])
+    assert mismatch is None, f"{bench.network}: {mismatch}"
+
+
 def bench_of(
     network: str, preset: str = "TINY", stalls: int | None = None, seed: int = 0, bias: bool = True, **changes
 ) -> StepBench:  # fmt: skip

@@ -14,6 +14,7 @@ from tests.hw.core.benches import (
     STANDARD,
     batch_of,
     branching_network,
+    check_minibatches,
     constants_of,
     core_of,
     normed,
@@ -64,11 +65,7 @@ def test_random_networks(changes, stalls):
             continue
         compared += 1
         norms += len(network.norms)
-        for density in (0.5, 0.1 * (compared % 3)):
-            mismatch, _ = bench.step(*batch_of(bench, rng, samples, density), constants_of(bench, samples), 256)
-            assert mismatch is None, f"{network}: {mismatch}"
-        mismatch, _ = bench.infer(batch_of(bench, rng, 4, 0.4)[0])
-        assert mismatch is None, f"{network}: {mismatch}"
+        check_minibatches(bench, rng, samples, (0.5, 0.1 * (compared % 3)))
     assert norms > 5
 
 

@@ -83,11 +83,12 @@ def test_capabilities_follow_from_the_kind():
     small = CoreConfig.preset("COMPACT")
     options = {Capability.PLANES, Capability.POOL, Capability.WALKS, Capability.STANDARDISE}
     options |= {Capability.BATCH_NORM, Capability.WINDOWS, Capability.SUMS, Capability.VOTERS, Capability.LEAKS}
-    options |= {Capability.DROPOUT, Capability.JOIN, Capability.SPREAD, Capability.KERNELS}
+    options |= {Capability.DROPOUT, Capability.JOIN, Capability.SPREAD, Capability.KERNELS, Capability.ADDS}
     assert CoreConfig().capabilities == set(Capability) - options
     sums = {"batch_norm": True, "window": 2, "join": 3, "sum_words": 64, "winner_words": 64}
     full = CoreConfig(
-        planes=True, pool=2, walks=2, standardise=True, voters=2, charge="plif", dropout=True, kernels=True, **sums
+        planes=True, pool=2, walks=2, standardise=True, voters=2, charge="plif", dropout=True, kernels=True, adds=True,
+        **sums,
     )
     assert full.capabilities == set(Capability)
     assert small.capabilities == {Capability.NEIGHBOURS}

@@ -42,8 +42,8 @@ def test_none_is_the_network_itself():
 
 
 @pytest.mark.parametrize("net, norm, words", [
-    (NET, "bm", "norm must be none, ws, bn, or with an epsilon ws:1e-3 or bn:1e-3, not 'bm'"),
-    (NET, "none:2", "norm must be none, ws, bn, or with an epsilon ws:1e-3 or bn:1e-3, not 'none:2'"),
+    (NET, "bm", "norm must be one of none, ws, bn, tdbn, or with an epsilon ws:1e-3 or bn:1e-3, not 'bm'"),
+    (NET, "none:2", "norm must be one of none, ws, bn, tdbn, or with an epsilon ws:1e-3 or bn:1e-3, not 'none:2'"),
     (NET, "ws:small", "the epsilon of the norm ws must be a number above 0, not 'small'"),
     (NET, "ws:0", "conv 'conv1': epsilon must be a number above 0, not 0.0"),
     (NET, "ws:inf", "conv 'conv1': epsilon must be a number above 0, not inf"),
