@@ -15,6 +15,7 @@ from trident.bench.golden import measure_golden
 from trident.bench.gradients import measure_gradients
 from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
+from trident.bench.placement import measure_deep_gap, measure_pipelines, measure_qap
 from trident.bench.record import RESULT, measured, merge, read
 from trident.bench.rounding import measure_rounding
 from trident.bench.training import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
@@ -47,7 +48,14 @@ GROUPS = {
     "chip.twenty_cores": measure_speedup,
     "chip.deep": measure_deep,
     "chip.generate": measure_deep,
-    "map": measure_deep,
+    "map.balance": measure_deep,
+    "map.placement_ratio": measure_deep,
+    "map.zigzag_ratio": measure_deep,
+    "map.prediction_error": measure_deep,
+    "map.random_cycles": measure_deep,
+    "map.qap": measure_qap,
+    "map.deep": measure_deep_gap,
+    "map.pipeline": measure_pipelines,
     "sim.chip20": measure_deep,
     "exact": measure_exact,
     "gradients": measure_rounding,

@@ -11,16 +11,19 @@ SAMPLES = 1000  # random exchanges that the first temperature is the mean change
 def anneal(problem: Problem, start: np.ndarray, moves: int, seed: int, heat: float, cold: float) -> np.ndarray:
     """The best solution that so many tried exchanges from ``start`` met, cooled from ``heat`` to ``cold`` times the
     mean change of a random exchange."""
-    return _anneal(start.astype(np.int64), moves, seed, heat, cold, problem.pairs, problem.trees)
+    return _anneal(start.astype(np.int64), moves, seed, heat, cold, problem.near, problem.pairs, problem.trees)
 
 
 @njit(cache=True)
-def _anneal(places, moves, seed, heat, cold, pairs, trees):
+def _anneal(places, moves, seed, heat, cold, near, pairs, trees):
     np.random.seed(seed)
     size, touch_first, touch = len(places), trees[4], trees[5]
     hops = np.array([tree_hops(tree, places, *trees) for tree in range(len(trees[0]))], np.int64)
     many = len(hops) > 0
-    best = places.copy()
+    first, others = pairs[2], pairs[3]
+    best, core_at = places.copy(), np.empty(size, np.int64)
+    for core in range(size):
+        core_at[places[core]] = core
     if size < 2:
         return best
     mean = 0.0
@@ -37,6 +40,9 @@ def _anneal(places, moves, seed, heat, cold, pairs, trees):
         if move % 64 == 0:
             temperature = mean * heat * (cold / heat) ** (move / moves)
         a, b = np.random.randint(size), np.random.randint(size)
+        if move % 2 and first[a] < first[a + 1]:  # next to one that it exchanges flits with
+            other = others[first[a] + np.random.randint(first[a + 1] - first[a])]
+            b = core_at[near[places[other], np.random.randint(near.shape[1])]]
         if a == b:
             continue
         change = pair_change(places, a, b, *pairs)
@@ -44,6 +50,7 @@ def _anneal(places, moves, seed, heat, cold, pairs, trees):
             change += tree_change(places, a, b, hops, *trees)
         if change <= 0 or np.random.random() < np.exp(-change / temperature):
             places[a], places[b] = places[b], places[a]
+            core_at[places[a]], core_at[places[b]] = a, b
             cost += change
             if many:
                 for core in (a, b):

@@ -10,6 +10,9 @@ from trident.host.mapping.traffic import Traffic
 from trident.hw.noc.topology import HOST
 
 
+NEAR = 4  # places to which a core is tried to be moved for one that it exchanges flits with
+
+
 @dataclass(frozen=True)
 class Problem:
     """``size`` cores, each to be given a place of its own: ``places[core]``, int64 (size,).
@@ -99,6 +102,12 @@ class Problem:
         room = np.zeros((2, self.width), np.int64)  # to work in
         return (self.tree_source, self.tree_first, self.tree_targets, self.tree_flits, self.touch_first, self.touch,
                 self.roles, room)  # fmt: skip
+
+    @cached_property
+    def near(self) -> np.ndarray:
+        """The :data:`NEAR` places that are nearest to each, int64 (size, up to NEAR)."""
+        most = min(NEAR, self.size - 1)
+        return np.argsort(self.distance, axis=1, kind="stable")[:, 1 : most + 1]
 
     @cached_property
     def flows(self) -> np.ndarray:
