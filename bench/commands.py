@@ -15,7 +15,7 @@ from trident.bench.golden import measure_golden
 from trident.bench.gradients import measure_gradients
 from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
-from trident.bench.placement import measure_deep_gap, measure_pipelines, measure_qap
+from trident.bench.placement import measure_deep_gap, measure_pipelines, measure_qap, measure_training
 from trident.bench.record import RESULT, measured, merge, read
 from trident.bench.rounding import measure_rounding
 from trident.bench.training import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
@@ -56,6 +56,8 @@ GROUPS = {
     "map.qap": measure_qap,
     "map.deep": measure_deep_gap,
     "map.pipeline": measure_pipelines,
+    "map.learned": measure_pipelines,
+    "map.training": measure_training,
     "sim.chip20": measure_deep,
     "exact": measure_exact,
     "gradients": measure_rounding,

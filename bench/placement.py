@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from time import process_time
@@ -10,14 +9,15 @@ from time import process_time
 import click
 import numpy as np
 
+from trident.host.cli.placer import METHODS
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.placement import PLACERS, Placing, place
+from trident.host.mapping.placers.generated import pipeline
+from trident.host.mapping.placers.learned import learned, own_weights
 from trident.host.mapping.placers.problem import Problem
-from trident.host.mapping.traffic import Flow, Traffic, load, traffic
+from trident.host.mapping.traffic import load, traffic
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
-from trident.hw.isa.job import FAN
-from trident.hw.noc.topology import HOST
 
 # The costs of the best solutions that are known of QAPLIB's instances whose places are those of a grid
 KNOWN = {
@@ -41,8 +41,9 @@ MESH, DEEP_COST, DEEP_SEEDS, DEEP_BOUND = "5x4", 2998.5, range(8), 1.0  # flits 
 # annealing of 16,000 exchanges a core in a second), or of the zigzag
 PIPELINE_BOUNDS = {8: 0.94, 16: 0.85, 32: 0.88}
 PIPELINE_SECONDS, PIPELINES = {8: 0.9, 16: 0.8, 32: 0.6}, range(3)
+TRAINING_SECONDS = 60
+INFERENCE_SECONDS = 0.05
 ANNEALED = 9901.29, 11573.31, 10612.46
-REPLICAS = 4
 
 
 def qap_seconds(size: int) -> float:
@@ -62,33 +63,6 @@ def instance(name: str) -> Problem | None:
     size, *rest = map(int, path.read_text().split())
     one, other = np.array(rest[: 2 * size * size]).reshape(2, size, size)
     return Problem.quadratic(one, other)
-
-
-def pipeline(side: int, seed: int) -> Traffic:
-    """The flows of a made-up network on a mesh of ``side`` x ``side``: four replicas of a pipeline of stages of one to
-    four cores; spikes and errors between all cores of neighbouring stages, gradients from replica to replica."""
-    rng, members = np.random.default_rng(seed), side * side // REPLICAS
-    cuts = [0]
-    while cuts[-1] < members:
-        cuts.append(min(cuts[-1] + int(rng.integers(1, FAN + 1)), members))
-    stages = [range(first, end) for first, end in pairwise(cuts)]
-    spikes, rows = rng.integers(4, 33, len(stages)), rng.integers(8, 65, len(stages))
-    flows = []
-    for first in range(0, side * side, members):
-        flows += [(HOST, first + core, 16.0, "spikes") for core in stages[0]]
-        flows += [(first + core, HOST, 1.0, "spikes") for core in stages[-1]]
-        for number, (stage, above) in enumerate(pairwise(stages)):
-            for core in stage:
-                for other in above:
-                    flows.append((first + core, first + other, float(spikes[number]), "spikes"))
-                    flows.append((first + other, first + core, 2.0 * spikes[number] / len(above), "errors"))
-    last = side * side - members
-    for number, stage in enumerate(stages):
-        for core in stage:
-            for replica in range(0, last, members):
-                flows.append((replica + core, replica + members + core, rows[number] / 8, "gradients"))
-                flows.append((last + core, replica + core, rows[number] / 8, "gradients"))
-    return Traffic(side * side, tuple(Flow(a, frozenset({b}), float(flits), kind) for a, b, flits, kind in flows))
 
 
 def measure_qap(only: str) -> Iterator[Figure]:
@@ -136,12 +110,19 @@ def measure_pipelines(only: str) -> Iterator[Figure]:
     (8 x 8) or of the zigzag, the seconds that takes, and of all placers over those of the zigzag."""
     for side, bound in PIPELINE_BOUNDS.items():
         figure = f"map.pipeline.{side}"
-        if not (figure.startswith(only) or only.startswith(figure)):
+        names = figure, f"map.learned.{side}"
+        if not any(name.startswith(only) or only.startswith(name) for name in names):
             continue
         began = process_time()
-        problems = [Problem.of(pipeline(side, seed), side, side) for seed in PIPELINES]
+        problems = [Problem.of(pipeline(side * side, seed), side, side) for seed in PIPELINES]
         building = (process_time() - began) / len(problems)
         zigzags = [_placed(problem, 1, 0, "zigzag") for problem in problems]
+        own_weights()
+        began = process_time()
+        orders = [problem.cost(learned(problem)) for problem in problems]
+        seconds = (process_time() - began) / len(problems)
+        yield Figure(f"map.learned.{side}.seconds", "s", seconds, "lower", INFERENCE_SECONDS)
+        yield Figure(f"map.learned.{side}.of_zigzag", "ratio", _ratio([[cost] for cost in orders], zigzags), "lower")
         for name, placer in PLACERS.items():
             seeds, began = SEEDS if placer.drawn else range(1), process_time()
             costs = [[_placed(problem, PIPELINE_SECONDS[side], n, name) for n in seeds] for problem in problems]
@@ -150,6 +131,21 @@ def measure_pipelines(only: str) -> Iterator[Figure]:
                 yield Figure(figure, "ratio", _ratio(costs, ANNEALED if side == 8 else zigzags), "lower", bound)
                 yield Figure(f"{figure}.seconds", "s", seconds, "lower", 1)
             yield Figure(f"{figure}.{name}.of_zigzag", "ratio", _ratio(costs, zigzags), "lower")
+
+
+def measure_training(only: str) -> Iterator[Figure]:
+    """What a minute of training the learned placer reaches, flits x hops over those of the zigzag on networks that are
+    not trained on, by both methods."""
+    if find_spec("torch") is None:
+        click.echo("map.training is left out: PyTorch is not installed (the extra torch)", err=True)
+        return
+    from trident.host.mapping.placers.training import train
+
+    for method in METHODS:
+        if f"map.training.{method}".startswith(only) or only.startswith(f"map.training.{method}"):
+            (first, _), *_, (last, _) = train(method, TRAINING_SECONDS, 0)
+            yield Figure(f"map.training.{method}.before", "ratio", first.of_zigzag, "lower")
+            yield Figure(f"map.training.{method}", "ratio", last.of_zigzag, "lower")
 
 
 def _ratio(costs: list[list[float]], of: Sequence[float]) -> float:

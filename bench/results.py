@@ -26,7 +26,7 @@ from trident.bench.imagenet import PUBLISHED
 from trident.bench.link import UPLOAD_BOUND
 from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
 from trident.bench.noc import HOP_BOUND
-from trident.bench.placement import DEEP_BOUND, GAP_BOUNDS, PIPELINE_BOUNDS, SECONDS_BOUNDS
+from trident.bench.placement import DEEP_BOUND, GAP_BOUNDS, INFERENCE_SECONDS, PIPELINE_BOUNDS, SECONDS_BOUNDS
 from trident.bench.record import RECORD, RESULT, ROOT, Measured, merge, read
 from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.bench.single import ENGINES
@@ -74,6 +74,7 @@ BOUNDS |= {rf"map\.qap\.gap\.n{most}": bound for most, bound in GAP_BOUNDS.items
 BOUNDS |= {rf"map\.qap\.seconds\.{name}": bound for name, bound in SECONDS_BOUNDS.items()}
 BOUNDS |= {rf"map\.pipeline\.{side}": bound for side, bound in PIPELINE_BOUNDS.items()}
 BOUNDS |= {r"map\.deep\.gap": DEEP_BOUND, r"map\.pipeline\.\d+\.seconds": 1}
+BOUNDS |= {r"map\.learned\.\d+\.seconds": INFERENCE_SECONDS}
 BOUNDS |= {rf"federated\.{split.partition(':')[0]}\.below_central": bound for split, bound in FEDERATED_BOUNDS.items()}
 
 TITLES = {
@@ -339,7 +340,7 @@ def placement(figures: dict[str, Figure]) -> str:
     """What placers reach."""
     rows = [
         [f"`{f.name}`", _show(f.value, f.unit), _bound_text(f)]
-        for f in figures.values() if re.match(r"map\.(qap|deep|pipeline|learned|random_cycles)", f.name)
+        for f in figures.values() if re.match(r"map\.(qap|deep|pipeline|learned|training|random_cycles)", f.name)
     ]  # fmt: skip
     return _table(["figure", "measured", "bound"], rows) or EMPTY
 

@@ -35,7 +35,7 @@ SPECIAL = [
 ]  # fmt: skip
 TEXTS = st.sampled_from(SPECIAL) | st.text(max_size=30)
 # Commands that only read their options: the others would run tools or train for long
-FUZZED = sorted(set(COMMANDS) - {"bench", "boards", "presets"})
+FUZZED = sorted(set(COMMANDS) - {"bench", "boards", "placer", "presets"})
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -24,6 +24,7 @@ COMMANDS = {
     "energy": "trident.host.cli.energy:energy_command",
     "traffic": "trident.host.cli.traffic:traffic_command",
     "federated": "trident.host.federated.commands:federated_command",
+    "placer": "trident.host.cli.placer:placer_command",
     "presets": "trident.host.cli.commands:presets_command",
     "verilog": "trident.host.cli.commands:verilog_command",
     "boards": "trident.boards.commands:boards_command",

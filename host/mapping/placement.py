@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from trident.host.compile.placement import Placement, check_placement
 from trident.host.mapping.placers import orders, search
+from trident.host.mapping.placers.learned import Weights
 from trident.host.mapping.placers.links import cooled
 from trident.host.mapping.placers.problem import Problem
 from trident.host.mapping.traffic import Load, Traffic, load
@@ -43,6 +46,7 @@ PLACERS: dict[str, Placer] = {
     "random": Placer(lambda problem, rng, budget: rng.permutation(problem.size), "by chance", searches=False),
     "anneal": Placer(search.annealed, "simulated annealing from several starts"),
     "tabu": Placer(search.tabu_searched, "robust tabu search from several starts"),
+    "learned": Placer(search.refined, "a graph network's order, annealed"),
     "best": Placer(search.both, "annealing with tabu search behind it, from several starts"),
 }
 """Every placer by its name; another one is one more entry."""
@@ -57,17 +61,29 @@ between equals."""
 
 @dataclass(frozen=True)
 class Placing:
-    """What a user says about the placement: a name of :data:`PLACERS`, one of :data:`OBJECTIVES` and seconds of search,
-    or, instead of these, the mesh cores of the logical cores, as in "3,1,0,2"."""
+    """What a user says about the placement: a name of :data:`PLACERS`, or learned:FILE with a checkpoint of one's own,
+    one of :data:`OBJECTIVES` and seconds of search; or, instead of these, the mesh cores of the logical cores, as in
+    "3,1,0,2"."""
 
     placer: str = "best"
     objective: str = "flit-hops"
     budget: float = BUDGET
     placement: str | None = None
 
+    def method(self) -> Placer:
+        """The placer."""
+        name, _, file = self.placer.partition(":")
+        placer = PLACERS[name]
+        return replace(placer, make=partial(search.refined, weights=Weights.read(Path(file)))) if file else placer
+
     def check(self):
-        """Raise :class:`TridentError` for an unknown placer or objective, and for a budget that is no time."""
-        for what, name, names in (("placer", self.placer, PLACERS), ("objective", self.objective, OBJECTIVES)):
+        """Raise :class:`TridentError` for an unknown placer or objective, a file that is no checkpoint of the learned
+        placer, and a budget that is no time."""
+        placer = self.placer
+        if placer.startswith("learned:"):
+            placer, _, file = placer.partition(":")
+            Weights.read(Path(file))
+        for what, name, names in (("placer", placer, PLACERS), ("objective", self.objective, OBJECTIVES)):
             if name not in names:
                 raise TridentError(f"unknown {what} {name!r}: choose one of {', '.join(names)}")
         if not 0 < self.budget <= LONGEST:
@@ -87,7 +103,7 @@ def place(how: Placing, traffic: Traffic, mesh: MeshConfig, seed: int = 0) -> Pl
             f"the partition has {traffic.cores} cores, the mesh {mesh.width}x{mesh.height} has {mesh.cores}"
         )
     problem = Problem.of(traffic, mesh.width, mesh.height)
-    placer, rng = PLACERS[how.placer], np.random.default_rng(seed)
+    placer, rng = how.method(), np.random.default_rng(seed)
     on_links = placer.searches and how.objective == "peak-link"
     places = placer.make(problem, rng, how.budget / 2 if on_links else how.budget)
     if on_links:

@@ -24,13 +24,13 @@ def test_nothing_is_measured_where_the_instances_are_not(monkeypatch, capsys):
 
 
 def test_pipelines_have_replicas_and_a_host():
-    flows = placement.pipeline(8, 0)
+    flows = placement.pipeline(64, 0)
     problem = Problem.of(flows, 8, 8)
     assert flows.cores == 64 and not len(problem.tree_source)
     of_one = problem.flows[:16, :16]
     assert all((problem.flows[n : n + 16, n : n + 16] == of_one).all() for n in (16, 32, 48)) and of_one.any()
     assert problem.flows[0, 16] > 0 and problem.flows[0, 48] > 0 and (problem.host > 0).sum() >= 8
-    assert placement.pipeline(8, 0) == flows != placement.pipeline(8, 1)
+    assert placement.pipeline(64, 0) == flows != placement.pipeline(64, 1)
 
 
 @pytest.mark.parametrize("most", placement.KNOWN)

@@ -34,6 +34,8 @@ def _anneal(places, moves, seed, heat, cold, near, pairs, trees):
             if many:
                 change += tree_change(places, a, b, hops, *trees)
             mean += abs(change) / SAMPLES
+    if mean == 0:
+        return best
     cost = lowest = 0.0  # above that of the start
     temperature = heat * mean
     for move in range(moves):

@@ -46,9 +46,9 @@ def spectral(problem: Problem) -> np.ndarray:
     """By the eigenvectors of the graph of the traffic: in the order of the first along a curve, or sorted by the first
     into columns and within those by the second; what costs least."""
     size, height = problem.size, problem.size // problem.width
-    if size < 4:
-        return zigzag(problem)
     degrees = problem.shared.sum(1)
+    if size < 4 or not degrees.any():
+        return zigzag(problem)
     idle = degrees == 0
     # Cores without traffic come last; their eigenvalues are not among the least
     laplacian = np.diag(degrees + idle * 2 * degrees.max()) - problem.shared

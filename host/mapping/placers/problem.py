@@ -5,10 +5,10 @@ from functools import cached_property
 
 import numpy as np
 from numba import njit
+from scipy.sparse import csr_array
 
 from trident.host.mapping.traffic import Traffic
 from trident.hw.noc.topology import HOST
-
 
 NEAR = 4  # places to which a core is tried to be moved for one that it exchanges flits with
 
@@ -117,15 +117,20 @@ class Problem:
         return flows
 
     @cached_property
+    def graph(self) -> csr_array:
+        """The same with multicasts, each shared out over its targets, float64 (size, size)."""
+        widths = np.diff(self.tree_first)
+        sources, shares = (np.repeat(of, widths) for of in (self.tree_source, self.tree_flits / widths))
+        ends = np.concatenate([sources, self.tree_targets]), np.concatenate([self.tree_targets, sources])
+        inside = (ends[0] < self.size) & (ends[1] < self.size)  # between cores, not with the host
+        shape = self.size, self.size
+        trees = csr_array((np.tile(shares, 2)[inside], (ends[0][inside], ends[1][inside])), shape)
+        return csr_array((self.flits, self.others, self.first), shape) + trees
+
+    @cached_property
     def shared(self) -> np.ndarray:
-        """The same with multicasts, each shared out over its targets."""
-        flows = np.pad(self.flows, (0, 1))
-        for n, source in enumerate(self.tree_source):
-            group = self.tree_targets[self.tree_first[n] : self.tree_first[n + 1]]
-            for target in group:
-                flows[source, target] += self.tree_flits[n] / len(group)
-                flows[target, source] += self.tree_flits[n] / len(group)
-        return flows[: self.size, : self.size]
+        """The same, float64 (size, size)."""
+        return self.graph.toarray()
 
     @property
     def _cores(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from trident.host.mapping.placers.anneal import anneal
+from trident.host.mapping.placers.learned import Weights, learned
 from trident.host.mapping.placers.orders import spectral
 from trident.host.mapping.placers.problem import Problem
 from trident.host.mapping.placers.tabu import tabu
@@ -28,6 +29,12 @@ def both(problem: Problem, rng: np.random.Generator, budget: float) -> np.ndarra
     """Short annealings, each with tabu search behind it; on meshes of more than :data:`TABU_SIZE` places annealing
     alone."""
     return _rounds(problem, rng, budget, 0.5 if problem.size <= TABU_SIZE else 1)
+
+
+def refined(problem: Problem, rng: np.random.Generator, budget: float, weights: Weights | None = None) -> np.ndarray:
+    """What the learned placer says, then annealing from there, colder than from a random start."""
+    moves = int(budget / move_seconds(problem))
+    return anneal(problem, learned(problem, weights), moves, int(rng.integers(2**31)), *WARM)
 
 
 def move_seconds(problem: Problem) -> float:

@@ -43,6 +43,12 @@ def test_a_ring_closes_on_a_square(find):
     assert problem.cost(find(problem, np.random.default_rng(1), 0.05)) == 16 * 3
 
 
+@pytest.mark.parametrize("find", [search.annealed, search.tabu_searched, search.both, search.refined])
+def test_a_large_mesh_without_traffic(find):
+    problem = Problem.of(Traffic(3, ()), 12, 12)
+    assert sorted(find(problem, np.random.default_rng(0), 0.01)) == list(range(144))
+
+
 def test_a_larger_budget_is_more_steps_and_no_clock_is_asked(monkeypatch):
     steps = []
     monkeypatch.setattr(search, "anneal", lambda problem, start, moves, *rest: steps.append(moves) or start)
