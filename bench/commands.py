@@ -3,6 +3,7 @@
 import click
 from rich.table import Table
 
+from trident.bench.balance import measure_balance
 from trident.bench.chip import measure_deep, measure_speedup
 from trident.bench.coverage import measure_coverage
 from trident.bench.energy import measure_energy
@@ -49,6 +50,7 @@ GROUPS = {
     "chip.deep": measure_deep,
     "chip.generate": measure_deep,
     "map.balance": measure_deep,
+    "map.balance.": measure_balance,
     "map.placement_ratio": measure_deep,
     "map.zigzag_ratio": measure_deep,
     "map.prediction_error": measure_deep,

@@ -33,6 +33,7 @@ from trident.bench.single import ENGINES
 from trident.bench.training import ACCURACY_BOUND, ADAM_BOUND, OVERLAP_BOUND, SPEED_BOUND
 from trident.boards.asic.measure import UNITS
 from trident.boards.report.results import committed, table
+from trident.host.mapping.balance.forecast import BALANCED
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
@@ -40,7 +41,7 @@ from trident.hw.isa.planes import PLANES
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md", ROOT / "docs" / "boards.md",
          ROOT / "docs" / "federated.md", ROOT / "docs" / "arithmetic.md", ROOT / "docs" / "energy.md",
-         ROOT / "docs" / "placement.md")  # fmt: skip
+         ROOT / "docs" / "placement.md", ROOT / "docs" / "balance.md")  # fmt: skip
 EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
 
 # What a figure must reach, by the pattern of its name
@@ -74,6 +75,7 @@ BOUNDS |= {rf"map\.qap\.gap\.n{most}": bound for most, bound in GAP_BOUNDS.items
 BOUNDS |= {rf"map\.qap\.seconds\.{name}": bound for name, bound in SECONDS_BOUNDS.items()}
 BOUNDS |= {rf"map\.pipeline\.{side}": bound for side, bound in PIPELINE_BOUNDS.items()}
 BOUNDS |= {r"map\.deep\.gap": DEEP_BOUND, r"map\.pipeline\.\d+\.seconds": 1}
+BOUNDS |= {r"map\.balance\.\w+(\.work|\.storage)?": BALANCED}
 BOUNDS |= {r"map\.learned\.\d+\.seconds": INFERENCE_SECONDS}
 BOUNDS |= {rf"federated\.{split.partition(':')[0]}\.below_central": bound for split, bound in FEDERATED_BOUNDS.items()}
 
@@ -102,6 +104,8 @@ TITLES = {
     "chip.deep.cycles_per_sample": "cycles per sample, deep network on 20 cores, update included",
     "map.prediction_error": "predicted cycles per sample of that network are off by",
     "map.balance": "largest core's work ÷ mean, deep network",
+    "map.balance.resnet18": "largest core's work, or memory, ÷ mean, S-ResNet18 on 64 cores",
+    "map.balance.vgg16": "the same, S-VGG16",
     "map.placement_ratio": "flits × hops of the placement ÷ mean of random placements",
     "map.zigzag_ratio": "flits × hops of the placement ÷ zigzag",
     "map.random_cycles": "cycles per sample with a random placement ÷ those of that network's own",
@@ -338,9 +342,18 @@ def gates(figures: dict[str, Figure]) -> str:
 
 def placement(figures: dict[str, Figure]) -> str:
     """What placers reach."""
+    return _under(figures, r"map\.(qap|deep|pipeline|learned|training|random_cycles)")
+
+
+def balance(figures: dict[str, Figure]) -> str:
+    """How evenly large networks are cut."""
+    return _under(figures, r"map\.balance\.")
+
+
+def _under(figures: dict[str, Figure], names: str) -> str:
+    """The figures whose names begin so, with their bounds."""
     rows = [
-        [f"`{f.name}`", _show(f.value, f.unit), _bound_text(f)]
-        for f in figures.values() if re.match(r"map\.(qap|deep|pipeline|learned|training|random_cycles)", f.name)
+        [f"`{f.name}`", _show(f.value, f.unit), _bound_text(f)] for f in figures.values() if re.match(names, f.name)
     ]  # fmt: skip
     return _table(["figure", "measured", "bound"], rows) or EMPTY
 
@@ -388,7 +401,7 @@ def blocks(path: Path) -> dict[str, str]:
               "setting": setting, "noc": noc, "training_speed": training_speed,
               "rounding": rounding, "energy_layer": energy_layer, "energy_reference": energy_reference,
               "energy_training": energy_training, "gates": gates,
-              "federated": federated, "placement": placement,
+              "federated": federated, "placement": placement, "balance": balance,
               "fpga": lambda _: table(committed())}  # fmt: skip
     texts = {name: make(figures) for name, make in makers.items()}
     return texts | {"origin": origin(records), "everything": everything(figures, records)}

@@ -58,6 +58,7 @@ def bounded(monkeypatch, tmp_path):
         "trident.host.federated.run._federate", "trident.host.cli.commands.write_verilog",
         "trident.boards.commands._build", "trident.boards.commands.netlist_verilog", "trident.boards.commands.program",
         "trident.host.cli.map.measure_data", "trident.host.train.spec.measure_data",
+        "trident.host.mapping.balance.forecast.spread",
     ):  # fmt: skip
         monkeypatch.setattr(place, _stop)
     before = resource.getrlimit(resource.RLIMIT_AS)

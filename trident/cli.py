@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "trident.host.cli.commands:train_command",
     "map": "trident.host.cli.map:map_command",
     "energy": "trident.host.cli.energy:energy_command",
+    "balance": "trident.host.cli.balance:balance_command",
     "traffic": "trident.host.cli.traffic:traffic_command",
     "federated": "trident.host.federated.commands:federated_command",
     "placer": "trident.host.cli.placer:placer_command",

@@ -22,7 +22,7 @@ from trident.host.train.spec import suit
 from trident.hw.chip import check_pair
 from trident.hw.files import check_folder, make_folder, write_whole
 from trident.hw.folders import OUT
-from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.hw.isa.mesh import BUILT, MeshConfig, mesh_for
 from trident.snn.data.dataset import check_fits
 from trident.snn.data.dataset import load as load_data
 from trident.snn.network.defaults import DEEP, PLAIN
@@ -163,11 +163,14 @@ def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition,
     cost = CostModel(network, cfg, activity, mesh)
     result = make_map(cost, mesh, batch, cores, partition, placing, seed)
     found = result.mapping.partition
-    cfg = fit_sequencer(network, found, cfg, frozenset(core))
-    ChipPlan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
+    if max(mesh.width, mesh.height) <= BUILT:
+        cfg = fit_sequencer(network, found, cfg, frozenset(core))
+        ChipPlan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
     console = terminal()
     show_graph(result, console)
     show(result, console)
     show_placers(result, compare(result, placing, seed), placing, console)
+    if max(mesh.width, mesh.height) > BUILT:
+        console.print(f"A forecast: meshes of more than {BUILT}x{BUILT} cores are not built.")
     for path in write_drawings(result, out):
         console.print(f"wrote {path}", soft_wrap=True)

@@ -22,13 +22,16 @@ class ChipChoice:
     placing: Placing = field(default_factory=Placing)
 
     def mesh(self) -> MeshConfig | None:
-        """The mesh; None stands for a single core. Raises :class:`TridentError` for what is no mesh."""
+        """The mesh; None stands for a single core. Raises :class:`TridentError` for what is no mesh, or one that cannot
+        be built."""
         self.placing.check()
         if self.size is not None and self.cores is not None:
             raise TridentError("give the mesh or the number of cores, not both")
         if self.size is None and self.cores is None:
             return None
-        return mesh_of(self.size, self.cores, MeshConfig())
+        mesh = mesh_of(self.size, self.cores, MeshConfig())
+        mesh.check_built()
+        return mesh
 
     def check_single(self):
         """Raise :class:`TridentError` for a partition or placement, which a single core has not."""

@@ -56,7 +56,7 @@ def test_make_targets_exist():
 def test_readme_has_its_blocks():
     blocks_of_pages = (
         ("headline", "chosen", "origin"), ("origin", "summary", "sparsity"), ("noc",), ("training_speed", "fpga"),
-        ("federated", "origin"), ("rounding",), ("energy_layer", "energy_training"), ("placement",),
+        ("federated", "origin"), ("rounding",), ("energy_layer", "energy_training"), ("placement",), ("balance",),
     )  # fmt: skip
     for page, names in zip(PAGES, blocks_of_pages, strict=True):
         for name in names:

@@ -102,3 +102,10 @@ def test_help_names_every_option():
     assert {"--mesh", "--cores", "--partition", "--preset", "--set", "--out"} <= set(names)
     assert {"--placer", "--objective", "--budget", "--placement"} <= set(names)
     assert "spread over a mesh" in map_command.get_help(click.Context(map_command))
+
+
+def test_meshes_that_are_not_built_are_forecast(run):
+    options = ("--net", "64-16-10", "--mesh", "12x9", "--batch", "128")
+    code, out, err = run(*options, "--placer", "hilbert", "--budget", "0.001")
+    assert (code, err) == (0, "") and "of 108" in out
+    assert "A forecast: meshes of more than 8x8 cores are not built." in out

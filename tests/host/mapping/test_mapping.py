@@ -231,8 +231,8 @@ def test_sizes_of_meshes(text, cores, size):
     "text, cores, sentence",
     [
         ("5", None, "a mesh is given as WIDTHxHEIGHT, as in 5x4, not '5'"),
-        ("9x1", None, "width must be a whole number from 1 to 8, not 9"),
-        ("0x4", None, "width must be a whole number from 1 to 8, not 0"),
+        ("33x1", None, "width must be a whole number from 1 to 32, not 33"),
+        ("0x4", None, "width must be a whole number from 1 to 32, not 0"),
         (None, 11, "no mesh of up to 8x8 has exactly 11 cores"),
         (None, 0, "no mesh of up to 8x8 has exactly 0 cores"),
     ],
