@@ -107,7 +107,19 @@ def _step(network: Network, optimiser: torch.optim.Optimizer, loss: torch.Tensor
 
 
 def train(method: str, seconds: float, seed: int, rate: float = 1e-3) -> Iterator[tuple[Progress, Weights]]:
-    """Train for so many seconds; what there is at the start, and after every twentieth of the time."""
+    """Train for so many seconds; what there is at the start, and after every twentieth of the time.
+
+    On one thread of PyTorch: its products are too small to be shared out.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from _trained(method, seconds, seed, rate)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _trained(method: str, seconds: float, seed: int, rate: float) -> Iterator[tuple[Progress, Weights]]:
     torch.manual_seed(seed)
     network, rng = Network(), np.random.default_rng(seed)
     optimiser = torch.optim.Adam(network.parameters(), rate)
