@@ -40,7 +40,7 @@ MESH, DEEP_COST, DEEP_SEEDS, DEEP_BOUND = "5x4", 2998.5, range(8), 1.0  # flits 
 # Pipelines: flits x hops as a share of those of the placer before this one (8 x 8, the mean of three seeds, by
 # annealing of 16,000 exchanges a core in a second), or of the zigzag
 PIPELINE_BOUNDS = {8: 0.94, 16: 0.85, 32: 0.88}
-PIPELINE_SECONDS, PIPELINES = {8: 0.9, 16: 0.4, 32: 0.3}, range(3)
+PIPELINE_SECONDS, PIPELINES = {8: 0.9, 16: 0.3, 32: 0.2}, range(3)
 TRAINING_SECONDS = 60
 INFERENCE_SECONDS = 0.05
 ANNEALED = 9901.29, 11573.31, 10612.46
