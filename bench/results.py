@@ -26,19 +26,22 @@ from trident.bench.imagenet import PUBLISHED
 from trident.bench.link import UPLOAD_BOUND
 from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
 from trident.bench.noc import HOP_BOUND
+from trident.bench.placement import DEEP_BOUND, GAP_BOUNDS, INFERENCE_SECONDS, PIPELINE_BOUNDS, SECONDS_BOUNDS
 from trident.bench.record import RECORD, RESULT, ROOT, Measured, merge, read
 from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.bench.single import ENGINES
 from trident.bench.training import ACCURACY_BOUND, ADAM_BOUND, OVERLAP_BOUND, SPEED_BOUND
 from trident.boards.asic.measure import UNITS
 from trident.boards.report.results import committed, table
+from trident.host.mapping.balance.forecast import BALANCED
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 from trident.hw.isa.planes import PLANES
 
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md", ROOT / "docs" / "boards.md",
-         ROOT / "docs" / "federated.md", ROOT / "docs" / "arithmetic.md", ROOT / "docs" / "energy.md")  # fmt: skip
+         ROOT / "docs" / "federated.md", ROOT / "docs" / "arithmetic.md", ROOT / "docs" / "energy.md",
+         ROOT / "docs" / "placement.md", ROOT / "docs" / "balance.md")  # fmt: skip
 EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
 
 # What a figure must reach, by the pattern of its name
@@ -68,6 +71,12 @@ BOUNDS = {
     r"link\.upload\.\w+": UPLOAD_BOUND,
 }
 BOUNDS |= ENERGY_BOUNDS
+BOUNDS |= {rf"map\.qap\.gap\.n{most}": bound for most, bound in GAP_BOUNDS.items()}
+BOUNDS |= {rf"map\.qap\.seconds\.{name}": bound for name, bound in SECONDS_BOUNDS.items()}
+BOUNDS |= {rf"map\.pipeline\.{side}": bound for side, bound in PIPELINE_BOUNDS.items()}
+BOUNDS |= {r"map\.deep\.gap": DEEP_BOUND, r"map\.pipeline\.(16|32)\.seconds": 1}
+BOUNDS |= {r"map\.balance\.\w+(\.work|\.storage)?": BALANCED}
+BOUNDS |= {r"map\.learned\.\d+\.seconds": INFERENCE_SECONDS}
 BOUNDS |= {rf"federated\.{split.partition(':')[0]}\.below_central": bound for split, bound in FEDERATED_BOUNDS.items()}
 
 TITLES = {
@@ -95,8 +104,17 @@ TITLES = {
     "chip.deep.cycles_per_sample": "cycles per sample, deep network on 20 cores, update included",
     "map.prediction_error": "predicted cycles per sample of that network are off by",
     "map.balance": "largest core's work ÷ mean, deep network",
+    "map.balance.resnet18": "largest core's work, or memory, ÷ mean, S-ResNet18 on 64 cores",
+    "map.balance.vgg16": "the same, S-VGG16",
     "map.placement_ratio": "flits × hops of the placement ÷ mean of random placements",
     "map.zigzag_ratio": "flits × hops of the placement ÷ zigzag",
+    "map.random_cycles": "cycles per sample with a random placement ÷ those of that network's own",
+    "map.deep.gap": "flits × hops above a good placement, deep network, mean of eight seeds",
+    "map.qap.gap.n50": "cost above the best known, instances of QAPLIB of up to 50 places",
+    "map.qap.gap.n100": "the same, 51 to 100 places",
+    "map.pipeline.8": "flits × hops of pipelines on 8x8 ÷ those of annealing as it was before",
+    "map.pipeline.16": "the same on 16x16 ÷ zigzag",
+    "map.pipeline.32": "the same on 32x32 ÷ zigzag",
     "noc.5x4.zero_load_cycles_per_hop": "network, cycles per hop without load",
     "noc.5x4.saturation.fpga": "network 5x4, saturation in flits per core and cycle, preset FPGA",
     "noc.5x4.saturation.fast": "the same, preset FAST",
@@ -322,6 +340,24 @@ def gates(figures: dict[str, Figure]) -> str:
     return _table(["unit", *GATES.values()], rows) or EMPTY
 
 
+def placement(figures: dict[str, Figure]) -> str:
+    """What placers reach."""
+    return _under(figures, r"map\.(qap|deep|pipeline|learned|training|random_cycles)")
+
+
+def balance(figures: dict[str, Figure]) -> str:
+    """How evenly large networks are cut."""
+    return _under(figures, r"map\.balance\.")
+
+
+def _under(figures: dict[str, Figure], names: str) -> str:
+    """The figures whose names begin so, with their bounds."""
+    rows = [
+        [f"`{f.name}`", _show(f.value, f.unit), _bound_text(f)] for f in figures.values() if re.match(names, f.name)
+    ]  # fmt: skip
+    return _table(["figure", "measured", "bound"], rows) or EMPTY
+
+
 def everything(figures: dict[str, Figure], records: dict[str, Measured]) -> str:
     """Every figure under its name."""
     rows = [
@@ -365,7 +401,7 @@ def blocks(path: Path) -> dict[str, str]:
               "setting": setting, "noc": noc, "training_speed": training_speed,
               "rounding": rounding, "energy_layer": energy_layer, "energy_reference": energy_reference,
               "energy_training": energy_training, "gates": gates,
-              "federated": federated,
+              "federated": federated, "placement": placement, "balance": balance,
               "fpga": lambda _: table(committed())}  # fmt: skip
     texts = {name: make(figures) for name, make in makers.items()}
     return texts | {"origin": origin(records), "everything": everything(figures, records)}

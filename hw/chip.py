@@ -129,6 +129,7 @@ class Chip(wiring.Component):
 
     def __init__(self, cfg: CoreConfig, mesh: MeshConfig, instances: bool = False):
         """``instances``: refer to the modules of core and mesh, which are emitted by themselves (:func:`emit_chip`)."""
+        mesh.check_built()
         check_pair(cfg, mesh)
         self.cfg, self.mesh, self.instances = cfg, mesh, instances
         super().__init__(chip_signature(mesh))
@@ -165,6 +166,7 @@ def emit_chip(cfg: CoreConfig, mesh: MeshConfig, core: str | None = None, top: s
 
     ``core``: the Verilog of the core, if it is known already.
     """
+    mesh.check_built()
     check_pair(cfg, mesh)
     known, below = ([core], {}) if core else ([], {"core": make_core(cfg, mesh)})
     return "\n".join([*known, _emit_on(mesh, below, {top: Chip(cfg, mesh, instances=True)})])

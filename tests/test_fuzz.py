@@ -35,7 +35,7 @@ SPECIAL = [
 ]  # fmt: skip
 TEXTS = st.sampled_from(SPECIAL) | st.text(max_size=30)
 # Commands that only read their options: the others would run tools or train for long
-FUZZED = sorted(set(COMMANDS) - {"bench", "boards", "presets"})
+FUZZED = sorted(set(COMMANDS) - {"bench", "boards", "placer", "presets"})
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,6 +58,7 @@ def bounded(monkeypatch, tmp_path):
         "trident.host.federated.run._federate", "trident.host.cli.commands.write_verilog",
         "trident.boards.commands._build", "trident.boards.commands.netlist_verilog", "trident.boards.commands.program",
         "trident.host.cli.map.measure_data", "trident.host.train.spec.measure_data",
+        "trident.host.mapping.balance.forecast.spread",
     ):  # fmt: skip
         monkeypatch.setattr(place, _stop)
     before = resource.getrlimit(resource.RLIMIT_AS)

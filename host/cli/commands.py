@@ -6,13 +6,13 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from trident.host.cli.options import core_options, data_options
+from trident.host.cli.options import core_options, data_options, placing_options
 from trident.host.cli.run import train
 from trident.host.cli.verilog import write_verilog
 from trident.host.compile.sizing import configure, parse_changes
 from trident.host.driver.target import TARGETS, Target
 from trident.host.mapping.chip_choice import ChipChoice
-from trident.host.mapping.placement import PLACERS
+from trident.host.mapping.placement import Placing
 from trident.host.report.terminal import terminal
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
@@ -34,8 +34,7 @@ from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 @click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
 @click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
 @click.option("--partition", help="replicas, stages and slices, as in 4x1-2,3/2,4  [the fastest that is found]")
-@click.option("--placer", default="anneal", help=", ".join(PLACERS), show_default=True)
-@click.option("--placement", help="mesh core of every logical core, as in 3,1,0,2  [the placer's]")
+@placing_options
 @click.option("--epochs", type=int, help="passes over the training samples  [10; mnist 2]")
 @click.option("--batch", type=int, help=f"samples of a minibatch  [16; deep network {DEEP.train['batch']}]")
 @click.option("--lr", "learning_rate", type=float, help="learning rate  [0.5; mnist 0.25; deep network "
@@ -88,8 +87,8 @@ from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, bias, norm, data, bin_us, encoding, preset, changes, out, verbose, resume, waves, leak,
                   threshold, window, reset, surrogate, neuron, decay_input, synapse, detach, v_reset,
-                  spike_penalty, timesteps, lanes, cols, size, cores, partition, placer, placement, target,
-                  port, baud, board, setup, engines, **training):  # fmt: skip
+                  spike_penalty, timesteps, lanes, cols, size, cores, partition, placer, objective, budget,
+                  placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
@@ -114,7 +113,7 @@ def train_command(net, bias, norm, data, bin_us, encoding, preset, changes, out,
             raise TridentError(f"{name} has an option of its own: give --{option} instead of --set {name}=")
     training["timesteps"] = timesteps
     core |= {name: value for name, value in {"lanes": lanes, "cols": cols}.items() if value is not None}
-    chip = ChipChoice(size, cores, partition, placer, placement)
+    chip = ChipChoice(size, cores, partition, Placing(placer, objective, budget, placement))
     spec = RunSpec.make(
         data, net, preset, encoding, neurons, training, core, chip, target.chip(), alone=target.kind == "golden",
         bias=bias, norm=norm, bin_us=bin_us,

@@ -12,9 +12,9 @@ from trident.host.cli.options import core_options, data_options
 from trident.host.compile.sizing import parse_changes
 from trident.host.energy.chip import require_counters
 from trident.host.energy.energy import Energy, layer_macs
-from trident.host.energy.forecast import forecast, random_activity
+from trident.host.energy.forecast import forecast
 from trident.host.energy.table import DEFAULT, TABLES, EnergyTable
-from trident.host.mapping.activity import measure_data
+from trident.host.mapping.activity import measure_data, random_activity
 from trident.host.mapping.cost import CostModel
 from trident.host.report.terminal import terminal
 from trident.host.train.checkpoint import Checkpoint, check_tensors

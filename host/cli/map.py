@@ -1,18 +1,19 @@
 """The command ``map``: partition, placement and predicted cycles of a network on a mesh, without simulating."""
 
 from pathlib import Path
+from statistics import fmean
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from trident.host.cli.options import data_options
+from trident.host.cli.options import data_options, placing_options
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.sizing import configure, fit_sequencer, parse_changes
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.cost import CostModel
-from trident.host.mapping.mapper import RANDOM, SAMPLES, Map, check_choice, make_map
-from trident.host.mapping.placement import PLACERS
+from trident.host.mapping.mapper import RANDOM, SAMPLES, SEEDS, Map, Row, check_choice, compare, make_map
+from trident.host.mapping.placement import Placing
 from trident.host.mapping.search import mesh_of
 from trident.host.report.floorplan import core_label, floorplan_png, floorplan_svg
 from trident.host.report.graph import COLUMNS, graph_png, graph_rows, graph_svg
@@ -21,7 +22,7 @@ from trident.host.train.spec import suit
 from trident.hw.chip import check_pair
 from trident.hw.files import check_folder, make_folder, write_whole
 from trident.hw.folders import OUT
-from trident.hw.isa.mesh import MeshConfig, mesh_for
+from trident.hw.isa.mesh import BUILT, MeshConfig, mesh_for
 from trident.snn.data.dataset import check_fits
 from trident.snn.data.dataset import load as load_data
 from trident.snn.network.defaults import DEEP, PLAIN
@@ -30,12 +31,13 @@ from trident.snn.settings import NeuronSettings, TrainSettings
 
 
 def write_drawings(result: Map, folder: Path) -> list[Path]:
-    """Write the floor plan and the graph of the network, as SVG and as PNG. Raises :class:`TridentError` where that is
-    not possible."""
+    """Write the floor plan, that of the zigzag beside it, and the graph of the network, as SVG and as PNG. Raises
+    :class:`TridentError` where that is not possible."""
     network, partition, placement = result.network, result.mapping.partition, result.placement
     files: dict[str, bytes] = {}
     for name, (svg, png), what in (
         ("floorplan", (floorplan_svg, floorplan_png), (network, partition, result.mesh, placement, result.load)),
+        ("zigzag", (floorplan_svg, floorplan_png), (network, partition, result.mesh, *result.zigzag)),
         ("graph", (graph_svg, graph_png), (network, partition, placement)),
     ):
         files |= {f"{name}.svg": svg(*what).encode(), f"{name}.png": png(*what)}
@@ -56,7 +58,7 @@ def show_graph(result: Map, console: Console):
 
 
 def show(result: Map, console: Console):
-    """Print the tables of cores and of placements, and the figures of the whole."""
+    """Print the table of cores and the figures of the whole."""
     partition, prediction, cfg = result.mapping.partition, result.mapping.prediction, result.cfg
     table = Table("layers", "channels", "mesh cores", "weight rows", "spike words", "error words", "adds",
                   "multiply-adds", "forward", "backward", "weight_grad", box=None, header_style="bold",
@@ -76,16 +78,6 @@ def show(result: Map, console: Console):
         )  # fmt: skip
     console.print(table)
     console.print("(n) behind words: samples whose spikes or errors the core holds at once\n")
-    table = Table("placement", "flits x hops", "of random", "hottest link", box=None, header_style="bold",
-                  title="placements of the same traffic, flits per sample", title_justify="left")  # fmt: skip
-    for column in table.columns[1:]:
-        column.justify = "right"
-    hops, peak = result.random
-    for name, load in {**result.compared, "chosen": result.load}.items():
-        of_random = load.flit_hops / hops if hops else 1
-        table.add_row(name, f"{load.flit_hops:,.0f}", f"{of_random:.3f}", f"{load.peak:,.0f}")
-    table.add_row(f"mean of {RANDOM} random", f"{hops:,.0f}", "1.000", f"{peak:,.0f}")
-    console.print(table)
     per_sample = result.per_sample
     for name, value in {
         "cores in use": f"{partition.cores} of {result.mesh.cores}",
@@ -100,6 +92,28 @@ def show(result: Map, console: Console):
         console.print(f"{name:28} {value}", soft_wrap=True)
 
 
+def show_placers(result: Map, rows: dict[str, Row], placing: Placing, console: Console):
+    """Print what every placer makes of the traffic, and the chosen placement."""
+    table = Table("placement", "flits x hops", "worst", "of random", "hottest link", "worst", "cycles", "seconds",
+                  box=None, header_style="bold", title=f"placements for {placing.objective}, flits per sample: mean "
+                  f"and worst of {SEEDS} seeds", title_justify="left")  # fmt: skip
+    for column in table.columns[1:]:
+        column.justify = "right"
+    hops, peak = result.random
+    random = f"mean of {RANDOM} random"
+    means = {random: Row((hops,), (peak,), 0.0), "chosen": Row((result.load.flit_hops,), (result.load.peak,), 0.0)}
+    for name, row in {**rows, **means}.items():
+        mean = fmean(row.flit_hops)
+        table.add_row(
+            name, f"{mean:,.0f}", f"{max(row.flit_hops):,.0f}" if len(row.flit_hops) > 1 else "",
+            f"{mean / hops if hops else 1:.3f}", f"{fmean(row.peaks):,.0f}",
+            f"{max(row.peaks):,.0f}" if len(row.peaks) > 1 else "",
+            f"{fmean(map(result.cycles, row.peaks)):,.0f}", f"{row.seconds:.2f}" if name in rows else "",
+        )  # fmt: skip
+    console.print(table)
+    console.print()
+
+
 @click.command("map")
 @click.option("--net", help=f"layers  [{DEEP.net}]")
 @data_options
@@ -107,8 +121,7 @@ def show(result: Map, console: Console):
 @click.option("--cores", type=int, help="use so many cores; without --mesh the squarest mesh of as many")
 @click.option("--batch", type=int, help=f"samples of a minibatch  [{DEEP.train['batch']}]")
 @click.option("--partition", help="replicas, stages and slices, as in 4x1-2,3/2,4  [the fastest that is found]")
-@click.option("--placer", default="anneal", help=", ".join(PLACERS), show_default=True)
-@click.option("--placement", help="mesh core of every logical core, as in 3,1,0,2  [the placer's]")
+@placing_options
 @click.option("--seed", type=int, default=0, help="of weights, encoding and placement", show_default=True)
 @click.option("--leak", type=float, help=f"what a neuron keeps from step to step  [{DEEP.neuron['leak']}]")
 @click.option("--threshold", type=float, help=f"potential at which a neuron fires  [{DEEP.neuron['threshold']}]")
@@ -119,9 +132,11 @@ def show(result: Map, console: Console):
 @click.option("--cols", type=int, help="columns of all three engines  [the preset's]")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="any other parameter of the core")
 @click.option("--out", type=Path, help="folder of the floor plan  [build/map]")
-def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition, placer, placement, seed, leak,
-                threshold, window, preset, timesteps, lanes, cols, changes, out):  # fmt: skip
+def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition, placer, objective, budget,
+                placement, seed, leak, threshold, window, preset, timesteps, lanes, cols, changes, out):  # fmt: skip
     """Show how a network is spread over a mesh of cores, and how fast that will be, without simulating it."""
+    placing = Placing(placer, objective, budget, placement)
+    placing.check()
     out = check_folder(out or OUT / "map")
     neuron = DEEP.neuron | {
         name: value
@@ -143,15 +158,19 @@ def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition,
     check_fits(dataset, network, train)
     network, cfg = suit(network, cfg, settings, dataset, encoding)
     check_pair(cfg, mesh)
-    check_choice(network, cfg.lanes, mesh, batch, cores, partition, placer, placement)
+    check_choice(network, cfg.lanes, mesh, batch, cores, partition, placing)
     activity = measure_data(network, cfg, settings, dataset, SAMPLES, encoding, seed)
     cost = CostModel(network, cfg, activity, mesh)
-    result = make_map(cost, mesh, batch, cores, partition, placer, placement, seed)
+    result = make_map(cost, mesh, batch, cores, partition, placing, seed)
     found = result.mapping.partition
-    cfg = fit_sequencer(network, found, cfg, frozenset(core))
-    ChipPlan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
+    if max(mesh.width, mesh.height) <= BUILT:
+        cfg = fit_sequencer(network, found, cfg, frozenset(core))
+        ChipPlan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
     console = terminal()
     show_graph(result, console)
     show(result, console)
+    show_placers(result, compare(result, placing, seed), placing, console)
+    if max(mesh.width, mesh.height) > BUILT:
+        console.print(f"A forecast: meshes of more than {BUILT}x{BUILT} cores are not built.")
     for path in write_drawings(result, out):
         console.print(f"wrote {path}", soft_wrap=True)

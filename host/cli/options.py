@@ -2,6 +2,7 @@
 
 import click
 
+from trident.host.mapping.placement import OBJECTIVES, PLACERS, Placing
 from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.data.sources import SOURCES
 from trident.snn.network.defaults import RECIPES
@@ -15,6 +16,19 @@ def data_options(command):
                      "which all timesteps cover the longest]"),
         click.option("--encoding", help=f"rate, dither, bernoulli or direct  [dither; resnet "
                      f"{RECIPES['resnet'].encoding}]"),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def placing_options(command):
+    """Where the cores of a partition sit on the mesh."""
+    for option in reversed([
+        click.option("--placer", default=Placing.placer, help=", ".join(PLACERS), show_default=True),
+        click.option("--objective", default=Placing.objective, help=", ".join(OBJECTIVES), show_default=True),
+        click.option("--budget", type=float, default=Placing.budget, help="seconds that a placer searches",
+                     show_default=True),
+        click.option("--placement", help="mesh core of every logical core, as in 3,1,0,2  [the placer's]"),
     ]):  # fmt: skip
         command = option(command)
     return command

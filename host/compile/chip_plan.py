@@ -38,11 +38,14 @@ def to_host(mesh: MeshConfig, core: int) -> int:
 
 
 def wanted_slots(network: Network, partition: Partition, stage: int, minibatch: int) -> int:
-    """Samples whose spikes a stage holds: with a batch norm those of a minibatch; else, when the pipeline is full,
-    those that later stages work on, forward and backward, one that comes in and one that weight_grad works on."""
-    if network.norms:
-        return minibatch
-    return min(2 * (len(partition.stages) - 1 - stage) + 3, (1 << SLOT_BITS) - 1)
+    """Samples whose spikes a stage holds: with a batch norm those of a minibatch, else those of a full pipeline."""
+    return minibatch if network.norms else slots_before(len(partition.stages) - 1 - stage)
+
+
+def slots_before(stages: int) -> int:
+    """Samples whose spikes a stage holds that so many stages follow: when the pipeline is full, those that these work
+    on, forward and backward, one that comes in and one that weight_grad works on."""
+    return min(2 * stages + 3, (1 << SLOT_BITS) - 1)
 
 
 class ChipPlan:
@@ -65,6 +68,7 @@ class ChipPlan:
                 f"partition {self.partition}: a cross-entropy needs all classes on one core, and the last layer is on "
                 f"{cores}"
             )
+        self.mesh.check_built()
         check_pair(cfg, self.mesh)
         if self.partition.cores > self.mesh.cores:
             raise TridentError(

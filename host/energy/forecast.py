@@ -7,10 +7,7 @@ spikes and errors, or from random ones of a density.
 from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
 from trident.host.compile.packing import WeightMap, blocks, out_groups
-from trident.host.mapping.activity import Activity, LayerActivity
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.engine_cycles import Job
 from trident.hw.errors import TridentError
@@ -42,33 +39,15 @@ def forecast(cost: CostModel, neuron: NeuronSettings) -> list[Counter]:
     Raises :class:`TridentError` for a core whose engines are one, and for networks that add sums, which are not
     forecast.
     """
-    beyond = ["a core with a shared_engine accesses"] if cost.cfg.shared_engine else [
-        f"the sums that are added in {layer.node} access" for layer in cost.network.layers if layer.in_adds or layer.fixed
-    ]  # fmt: skip
+    added = [layer.node for layer in cost.network.layers if layer.in_adds or layer.fixed]
+    beyond = [f"the sums that are added in {node} access" for node in added]
+    if cost.cfg.shared_engine:
+        beyond.insert(0, "a core with a shared_engine accesses")
     if beyond:
         raise TridentError(f"what {beyond[0]} is not forecast; a training on the RTL counts it")
     found = [_layer(cost, layer, neuron.at(layer, cost.cfg.steps).kind) for layer in cost.network.layers]
     found[0] += _inputs(cost.network, cost.cfg, cost.activity.samples)
     return found
-
-
-def random_activity(network: Network, timesteps: int, samples: int, density: float, seed: int = 0) -> Activity:
-    """Spikes and errors of every layer that are drawn at random, of which the share ``density`` is not zero."""
-    rng, layers = np.random.default_rng(seed), []
-    for layer in network.layers:
-        y, x, channels = layer.in_shape
-        pictures = {
-            "inputs": (y, x, timesteps, channels * layer.mean**2 * len(layer.reads)),
-            "spikes": (*layer.out_shape[:2], timesteps, layer.out_channels),
-            "errors": (*layer.sum_shape[:2], timesteps, layer.out_channels),
-        }
-        drawn = {name: (rng.random((samples, *shape)) < density).astype(np.uint8) for name, shape in pictures.items()}
-        branches = tuple(
-            (rng.random((samples, *part.in_shape[:2], timesteps, part.in_shape[2] * len(part.reads))) < density)
-            .astype(np.uint8) for part in layer.branches
-        )  # fmt: skip
-        layers.append(LayerActivity(**drawn, branches=branches, leak_terms=drawn["errors"]))
-    return Activity(samples, tuple(layers))
 
 
 def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:

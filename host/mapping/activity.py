@@ -116,3 +116,22 @@ def measure_data(
     chosen = np.linspace(0, len(dataset.train) - 1, min(count, len(dataset.train))).astype(int)
     spikes, _ = encode(dataset, network, cfg.steps, encoding, seed)
     return measure(network, cfg, neuron, spikes[chosen], dataset.train_labels[chosen], seed, weights)
+
+
+def random_activity(network: Network, timesteps: int, samples: int, density: float, seed: int = 0) -> Activity:
+    """Spikes and errors of every layer that are drawn at random, of which the share ``density`` is not zero."""
+    rng, layers = np.random.default_rng(seed), []
+    for layer in network.layers:
+        y, x, channels = layer.in_shape
+        pictures = {
+            "inputs": (y, x, timesteps, channels * layer.mean**2 * len(layer.reads)),
+            "spikes": (*layer.out_shape[:2], timesteps, layer.out_channels),
+            "errors": (*layer.sum_shape[:2], timesteps, layer.out_channels),
+        }
+        drawn = {name: (rng.random((samples, *shape)) < density).astype(np.uint8) for name, shape in pictures.items()}
+        branches = tuple(
+            (rng.random((samples, *part.in_shape[:2], timesteps, part.in_shape[2] * len(part.reads))) < density)
+            .astype(np.uint8) for part in layer.branches
+        )  # fmt: skip
+        layers.append(LayerActivity(**drawn, branches=branches, leak_terms=drawn["errors"]))
+    return Activity(samples, tuple(layers))

@@ -1,10 +1,11 @@
 """A network on a mesh: partitioned, placed, and compared with other placements."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
+from time import perf_counter
 
 from trident.host.mapping.cost import CostModel
-from trident.host.mapping.placement import PLACERS, Placement, parse_placement, place
+from trident.host.mapping.placement import PLACERS, Placement, Placing, parse_placement, place
 from trident.host.mapping.prediction import predict
 from trident.host.mapping.search import Mapping, find_partition
 from trident.host.mapping.traffic import Load, Traffic, load, traffic
@@ -15,6 +16,7 @@ from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 
 RANDOM = 100  # placements that the mean of random ones is over
+SEEDS = 3  # of placers that are compared
 SAMPLES = 4  # whose spikes and errors the cost model walks over
 
 
@@ -22,7 +24,7 @@ SAMPLES = 4  # whose spikes and errors the cost model walks over
 class Map:
     """Everything that ``map`` shows: where each slice of a network is, what it costs, and what its links carry.
 
-    compared: flits x hops and hottest link of every placer; random: the means over :data:`RANDOM` placements.
+    zigzag: that placement and its load; random: mean flits x hops and hottest link of :data:`RANDOM` random ones.
     """
 
     network: Network
@@ -32,7 +34,7 @@ class Map:
     traffic: Traffic
     placement: Placement
     load: Load
-    compared: dict[str, Load]
+    zigzag: tuple[Placement, Load]
     random: tuple[float, float]
 
     @property
@@ -41,21 +43,40 @@ class Map:
         return self.load.flit_hops / self.random[0] if self.random[0] else 1.0
 
     @property
+    def zigzag_ratio(self) -> float:
+        """The same over those of the zigzag."""
+        zigzag = self.zigzag[1].flit_hops
+        return self.load.flit_hops / zigzag if zigzag else 1.0
+
+    @property
     def per_sample(self) -> float:
-        """Predicted cycles per sample: of the cores, or of the hottest link where that takes longer."""
-        return max(self.mapping.prediction.per_sample, self.load.peak)
+        """Predicted cycles per sample."""
+        return self.cycles(self.load.peak)
+
+    def cycles(self, peak: float) -> float:
+        """Predicted cycles per sample of a placement: of the cores, or of its hottest link where that takes longer."""
+        return max(self.mapping.prediction.per_sample, peak)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a placer makes of some seeds: flits x hops, flits on the hottest link, seconds."""
+
+    flit_hops: tuple[float, ...]
+    peaks: tuple[float, ...]
+    seconds: float
 
 
 def check_choice(
-    network: Network, lanes: int, mesh: MeshConfig, batch: int, cores: int | None, partition: str | None, placer: str,
-    placement: str | None,
+    network: Network, lanes: int, mesh: MeshConfig, batch: int, cores: int | None, partition: str | None,
+    placing: Placing,
 ) -> Partition | None:  # fmt: skip
     """The partition that was given, if one was, before anything is searched.
 
-    Raises :class:`TridentError` for an unknown placer, and for a partition or placement that does not fit the mesh.
+    Raises :class:`TridentError` as :meth:`Placing.check` does, and for a partition or placement that does not fit the
+    mesh.
     """
-    if placer not in PLACERS:
-        raise TridentError(f"unknown placer {placer!r}: choose one of {', '.join(PLACERS)}")
+    placing.check()
     if network.norms and (cores or mesh.cores) > 1:
         raise TridentError(f"{network.norms[0]} needs a network on one core: cores merge no statistics")
     given = None if partition is None else Partition.parse(partition, network, lanes)
@@ -66,7 +87,7 @@ def check_choice(
         )
     if given and given.replicas > batch:
         raise TridentError(f"partition {given} has {given.replicas} replicas for a batch of {batch} samples")
-    if placement is not None:
+    if (placement := placing.placement) is not None:
         parse_placement(placement, given.cores if given else placement.count(",") + 1, mesh)
     return given
 
@@ -77,24 +98,37 @@ def make_map(
     batch: int,
     cores: int | None = None,
     partition: str | None = None,
-    placer: str = "anneal",
-    placement: str | None = None,
+    placing: Placing | None = None,
     seed: int = 0,
 ) -> Map:
-    """Partition (or take ``partition``), place (or take ``placement``) and compare.
+    """Partition (or take ``partition``) and place.
 
     Raises :class:`TridentError` for what does not fit, an unknown placer, and a wrong partition or placement.
     """
-    network, cfg = cost.network, cost.cfg
-    given = check_choice(network, cfg.lanes, mesh, batch, cores, partition, placer, placement)
+    network, cfg, placing = cost.network, cost.cfg, placing or Placing()
+    given = check_choice(network, cfg.lanes, mesh, batch, cores, partition, placing)
     mapping = Mapping(given, predict(cost, given, batch)) if given else find_partition(cost, mesh, batch, cores)
     flows = traffic(network, mapping.partition, cfg, mesh, batch)
-    placements = {name: place(name, flows, mesh, seed) for name in PLACERS if name != "random"}
-    compared = {name: load(flows, mesh, chosen) for name, chosen in placements.items()}
-    draws = [load(flows, mesh, place("random", flows, mesh, seed + n)) for n in range(RANDOM)]
-    if placement is not None:
-        chosen = parse_placement(placement, mapping.partition.cores, mesh)
+    if placing.placement is not None:
+        chosen = parse_placement(placing.placement, mapping.partition.cores, mesh)
     else:
-        chosen = placements[placer] if placer in placements else place(placer, flows, mesh, seed)
+        chosen = place(placing, flows, mesh, seed)
+    zigzag = place(Placing("zigzag"), flows, mesh)
+    draws = [load(flows, mesh, place(Placing("random"), flows, mesh, seed + n)) for n in range(RANDOM)]
     means = fmean(draw.flit_hops for draw in draws), fmean(draw.peak for draw in draws)
-    return Map(network, cfg, mesh, mapping, flows, chosen, load(flows, mesh, chosen), compared, means)
+    beside = zigzag, load(flows, mesh, zigzag)
+    return Map(network, cfg, mesh, mapping, flows, chosen, load(flows, mesh, chosen), beside, means)
+
+
+def compare(result: Map, placing: Placing, seed: int, seeds: int = SEEDS) -> dict[str, Row]:
+    """Every placer with the same objective and budget on the traffic of a map, from ``seed`` on; once where nothing is
+    drawn."""
+    rows = {}
+    for name, placer in PLACERS.items():
+        began, loads = perf_counter(), []
+        for number in range(seeds if placer.drawn else 1):
+            chosen = place(replace(placing, placer=name), result.traffic, result.mesh, seed + number)
+            loads.append(load(result.traffic, result.mesh, chosen))
+        seconds = (perf_counter() - began) / len(loads)
+        rows[name] = Row(tuple(found.flit_hops for found in loads), tuple(found.peak for found in loads), seconds)
+    return rows

@@ -10,7 +10,7 @@ from trident.host.mapping.cost import CostModel
 from trident.host.mapping.prediction import Prediction, core_cost, predict, receiving, slices
 from trident.hw.errors import TridentError
 from trident.hw.isa.job import FAN
-from trident.hw.isa.mesh import MeshConfig
+from trident.hw.isa.mesh import BUILT, MeshConfig
 from trident.snn.network.layers import Layer
 from trident.snn.network.partition import Partition, Stage, even_cuts
 
@@ -60,7 +60,7 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
 
     mappings = []
     alone = bool(network.branches or network.learns or network.grouped)
-    for members in range(1, 2 if alone else available + 1):
+    for members in range(1, 2 if alone else min(available, FAN * len(layers)) + 1):
         for stages in range(1, min(members, len(layers)) + 1):
             if way := best(0, members, stages, 0):
                 # As many replicas as there is room for, or fewer if some would have no sample
@@ -103,9 +103,12 @@ def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig
         return replace(mesh, width=int(match.group(1)), height=int(match.group(2)))
     if cores is None:
         return mesh
-    sizes = [(width, cores // width) for width in range(1, 9) if cores % width == 0 and cores // width in range(1, 9)]
+    sides = range(1, BUILT + 1)
+    sizes = [(width, cores // width) for width in sides if cores % width == 0 and cores // width in sides]
     if not sizes:
-        raise TridentError(f"no mesh of up to 8x8 has exactly {cores} cores: name the mesh and use some of its cores")
+        raise TridentError(
+            f"no mesh of up to {BUILT}x{BUILT} has exactly {cores} cores: name the mesh and use some of its cores"
+        )
     width, height = min(sizes, key=lambda size: (abs(size[0] - size[1]), -size[0]))
     return replace(mesh, width=width, height=height)
 

@@ -1,5 +1,6 @@
 """Who sends how much to whom: the flows of a partition, and the load that they put on the links of a mesh."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -63,6 +64,25 @@ class Load:
         return max(self.links.values(), default=0.0)
 
 
+class Flows:
+    """Flows as they are found, equal ones joined."""
+
+    def __init__(self):
+        self._flits: dict[tuple[int, frozenset[int], str], float] = {}
+
+    def add(self, source: int, destinations: Iterable[int], flits: float, kind: str):
+        """Add to a flow; to nobody, or of nothing, it is none."""
+        key = source, frozenset(destinations), kind
+        if flits and key[1]:
+            self._flits[key] = self._flits.get(key, 0.0) + flits
+
+    def traffic(self, cores: int) -> Traffic:
+        """All of so many logical cores, in ascending order of their cores."""
+        flits = self._flits
+        ordered = sorted(flits, key=lambda key: (key[0], sorted(key[1]), key[2]))
+        return Traffic(cores, tuple(Flow(*key[:2], flits[key], key[2]) for key in ordered))
+
+
 def packet_flits(items: int, bits: int, mesh: MeshConfig) -> tuple[int, int]:
     """Flits, headers included, and packets that carry one run of ``items`` words of ``bits`` bits.
 
@@ -90,14 +110,8 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
     along the next stage's cores and on to their owner, a credit back per packet; per minibatch the gradients along the
     replicas and back, and the barrier's tokens. Raises :class:`TridentError` as :func:`packet_flits` does.
     """
-    flows: dict[tuple[int, frozenset[int], str], float] = {}
-
-    def add(source, destinations, flits, kind):
-        key = source, frozenset(destinations), kind
-        if flits and key[1]:
-            flows[key] = flows.get(key, 0.0) + flits
-
-    stages = partition.stages
+    flows = Flows()
+    add, stages = flows.add, partition.stages
     for replica in range(partition.replicas):
         share = partition.samples(batch, replica) / batch
         cores = [
@@ -132,8 +146,7 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
     for core in range(partition.cores):
         add(core, [HOST], 1 / batch, "tokens")
     add(HOST, range(partition.cores), 1 / batch, "tokens")
-    ordered = sorted(flows, key=lambda key: (key[0], sorted(key[1]), key[2]))
-    return Traffic(partition.cores, tuple(Flow(*key[:2], flows[key], key[2]) for key in ordered))
+    return flows.traffic(partition.cores)
 
 
 def _runs(network: Network, stage, cfg: CoreConfig) -> list[tuple[int, int]]:

@@ -347,19 +347,17 @@ def _spread(
     """Partition and placement of a network on a mesh; memories stay as the preset says, queues grow."""
     mesh = mesh_for(cfg, mesh)
     check_pair(cfg, mesh)
-    check_choice(network, cfg.lanes, mesh, train.batch, None, chip.partition, chip.placer, chip.placement)
+    check_choice(network, cfg.lanes, mesh, train.batch, None, chip.partition, chip.placing)
     activity = measure_data(network, cfg, neuron, dataset, SAMPLES, encoding, train.seed)
     chosen = make_map(
-        CostModel(network, cfg, activity, mesh), mesh, train.batch, None, chip.partition, chip.placer, chip.placement,
-        train.seed,
-    )  # fmt: skip
+        CostModel(network, cfg, activity, mesh), mesh, train.batch, None, chip.partition, chip.placing, train.seed
+    )
     partition = chosen.mapping.partition
     cfg = fit_sequencer(network, partition, cfg, fixed)
     roomy = fit(network, cfg)
     one = predict(CostModel(network, roomy, activity), Partition.single(network), train.batch)
-    zigzag = chosen.compared["zigzag"].flit_hops
     forecast = Forecast(
         chosen.per_sample, one.per_sample, chosen.mapping.prediction.balance, chosen.placement_ratio,
-        chosen.load.flit_hops / zigzag if zigzag else 1.0,
+        chosen.zigzag_ratio,
     )  # fmt: skip
     return cfg, ChipPlan(network, cfg, mesh, partition, chosen.placement), forecast

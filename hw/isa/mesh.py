@@ -8,9 +8,11 @@ from trident.hw.isa.spaces import space_bits
 
 PHIT = 16  # bits that the controller of a compact core takes and sends at a time
 
+BUILT = 8  # columns, and rows, of the largest mesh that is built: a header has three bits for each
+
 _LIMITS = {
-    "width": (1, 8),
-    "height": (1, 8),
+    "width": (1, 32),
+    "height": (1, 32),
     "flit": (32, 512),
     "phit": (0, 512),
     "buffers": (2, 64),
@@ -25,7 +27,8 @@ _LIMITS = {
 class MeshConfig:
     """Sizes of the mesh, checked when it is made: :class:`TridentError` names the parameter and the limit.
 
-    width, height: columns and rows of cores; core n sits at x = n mod width, y = n div width.
+    width, height: columns and rows of cores; core n sits at x = n mod width, y = n div width. Larger meshes than those
+        of :data:`BUILT` are for forecasts, see :meth:`check_built`.
     flit: payload bits of a flit, a power of two.
     phit: payload bits that a link carries in a cycle; a flit goes over it in so many parts. 0: all of it at once.
     buffers: flits that an input of a router holds per virtual channel.
@@ -59,6 +62,12 @@ class MeshConfig:
             raise TridentError(f"buffers of {self.buffers} cannot hold the longest packet of {self.packet} flits")
         if self.outbox and self.outbox < self.packet:
             raise TridentError(f"outbox of {self.outbox} cannot hold the longest packet of {self.packet} flits")
+
+    def check_built(self):
+        """Raise :class:`TridentError` for a mesh that is larger than headers of packets can say."""
+        if max(self.width, self.height) > BUILT:
+            what = f"a mesh of {self.width}x{self.height} is for forecasts"
+            raise TridentError(f"{what}: packets find their way on up to {BUILT}x{BUILT} cores")
 
     @property
     def link_bits(self) -> int:

@@ -13,6 +13,7 @@ from tests.test_layout import PROGRAMS, WITHOUT_GOLDEN
 from trident.bench.record import measured as measured_now
 from trident.bench.record import merge, read
 from trident.bench.results import EMPTY, PAGES, ROOT, blocks, fill, read_figures
+from trident.host.mapping.placement import OBJECTIVES, PLACERS
 from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError
 from trident.hw.isa.operations import QUEUES, Opcode
@@ -55,7 +56,7 @@ def test_make_targets_exist():
 def test_readme_has_its_blocks():
     blocks_of_pages = (
         ("headline", "chosen", "origin"), ("origin", "summary", "sparsity"), ("noc",), ("training_speed", "fpga"),
-        ("federated", "origin"), ("rounding",), ("energy_layer", "energy_training"),
+        ("federated", "origin"), ("rounding",), ("energy_layer", "energy_training"), ("placement",), ("balance",),
     )  # fmt: skip
     for page, names in zip(PAGES, blocks_of_pages, strict=True):
         for name in names:
@@ -171,3 +172,8 @@ def test_every_kind_of_node_is_on_their_page():
     assert {kind for kind, *_ in rows} == set(KINDS)
     for kind, named, _ in rows:
         assert set(re.findall(r"`(\w+)`", named)) == {f.name for f in fields(KINDS[kind])} - {"name", "inputs"}
+
+
+def test_every_placer_and_objective_is_explained():
+    page = (ROOT / "docs" / "placement.md").read_text()
+    assert [name for name in (*PLACERS, *OBJECTIVES) if f"`{name}`" not in page and f"={name}`" not in page] == []

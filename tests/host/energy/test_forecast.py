@@ -7,9 +7,9 @@ import pytest
 
 from tests.hw.core.benches import CHUNKS, NORM, PLANES, POOL, STANDARD, WALKS, batch_of, bench_of, constants_of
 from trident.host.energy.energy import Energy, dense_macs
-from trident.host.energy.forecast import forecast, random_activity
+from trident.host.energy.forecast import forecast
 from trident.host.energy.table import EnergyTable
-from trident.host.mapping.activity import measure
+from trident.host.mapping.activity import measure, random_activity
 from trident.host.mapping.cost import CostModel
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
