@@ -72,7 +72,7 @@ def measure(
             }
             awake = None
             if "awake" in unit.outputs:
-                (values,) = ports(waves, f"{_SCOPE}.{name}", ["awake"]).values()
+                (values,) = ports(waves, f"{_SCOPE}.{name}_clock", ["enable"]).values()
                 awake = np.concatenate([values[:1], values[:end]])[:, 0]
             run = unit.run(came, first + 1, awake)
             for port, values in ports(waves, f"{_SCOPE}.{name}", unit.outputs).items():
