@@ -11,7 +11,7 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.host.driver import session
 from trident.host.driver.driver import CoreStuck
 from trident.host.train.step_bench import StepBench
-from trident.hw.chip import Chip, check_pair, emit_chip
+from trident.hw.chip import check_pair, emit_chip
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS
@@ -301,7 +301,7 @@ def test_meshes_that_headers_cannot_say_are_refused():
     cfg = CoreConfig.preset("TINY")
     mesh = _mesh(cfg, 9, 2)
     network = Network.parse("8-4")
-    for build in (lambda: Chip(cfg, mesh), lambda: emit_chip(cfg, mesh), lambda: ChipPlan(network, cfg, mesh)):
+    for build in (lambda: emit_chip(cfg, mesh), lambda: ChipPlan(network, cfg, mesh)):
         with pytest.raises(TridentError, match="a mesh of 9x2 is for forecasts: packets find their way on up to 8x8"):
             build()
 

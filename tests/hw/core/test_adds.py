@@ -125,7 +125,7 @@ def check_networks(changes: dict, stalls: int | None, count: int, seed: int = 6)
     (NORM | {"surrogate": "rectangle", "lanes": 4, "gradient_bits": 40}, 2),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
-    assert check_networks(changes, stalls, 4) >= 3
+    assert check_networks(changes, stalls, 4) >= (1 if changes is GATES else 3)  # gates add no sums
 
 
 def test_what_adds_need():
