@@ -7,7 +7,7 @@ import pytest
 import trident.bench.fpga
 from tests.boards.test_results import REPORT
 from trident.bench.fpga import WORK, Work, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
-from trident.bench.results import training_speed
+from trident.bench.results.tables import training_speed
 from trident.boards.devices import design_of
 from trident.boards.flow.figures import Clock
 from trident.host.report.figure import Figure

@@ -10,9 +10,11 @@ import pytest
 from docs.__main__ import generated
 from docs.timeline import draw, jobs
 from tests.test_layout import PROGRAMS, WITHOUT_GOLDEN
+from trident.bench.record import ROOT, merge, read
 from trident.bench.record import measured as measured_now
-from trident.bench.record import merge, read
-from trident.bench.results import EMPTY, PAGES, ROOT, blocks, fill, read_figures
+from trident.bench.results.bounds import read_figures
+from trident.bench.results.pages import PAGES, blocks, fill
+from trident.bench.results.shown import EMPTY
 from trident.host.mapping.placement import OBJECTIVES, PLACERS
 from trident.host.report.figure import Figure
 from trident.hw.errors import TridentError

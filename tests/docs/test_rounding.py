@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from trident.bench import rounding
-from trident.bench.results import EMPTY
-from trident.bench.results import rounding as table
+from trident.bench.results.shown import EMPTY
+from trident.bench.results.tables import rounding as table
 from trident.host.report.figure import Figure
 from trident.sim.twin import FloatTwin, LayerTrace
 from trident.snn.network.network import Network

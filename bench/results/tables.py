@@ -1,83 +1,22 @@
-"""Take the measured figures of build/bench.json over into figures.json, and write README.md and pages under docs from
-that.
-
-What stands between ``<!-- results:NAME -->`` and ``<!-- end results:NAME -->`` is replaced; nothing else is touched.
-"""
+"""The tables of README.md and the pages under docs, each from the figures by their names."""
 
 import re
-import sys
-from dataclasses import replace
-from pathlib import Path
 
-import click
-
-from trident.bench.chip import BALANCE_BOUND, GENERATE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND, SPEEDUP_BOUND
-from trident.bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
-from trident.bench.energy import ENERGY_BOUNDS
 from trident.bench.energy import ZEROS as LAYER_ZEROS
-from trident.bench.engines import BITS, BUSY_BOUND, NETWORKS, SAVING_BOUND, SPIKES, ZEROS
+from trident.bench.engines import BITS, NETWORKS, SPIKES, ZEROS
 from trident.bench.federated import BOUNDS as FEDERATED_BOUNDS
 from trident.bench.federated import WORKERS as FLOWER_WORKERS
 from trident.bench.fpga import BOARD, WORK
 from trident.bench.gates import GATES
-from trident.bench.golden import EPOCH_BOUND
-from trident.bench.gradients import BOUND as GRADIENT_BOUND
 from trident.bench.imagenet import PUBLISHED
-from trident.bench.link import UPLOAD_BOUND
-from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
-from trident.bench.noc import HOP_BOUND
-from trident.bench.placement import DEEP_BOUND, GAP_BOUNDS, INFERENCE_SECONDS, PIPELINE_BOUNDS, SECONDS_BOUNDS
-from trident.bench.record import RECORD, RESULT, ROOT, Measured, merge, read
+from trident.bench.record import Measured
+from trident.bench.results.shown import EMPTY, bound_text, markdown, marked, row_of, show
 from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.bench.single import ENGINES
-from trident.bench.training import ACCURACY_BOUND, ADAM_BOUND, OVERLAP_BOUND, SPEED_BOUND
 from trident.boards.asic.measure import UNITS
-from trident.boards.report.results import committed, table
-from trident.host.mapping.balance.forecast import BALANCED
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
-from trident.hw.errors import TridentError
 from trident.hw.isa.planes import PLANES
-
-PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md", ROOT / "docs" / "noc.md", ROOT / "docs" / "boards.md",
-         ROOT / "docs" / "federated.md", ROOT / "docs" / "arithmetic.md", ROOT / "docs" / "energy.md",
-         ROOT / "docs" / "placement.md", ROOT / "docs" / "balance.md")  # fmt: skip
-EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
-
-# What a figure must reach, by the pattern of its name
-BOUNDS = {
-    r"train\.digits\.test_accuracy": ACCURACY_BOUND,
-    r"train\.digits\.weights_differing": 0,
-    r"train\.digits\.epochs": 15,
-    r"train\.digits\.adam\.test_accuracy": ADAM_BOUND,
-    r"train\.digits\.adam\.bits_differing": 0,
-    r"vector\.neurons\.worst_error": GRADIENT_BOUND,
-    r"core\.\w+\.(linear|conv)\.cols1\.busy": BUSY_BOUND,
-    r"core\.planes\.\w+\.(linear|conv)\.busy": BUSY_BOUND,
-    r"core\.\w+\.(conv\.)?zeros90\.saving": SAVING_BOUND,
-    r"core\.step\.overlap_ratio": OVERLAP_BOUND,
-    r"golden\.digits\.epoch_seconds": EPOCH_BOUND,
-    r"sim\.core8\.cycles_per_second": SPEED_BOUND,
-    r"chip\.speedup20": SPEEDUP_BOUND,
-    r"chip\.generate_seconds": GENERATE_BOUND,
-    r"map\.balance": BALANCE_BOUND,
-    r"map\.placement_ratio": PLACEMENT_BOUND,
-    r"map\.zigzag_ratio": 1,
-    r"map\.prediction_error": PREDICTION_BOUND,
-    r"sim\.chip20\.cycles_per_second": CHIP_SPEED_BOUND,
-    r"noc\.5x4\.zero_load_cycles_per_hop": HOP_BOUND,
-    r"noc\.5x4\.saturation\.fpga": SATURATION_BOUNDS["fpga"],
-    r"noc\.5x4\.saturation\.fast": SATURATION_BOUNDS["fast"],
-    r"link\.upload\.\w+": UPLOAD_BOUND,
-}
-BOUNDS |= ENERGY_BOUNDS
-BOUNDS |= {rf"map\.qap\.gap\.n{most}": bound for most, bound in GAP_BOUNDS.items()}
-BOUNDS |= {rf"map\.qap\.seconds\.{name}": bound for name, bound in SECONDS_BOUNDS.items()}
-BOUNDS |= {rf"map\.pipeline\.{side}": bound for side, bound in PIPELINE_BOUNDS.items()}
-BOUNDS |= {r"map\.deep\.gap": DEEP_BOUND, r"map\.pipeline\.(16|32)\.seconds": 1}
-BOUNDS |= {r"map\.balance\.\w+(\.work|\.storage)?": BALANCED}
-BOUNDS |= {r"map\.learned\.\d+\.seconds": INFERENCE_SECONDS}
-BOUNDS |= {rf"federated\.{split.partition(':')[0]}\.below_central": bound for split, bound in FEDERATED_BOUNDS.items()}
 
 TITLES = {
     "train.digits.test_accuracy": "test accuracy, digits, trained on the RTL",
@@ -137,51 +76,6 @@ CHOSEN = (
 )  # fmt: skip
 
 
-def read_figures(path: Path) -> dict[str, Figure]:
-    """The figures of a file by name, with their bounds; none where the file is not there.
-
-    Raises :class:`TridentError` for a file that is not a list of figures.
-    """
-    return {name: replace(record.figure, bound=_bound(name)) for name, record in read(path).items()}
-
-
-def _bound(name: str) -> float | None:
-    return next((bound for pattern, bound in BOUNDS.items() if re.fullmatch(pattern, name)), None)
-
-
-def _show(value: float, unit: str) -> str:
-    if unit == "fraction":
-        return f"{100 * value:.1f} %"
-    if unit in ("cycles", "cycles/s", "weights", "epochs", "LUT4"):
-        return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2f}"
-    if unit == "flits/core/cycle":
-        return f"{value:.2f}"
-    if unit == "samples/s":
-        return f"{value:,.0f} {unit}"
-    return f"{value:.2f}" + (f" {unit}" if unit != "ratio" else "")
-
-
-def _bound_text(figure: Figure) -> str:
-    if figure.bound is None:
-        return ""
-    limit = "at least" if figure.better == "higher" else "at most"
-    return f"{limit} {_show(figure.bound, figure.unit)}: {'reached' if figure.reached else '**missed**'}"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; the first column is text, the others are numbers. Empty without rows."""
-    if not rows:
-        return ""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _row(figures: dict[str, Figure], title: str, name: str) -> list[list[str]]:
-    """The row of a figure, or none if it was not measured."""
-    figure = figures.get(name)
-    return [[title, _show(figure.value, figure.unit), _bound_text(figure)]] if figure else []
-
-
 def headline(figures: dict[str, Figure]) -> str:
     """One sentence: what was trained, how well, and how many bits differ from golden."""
     names = ("train.digits.test_accuracy", "train.digits.weights_differing", "train.digits.epochs")
@@ -200,28 +94,28 @@ def chosen(figures: dict[str, Figure]) -> str:
     """The table of the README."""
     rows = []
     for name in CHOSEN:
-        rows += _row(figures, TITLES[name], name)
-    return _table(["figure", "measured", "bound"], rows) or EMPTY
+        rows += row_of(figures, TITLES[name], name)
+    return markdown(["figure", "measured", "bound"], rows) or EMPTY
 
 
 def summary(figures: dict[str, Figure]) -> str:
     """One row per figure that has a title, busy fractions and savings by engine."""
     rows = []
     for name, title in TITLES.items():
-        rows += _row(figures, title, name)
+        rows += row_of(figures, title, name)
     for cols in (1, 4):
         for network in NETWORKS:
             for engine in ENGINES:
                 title = f"busy, {engine}, {network}, {cols} column{'s' * (cols > 1)}"
-                rows += _row(figures, title, f"core.{engine}.{network}.cols{cols}.busy")
+                rows += row_of(figures, title, f"core.{engine}.{network}.cols{cols}.busy")
     for network in NETWORKS:
         for engine in ("forward", "weight_grad"):
-            rows += _row(figures, f"busy, {engine}, {network}, real values", f"core.planes.{engine}.{network}.busy")
+            rows += row_of(figures, f"busy, {engine}, {network}, real values", f"core.planes.{engine}.{network}.busy")
     for network in NETWORKS:
         for engine in ENGINES:
             name = f"core.{engine}.{'' if network == 'linear' else 'conv.'}zeros90.saving"
-            rows += _row(figures, f"cycles at 0 % zeros ÷ cycles at 90 %, {engine}, {network}", name)
-    return _table(["figure", "measured", "bound"], rows) or EMPTY
+            rows += row_of(figures, f"cycles at 0 % zeros ÷ cycles at 90 %, {engine}, {network}", name)
+    return markdown(["figure", "measured", "bound"], rows) or EMPTY
 
 
 def sparsity(figures: dict[str, Figure]) -> str:
@@ -232,17 +126,17 @@ def sparsity(figures: dict[str, Figure]) -> str:
             prefix = f"core.{engine}.{'' if network == 'linear' else 'conv.'}zeros"
             found = [figures.get(f"{prefix}{percent}.cycles") for percent in ZEROS]
             if any(found):
-                rows.append([f"{engine}, {network}", *(_show(f.value, f.unit) if f else "" for f in found)])
-    return _table(["cycles", *(f"{percent} % zeros" for percent in ZEROS)], rows) or EMPTY
+                rows.append([f"{engine}, {network}", *(show(f.value, f.unit) if f else "" for f in found)])
+    return markdown(["cycles", *(f"{percent} % zeros" for percent in ZEROS)], rows) or EMPTY
 
 
 def noc(figures: dict[str, Figure]) -> str:
     """What the network alone was measured to do."""
     rows = [
-        [f"`{f.name}`", f"{f.value:,.6g} {f.unit}", _bound_text(f)]
+        [f"`{f.name}`", f"{f.value:,.6g} {f.unit}", bound_text(f)]
         for f in figures.values() if f.name.startswith("noc.")
     ]  # fmt: skip
-    return _table(["figure", "measured", "bound"], rows) or EMPTY
+    return markdown(["figure", "measured", "bound"], rows) or EMPTY
 
 
 def rounding(figures: dict[str, Figure]) -> str:
@@ -255,7 +149,7 @@ def rounding(figures: dict[str, Figure]) -> str:
                 kept = "kept" if subnormals else "flushed"
                 rows.append([title, kept, f"{loss_scale:g}", *(f"{100 * figure.value:.3f} %" for figure in values)])
     what = f"{LAYERS} linear layers of {WIDTH}, {SAMPLES} samples of 8 timesteps, {SEEDS} seeds"
-    return _table([f"sums ({what})", "subnormal products", "loss scale", "mean", "worst layer"], rows) or EMPTY
+    return markdown([f"sums ({what})", "subnormal products", "loss scale", "mean", "worst layer"], rows) or EMPTY
 
 
 def training_speed(figures: dict[str, Figure]) -> str:
@@ -267,21 +161,21 @@ def training_speed(figures: dict[str, Figure]) -> str:
             if match := re.fullmatch(pattern, name):
                 who = f"{BOARD} {match[1]}, cycles counted" if match[1] else "SpikingJelly, this processor"
                 rows.append([f"{data}, `{work.net}`, batch {work.batch}: {who}", f"{figure.value:,.0f}"])
-    return _table(["what is trained", "samples/s"], rows) or EMPTY
+    return markdown(["what is trained", "samples/s"], rows) or EMPTY
 
 
 def federated(figures: dict[str, Figure]) -> str:
     """What federated runs reach, and what Flower costs."""
-    rows = _row(figures, "central training: test accuracy", "federated.central.test_accuracy")
+    rows = row_of(figures, "central training: test accuracy", "federated.central.test_accuracy")
     for split in FEDERATED_BOUNDS:
         name = f"federated.{split.partition(':')[0]}"
-        rows += _row(figures, f"five workers, ten rounds, `{split}`: test accuracy", f"{name}.test_accuracy")
-        rows += _row(figures, "below central", f"{name}.below_central")
+        rows += row_of(figures, f"five workers, ten rounds, `{split}`: test accuracy", f"{name}.test_accuracy")
+        rows += row_of(figures, "below central", f"{name}.below_central")
     who = f"a round of {FLOWER_WORKERS} tiny chips"
-    rows += _row(figures, f"{who} in one process", "federated.flower.round_in_process")
-    rows += _row(figures, f"{who} with Flower on loopback", "federated.flower.round")
-    rows += _row(figures, "cost of Flower", "federated.flower.cost")
-    return _table(["figure", "measured", "bound"], rows) or EMPTY
+    rows += row_of(figures, f"{who} in one process", "federated.flower.round_in_process")
+    rows += row_of(figures, f"{who} with Flower on loopback", "federated.flower.round")
+    rows += row_of(figures, "cost of Flower", "federated.flower.cost")
+    return markdown(["figure", "measured", "bound"], rows) or EMPTY
 
 
 def energy_layer(figures: dict[str, Figure]) -> str:
@@ -293,8 +187,8 @@ def energy_layer(figures: dict[str, Figure]) -> str:
             found = [figures.get(f"{prefix}.zeros{percent}{end}") for percent in LAYER_ZEROS]
             if any(found):
                 found.append(figures.get(f"{prefix}.reference"))
-                rows.append([f"{engine}, {title}", *(_marked(f) for f in found)])
-    return _table(["pJ", *(f"{percent} % zeros" for percent in LAYER_ZEROS), "reference"], rows) or EMPTY
+                rows.append([f"{engine}, {title}", *(marked(f) for f in found)])
+    return markdown(["pJ", *(f"{percent} % zeros" for percent in LAYER_ZEROS), "reference"], rows) or EMPTY
 
 
 def energy_reference(figures: dict[str, Figure]) -> str:
@@ -307,14 +201,7 @@ def energy_reference(figures: dict[str, Figure]) -> str:
                 title = "engines" if parts == "engines" else "with neurons, norm and Adam"
                 rows.append([f"{name}, {title}", *(f"{figure.value:.3f}" for figure in found if figure), f"{what:.3f}"])
     columns = ["TFLOPS/W", "as SpikingJelly counts", "strides of errors ignored", "published"]
-    return _table(columns, rows) or EMPTY
-
-
-def _marked(figure: Figure | None) -> str:
-    """A value, with a mark where it misses its bound."""
-    if figure is None:
-        return ""
-    return f"{figure.value:.2f}" + (" (**missed**)" if figure.reached is False else "")
+    return markdown(columns, rows) or EMPTY
 
 
 def energy_training(figures: dict[str, Figure]) -> str:
@@ -326,8 +213,8 @@ def energy_training(figures: dict[str, Figure]) -> str:
         if what != figure.name:
             key = next((key for key in networks if what.startswith(f"{key}.")), "")
             name = what.removeprefix(f"{key}.").replace(".", ", ").replace("_", " ")
-            rows.append([f"{networks.get(key, 'deep')}: {name}", f"{figure.value:.3g}", _bound_text(figure)])
-    return _table(["figure", "measured", "bound"], rows) or EMPTY
+            rows.append([f"{networks.get(key, 'deep')}: {name}", f"{figure.value:.3g}", bound_text(figure)])
+    return markdown(["figure", "measured", "bound"], rows) or EMPTY
 
 
 def gates(figures: dict[str, Figure]) -> str:
@@ -337,7 +224,7 @@ def gates(figures: dict[str, Figure]) -> str:
         found = [figures.get(f"energy.gates.{unit}.{name}") for name in GATES]
         if any(found):
             rows.append([unit, *("" if figure is None else f"{figure.value:,.3g}" for figure in found)])
-    return _table(["unit", *GATES.values()], rows) or EMPTY
+    return markdown(["unit", *GATES.values()], rows) or EMPTY
 
 
 def placement(figures: dict[str, Figure]) -> str:
@@ -353,18 +240,18 @@ def balance(figures: dict[str, Figure]) -> str:
 def _under(figures: dict[str, Figure], names: str) -> str:
     """The figures whose names begin so, with their bounds."""
     rows = [
-        [f"`{f.name}`", _show(f.value, f.unit), _bound_text(f)] for f in figures.values() if re.match(names, f.name)
+        [f"`{f.name}`", show(f.value, f.unit), bound_text(f)] for f in figures.values() if re.match(names, f.name)
     ]  # fmt: skip
-    return _table(["figure", "measured", "bound"], rows) or EMPTY
+    return markdown(["figure", "measured", "bound"], rows) or EMPTY
 
 
 def everything(figures: dict[str, Figure], records: dict[str, Measured]) -> str:
     """Every figure under its name."""
     rows = [
-        [f"`{f.name}`", f"{f.value:,.6g}", f.unit, _bound_text(f), f"{records[f.name].day} {records[f.name].commit}"]
+        [f"`{f.name}`", f"{f.value:,.6g}", f.unit, bound_text(f), f"{records[f.name].day} {records[f.name].commit}"]
         for f in figures.values()
     ]  # fmt: skip
-    return _table(["figure", "value", "unit", "bound", "measured"], rows) or EMPTY
+    return markdown(["figure", "value", "unit", "bound", "measured"], rows) or EMPTY
 
 
 def setting(figures: dict[str, Figure]) -> str:
@@ -392,46 +279,3 @@ def origin(records: dict[str, Measured]) -> str:
         f"{', '.join(commits)}, on {'; '.join(machines)}, by `make bench`; the table of all figures says which at "
         "which."
     )
-
-
-def blocks(path: Path) -> dict[str, str]:
-    """The text of every block by its name, from the figures at ``path``."""
-    figures, records = read_figures(path), read(path)
-    makers = {"headline": headline, "chosen": chosen, "summary": summary, "sparsity": sparsity,
-              "setting": setting, "noc": noc, "training_speed": training_speed,
-              "rounding": rounding, "energy_layer": energy_layer, "energy_reference": energy_reference,
-              "energy_training": energy_training, "gates": gates,
-              "federated": federated, "placement": placement, "balance": balance,
-              "fpga": lambda _: table(committed())}  # fmt: skip
-    texts = {name: make(figures) for name, make in makers.items()}
-    return texts | {"origin": origin(records), "everything": everything(figures, records)}
-
-
-def fill(text: str, made: dict[str, str]) -> str:
-    """``text`` with its blocks replaced. Raises TridentError for a block that there is no text for."""
-
-    def replaced(match: re.Match) -> str:
-        name = match[1]
-        if name not in made:
-            raise TridentError(f"there is no block {name!r} of results: choose one of {', '.join(made)}")
-        return f"<!-- results:{name} -->\n{made[name]}\n<!-- end results:{name} -->"
-
-    return re.sub(r"<!-- results:(\w+) -->\n.*?<!-- end results:\1 -->", replaced, text, flags=re.DOTALL)
-
-
-@click.command()
-def results():
-    """Write the measured figures into README.md and the pages under docs."""
-    try:
-        merge(RECORD, read(RESULT).values())
-        made = blocks(RECORD)
-        for page in PAGES:
-            page.write_text(fill(page.read_text(), made))
-    except TridentError as fault:
-        click.echo(f"error: {fault}", err=True)
-        sys.exit(2)
-    click.echo(f"Written to {', '.join(str(page.relative_to(ROOT)) for page in PAGES)}")
-
-
-if __name__ == "__main__":
-    results()
