@@ -9,15 +9,14 @@ from trident.host.energy.reference import PASSES
 from trident.host.energy.table import EnergyTable
 
 NEUROMC = EnergyTable.load("neuromc")
-MACS = {"resnet18": 1.814e9, "resnet50": 4.089e9, "vgg16": 15.470e9}  # of an image, as is well known
+MACS = {"resnet18": 1814073344, "resnet50": 4089184256, "vgg16": 15470264320}  # of an image, as is well known
 # Of S-ResNet18 as SpikingJelly has it, microjoules of all convolutions for a sample and a timestep, by its own function
 CONVOLUTIONS = {"forward": 3377.8779908, "backward": 5173.5055637, "weight_grad": 2451.7103751}
 
 
 @pytest.mark.parametrize("name", MACS)
 def test_multiply_accumulates(name):
-    macs = sum(stage.dense.macs for stage in networks()[name]) / SAMPLES / TIMESTEPS
-    assert macs == pytest.approx(MACS[name], rel=1e-3)
+    assert sum(stage.dense.macs for stage in networks()[name]) == SAMPLES * TIMESTEPS * MACS[name]
 
 
 def test_all_convolutions_cost_what_spikingjelly_says():
@@ -36,4 +35,4 @@ def test_strides_and_what_is_beside_the_engines_cost_something():
         }  # fmt: skip
         assert found[True, True] < found[True, False] and found[False, True] < found[False, False]
         assert (found[True, False] < found[False, False]) == (name != "vgg16")
-    assert found[False, False] == pytest.approx(PUBLISHED["vgg16"][0], rel=2e-3)
+    assert found[False, False] == pytest.approx(PUBLISHED["vgg16"][0], rel=1e-3)
