@@ -6,12 +6,13 @@ from functools import cache, cached_property
 import numpy as np
 
 from trident.host.compile.bands import Band, count_bands
-from trident.host.compile.packing import WeightMap, blocks, out_groups, out_places
+from trident.host.compile.packing import WeightMap, blocks, out_groups
 from trident.host.compile.sum_places import added_errors
 from trident.host.compile.walks import as_convolution, passes
 from trident.host.mapping.activity import Activity
 from trident.host.mapping.amounts import Operations, Words, count_operations, count_words
 from trident.host.mapping.engine_cycles import Job, Timing
+from trident.host.mapping.laid_out import chunk_of, errors_of, inputs_of, words_of
 from trident.host.mapping.standardise_cycles import standardise_cycles
 from trident.host.mapping.unit_cycles import softmax_cycles
 from trident.hw.isa.charges import leak_program
@@ -35,7 +36,7 @@ class CostModel:
 
     def __init__(self, network: Network, cfg: CoreConfig, activity: Activity, mesh: MeshConfig | None = None):
         self.network, self.cfg, self.activity, self.mesh = network, cfg, activity, mesh or MeshConfig()
-        for name in ("forward_jobs", "backward_jobs", "backward_away", "weight_grad_jobs", "operations", "_maps"):
+        for name in ("forward_jobs", "backward_jobs", "backward_away", "weight_grad_jobs", "operations", "_inputs"):
             setattr(self, name, cache(getattr(self, name)))
 
     @cached_property
@@ -81,40 +82,12 @@ class CostModel:
         """Cycles from a neuron's step to its next one in neuron and neuron_grad; one more where a table is read."""
         return self.cfg.mac_stages + 1
 
-    def _maps(self, n: int) -> list[list[tuple[Layer, int, np.ndarray]]]:
-        """Per sample and read of each part of a layer, the part, which of its reads it is, and the input as the
-        hardware has it: (y, x, channels, T)."""
-        layer, activity = self.network.layers[n], self.activity.layers[n]
-        inputs: list[list[tuple[Layer, int, np.ndarray]]] = [[] for _ in range(self.activity.samples)]
-        for part, read in zip(layer.parts, activity.parts, strict=True):
-            weights = WeightMap(part, self.cfg)
-            y, x, _ = (part.mean, part.mean, 0) if part.mean > 1 else part.in_shape
-            for own, spikes in zip(inputs, read, strict=True):
-                reads, steps = np.split(spikes, len(part.reads), axis=-1), spikes.shape[2]
-                if part.mean > 1:  # whose pixels lie beside each other
-                    reads = [
-                        bits.reshape(steps, part.mean, part.mean, -1).transpose(1, 2, 0, 3) for bits in reads
-                    ]  # fmt: skip
-                padded = np.zeros((len(reads), y, x, weights.blocks * self.cfg.lanes, steps), np.uint8)
-                padded[:, :, :, weights.in_channels] = np.stack(reads).transpose(0, 1, 2, 4, 3)
-                own += [(part, number, bits) for number, bits in enumerate(padded)]
-        return inputs
-
-    def _chunk(self, bits: np.ndarray, chunk: int, delay: int = 0) -> np.ndarray:
-        """Those of (y, x, channels, T) in one spike word; before the first timestep of what is read ``delay`` timesteps
-        late, and behind the last one, there is no image."""
-        first = chunk * self.cfg.timesteps
-        found = bits[..., first : first + self.cfg.timesteps]
-        return found if found.shape[-1] and chunk >= delay else bits[:0, :0, :, : self.cfg.timesteps]
+    def _inputs(self, n: int) -> list[list[tuple[Layer, int, np.ndarray]]]:
+        return inputs_of(self.network.layers[n], self.activity.layers[n], self.cfg)
 
     def _errors(self, n: int, first: int, end: int, of: str = "errors") -> list[np.ndarray]:
-        """Per sample which errors of a slice, or terms of leaks' gradients, are not zero: (y, x, channels, T), channels
-        padded to whole lanes."""
-        errors = getattr(self.activity.layers[n], of)[..., first:end].transpose(0, 1, 2, 4, 3)
-        samples, y, x, _, steps = errors.shape
-        padded = np.zeros((samples, y, x, self._groups(n, first, end) * self.cfg.lanes, steps), errors.dtype)
-        padded[:, :, :, out_places(self._share(n, first, end), self.cfg.lanes)] = errors
-        return list(padded)
+        """Of a slice, which errors, or terms of leaks' gradients, are not zero."""
+        return errors_of(self._share(n, first, end), getattr(self.activity.layers[n], of)[..., first:end], self.cfg)
 
     def _timing(self, engine: str) -> Timing:
         cfg = self.cfg
@@ -168,10 +141,6 @@ class CostModel:
         many = max(map(len, found))
         return [tuple(own[k] if len(own) > 1 else None for own in found) for k in range(many)]
 
-    def _some(self, bits: np.ndarray, first: int, count: int) -> np.ndarray:
-        """So many words of each pixel of (y, x, channels, T)."""
-        return bits[:, :, first * self.cfg.lanes : (first + count) * self.cfg.lanes]
-
     def forward_jobs(self, n: int, first: int, end: int) -> list[Job]:
         """Forward of a slice, of every sample and chunk of timesteps, all bands in one."""
         layer, all_groups = self.network.layers[n], self._groups(n, first, end)
@@ -180,10 +149,10 @@ class CostModel:
         if layer.keeps_sums:  # they go to memory
             timing = timing._replace(passes=1, recurrence=0)
         jobs = []
-        for reads in self._maps(n):
+        for reads in self._inputs(n):
             for chunk in range(self.cfg.chunks):
                 walks = [
-                    (self._chunk(bits, 0 if layer.planes else chunk, part.delay),
+                    (chunk_of(bits, self.cfg, 0 if layer.planes else chunk, part.delay),
                      as_convolution(part) if part.mean > 1 else part, part.bias and number + 1 == len(part.reads))
                     for part, number, bits in reads
                 ]  # fmt: skip
@@ -194,7 +163,7 @@ class CostModel:
                     band_of, here = dict(zip((part.node for part in layer.parts), bands, strict=True)), []
                     for bits, part, bias in walks:
                         band = band_of[part.node]
-                        here.append((self._some(bits, band.block, band.blocks) if band else bits, part, bias))
+                        here.append((words_of(bits, self.cfg, band.block, band.blocks) if band else bits, part, bias))
                     made.append(self._walk_taps(here, out_y, out_x, False, groups, groups, timing))
                 jobs.append(_together(made))
         return jobs
@@ -299,8 +268,10 @@ class CostModel:
                     own = next(filter(None, bands), None)
                     here = own.blocks if own else groups
                     walks = [
-                        (self._chunk(self._some(bits, band.group, band.groups) if band else bits, chunk + layer.delay),
-                         layer, False)
+                        (chunk_of(
+                            words_of(bits, self.cfg, band.group, band.groups) if band else bits, self.cfg,
+                            chunk + layer.delay,
+                        ), layer, False)
                         for bits, band, (layer, *_) in zip(errors, bands, shares, strict=True)
                     ]  # fmt: skip
                     made.append(self._walk_taps(walks, in_y, in_x, True, here, limit or here, timing))
@@ -323,24 +294,24 @@ class CostModel:
 
         errors_of = self._errors(n, first, end)
         terms_of = self._errors(n, first, end, "leak_terms") if layer.learns else errors_of
-        for reads, errors, terms in zip(self._maps(n), errors_of, terms_of, strict=True):
+        for reads, errors, terms in zip(self._inputs(n), errors_of, terms_of, strict=True):
             jobs = []
             for chunk in range(1 if layer.planes else cfg.chunks):
-                here = self._chunk(errors, chunk)
+                here = chunk_of(errors, self.cfg, chunk)
                 for part, number, bits in (own for own in reads if not own[0].fixed):
                     if cfg.shared_engine:
                         y, x, *_ = here.shape
                         jobs.append(walk(bits, y, x, part.kernel, part.bias, groups, pass_groups, timing))
                         continue
                     for (band,) in self._bands((part,)):
-                        own, beside = self._chunk(bits, chunk, part.delay), here
+                        own, beside = chunk_of(bits, self.cfg, chunk, part.delay), here
                         if band:
-                            own = np.ascontiguousarray(self._some(own, band.block, band.blocks))
-                            beside = self._some(here, band.group, band.groups)
+                            own = np.ascontiguousarray(words_of(own, self.cfg, band.block, band.blocks))
+                            beside = words_of(here, self.cfg, band.group, band.groups)
                         rows = rows_of(beside, part.mean)
                         jobs.append(walk(own, rows, part.kernel, part.bias and not number, *sizes, timing))
                 if layer.learns:  # beside nothing
-                    rows = rows_of(self._chunk(terms, chunk), 1)
+                    rows = rows_of(chunk_of(terms, self.cfg, chunk), 1)
                     nothing = np.zeros((0, 0, cfg.lanes, cfg.timesteps), np.uint8)
                     jobs.append(walk(nothing, rows, PIXEL, True, *sizes, timing._replace(planes=False)))
             found.append(jobs[0] if cfg.shared_engine else _together(jobs))
