@@ -79,7 +79,7 @@ help:
 	@echo 'make boards    list the boards and their set-ups, and what fits'
 	@echo 'make program   load the bitstream into a board with openFPGALoader; BOARD, SETUP, LANES'
 	@echo 'make fpga-results   write the reports of bitstreams into docs/boards.md'
-	@echo 'make bench     measure, print a table, write build/bench.json; ONLY=name-prefix measures some'
+	@echo 'make bench     measure, print a table beside the recorded figures, write build/bench.json; ONLY=name-prefix some'
 	@echo 'make bench-noc measure the network alone: latency, saturation, size of a router'
 	@echo 'make results   write the figures of build/bench.json into README.md and docs/results.md'
 	@echo 'make docs      write the pages and pictures under docs/ that are made from the code'

@@ -1,7 +1,9 @@
 """The command ``bench``: measure, print a table, put the figures into build/bench.json."""
 
+from collections.abc import Iterable, Mapping
+
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from trident.bench.balance import measure_balance
 from trident.bench.chip import measure_deep, measure_speedup
@@ -17,13 +19,15 @@ from trident.bench.gradients import measure_gradients
 from trident.bench.link import measure_link
 from trident.bench.noc import measure_noc
 from trident.bench.placement import measure_deep_gap, measure_pipelines, measure_qap, measure_training
-from trident.bench.record import RESULT, measured, merge, read
+from trident.bench.record import RECORD, RESULT, Measured, measured, merge, read
 from trident.bench.rounding import measure_rounding
 from trident.bench.training import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
 from trident.bench.vowels import measure_vowels
 from trident.host.report.figure import Figure, selected
 from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError
+
+WORSE = 0.03  # of the recorded figure: what is worse by more is marked
 
 # Each group of figures is measured together
 GROUPS = {
@@ -76,6 +80,7 @@ GROUPS = {
 def bench_command(only: str):
     """Measure what the core reaches; every figure comes from the RTL or from a run in this call."""
     read(RESULT)  # refuses what the figures could not be put into, before they are measured
+    recorded = read(RECORD)
     console = terminal()
     names = selected(list(GROUPS), only) if only else list(GROUPS)
     figures: list[Figure] = []
@@ -84,12 +89,27 @@ def bench_command(only: str):
             figures += [figure for figure in measure(only) if figure.name.startswith(only)]
     if not figures:
         raise TridentError(f"no figure's name begins with {only!r}")
-    table = Table("figure", "value", "unit", "better", "bound", box=None, header_style="bold")
-    for figure in figures:
-        reached = {None: "", True: "reached", False: "MISSED"}[figure.reached]
-        bound = "" if figure.bound is None else f"{figure.bound:g} {reached}"
-        table.add_row(figure.name, f"{figure.value:,.6g}", figure.unit, figure.better, bound)
-    console.print(table)
+    console.print(compared(figures, recorded))
     merge(RESULT, measured(figures))
     click.echo(f"Written to {RESULT}")
 
+
+
+def compared(figures: Iterable[Figure], recorded: Mapping[str, Measured]) -> Table:
+    """A table of figures, each beside the one that was recorded last, with the difference in percent of that; one that
+    is worse by more than 3 % is marked."""
+    table = Table(
+        Column("figure", overflow="fold"), "value", "recorded", "change", "unit", "better", "bound",
+        box=None, header_style="bold",
+    )  # fmt: skip
+    for figure in figures:
+        reached = {None: "", True: "reached", False: "MISSED"}[figure.reached]
+        bound = "" if figure.bound is None else f"{figure.bound:g} {reached}"
+        before, change = recorded.get(figure.name), ""
+        if before and before.value:
+            share = figure.value / before.value - 1
+            worse = (-share if figure.better == "higher" else share) > WORSE
+            change = f"{share:+.1%}" + (" WORSE" if worse else "")
+        value = "" if before is None else f"{before.value:,.6g}"
+        table.add_row(figure.name, f"{figure.value:,.6g}", value, change, figure.unit, figure.better, bound)
+    return table

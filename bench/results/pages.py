@@ -25,6 +25,7 @@ from trident.bench.results.tables import (
     noc,
     origin,
     placement,
+    placers,
     rounding,
     setting,
     sparsity,
@@ -46,7 +47,8 @@ def blocks(path: Path) -> dict[str, str]:
               "setting": setting, "noc": noc, "training_speed": training_speed,
               "rounding": rounding, "energy_layer": energy_layer, "energy_reference": energy_reference,
               "energy_training": energy_training, "gates": gates,
-              "federated": federated, "placement": placement, "balance": balance,
+              "federated": federated, "placement": placement,
+              "placers": placers, "balance": balance,
               "fpga": lambda _: table(committed())}  # fmt: skip
     texts = {name: make(figures) for name, make in makers.items()}
     return texts | {"origin": origin(records), "everything": everything(figures, records)}

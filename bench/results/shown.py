@@ -1,7 +1,5 @@
 """How figures are shown in tables of Markdown."""
 
-
-
 from trident.host.report.figure import Figure
 
 EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
@@ -10,13 +8,13 @@ EMPTY = "Not measured yet: `make bench` measures, `make results` fills in."
 def show(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{100 * value:.1f} %"
-    if unit in ("cycles", "cycles/s", "weights", "epochs", "LUT4"):
+    if unit in ("cycles", "cycles/s", "weights", "epochs", "models", "LUT4"):
         return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2f}"
     if unit == "flits/core/cycle":
         return f"{value:.2f}"
     if unit == "samples/s":
         return f"{value:,.0f} {unit}"
-    return f"{value:.2f}" + (f" {unit}" if unit != "ratio" else "")
+    return (f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}") + (f" {unit}" if unit != "ratio" else "")
 
 
 def bound_text(figure: Figure) -> str:

@@ -9,11 +9,13 @@ from trident.bench.federated import WORKERS as FLOWER_WORKERS
 from trident.bench.fpga import BOARD, WORK
 from trident.bench.gates import GATES
 from trident.bench.imagenet import PUBLISHED
+from trident.bench.placement import PIPELINE_BOUNDS
 from trident.bench.record import Measured
 from trident.bench.results.shown import EMPTY, bound_text, markdown, marked, row_of, show
 from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.bench.single import ENGINES
 from trident.boards.asic.measure import UNITS
+from trident.host.mapping.placement import PLACERS, Placing
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.isa.planes import PLANES
@@ -223,13 +225,29 @@ def gates(figures: dict[str, Figure]) -> str:
     for unit in UNITS:
         found = [figures.get(f"energy.gates.{unit}.{name}") for name in GATES]
         if any(found):
-            rows.append([unit, *("" if figure is None else f"{figure.value:,.3g}" for figure in found)])
+            rows.append([unit, *("" if figure is None else _three_digits(figure.value) for figure in found)])
     return markdown(["unit", *GATES.values()], rows) or EMPTY
 
 
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def placement(figures: dict[str, Figure]) -> str:
-    """What placers reach."""
-    return _under(figures, r"map\.(qap|deep|pipeline|learned|training|random_cycles)")
+    """What the default placer and the learned one reach."""
+    return _under(figures, r"map\.(qap|deep\.gap|pipeline\.\d+(\.seconds)?$|learned|training|random_cycles)")
+
+
+def placers(figures: dict[str, Figure]) -> str:
+    """What each placer makes of the deep network and of pipelines."""
+    rows = []
+    for name in PLACERS:
+        gap = figures.get("map.deep.gap" if name == Placing.placer else f"map.deep.{name}.gap")
+        found = [figures.get(f"map.pipeline.{side}.{name}.of_zigzag") for side in PIPELINE_BOUNDS]
+        if gap and all(found):
+            ratios = [f"{figure.value:.3f}" for figure in found if figure]
+            rows.append([f"`{name}`", show(gap.value, gap.unit), *ratios])
+    return markdown(["placer", "deep network", *(f"{side}x{side}" for side in PIPELINE_BOUNDS)], rows) or EMPTY
 
 
 def balance(figures: dict[str, Figure]) -> str:
