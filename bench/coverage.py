@@ -10,7 +10,7 @@ from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 
-SOFT = frozenset({"ADAM", "SURR", "NODET", "DROP", "DROPX", "SUB", "WD"})
+SOFT = frozenset({"ADAM", "SURR", "NODET", "DROP", "DROPX", "DROPT", "SUB", "WD"})
 """Needs that have a near substitute: a model counts as near if it lacks nothing else."""
 
 # What a need asks a run for, one whose name has several words for all of these; the others are asked for by nothing
@@ -36,6 +36,7 @@ PROBES: dict[str, dict] = {
     "KERNEL": {"net": "8x8x1-4c8s4p0-4c3x1-4c1x3d1x2-10"},
     "VOTE": {"net": "64-12-100v10"},
     "DROP": {"net": "8x8x1-4c3-mp2-drop0.5-16-drop0.5-10"},
+    "DROPX": {"net": "8x8x1-4c3-mp2-drop0.25-16-drop0.1-10"},
     "BN": {"net": "8x8x1-4c3-10", "norm": "bn"},
     "RES": {"net": "8x8x1-4c3-sew4-10"},
     "RESX": {"net": "8x8x1-4c3-res4-res8s2-10", "norm": "bn"},
@@ -61,7 +62,7 @@ MODELS: dict[str, str] = {
     "SJ rsnn F-MNIST plain": "ANALOG FRAMES SURR NODET",
     "SJ rsnn F-MNIST stateful synapse": "ANALOG FRAMES SYN PSYN SURR NODET",
     "SJ rsnn F-MNIST feedback": "ANALOG FRAMES REC BARE SURR NODET",
-    "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN MEAN DROPX READOUT CE SURR",
+    "SJ memopt CIFAR10DVS VGG": "ANALOG FRAMES BN MEAN DROPT READOUT CE SURR",
     "SJ DSQN Atari": "ANALOG KERNEL READOUT REGR ADAM SURR",
     "snnTorch tutorial 5 (FC)": "ANALOG READOUT CE ADAM SURR SUB",
     "snnTorch tutorial 6 (CNN)": "ANALOG WINDOW T32 CE ADAM SURR SUB",
@@ -79,7 +80,7 @@ MODELS: dict[str, str] = {
     "NIR paper CNN N-MNIST": "ANALOG FRAMES MEAN T32 CE ADAM SURR",
     "NIR paper SRNN Braille": "T32 REC SYN CE REG ADAM SURR SUB",
     "Norse MNIST": "POOL T32 SYN READOUT CE ADAM SURR",
-    "Norse CIFAR10": "POOL T32 SYN READOUT CE ADAM SURR DROPX",
+    "Norse CIFAR10": "POOL T32 SYN READOUT CE ADAM SURR DROPT",
     "Norse speech commands": "ANALOG FRAMES T32 REC SYN OTHERN READOUT CE ADAM SURR",
     "Lava SLAYER N-MNIST": "T32 SYN WNORM DELAY DROPX ADAM SURR",
     "Lava Oxford": "T32 REGR ADAM SURR WD",
@@ -109,8 +110,8 @@ grouped and depthwise convolutions (group), convolutions over time (convt), tran
 residuals that add spikes or (resx) sums before a neuron, cross-entropy, a readout, more than 32 timesteps, learned
 leaks, voting, synaptic currents, such that are learned (psyn), recurrence, that of the output as well (recout), linear
 layers without neurons between them (bare), attention, other neurons, another task, weight norm, delays, binary weights,
-a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout of half of the spikes, other or unknown
-dropout (dropx), a subtracting reset, weight decay."""
+a spike penalty, Adam, a smooth surrogate, a reset that is not detached, dropout of half of the spikes, of another share
+(dropx), or anew at each timestep, behind averages or unknown (dropt), a subtracting reset, weight decay."""
 
 
 def covered() -> set[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.batch_norm import POWER, backward_passes, forward_passes, frozen_passes, norm_numbers
 from trident.hw.isa.charges import leak_program
+from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.optimisers import KEPT, PRUNE, optimiser
 from trident.hw.isa.standardise import RAW
 from trident.sim.float_images import at_steps, col2im, im2col, largest, pool_windows, spread
@@ -184,7 +185,7 @@ class FloatTwin:
                 read = [sum(at_steps(spikes_of[source], span, -part.delay) for source in part.sources)
                         for part in layer.parts]  # fmt: skip
                 rows.append([self._columns(part, own) for part, own in zip(layer.parts, read, strict=True)])
-                x = sum(self._products(part, own) for part, own in zip(layer.parts, rows[-1], strict=True))
+                x = sum(self._products(part, own, training) for part, own in zip(layer.parts, rows[-1], strict=True))
                 x = x.reshape(-1, batch, *layer.sum_shape)
                 if layer.norm:
                     normed, x, inverse = self._normalise(layer, x, training)
@@ -288,9 +289,9 @@ class FloatTwin:
             read = read.mean(axis=(2, 3))
         return im2col(read.reshape(-1, *part.in_shape), part)
 
-    def _products(self, part: Layer, columns: np.ndarray) -> np.ndarray:
+    def _products(self, part: Layer, columns: np.ndarray, training: bool) -> np.ndarray:
         """A part's share of its layer's sums (T * B, Y * X, C), from the rows that it reads."""
-        weights = self._weights_of(part)
+        weights = self._weights_of(part, training)
         x = columns @ weights.reshape(-1, part.out_channels)
         return x + self.weights[part.bias_name] if part.bias else x
 
@@ -298,10 +299,11 @@ class FloatTwin:
         """Errors at what a part of a layer reads (T * B, Y, X, C), from those at its sums (T, B, Y, X, C)."""
         return col2im(d.reshape(-1, *part.sum_shape), self._weights_of(part), part)
 
-    def _weights_of(self, part: Layer) -> np.ndarray:
-        """A part's weights (taps, in, out), as those of a convolution that joins all channels."""
+    def _weights_of(self, part: Layer, training: bool = True) -> np.ndarray:
+        """A part's weights (taps, in, out), as those of a convolution that joins all channels; in training times what
+        a spike counts for that a dropout has left."""
         own = np.full(part.weight_shape, part.constant, self.dtype) if part.fixed else self.weights[part.weight]
-        return spread_groups(own, part.conv_groups)
+        return spread_groups(own, part.conv_groups) * self.dtype.type(part.held if training else 1)
 
     @staticmethod
     def _at_pixels(part: Layer, below: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -315,6 +317,7 @@ class FloatTwin:
         rows = d.reshape(-1, part.out_channels)
         gradient = columns.reshape(-1, columns.shape[-1]).T @ rows
         gradient = take_groups(gradient.reshape(part.taps, -1, part.out_channels), part.conv_groups)
+        gradient *= self.dtype.type(part.held)
         if standard := self._standard.get(part.weight):
             gradient = standard.gradient(self.state[RAW][part.weight], self.weights[part.weight], gradient)
         return {part.weight: gradient} | ({part.bias_name: rows.sum(0)} if part.bias else {})
@@ -333,7 +336,8 @@ class FloatTwin:
     def _drop(self, layer: Layer, pooled: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the layers above read, (T, B, Y, X, C), and the share of errors of each pixel, with a dropout."""
         key, samples = layer_key(self.settings.seed, self.updates, layer.number), np.arange(pooled.shape[1])
-        left = kept(key, layer.drop, samples, layer.pooled_shape) * self.dtype.type(2**layer.drop)
+        left = kept(key, layer.drop, samples, layer.pooled_shape)
+        left = left * self.dtype.type(2 ** POWERS.get(layer.drop, 0))  # of others readers' weights say it
         return pooled * left, chosen * left.repeat(layer.pool, axis=1).repeat(layer.pool, axis=2)
 
     def _leak(self, layer: Layer, x: np.ndarray) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trident.hw.errors import TridentError
 from trident.hw.isa.charges import DECAYING, LEARNING, SHARED
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.neurons import ALPHAS, READOUTS, RESETS, SURROGATES, NeuronKind
 from trident.hw.isa.vector_program import Program
 from trident.snn.checks import choice, number, parsed, positive, whole
@@ -131,11 +132,12 @@ class NeuronSettings:
                 raise TridentError("a spike_penalty is of neurons that are not the network's output")
             rest: dict[str, Any] = {"v_reset": 0.0, "reset": "none"} if layer.readout else {}
             penalty = own["spike_penalty"] / (prod(layer.out_shape) * steps)
+            power = POWERS.get(layer.drop, 0)
             result = replace(
                 self, **own, **rest, share=1 / steps, penalty=penalty, still=layer.planes is not None,
                 pooled=layer.drop > 0 or (layer.pool > 1 and layer.method == "max"),
-                averaged=layer.drop > 0 or layer.method == "average",
-                pixel_share=2.0**layer.drop if layer.drop else 1 / layer.pool**2,
+                averaged=power > 0 or layer.method == "average",
+                pixel_share=2.0**power if power else 1 / layer.pool**2,
             )  # fmt: skip
             if result.kind.learns and not layer.learns:
                 raise TridentError(f"the network has no leaks for {result.neuron} neurons, see with_leaks")

@@ -14,7 +14,7 @@ from trident.host.compile.standardise import standard_fields
 from trident.host.compile.sum_places import add_jobs
 from trident.host.compile.walks import as_convolution, passes, reach_fields
 from trident.host.compile.windows import window_jobs
-from trident.hw.isa.dropout import halves
+from trident.hw.isa.dropout import halves, left_below
 from trident.hw.isa.job import JOB
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.drop import layer_key
@@ -81,14 +81,15 @@ class CoreJobs:
         for n, placed in enumerate(self.plan.layers):
             if self.cfg.exact:  # whose sums are those of all samples
                 result |= self._weight_grads(n, updates.samples)
-            constants = updates.fields(self.cfg.update_program)
             for number, part in enumerate(placed.parts):
+                held = updates.held(part.layer.held, self.cfg.update_program, self.cfg.format)
+                own = held.fields(self.cfg.update_program)
                 for k, band in enumerate(part.weights.bands):
                     tile, last = part.tile + band.tile, band is part.weights.bands[-1]
                     walk = {"tile": tile, "count": band.vector_tile * self.cfg.lanes, "group_step": 1}
                     if part.layer.standardised:
                         walk |= standard_fields(band, self.cfg)
-                    result[self.plan.job("update", n, 0, number, k)] = {**walk, **constants}
+                    result[self.plan.job("update", n, 0, number, k)] = walk | own
                     # One row of each of the tiles of biases is in use and, behind the last, of gains and offsets
                     rows = part.layer.bias * band.groups + last * len(part.layer.vectors) * part.weights.groups
                     result[self.plan.job("update_bias", n, 0, number, k)] = {
@@ -199,7 +200,7 @@ class CoreJobs:
             "dst": self._at(placed.pooled, chunk), "dst_slot": placed.pooled.step,
             "groups": placed.weights.neuron_groups, "src_y": y, "src_x": x, "last_tap": placed.layer.pool - 1,
             "count": placed.layer.out_shape[1] * placed.weights.neuron_groups,
-            "token": placed.layer.drop if self.trains else 0,
+            "threshold": left_below(placed.layer.drop) if self.trains else 0,
         }  # fmt: skip
 
     @staticmethod

@@ -23,6 +23,7 @@ from trident.hw.isa.words import WORD, elements_to_words
 from trident.sim.golden.constants import NeuronConstants, UpdateConstants, function_lines
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.loss import LossConstants
+from trident.sim.golden.parameters import tested_bits
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Tensors
 
@@ -33,8 +34,10 @@ class ChipSession:
     """The cores of a chip that hold a network, and the host tile.
 
     Weights, momenta and gradients are raw bits by the names of the network's parameters; those of several replicas are
-    equal and written to all of them. ``minibatch`` is the number of the next one that is trained on; with ``seed`` it
-    decides what dropout drops, as golden does. Raises :class:`CoreStuck` when the chip does not go on.
+    equal and written to all of them. Weights are those held for training, see :attr:`Layer.held`: in inference, the
+    cores have others of layers behind a dropout, and these come back afterwards. ``minibatch`` is the number of the
+    next one that is trained on; with ``seed`` it decides what dropout drops, as golden does. Raises :class:`CoreStuck`
+    when the chip does not go on.
     """
 
     def __init__(self, driver: Driver, plan: ChipPlan, neuron: NeuronConstants, seed: int = 0):
@@ -44,6 +47,7 @@ class ChipSession:
         self._neuron = neuron  # with the loss scale of the next minibatches
         self.routes = [unicast(self.mesh, place) for place in plan.placement]
         self._mode = None
+        self._held: Tensors | None = None  # while the cores have the weights of inference, those of training
         self._programs: list[Program] = []
         self._updates = UpdateConstants()
         self.quiet = QUIET + 2 * plan.longest_job
@@ -72,6 +76,7 @@ class ChipSession:
         """Give every core its program, unless it has it."""
         if self._mode == (train, update):
             return
+        self._hold(train)
         plan, packets = self.plan, self.driver.packets
         self._programs = plan.programs(train, update)
         parts = self._jobs([
@@ -127,6 +132,28 @@ class ChipSession:
     # Memories
     def load(self, space: Space, tensors: Tensors):
         """Write weights, momenta or gradients (exact ones as int64 sums) to every core that has a slice of them."""
+        if space == Space.WEIGHTS and self._held is not None:
+            self._held = tensors
+            tensors = self._tested(tensors)
+        self._write(space, tensors)
+
+    def _hold(self, train: bool):
+        """Give the cores the weights of training or of inference, where they differ."""
+        if not self.plan.network.held or train == (self._held is None):
+            return
+        if self._held is None:
+            self._held = self.read(Space.WEIGHTS)
+            self._write(Space.WEIGHTS, self._tested(self._held))
+        else:
+            self._write(Space.WEIGHTS, self._held)
+            self._held = None
+
+    def _tested(self, weights: Tensors) -> Tensors:
+        """Weights as inference has them."""
+        held = self.plan.network.held
+        return weights | {name: tested_bits(weights[name], held[name], self.cfg.format) for name in held}
+
+    def _write(self, space: Space, tensors: Tensors):
         exact = space == Space.GRADIENTS and self.cfg.exact
         parts = []
         for core, plan in enumerate(self.plan.plans):
@@ -157,7 +184,10 @@ class ChipSession:
             found = [tensor for tensor in placed.weights.unpack(to_rows(words, self.cfg)) if tensor is not None]
             for name, tensor in zip(placed.layer.parameters, found[placed.layer.fixed :], strict=True):
                 slices[name].append(tensor)
-        return {name: np.concatenate(parts, axis=-1) for name, parts in slices.items()}
+        found = {name: np.concatenate(parts, axis=-1) for name, parts in slices.items()}
+        if space == Space.WEIGHTS and self._held is not None:
+            found |= {name: self._held[name] for name in self.plan.network.held}
+        return found
 
     def _placed(self, replica: int, layer: int | None = None):
         """Logical cores of a replica with what they have of the layers, or of one."""

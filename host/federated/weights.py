@@ -5,12 +5,13 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
 from trident.sim.golden.format import raw_dtype, to_bits, to_values
+from trident.sim.golden.parameters import initial_bits
 from trident.snn.network.network import Network, Tensors
 
 
 def initial(network: Network, seed: int, fmt: FloatFormat) -> Tensors:
     """The weights that a run starts with, as :class:`GoldenTrainer` has them."""
-    return {name: to_bits(values, fmt) for name, values in network.initial_weights(seed).items()}
+    return initial_bits(network, seed, fmt)
 
 
 def check(weights: Tensors, network: Network, fmt: FloatFormat):

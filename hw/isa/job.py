@@ -46,7 +46,8 @@ JOB = WordLayout("job", [
      Field("origin", 6, "likewise row and column at the first position: -padding, or padding (backward); pixels that "
            "windows begin before the image (join, window); the place of the first pixel in its last window (spread)")],
     [Field("leak", 16, "leak (neurons) or momentum (update), as a float"),
-     Field("threshold", 16, "firing threshold, or the negated learning rate's significand (update)")],
+     Field("threshold", 16, "firing threshold, or the negated learning rate's significand (update); what is left has a "
+           "hash below it, 0: all is left (drop)")],
     [Field("low", 16, "surrogate is 1 above this potential (rectangle); or another number of the program; "
            "lower half of the key (drop); 1 + log2 of the channels of a group of a convolution, where groups share "
            "words, or 0 (weight_grad, in a core with kernels)"),
@@ -62,7 +63,7 @@ JOB = WordLayout("job", [
            "add_errors)"),
      Field("outgoing", 1, "rows leave the core: backward, reduce"),
      Field("token", 5, "token that send and notify give at the end; 31: none; power of two that the products of a walk "
-           "are divided by (backward); bits of the hash that are 0 of what is left, 0: all is left (drop)"),
+           "are divided by (backward)"),
      Field("source", 8, "who sends the rows that the job takes, as the route of the credits; the layer's first group "
            "of leaks that are learned (forward, fire, backward, spread, loss)"),
      Field("final", 1, "the reduced rows go into the targets' gradient memories; errors are those of windows, and are "

@@ -252,7 +252,7 @@ OPERATIONS = (
     Operation(
         Opcode.DROP, "clears the spikes of neurons that a hash drops, and their masks", Opcode.FORWARD,
         fields=("src", "src_slot", "aux", "aux_slot", "dst", "dst_slot", "groups", "src_y", "src_x", "count",
-                "last_tap", "tap_step", "pass_step", "low", "high", "token"),
+                "last_tap", "tap_step", "pass_step", "low", "high", "threshold"),
         pointers={"src": "spikes", "aux": "spikes", "dst": "spikes"},
         reads=(Space.SPIKES, Space.MASKS), writes={Space.SPIKES: "drop", Space.MASKS: "drop"},
         needs=(Capability.DROPOUT,), unit="trident.hw.units.drop:DropUnit",

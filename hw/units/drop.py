@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.isa.config import CoreConfig
-from trident.hw.isa.dropout import POWER_BITS, ROUNDS, WORD, hash_round, round_key
+from trident.hw.isa.dropout import ROUNDS, WORD, hash_round, round_key
 from trident.hw.isa.job import SAMPLE_BITS
 from trident.hw.units.pool import rewrite_ports
 
@@ -24,8 +24,9 @@ class DropUnit(wiring.Component):
     -------
     job : In: ``src`` and ``dst`` are the first spike words that are read and written, of ``src_y`` x ``src_x`` pixels
         of ``groups`` words; ``aux`` is the first mask, ``count``: words of a row of pixels of masks, of which a word
-        has ``last_tap`` + 1 in both directions; ``low``, ``high``: the key; ``token``: bits that must be 0 of what is
-        left; ``pass_step``, ``tap_step``: the number of the core's first sample and the step from it to the next
+        has ``last_tap`` + 1 in both directions; ``low``, ``high``: the key; ``threshold``: what is left has a hash, its
+        bits in reverse order, below it, 0: all is left; ``pass_step``, ``tap_step``: the number of the core's first
+        sample and the step from it to the next
     sample : In, how many samples of the core came before
     start : In(1), a pulse; busy : Out(1)
     spike_address, stored_address, spike_request : Out, ask for a spike word and a mask; spike_grant : In(1), both
@@ -51,7 +52,7 @@ class DropUnit(wiring.Component):
         hashes, hashing, asking, ends, final = Signal(), Signal(), Signal(), Signal(), Signal()
         last_x = at_x == job.last_tap
         m.d.comb += [
-            hashes.eq(job.token.any()),
+            hashes.eq(job.threshold.any()),
             ends.eq(last_x & (at_y == job.last_tap)),
             self.spike_address.eq(source),
             self.stored_address.eq(window + line + pixel),
@@ -101,11 +102,9 @@ class DropUnit(wiring.Component):
         """By lane, whether it is left: ``hashing`` makes its hash, ``asking`` follows."""
         cfg, job = self.cfg, self.job
         number, step = Signal(SAMPLE_BITS), Signal(range(ROUNDS))  # of the sample in the minibatch; of the round
-        bits = Signal(POWER_BITS)  # that must be 0
         words = number, job.low, job.high
         key = Array(round_key(words, n) for n in range(ROUNDS))[step]
         m.d.sync += number.eq(job.pass_step + self.sample * job.tap_step[:COPIES_BITS])
-        m.d.comb += bits.eq((1 << job.token[: POWER_BITS.bit_length()]) - 1)
         with m.If(hashing):
             m.d.sync += step.eq(step + 1)
             with m.If(step == ROUNDS - 1):
@@ -117,5 +116,5 @@ class DropUnit(wiring.Component):
             before = Mux(step == 0, place, first), Mux(step == 0, channel, second)
             with m.If(hashing):
                 m.d.sync += [a.eq(b) for a, b in zip((first, second), hash_round(*before, key), strict=True)]
-            kept.append(~(second[:POWER_BITS] & bits).any())
+            kept.append((second[::-1] < job.threshold) | ~job.threshold.any())
         return kept

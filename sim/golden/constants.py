@@ -170,10 +170,12 @@ _KEPT = {"momentum": "a momentum", "keep": "a momentum", "keep_squares": "a beta
 @dataclass(frozen=True)
 class UpdateConstants:
     """Constants of one update: the numbers of the optimiser's program by name, floats as raw bits and powers of two,
-    and the samples whose gradients it applies, which bound the terms of an exact sum. What is not there is 0."""
+    and the samples whose gradients it applies, which bound the terms of an exact sum. What is not there is 0. given:
+    the same numbers, not yet rounded."""
 
     numbers: dict[str, int] = field(default_factory=dict)
     samples: int = 1
+    given: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, momentum: float, rate: float, samples: int, fmt: FloatFormat) -> "UpdateConstants":
@@ -194,7 +196,22 @@ class UpdateConstants:
                 raise TridentError(f"{what} of {number} rounds to 1, so that no gradient would ever be forgotten")
             if name == "epsilon" and rounded[name] < fmt.min_normal:
                 raise TridentError(f"an epsilon that becomes {number:.3g} where Adam adds it rounds to 0: raise it")
-        return cls(rounded, samples)
+        return cls(rounded, samples, dict(numbers))
+
+    def held(self, factor: float, program: Program, fmt: FloatFormat) -> "UpdateConstants":
+        """Those for weights that are held times a ``factor``, behind a dropout: gradients by them are the factor's part
+        of those by the weights themselves. An epsilon is at least the least normal number. Raises what :meth:`round`
+        raises."""
+        if factor == 1 or not self.given:
+            return self
+        numbers = dict(self.given)
+        adaptive, decoupled = "r" in program.inputs, program.name.startswith("adamw")  # a step has no gradient's scale
+        rate = -numbers["minus_rate"] * 2.0 ** numbers["scale"] * factor ** (1 if adaptive else 2)
+        changes = {"decay": 1 if decoupled else factor**-2, "prune": factor, "epsilon": 1 / factor}
+        numbers |= {name: numbers[name] * change for name, change in changes.items() if name in numbers}
+        if "epsilon" in numbers:
+            numbers["epsilon"] = max(numbers["epsilon"], 2.0 ** (1 - fmt.bias))
+        return self.round(numbers | step_size(rate), self.samples, fmt)
 
     @property
     def of_vectors(self) -> "UpdateConstants":

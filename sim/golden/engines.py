@@ -6,7 +6,8 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.registry import PLACES
 from trident.hw.isa.registry import load as load_kernel
-from trident.sim.golden.parameters import GoldenParameters
+from trident.sim.golden.format import to_bits
+from trident.sim.golden.parameters import GoldenParameters, tested_bits
 from trident.sim.golden.planes import count_terms, forward_planes, weight_grad_plane, weight_grad_planes
 from trident.sim.golden.trace import Trace, at_steps
 from trident.snn.network.groups import inputs_of, of_groups, together
@@ -54,6 +55,8 @@ class GoldenEngines(GoldenParameters):
     ) -> tuple[np.ndarray, np.ndarray]:
         """A part's share of its layer's sums, exact, and its faults (N, out); ``terms``: of all parts."""
         weights, biases = self._weights_of(part), self._bias(self.weights, part)
+        if reads[0].held != part.held:
+            weights = self._values(tested_bits(to_bits(weights, self.fmt), part.held, self.fmt))
         # Which all reads have in common, and of a mean all pixels
         rows = [np.tile(count_terms(weights, own.count, self.sums), (1, own.mean**2, 1)) for own in reads]
         found = []

@@ -4,6 +4,7 @@ import numpy as np
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS, Fault
+from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.optimisers import kept_names
 from trident.hw.isa.spaces import Space, kept_spaces
 from trident.hw.isa.vector_program import Program
@@ -19,11 +20,23 @@ from trident.snn.network.network import Network, Tensors
 from trident.snn.network.partition import Partition
 
 
+def initial_bits(network: Network, seed: int, fmt: FloatFormat) -> Tensors:
+    """The parameters that a run starts with, as raw bits."""
+    initial = network.initial_weights(seed)
+    return {name: to_bits(value * network.held.get(name, 1.0), fmt) for name, value in initial.items()}
+
+
+def tested_bits(weights: np.ndarray, held: float, fmt: FloatFormat) -> np.ndarray:
+    """Of weights that are held for training, times a factor, those of inference, all as raw bits: rounded once."""
+    return to_bits(to_values(weights, fmt).astype(np.float64) / held, fmt)
+
+
 class GoldenParameters:
     """The parameters of ``network`` on the cores of ``partition``, bit for bit.
 
     ``weights``, ``raw``, ``kept`` (momenta and the like) and, per replica, ``gradients`` hold parameters by name:
-    values of the format in a wider NumPy type, or, of exact gradients, sums in float64. ``faults`` has per logical core
+    values of the format in a wider NumPy type, or, of exact gradients, sums in float64. Weights, and what belongs to
+    them, are those held for training, see :attr:`Layer.held`. ``faults`` has per logical core
     the bits of :class:`Fault` raised since the last minibatch began. ``minibatch`` is the number of the next one, which
     with ``seed`` decides what dropout drops.
     """
@@ -37,8 +50,8 @@ class GoldenParameters:
         self.gradient_sums = Sums(self.fmt, cfg.fixed_of("weight_grad"))
         self.dtype = self.sums.dtype
         self.faults = np.zeros(partition.cores, np.int64)
-        initial = network.initial_weights(seed)
-        self.weights: Tensors = {name: self._values(to_bits(value, self.fmt)) for name, value in initial.items()}
+        initial = initial_bits(network, seed, self.fmt)
+        self.weights: Tensors = {name: self._values(bits) for name, bits in initial.items()}
         self._update = cfg.update_program
         self._standard = {part.weight: Standardiser(part, cfg) for part in network.parts if part.standardised}
         # By name, what standardised weights are made of, running means and variances, and 0 for other parameters
@@ -143,9 +156,13 @@ class GoldenParameters:
         """Sum the gradients of the replicas, apply them and clear them; after an overflow only clear them."""
         self.reduce()
         skip, self._too_large = self.overflowed, False
-        of_weights, of_vectors = (own.values(self._update, self.fmt) for own in (constants, constants.of_vectors))
+        of_vectors = constants.of_vectors.values(self._update, self.fmt)
+        of_weights = {
+            held: constants.held(held, self._update, self.fmt).values(self._update, self.fmt)
+            for held in {part.held for part in self.network.parts}
+        }  # fmt: skip
         for layer, name in self._each_tensor():
-            numbers = of_weights if name == layer.weight else of_vectors
+            numbers = of_weights[layer.held] if name == layer.weight else of_vectors
             weights, gradients = self.weights[name], self.gradients[-1][name]
             kept = [tensors[name] for tensors in self.kept.values()]
             if layer.shares_leak and name == layer.leak_name:

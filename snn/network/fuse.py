@@ -66,7 +66,7 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
                     layers[-1] = _pooled(layers[-1], pool, pool.size in sizes)
                 name = pool.name if pool else layers[-1].neuron
                 if dropout := _dropout(network, network.node(name), layers[-1]):
-                    layers[-1], name = replace(layers[-1], drop=POWERS[dropout.p]), dropout.name
+                    layers[-1], name = replace(layers[-1], drop=float(dropout.p)), dropout.name
                 fired[name] = Read.all(len(layers) - 1, layers[-1].out_planes, layers[-1].drop)
         elif isinstance(node, Add) and node.method:
             layers += gates(network, node, len(layers), fired)
@@ -284,6 +284,11 @@ def _check_stride(pool: Pool):
 
 def _standardised(layer: Layer, node: Conv | Linear) -> Layer:
     """A layer with standardised weights."""
+    if layer.held != 1:
+        raise TridentError(
+            f"{node} reads what a dropout leaves, so its standardised weights would count for {layer.held:.4g} times "
+            f"as much: a core has that for a p of {', '.join(map(str, POWERS))}"
+        )
     if layer.fan_in == 1:
         raise TridentError(f"{node} has one weight for each output, which standardised is 0: it needs two or more")
     return replace(layer, epsilon=EPSILON if node.epsilon is None else node.epsilon)
@@ -331,11 +336,6 @@ def _dropout(network: "Network", node: Node, layer: Layer) -> Dropout | None:
     if not found:
         return None
     _only_reader(network, node, "dropout")
-    if found.p not in POWERS:
-        raise TridentError(
-            f"{found} must have a p of {' or '.join(map(str, POWERS))}, so that a spike that is left counts for a "
-            f"power of two, 1 / (1 - p), not of {found.p}"
-        )
     if layer.join:
         raise TridentError(
             f"{found} cannot drop the largest of windows of {layer.join}, only of such as divide an image"

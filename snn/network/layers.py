@@ -6,6 +6,7 @@ from math import log2
 from typing import Any
 
 from trident.hw.isa.charges import LEARNING, SHARED
+from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.planes import Planes, planes_job
 from trident.snn.network.kernel import PIXEL, Kernel
 from trident.snn.network.nodes import Norm, Shape
@@ -17,13 +18,15 @@ class Read:
     """Spikes that a layer reads: those of the layer ``source``, pooled where they are, or, if that is None, the
     samples. planes: they are values, or their ``plane``-th plane where values change with time. mean: pixels along a
     side of the square image whose mean is read; 1: it is read as it is. drop: behind a dropout each spike that is left
-    counts for ``2**drop``. delay: those of so many timesteps ago are read."""
+    counts for ``2**drop``. held: or, of another share, the weights that it is read with are held times so much, that of
+    a spike in training. delay: those of so many timesteps ago are read."""
 
     source: int | None
     planes: Planes | None = None
     plane: int = 0
     mean: int = 1
     drop: int = 0
+    held: float = 1.0
     delay: int = 0
 
     @property
@@ -35,7 +38,7 @@ class Read:
     @property
     def tested(self) -> "Read":
         """As it is read in inference, where nothing is dropped."""
-        return replace(self, drop=0)
+        return replace(self, drop=0, held=1.0)
 
     @property
     def job(self) -> int:
@@ -46,9 +49,13 @@ class Read:
         return planes_job(signed=int(self.count < 0), place=place)
 
     @classmethod
-    def all(cls, source: int | None, planes: Planes | None = None, drop: int = 0) -> "tuple[Read, ...]":
-        """Those of spikes, or of values."""
-        return tuple(cls(source, planes, plane, drop=drop) for plane in range(planes.words if planes else 1))
+    def all(cls, source: int | None, planes: Planes | None = None, dropped: float = 0.0) -> "tuple[Read, ...]":
+        """Those of spikes, or of values; ``dropped``: the share that a dropout drops of them."""
+        drop = POWERS.get(dropped, 0)
+        held = 1.0 if drop else 1 / (1 - dropped)
+        return tuple(
+            cls(source, planes, plane, drop=drop, held=held) for plane in range(planes.words if planes else 1)
+        )
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,10 @@ class Layer:
     its neurons have of their own, fields of :class:`NeuronSettings` with their values. pool: pixels along a side of the
     windows whose spikes are joined behind it, and how, a method of :class:`Pool`: one that fires makes its window fire
     or, for an average or a sum, they are counted. join: likewise windows of which one fires where any pixel does, but
-    which overlap or do not divide the image, or are of another size than those of another layer. drop: in training
-    2**-drop of what the layer above reads is left; 0: nothing is dropped. last: its outputs are the network's. epsilon:
-    what is added to the variance of its standardised weights; None: they are not standardised. norm: the node between
-    sums and neurons.
+    which overlap or do not divide the image, or are of another size than those of another layer. drop: the share
+    that is dropped in training of what the layer above reads; 0: nothing is. last: its outputs are the network's.
+    epsilon: what is added to the variance of its standardised weights; None: they are not standardised. norm: the node
+    between sums and neurons.
     conv_groups: parts of its channels, each of which reads a part of the channels of its own.
     window: the windows of which neurons take the largest sum, behind the norm; None: they take all.
     voters: consecutive outputs that vote for a class, if it is the last layer.
@@ -95,7 +102,7 @@ class Layer:
     pool: int = 1
     method: str = "max"
     join: Windows | None = None
-    drop: int = 0
+    drop: float = 0.0
     last: bool = False
     epsilon: float | None = None
     norm: Norm | None = None
@@ -140,6 +147,12 @@ class Layer:
     def mean(self) -> int:
         """Pixels along a side of the square image whose mean it reads; 1: what it reads is no mean."""
         return self.reads[0].mean
+
+    @property
+    def held(self) -> float:
+        """What its weights are multiplied by where they are held for training: what a spike counts for that a dropout
+        has left. Inference has them without it."""
+        return self.reads[0].held
 
     @property
     def walks(self) -> int:

@@ -213,6 +213,12 @@ class Network:
         return tuple(layer for layer in self.layers if layer.drop)
 
     @property
+    def held(self) -> dict[str, float]:
+        """By name, what weights are multiplied by where they are held for training, of those that are: see
+        :attr:`Layer.held`."""
+        return {part.weight: part.held for part in self.parts if part.held != 1}
+
+    @property
     def learns(self) -> tuple[Layer, ...]:
         """Its layers whose neurons learn their leaks."""
         return tuple(layer for layer in self.layers if layer.learns)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from trident.hw.errors import TridentError
 from trident.hw.isa.charges import LEARNING, SHARED
+from trident.hw.isa.dropout import WORD, left_below
 from trident.hw.isa.neurons import READOUTS
 from trident.snn.network.windows import Windows
 from trident.snn.settings import NeuronSettings
@@ -235,6 +236,8 @@ class Dropout(Node):
         super().__post_init__()
         if isinstance(self.p, bool) or not isinstance(self.p, int | float) or not 0 < self.p < 1:
             raise TridentError(f"{self}: p must be a number above 0 and below 1, not {self.p!r}")
+        if not 0 < left_below(self.p) < 1 << WORD:
+            raise TridentError(f"{self}: a p of {self.p!r} rounds to 0 or 1: a core drops multiples of 2**-{WORD}")
 
 
 @dataclass(frozen=True)

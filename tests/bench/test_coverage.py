@@ -10,7 +10,7 @@ def test_needs_that_runs_accept():
     has = coverage.covered()
     wanted = "CE SURR NODET SUB SYN ADAM WD T32 READOUT ANALOG POOL WINDOW VOTE MEAN BN RES FRAMES PLIF REG DROP"
     assert {*wanted.split(), "POOLX", "POOL1", "KERNEL", "GROUP", "RESX"} <= has
-    assert "DROPX" not in has
+    assert "DROPX" in has and "DROPT" not in has
 
 
 def test_a_need_that_a_run_refuses_is_not_counted(monkeypatch):

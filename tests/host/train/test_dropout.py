@@ -17,7 +17,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import UpdateConstants
 from trident.snn.data.encoding import encode
 
-NET = "3x3x1-4c3-drop-20-drop0.75-3"
+NET = "3x3x1-4c3-drop0.3-20-drop0.75-3"
 DIGITS = {"net": "64-32-drop0.5-10", "preset": "TINY", "train": {"epochs": 2, "batch": 32}}
 
 
@@ -82,8 +82,8 @@ def test_a_worker_drops_by_the_number_of_its_minibatch():
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"net": "64-12-drop0.25-10"}, "dropout 'drop2' must have a p of 0.5 or 0.75 or 0.875, so that a spike that is "
-     "left counts for a power of two, 1 / (1 - p), not of 0.25"),
+    ({"net": "8x8x1-4c3-drop0.25-4c3-10", "norm": "ws"}, "conv 'conv3' reads what a dropout leaves, so its "
+     "standardised weights would count for 1.333 times as much: a core has that for a p of 0.5, 0.75, 0.875"),
     ({"net": "64-12-drop-10", "preset": "COMPACT"}, "dropout needs a dropout unit, which a core without dropout"),
     ({"net": "64-12-drop-10", "preset": "WIDE"}, "planes of real values need forward_cols of 1, not 4"),
     ({"net": "64-12-drop-10", "built": (CoreConfig(planes=True), MeshConfig())}, "the chip has been built without dr"),

@@ -36,6 +36,7 @@ ATAN = {"surrogate": "atan", "others": "lif/hard/atan/pooled/averaged", "gradien
 ATTACHED = {"detach": False, "others": "lif/hard/atan/attached/pooled/averaged"}
 TRIANGLE = {"surrogate": "triangle", "others": "lif/hard/triangle/pooled/averaged"}
 NETWORKS = ("9-7-drop-5-3", "9-20-drop0.875-3", "3x5x2-5c3-drop-4c3s2-drop0.75-3")
+SHARES = ("9-20-drop0.4-3", "9-40-drop0.1-6", "4x4x3-8c3-drop0.2-6c3s2-drop-4")
 POOLED = ("4x6x1-5c3-mp2-drop-3c3-3", "4x4x2-3c3-mp2-drop0.75-7-drop-3")
 ENDS = 6  # cycles of a job in which no word is read
 SQUARE = ("9-7-drop-5-3", "4x4x2-5c3-drop-4c3s2-drop0.75-3", "4x4x1-3c3-mp2-drop-5-drop-3")
@@ -50,6 +51,9 @@ SQUARE = ("9-7-drop-5-3", "4x4x2-5c3-drop-4c3s2-drop0.75-3", "4x4x1-3c3-mp2-drop
     ({"window": 2, "sum_words": 512, "winner_words": 512},
      ("4x6x1-5c3m2-drop-3", "6x6x2-3c3m2-drop0.75-3c3-drop-4"), 7),
     (POOL | NORM | {"charge": "plif", "others": "plif/hard/rectangle/averaged", "gradient_bits": 48}, SQUARE, None),
+    ({"others": "lif/hard/rectangle/averaged", "optimiser": "nesterov-decay"}, SHARES, 3),
+    (POOL | NORM | ATAN | {"others": "lif/hard/atan/pooled,lif/hard/atan/pooled/averaged", "optimiser": "adam-decay"},
+     (*SHARES, "4x6x1-5c3-mp2-drop0.3-3c3-3"), None),
 ])  # fmt: skip
 def test_networks(changes, texts, stalls):
     """All memories, in training and in inference, where nothing is dropped."""
@@ -68,6 +72,25 @@ def test_networks(changes, texts, stalls):
         assert mismatch is None, f"{text}: {mismatch}"
         fired += int(found.counts.sum())
     assert fired > 20
+
+
+def test_weights_of_inference():
+    """In between, the cores have others; weights that are read and loaded are always those of training."""
+    core, cfg = core_of("TINY", None, **DROPOUT)
+    network, rng = Network.parse("9-40-drop0.4-3"), np.random.default_rng(1)
+    bench = StepBench(network, NeuronSettings.of(cfg), cfg, core, 1)
+    for _ in range(2):
+        assert train(bench, rng)[0] is None
+        held = bench.session.read(Space.WEIGHTS)
+        mismatch, tested = bench.infer(batch_of(bench, rng, 4, 0.6)[0])
+        assert mismatch is None and tested.counts.any(), str(mismatch)
+        for name, bits in bench.session.read(Space.WEIGHTS).items():
+            assert (bits == held[name]).all() and (bits == bench.golden.bits(Space.WEIGHTS)[name]).all()
+    other = {name: np.flip(bits) for name, bits in held.items()}
+    bench.session.load(Space.WEIGHTS, other)  # while the cores have the weights of inference
+    bench.golden.load(Space.WEIGHTS, other)
+    assert bench.infer(batch_of(bench, rng, 4, 0.6)[0])[0] is None
+    assert train(bench, rng)[0] is None
 
 
 def test_each_minibatch_drops_others():

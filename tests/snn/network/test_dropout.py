@@ -18,7 +18,7 @@ def test_a_shorthand(text, p, power):
     network = Network.parse(f"8x8x1-4c3-mp2-{text}-16-{text}-10")
     assert network.node("drop3").p == p and loads(dumps(network)) == network
     first, second, last = network.layers
-    assert (first.drop, first.pool, second.drop, last.drop) == (power, 2, power, 0)
+    assert (first.drop, first.pool, second.drop, last.drop) == (p, 2, p, 0) and not network.held
     assert first.rewrites and second.rewrites and not last.rewrites
     assert network.drops == (first, second) and not network.branches
     (read,) = last.reads
@@ -31,6 +31,18 @@ def test_a_shorthand(text, p, power):
     assert [bool(layer.norm) for layer in with_norm(network, "bn").layers] == [True, True, False]
 
 
+@pytest.mark.parametrize("text, p", [("drop0.1", 0.1), ("drop0.2", 0.2), ("drop0.05", 0.05), ("drop0.9375", 0.9375)])
+def test_another_share(text, p):
+    """What reads it holds its weights times 1 / (1 - p) for training; a spike counts for 1, and so does an error."""
+    network = Network.parse(f"8x8x1-4c3-mp2-{text}-16-{text}-10")
+    assert loads(dumps(network)) == network and [layer.drop for layer in network.layers] == [p, p, 0]
+    assert network.held == {"linear4.weight": 1 / (1 - p), "linear6.weight": 1 / (1 - p)}
+    (read,) = network.layers[-1].reads
+    assert (read.count, read.job, read.tested.job, read.held, read.tested.held) == (1, 0, 0, 1 / (1 - p), 1)
+    kind = NeuronSettings(surrogate="atan").at(network.layers[1])
+    assert (kind.pooled, kind.averaged, kind.pixel_share) == (True, False, 1)
+
+
 @pytest.mark.parametrize("text, words", [
     ("64-drop-10", "'drop' must follow a layer or its pooling"),
     ("8x8x1-4c3-sew4-drop-10", "'drop' must follow a layer or its pooling"),
@@ -40,7 +52,10 @@ def test_a_shorthand(text, p, power):
     ("64-12-drop0-10", "dropout 'drop2': p must be a number above 0 and below 1, not 0.0"),
     ("64-12-drop.5-10", "'drop.5' is no number of outputs"),
     ("8x8x1-4c3-drop-mp2-10", "'mp2' must follow a layer and have a window of 2 pixels or more"),
-    ("64-12-drop0.25-10", "dropout 'drop2' must have a p of 0.5 or 0.75 or 0.875, so that a spike that is left co"),
+    ("64-12-drop0.000007-10", "dropout 'drop2': a p of 7e-06 rounds to 0 or 1: a core drops multiples of 2**-16"),
+    ("64-12-drop0.999999-10", "dropout 'drop2': a p of 0.999999 rounds to 0 or 1: a core drops multiples of 2**-16"),
+    ("8x8x1-4c3-drop0.2-4c3ws-10", "conv 'conv3' reads what a dropout leaves, so its standardised weights would count"
+     " for 1.25 times as much: a core has that for a p of 0.5, 0.75, 0.875"),
     ("8x8x1-4c3-ap2-drop-10", "dropout 'drop3' must drop spikes or the largest of windows, not the average of poo"),
     ("8x8x1-4c3-gap-drop-10", "dropout 'drop3' must drop the spikes of a neuron node or of its pool, not the output o"),
     ("8x8x1-4c3-drop-sew4-10", "dropout 'drop2' must be read by one conv or linear or flatten node alone, not by"),
