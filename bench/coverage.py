@@ -42,6 +42,7 @@ PROBES: dict[str, dict] = {
     "RESX": {"net": "8x8x1-4c3-res4-res8s2-10", "norm": "bn"},
     "RESX pre-activation": {"net": "8x8x1-4c3-ms4-ms8s2-ms8-10", "norm": "bn", "encoding": "direct"},
     "REC": {"net": "64-12rec-10"},
+    "RECOUT": {"net": "64-12rec-10rec"},
     "T32": {"train": {"timesteps": 100}},
     "FRAMES": {"net": "6-4-2", "encoding": "direct"},
 }

@@ -302,7 +302,7 @@ class FloatTwin:
     def _weights_of(self, part: Layer, training: bool = True) -> np.ndarray:
         """A part's weights (taps, in, out), as those of a convolution that joins all channels; in training times what
         a spike counts for that a dropout has left."""
-        own = np.full(part.weight_shape, part.constant, self.dtype) if part.fixed else self.weights[part.weight]
+        own = part.fixed_weights.astype(self.dtype) if part.fixed else self.weights[part.weight]
         return spread_groups(own, part.conv_groups) * self.dtype.type(part.held if training else 1)
 
     @staticmethod

@@ -233,7 +233,7 @@ def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = Tru
     program.run(
         Opcode.LOSS if plan.is_last else Opcode.RECEIVE, plan.job("errors"),
         (Token.ERRORS_FREE, *unit, *backs, *((Token.LOSS_READY,) if plan.is_last else ())),
-        (Token.ERRORS_READY, *unit, *((Token.TOP_READY,) if backward else ())),
+        (*((Token.ERRORS_READY,) if plan.trains(count - 1) else ()), *unit, *((Token.TOP_READY,) if backward else ())),
     )  # fmt: skip
     for n, (kind, number) in enumerate(backward):
         local = kind == "backward"

@@ -170,8 +170,8 @@ class ChipSession:
 
     def _constant(self, layer: Layer, space: Space) -> np.ndarray:
         """What a layer whose weights are constant has of a memory in their place."""
-        bits = to_bits(layer.constant, self.cfg.format) if space == Space.WEIGHTS else 0
-        return np.full(layer.weight_shape, bits, np.int64)
+        bits = to_bits(layer.fixed_weights, self.cfg.format).astype(np.int64)
+        return bits if space == Space.WEIGHTS else np.zeros_like(bits)
 
     def read(self, space: Space, replica: int = 0) -> Tensors:
         """Read weights, momenta or gradients of one replica; exact gradients are int64 sums."""

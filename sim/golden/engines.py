@@ -37,8 +37,9 @@ class GoldenEngines(GoldenParameters):
         kernels = golden_engines(cfg, engines)
         self._forward, self._backward, self._weight_grad = map(kernels.get, ("forward", "backward", "weight_grad"))
         self._no_bias = {part.bias_name: np.zeros(part.out_channels, self.dtype) for part in network.parts}
-        fixed = [part for part in network.parts if part.fixed]
-        self._fixed = {part.weight: np.full(part.weight_shape, part.constant, self.dtype) for part in fixed}
+        self._fixed = {
+            part.weight: part.fixed_weights.astype(self.dtype) for part in network.parts if part.fixed
+        }  # fmt: skip
 
     def _read(
         self, part: Layer, reads: tuple[Read, ...], samples: np.ndarray, trace: Trace, first: int, end: int

@@ -146,6 +146,16 @@ def gates(network: "Network", node: Add, number: int, fired: dict[str, tuple[Rea
     return gate(0, (a, 1.0), (b, -2.0), 0.5), gate(1, (b, -1.0), (a, 2.0), 1.5)
 
 
+def told(output: Layer) -> Layer:
+    """The layer behind that of the network's output which fires what this has fired. The loss makes the errors of its
+    neurons, and they go to those of the output as any layer's do, beside those of who reads them a timestep later."""
+    return Layer(
+        output.number + 1, f"{output.neuron}:loss", output.neuron, Read.all(output.number), output.kind,
+        output.out_shape, output.out_channels, bias=False, changes=tuple((_GATE | {"threshold": 0.5}).items()),
+        constant=1.0,
+    )  # fmt: skip
+
+
 def check_adds(network: "Network", layers: list[Layer]) -> list[Layer]:
     """The layers, with what others add said. Raises :class:`TridentError`, naming a node, for sums that no core
     adds."""

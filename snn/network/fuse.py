@@ -7,7 +7,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.job import JOB
 from trident.hw.isa.planes import PLACES
-from trident.snn.network.adds import addends, adders_of, check_adds, gates, is_sums, ones, only_added
+from trident.snn.network.adds import addends, adders_of, check_adds, gates, is_sums, ones, only_added, told
 from trident.snn.network.conv import Conv
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.nodes import (
@@ -97,12 +97,19 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
     if last.line > 1:
         raise TridentError(f"{network.node(last.neuron)} takes the largest sums of outputs, so it cannot be the last")
     if last.recurrent:
-        raise TridentError(
-            f"{network.node(last.neuron)} is the network's output, whose errors are those of the loss alone, so "
-            f"{last.branches[-1].node!r} cannot read its spikes"
-        )
+        layers[-1], last = _without_penalty(network, last), told(last)
+        layers.append(last)
     branches = tuple(replace(branch, voters=network.voters) for branch in last.branches)
     return *layers[:-1], replace(last, last=True, voters=network.voters, branches=branches)
+
+
+def _without_penalty(network: "Network", layer: Layer) -> Layer:
+    """The output's neurons, whose spikes have no penalty."""
+    own = dict(layer.changes)
+    if own.get("spike_penalty"):
+        node = network.node(layer.neuron)
+        raise TridentError(f"{node}: a spike_penalty is of neurons that are not the network's output")
+    return replace(layer, changes=tuple((own | {"spike_penalty": 0.0}).items()))
 
 
 def _added(network: "Network", node: Add, fired: dict[str, tuple[Read, ...]]) -> tuple[Read, ...]:

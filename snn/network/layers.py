@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from math import log2
 from typing import Any
 
+import numpy as np
+
 from trident.hw.isa.charges import LEARNING, SHARED
 from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.planes import Planes, planes_job
@@ -69,8 +71,8 @@ class Layer:
     adds: the numbers of layers whose sums, as their neurons take them, are added to its own, behind norm and windows.
     kept: others add its sums. fires: it has neurons; a layer without is there for those who add its sums, and
     ``neuron`` names the node that these sums are of. constant: its weights, from each channel to itself, are this
-    number and are not trained; None: they are. silent: no errors go to what it reads. copies: the number of a layer
-    whose spikes it fires as well, so that the errors at those come to it, too; nobody reads its own.
+    number, those to others 0, and are not trained; None: they are. silent: no errors go to what it reads. copies: the
+    number of a layer whose spikes it fires as well, so that the errors at those come to it, too; nobody reads its own.
 
     number: its place in the order of computation, from 0. node, neuron: names of its nodes; parameters are named after
     ``node``. reads: the spikes that it reads, which are added. image: (y, x, channels) of each of them. changes: what
@@ -288,6 +290,14 @@ class Layer:
         return (self.taps, self.in_shape[2] // self.conv_groups, self.out_channels)
 
     @property
+    def fixed_weights(self) -> np.ndarray:
+        """Its weights, float64, if they are not trained."""
+        assert self.constant is not None
+        if self.conv_groups > 1:  # there are none to other channels
+            return np.full(self.weight_shape, self.constant)
+        return np.eye(self.out_channels)[None] * self.constant
+
+    @property
     def fan_in(self) -> int:
         return self.taps * self.in_shape[2] // self.conv_groups
 
@@ -341,7 +351,8 @@ class Layer:
         behind += "".join(f", plus sums of layer {number + 1}" for number in self.adds)
         if self.fixed:
             joined = any(branch.silent for branch in self.branches)
-            return f"{'joined spikes' if joined else 'spikes as sums'} {'x'.join(map(str, self.image))}{behind}"
+            what = "spikes for the loss" if self.last else "joined spikes" if joined else "spikes as sums"
+            return f"{what} {'x'.join(map(str, self.image))}{behind}"
         if self.kind == "linear":
             return f"linear {self.in_shape[2]}→{self.out_channels}{behind}"
         y, x, c = self.in_shape

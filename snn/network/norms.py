@@ -29,16 +29,17 @@ def with_norm(network: Network, norm: str, threshold: float = 1.0) -> Network:
         epsilon = float(text) if colon else None
     except ValueError:
         raise TridentError(f"the epsilon of the norm {name} must be a number above 0, not {text!r}") from None
-    last = network.layers[-1].node
-    if len(network.layers) == 1:
+    hidden = [layer for layer in network.layers if layer.neuron != network.output]
+    last = network.layers[len(hidden)].node
+    if not hidden:
         raise TridentError(f"the norm {name} is of all layers but the last, and the network has {last!r} alone")
 
     if name == "ws":
-        inner = {part.node for layer in network.layers[:-1] for part in layer.parts}
+        inner = {part.node for layer in hidden for part in layer.parts}
         return replace(network, nodes=standardised(network.nodes, inner, epsilon))
     if late := next(iter(network.delays), None):
         raise TridentError(f"the norm {name} is of all timesteps at once, and {late.node!r} reads t-{late.delay}")
-    without = (layer for layer in network.layers[:-1] if layer.norm is None)
+    without = (layer for layer in hidden if layer.norm is None)
     bare = {part.node for layer in without for part in layer.parts if not part.fixed}
     scales = threshold_scales(network, bare, threshold) if name == "tdbn" else dict.fromkeys(bare, 1.0)
     return replace(network, nodes=behind_norms(network.nodes, scales, BATCH_EPSILON if epsilon is None else epsilon))

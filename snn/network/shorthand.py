@@ -86,7 +86,7 @@ def read(text: str, bias: bool = True) -> Network:
             last = shapes[node.name] = node.out_shape(*(shapes.get(edge.node, last) for edge in node.inputs))
         source = layer[-1].name
         shape = shapes[source]
-    if not _LINEAR.fullmatch(_NORMED.sub(r"\1\3", rest[-1])):
+    if not _LINEAR.fullmatch(_RECURRENT.sub(r"\1", _NORMED.sub(r"\1\3", rest[-1]))):
         raise TridentError(f"network {text!r} must end with a linear layer, one output per class, not {rest[-1]!r}")
     return Network(in_shape, tuple(nodes))
 

@@ -9,7 +9,7 @@ from trident.hw.errors import TridentError
 def test_needs_that_runs_accept():
     has = coverage.covered()
     wanted = "CE SURR NODET SUB SYN ADAM WD T32 READOUT ANALOG POOL WINDOW VOTE MEAN BN RES FRAMES PLIF REG DROP"
-    assert {*wanted.split(), "POOLX", "POOL1", "KERNEL", "GROUP", "RESX"} <= has
+    assert {*wanted.split(), "REC", "RECOUT", "POOLX", "POOL1", "KERNEL", "GROUP", "RESX"} <= has
     assert "DROPX" in has and "DROPT" not in has
 
 

@@ -68,9 +68,21 @@ def late() -> Network:
     return build.network()
 
 
+def voting() -> Network:
+    """A recurrent output whose neurons vote, and that a branch reads from two timesteps ago."""
+    build = Builder((1, 1, 5))
+    build.add("linear", outputs=12)
+    build.add("linear", "neuron1[t-1]", outputs=12, bias=False)
+    build.add("linear", "neuron1[t-2]", outputs=12)
+    build.add("add", "linear1", "linear2", "linear3")
+    build.add("neuron", voters=4)
+    return build.network()
+
+
 NETWORKS = {
     "shortcut": shortcut(), "convolutions": convolutions(), "late": late(), "one": Network.parse("7-6rec-4"),
-    "two": Network.parse("7-6rec-5rec-4"), "read out": Network.parse("7-6rec-4r"),
+    "two": Network.parse("7-6rec-5rec-4"), "read out": Network.parse("7-6rec-4r"), "output": Network.parse("7-4rec"),
+    "both": Network.parse("7-6rec-4rec"), "votes": voting(),
 }  # fmt: skip
 
 
@@ -133,8 +145,10 @@ def test_gradients_of_the_twin_are_those_of_a_loop_in_pytorch(name, reset, detac
             else:  # a flatten is none of compute
                 result = cells[node.name](read[0]) if node.kind == "neuron" else sum(read[1:], read[0])
             made[node.name].append(result)
-    outputs = torch.stack(made[network.output]).sum(0).reshape(len(labels), -1) / (STEPS if readout else 1)
-    errors = settings.losses(network.classes).errors(outputs.detach().numpy(), labels, STEPS)
+    outputs = torch.stack(made[network.output]).sum(0).reshape(len(labels), network.classes, -1).sum(2)
+    outputs = outputs / (STEPS if readout else 1)
+    most = network.most_spikes(STEPS)
+    errors = settings.losses(network.classes).errors(outputs.detach().numpy(), labels, most)
     (outputs * torch.tensor(errors)).sum().backward()
     for key, gradient in ours.items():
         theirs = weights[key].grad.numpy()

@@ -106,7 +106,9 @@ def test_random_networks(changes, stalls):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text, share", [("64-64rec-10", 0.03), ("64-32rec-10", 0.08), ("64-48-10", 0.03)])
+@pytest.mark.parametrize("text, share", [
+    ("64-64rec-10", 0.03), ("64-32rec-10", 0.08), ("64-48-10", 0.03), ("64-48rec-10rec", 0.08),
+])
 def test_cycles_are_as_forecast(text, share):
     """Of a minibatch; where jobs are short, the sequencer takes as long as the engines to load them."""
     spec = RunSpec.make(net=text, train={"timesteps": 8})
@@ -144,6 +146,28 @@ def test_long_samples_have_many_jobs():
     waits = dict(session.driver.waits(0)[0])
     chip.close()
     assert waits["weight_grad"] == plan.job("weight_grad", 1) > 255 and waits["forward"] == plan.job("forward", 0) < 255
+
+
+@pytest.mark.parametrize("changes, stalls", [
+    (SERIAL, None), (SERIAL | ADAM | {"lanes": 4, "voters": 4, "others": "lif/hard/rectangle"}, 3),
+])  # fmt: skip
+def test_recurrent_outputs(changes, stalls):
+    """Errors of the loss and of later timesteps, of one group of lanes and of several, with voters and convolutions."""
+    (core, cfg), fired = core_of("TINY", stalls, **changes), 0
+    build = Builder((2, 2, 2))
+    build.add("conv", channels=5, kernel=3)
+    build.add("neuron")
+    build.add("flatten")
+    build.add("linear", outputs=9)
+    build.add("linear", "neuron2[t-1]", outputs=9)
+    build.add("linear", "neuron2[t-3]", outputs=9, bias=False)
+    build.add("add", "linear1", "linear2", "linear3")
+    build.add("neuron", voters=3 if cfg.voters > 1 else 1, threshold=0.3)
+    for number, network in enumerate((*map(Network.parse, ("5-4rec-3rec", "6-3rec", "7-9rec")), build.network())):
+        bench = StepBench(network, NeuronSettings.of(cfg), cfg, core, number)
+        assert [layer.neuron for layer in network.layers][-2:] == [network.output] * 2
+        fired += check(bench, np.random.default_rng(number), str(network))
+    assert fired > 20
 
 
 def test_samples_of_two_timesteps():

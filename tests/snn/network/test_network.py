@@ -14,6 +14,8 @@ from trident.snn.network.kinds import KINDS
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network, edges
 from trident.snn.network.nodes import INPUT, Edge
+from trident.snn.network.norms import with_norm
+from trident.snn.settings import NeuronSettings
 
 
 def test_linear_chain():
@@ -311,6 +313,21 @@ def test_branches_and_recurrence():
     assert Network.parse("4x4x2-5rec-3").layers[0].image == (4, 4, 2)
 
 
+def test_a_recurrent_output_is_read_by_a_layer_for_the_loss():
+    """Of it and of the loss, errors come to its neurons; it has no penalty of spikes, and no norm of hidden layers."""
+    network = Network.parse("5-4rec-3rec")
+    *_, output, loss = network.layers
+    assert (output.neuron, loss.neuron, loss.sources, loss.parameters) == ("neuron2", "neuron2", (1,), ())
+    assert loss.fixed and (loss.fixed_weights == np.eye(3)[None]).all() and loss.last and not output.last and network.classes == 3
+    assert [reader.node for reader in network.spike_readers[1]] == ["recurrent2", "neuron2:loss"]
+    penalised = NeuronSettings(spike_penalty=0.1, surrogate="atan")
+    assert [penalised.at(layer).penalty > 0 for layer in network.layers] == [True, False, False]
+    assert [layer.standardised for layer in with_norm(network, "ws").layers] == [True, False, False]
+    own = [replace(node, spike_penalty=0.1) if node.name == "neuron2" else node for node in network.nodes]
+    with pytest.raises(TridentError, match="'neuron2': a spike_penalty is of neurons that are not the network's out"):
+        assert replace(network, nodes=tuple(own)).layers
+
+
 def _last(build: Builder, *inputs: str) -> Network:
     build.add("linear", *inputs, outputs=3)
     build.add("neuron")
@@ -318,7 +335,6 @@ def _last(build: Builder, *inputs: str) -> Network:
 
 
 @pytest.mark.parametrize(("make", "words"), [
-    (lambda: recurrent("neuron1[t-1]").network(), "neuron 'neuron1' is the network's output, whose errors are those"),
     (lambda: _last(recurrent("neuron2[t-1]")), "linear 'linear2' reads neuron2[t-1], the spikes of a later layer"),
     (lambda: _last(recurrent("linear1[t-1]")), "linear 'linear1' must be read by one neuron or readout node, and"),
     (lambda: _last(recurrent("neuron1[t-1]", nodes=("norm",))), "add 'add1' must be read by one neuron or readout"),
