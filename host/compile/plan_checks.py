@@ -68,6 +68,11 @@ def check_limits(plan: "CorePlan"):
         raise TooLarge(f"an image of {y}x{x} pixels is larger than 255 in one direction")
     for n in plan.inner:
         below = plan.layers[n].layer
+        if below.window and cfg.chunks > 1 and len(plan.spans(n)) > 1:
+            raise TridentError(
+                f"{below.neuron!r} takes the largest sums of windows and a grouped convolution reads it in several "
+                "parts, which no core does in chunks of timesteps"
+            )
         if below.pool not in (1, cfg.pool):
             raise TridentError(f"the core has pool of {cfg.pool}, {below.neuron!r} needs {below.pool}")
         for layer in (reader.layer for reader in plan.readers[n]):

@@ -160,10 +160,14 @@ def _run_jobs(program: Program, jobs: list[tuple[Opcode, int]], wait: tuple, pos
 
 def run_backward(program: Program, plan: CorePlan, n: int, wait: tuple = (), post: tuple = ()):
     """Errors at a layer's sums, from those of its readers and of what adds its sums; those of windows go to their
-    largest pixels at once."""
-    layer, jobs = plan.layers[n].layer, []
-    for chunk in reversed(range(plan.cfg.chunks)):
-        jobs += [(Opcode.BACKWARD, plan.job("backward", n, chunk, 0, band)) for band in plan.bands("backward", n)]
+    largest pixels at once. Of several bands one follows another, as each has its neurons' states from chunk to chunk
+    where those of the last have been."""
+    layer, bands, jobs = plan.layers[n].layer, plan.bands("backward", n), []
+    chunks, alone = range(plan.cfg.chunks)[::-1], len(bands) > 1 and not layer.windows
+    if alone:
+        jobs += [(Opcode.BACKWARD, plan.job("backward", n, chunk, 0, band)) for band in bands for chunk in chunks]
+    for chunk in chunks:
+        jobs += [(Opcode.BACKWARD, plan.job("backward", n, chunk, 0, band)) for band in bands if not alone]
         spread = [(Opcode.SPREAD, plan.job("spread", n, chunk))] if layer.windows else []
         jobs += spread if layer.join else []
         added = range(added_errors(layer, plan.network.adders))

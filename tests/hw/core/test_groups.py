@@ -60,6 +60,14 @@ def test_networks(changes, stalls):
     assert check_networks(networks, stalls, **GROUPS | changes) > 10
 
 
+def test_windows_before_groups_are_not_in_chunks():
+    """The states of neurons would be those of another part."""
+    windows = {"window": 2, "sum_words": 512, "winner_words": 512}
+    with pytest.raises(TridentError, match="'neuron1' takes the largest sums of windows and a grouped convolution"):
+        cfg = CoreConfig.preset("TINY", **GROUPS | CHUNKS | windows | {"program_words": 512, "jobs": 512})
+        StepBench(Network.parse("4x4x2-4c3m2-dw3-3"), NeuronSettings.of(cfg), cfg, None)
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_errors_that_are_too_large_are_faults(bias):
     """Of a group those alone that are added to it."""

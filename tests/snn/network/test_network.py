@@ -318,7 +318,8 @@ def test_a_recurrent_output_is_read_by_a_layer_for_the_loss():
     network = Network.parse("5-4rec-3rec")
     *_, output, loss = network.layers
     assert (output.neuron, loss.neuron, loss.sources, loss.parameters) == ("neuron2", "neuron2", (1,), ())
-    assert loss.fixed and (loss.fixed_weights == np.eye(3)[None]).all() and loss.last and not output.last and network.classes == 3
+    assert loss.fixed and (loss.fixed_weights == np.eye(3)[None]).all() and loss.last and not output.last
+    assert network.classes == 3
     assert [reader.node for reader in network.spike_readers[1]] == ["recurrent2", "neuron2:loss"]
     penalised = NeuronSettings(spike_penalty=0.1, surrogate="atan")
     assert [penalised.at(layer).penalty > 0 for layer in network.layers] == [True, False, False]
