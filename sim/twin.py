@@ -148,6 +148,16 @@ class FloatTwin:
             "gradient_sparsity": sparsity,
         }
 
+    def begin(self, weights: Tensors, raw: Tensors):
+        """Train on from these weights, those of layers behind a dropout as they are held for training, and from what
+        lies beside them, floats by the names of parameters."""
+        for name, values in weights.items():
+            self.weights[name] = self._stored(np.asarray(values / self.network.held.get(name, 1.0), self.dtype))
+        for name, values in raw.items():
+            self.state[RAW][name] = self._stored(np.asarray(values, self.dtype))
+        for name, standard in self._standard.items():
+            self.weights[name] = self._stored(standard.weights(self.state[RAW][name]))
+
     def infer(self, spikes: np.ndarray) -> np.ndarray:
         """Output spike counts (B, N), int64, of ``spikes`` (B, T, Y, X, C); floats where the output is a readout."""
         counts = self._counts(self.forward(spikes))
@@ -352,20 +362,21 @@ class FloatTwin:
         """z and y of x (T, B, Y, X, C), and what z was multiplied by; in training, running values follow."""
         assert layer.norm is not None
         gain, offset, raw = layer.norm.gain, layer.norm.offset, self.state[RAW]
+        moving = training and not layer.norm.frozen
         numbers = norm_numbers(x[..., 0].size, layer.norm.epsilon, layer.norm.momentum)
         given = {
             "x": x.reshape(-1, 1, x.shape[-1]), "gain": self.weights[gain], "offset": self.weights[offset],
             "running_variance": raw[gain], "running_mean": raw[offset],
         }  # fmt: skip
-        found = run_passes(forward_passes() if training else frozen_passes(), given, numbers, int(numbers[POWER]))
-        if training:
+        found = run_passes(forward_passes() if moving else frozen_passes(), given, numbers, int(numbers[POWER]))
+        if moving:
             raw[gain], raw[offset] = self._stored(found["running_variance"]), self._stored(found["running_mean"])
         return found["z"].reshape(x.shape), found["y"].reshape(x.shape), found["inverse"]
 
     def _normalise_back(self, layer: Layer, d: np.ndarray, trace: LayerTrace) -> tuple[np.ndarray, Tensors]:
         """Errors at x from those at y, both (T, B, Y, X, C), and the gradients of gain and offset by name."""
         assert layer.norm is not None and trace.normed is not None and trace.inverse is not None
-        numbers = norm_numbers(d[..., 0].size, layer.norm.epsilon, layer.norm.momentum)
+        numbers = norm_numbers(d[..., 0].size, layer.norm.epsilon, layer.norm.momentum, layer.norm.frozen)
         shape = (-1, 1, d.shape[-1])
         given = {
             "g": d.reshape(shape), "z": trace.normed.reshape(shape), "gain": self.weights[layer.norm.gain],

@@ -31,6 +31,8 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
         "groups": placed.weights.groups, "count": y * x, **numbers(NormConstants.of(placed.layer, plan.cfg, samples)),
     }  # fmt: skip
     # All samples in one job, or one in each
+    assert placed.layer.norm is not None
+    ways = {"channel": int(placed.layer.norm.frozen), "take": 1}
     minibatch = {"blocks": samples, "tap_step": placed.sums.step, "pass_step": scaled.step}
     sample = {"blocks": 1, "src_slot": placed.sums.step, "dst_slot": scaled.step}
     errors = {
@@ -38,7 +40,7 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
         "final": int(single), **numbers(NormConstants.of(placed.layer, plan.cfg, samples, single)),
     }  # fmt: skip
     return {
-        plan.job("norm", n): shared | minibatch,
+        plan.job("norm", n): shared | minibatch | ways,
         plan.job("norm_frozen", n): shared | sample | {"channel": 1},
         plan.job("norm_errors", n): shared | minibatch | errors | {"outgoing": 1},
     }

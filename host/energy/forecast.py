@@ -11,7 +11,7 @@ from trident.host.compile.packing import WeightMap, blocks, out_groups
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.engine_cycles import Job
 from trident.hw.errors import TridentError
-from trident.hw.isa.batch_norm import PARAMETERS, backward_passes, forward_passes
+from trident.hw.isa.batch_norm import PARAMETERS, backward_passes, forward_passes, frozen_passes
 from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.neurons import NeuronKind
@@ -39,7 +39,7 @@ def forecast(cost: CostModel, neuron: NeuronSettings) -> list[Counter]:
     Raises :class:`TridentError` for a core whose engines are one, and for networks that add sums, which are not
     forecast.
     """
-    added = [layer.node for layer in cost.network.layers if layer.in_adds or layer.fixed]
+    added = [layer.node for layer in cost.network.layers if layer.in_adds or (layer.fixed and not layer.last)]
     beyond = [f"the sums that are added in {node} access" for node in added]
     if cost.cfg.shared_engine:
         beyond.insert(0, "a core with a shared_engine accesses")
@@ -93,11 +93,11 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
         found["sums.writes"] += sums * steps  # by forward
         found["sums.reads"] += words * steps  # by neurons
     if layer.norm:
-        _norm(found, cfg, groups, sums * steps, sums if layer.planes else sums * steps)
+        _norm(found, cfg, groups, sums * steps, sums if layer.planes else sums * steps, layer.norm.frozen)
         found["error_masks.writes"] += sums
     if layer.windows:
         _windows(found, cfg, layer, samples * cfg.chunks, groups)
-    for part in layer.parts:
+    for part in (part for part in layer.parts if not part.fixed):
         _update(found, cfg, part, groups)
     if layer.learns:
         _leaks(found, cfg, layer, groups)
@@ -149,13 +149,16 @@ def _loss(found: Counter, cfg: CoreConfig, layer: Layer, samples: int, words: in
         found["spikes.reads"] += SWEEPS * outputs
 
 
-def _norm(found: Counter, cfg: CoreConfig, groups: int, sums: int, errors: int):
+def _norm(found: Counter, cfg: CoreConfig, groups: int, sums: int, errors: int, frozen: bool):
     """Count batch norm of so many rows of sums, and of errors, but for the masks of these."""
-    passes = [(step, sums) for step in forward_passes()] + [(step, errors) for step in backward_passes()]
+    forward = frozen_passes() if frozen else forward_passes()
+    passes = [(step, sums) for step in forward] + [(step, errors) for step in backward_passes()]
     for step, rows in passes:
         for program, times in ((step.rows, rows), (step.then, groups)):
             if program:
                 _run(found, "norm", program, times, cfg)
+        if not step.rows:
+            continue
         found["sums.reads"] += rows
         found["errors.reads"] += rows * step.reads("g")
         for name, memory in {"z": "sums", "y": "sums", "g": "errors"}.items():

@@ -207,7 +207,8 @@ class CostModel:
         y, x, _ = layer.sum_shape
         steps = 1 if backward and layer.planes else self.cfg.timesteps
         rows, groups = samples * y * x * steps, out_groups(layer, self.cfg.lanes)
-        return self._model(Opcode.NORM)(self.cfg, rows, groups, backward) + self.job_start
+        assert layer.norm is not None
+        return self._model(Opcode.NORM)(self.cfg, rows, groups, backward, layer.norm.frozen) + self.job_start
 
     def backward_jobs(self, n: int) -> list[Job]:
         """Backward for the errors at the spikes of layer n, whose readers are all on its core, of every sample."""

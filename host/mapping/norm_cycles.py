@@ -1,17 +1,17 @@
 """Cycles of batch norms, of sums that are added, and of neurons that fire on sums that have been kept."""
 
 from trident.host.mapping.standardise_cycles import pass_cycles
-from trident.hw.isa.batch_norm import backward_passes, forward_passes
+from trident.hw.isa.batch_norm import backward_passes, forward_passes, frozen_passes
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.vector_program import Program
 
 _PARAMETERS = 10  # cycles in which a group's rows of parameters are read and written
 
 
-def norm_cycles(cfg: CoreConfig, rows: int, groups: int, backward: bool) -> int:
-    """Cycles of a norm job in training, of a minibatch with so many rows in each group of channels: of the sums or,
-    ``backward``, of the errors."""
-    passes = backward_passes() if backward else forward_passes()
+def norm_cycles(cfg: CoreConfig, rows: int, groups: int, backward: bool, frozen: bool = False) -> int:
+    """Cycles of a norm job in training, of a minibatch with so many rows in each group of channels: of the sums, with
+    ``frozen`` statistics or not, or, ``backward``, of the errors."""
+    passes = backward_passes() if backward else frozen_passes() if frozen else forward_passes()
     return groups * (sum(pass_cycles(cfg, step, rows) for step in passes) + _PARAMETERS)
 
 

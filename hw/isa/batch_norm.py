@@ -5,6 +5,9 @@ take them (Ioffe and Szegedy, arXiv 1502.03167; without running statistics per t
 ``z = (x - mean) / sqrt(variance + floor)`` and ``y = gain * z + offset``, which neurons take; the running mean and
 variance are kept for evaluation. Backward, the error at x follows from that at y.
 
+A norm may be frozen in training, too: then mean and variance are the running ones, which stay, and the error at x is
+``gain / sqrt(variance + floor)`` times that at y, which the same passes make with a ``part`` of 0.
+
 Where x is the same at all timesteps, as of real values that are, only the sum over time of the error at x is wanted: it
 is what the same passes make of the sum over time of the error at y, with z and n of one timestep.
 
@@ -113,10 +116,11 @@ def _scaled_pass() -> Pass:
     return _scaled()
 
 
-def norm_numbers(values: int, epsilon: float, momentum: float) -> dict[str, float]:
-    """The numbers of the programs by name, for so many values of a channel; :data:`POWER` is a whole one."""
+def norm_numbers(values: int, epsilon: float, momentum: float, frozen: bool = False) -> dict[str, float]:
+    """The numbers of the programs by name, for so many values of a channel; :data:`POWER` is a whole one. ``frozen``:
+    mean and variance are constants, so errors have no part of sums."""
     power = values.bit_length() - 1
     return {
-        POWER: power, "part": 2.0**power / values, "floor": epsilon, "keep": 1 - momentum, "momentum": momentum,
-        "share": momentum * values / max(values - 1, 1),
+        POWER: power, "part": 0.0 if frozen else 2.0**power / values, "floor": epsilon,
+        "keep": 1 - momentum, "momentum": momentum, "share": momentum * values / max(values - 1, 1),
     }  # fmt: skip

@@ -60,7 +60,7 @@ JOB = WordLayout("job", [
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
      Field("take", 1, "rows that come in are added: backward, reduce; which operand passes the multiplier (add, "
-           "add_errors)"),
+           "add_errors); what is kept beside gains and offsets is written (norm)"),
      Field("outgoing", 1, "rows leave the core: backward, reduce"),
      Field("token", 5, "token that send and notify give at the end; 31: none; power of two that the products of a walk "
            "are divided by (backward)"),

@@ -201,7 +201,7 @@ OPERATIONS = (
         Opcode.NORM, "normalises the sums of a layer, or makes errors at them of those behind its norm",
         Opcode.FORWARD,
         fields=("src", "src_slot", "dst", "dst_slot", "aux", "tile", "groups", "count", "blocks",
-                "tap_step", "block_step", "pass_step", "exponent", "token", "channel", "outgoing", "final",
+                "tap_step", "block_step", "pass_step", "exponent", "token", "channel", "outgoing", "take", "final",
                 *NORM_NUMBERS.values()),
         pointers={"src": "spikes", "dst": "spikes"},
         reads=(Space.WEIGHTS, Space.RAW, Space.ERRORS, Space.FUNCTIONS),

@@ -41,7 +41,8 @@ class NormUnit(wiring.Component):
 
     Members
     -------
-    job : In. ``outgoing``, ``channel``: see :data:`WAYS`; ``src``, ``dst``, ``aux``: the first words of sums, of scaled
+    job : In. ``outgoing``, ``channel``: see :data:`WAYS`; ``take``: the running variance and mean, as they were or new,
+        and the inverse deviations are written; ``src``, ``dst``, ``aux``: the first words of sums, of scaled
         sums or of the errors that are made, and of errors, ``tap_step``, ``pass_step``, ``block_step``: from one sample
         to the next; ``tile``: of the gains, which the offsets and the inverse deviations follow; ``groups``; ``token``:
         the power of two that sums are divided by; ``exponent``: the exponent code from which on a number is too large
@@ -165,7 +166,7 @@ class NormUnit(wiring.Component):
             self.row_address.eq(places[part] << cfg.lane_bits),
             self.gradient_address.eq(self.row_address),
             self.raw_data.eq(written[part]),
-            self.raw_write.eq(writing & (way == 0)),
+            self.raw_write.eq(writing & job.take),
         ]
 
         # Pass by pass, group by group

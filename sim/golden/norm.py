@@ -28,7 +28,8 @@ MOST_VALUES = 1 << 31  # of a channel: the powers of two that a job tells end th
 @dataclass(frozen=True)
 class NormConstants:
     """Constants of a layer's norm over so many samples: ``bits``, by name the raw bits of floats; ``power``: k of
-    :mod:`hw.isa.batch_norm`; ``limit``: the exponent code from which on a number is too large for a sum."""
+    :mod:`hw.isa.batch_norm`; ``limit``: the exponent code from which on a number is too large for a sum. Of a frozen
+    norm the part of means is 0, so that errors are scaled alone."""
 
     bits: dict[str, int]
     power: int
@@ -45,10 +46,10 @@ class NormConstants:
         y, x, _ = layer.sum_shape
         values = samples * y * x * cfg.steps
         values //= cfg.steps if single else 1
-        if values < 2 and not single:
+        if values < 2 and not single and not layer.norm.frozen:
             raise TridentError(f"{name} has one value of a channel in a minibatch, which has no variance: take more")
         fmt = cfg.format
-        numbers = norm_numbers(values, layer.norm.epsilon, layer.norm.momentum)
+        numbers = norm_numbers(values, layer.norm.epsilon, layer.norm.momentum, layer.norm.frozen)
         bits = {field: int(to_bits(numbers[field], fmt)) for field in NUMBERS}
         check_epsilon(name, layer.norm.epsilon, bits["floor"], cfg)
         limit = cfg.pass_fixed.limit(fmt, values, room=1)
@@ -85,10 +86,12 @@ class BatchNorm:
         names = {"gain": parameters[gain], "offset": parameters[offset], "running_variance": running[gain],
                  "running_mean": running[offset]}  # fmt: skip
         channels = {name: values[None, None] for name, values in names.items()}
-        samples = len(x) if training else max(len(x), 2)  # frozen, nothing is summed: any number will do
-        fault = self._passes(samples).run(forward_passes() if training else frozen_passes(), rows, channels, {})
-        if training:
+        moving = training and not self.norm.frozen
+        samples = len(x) if moving else max(len(x), 2)  # frozen, nothing is summed: any number will do
+        fault = self._passes(samples).run(forward_passes() if moving else frozen_passes(), rows, channels, {})
+        if moving:
             running[gain][:], running[offset][:] = channels["running_variance"][0, 0], channels["running_mean"][0, 0]
+        if training:
             self.inverse = channels["inverse"][0, 0]
         return rows["z"].reshape(x.shape), rows["y"].reshape(x.shape), fault
 

@@ -151,18 +151,22 @@ class Norm(Node):
     :mod:`trident.hw.isa.batch_norm`.
 
     epsilon: what is added to a variance. momentum: the share of a minibatch in the running mean and variance. scale:
-    what gains begin with; of threshold-dependent batch norm a multiple of the threshold.
+    what gains begin with; of threshold-dependent batch norm a multiple of the threshold. frozen: training, too, takes
+    the running mean and variance, as PyTorch's in eval mode, and leaves them; gains and offsets are learned.
     """
 
     method: str = field(default="batch", kw_only=True)
     epsilon: float = field(default=BATCH_EPSILON, kw_only=True)
     momentum: float = field(default=BATCH_MOMENTUM, kw_only=True)
     scale: float = field(default=1.0, kw_only=True)
+    frozen: bool = field(default=False, kw_only=True)
     kind = "norm"
 
     def __post_init__(self):
         super().__post_init__()
         self._choice("method", NORMS)
+        if not isinstance(self.frozen, bool):
+            raise TridentError(f"{self}: frozen must be true or false, not {self.frozen!r}")
         for name, high in (("epsilon", HIGH), ("momentum", 1), ("scale", HIGH)):
             value = getattr(self, name)
             number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -22,7 +22,7 @@ class NormPlacing(Placing):
     """The second layer of a network with a norm behind it, and a minibatch of its values."""
 
     def norm(self) -> Case:
-        """Sums in training or in inference, of one sample, or errors."""
+        """Sums in training or in inference, of one sample, or errors; half of the norms are frozen."""
         self._normed()
         kind = ("norm", "norm_frozen", "norm_errors")[self.rng.integers(3)]
         samples = self.samples if kind != "norm_frozen" else 1
@@ -93,6 +93,7 @@ class NormPlacing(Placing):
         rng, last = self.rng, self.network.layers[-1]
         norm = Norm(
             "norm", edges(last.node), epsilon=float(2.0 ** rng.uniform(-13, 0)), momentum=float(rng.uniform(0.01, 1)),
+            frozen=bool(rng.integers(2)),
         )  # fmt: skip
         nodes = [replace(n, inputs=edges("norm")) if n.name == last.neuron else n for n in self.network.nodes]
         self.network = replace(self.network, nodes=(*nodes[:-1], norm, nodes[-1]))

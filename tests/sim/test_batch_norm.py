@@ -7,6 +7,7 @@ import pytest
 
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.planes import Planes
+from trident.hw.isa.spaces import Space
 from trident.sim.golden.norm import BatchNorm
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
@@ -22,13 +23,13 @@ NETWORKS = ("6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "8x4x2-4c3-mp2-3c3-5", "12-9
 STEPS, SAMPLES = 6, 7
 
 
-def networks(text: str) -> Network:
+def networks(text: str, frozen: bool = False) -> Network:
     """With norms whose epsilon, momentum and first gains differ."""
     network, rng = with_norm(Network.parse(text), "bn"), np.random.default_rng(4)
 
     def changed(node):
         epsilon, momentum, scale = (float(rng.uniform(*limits)) for limits in ((-12, 0), (0.05, 1), (0.5, 2)))
-        return replace(node, epsilon=2.0**epsilon, momentum=momentum, scale=scale)
+        return replace(node, epsilon=2.0**epsilon, momentum=momentum, scale=scale, frozen=frozen)
 
     return replace(network, nodes=tuple(changed(n) if isinstance(n, Norm) else n for n in network.nodes))
 
@@ -43,24 +44,39 @@ def settings_of(network: Network) -> TrainSettings:
     return TrainSettings(timesteps=STEPS, batch=SAMPLES, learning_rate=0.3, loss_scale=64, seed=2)
 
 
+def move(network: Network, running: dict[str, np.ndarray]):
+    """Give a network's norms running variances and means as they might have been trained."""
+    rng = np.random.default_rng(11)
+    for norm in network.norms:
+        running[norm.gain][:] = rng.uniform(0.003, 0.03, running[norm.gain].shape)
+        running[norm.offset][:] = rng.normal(size=running[norm.offset].shape) / 16
+
+
 @pytest.mark.oracle
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("text", NETWORKS)
-def test_gradients_and_running_statistics_are_spikingjellys(text):
-    """Three minibatches in train mode, with updates by the twin, then the same in eval mode."""
+def test_gradients_and_running_statistics_are_spikingjellys(text, frozen):
+    """Three minibatches in train mode, or with norms in eval mode, with updates by the twin, then the same in eval
+    mode."""
     torch = pytest.importorskip("torch")
     sj_layer = pytest.importorskip("spikingjelly.activation_based.layer")
     sj_neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
     surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
 
-    network = networks(text)
+    network = networks(text, frozen)
     twin = FloatTwin(network, NeuronSettings(0.5, 0.75, surrogate="atan:2"), settings_of(network), np.float64)
     norms = {}
+    if frozen:
+        move(network, twin.state["raw"])
     for layer in network.layers:
         if layer.norm:
             kind = sj_layer.BatchNorm2d if layer.kind == "conv" else sj_layer.BatchNorm1d
-            norms[layer.number] = kind(
+            norms[layer.number] = norm = kind(
                 layer.out_channels, eps=layer.norm.epsilon, momentum=layer.norm.momentum, step_mode="m"
-            ).double()
+            ).double().train(not frozen)
+            if frozen:
+                norm.running_var = torch.tensor(twin.state["raw"][layer.norm.gain].copy())
+                norm.running_mean = torch.tensor(twin.state["raw"][layer.norm.offset].copy())
 
     def parameters(name):
         return torch.tensor(twin.weights[name].copy(), requires_grad=True)
@@ -129,15 +145,20 @@ def test_gradients_and_running_statistics_are_spikingjellys(text):
         assert (trace.spikes == theirs).all()
 
 
+@pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("text", [*NETWORKS[:3], "64-32-16-4"])  # whose sums take many values
-def test_golden_is_near_the_twin(text):
+def test_golden_is_near_the_twin(text, frozen):
     """From the same weights and, layer by layer, the same spikes, in training and with running statistics: at most one
     spike in a thousand differs."""
-    whole, neuron, compared = networks(text), NeuronSettings(0.5, 0.75, surrogate="atan:2"), 0
+    whole, neuron, compared = networks(text, frozen), NeuronSettings(0.5, 0.75, surrogate="atan:2"), 0
     others = "lif/hard/atan/pooled" if "mp" in text else ""
     cfg = CoreConfig(timesteps=STEPS, surrogate="atan", batch_norm=True, sum_words=64, others=others)
     golden = GoldenTrainer(whole, neuron, cfg, 2)
+    if frozen:
+        move(whole, golden.raw)
+        golden.load(Space.RAW, golden.bits(Space.RAW))  # rounded
     spikes, labels = stimulus(whole, 256)
+    before = {name: values.copy() for name, values in golden.raw.items()}
     (trace,) = golden.train(spikes, labels, golden.loss_constants(64))
     (tested,) = golden.infer(spikes, len(spikes))
     for layer in (layer for layer in whole.layers if layer.norm):
@@ -146,12 +167,37 @@ def test_golden_is_near_the_twin(text):
         twin = FloatTwin(Network(layer.in_shape, tuple(own)), neuron, settings_of(whole), np.float64)
         for name in layer.parameters:
             twin.weights[name][:] = golden.weights[name]
+            if frozen:
+                twin.state["raw"][name][:] = golden.raw[name]
         for found, training in ((trace, True), (tested, False)):
             given = found.inputs[layer.number].transpose(0, 3, 1, 2, 4)
             theirs = twin.forward(given, training)[0].spikes
             assert (found.spikes[layer.number].transpose(3, 0, 1, 2, 4) != theirs).mean() <= 1e-3
             compared += int(theirs.sum())
+        assert (golden.raw[layer.norm.gain] == before[layer.norm.gain]).all() == frozen
     assert compared > 1000 and not golden.faults.any()
+
+
+def test_errors_of_a_frozen_norm_are_scaled():
+    """By the gain over the running deviation, and nothing else: gradients are sums of errors and of products."""
+    layer, rng = networks(NETWORKS[0], frozen=True).layers[0], np.random.default_rng(3)
+    norm = BatchNorm(layer, CoreConfig(timesteps=STEPS, batch_norm=True, sum_words=64, multiplier_subnormals=True))
+    shape, gain, offset = (SAMPLES, 6, 6, STEPS, 5), layer.norm.gain, layer.norm.offset
+    x, errors = (rng.normal(size=shape).astype(np.float16).astype(np.float32) for _ in range(2))
+    parameters, running = (
+        {name: rng.uniform(0.5, 2, 5).astype(np.float16).astype(np.float32) for name in (gain, offset)}
+        for _ in range(2)
+    )  # fmt: skip
+    kept = {name: values.copy() for name, values in running.items()}
+    z, y, _ = norm.forward(x, parameters, running, training=True)
+    found, gradients, fault = norm.backward(errors, z, parameters)
+    factor = parameters[gain] / np.sqrt(running[gain] + layer.norm.epsilon)
+    assert np.abs(y - ((x - running[offset]) * factor + parameters[offset])).max() < 2.0**-6
+    assert np.abs(found - factor * errors).max() < 2.0**-7 and not fault.any()
+    for name, terms in ((offset, errors), (gain, errors * z)):
+        wanted = terms.sum(axis=(0, 1, 2, 3))
+        assert (running[name] == kept[name]).all()
+        assert np.abs(gradients[name] - wanted).max() < 0.1 < np.abs(wanted).max()
 
 
 def test_all_samples_count():

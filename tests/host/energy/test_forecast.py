@@ -5,15 +5,28 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.hw.core.benches import CHUNKS, NORM, PLANES, POOL, STANDARD, WALKS, batch_of, bench_of, constants_of
+from tests.hw.core.benches import (
+    CHUNKS,
+    NORM,
+    PLANES,
+    POOL,
+    STANDARD,
+    WALKS,
+    batch_of,
+    bench_of,
+    constants_of,
+    core_of,
+)
 from trident.host.energy.energy import Energy, dense_macs
 from trident.host.energy.forecast import forecast
 from trident.host.energy.table import EnergyTable
 from trident.host.mapping.activity import measure, random_activity
 from trident.host.mapping.cost import CostModel
+from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.snn.network.network import Network
+from trident.snn.network.norms import frozen
 from trident.snn.settings import NeuronSettings
 
 ROOM = {"spike_words": 1024, "error_words": 512}
@@ -22,6 +35,7 @@ WINDOW = {"window": 2, "sum_words": 1024, "winner_words": 1024, "surrogate": "at
 JOINED = {"join": 3, "overlap": True, "winner_words": 1024, "dropout": True, "surrogate": "atan"}
 JOINED |= {"planes": True, "others": "lif/hard/atan/still,lif/hard/atan/pooled,lif/hard/atan/pooled/averaged"}
 PLIF = WALKS | {"charge": "plif", "surrogate": "atan", "gradient_bits": 48}
+SAMPLES = 3
 UNTOLD = ("running", "stalled", "skipped")  # of an engine
 
 
@@ -39,6 +53,7 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("6x6x3-4c3-sew4-5", WALKS | PLANES),
     ("6x6x3-5c3-drop0.5-7c3-drop0.5-4", WALKS | AVERAGED | {"dropout": True}),
     ("6x6x3-5c3-mp2-drop0.5-7c3-4", WALKS | AVERAGED | POOL | {"dropout": True}),
+    ("6x6x3-5c3-drop0.2-7c3-drop0.1-4", WALKS | PLANES | {"dropout": True}),
     ("6x6x3-5c3-ap2-7c3-4", WALKS | AVERAGED | POOL),
     ("6x6x2-5c3-7c3s2-4", NORM),
     ("6x6x2-4c3-sew4-5", NORM | PLANES),
@@ -52,6 +67,7 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("20-12-5", CHUNKS | {"loss": "softmax", "gradient_bits": 48}),
     ("6x6x1-4c3m2-5c3-3", CHUNKS | WALKS | WINDOW),
     ("20-12rec-5", CHUNKS | WALKS | {"timesteps": 1}),
+    ("20-12rec-5rec", CHUNKS | WALKS | {"timesteps": 1, "others": "lif/hard/rectangle"}),
     ("6x6x3-5c3-7c3s2-4", PLIF),
     ("20-12-5", PLIF | {"charge": "leaky"}),
     ("20-12-5", {"loss": "softmax"}),
@@ -60,7 +76,21 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("20-12-5r", {"loss": "steps", "others": "lif/mean", "accumulators": 16}),
 ])  # fmt: skip
 def test_counters_of_a_minibatch(network, changes):
-    bench, rng, samples = bench_of(network, **ROOM | changes), np.random.default_rng(9), 3
+    compare(bench_of(network, **ROOM | changes))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("freeze", [False, True])
+def test_counters_of_norms(freeze):
+    core, cfg = core_of("TINY", None, **NORM)
+    network = Network.parse("6x6x2-5c3bn-7c3s2bn-4")
+    bench = StepBench(frozen(network) if freeze else network, NeuronSettings.of(cfg), cfg, core, minibatch=SAMPLES)
+    compare(bench)
+
+
+def compare(bench: StepBench):
+    """A minibatch's counters of the RTL with those that are forecast."""
+    rng, samples = np.random.default_rng(9), SAMPLES
     spikes, labels = batch_of(bench, rng, samples, 0.3)
     bench.session.set_constants(constants_of(bench, samples), bench.golden.loss_constants(256))
     before = bench.session.driver.counters(0)

@@ -23,6 +23,8 @@ from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.planes import Planes
+from trident.hw.isa.spaces import Space
+from trident.sim.golden.format import to_bits
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
 from trident.snn.settings import NeuronSettings
@@ -92,6 +94,44 @@ def test_readouts_and_values(changes):
         mismatch, _ = bench.step(*batch_of(bench, rng, 9, 0.5), constants_of(bench, 9), 256)
         assert mismatch is None
     assert bench.infer(batch_of(bench, rng, 5, 0.5)[0])[0] is None
+
+
+@pytest.mark.parametrize("changes", [{"surrogate": "atan"}, PLANES])
+def test_frozen_norms(changes):
+    """Beside one that is not: running means and variances stay, in training, behind a minibatch of inference too."""
+    core, cfg = core_of("TINY", None, **NORM | changes)
+    build = Builder((3, 3, 2))
+    build.add("conv", channels=3, kernel=3, bias=False)
+    build.add("norm", frozen=True)
+    build.add("neuron", threshold=0.3)
+    build.add("flatten")
+    build.add("linear", outputs=5)
+    build.add("norm")
+    build.add("neuron", threshold=0.3)
+    build.add("linear", outputs=4)
+    build.add("norm", frozen=True)
+    build.add("neuron", threshold=0.3)
+    network, rng = build.network(), np.random.default_rng(2)
+    if changes is PLANES:
+        network = replace(network, planes=Planes(3, -2, True))
+    bench, still = StepBench(network, NeuronSettings.of(cfg), cfg, core, minibatch=9), (0, 2)
+    raw, fired = bench.golden.bits(Space.RAW), 0
+    for number in still:
+        norm = network.layers[number].norm
+        raw[norm.gain] = to_bits(rng.uniform(0.01, 0.1, raw[norm.gain].shape), cfg.format)
+        raw[norm.offset] = to_bits(rng.normal(size=raw[norm.offset].shape) / 16, cfg.format)
+    for model in (bench.golden, bench.session):
+        model.load(Space.RAW, raw)
+    for _ in range(2):
+        mismatch, found = bench.step(*batch_of(bench, rng, 9, 0.5), constants_of(bench, 9), 256)
+        assert mismatch is None and not found.all_faults, str(mismatch)
+        fired += int(found.counts.sum())
+        assert bench.infer(batch_of(bench, rng, 5, 0.5)[0])[0] is None
+    after = bench.session.read(Space.RAW)
+    for number, layer in enumerate(network.layers):
+        for name in (layer.norm.gain, layer.norm.offset):
+            assert (after[name] == raw[name]).all() == (number in still)
+    assert fired > 20
 
 
 @pytest.mark.parametrize("scale", [2.0**20, 2.0**23])
