@@ -33,6 +33,7 @@ help:
 	@echo '                                 BIN_US=.. microseconds a timestep'
 	@echo '                 EPOCHS=10 BATCH=16 LR=0.5 MOMENTUM=0.9 LOSS_SCALE=256 HALVE_EVERY=3 SEED=0'
 	@echo '                                 (mnist: EPOCHS=2 LR=0.25 HALVE_EVERY=1); BIAS=1 NORM=none, ws, bn or tdbn'
+	@echo '                                 FREEZE_BN=1 keeps means and variances of batch norms; WEIGHTS=.. a checkpoint to begin with'
 	@echo '                 ENCODING=dither LEAK=0.5 THRESHOLD=0.5 WINDOW=1.5 RESET=hard SURROGATE=rectangle'
 	@echo '                 ENCODING=direct the first layer takes pixels, counts or features as they are, in 8 bits'
 	@echo '                 NEURON=lif DECAY_INPUT=0 SYNAPSE=0.5 V_RESET=0 DETACH=1 SCHEDULE=step LOSS=mse SMOOTHING=0'

@@ -30,6 +30,10 @@ from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 @click.option("--norm", help="of every layer but the last: ws standardises weights, bn is batch norm, tdbn one whose "
               "gains begin with the threshold; ws:1e-3, bn:1e-3 with that epsilon  "
               f"[none; resnet {RECIPES['resnet'].norm}]")
+@click.option("--freeze-bn/--no-freeze-bn", default=False, help="batch norms keep their running means and variances, "
+              "and train with them  [no]")
+@click.option("--weights", type=Path, help="a checkpoint whose weights, with means and variances of norms, training "
+              "begins with  [drawn ones]")
 @data_options
 @click.option("--mesh", "size", metavar="WxH", help="columns and rows of cores  [1x1]")
 @click.option("--cores", type=int, help="instead of the mesh: the squarest mesh of so many cores  [1]")
@@ -85,8 +89,8 @@ from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 @click.option("--verbose", "-v", is_flag=True, help="print all counters at the end")
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
-def train_command(net, bias, norm, data, bin_us, encoding, preset, changes, out, verbose, resume, waves, leak,
-                  threshold, window, reset, surrogate, neuron, decay_input, synapse, detach, v_reset,
+def train_command(net, bias, norm, freeze_bn, weights, data, bin_us, encoding, preset, changes, out, verbose, resume,
+                  waves, leak, threshold, window, reset, surrogate, neuron, decay_input, synapse, detach, v_reset,
                   spike_penalty, timesteps, lanes, cols, size, cores, partition, placer, objective, budget,
                   placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
@@ -116,7 +120,7 @@ def train_command(net, bias, norm, data, bin_us, encoding, preset, changes, out,
     chip = ChipChoice(size, cores, partition, Placing(placer, objective, budget, placement))
     spec = RunSpec.make(
         data, net, preset, encoding, neurons, training, core, chip, target.chip(), alone=target.kind == "golden",
-        bias=bias, norm=norm, bin_us=bin_us,
+        bias=bias, norm=norm, bin_us=bin_us, freeze_bn=freeze_bn, weights=weights,
     )
     name = Path(data).resolve().stem[:100] + (f"-{spec.mesh.width}x{spec.mesh.height}" if spec.many else "")
     train(spec, out or OUT / "train" / name, terminal(), resume, waves, target, verbose, engines)

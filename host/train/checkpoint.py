@@ -15,7 +15,7 @@ from trident.snn.data.npz import read_arrays
 from trident.snn.network.network import Tensors
 
 VERSION = 4
-TRAINING, FEDERATED = "training", "federated"
+TRAINING, GOLDEN, FEDERATED = "training", "golden", "federated"
 Values = TypeVar("Values")
 
 
@@ -30,7 +30,7 @@ class Checkpoint:
     progress
         Everything that the run counts, as plain values.
     kind
-        Of which kind of run: training or federated.
+        Of which kind of run: training, golden (alone) or federated.
     arrays
         Weights and momenta, named as in ``momentum/conv1.weight``: raw bits of core and golden (which are equal), and
         under ``float32`` the floats of the float32 twin.
@@ -49,8 +49,9 @@ class Checkpoint:
         write_whole(path, stream.getvalue())
 
     @classmethod
-    def load(cls, path: Path, kind: str = TRAINING) -> "Checkpoint":
-        """Read what :meth:`save` wrote, of a run of this kind. Raises :class:`TridentError` for anything else."""
+    def load(cls, path: Path, kind: str = TRAINING, *others: str) -> "Checkpoint":
+        """Read what :meth:`save` wrote, of a run of this kind, or of others. Raises :class:`TridentError` for anything
+        else."""
         if not path.exists():
             raise TridentError(f"there is no checkpoint to resume from at {path}: start the run without resume")
         try:
@@ -66,9 +67,9 @@ class Checkpoint:
             raise TridentError(f"{path} is not a checkpoint of this program, or it is damaged") from None
         if found[0] != VERSION:
             raise TridentError(f"{path} is a checkpoint of version {found[0]}, this program reads version {VERSION}")
-        if found[1] != kind:
+        if found[1] not in (kind, *others):
             raise TridentError(f"{path} is the checkpoint of a {found[1]} run, not of a {kind} one")
-        return cls(settings, progress, arrays, kind)
+        return cls(settings, progress, arrays, found[1])
 
     def tensors(self, prefix: str) -> Tensors:
         """The parameters that :func:`named` put under ``prefix``."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from trident.host.train.checkpoint import Checkpoint, check_progress, check_tensors, fill, named
+from trident.host.train.checkpoint import GOLDEN, Checkpoint, check_progress, check_tensors, fill, named
 from trident.host.train.chip_learner import NumericFault
 from trident.host.train.findings import findings, new_findings
 from trident.host.train.lockstep import state_spaces
@@ -24,7 +24,6 @@ from trident.snn.data.dataset import batches
 from trident.snn.data.encoding import encode
 from trident.snn.losses import marked
 
-KIND = "golden"  # of its checkpoints
 HISTORY = ("loss", "train_accuracy", "test_accuracy", "samples_per_second")  # of an epoch
 CHUNK = 256  # samples of a test at a time
 Count = Annotated[int, Field(ge=0)]
@@ -66,6 +65,8 @@ class GoldenRun:
         self.scaler = LossScaler.of(spec.train)
         if resume:
             self._restore()
+        elif spec.start:
+            self.golden.begin(spec.start)
 
     def run(self, tell: Callable[[dict, list[str]], None], stop: Callable[[], bool] = lambda: False):
         """Train up to the last epoch; ``tell`` gets the figures of each and what has been found that was not known yet,
@@ -147,10 +148,10 @@ class GoldenRun:
         arrays: dict[str, np.ndarray] = {}
         for name, space in state_spaces(self.spec.cfg).items():
             arrays |= named(name, self.golden.bits(space))
-        Checkpoint(self.spec.settings(), asdict(self.progress), arrays, KIND).save(self.path)
+        Checkpoint(self.spec.settings(), asdict(self.progress), arrays, GOLDEN).save(self.path)
 
     def _restore(self):
-        state, where = Checkpoint.load(self.path, KIND), str(self.path)
+        state, where = Checkpoint.load(self.path, GOLDEN), str(self.path)
         state.check(self.spec.settings(), self.path)
         self.progress = progress = fill(GoldenProgress, state.progress, where)
         self.scaler, self.tally = fill(LossScaler, progress.scaler, where), fill(Tally, progress.tally, where)

@@ -15,6 +15,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.spaces import Space, trained_spaces
 from trident.sim.golden.constants import UpdateConstants
+from trident.sim.golden.format import to_values
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.losses import marked
@@ -135,6 +136,13 @@ class Lockstep:
         for name, space in self.state.items():
             self.learner.session.load(space, state[name])
             self.golden.load(space, state[name])
+
+    def begin(self, start: dict[Space, Tensors]):
+        """Train on from these weights, see :func:`start_of`, on all three models; before any sample."""
+        self.golden.begin(start)
+        self.load_state(self.golden_state())
+        self.twin.begin(*({name: to_values(bits, self.cfg.format) for name, bits in start.get(space, {}).items()}
+                          for space in (Space.WEIGHTS, Space.RAW)))  # fmt: skip
 
     def go_on(self, minibatch: int):
         """The next minibatch has this number, on all three models."""

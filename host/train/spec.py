@@ -31,6 +31,7 @@ from trident.host.train.spec_checks import (
     check_readout,
     check_suits,
 )
+from trident.host.train.start import Start, digest_of, held_settings, start_of
 from trident.hw.chip import check_pair
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.capabilities import Capability, require
@@ -45,7 +46,7 @@ from trident.snn.network.defaults import DEEP, PLAIN, RECIPES
 from trident.snn.network.files import SUFFIXES, dumps
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
-from trident.snn.network.norms import with_norm
+from trident.snn.network.norms import frozen, with_norm
 from trident.snn.network.partition import Partition
 from trident.snn.settings import ADAM_RATE, BALANCED, NeuronSettings, TrainSettings
 
@@ -71,7 +72,8 @@ class Forecast:
 class RunSpec:
     """A network, how it is trained, on which data and on which chip; see :meth:`make`.
 
-    plan: None of a network that is larger than a core can be, for golden alone. forecast: None for one core.
+    plan: None of a network that is larger than a core can be, for golden alone. forecast: None for one core. start:
+    weights that training begins with; None: drawn ones.
     """
 
     network_text: str
@@ -83,6 +85,7 @@ class RunSpec:
     encoding: str
     plan: ChipPlan | None
     forecast: Forecast | None = None
+    start: Start | None = None
 
     @property
     def mesh(self) -> MeshConfig:
@@ -133,6 +136,8 @@ class RunSpec:
         bias: bool = True,
         bin_us: int | None = None,
         norm: str | None = None,
+        freeze_bn: bool = False,
+        weights: Path | None = None,
     ) -> "RunSpec":
         """``data``: a source of :func:`~trident.snn.data.dataset.load`, or a data set. ``neuron``, ``train`` and
         ``core`` are the fields of :class:`NeuronSettings`, :class:`TrainSettings` and :class:`CoreConfig` that are not
@@ -146,7 +151,8 @@ class RunSpec:
         exists: nothing of it is changed, and options that ask for something else are refused. ``alone``: for golden
         alone, so a network may be larger than any single core, unless ``core`` names memories. ``bias``: whether the
         layers of a shorthand have biases. ``bin_us``: microseconds of a timestep, of event recordings. ``norm``: see
-        :func:`with_norm`.
+        :func:`with_norm`. ``freeze_bn``: all batch norms are frozen. ``weights``: of a checkpoint that training begins
+        with, see :func:`start_of`.
         Raises :class:`TridentError` for whatever does not fit together.
         """
         neuron, train, core = (
@@ -184,7 +190,12 @@ class RunSpec:
         neuron_settings = NeuronSettings(**neuron)
         threshold = neuron_settings.threshold
         network = Network.parse(net, bias) if isinstance(net, str) else net
-        network = with_leaks(with_norm(network, norm, threshold), neuron_settings) if network else None
+
+        def completed(network: Network) -> Network:
+            normed = with_norm(network, norm, threshold)
+            return with_leaks(frozen(normed) if freeze_bn else normed, neuron_settings)
+
+        network = completed(network) if network else None
         layers = network.layers if network else ()
         if layers and layers[-1].readout:
             train = {"loss": MEMBRANE} | train
@@ -208,7 +219,7 @@ class RunSpec:
         y, x, channels = dataset.shape
         if network is None:
             net = f"{y * x * channels}-{HIDDEN}-{dataset.classes}"
-            network = with_leaks(with_norm(Network.parse(net, bias), norm, threshold), neuron_settings)
+            network = completed(Network.parse(net, bias))
         network, suited = suit(network, cfg, neuron_settings, dataset, encoding)
         if built:
             check_suits(cfg, suited)
@@ -218,8 +229,8 @@ class RunSpec:
         settings = TrainSettings(timesteps=cfg.steps, **train)
         check_fits(dataset, network, settings)
         if settings.class_weights == BALANCED:
-            weights = balanced(dataset.train_labels, network.classes)
-            settings = replace(settings, class_weights=",".join(map(str, weights)))
+            by_class = balanced(dataset.train_labels, network.classes)
+            settings = replace(settings, class_weights=",".join(map(str, by_class)))
         tables = {"loss_tables": max(len(settings.losses(network.classes).weights), 1)}
         if settings.distill:
             if dataset.teacher is None:
@@ -246,8 +257,9 @@ class RunSpec:
                     raise
                 plan = None
         check_plan(plan, network, cfg, constants, updates)
-        title = _title(net, network, bias, norm)
-        return cls(title, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast)
+        title = _title(net, network, bias, norm) + ", norms frozen" * freeze_bn
+        start = start_of(weights, network, cfg) if weights else None
+        return cls(title, network, neuron_settings, settings, cfg, dataset, encoding, plan, forecast, start)
 
     @property
     def loss(self) -> Loss:
@@ -284,6 +296,9 @@ class RunSpec:
             values |= {f"mesh.{k}": v for k, v in asdict(self.mesh).items()}
             values["partition"] = str(self.plan.partition)
             values["placement"] = ",".join(map(str, self.plan.placement))
+        values |= held_settings(self.network)
+        if self.start:
+            values["weights digest"] = digest_of(self.start)
         if self.dataset.bin_us is not None:
             values["bin_us"] = self.dataset.bin_us
         digest = sha256()

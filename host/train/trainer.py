@@ -85,6 +85,8 @@ class Trainer:
         self.lockstep = Lockstep(spec.plan, spec.neuron, spec.train, chip, engines)
         if resume:
             self._restore(resume)
+        elif spec.start:
+            self.lockstep.begin(spec.start)
         # Of the first minibatch: when the cores' queues ran, and the counters
         self.intervals: list[tuple[int, str, int, int]] = []
         self.first_counters: list[dict[str, int]] = []

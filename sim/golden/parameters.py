@@ -94,6 +94,14 @@ class GoldenParameters:
                 values[:] = self.gradient_sums.of_bits(bits[name]) if exact else to_values(bits[name], self.fmt)
         self._columns = {}
 
+    def begin(self, start: dict[Space, Tensors]):
+        """Train on from these weights, raw bits as of :meth:`bits`, and from what lies beside them; standardised ones
+        are made of that."""
+        for space, bits in start.items():
+            self.load(space, bits)
+        for name, standard in self._standard.items():
+            self.weights[name] = standard.weights(self.raw[name])[0]
+
     def _tensors(self, space: Space, replica: int) -> Tensors:
         if space == Space.GRADIENTS:
             return self.gradients[replica]

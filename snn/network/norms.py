@@ -45,6 +45,14 @@ def with_norm(network: Network, norm: str, threshold: float = 1.0) -> Network:
     return replace(network, nodes=behind_norms(network.nodes, scales, BATCH_EPSILON if epsilon is None else epsilon))
 
 
+def frozen(network: Network) -> Network:
+    """The network with all its batch norms frozen. Raises :class:`TridentError` for one that has none."""
+    if not network.norms:
+        raise TridentError("there is no batch norm to be frozen: give norm bn, or layers as 16c3bn")
+    nodes = (replace(node, frozen=True) if isinstance(node, Norm) else node for node in network.nodes)
+    return replace(network, nodes=tuple(nodes))
+
+
 def standardised(nodes: Iterable[Node], names: Collection[str], epsilon: float | None = None) -> tuple[Node, ...]:
     """The nodes, of which those of these names have standardised weights."""
     return tuple(

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trident.host.train.checkpoint import Checkpoint
-from trident.host.train.golden_run import KIND, GoldenRun
+from trident.host.train.checkpoint import GOLDEN, Checkpoint
+from trident.host.train.golden_run import GoldenRun
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
 from trident.hw.isa import registry
@@ -176,7 +176,7 @@ def test_an_epoch_of_digits(tmp_path):
 
 
 def _same_state(*paths) -> bool:
-    one, other = (Checkpoint.load(path, KIND) for path in paths)
+    one, other = (Checkpoint.load(path, GOLDEN) for path in paths)
     losses = [[epoch["loss"] for epoch in state.progress["history"]] for state in (one, other)]
     same = all((one.arrays[name] == other.arrays[name]).all() for name in one.arrays)
     return same and one.arrays.keys() == other.arrays.keys() and losses[0] == losses[1]

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
+from tests.host.train.stripes import stripes
 from tests.host.train.test_trainer import MINIBATCHES, Watch, final, session
 from trident.host.federated.golden_learner import GoldenLearner
 from trident.host.train.checkpoint import Checkpoint
@@ -23,12 +23,8 @@ DIGITS = {"net": "64-32-drop0.5-10", "preset": "TINY", "train": {"epochs": 2, "b
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory):
-    """30 images of three classes."""
-    path, rng = tmp_path_factory.mktemp("data") / "stripes.npz", np.random.default_rng(0)
-    labels = rng.integers(0, 3, 30)
-    images = 0.2 * rng.random((30, 3, 3)) + 0.8 * (np.arange(3) == labels[:, None])[:, None, :]
-    np.savez(path, images=images, labels=labels, classes=3)
-    return RunSpec.make(str(path), net=NET, preset="TINY", train={"batch": 4, "epochs": 2, "seed": 7})
+    data = stripes(tmp_path_factory.mktemp("data"))
+    return RunSpec.make(data, net=NET, preset="TINY", train={"batch": 4, "epochs": 2, "seed": 7})
 
 
 def test_a_stopped_run_goes_on_with_the_same_dropouts(spec, tmp_path):

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from trident.cli import main
 from trident.host.cli.run import _train_golden
-from trident.host.train.checkpoint import Checkpoint
-from trident.host.train.golden_run import KIND, GoldenRun
+from trident.host.train.checkpoint import GOLDEN, Checkpoint
+from trident.host.train.golden_run import GoldenRun
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import Interrupted, TooLarge, TridentError
 from trident.hw.isa.faults import Fault
@@ -92,7 +92,7 @@ def test_standardised_weights(tmp_path):
     run = GoldenRun(spec, tmp_path / "golden.npz")
     run.run(lambda epoch, _: told.append(epoch))
     assert told[1]["loss"] < told[0]["loss"] and told[1]["test_accuracy"] > 0.5
-    state = Checkpoint.load(tmp_path / "golden.npz", KIND)
+    state = Checkpoint.load(tmp_path / "golden.npz", GOLDEN)
     raw = state.tensors("raw")
     assert raw["linear1.weight"].any() and not raw["linear2.weight"].any() and not raw["linear1.bias"].any()
     resumed = GoldenRun(spec, tmp_path / "golden.npz", resume=True)
@@ -124,7 +124,7 @@ def test_weights_are_pruned(spec, tmp_path, train, capsys):
         GoldenRun(spec, tmp_path / "golden.npz").run(lambda *_: None, lambda: next(asked))
     _train_golden(spec, tmp_path / "golden.npz", Console(width=200), True, "numpy")
     assert f"Weights that are 0: {100 * share:.2f} %." in capsys.readouterr().out
-    for name, own in Checkpoint.load(tmp_path / "golden.npz", KIND).tensors("weights").items():
+    for name, own in Checkpoint.load(tmp_path / "golden.npz", GOLDEN).tensors("weights").items():
         assert (own == whole.golden.bits(Space.WEIGHTS)[name]).all()
 
 
@@ -210,7 +210,7 @@ def test_a_network_larger_than_any_core(tmp_path):
     ("scaler", {"scale": 0.0, "carry": 1.0, "skipped": 0}),
 ])  # fmt: skip
 def test_a_damaged_checkpoint_is_refused(spec, unbroken, tmp_path, name, value):
-    state = Checkpoint.load(unbroken[0].path, KIND)
+    state = Checkpoint.load(unbroken[0].path, GOLDEN)
     state.progress = json.loads(json.dumps(state.progress)) | {name: value}
     state.save(tmp_path / "golden.npz")
     with pytest.raises(TridentError, match=r"golden\.npz is damaged"):
@@ -234,7 +234,7 @@ def test_says_what_keeps_a_network_from_learning(tmp_path, capsys):
     assert not ended.value.code
     said = capsys.readouterr().out
     assert said.count("warning: linear1 has not fired once in an epoch") == 1 and "Lower --threshold" in said
-    progress = Checkpoint.load(tmp_path / "golden.npz", KIND).progress
+    progress = Checkpoint.load(tmp_path / "golden.npz", GOLDEN).progress
     assert len(progress["findings"]) >= 1 and progress["rates"]["samples"] == 0
 
 
