@@ -7,7 +7,7 @@ _MESH = SetUp(
     5, 4, clock_hz=50_000_000, preset="COMPACT", hierarchical=True,
     place=("--placer", "static", "--router", "router2"),
 )  # fmt: skip
-_FAST = SetUp(1, 1, clock_hz=60_000_000, core=FAST_CORE, place=("--router", "router2"))
+_FAST = SetUp(1, 1, clock_hz=50_000_000, core=FAST_CORE, place=_MESH.place)
 
 BOARDS = (
     Board(

@@ -9,7 +9,7 @@ _MESH = SetUp(
     5, 4, clock_hz=40_000_000, preset="COMPACT", hierarchical=True,
     place=("--placer", "static", "--router", "router2"),
 )  # fmt: skip
-_FAST = SetUp(1, 1, clock_hz=60_000_000, core=FAST_CORE, place=("--router", "router2"))
+_FAST = SetUp(1, 1, clock_hz=40_000_000, core=FAST_CORE, place=_MESH.place)
 # The quickest to build: a core of 7-bit floats with hardly any memory, to try the tools and the board with;
 # it trains 6-4-2
 _SMALL = SetUp(
