@@ -44,17 +44,18 @@ def bernoulli(images: np.ndarray, timesteps: int, seed: int, epoch: int = 0) -> 
 
 def planes_of(dataset: Dataset, timesteps: int, every: bool = False) -> Planes:
     """The planes that hold the values of a data set's images, in spike words of so many timesteps, or of its frames:
-    of whole numbers no more than they need. ``every``: images, too, are given at every timestep.
+    of whole numbers no more than they need. ``every``: images, too, are given at every timestep, as they are where
+    their values have more bits than a word has timesteps.
 
     Raises :class:`TridentError` for values that are too large for planes.
     """
-    high, still = dataset.low + dataset.span, dataset.steps is None and not every
-    bits = min(PLANES, timesteps) if still else PLANES
-    if dataset.whole and not still:
+    high, needed = dataset.low + dataset.span, PLANES
+    if dataset.whole:
         needed = max(int(high), int(-dataset.low) - 1, 1).bit_length() + (dataset.low < 0)
-        if needed <= PLANES:
-            return Planes(needed, 0, dataset.low < 0, still)
-    return Planes.of_range(dataset.low, high, bits, dataset.whole, still)
+    still = dataset.steps is None and not every and min(needed, PLANES) <= timesteps
+    if dataset.whole and not still and needed <= PLANES:
+        return Planes(needed, 0, dataset.low < 0, still)
+    return Planes.of_range(dataset.low, high, min(PLANES, timesteps) if still else PLANES, dataset.whole, still)
 
 
 def direct(images: np.ndarray, planes: Planes, timesteps: int, low: float = 0.0, span: float = 1.0) -> np.ndarray:
@@ -105,14 +106,9 @@ def faint(dataset: Dataset, timesteps: int) -> tuple[str, ...]:
 
 
 def rough(dataset: Dataset, planes: Planes) -> tuple[str, ...]:
-    """A sentence where real values have fewer than all their bits."""
+    """A sentence where real values use fewer than all their bits."""
     largest = max(-dataset.low, dataset.low + dataset.span)
     reach = 2.0 ** (planes.place + planes.bits - planes.signed)
-    if planes.bits < PLANES and planes.still:
-        return (
-            f"the values of {dataset.name} have {planes.bits} bits, as many as a spike word has timesteps: with "
-            f"{PLANES} timesteps they have {PLANES}",
-        )
     if 0 < largest <= reach / 2 and not dataset.whole:
         return (
             f"the values of {dataset.name} go up to {largest:.3g} only, and those of planes to {reach:g}: multiply "

@@ -85,13 +85,23 @@ def test_direct_takes_values_as_they_are(tmp_path, images, given_as):
 def test_values_of_few_bits_are_told():
     data = load("digits")
     assert rough(data, planes_of(data, 8)) == ()
-    assert rough(data, planes_of(data, 4)) == (
-        "the values of digits have 4 bits, as many as a spike word has timesteps: with 8 timesteps they have 8",
-    )
     small = replace(data, span=0.1)
     assert rough(small, planes_of(small, 8)) == (
         "the values of digits go up to 0.1 only, and those of planes to 1: multiply them by 8 to use all 8 bits",
     )
+
+
+@pytest.mark.parametrize(("whole", "timesteps", "planes"), [
+    (False, 7, Planes(8, -8, still=False)), (True, 4, Planes(5, 0, still=False)), (True, 6, Planes(6, -1)),
+])  # fmt: skip
+def test_values_of_more_bits_than_timesteps_are_given_at_each(whole, timesteps, planes):
+    """With all their bits, as frames that stay the same; whole numbers from 0 to 16 have five."""
+    data = load("digits")
+    data = replace(data, span=16.0, whole=True) if whole else data
+    assert planes_of(data, timesteps) == planes
+    train, _ = encode(data, replace(Network.parse("64-10"), planes=planes), timesteps, "direct")
+    values = plane_values(train[:5], planes).reshape(5, -1, 64)
+    assert np.abs(values - data.span * data.train[:5].reshape(5, 1, 64)).max() <= (0 if whole else 2.0**planes.place)
 
 
 @pytest.mark.parametrize("method", ["dither", "bernoulli"])
