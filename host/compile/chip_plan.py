@@ -130,7 +130,7 @@ class ChipPlan:
         else:
             after = self._stage_cores(replica, stage_after)
             fields[plan.job("send")] = {"target": to(after), "token": Token.INPUT_READY0 + number}
-            fields[plan.job("errors")] = {"source": to(after[-1:])}
+            fields |= {plan.job("errors", 0, chunk): {"source": to(after[-1:])} for chunk in plan.error_chunks}
         if stage_before is None:
             fields[plan.job("free")] = {"target": host, "token": Token.INPUT_FREE}
         else:
@@ -142,7 +142,7 @@ class ChipPlan:
                     chain |= {"target": to(own[number + 1 : number + 2]), "channel": Rows.PARTIALS}
                 else:
                     chain |= {"target": to((owner,)), "channel": Rows.ERRORS}
-                fields[plan.job("owner", k)] = chain
+                fields |= {plan.job("owner", k, chunk): chain for chunk in range(self.cfg.chunks)}
         for n, placed in enumerate(plan.layers):
             for chunk in range(self.cfg.chunks if placed.layer.drop else 0):
                 numbers = {"pass_step": replica, "tap_step": partition.replicas}  # of its samples in the minibatch
@@ -230,7 +230,7 @@ class ChipPlan:
             for placed in plan.layers:
                 y, x, channels = placed.layer.sum_shape
                 taps = sum(part.layer.fan_in for part in placed.parts)
-                jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.steps * 2)
+                jobs.append(y * x * taps * (channels + self.cfg.lanes) * self.cfg.word_steps * 2)
                 if placed.layer.norm:  # three passes of up to four steps
                     jobs.append(16 * y * x * (channels + self.cfg.lanes) * self.cfg.steps * self.minibatch)
             small = max(3 * sum(jobs), FIRMWARE_ROW_CYCLES * plan.rows)

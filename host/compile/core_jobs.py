@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from trident.host.compile.bands import Band
 from trident.host.compile.fields import limit_of_sums
 from trident.host.compile.leaks import leak_field, leak_gradient, leak_jobs
-from trident.host.compile.norms import fire_job, norm_jobs
+from trident.host.compile.norms import ends, fire_job, norm_jobs
 from trident.host.compile.packing import WeightMap, blocks
 from trident.host.compile.regions import Region
 from trident.host.compile.standardise import standard_fields
@@ -36,12 +36,15 @@ class CoreJobs:
 
     def all(self, neuron: NeuronConstants, updates: UpdateConstants) -> dict[int, dict]:
         """The fields of every job, without those that say who else takes part and without tokens."""
-        result = {self.plan.job("send"): self._send(), self.plan.job("errors"): self._errors(neuron)}
+        result = {self.plan.job("send"): self._send()}
+        for chunk in self.plan.error_chunks:
+            result[self.plan.job("errors", 0, chunk)] = self._errors(neuron, chunk)
         for name in ("free", "ready", "reduced", "vote"):
             result[self.plan.job(name)] = {}
         result[self.plan.job("reduce")] = {"tile": 0, "count": self.plan.rows, "outgoing": 1}
         for k in range(self.plan.owners):
-            result[self.plan.job("owner", k)] = self._backward_away(k)
+            for chunk in range(self.cfg.chunks):
+                result[self.plan.job("owner", k, chunk)] = self._backward_away(k, chunk)
         for n, placed in enumerate(self.plan.layers):
             for chunk in range(self.cfg.chunks):
                 for band, span in enumerate(placed.spans):
@@ -111,7 +114,7 @@ class CoreJobs:
         channels = self.plan.network.layers[placed.layer.number].out_channels
         y, x, _ = placed.layer.out_shape
         return job | {
-            "dst": placed.first // self.cfg.lanes, "count": y * x, "groups": placed.weights.groups,
+            "dst": placed.first // self.cfg.lanes, "count": y * x * self.cfg.chunks, "groups": placed.weights.groups,
             "blocks": blocks(channels, self.cfg.lanes),
         }  # fmt: skip
 
@@ -151,7 +154,7 @@ class CoreJobs:
         layer, weights, (group, groups) = part.layer, part.weights, span
         band = weights.bands[0] if len(weights.bands) == 1 else weights.bands[placed.spans.index(span)]
         shared = passes(self.cfg, "forward", layer.sum_shape[1], groups) | {"groups": weights.groups}
-        outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == self.cfg.chunks)}
+        outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step}
         sums = placed.sums  # that a norm takes, or those of the neurons, which fire at once
         to = {"dst": sums.in_chunk(chunk) + group, "dst_slot": sums.step, "outgoing": 1} if sums else {
             "dst": self._at(placed.spikes, chunk) + group, "dst_slot": placed.spikes.step,
@@ -166,7 +169,7 @@ class CoreJobs:
             pass_step=shared["pass_groups"], group_step=1, **shared,
             **reach_fields(self.cfg, as_convolution(layer) if tied else layer),
             exponent=self._limit(layer.number, "forward"), **neuron.of_layer(layer.number).forward,
-            **(outputs if placed.layer.readout else {}),
+            **(outputs if placed.layer.readout else {}), **ends(self.cfg, placed.layer, chunk),
             **biases | reads, **leak_field(placed, group),
             **self._own(weights, own_blocks=band.blocks), **({"own_groups": groups} if len(placed.spans) > 1 else {}),
         )  # fmt: skip
@@ -232,7 +235,7 @@ class CoreJobs:
             **self._own(weights, own_blocks=band.groups), **({"own_groups": count} if len(spans) > 1 else {}),
         )  # fmt: skip
 
-    def _backward_away(self, owner: int) -> dict:
+    def _backward_away(self, owner: int, chunk: int) -> dict:
         """Errors of the first layer to those of the layer below, the part that is on an ``owner``."""
         placed = self.plan.layers[0]
         layer, weights = placed.layer, placed.weights
@@ -242,11 +245,11 @@ class CoreJobs:
         tile = placed.tile + first * weights.groups
         below = layer.sources[0]
         assert below is not None
-        job = self._walk_back(placed, layer, weights, weights.bands[0], below) | walk
+        job = self._walk_back(placed, layer, weights, weights.bands[0], below, chunk) | walk
         return job | {"tile": tile, "pass_step": step * weights.groups, "outgoing": 1}
 
     def _walk_back(
-        self, placed: "PlacedLayer", layer: Layer, weights: WeightMap, band: Band, below: int, chunk: int = 0
+        self, placed: "PlacedLayer", layer: Layer, weights: WeightMap, band: Band, below: int, chunk: int
     ) -> dict[str, int]:
         """How backward walks over the errors of a band of a layer, as the convolution that it may be taken for, with
         terms for those of the layer ``below``."""
@@ -263,11 +266,12 @@ class CoreJobs:
             exponent=self._limit(below, "backward"),
         )  # fmt: skip
 
-    def _errors(self, neuron: NeuronConstants) -> dict:
-        """The loss on the last stage; elsewhere, errors from the next stage."""
+    def _errors(self, neuron: NeuronConstants, chunk: int) -> dict:
+        """The loss on the last stage; elsewhere, errors from the next stage, in a chunk of timesteps."""
         placed = self.plan.layers[-1]
         job = dict(
-            aux=placed.spikes.base, aux_slot=placed.spikes.step, dst=placed.errors.base, dst_slot=placed.errors.step,
+            aux=self._at(placed.spikes, chunk), aux_slot=placed.spikes.step,
+            dst=placed.errors.in_chunk(chunk), dst_slot=placed.errors.step,
             **neuron.of_layer(placed.layer.number).backward, **leak_field(placed),
         )  # fmt: skip
         if self.plan.after is None:
@@ -278,7 +282,7 @@ class CoreJobs:
         above = self.plan.network.layers[self.plan.after.first]
         walk = self.plan.walk_to_owner(above, self.plan.partition.stages[self.plan.stage], self.plan.slice)
         y, x, _ = above.in_shape
-        job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x}
+        job |= {"last_y": y - 1, "last_x": x - 1, "count": y * x, "carry": int(chunk + 1 < self.cfg.chunks)}
         return job | {name: value for name, value in walk.items() if name not in ("first", "step", "group_entries")}
 
     def _weight_grad(self, placed: "PlacedLayer", read: int, band: Band, samples: int, chunk: int) -> dict:

@@ -207,7 +207,8 @@ class CorePlan:
 
     def _number_jobs(self):
         names = [(name, 0, 0, 0, 0) for name in SINGLE]
-        names += [("owner", k, 0, 0, 0) for k in range(self.owners)]
+        names += [("errors", 0, chunk, 0, 0) for chunk in self.error_chunks[1:]]
+        names += [("owner", k, chunk, 0, 0) for chunk in range(self.cfg.chunks) for k in range(self.owners)]
         for n, placed in enumerate(self.layers):
             reads = len(placed.walks)
             # As many jobs of each kind in a row; of forward and backward they are the walks of one
@@ -285,7 +286,7 @@ class CorePlan:
     def sequencer_needs(self) -> dict[str, int]:
         """Parameters of the sequencer that its jobs need at least."""
         layers = self.partition.stages[self.stage].layers
-        return sequencer_needs(self.network, layers, self.cfg.lanes, self.owners, self.cfg.chunks)
+        return sequencer_needs(self.network, layers, self.cfg.lanes, self.owners, self.cfg.chunks, self.is_last)
 
     def describe(self) -> list[dict]:
         """Per layer: what it is and the words it takes, for tables."""
@@ -310,9 +311,9 @@ class CorePlan:
     def job(self, kind: str, layer: int = 0, chunk: int = 0, walk: int = 0, band: int = 0) -> int:
         """The number of a job: one of :data:`SINGLE`, one of :data:`UPDATES` per part of a layer of this core, one of
         :data:`WALKS` per layer and chunk of timesteps, likewise those of pools, dropouts, norms and windows where a
-        layer has them, or ``owner`` per core of the stage before. ``walk``: of backward to a layer, which reader's, of
-        forward and weight_grad, which of the layer's walks, of an update, which part's. ``band``: of those that follow
-        one another."""
+        layer has them, or ``owner`` per core of the stage before and chunk. ``walk``: of backward to a layer, which
+        reader's, of forward and weight_grad, which of the layer's walks, of an update, which part's. ``band``: of those
+        that follow one another."""
         return self.numbers[kind, layer, chunk, band, walk]
 
     def first_walk(self, number: int) -> int:
@@ -356,6 +357,11 @@ class CorePlan:
         """The chunks of timesteps that weight_grad of layer n runs for: the errors of real values are summed in the
         first."""
         return range(1 if self.layers[n].layer.planes else self.cfg.chunks)
+
+    @property
+    def error_chunks(self) -> range:
+        """The chunks of timesteps that errors come in; those of a loss come at once."""
+        return range(1 if self.is_last else self.cfg.chunks)
 
     def walk_to_owner(self, layer: Layer, stage: Stage, owner: int) -> dict:
         """How backward of ``layer`` walks the channels of core ``owner`` of the stage before, ``stage``."""

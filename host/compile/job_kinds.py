@@ -50,10 +50,10 @@ def bands(network: Network, layers: range, lanes: int, chunks: int) -> int:
 
 
 def sequencer_needs(
-    network: Network, layers: range, lanes: int, owners: int = 0, chunks: int = 1
+    network: Network, layers: range, lanes: int, owners: int = 0, chunks: int = 1, last: bool = True
 ) -> dict[str, int]:  # fmt: skip
     """Parameters of the sequencer that these layers on a core of so many lanes need at least, whose errors go to so
-    many cores of others and whose samples have so many chunks of timesteps."""
+    many cores of others and whose samples have so many chunks of timesteps; ``last``: their errors are the loss's."""
     readers = [[reader for reader in network.spike_readers[n] if reader.number in layers] for n in layers]
     reads = sum(network.layers[n].walks - 1 for n in layers)  # beyond one of each
     walks = reads + sum(max(len(own) - 1, 0) for own in readers)
@@ -67,5 +67,6 @@ def sequencer_needs(
     own += chunks * sum(network.layers[n].keeps_sums + 2 * len(network.layers[n].adds) for n in layers)
     own += (len(LEAK_JOBS) + chunks) * sum(network.layers[n].learns for n in layers)
     own += bands(network, layers, lanes, chunks)
-    words = own + owners + 40 + PHASE_WORDS * (2 * norms + any(network.layers[n].learns for n in layers))
-    return {"jobs": own + walks * chunks + len(SINGLE) + owners, "program_words": words}
+    own += chunks * owners + (0 if last else chunks - 1)
+    words = own + 40 + PHASE_WORDS * (2 * norms + any(network.layers[n].learns for n in layers))
+    return {"jobs": own + walks * chunks + len(SINGLE), "program_words": words}

@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 from trident.host.compile.leaks import leak_field
 from trident.hw.isa.batch_norm import NUMBERS
+from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.norm import NormConstants
+from trident.snn.network.layers import Layer
 
 if TYPE_CHECKING:
     from trident.host.compile.core_plan import CorePlan
@@ -46,14 +48,20 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
     }
 
 
+def ends(cfg: CoreConfig, layer: Layer, chunk: int) -> dict[str, int]:
+    """What tells neurons that a chunk of timesteps is the last, where they ask: readouts, and where a sample ends
+    within a word."""
+    return {"ends": int(chunk + 1 == cfg.chunks)} if layer.readout or cfg.spare else {}
+
+
 def fire_job(plan: "CorePlan", n: int, chunk: int, neuron: dict[str, int]) -> dict[int, dict]:
     """The neurons of a core's layer in a chunk of timesteps; ``neuron``: the constants of their forward pass."""
-    placed, layer, chunks = plan.layers[n], plan.layers[n].layer, plan.cfg.chunks
+    placed, layer = plan.layers[n], plan.layers[n].layer
     source = plan.taken(placed)
-    outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step, "ends": int(chunk + 1 == chunks)}
+    outputs = {"aux": placed.spikes.base, "aux_slot": placed.spikes.step}
     return {plan.job("fire", n, chunk): {
         "src": source.in_chunk(chunk), "src_slot": source.step, "dst": placed.spikes.base + placed.spikes.chunk * chunk,
         "dst_slot": placed.spikes.step, "count": placed.spikes.chunk, "groups": placed.weights.groups,
         "carry": int(chunk > 0), **neuron, **leak_field(placed),
-        **(outputs if layer.readout else {}),
+        **(outputs if layer.readout else {}), **ends(plan.cfg, layer, chunk),
     }}  # fmt: skip

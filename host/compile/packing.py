@@ -38,7 +38,8 @@ def pack_spikes(spikes: np.ndarray, cfg: CoreConfig, planes: int = 1) -> np.ndar
     n, _, y, x, channels = spikes.shape
     channels //= planes
     padded = np.zeros((n, cfg.chunks, planes, y, x, blocks(channels, cfg.lanes) * cfg.lanes, cfg.timesteps), np.uint8)
-    chunks = spikes.reshape(n, cfg.chunks, cfg.timesteps, y, x, planes, channels)
+    whole = np.pad(spikes, ((0, 0), (0, cfg.spare), (0, 0), (0, 0), (0, 0)))
+    chunks = whole.reshape(n, cfg.chunks, cfg.timesteps, y, x, planes, channels)
     padded[..., :channels, :] = chunks.transpose(0, 1, 5, 3, 4, 6, 2)
     bits = padded.reshape(n, -1, cfg.spike_bits)
     pieces = elements_to_words(cfg.spike_bits)
@@ -56,7 +57,8 @@ def unpack_spikes(
     bits = _bits(words, cfg.spike_bits)
     chosen = slice(channels) if places is None else places
     lanes = bits.reshape(cfg.chunks, planes, y, x, -1, cfg.timesteps)[..., chosen, :]
-    return np.ascontiguousarray(lanes.transpose(2, 3, 0, 5, 1, 4)).reshape(y, x, cfg.steps, planes * channels)
+    steps = lanes.transpose(2, 3, 0, 5, 1, 4).reshape(y, x, cfg.word_steps, planes * channels)
+    return np.ascontiguousarray(steps[:, :, : cfg.steps])
 
 
 def unpack_outputs(words: np.ndarray, cfg: CoreConfig) -> np.ndarray:

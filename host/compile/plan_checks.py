@@ -26,6 +26,11 @@ def check_network(network: Network, numbers: range, cfg: CoreConfig):
         require(cfg.capabilities, repr(network.norms[0].name), (Capability.BATCH_NORM,))
         if cfg.chunks > 1:
             raise TridentError(f"{network.norms[0]} is of samples of one chunk of timesteps, not of {cfg.chunks}")
+        if cfg.spare:
+            raise TridentError(
+                f"{network.norms[0]} is of samples that fill their spike words, not of {cfg.steps} timesteps in words "
+                f"of {cfg.timesteps}"
+            )
     for layer in network.layers:
         check_windows(layer, cfg)
         for odd in layer.parts:
@@ -55,7 +60,8 @@ def check_limits(plan: "CorePlan"):
             f"{cfg.lanes} lanes under way at once, a core with accumulators of {cfg.accumulators} has room for "
             f"{cfg.items('backward')}"
         )
-    for parameter, needed in plan.sequencer_needs.items():
+    carried = max(placed.spikes.chunk for placed in plan.layers) if cfg.chunks > 1 else 0
+    for parameter, needed in (plan.sequencer_needs | {"carry_words": carried}).items():
         if needed > getattr(cfg, parameter):
             chunks = f" of {cfg.chunks} chunks of timesteps" if cfg.chunks > 1 else ""
             raise TooLarge(

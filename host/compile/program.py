@@ -234,8 +234,9 @@ def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = Tru
     _forward(program, plan, done, (), (Token.SENT,))
     made = [n for n in range(count) if n in plan.inner or (not plan.layers[n].layer.fires and plan.makes_errors(n))]
     backward = [("backward", n) for n in reversed(made)] + [("owner", k) for k in range(plan.owners)]
-    program.run(
-        Opcode.LOSS if plan.is_last else Opcode.RECEIVE, plan.job("errors"),
+    errors = [plan.job("errors", 0, chunk) for chunk in reversed(plan.error_chunks)]
+    _run_jobs(
+        program, [(Opcode.LOSS if plan.is_last else Opcode.RECEIVE, number) for number in errors],
         (Token.ERRORS_FREE, *unit, *backs, *((Token.LOSS_READY,) if plan.is_last else ())),
         (*((Token.ERRORS_READY,) if plan.trains(count - 1) else ()), *unit, *((Token.TOP_READY,) if backward else ())),
     )  # fmt: skip
@@ -247,7 +248,8 @@ def training(plan: CorePlan, remote_slots: int, replica: int, update: bool = Tru
         if local:
             run_backward(program, plan, number, wait, post)
         else:
-            program.run(Opcode.BACKWARD, plan.job(kind, number), wait, post)
+            away = [(Opcode.BACKWARD, plan.job(kind, number, chunk)) for chunk in reversed(range(plan.cfg.chunks))]
+            _run_jobs(program, away, wait, post)
     trained = [n for n in range(count) if plan.trains(n)]
     for n in reversed(trained):
         post = (Token.INPUT_FREE, Token.SLOT_FREE, Token.ERRORS_FREE) if n == trained[0] else ()

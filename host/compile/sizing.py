@@ -7,12 +7,14 @@ from typing import Any
 from trident.host.compile.chip_plan import MINIBATCH, wanted_slots
 from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.job_kinds import sequencer_needs
+from trident.host.compile.packing import WeightMap
 from trident.host.compile.walks import odd_kernel
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.limits import FEW_JOBS, LIMITS
 from trident.hw.isa.registry import PLACES
+from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
 
@@ -23,21 +25,23 @@ MEMORIES = (
 )  # fmt: skip
 _LARGEST = {name: LIMITS[name][1] for name in MEMORIES}
 MOST_STEPS, MOST_CHUNKS = LIMITS["timesteps"][1], 64  # of a sample that is cut into words as long as can be
+COLS = ("forward_cols", "backward_cols")  # of timesteps
 
 
 def configure(preset: str, **changes: int | str | None) -> CoreConfig:
     """A preset with what the user changed; ``None`` leaves a parameter as the preset has it.
 
-    ``cols`` stands for the columns of all three engines; more timesteps than a spike word holds become chunks, see
-    :func:`chunks_of`. Accumulators grow with what is changed, unless they are given.
+    ``cols`` stands for the columns of all three engines; spike words hold the timesteps as :func:`words_for` says,
+    unless the change names ``chunks`` or ``spare``. Accumulators grow with what is changed, unless they are given.
     Raises :class:`TridentError` for an unknown preset or parameter and for a value that is not allowed.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
-    if isinstance(steps := changes.get("timesteps"), int) and "chunks" not in changes:
-        changes["timesteps"], changes["chunks"] = chunks_of(steps)
     cols = changes.pop("cols", None)
     for engine in ("forward", "backward", "weight_grad") if cols is not None else ():
         changes.setdefault(f"{engine}_cols", cols)
+    if isinstance(steps := changes.get("timesteps"), int) and not {"chunks", "spare"} & set(changes):
+        own = [changes.get(name, getattr(CoreConfig.preset(preset), name)) for name in COLS]
+        changes |= words_for(steps, max((n for n in own if n in range(1, MOST_STEPS + 1)), default=1))
     if "accumulators" in changes:
         return CoreConfig.preset(preset, **changes)
     # Enough for any combination that the other limits allow, so that those are reported and not this
@@ -46,26 +50,18 @@ def configure(preset: str, **changes: int | str | None) -> CoreConfig:
     return replace(roomy, accumulators=max(CoreConfig.preset(preset).accumulators, needed))
 
 
-def chunks_of(steps: int) -> tuple[int, int]:
-    """Timesteps of a word, as many as can be, and chunks of so many timesteps of a sample.
+def words_for(steps: int, cols: int = 1) -> dict[str, int]:
+    """The words of a sample of so many timesteps: as few as can be, and no longer than they must. Columns of timesteps
+    divide a word's, so what the last word holds more than the sample is spare.
 
-    Raises TridentError for a number that has no such divisors; the sentence names the nearest that has.
+    Raises TridentError for more timesteps than a sample can have.
     """
     most = MOST_STEPS * MOST_CHUNKS
     if not 1 <= steps <= most:
         raise TridentError(f"timesteps must be a whole number from 1 to {most}, not {steps}")
-
-    def found(total: int) -> tuple[int, int] | None:
-        words = (word for word in range(MOST_STEPS, 0, -1) if total % word == 0 and total // word <= MOST_CHUNKS)
-        return next(((word, total // word) for word in words), None)
-
-    if chunks := found(steps):
-        return chunks
-    near = min(filter(found, range(1, most + 1)), key=lambda other: abs(other - steps))
-    raise TridentError(
-        f"{steps} timesteps are not {MOST_CHUNKS} words or fewer of the same number of timesteps, which is at most "
-        f"{MOST_STEPS}: take {near}"
-    )
+    chunks = -(-steps // MOST_STEPS)
+    word = -(-steps // (chunks * cols)) * cols
+    return {"timesteps": word, "chunks": chunks, "spare": word * chunks - steps}
 
 
 def pool_of(network: Network) -> int:
@@ -136,22 +132,31 @@ def fit(
         "error_words": plan.error_words,
         "sum_words": plan.sum_words,
         "winner_words": plan.winner_words,
-        "carry_words": max(placed.spikes.chunk for placed in plan.layers) if cfg.chunks > 1 else 1,
+        "carry_words": max(_carried(layer, cfg) for layer in network.layers),
         "leak_groups": plan.leak_groups,
         **plan.sequencer_needs,
     }
     return _grow(cfg, needed, largest)
 
 
+def _carried(layer: Layer, cfg: CoreConfig) -> int:
+    """Words of a layer whose neurons' states go on from chunk to chunk."""
+    y, x, _ = layer.out_shape
+    return y * x * WeightMap(layer, cfg).neuron_groups * layer.fires if cfg.chunks > 1 else 1
+
+
 def fit_sequencer(
     network: Network, partition: Partition, cfg: CoreConfig, fixed: frozenset[str] = frozenset()
 ) -> CoreConfig:
-    """``cfg`` with the tables that the cores of ``partition`` need; memories stay as they are."""
+    """``cfg`` with the tables that the cores of ``partition`` need, and room for their neurons' states; other memories
+    stay as they are."""
     needed: dict[str, int] = {}
     for n, stage in enumerate(partition.stages):
         before = partition.before(n, network)
         owners = 0 if before is None else partition.stages[before].cores
-        own = sequencer_needs(network, stage.layers, cfg.lanes, owners)
+        last = partition.after(n, network) is None
+        own = sequencer_needs(network, stage.layers, cfg.lanes, owners, cfg.chunks, last)
+        own["carry_words"] = max(_carried(network.layers[number], cfg) for number in stage.layers)
         needed = {name: max(value, needed.get(name, 0)) for name, value in own.items()}
     largest = {name: size for name, size in _largest(cfg, fixed).items() if name in needed}
     return _grow(cfg, needed, largest)

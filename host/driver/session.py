@@ -257,7 +257,7 @@ class ChipSession:
             groups = placed.weights.groups if errors else placed.weights.neuron_groups
             shape = self.cfg.chunks, y, x, groups, 1 << bits, self.cfg.lanes
             rows = words_to_rows(words, self.cfg).reshape(shape)[..., :steps, :]
-            lanes = rows.transpose(1, 2, 0, 4, 3, 5).reshape(y, x, self.cfg.steps, -1)
+            lanes = rows.transpose(1, 2, 0, 4, 3, 5).reshape(y, x, self.cfg.word_steps, -1)[:, :, : self.cfg.steps]
             parts.append(lanes[..., placed.weights.out_channels if errors else placed.weights.neurons])
         return np.concatenate(parts, axis=-1)
 

@@ -140,7 +140,7 @@ def _loss(found: Counter, cfg: CoreConfig, layer: Layer, samples: int, words: in
         found["spikes.reads"] += outputs
         return
     sums, scale, errors = cfg.loss_programs
-    groups, times = once // layer.voters, cfg.steps if cfg.loss == "steps" else 1
+    groups, times = once // layer.voters, cfg.word_steps if cfg.loss == "steps" else 1
     for program, rows in ((sums, groups), (scale, samples), (errors, groups)):
         _run(found, "loss", program, rows * times, cfg)
     if cfg.loss == "steps":

@@ -335,7 +335,7 @@ class CostModel:
             before = softmax_cycles(groups, lanes, self.recurrence, words)
         if self.cfg.loss == "steps":
             # Neurons, one after another of the three sweeps of their timestep
-            return self.cfg.steps * (before + groups * (neuron + self.recurrence + 3)) + self.job_start
+            return self.cfg.word_steps * (before + groups * (neuron + self.recurrence + 3)) + self.job_start
         return self._model(Opcode.LOSS)(groups, lanes, self.cfg.timesteps, neuron, words) + before + self.job_start
 
     def update(self, n: int, first: int, end: int) -> float:

@@ -36,11 +36,14 @@ def errors_of(share: Layer, errors: np.ndarray, cfg: CoreConfig) -> list[np.ndar
 
 
 def chunk_of(bits: np.ndarray, cfg: CoreConfig, chunk: int, delay: int = 0) -> np.ndarray:
-    """Those of (y, x, channels, T) in one spike word; before the first timestep of what is read ``delay`` timesteps
-    late, and behind the last one, there is no image."""
+    """Those of (y, x, channels, T) in one spike word, 0 behind the last timestep; before the first one of what is read
+    ``delay`` timesteps late, and where no timestep is left, there is no image."""
     first = chunk * cfg.timesteps
     found = bits[..., first : first + cfg.timesteps]
-    return found if found.shape[-1] and chunk >= delay else bits[:0, :0, :, : cfg.timesteps]
+    beyond = cfg.timesteps - found.shape[-1]
+    if beyond == cfg.timesteps or chunk < delay:
+        return np.zeros((0, 0, bits.shape[2], cfg.timesteps), bits.dtype)
+    return found if not beyond else np.pad(found, ((0, 0), (0, 0), (0, 0), (0, beyond)))
 
 
 def words_of(bits: np.ndarray, cfg: CoreConfig, first: int, count: int) -> np.ndarray:

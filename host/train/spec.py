@@ -322,12 +322,12 @@ def suit(
         require(cfg.capabilities, what, (Capability.CHUNKS,))
         if cfg.steps > (most := LIMITS["chunks"][1]):
             raise TridentError(f"{what} is for samples of {most} timesteps at most, not of {cfg.steps}")
-        cfg = replace(cfg, timesteps=1, chunks=cfg.steps)
+        cfg = replace(cfg, timesteps=1, chunks=cfg.steps, spare=0)
     if encoding == "direct" and not dataset.holds_spikes:
         # Layers that add sums take errors of every timestep
         reading = (layer for layer in network.layers if any(None in part.sources for part in layer.parts))
         each = bool(late) or any(layer.in_adds for layer in reading)
-        network = replace(network, planes=planes_of(dataset, cfg.timesteps, each))
+        network = replace(network, planes=planes_of(dataset, min(cfg.timesteps, cfg.steps), each))
     pool, windows = pool_of(network), windows_of(network)
     planes = any(read.job for layer in network.layers for read in layer.reads)
     return network, replace(

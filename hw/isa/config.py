@@ -21,7 +21,8 @@ class CoreConfig(ConfigPrograms):
     lanes: output channels that one row of weights holds, and processing elements per column (a power of two).
     forward_cols, backward_cols: timesteps that an engine adds at once (they divide timesteps).
     weight_grad_cols: input channels that weight_grad adds at once (they divide lanes).
-    timesteps: steps of a sample that a spike word holds; chunks: such words, one after another: T is their product.
+    timesteps: steps of a sample that a spike word holds; chunks: such words, one after another; spare: timesteps of the
+        last word that are behind the sample's end. T is timesteps * chunks - spare.
     carry_words: with more than one chunk, spike words of a layer and chunk whose neurons' states are kept for the next.
     planes: forward and weight_grad also take real values, see :mod:`hw.isa.planes`; with forward_cols of 1.
     pool: pixels along a side of the windows whose spikes a pool unit joins; 1: there is none.
@@ -78,6 +79,7 @@ class CoreConfig(ConfigPrograms):
     weight_grad_cols: int = 1
     timesteps: int = 8
     chunks: int = 1
+    spare: int = 0
     carry_words: int = 64
     planes: bool = False
     pool: int = 1
@@ -253,7 +255,17 @@ class CoreConfig(ConfigPrograms):
     @property
     def steps(self) -> int:
         """T, the timesteps of one sample."""
+        return self.word_steps - self.spare
+
+    @property
+    def word_steps(self) -> int:
+        """Timesteps that the words of a sample hold, those behind its end among them."""
         return self.timesteps * self.chunks
+
+    @property
+    def last_step(self) -> int:
+        """The sample's last timestep, in its last word."""
+        return self.timesteps - 1 - self.spare
 
     @property
     def job_words(self) -> int:

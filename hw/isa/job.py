@@ -54,9 +54,9 @@ JOB = WordLayout("job", [
      Field("high", 16, "surrogate is 1 below this potential (rectangle); likewise; upper half of the key (drop)")],
     [Field("slope", 16, "-1 / window (triangle); likewise"),
      Field("count", 16, "rows (reduce; update, of a group where weights are standardised), runs of words (send), "
-           "classes (loss), positions (receive); what real values that are read are made of, see Planes (forward, "
-           "weight_grad); words of a row of pixels whose windows are pooled (pool, backward, drop, join, "
-           "window), or of a row of windows (spread)")],
+           "classes (loss), positions (receive), channels (leak); what real values that are read are made of, see "
+           "Planes (forward, weight_grad); words of a row of pixels whose windows are pooled (pool, backward, drop, "
+           "join, window), or of a row of windows (spread)")],
     [Field("target", 8, "who gets what the job sends, as the route of its packets"),
      Field("channel", 1, "which of the target's queues of rows the rows go to, see Rows"),
      Field("take", 1, "rows that come in are added: backward, reduce; which operand passes the multiplier (add, "
@@ -70,7 +70,8 @@ JOB = WordLayout("job", [
            "kept as they are (backward); spread errors go to the neuron-gradient unit (spread); errors are those of "
            "the first timesteps, sums over time (norm)"),
      Field("neuron", 3, "which of the core's neurons the layer has; which of its programs of leaks (leak)"),
-     Field("ends", 1, "the last chunk: a readout writes its outputs (forward)"),
+     Field("ends", 1, "the last chunk: a readout writes its outputs, and no neuron fires behind the sample's end "
+           "(forward, fire)"),
      Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left"),
      Field("more", 1, "the next job is no job of its own but another walk, whose terms are added to the same sums "
            "(forward, backward)")],

@@ -45,6 +45,7 @@ LIMITS = {  # from and to
     "soft_targets": (0, 1 << 12),
     "voters": (1, 256),
     "chunks": (1, 256),
+    "spare": (0, 31),
     "carry_words": (1, 1 << 15),
     "pool": (1, 8),
     "walks": (1, 16),
@@ -96,6 +97,8 @@ def check_config(cfg: "CoreConfig"):
     for name in ("forward_cols", "backward_cols"):
         if cfg.timesteps % getattr(cfg, name):
             raise TridentError(f"{name} of {getattr(cfg, name)} must divide timesteps, which is {cfg.timesteps}")
+    if cfg.spare >= cfg.timesteps:
+        raise TridentError(f"spare of {cfg.spare} must be less than timesteps, which is {cfg.timesteps}")
     if cfg.planes and cfg.forward_cols > 1:
         raise TridentError(f"planes of real values need forward_cols of 1, not {cfg.forward_cols}")
     if cfg.lanes % cfg.weight_grad_cols:
@@ -180,7 +183,7 @@ def _check_shared(cfg: "CoreConfig"):
     for name in ("lanes", "words", "forward_cols", "backward_cols", "weight_grad_cols"):
         if getattr(cfg, name) != 1:
             raise TridentError(f"with shared_engine, {name} must be 1, not {getattr(cfg, name)}")
-    if cfg.chunks > 1:
+    if cfg.chunks > 1 or cfg.spare:
         require(cfg.capabilities, f"a sample of {cfg.steps} timesteps", (Capability.CHUNKS,))
     if cfg.planes:
         require(cfg.capabilities, "real-valued input, or the mean of pixels,", (Capability.PLANES,))

@@ -1,6 +1,6 @@
 """The neuron unit: a neuron's forward pass over the timesteps, one spike bit and one surrogate bit each."""
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,13 +20,14 @@ class NeuronUnit(wiring.Component):
     spikes: where these would be, its outputs z of the last timestep go, ``output_words`` words per group.
 
     A neuron's next timestep may follow when its last one has come back; other neurons fill the time between. States are
-    0 at the first timestep, or, with ``carry``, what the chunk before has left.
+    0 at the first timestep, or, with ``carry``, what the chunk before has left. Nothing fires behind the sample's end.
 
     Members
     -------
     dst : In, the layer's first word; which, numbers, keys : In, the layer's neuron and its constants, see
         :class:`VectorSteps`
-    aux, ends : In, with readouts, the first word of their outputs, and whether this chunk is the last
+    aux : In, with readouts, the first word of their outputs; ends : In(1), with those, or where timesteps are
+        ``spare``: this chunk is the last
     carry : In(1), with several chunks: states go on
     leak, leak_address, leaks : where neurons learn their leaks, the layer's first row of them, In, and a read port
     i : stream of rows of x
@@ -41,16 +42,21 @@ class NeuronUnit(wiring.Component):
         self.payloads = Payloads(cfg, "forward")
         self.items = cfg.items("forward")
         many, self.reads = cfg.chunks > 1, cfg.reads_out
+
+        def begins(tag):
+            first = (tag.step == 0) & ~self.carry if many else tag.step == 0
+            return first | self._beyond(tag) if cfg.spare else first
+
         self.steps = steps = VectorSteps(
-            cfg, cfg.forward_programs, self.payloads.place, self.items, lambda tag: tag.item,
-            lambda tag: (tag.step == 0) & ~self.carry if many else tag.step == 0, lambda tag: tag.address,
+            cfg, cfg.forward_programs, self.payloads.place, self.items, lambda tag: tag.item, begins,
+            lambda tag: tag.address,
         )  # fmt: skip
         super().__init__({
             "dst": In(cfg.address_bits),
             "carry": In(int(many)),
             "which": In(steps.which.shape()),
             "aux": In(cfg.address_bits if self.reads else 0),
-            "ends": In(int(self.reads)),
+            "ends": In(int(self.reads or cfg.spare > 0)),
             "numbers": In(steps.numbers.shape()),
             "keys": In(steps.keys.shape()),
             **leak_ports(cfg),
@@ -70,6 +76,10 @@ class NeuronUnit(wiring.Component):
             "potentials": Out(cfg.row_bits),
             "busy": Out(1),
         })  # fmt: skip
+
+    def _beyond(self, tag):
+        """The timestep is behind the sample's end."""
+        return (tag.step > self.cfg.last_step) & self.ends
 
     def elaborate(self, platform):
         m = Module()
@@ -107,7 +117,8 @@ class NeuronUnit(wiring.Component):
         m.d.sync += [
             compared.eq(returned), kept.eq(steps.tag), late.eq(address), self.mask_en.eq(returned & last),
         ]  # fmt: skip
-        for name, bits, word in (("spike", outputs.s, self.spikes), ("mask", outputs.m, self.masks)):
+        fired = Mux(self._beyond(steps.tag), 0, outputs.s) if cfg.spare else outputs.s
+        for name, bits, word in (("spike", fired, self.spikes), ("mask", outputs.m, self.masks)):
             m.submodules[f"{name}_history"] = history = History(cfg, self.items)
             m.d.sync += history.bits.eq(bits)
             m.d.comb += [
@@ -134,11 +145,11 @@ class NeuronUnit(wiring.Component):
             place = Signal(cfg.address_bits)
             m.d.comb += [
                 read_out.eq(Array(bool(own.readout) for own in cfg.neurons)[self.which]),
-                closes.eq(read_out & self.ends & (rows.payload.tag.step == cfg.timesteps - 1)),
+                closes.eq(read_out & self.ends & (rows.payload.tag.step == cfg.last_step)),
             ]
             with m.If(pending.take & closes):
                 m.d.sync += closing.eq(1)
-            with m.If(there.z & last & self.ends):
+            with m.If(there.z & (steps.tag.step == cfg.last_step if cfg.spare else last) & self.ends):
                 m.d.sync += [row.eq(outputs.z), left.eq(words), place.eq(self.aux + steps.tag.address * words)]
             with m.If(left.any()):
                 m.d.comb += [self.word_en.eq(1), self.word_address.eq(place), self.spikes.eq(row[: cfg.spike_bits])]

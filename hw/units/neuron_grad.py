@@ -1,6 +1,6 @@
 """The neuron-gradient unit: from the error at a neuron's spikes to the error at its input."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,7 +18,8 @@ from trident.hw.units.parts.steps import VectorSteps, connect_steps
 
 class NeuronGradUnit(wiring.Component):
     """Runs the layer's backward program, last timestep first: from rows of e, and the spikes, surrogate bits
-    and potentials that the forward pass has stored, to errors. A mask word says which of them are not zero.
+    and potentials that the forward pass has stored, to errors. A mask word says which of them are not zero; those
+    behind the sample's end are.
 
     Members
     -------
@@ -43,11 +44,15 @@ class NeuronGradUnit(wiring.Component):
         self.items = cfg.items("backward")
         # Words are kept for the next timesteps, unless there is none or room is short
         self.rereads = cfg.timesteps == 1 or cfg.shared_engine
-        last = cfg.timesteps - 1
         many = cfg.chunks > 1
+
+        def begins(tag):
+            first = tag.step >= cfg.last_step if cfg.spare else tag.step == cfg.last_step
+            return first & ~tag.carry if many else first
+
         self.steps = steps = VectorSteps(
-            cfg, cfg.backward_programs, self.payloads.error_place, self.items, lambda tag: tag.item,
-            lambda tag: (tag.step == last) & ~tag.carry if many else tag.step == last, lambda tag: tag.word,
+            cfg, cfg.backward_programs, self.payloads.error_place, self.items, lambda tag: tag.item, begins,
+            lambda tag: tag.word,
         )  # fmt: skip
         self.item = steps.i.payload.shape()
         super().__init__({
@@ -146,7 +151,11 @@ class NeuronGradUnit(wiring.Component):
 
         read_leaks(m, self, current.tag, entering.inputs)
 
-        there, dx = steps.there.dx, steps.outputs.dx
+        there, dx, terms = steps.there.dx, steps.outputs.dx, steps.outputs.g if cfg.learns else None
+        if cfg.spare:
+            beyond = steps.tag.step > cfg.last_step
+            beyond = beyond & ~steps.tag.carry if cfg.chunks > 1 else beyond
+            dx, terms = Mux(beyond, 0, dx), Mux(beyond, 0, terms) if cfg.learns else None
         m.submodules.history = history = History(cfg, self.items)
         m.d.comb += [
             history.item.eq(steps.tag.item),
@@ -167,6 +176,6 @@ class NeuronGradUnit(wiring.Component):
                 m.d.comb += [
                     self.error_address.eq(Cat(steps.tag.step[: cfg.step_bits], steps.tag.address + cfg.leak_terms)),
                     self.error_en.eq(1),
-                    self.errors.eq(steps.outputs.g),
+                    self.errors.eq(terms),
                 ]
         return m

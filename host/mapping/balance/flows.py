@@ -123,7 +123,7 @@ class _Link:
             chain = []
             for core, low, high in wanted:
                 if (rows := min(high, owner.rows[1]) - max(low, owner.rows[0])) > 0:
-                    chain.append((core, rows * across * owner.width * self.cfg.steps))
+                    chain.append((core, rows * across * owner.width * self.cfg.word_steps))
             targets = [owner.core] * len(chain) if strips else [*(core for core, _ in chain[1:]), owner.core]
             for number, ((source, rows), target) in enumerate(zip(chain, targets, strict=True), 1):
                 if source != target:

@@ -23,8 +23,8 @@ def test_real_values_make_a_core_with_planes():
     assert spec.network.planes == Planes(8, -8) and spec.network.layers[1].planes is None
     assert spec.notes == () and spec.settings()["encoding"] == "direct"
     assert not RunSpec.make(net="64-12-10").cfg.planes
-    (note,) = RunSpec.make(net="64-12-10", encoding="direct", train={"timesteps": 4}).notes
-    assert note.startswith("the values of digits have 4 bits, as many as a spike word has timesteps")
+    few = RunSpec.make(net="64-12-10", encoding="direct", train={"timesteps": 4})  # than the values have bits
+    assert (few.network.planes, few.cfg.timesteps, few.notes) == (Planes(8, -8, still=False), 4, ())
 
 
 def test_stored_spikes_stay_spikes(tmp_path):
@@ -73,7 +73,7 @@ def test_recurrent_layers_make_a_core_with_words_of_one_timestep():
     ({"train": {"timesteps": 300}}, "'recurrent1' reads spikes of t-1, which is for samples of 256 timesteps at most"),
     ({"preset": "COMPACT"}, "'recurrent1' reads spikes of t-1, which needs chunks of timesteps, which a core"),
     ({"preset": "TINY"}, "chunks of 4 need exact gradients"), ({"norm": "bn"}, "the norm bn is of all timesteps"),
-    ({"preset": "SMALL", "chip": ChipChoice(cores=2)}, "8 timesteps are 8 chunks of 1, which one core takes"),
+    ({"preset": "SMALL", "chip": ChipChoice(cores=2, partition="1-2")}, "partition 1-2"),
     ({"core": {"jobs": 64}}, "2 layers of 8 chunks of timesteps need jobs of at least 77, the core has 64"),
 ])  # fmt: skip
 def test_recurrent_layers_that_a_core_cannot_have(options, words):
