@@ -23,12 +23,7 @@ from trident.hw.noc.mesh import KEPT, Mesh, mesh_modules, mesh_signature
 
 def check_pair(cfg: CoreConfig, mesh: MeshConfig):
     """Raise :class:`TridentError` unless the longest packet holds an element of each of the core's memories, a
-    controller has what it needs, and samples of several chunks or pooled spikes meet one core."""
-    if mesh.cores > 1 and cfg.chunks > 1:
-        raise TridentError(
-            f"{cfg.steps} timesteps are {cfg.chunks} chunks of {cfg.timesteps}, which one core takes: the mesh of "
-            f"{mesh.width}x{mesh.height} has {mesh.cores}"
-        )
+    controller has what it needs, and pooled spikes meet one core."""
     if mesh.cores > 1 and cfg.pool > 1:
         raise TridentError(
             f"pooled spikes stay on one core: the mesh of {mesh.width}x{mesh.height} has {mesh.cores}"

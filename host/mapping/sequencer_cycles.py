@@ -22,5 +22,5 @@ def job_starts(network: Network, cfg: CoreConfig, layers: range, owners: int) ->
         )
         further += (layer.walks - 1) * bands + max(len(readers) - 1, 0) * back
     chunks = cfg.chunks
-    engines, further = (chunks * forward, chunks * backward + owners, chunks * weight_grad), chunks * further
+    engines, further = (chunks * forward, chunks * (backward + owners), chunks * weight_grad), chunks * further
     return engines, (TURN + cfg.job_words) * (sum(engines) + OTHERS) + (cfg.job_words + 2) * further

@@ -155,7 +155,7 @@ def _runs(network: Network, stage, cfg: CoreConfig) -> list[tuple[int, int]]:
     y, x, _ = layer.out_shape
     if stage.cores == 1:
         return [(1, y * x * out_groups(layer, cfg.lanes) * cfg.chunks)]
-    return [(y * x, blocks(b - a, cfg.lanes)) for a, b in zip(stage.cuts, stage.cuts[1:], strict=False)]
+    return [(y * x * cfg.chunks, blocks(b - a, cfg.lanes)) for a, b in zip(stage.cuts, stage.cuts[1:], strict=False)]
 
 
 def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshConfig, batch: int, add):

@@ -52,6 +52,10 @@ CONFIGS = {
     ),
     "planes": CoreConfig.preset("TINY", planes=True, others="lif/hard/rectangle/still", **SIZES),
     "standardise": CoreConfig.preset("TINY", standardise=True, gradient_bits=48, **SIZES),
+    "chunks": CoreConfig.preset(
+        "TINY", chunks=3, spare=2, surrogate="atan", gradient_bits=48, carry_words=256,
+        **SIZES | {"spike_words": 4096, "error_words": 2048, "jobs": 128}
+    ),
     "short-paths": CoreConfig.preset("FPGA", accumulators=16, gradient_bits=48, **SIZES),
 }
 MESHES = [(1, 1), (2, 1), (2, 2), (3, 2)]
@@ -82,7 +86,7 @@ def _bench(config, width, height, network, partition, seed=0, placement=None, bi
 
 
 def _train(bench: StepBench, rng, samples: int, density: float = 0.3, loss_scale: float = 256):
-    shape = (samples, bench.cfg.timesteps, *bench.network.in_shape)
+    shape = (samples, bench.cfg.steps, *bench.network.in_shape)
     spikes = (rng.random(shape) < density).astype(np.uint8)
     labels = rng.integers(0, bench.network.classes, samples)
     return bench.step(spikes, labels, updates_of(bench.cfg, samples, loss_scale), loss_scale)
@@ -137,7 +141,7 @@ def test_random_chips(config, width, height):
         for density in ((0.0, 0.5), (0.1, 1.0))[n % 2]:
             mismatch, _ = _train(bench, rng, int(rng.integers(1, 9)), density)
             assert mismatch is None, f"{where}: {mismatch}"
-        spikes = (rng.random((4, cfg.timesteps, *bench.network.in_shape)) < 0.4).astype(np.uint8)
+        spikes = (rng.random((4, cfg.steps, *bench.network.in_shape)) < 0.4).astype(np.uint8)
         mismatch, _ = bench.infer(spikes)
         assert mismatch is None, f"{where}: {mismatch}"
         trained += 1
