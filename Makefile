@@ -39,6 +39,7 @@ help:
 	@echo '                 NEURON=lif DECAY_INPUT=0 SYNAPSE=0.5 V_RESET=0 DETACH=1 SCHEDULE=step LOSS=mse SMOOTHING=0'
 	@echo '                 DISTILL=0 TEMPERATURE=1   of a cross-entropy: the share of a teacher, whose logits DATA has as teacher'
 	@echo '                 NEURON=plif     or leaky: neurons learn their leaks, one for each layer or each channel'
+	@echo '                 LEARN_THRESHOLD=none   or layer, channel: neurons learn their thresholds, one for each'
 	@echo '                 CLASS_WEIGHTS=1,2,0.5   one per class, or balanced: by the samples that each has'
 	@echo '                 SPIKE_PENALTY=0 times the mean of the spikes of every layer but the last is added to the loss'
 	@echo '                 OPTIMIZER=sgd NESTEROV=0 WEIGHT_DECAY=0; OPTIMIZER=adam LR=0.01 BETA2=0.999 EPSILON=1e-5'

@@ -22,7 +22,7 @@ from trident.hw.isa.optimisers import OPTIMISERS, RECIPROCAL, SQRT, optimiser, p
 from trident.hw.isa.passes import Pass, programs_of
 from trident.hw.isa.standardise import gradient_passes, gradient_program, weight_passes
 from trident.hw.isa.tables import PIECE_BITS
-from trident.hw.isa.vector import Bit
+from trident.hw.isa.vector import Bit, Input
 from trident.hw.isa.vector_program import STEPS, Program
 from trident.sim.golden.format import to_values
 from trident.sim.golden.sums import Sums
@@ -68,6 +68,10 @@ at x. `←` is what the next timestep finds; in the backward pass that is the on
 LEARNED_TEXT = """The neurons plif and leaky learn their leaks. g are terms of the gradient, to be summed over time;
 `leak` is what a [unit](units/leak.md) makes of the parameter w before the first sample of a minibatch, for plif
 1 − σ(w), one w for a layer, for leaky w itself, one for each channel:
+"""
+THRESHOLD_TEXT = """With `LEARN_THRESHOLD=layer` or `channel` lif, if and synaptic neurons learn their threshold,
+which is the parameter w itself, one for a layer or for each channel; low and high are then −window and window. Here of
+a lif neuron, detached, with the surrogate `atan`:
 """
 OPTIMISER_TEXT = """## Optimisers
 
@@ -118,6 +122,11 @@ def _page() -> Iterator[str]:
     yield LEARNED_TEXT
     programs = {program.name: program for program in map(leak_program, LEARNED)}
     yield from _programs((f"`{name}`", program) for name, program in programs.items())
+    yield THRESHOLD_TEXT
+    yield from _programs(
+        (f"`{name}`", neuron_program(name, learned=True), neuron_grad_program(name, "atan", flags=("threshold",)))
+        for name in RESETS
+    )
     yield "## What is left after a spike\n\nOf a lif neuron; backward with the surrogate `atan`, not detached.\n"
     yield from _programs((f"`{name}`", neuron_program(name), neuron_grad_program(name, "atan", detached=False))
                          for name in RESETS)  # fmt: skip
@@ -175,7 +184,7 @@ def _surrogates() -> Iterator[str]:
         "| surrogate | formula | usual α | worst error | mean error |\n| --- | --- | ---: | ---: | ---: |"
     )
     for name, make in SURROGATES.items():
-        value = make()
+        value = make(Input("x"))
         if isinstance(value, Bit):
             yield f"| `{name}` | 1 where x < window, else 0 | | 0 | 0 |"
             continue

@@ -351,12 +351,13 @@ class FloatTwin:
         return pooled * left, chosen * left.repeat(layer.pool, axis=1).repeat(layer.pool, axis=2)
 
     def _leak(self, layer: Layer, x: np.ndarray) -> dict[str, np.ndarray]:
-        """The leaks of a layer that learns them, as its programs read them, in the shape of x (T, B, Y, X, C)."""
+        """The leaks or thresholds of a layer that learns them, as its programs read them, in the shape of x
+        (T, B, Y, X, C)."""
         if not layer.learns:
             return {}
         neuron = self.neurons[layer.number]
         found = leak_program(neuron.charge).run(neuron.constants, w=self.weights[layer.leak_name][None])["leak"]
-        return {"leak": np.broadcast_to(found, x.shape)}
+        return {layer.learned: np.broadcast_to(found, x.shape)}
 
     def _normalise(self, layer: Layer, x: np.ndarray, training: bool) -> tuple[np.ndarray, ...]:
         """z and y of x (T, B, Y, X, C), and what z was multiplied by; in training, running values follow."""

@@ -22,6 +22,7 @@ MAX_LOSS_SCALE = 2**15
 
 
 NEURONS = ("lif", "if", "synaptic", *LEARNING)
+LEARN_THRESHOLD = ("none", "layer", "channel")
 DECAY_INPUT = ("lif", "plif")
 
 
@@ -31,7 +32,8 @@ class NeuronSettings:
 
     neuron: one of :data:`NEURONS`; leak: what a potential keeps from step to step, within 0 to 1, of plif and leaky
     before it is trained; threshold: potential
-    at which it fires, above 0; window: half width of the surrogates rectangle and triangle, above 0; reset: see
+    at which it fires, above 0, before it is trained where it is learned; learn_threshold: "none", or one for a "layer"
+    or each "channel"; window: half width of the surrogates rectangle and triangle, above 0; reset: see
     :data:`RESETS`; surrogate: see :data:`SURROGATES`, those with an α as in "atan:2"; decay_input: the input is
     multiplied by 1 - leak; synapse: what a synaptic current keeps from step to step, within 0 to 1; detach: no error
     flows through a reset. readout: it does not fire, and what its output is: one of :data:`READOUTS`; share: what a
@@ -45,6 +47,7 @@ class NeuronSettings:
 
     leak: float = 0.5
     threshold: float = 0.5
+    learn_threshold: str = "none"
     window: float = 1.5
     reset: str = "hard"
     surrogate: str = "rectangle"
@@ -80,6 +83,9 @@ class NeuronSettings:
         if self.v_reset >= self.threshold:
             raise TridentError(f"v_reset of {self.v_reset} must be below the threshold, which is {self.threshold}")
         choice("neuron", self.neuron, NEURONS)
+        choice("learn_threshold", self.learn_threshold, LEARN_THRESHOLD)
+        if self.learn_threshold != "none" and self.neuron in LEARNING:
+            raise TridentError(f"a {self.neuron} neuron learns its leak: learn_threshold must be none")
         choice("reset", self.reset, tuple(RESETS))
         text = self.surrogate
         name, colon, alpha = text.partition(":") if isinstance(text, str) else (text, "", "")
@@ -115,7 +121,7 @@ class NeuronSettings:
             return NeuronKind(self.charge, "none", readout=self.readout, still=self.still)
         return NeuronKind(
             self.charge, self.reset, self.surrogate_name, self.detach, penalty=self.spike_penalty > 0, still=self.still,
-            averaged=self.averaged,
+            averaged=self.averaged, threshold=self.learn_threshold != "none",
             pooled=self.pooled and self.surrogate_name != "rectangle",  # whose error is where the bit m is set anyway
         )  # fmt: skip
 
@@ -126,11 +132,13 @@ class NeuronSettings:
         """
         own = {"spike_penalty": 0.0 if layer.last else self.spike_penalty} | dict(layer.changes)
         if not layer.fires:  # whatever it says, nothing runs it
-            own |= {"neuron": "lif", "spike_penalty": 0.0}
+            own |= {"neuron": "lif", "learn_threshold": "none", "spike_penalty": 0.0}
         try:
             if layer.last and own["spike_penalty"]:
                 raise TridentError("a spike_penalty is of neurons that are not the network's output")
-            rest: dict[str, Any] = {"v_reset": 0.0, "reset": "none"} if layer.readout else {}
+            rest: dict[str, Any] = {}
+            if layer.readout:
+                rest = {"v_reset": 0.0, "reset": "none", "learn_threshold": "none"}
             penalty = own["spike_penalty"] / (prod(layer.out_shape) * steps)
             power = POWERS.get(layer.drop, 0)
             result = replace(
@@ -140,7 +148,9 @@ class NeuronSettings:
                 pixel_share=2.0**power if power else 1 / layer.pool**2,
             )  # fmt: skip
             if result.kind.learns and not layer.learns:
-                raise TridentError(f"the network has no leaks for {result.neuron} neurons, see with_leaks")
+                raise TridentError(
+                    f"the network has no {result.kind.learned}s for {result.neuron} neurons, see with_leaks"
+                )
             if result.pooled and result.spike_penalty and result.surrogate_name == "rectangle":
                 raise TridentError("a spike_penalty of pooled or dropped spikes needs another surrogate than rectangle")
             attached = not result.detach and result.reset != "none"
@@ -156,9 +166,10 @@ class NeuronSettings:
         """What a core must be built with for it and for the neurons of these layers, of any where none are given:
         parameters of its configuration."""
         kinds = dict.fromkeys([self.at(layer).kind for layer in layers if layer.fires] or [self.kind])
+        first = replace(self.kind, penalty=False, threshold=False)
         return {
             "charge": self.charge, "reset": self.reset, "surrogate": self.surrogate_name, "detach": self.detach,
-            "others": ",".join(str(kind) for kind in kinds if kind != replace(self.kind, penalty=False)),
+            "others": ",".join(str(kind) for kind in kinds if kind != first),
         }  # fmt: skip
 
     @staticmethod
@@ -179,9 +190,10 @@ class NeuronSettings:
         """Constants of the neuron's programs, by name."""
         name, _, alpha = self.surrogate.partition(":")
         threshold = self.threshold - self.v_reset  # potentials are counted from where they start again
+        middle = threshold if self.learn_threshold == "none" else 0.0
         return {
-            "leak": self.leak, "threshold": threshold, "low": threshold - self.window,
-            "high": threshold + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
+            "leak": self.leak, "threshold": threshold, "low": middle - self.window,
+            "high": middle + self.window, "slope": -1 / self.window, "gain": 1 - self.leak,
             "synapse": self.synapse, "share": self.share, "zero": 0.0, "one": 1.0, "penalty": self.penalty,
             "pixel_share": self.pixel_share,
             "alpha": float(alpha) if alpha else ALPHAS.get(name, 1.0),

@@ -67,6 +67,7 @@ from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 @click.option("--leak", type=float, help="what a neuron keeps from step to step, of plif and leaky "
               "before it is trained  [0.5]")
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
+@click.option("--learn-threshold", help="layer or channel: neurons learn their threshold, one for each  [none]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
 @core_options
 @click.option("--neuron", help=f"{', '.join(NEURONS)}  [lif]")
@@ -90,8 +91,8 @@ from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, bias, norm, freeze_bn, weights, data, bin_us, encoding, preset, changes, out, verbose, resume,
-                  waves, leak, threshold, window, reset, surrogate, neuron, decay_input, synapse, detach, v_reset,
-                  spike_penalty, timesteps, lanes, cols, size, cores, partition, placer, objective, budget,
+                  waves, leak, threshold, learn_threshold, window, reset, surrogate, neuron, decay_input, synapse, detach,
+                  v_reset, spike_penalty, timesteps, lanes, cols, size, cores, partition, placer, objective, budget,
                   placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
@@ -107,7 +108,7 @@ def train_command(net, bias, norm, freeze_bn, weights, data, bin_us, encoding, p
     neurons = {
         "leak": leak, "threshold": threshold, "window": window, "reset": reset, "surrogate": surrogate,
         "neuron": neuron, "decay_input": decay_input, "synapse": synapse, "detach": detach,
-        "v_reset": v_reset, "spike_penalty": spike_penalty,
+        "v_reset": v_reset, "spike_penalty": spike_penalty, "learn_threshold": learn_threshold,
     }  # fmt: skip
     own = {name: name for name in ("reset", "surrogate", "detach", "timesteps", "lanes")}
     own |= {"charge": "neuron", "optimiser": "optimizer", "loss": "loss", "others": "net"}

@@ -21,8 +21,10 @@ def leak_jobs(plan: "CorePlan", n: int, neuron: NeuronConstants) -> dict[int, di
     placed = plan.layers[n]
     assert placed.leaks is not None
     tile, groups = placed.tile + placed.weights.leak_tile, placed.weights.groups
+    channels = placed.layer.out_channels if placed.layer.voters == 1 else groups * plan.cfg.lanes
     own = {plan.job("leak", n): {
-        "tile": tile, "groups": groups, "dst": placed.leaks.base, **neuron.of_layer(placed.layer.number).leak,
+        "tile": tile, "groups": groups, "count": channels, "dst": placed.leaks.base,
+        **neuron.of_layer(placed.layer.number).leak,
     }}  # fmt: skip
     if placed.layer.shares_leak:
         own[plan.job("tie", n)] = {"tile": tile, "count": groups}

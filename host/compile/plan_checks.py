@@ -47,7 +47,8 @@ def check_network(network: Network, numbers: range, cfg: CoreConfig):
     for layer in (network.layers[number] for number in numbers):
         if layer.learns and layer.window:
             raise TridentError(
-                f"{layer.neuron!r} takes the largest sums of windows and learns its leaks, which no core does both"
+                f"{layer.neuron!r} takes the largest sums of windows and learns its {layer.learned}s, which no core "
+                "does both"
             )
 
 

@@ -202,7 +202,7 @@ def _windows(found: Counter, cfg: CoreConfig, layer: Layer, times: int, groups: 
 
 def _leaks(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):
     """Count what is made of leaks that are learned, and the sum of their gradients where neurons share one."""
-    _run(found, "leak", leak_program(dict(layer.changes)["neuron"]), groups, cfg)
+    _run(found, "leak", leak_program(dict(layer.changes).get("neuron", "")), groups, cfg)
     found["weights.reads"] += groups
     if layer.shares_leak:
         for access in ("reads", "writes"):

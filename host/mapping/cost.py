@@ -353,7 +353,7 @@ class CostModel:
         """Cycles per minibatch of leaks that are learned, beside their update."""
         if not layer.learns:
             return 0
-        program = leak_program(dict(layer.changes)["neuron"])
+        program = leak_program(dict(layer.changes).get("neuron", ""))
         made = self._model(Opcode.LEAK)(self.cfg, groups, program) + self.job_start
         return made + (self._model(Opcode.TIE)(self.cfg, groups) + self.job_start if layer.shares_leak else 0)
 

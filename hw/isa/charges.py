@@ -120,8 +120,9 @@ SHARED = ("plif",)
 
 
 def leak_program(charge: str) -> Program:
-    """From the parameters w of neurons, a lane each, to what their programs read as ``leak``."""
-    return _leak_program(charge.removesuffix(DECAYING))
+    """From the parameters w of neurons, a lane each, to what their programs read as ``leak`` or, where they learn no
+    leak, as ``threshold``: w itself, as of leaky."""
+    return _leak_program(charge.removesuffix(DECAYING) if charge in LEARNED else "leaky")
 
 
 @cache

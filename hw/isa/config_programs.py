@@ -33,12 +33,13 @@ class ConfigPrograms:
 
     @property
     def learns(self) -> bool:
-        """Whether a layer's neurons can learn their leaks."""
+        """Whether a layer's neurons can learn their leaks or thresholds."""
         return any(own.learns for own in self.neurons)
 
     @property
     def leak_programs(self) -> tuple[Program, ...]:
-        """Those that make leaks of what is learned, for every neuron of :attr:`neurons` that learns its own."""
+        """Those that make leaks or thresholds of what is learned, for every neuron of :attr:`neurons` that learns its
+        own."""
         return tuple(dict.fromkeys(leak_program(own.charge) for own in self.neurons if own.learns))
 
     @property

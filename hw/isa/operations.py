@@ -238,8 +238,8 @@ OPERATIONS = (
         cycles=(f"{_MAPPING}.window_cycles:spread_cycles",) * 2,
     ),
     Operation(
-        Opcode.LEAK, "what neurons that learn their leaks read of them", Opcode.FORWARD,
-        fields=("tile", "groups", "dst", "neuron", *NUMBERS), reads=(Space.WEIGHTS, Space.FUNCTIONS),
+        Opcode.LEAK, "what neurons that learn their leaks or thresholds read of them", Opcode.FORWARD,
+        fields=("tile", "groups", "count", "dst", "neuron", *NUMBERS), reads=(Space.WEIGHTS, Space.FUNCTIONS),
         faults=(Fault.NEURON,), needs=_LEAKS, unit="trident.hw.units.leak:LeakUnit",
         golden=("trident.sim.golden.leak:Leaks",), cycles=(f"{_MAPPING}.leak_cycles:leak_cycles",) * 2,
     ),

@@ -1,6 +1,6 @@
 """The leak unit: what neurons that learn their leaks read of them, from the parameters in the memory of weights."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,20 +23,23 @@ def leak_ports(cfg: CoreConfig) -> dict:
 
 
 def read_leaks(m: Module, unit, tag, inputs):
-    """Give ``inputs`` of a program the leaks of the neurons with this tag."""
+    """Give ``inputs`` of a program the leaks, or thresholds, of the neurons with this tag."""
     if unit.cfg.learns:
-        m.d.comb += [unit.leak_address.eq(unit.leak + tag.group), inputs.leak.eq(unit.leaks)]
+        m.d.comb += unit.leak_address.eq(unit.leak + tag.group)
+        m.d.comb += [inputs[name].eq(unit.leaks) for name, _ in inputs.shape() if name in ("leak", "threshold")]
 
 
 class LeakUnit(wiring.Component):
     """Runs a program of :func:`trident.hw.isa.charges.leak_program` on the parameters of every group of ``lanes``
-    channels of a layer, one after another, and writes what neurons read: a few rows, once per minibatch.
+    channels of a layer, one after another, and writes what neurons read, leaks or thresholds: a few rows, once per
+    minibatch. A lane without a channel reads 1, so that a neuron there, whose potential is 0, does not fire.
 
     A group takes ``mac_stages`` cycles per step of the program, and 4 more.
 
     Members
     -------
-    job : In: ``tile``, the first of the parameters; ``groups``; ``dst``, the first group that is written
+    job : In: ``tile``, the first of the parameters; ``groups``; ``count``, channels; ``dst``, the first group that is
+        written
     which, numbers, keys : In, the program of ``cfg.leak_programs`` and its constants, see :class:`VectorSteps`
     start : In(1), a pulse; busy : Out(1)
     request, result... : a client of the shared multiply-adder
@@ -72,8 +75,11 @@ class LeakUnit(wiring.Component):
             steps.i.payload.inputs.w.eq(self.weights),
             self.leak_address.eq(job.dst + group),
             self.leak_write.eq(steps.there.leak),
-            self.leak.eq(steps.outputs.leak),
         ]
+        for lane in range(cfg.lanes):
+            part = slice(lane * cfg.width, (lane + 1) * cfg.width)
+            there = (group << cfg.lane_bits) + lane < job.count
+            m.d.comb += self.leak[part].eq(Mux(there, steps.outputs.leak[part], cfg.format.bias << cfg.frac))
         with m.FSM() as states:
             m.d.comb += self.busy.eq(~states.ongoing("IDLE"))
             with m.State("IDLE"):

@@ -111,7 +111,7 @@ def _constant(
 
 _GATE = {
     "neuron": "lif", "leak": 0.0, "decay_input": False, "reset": "hard", "v_reset": 0.0, "surrogate": "rectangle",
-    "window": 1.0, "detach": True, "spike_penalty": 0.0,
+    "window": 1.0, "detach": True, "spike_penalty": 0.0, "learn_threshold": "none",
 }  # fmt: skip
 """Neurons that keep nothing of a timestep for the next, and let errors through within 1 of their threshold."""
 

@@ -220,14 +220,23 @@ class Layer:
         return "readout" in dict(self.changes)
 
     @property
+    def learned(self) -> str:
+        """What its neurons learn, leak or threshold, or nothing."""
+        own = dict(self.changes)
+        if own.get("neuron") in LEARNING:
+            return "leak"
+        return "threshold" if own.get("learn_threshold", "none") != "none" and self.fires else ""
+
+    @property
     def learns(self) -> bool:
-        """The leaks of its neurons are learned."""
-        return dict(self.changes).get("neuron") in LEARNING
+        """The leaks or thresholds of its neurons are learned."""
+        return bool(self.learned)
 
     @property
     def shares_leak(self) -> bool:
-        """Its neurons learn one leak."""
-        return dict(self.changes).get("neuron") in SHARED
+        """Its neurons learn one leak, or threshold."""
+        own = dict(self.changes)
+        return own.get("neuron") in SHARED or own.get("learn_threshold") == "layer"
 
     @property
     def in_shape(self) -> Shape:
@@ -276,8 +285,8 @@ class Layer:
 
     @property
     def leak_name(self) -> str:
-        """The name of its neurons' leaks, whether they are learned or not."""
-        return f"{self.neuron}.leak"
+        """The name of what its neurons learn, or of their leaks."""
+        return f"{self.neuron}.{self.learned or 'leak'}"
 
     @property
     def vectors(self) -> tuple[str, ...]:

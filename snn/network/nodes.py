@@ -270,13 +270,15 @@ class _Own(Node):
 @dataclass(frozen=True)
 class Neuron(_Own):
     """A spiking neuron per value. Of plif and leaky ``leak`` (channels,) is learned, of plif the same w for all, see
-    :data:`trident.hw.isa.charges.CHARGES`; the field leak is what they begin with.
+    :data:`trident.hw.isa.charges.CHARGES`; the field leak is what they begin with. With ``learn_threshold``,
+    ``threshold`` (channels,) is learned instead.
 
     voters: of the network's output, how many consecutive neurons vote for a class, whose output is their spikes
     together; None: one.
     """
 
     threshold: float | None = field(default=None, kw_only=True)
+    learn_threshold: str | None = field(default=None, kw_only=True)
     window: float | None = field(default=None, kw_only=True)
     reset: str | None = field(default=None, kw_only=True)
     surrogate: str | None = field(default=None, kw_only=True)
@@ -301,12 +303,22 @@ class Neuron(_Own):
         return self.voters is not None and self.voters > 1
 
     def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
-        return {"leak": (shape[2],)} if self.neuron in LEARNING else {}
+        return {self.learned: (shape[2],)} if self.learned else {}
+
+    @property
+    def learned(self) -> str:
+        """The name of what is learned, or nothing."""
+        if self.neuron in LEARNING:
+            return "leak"
+        return "threshold" if self.learn_threshold not in (None, "none") else ""
 
     @property
     def initial(self) -> dict[str, float]:
+        if self.learned == "threshold":
+            threshold = NeuronSettings.threshold if self.threshold is None else self.threshold
+            return {"threshold": threshold - (self.v_reset or 0.0)}
         leak = NeuronSettings.leak if self.leak is None else self.leak
-        return {"leak": log(1 / leak - 1) if self.neuron in SHARED else leak} if self.neuron in LEARNING else {}
+        return {"leak": log(1 / leak - 1) if self.neuron in SHARED else leak} if self.learned else {}
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,8 @@ class Partition:
             )
         if network.learns and self.members > 1:
             raise TridentError(
-                f"partition {self}: a network of which {network.learns[0].neuron!r} learns its leaks is on one core"
+                f"partition {self}: a network of which {network.learns[0].neuron!r} learns its "
+                f"{network.learns[0].learned}s is on one core"
             )
         if network.grouped and self.members > 1:
             node = network.grouped[0].node

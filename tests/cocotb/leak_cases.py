@@ -33,10 +33,12 @@ class LeakPlacing(Placing):
             neuron=("plif", "leaky")[kind], reset=self.cfg.reset, surrogate=self.cfg.surrogate, detach=self.cfg.detach
         )
         groups, tile, dst = int(rng.integers(1, 6)), int(rng.integers(0, 64)), int(rng.integers(0, 40))
+        channels = groups * self.cfg.lanes - int(rng.integers(self.cfg.lanes))
         values = self._values(groups * self.cfg.lanes, 4.0)
         found, fault = Leaks(settings, self.cfg).of(values)
+        found[channels:] = 1
         constants = NeuronConstants.of(settings, self.fmt)
-        job = {"tile": tile, "groups": groups, "dst": dst, **constants.leak, "neuron": kind}
+        job = {"tile": tile, "groups": groups, "count": channels, "dst": dst, **constants.leak, "neuron": kind}
         case = self._case(job)
         shared = NeuronConstants.of(replace(settings, neuron="plif"), self.fmt)
         case.memories = {

@@ -40,13 +40,13 @@ def stimulus(gain: float) -> np.ndarray:
 
 
 def ours(settings: NeuronSettings, x: np.ndarray, e: np.ndarray, leak: np.ndarray | None = None):
-    """Spikes, the errors at the inputs from those at the spikes and, where the leaks are learned as ``leak``, the
-    gradient of these."""
+    """Spikes, the errors at the inputs from those at the spikes and, where the leaks or thresholds are learned as
+    ``leak``, the gradient of these."""
     forward, backward = settings.programs
     own = {}
     if leak is not None:
         program = leak_program(settings.charge)
-        own["leak"] = np.broadcast_to(program.run(settings.constants, w=leak[None])["leak"], x.shape)
+        own[settings.kind.learned] = np.broadcast_to(program.run(settings.constants, w=leak[None])["leak"], x.shape)
     found = forward.run(settings.constants, x=x, **own)
     grad = backward.run(settings.constants, e=e, s=found["s"], m=found["m"], u=found["u"], **own)
     return found["s"], grad["dx"], *([grad["g"].sum(0)] if own else [])
@@ -105,23 +105,29 @@ class Smooth(torch.autograd.Function):
         return torch.tensor(single.programs[1].run(single.constants, **inputs)["dx"][0]), None
 
 
-OWN = list(product(CHARGES, RESETS, SURROGATES, [True, False]))
+OWN = [(*own, "none") for own in product(CHARGES, RESETS, SURROGATES, [True, False])]
+THRESHOLDS = list(product(
+    ["lif", "lif-decay-input", "if", "synaptic"], RESETS, ["rectangle", "triangle", "atan"], [True, False], ["channel"]
+))  # fmt: skip
 
 
-@pytest.mark.parametrize("charge, reset, surrogate, detach", OWN)
-def test_own_forward_pass(charge, reset, surrogate, detach):
+@pytest.mark.parametrize("charge, reset, surrogate, detach, threshold", OWN + THRESHOLDS)
+def test_own_forward_pass(charge, reset, surrogate, detach, threshold):
     """The backward pass of a declaration is the derivative of its forward pass."""
     decay_input, neuron = charge.endswith(DECAYING), charge.removesuffix(DECAYING)
-    settings = settings_of(reset=reset, surrogate=surrogate, neuron=neuron, decay_input=decay_input, detach=detach)
+    settings = settings_of(
+        reset=reset, surrogate=surrogate, neuron=neuron, decay_input=decay_input, detach=detach,
+        learn_threshold=threshold,
+    )  # fmt: skip
     x, e = stimulus(1 - LEAK if decay_input else 1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
     # Parameters of leaks that have a derivative: those of leaky neurons, within 0 to 1
-    leak = np.random.default_rng(3).uniform(0.05, 0.95, NEURONS) if charge in LEARNED else None
+    leak = np.random.default_rng(3).uniform(0.05, 0.95, NEURONS) if settings.kind.learns else None
     spikes, errors, *own = ours(settings, x, e, leak)
     given = {}
     if leak is not None:
         parameters = torch.tensor(leak, requires_grad=True)
         made = leak_program(charge).run(settings.constants, torch, w=parameters[None])["leak"]
-        given["leak"] = made.expand(x.shape)
+        given[settings.kind.learned] = made.expand(x.shape)
     inputs, fired = torch.tensor(x, requires_grad=True), []
 
     def step(above):
@@ -245,6 +251,33 @@ def test_learned_leaks_of_snntorch(name, reset, surrogate):
     assert not wanted[(leak < 0) | (leak > 1)].any()
 
 
+@pytest.mark.parametrize("name, reset", [("zero", "hard"), ("subtract", "soft-after-leak"), ("none", "none")])
+@pytest.mark.parametrize("surrogate", ["rectangle", "atan", "fast-sigmoid:10"])
+@pytest.mark.parametrize("many", [True, False], ids=["channel", "layer"])
+def test_learned_thresholds_of_snntorch(name, reset, surrogate, many):
+    """Leaky with ``learn_threshold``, a threshold for every neuron or one, whose gradient is the sum of ours."""
+    threshold = np.linspace(0.25, 1.25, NEURONS).astype(np.float32).astype(np.float64) if many else np.array(0.375)
+    node = snntorch.Leaky(
+        beta=LEAK, threshold=torch.tensor(threshold), learn_threshold=True, reset_mechanism=name,
+        spike_grad=SURROGATES[surrogate](),
+    ).double()  # fmt: skip
+    state = torch.zeros(NEURONS).double()
+
+    def step(row):
+        nonlocal state
+        spikes, state = node(row, state)
+        return spikes
+
+    x, e = stimulus(1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
+    settings = settings_of(reset=reset, surrogate=surrogate, learn_threshold="channel" if many else "layer")
+    spikes, errors, own = ours(settings, x, e, np.broadcast_to(threshold, NEURONS))
+    expected, gradients = theirs(step, x, e)
+    wanted = node.threshold.grad.numpy()
+    assert (spikes == expected).all() and 0.05 < spikes.mean() < 0.95
+    assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max()
+    assert np.abs((own if many else own.sum()) - wanted).max() <= BOUND * np.abs(own).max() > 0
+
+
 @pytest.mark.parametrize("neuron, resets, surrogate", TORCH)
 def test_snntorch(neuron, resets, surrogate):
     """It detaches every reset."""
@@ -263,3 +296,23 @@ def test_snntorch(neuron, resets, surrogate):
         return spikes
 
     compare(settings_of(reset=reset, surrogate=surrogate, neuron=neuron), step)
+
+
+@pytest.mark.parametrize("steps", [25, 101])
+def test_snntorch_over_many_timesteps(steps):
+    """More than a spike word holds, and not a multiple of what it holds."""
+    own = {"threshold": THRESHOLD, "reset_mechanism": "subtract", "spike_grad": SURROGATES["atan"]()}
+    node, state = snntorch.Leaky(beta=LEAK, **own).double(), torch.zeros(6).double()
+    settings = settings_of(reset="soft-after-leak", surrogate="atan")
+    rng = np.random.default_rng(4)
+    x, e = rng.normal(0.2, 0.6, (steps, 6)), rng.normal(size=(steps, 6))
+
+    def step(row):
+        nonlocal state
+        spikes, state = node(row, state)
+        return spikes
+
+    spikes, errors = ours(settings, x, e)
+    expected, gradients = theirs(step, x, e)
+    assert (spikes == expected).all() and spikes[-1].any() and errors[-1].any()
+    assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max()

@@ -114,7 +114,7 @@ def _mixed(network: Network, cfg: CoreConfig, seed: int) -> Network:
             kind = kinds[rng.integers(len(kinds))]
             nodes[n] = replace(
                 node, neuron=kind.charge, reset=kind.reset, surrogate=kind.surrogate, detach=kind.detach,
-                threshold=float(rng.uniform(0.3, 0.7)),
+                threshold=float(rng.uniform(0.3, 0.7)), learn_threshold="channel" if kind.threshold else None,
             )  # fmt: skip
     return replace(network, nodes=tuple(nodes))
 

@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from trident.hw.errors import TridentError
+from trident.hw.isa.charges import LEARNED
 from trident.hw.isa.microcode import NUMBERS, UPDATE_NUMBERS, Microcode, number_fields
 from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES, neuron_grad_program, neuron_program
 from trident.hw.isa.optimisers import OPTIMISERS, optimiser
@@ -69,6 +70,9 @@ def test_numbers_and_limits():
 def test_numbers_fit_a_job(charge, reset):
     programs = [neuron_program(reset, charge)]
     programs += [neuron_grad_program(reset, name, charge, on) for name, on in product(SURROGATES, (True, False))]
+    if charge not in LEARNED:
+        programs.append(neuron_program(reset, charge, learned=True))
+        programs.append(neuron_grad_program(reset, "triangle", charge, False, ("threshold", "penalty")))
     for program in programs:
         fields = number_fields(program)
         assert set(fields.values()) <= set(NUMBERS) and len(set(fields.values())) == len(fields)

@@ -73,4 +73,7 @@ def test_formulas_of_the_units():
 def test_every_neuron_fits(charge, reset, surrogate, detached):
     programs = neuron_program(reset, charge), neuron_grad_program(reset, surrogate, charge, detached)
     assert all(0 < len(program.steps) <= STEPS for program in programs)
+    if charge not in LEARNED:
+        own = neuron_grad_program(reset, surrogate, charge, detached, ("threshold", "penalty", "still"))
+        assert len(own.steps) <= STEPS and own.outputs.keys() == {"dx", "g"} and "threshold" not in own.constants
     assert programs[1].outputs.keys() == {"dx"} | ({"g"} if charge in LEARNED else set()) and programs[1].descending
