@@ -94,7 +94,7 @@ class FloatTwin:
         weights = {name: self._stored(value) for name, value in network.initial_weights(settings.seed).items()}
         self._loss, self._most = settings.losses(network.classes), network.most_spikes(settings.timesteps)
         self._standard = {
-            part.weight: FloatStandardiser(part) for part in network.parts if part.standardised
+            part.weight: FloatStandardiser(part, settings.prune > 0) for part in network.parts if part.standardised
         }  # fmt: skip
         self._update = optimiser(settings.optimiser)
         self._kept = {name: memory for name, memory in KEPT.items() if name in self._update.inputs} | {"w": "weights"}

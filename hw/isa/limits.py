@@ -10,7 +10,7 @@ from trident.hw.isa.job import JOB, JOB_NUMBER_BITS
 from trident.hw.isa.losses import LOSSES, READOUT_LOSSES
 from trident.hw.isa.microcode import UPDATE_NUMBERS, number_fields
 from trident.hw.isa.neurons import CHARGES, RESETS, SURROGATES
-from trident.hw.isa.optimisers import OPTIMISERS, prunes
+from trident.hw.isa.optimisers import OPTIMISERS
 from trident.hw.isa.program import QUEUE_STATE
 from trident.hw.isa.registry import PLACES, first_engine
 from trident.hw.isa.tables import PIECE_BITS
@@ -134,10 +134,6 @@ def check_config(cfg: "CoreConfig"):
     if len(smooth) > 1:
         raise TridentError(f"a core has room for the table of one surrogate, not of {' and '.join(smooth)}")
     number_fields(cfg.update_program, UPDATE_NUMBERS)
-    if cfg.standardise and prunes(cfg.update_program):
-        raise TridentError(
-            f"an optimiser of {cfg.optimiser} cannot make standardised weights 0: give prune or standardise, not both"
-        )
     if cfg.counters not in COUNTERS:
         raise TridentError(f"counters must be one of {', '.join(COUNTERS)}, not {cfg.counters!r}")
     if cfg.weight_rows % cfg.lanes:

@@ -1,9 +1,10 @@
 """The update unit of a core with standardised weights: passes of vector programs over the rows of channels."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.hdl import Array, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from trident.hw.arith.compare import sort_key
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.job import JOB
 from trident.hw.isa.microcode import UPDATE_NUMBERS, number_fields
@@ -205,4 +206,6 @@ class StandardiseUnit(wiring.Component):
         given = {name: job[to] for name, to in number_fields(self.cfg.update_program, UPDATE_NUMBERS).items()}
         given |= {name: job[to][:width] for name, to in NUMBERS.items()}
         given |= {"spread": job.words, "half": half, "rest": job.words - half}
+        given |= {"zero": Const(0, width)}
         m.d.comb += [numbers[name].eq(given[name]) for name, _ in numbers.shape()]
+        m.d.comb += [self.steps.keys[name].eq(sort_key(given[name][:width])) for name, _ in self.steps.keys.shape()]

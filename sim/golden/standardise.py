@@ -9,6 +9,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability, require
 from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.optimisers import prunes
 from trident.hw.isa.standardise import NUMBERS, standard_numbers, update_passes, weight_passes
 from trident.sim.golden.constants import check_epsilon
 from trident.sim.golden.format import to_bits, to_values, value_dtype
@@ -61,7 +62,7 @@ class Standardiser:
     def weights(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """z of w, and in which channels there is a fault, bool (out,)."""
         rows = {"w": _rows(raw)}
-        fault = self._passes.run(weight_passes(), rows, {}, {})
+        fault = self._passes.run(weight_passes(prunes(self.cfg.update_program)), rows, {}, {})
         return rows["z"].reshape(raw.shape), fault
 
     def update(

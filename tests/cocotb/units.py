@@ -46,7 +46,7 @@ CONFIGS = {
         kernels=True, **_SIZES,
     ),
 }  # fmt: skip
-# Of an update alone, as standardised weights are not pruned
+# Of updates alone
 PRUNED = {
     "lanes2-adam-pruned": CoreConfig(
         lanes=2, timesteps=4, words=2, accumulators=16, optimiser="adam-prune", gradient_bits=16, **_SIZES

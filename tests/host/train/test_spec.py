@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from trident.host.compile.core_plan import CorePlan
+from trident.host.compile.sizing import configure
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
@@ -70,10 +71,29 @@ def test_recurrent_layers_make_a_core_with_words_of_one_timestep():
 
 
 @pytest.mark.parametrize(("options", "words"), [
+    ({"timesteps": 25}, (25, 1, 0)), ({"timesteps": 100}, (25, 4, 0)), ({"timesteps": 101}, (26, 4, 3)),
+    ({"timesteps": 300}, (30, 10, 0)), ({"timesteps": 25, "cols": 4}, (28, 1, 3)),
+    ({"timesteps": 2, "cols": 8}, (8, 1, 6)), ({"timesteps": 8, "chunks": 13, "spare": 3}, (8, 13, 3)),
+])  # fmt: skip
+def test_any_number_of_timesteps_has_words(options, words):
+    """As few and as short as can be, of which columns of timesteps are a divisor."""
+    cfg = configure("SMALL", **options)
+    assert (cfg.timesteps, cfg.chunks, cfg.spare) == words
+    assert cfg.steps == (101 if options["timesteps"] == 8 else options["timesteps"])
+
+
+@pytest.mark.parametrize(("net", "partition"), [("64-12-10", "1,2"), ("64-12rec-10", "2x1-2")])
+def test_many_timesteps_on_several_cores(net, partition):
+    chip, sizes = ChipChoice(cores=2, partition=partition), {"spike_words": 4096, "error_words": 4096}
+    spec = RunSpec.make(net=net, preset="SMALL", train={"timesteps": 40}, chip=chip, core=sizes)
+    assert (spec.cfg.steps, str(spec.plan.partition)) == (40, partition)
+
+
+@pytest.mark.parametrize(("options", "words"), [
     ({"train": {"timesteps": 300}}, "'recurrent1' reads spikes of t-1, which is for samples of 256 timesteps at most"),
     ({"preset": "COMPACT"}, "'recurrent1' reads spikes of t-1, which needs chunks of timesteps, which a core"),
     ({"preset": "TINY"}, "chunks of 4 need exact gradients"), ({"norm": "bn"}, "the norm bn is of all timesteps"),
-    ({"preset": "SMALL", "chip": ChipChoice(cores=2, partition="1-2")}, "partition 1-2"),
+    ({"preset": "SMALL", "chip": ChipChoice(cores=2, partition="1,2")}, "partition 1,2: a network whose spikes or"),
     ({"core": {"jobs": 64}}, "2 layers of 8 chunks of timesteps need jobs of at least 77, the core has 64"),
 ])  # fmt: skip
 def test_recurrent_layers_that_a_core_cannot_have(options, words):
@@ -130,8 +150,6 @@ PLAIN = CoreConfig(), MeshConfig()
     ({"norm": "ws", "net": "8x8x1-4c3-10", "built": PLAIN}, "the chip has been built without standardised weights"),
     ({"norm": "ws:1e-6", "net": "8x8x1-4c3-10"}, "'conv1': an epsilon of 1e-06 is 0 to a float of 5 exponent and 10"),
     ({"norm": "ws:1e-6", "net": "64-5000-10", "alone": True}, "'linear1': an epsilon of 1e-06 is 0 to a float"),
-    ({"norm": "ws", "net": "8x8x1-4c3-10", "train": {"prune": 0.1}}, "an optimiser of sgd-prune cannot make "
-     "standardised weights 0: give prune or standardise, not both"),
     ({"encoding": "latency"}, "encoding must be one of rate, dither, bernoulli, direct, not 'latency'"),
     ({"net": "8x8x1-4c3-mp2-10", "built": PLAIN}, "the chip has been built with pool of 1, the network needs 2"),
     ({"net": "8x8x1-4c3-mp2-10", "preset": "COMPACT"}, "pool of 2 needs a pool unit, which a core with pool of 1 or a "

@@ -78,7 +78,7 @@ def test_core_of_the_smallest_board():
     (READOUT | {"exp": 8, "frac": 7, "timesteps": 5, "gradient_bits": 40}, None), (STANDARD, None),
     (STANDARD | SHORT | SYNAPTIC, 7),
     (STANDARD | DECAYING | {"exp": 8, "frac": 7, "lanes": 4, "backward_cols": 2, "weight_grad_cols": 2}, None),
-    (PRUNED, None), (PRUNED_ADAM | SHORT, 7),
+    (PRUNED, None), (PRUNED_ADAM | SHORT, 7), (PRUNED_ADAM | STANDARD, None),
 ])  # fmt: skip
 def test_random_networks(changes, stalls):
     """Every density from 0 to 100 %, with and without biases, minibatches of 1 to 7 samples."""

@@ -23,7 +23,9 @@ from trident.snn.network.norms import with_norm
 CFG = CoreConfig(standardise=True)
 
 
-@pytest.mark.parametrize("config, stalls", BENCHES)
+@pytest.mark.parametrize("config, stalls", [
+    *BENCHES, ("lanes2-adam-pruned", 3), pytest.param("lanes4-pruned-bf16", None, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_against_golden(config, stalls):
     assert check_unit("standardise", config, stalls) > 0
 
