@@ -90,7 +90,8 @@ STANDARD_TEXT = """## Standardised weights
 Programs of passes over the n weights w of an output channel, n its fan-in, and those of channels, once behind a pass
 ([units/standardise.md](units/standardise.md)). z is what the engines see, `total` the sum of all `term`, exact, divided
 by 2^k with k = ⌊log2 n⌋, and rounded once. `part` is 2^k / n, `unbiased` n / (n − 1), `floor` ε; `spread` is k, `half`
-its half, `rest` what is left of it. The optimiser runs with the gradient of raw weights in the place of g.
+its half, `rest` what is left of it. The optimiser runs with the gradient of raw weights in the place of g. Where it
+prunes, z is 0 where w is, its gradient there not summed, and −mean · inverse in the place of z in that of raw weights.
 """
 NORM_TEXT = """## Batch norm
 

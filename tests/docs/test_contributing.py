@@ -69,7 +69,7 @@ def test_a_neuron_is_added(reset, monkeypatch):
     monkeypatch.setattr(neurons, "CHARGES", dict(neurons.CHARGES))
     exec(code, vars(charges) | {"CHARGES": neurons.CHARGES})
     monkeypatch.setattr(settings, "NEURONS", (*settings.NEURONS, "rectified"))
-    test_own_forward_pass("rectified", reset, "atan", True)
+    test_own_forward_pass("rectified", reset, "atan", True, "none")
     assert neurons.neuron_program(reset, "rectified").formula()[0] == "u = leak · max(0, v) + x"
 
 

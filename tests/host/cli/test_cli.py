@@ -50,7 +50,7 @@ def untouched(tmp_path, monkeypatch):
         (["--lanes", "many"], ["--lanes", "many", "whole number"]),
         (["--lanes", "64"], ["lanes", "1 to 32", "64"]),
         (["--lanes", "3"], ["lanes", "power of two", "3"]),
-        (["--cols", "16"], ["weight_grad_cols", "16", "8"]),
+        (["--cols", "16"], ["cols", "16", "8"]),
         (["-T", "0"], ["timesteps", "1 to 2048", "0"]),
         (["-T", "2049"], ["timesteps", "1 to 2048", "2049"]),
         (["-T", "100", "--preset", "COMPACT"], ["a sample of 100 timesteps needs chunks of timesteps, which"]),
