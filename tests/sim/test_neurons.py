@@ -60,6 +60,17 @@ def theirs(step, x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return spikes.detach().numpy(), inputs.grad.numpy()
 
 
+def steps_of(node, *states):
+    """What makes one timestep's spikes with a module that takes its states and gives the next ones."""
+
+    def step(row):
+        nonlocal states
+        spikes, *states = node(row, *states)
+        return spikes
+
+    return step
+
+
 def compare(settings: NeuronSettings, step):
     """Spikes are the same, and errors within the bound."""
     x, e = stimulus(1 - LEAK if settings.decay_input else 1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
@@ -234,16 +245,9 @@ def test_learned_leaks_of_snntorch(name, reset, surrogate):
         beta=torch.tensor(leak), learn_beta=True, threshold=THRESHOLD, reset_mechanism=name,
         spike_grad=SURROGATES[surrogate](),
     ).double()  # fmt: skip
-    state = torch.zeros(NEURONS).double()
-
-    def step(row):
-        nonlocal state
-        spikes, state = node(row, state)
-        return spikes
-
     x, e = stimulus(1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
     spikes, errors, own = ours(settings_of(neuron="leaky", reset=reset, surrogate=surrogate), x, e, leak)
-    expected, gradients = theirs(step, x, e)
+    expected, gradients = theirs(steps_of(node, torch.zeros(NEURONS).double()), x, e)
     wanted = node.beta.grad.numpy()
     assert (spikes == expected).all()
     assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max()
@@ -261,17 +265,10 @@ def test_learned_thresholds_of_snntorch(name, reset, surrogate, many):
         beta=LEAK, threshold=torch.tensor(threshold), learn_threshold=True, reset_mechanism=name,
         spike_grad=SURROGATES[surrogate](),
     ).double()  # fmt: skip
-    state = torch.zeros(NEURONS).double()
-
-    def step(row):
-        nonlocal state
-        spikes, state = node(row, state)
-        return spikes
-
     x, e = stimulus(1), np.random.default_rng(2).normal(size=(STEPS, NEURONS))
     settings = settings_of(reset=reset, surrogate=surrogate, learn_threshold="channel" if many else "layer")
     spikes, errors, own = ours(settings, x, e, np.broadcast_to(threshold, NEURONS))
-    expected, gradients = theirs(step, x, e)
+    expected, gradients = theirs(steps_of(node, torch.zeros(NEURONS).double()), x, e)
     wanted = node.threshold.grad.numpy()
     assert (spikes == expected).all() and 0.05 < spikes.mean() < 0.95
     assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max()
@@ -287,14 +284,7 @@ def test_snntorch(neuron, resets, surrogate):
         node, states = snntorch.Leaky(beta=LEAK, **common), [torch.zeros(NEURONS)]
     else:
         node, states = snntorch.Synaptic(alpha=SYNAPSE, beta=LEAK, **common), [torch.zeros(NEURONS)] * 2
-    node = node.double()
-    states = [state.double() for state in states]
-
-    def step(row):
-        nonlocal states
-        spikes, *states = node(row, *states)
-        return spikes
-
+    step = steps_of(node.double(), *(state.double() for state in states))
     compare(settings_of(reset=reset, surrogate=surrogate, neuron=neuron), step)
 
 
@@ -302,17 +292,11 @@ def test_snntorch(neuron, resets, surrogate):
 def test_snntorch_over_many_timesteps(steps):
     """More than a spike word holds, and not a multiple of what it holds."""
     own = {"threshold": THRESHOLD, "reset_mechanism": "subtract", "spike_grad": SURROGATES["atan"]()}
-    node, state = snntorch.Leaky(beta=LEAK, **own).double(), torch.zeros(6).double()
+    node = snntorch.Leaky(beta=LEAK, **own).double()
     settings = settings_of(reset="soft-after-leak", surrogate="atan")
     rng = np.random.default_rng(4)
     x, e = rng.normal(0.2, 0.6, (steps, 6)), rng.normal(size=(steps, 6))
-
-    def step(row):
-        nonlocal state
-        spikes, state = node(row, state)
-        return spikes
-
     spikes, errors = ours(settings, x, e)
-    expected, gradients = theirs(step, x, e)
+    expected, gradients = theirs(steps_of(node, torch.zeros(6).double()), x, e)
     assert (spikes == expected).all() and spikes[-1].any() and errors[-1].any()
     assert np.abs(errors - gradients).max() <= BOUND * np.abs(gradients).max()
