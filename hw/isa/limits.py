@@ -123,8 +123,8 @@ def check_config(cfg: "CoreConfig"):
         )
     if cfg.learns and not cfg.exact:
         raise TridentError(
-            f"leaks that are learned need exact gradients: gradient_bits of more than {FLOAT_GRADIENTS}, not "
-            f"{cfg.gradient_bits}"
+            f"{next(own.learned for own in cfg.neurons if own.learns)}s that are learned need exact gradients: "
+            f"gradient_bits of more than {FLOAT_GRADIENTS}, not {cfg.gradient_bits}"
         )
     if len(cfg.neurons) > NEURONS:
         raise TridentError(f"a core has at most {NEURONS} neurons, not {len(cfg.neurons)}")

@@ -13,6 +13,7 @@ from tests.hw.core.benches import (
     WALKS,
     batch_of,
     check,
+    check_chip,
     constants_of,
     core_of,
     train,
@@ -175,6 +176,10 @@ def test_samples_of_two_timesteps():
     bench = StepBench(Network.parse("4-3rec-2"), NeuronSettings.of(cfg), cfg, core)
     mismatch, found = train(bench, np.random.default_rng(1), 4)
     assert mismatch is None and found.counts.any(), str(mismatch)
+
+
+def test_copies_on_several_cores():
+    check_chip("6-5rec-3", "2x1-2", 2, 1, **SERIAL)
 
 
 def test_neurons_that_learn_their_leaks_may_be_recurrent():

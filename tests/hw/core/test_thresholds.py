@@ -89,5 +89,5 @@ def test_thresholds_that_no_neuron_learns():
         NeuronSettings(learn_threshold="all")
     with pytest.raises(TridentError, match="a readout has no threshold that is learned"):
         NeuronKind.parse("lif/mean/threshold")
-    with pytest.raises(TridentError, match="leaks that are learned need exact gradients"):
+    with pytest.raises(TridentError, match="thresholds that are learned need exact gradients"):
         CoreConfig.preset("TINY", others="lif/hard/rectangle/threshold")
