@@ -91,9 +91,9 @@ from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
 @click.option("--resume", is_flag=True, help="go on from the checkpoint in that folder")
 @click.option("--waves", type=int, default=0, help="record this many minibatches as an FST, and stop")
 def train_command(net, bias, norm, freeze_bn, weights, data, bin_us, encoding, preset, changes, out, verbose, resume,
-                  waves, leak, threshold, learn_threshold, window, reset, surrogate, neuron, decay_input, synapse, detach,
-                  v_reset, spike_penalty, timesteps, lanes, cols, size, cores, partition, placer, objective, budget,
-                  placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
+                  waves, leak, threshold, learn_threshold, window, reset, surrogate, neuron, decay_input, synapse,
+                  detach, v_reset, spike_penalty, timesteps, lanes, cols, size, cores, partition, placer, objective,
+                  budget, placement, target, port, baud, board, setup, engines, **training):  # fmt: skip
     """Train a network on the RTL of a chip, in lockstep with the golden model."""
     if waves < 0:
         raise TridentError(f"waves must be a number of minibatches of at least 0, not {waves}")
