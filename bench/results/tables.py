@@ -288,12 +288,10 @@ def origin(records: dict[str, Measured]) -> str:
         return EMPTY
     days = sorted({record.day for record in records.values()})
     when = days[0] if len(days) == 1 else f"between {days[0]} and {days[-1]}"
-    commits, machines = (
-        list(dict.fromkeys(getattr(record, name) for record in sorted(records.values(), key=lambda r: r.day)))
-        for name in ("commit", "machine")
-    )
+    commits = {record.commit for record in records.values()}
+    at = f"commit {next(iter(commits))}" if len(commits) == 1 else f"{len(commits)} commits"
+    machines = dict.fromkeys(record.machine for record in sorted(records.values(), key=lambda record: record.day))
     return (
-        f"Measured {'on ' if len(days) == 1 else ''}{when} at {'commit' if len(commits) == 1 else 'the commits'} "
-        f"{', '.join(commits)}, on {'; '.join(machines)}, by `make bench`; the table of all figures says which at "
-        "which."
+        f"Measured {'on ' if len(days) == 1 else ''}{when} at {at}, on {'; '.join(machines)}, by `make bench`; "
+        "the table of all figures in docs/results.md says which at which."
     )
