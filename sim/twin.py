@@ -299,7 +299,7 @@ class FloatTwin:
             read = read.mean(axis=(2, 3))
         return im2col(read.reshape(-1, *part.in_shape), part)
 
-    def _products(self, part: Layer, columns: np.ndarray, training: bool) -> np.ndarray:
+    def _products(self, part: Layer, columns: np.ndarray, training: bool = True) -> np.ndarray:
         """A part's share of its layer's sums (T * B, Y * X, C), from the rows that it reads."""
         weights = self._weights_of(part, training)
         x = columns @ weights.reshape(-1, part.out_channels)

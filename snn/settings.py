@@ -47,7 +47,6 @@ class NeuronSettings:
 
     leak: float = 0.5
     threshold: float = 0.5
-    learn_threshold: str = "none"
     window: float = 1.5
     reset: str = "hard"
     surrogate: str = "rectangle"
@@ -64,6 +63,7 @@ class NeuronSettings:
     pooled: bool = False
     averaged: bool = False
     pixel_share: float = 1.0
+    learn_threshold: str = "none"
 
     def __post_init__(self):
         if self.readout:
