@@ -53,7 +53,7 @@ class SetUp:
 # with exact gradients: docs/decisions.md has the figures
 FAST_CORE = {
     "lanes": 4, "backward_cols": 4, "weight_grad_cols": 2, "words": 4, "gradient_bits": 48, "prefetch_jobs": False,
-    "jobs": 64, "weight_rows": 2048, "spike_words": 4096, "error_words": 2048,
+    "jobs": 64, "program_words": 128, "weight_rows": 2048, "spike_words": 4096, "error_words": 2048,
 }  # fmt: skip
 
 
