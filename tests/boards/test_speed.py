@@ -11,6 +11,7 @@ from trident.bench.results.tables import training_speed
 from trident.boards.devices import design_of
 from trident.boards.flow.figures import Clock
 from trident.host.report.figure import Figure
+from trident.host.train.spec import RunSpec
 
 PLACED = replace(REPORT, board="ulx3s-85f", clocks=[Clock("clk", 60, 50)])
 
@@ -34,6 +35,16 @@ def test_cycles_of_a_sample_are_counted_on_the_chip(monkeypatch):
     monkeypatch.setitem(WORK, "digits", Work("8x8x1-4c3s2-10", 4))
     cycles = cycles_per_sample(design_of("ulx3s-85f", "2x1"), "digits")
     assert 2000 < cycles < 60_000
+
+
+@pytest.mark.parametrize("data", WORK)
+@pytest.mark.parametrize("board", ["ulx3s-85f", "ecpix5-85"])
+def test_the_fast_set_up_has_room_for_what_is_measured(board, data):
+    design, work = design_of(board, "fast"), WORK[data]
+    spec = RunSpec.make(
+        data, work.net, neuron=work.neuron, train={"batch": work.batch}, built=(design.cfg, design.mesh)
+    )
+    assert spec.network.weights > 0 and spec.cfg == design.cfg
 
 
 @pytest.mark.oracle
