@@ -57,6 +57,7 @@ def bounded(monkeypatch, tmp_path):
         "trident.host.driver.target.VerilatedChip", "trident.host.driver.target.simulated_chip",
         "trident.host.federated.run._federate", "trident.host.cli.commands.write_verilog",
         "trident.boards.commands._build", "trident.boards.commands.netlist_verilog", "trident.boards.commands.program",
+        "trident.boards.asic.commands.measure",
         "trident.host.cli.map.measure_data", "trident.host.train.spec.measure_data",
         "trident.host.mapping.balance.forecast.spread",
     ):  # fmt: skip

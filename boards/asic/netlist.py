@@ -160,7 +160,9 @@ def synthesise(verilog: str, units: tuple[str, ...], library: Library) -> dict[s
             (work / name).write_text(text)
         done = run_tool([*yosys.command, "-q", "synthesise.ys"], work, environment=yosys.environment())
         if done.returncode:
-            raise Failure(f"yosys failed: {(done.stdout + done.stderr)[-1500:]}")
+            lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+            said = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
+            raise Failure(f"yosys failed: {' '.join(said)[:1500] or f'it ended with {done.returncode}'}")
         (work / "core.v").unlink()
 
     folder = kept_folder(CACHE / "gates" / digest, make)

@@ -2,6 +2,8 @@
 
 import itertools
 from dataclasses import replace
+from subprocess import CompletedProcess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from trident.boards.asic import measure as measuring
 from trident.boards.asic.commands import dense_macs
 from trident.boards.asic.liberty import Cell, Curve, Library
 from trident.boards.asic.measure import UNITS, measure
-from trident.boards.asic.netlist import read
+from trident.boards.asic.netlist import read, synthesise
 from trident.boards.asic.power import priced
 from trident.boards.asic.scaling import scale
 from trident.hw.errors import Failure, TridentError
@@ -124,6 +126,20 @@ def test_libraries_without_a_cell_are_refused(missing, words):
         unit = replace(unit, cells=tuple("XOR" if name == "AND" else name for name in unit.cells))
     with pytest.raises(TridentError, match=f"^the library mine has {words}"):
         priced(unit, found, library)
+
+
+@pytest.mark.parametrize(
+    "said, words",
+    [("warm\nERROR: no cell\nbye\n", "ERROR: no cell"), ("Traceback:\n  line\nOSError: 12\n", "OSError: 12"),
+     ("", "it ended with 1")],
+)  # fmt: skip
+def test_a_synthesis_that_fails_is_told_in_a_line(monkeypatch, tmp_path, said, words):
+    place = "trident.boards.asic.netlist"
+    monkeypatch.setattr(f"{place}.CACHE", tmp_path)
+    monkeypatch.setattr(f"{place}.find", lambda name: SimpleNamespace(command=[name], environment=dict))
+    monkeypatch.setattr(f"{place}.run_tool", lambda *_, **__: CompletedProcess([], 1, said, ""))
+    with pytest.raises(Failure, match=f"^yosys failed: {words}$"):
+        synthesise("", ("forward",), LIBRARY)
 
 
 def test_scaling():
