@@ -5,6 +5,7 @@ import numpy as np
 from trident.hw.errors import TridentError
 
 LARGEST_LABEL = 2**31 - 1
+MOST_CLASSES = 1 << 16  # a chip is told a label in 16 bits
 SHAPES = {
     "images": "(N, F), (N, Y, X) or (N, Y, X, C)",
     "spikes": "(N, T, F), (N, T, Y, X) or (N, T, Y, X, C)",
@@ -78,6 +79,8 @@ def classes(name: str, stated: np.ndarray | None, every: np.ndarray) -> int:
         return len(present)
     if stated.shape != () or stated.dtype.kind not in "iu" or stated < 1:
         raise TridentError(f"classes of {name} must be one integer of at least 1, not {stated.tolist()!r}")
+    if stated > MOST_CLASSES:
+        raise TridentError(f"classes of {name} must be at most {MOST_CLASSES:,}, not {stated:,}")
     if present[-1] >= stated:
         raise TridentError(f"{name} has a label {present[-1]}, outside the {stated} classes (0 to {int(stated) - 1})")
     return int(stated)

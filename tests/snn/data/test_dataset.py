@@ -81,6 +81,8 @@ def test_given_number_of_classes(tmp_path):
 
 
 FAULTS = [
+    (dict(images=IMAGES, labels=LABELS, classes=65_537), "must be at most 65,536, not 65,537"),
+    (dict(images=IMAGES, labels=LABELS, classes=np.uint64(2**64 - 1)), "at most 65,536, not 18,446,744"),
     (dict(pixels=IMAGES, labels=LABELS), "must hold labels and one of images, spikes, frames; it holds labels, pixels"),
     (dict(images=IMAGES), "it holds images"),
     (dict(), "it holds nothing"),
