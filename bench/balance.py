@@ -10,7 +10,7 @@ from trident.host.mapping.balance.spread import spread
 from trident.host.report.figure import Figure
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 NETWORKS = {
     "resnet18": DEFAULT,

@@ -26,7 +26,7 @@ from trident.snn.data.encoding import encode
 from trident.snn.network.defaults import DEEP
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 BOARD = "ulx3s-85f"
 SETUP = "mesh20"

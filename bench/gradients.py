@@ -12,7 +12,8 @@ from trident.hw.isa.neurons import READOUTS, RESETS, SURROGATES
 from trident.sim.twin import FloatTwin
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 NET, STEPS, SAMPLES, BOUND = "12-10-4", 6, 5, 1e-9
 CHARGES = [

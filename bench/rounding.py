@@ -12,7 +12,7 @@ from trident.sim.golden.loss import loss_errors, spread_votes
 from trident.sim.golden.trace import Trace
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 LAYERS, WIDTH, SAMPLES, SEEDS = 16, 64, 64, 3
 NEURON = NeuronSettings(leak=0.5, threshold=0.125, window=0.5)

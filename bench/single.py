@@ -16,7 +16,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.sim.golden.format import to_bits
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 ENGINES = ("forward", "backward", "weight_grad")
 LIMIT = 40_000_000  # cycles of one job

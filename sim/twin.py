@@ -21,8 +21,9 @@ from trident.snn.data.encoding import plane_values
 from trident.snn.network.groups import spread_groups, take_groups
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network, Tensors
+from trident.snn.neuron_settings import NeuronSettings
 from trident.snn.readout import predicted
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.train_settings import TrainSettings
 
 
 @dataclass(frozen=True)

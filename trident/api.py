@@ -29,7 +29,7 @@ from trident.sim.golden.constants import NeuronConstants
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 Values = Mapping[str, Any] | None
 

@@ -18,7 +18,7 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip, core_verilog
 from trident.sim.rtl.waves import convert
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 UNITS = ("forward", "backward", "weight_grad", "mac", "neuron", "neuron_grad", "update")
 """Those that compute: engines, the multiply-adds that units share, and these units, by the names of their instances."""

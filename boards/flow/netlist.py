@@ -24,7 +24,7 @@ from trident.hw.files import only_one, write_whole
 from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.line import SimulatedLine
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 NETWORK = "6-4-2"
 SAMPLES = 3

@@ -17,7 +17,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 DEFAULT = "224x224x3-64c7s2p6m3s2p1-sew64-sew64-sew128s2-sew128-sew256s2-sew256-sew512s2-sew512-gap-1000r"
 CORE = {"lanes": 16, "words": 8, "accumulators": 64}

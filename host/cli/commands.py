@@ -20,7 +20,8 @@ from trident.hw.files import check_folder
 from trident.hw.folders import OUT
 from trident.hw.isa.config import PRESETS, CoreConfig
 from trident.snn.network.defaults import DEEP, RECIPES
-from trident.snn.settings import ADAM_RATE, EPSILON, NEURONS, OPTIMIZERS
+from trident.snn.neuron_settings import NEURONS
+from trident.snn.train_settings import ADAM_RATE, EPSILON, OPTIMIZERS
 
 
 @click.command("train")

@@ -26,7 +26,8 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data.dataset import Dataset
 from trident.snn.network.defaults import PLAIN, RECIPES
 from trident.snn.network.network import Network, Tensors
-from trident.snn.settings import NEURONS, OPTIMIZERS, TrainSettings
+from trident.snn.neuron_settings import NEURONS
+from trident.snn.train_settings import OPTIMIZERS, TrainSettings
 
 
 def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, console: Console):

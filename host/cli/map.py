@@ -27,7 +27,8 @@ from trident.snn.data.dataset import check_fits
 from trident.snn.data.dataset import load as load_data
 from trident.snn.network.defaults import DEEP, PLAIN
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 
 def write_drawings(result: Map, folder: Path) -> list[Path]:

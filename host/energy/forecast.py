@@ -23,7 +23,7 @@ from trident.hw.isa.vector import Interpolate
 from trident.hw.isa.vector_program import Program
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 SWEEPS = 3  # of a softmax over the outputs
 ROWS_OF_NORM = 3  # of a group: gain and running variance, offset and running mean, and the inverse deviation

@@ -12,7 +12,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data.dataset import Dataset
 from trident.snn.data.encoding import encode
 from trident.snn.network.network import Network, Tensors
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 LOSS_SCALE = 256
 

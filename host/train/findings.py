@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from trident.host.train.tally import Tally
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 MANY = 0.2  # share of the test samples without a prediction, or of the minibatches skipped, from which it is told
 FULL = 0.25  # squared error that is only reached when most classes fire most of the time

@@ -20,7 +20,8 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.losses import marked
 from trident.snn.network.network import Tensors
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 CHUNK = 64  # test samples per run of the core
 

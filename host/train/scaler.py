@@ -6,7 +6,7 @@ from typing import Self
 from trident.hw.errors import TridentError
 from trident.hw.isa.format import FloatFormat
 from trident.sim.golden.constants import UpdateConstants
-from trident.snn.settings import SCALED, TrainSettings
+from trident.snn.train_settings import SCALED, TrainSettings
 
 
 @dataclass

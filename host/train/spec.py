@@ -48,7 +48,8 @@ from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
 from trident.snn.network.norms import frozen, with_norm
 from trident.snn.network.partition import Partition
-from trident.snn.settings import ADAM_RATE, BALANCED, NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import ADAM_RATE, BALANCED, TrainSettings
 
 HIDDEN = 128  # neurons of the default network's hidden layer
 # A sample of mnist takes 4 times the cycles of one of digits, and there are 3 times as many

@@ -16,7 +16,8 @@ from trident.sim.golden.standardise import StandardConstants
 from trident.snn.losses import OF_READOUTS, STEPS
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 LOSS_HALVINGS = 14  # below a loss scale of 1, before the scaler gives up
 

@@ -17,7 +17,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.losses import marked
 from trident.snn.network.network import Network, Tensors
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 @dataclass(frozen=True)

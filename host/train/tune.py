@@ -19,7 +19,7 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 # The first that fits the core is trained
 NETWORKS = ("8x8x1-6c3s2-8c3-10", "4x4x1-4c3s2-8", "8-4")

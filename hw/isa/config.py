@@ -5,17 +5,17 @@ from dataclasses import dataclass, fields, replace
 from trident.hw.errors import TridentError
 from trident.hw.isa.capabilities import Capability
 from trident.hw.isa.config_programs import ConfigPrograms
-from trident.hw.isa.fixed import EXACT_BITS, FixedFormat
+from trident.hw.isa.config_sums import ConfigSums
 from trident.hw.isa.format import FloatFormat
 from trident.hw.isa.job import ERROR_SLOTS, JOB, JOB_NUMBER_BITS, SERIAL_BITS, SLOT_BITS
-from trident.hw.isa.limits import FEW_JOBS, FLOAT_GRADIENTS, check_config
+from trident.hw.isa.limits import FEW_JOBS, check_config
 from trident.hw.isa.losses import NUMBERS as LOSS_NUMBERS
 from trident.hw.isa.program import QUEUE_STATE
 from trident.hw.isa.registry import EngineEntry, entry
 
 
 @dataclass(frozen=True)
-class CoreConfig(ConfigPrograms):
+class CoreConfig(ConfigPrograms, ConfigSums):
     """Sizes and choices of one core, checked when it is made: :class:`TridentError` names the parameter and the limit.
 
     lanes: output channels that one row of weights holds, and processing elements per column (a power of two).
@@ -191,56 +191,6 @@ class CoreConfig(ConfigPrograms):
     @property
     def format(self) -> FloatFormat:
         return FloatFormat(self.exp, self.frac)
-
-    @property
-    def fixed(self) -> FixedFormat:
-        """In which sums are made."""
-        return FixedFormat(self.accumulator_bits, max(self.accumulator_place, 1 - self.format.bias - self.frac))
-
-    @property
-    def exact(self) -> bool:
-        """Whether gradients, and what cores sum for each other, are exact sums."""
-        return self.gradient_bits > FLOAT_GRADIENTS
-
-    @property
-    def loss_fixed(self) -> FixedFormat:
-        """In which a softmax adds exponentials, of any number of classes."""
-        return FixedFormat(18 - self.fixed.place, self.fixed.place)
-
-    @property
-    def pass_fixed(self) -> FixedFormat:
-        """In which the sums of passes are made."""
-        return replace(self.fixed, bits=EXACT_BITS)
-
-    def fixed_of(self, engine: str) -> FixedFormat:
-        """In which the accumulators of an engine add."""
-        wide = engine == "weight_grad" and self.exact
-        return replace(self.fixed, bits=self.gradient_bits) if wide else self.fixed
-
-    @property
-    def sum_rows(self) -> int:
-        """Rows that an exact sum travels as: the first has the lowest bits of all lanes."""
-        return -(-max(self.accumulator_bits, self.gradient_bits) // self.width) if self.exact else 1
-
-    @property
-    def sum_bits(self) -> int:
-        """Bits of a lane's sum that travels from core to core; those of a float where sums are rounded before."""
-        return self.sum_rows * self.width
-
-    @property
-    def sum_row_bits(self) -> int:
-        """Bits of a row of sums as it travels: ``sum_rows`` rows."""
-        return self.sum_rows * self.row_bits
-
-    @property
-    def gradient_row_bits(self) -> int:
-        """Bits of a row of gradients in their memory."""
-        return self.lanes * self.gradient_bits if self.exact else self.row_bits
-
-    @property
-    def given_limit(self) -> int:
-        """The exponent code from which on a number that a sum is given from elsewhere is too large."""
-        return self.fixed.limit(self.format, 1, room=1)
 
     @property
     def width(self) -> int:

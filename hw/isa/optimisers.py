@@ -1,7 +1,7 @@
 """Optimisers as vector programs: from the gradient g and what is kept of a parameter w to its new values.
 
 Kept are v, a momentum, and of Adam r, the mean of squared gradients. An optimiser is added by a program here; the
-numbers that its names stand for come from :meth:`trident.snn.settings.TrainSettings.numbers`.
+numbers that its names stand for come from :meth:`trident.snn.train_settings.TrainSettings.numbers`.
 """
 
 from functools import cache

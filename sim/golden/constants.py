@@ -17,7 +17,8 @@ from trident.hw.isa.vector_program import Program
 from trident.sim.golden.format import to_bits, to_values, value_dtype
 from trident.sim.golden.tables import table_values
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings, step_size
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings, step_size
 
 
 def _bits(value: float, fmt: FloatFormat) -> int:

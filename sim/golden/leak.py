@@ -7,7 +7,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.constants import neuron_values
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 class Leaks:

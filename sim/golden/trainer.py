@@ -25,7 +25,7 @@ from trident.snn.losses import Loss, usual_loss
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 AT_ONCE = 32  # samples whose arrays are held at a time
 

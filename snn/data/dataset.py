@@ -12,7 +12,7 @@ from trident.snn.data.samples import SHAPES, classes, samples, teacher
 from trident.snn.data.samples import labels as label_numbers
 from trident.snn.data.sources import Source, read_source
 from trident.snn.network.network import Network
-from trident.snn.settings import TrainSettings
+from trident.snn.train_settings import TrainSettings
 
 DARK = 64  # bytes that are all below this are no brightness within 0 to 255
 

@@ -146,7 +146,7 @@ def gates(network: "Network", node: Add, number: int, fired: dict[str, tuple[Rea
     return gate(0, (a, 1.0), (b, -2.0), 0.5), gate(1, (b, -1.0), (a, 2.0), 1.5)
 
 
-def told(output: Layer) -> Layer:
+def loss_gate(output: Layer) -> Layer:
     """The layer behind that of the network's output which fires what this has fired. The loss makes the errors of its
     neurons, and they go to those of the output as any layer's do, beside those of who reads them a timestep later."""
     return Layer(

@@ -7,7 +7,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.dropout import POWERS
 from trident.hw.isa.job import JOB
 from trident.hw.isa.planes import PLACES
-from trident.snn.network.adds import addends, adders_of, check_adds, gates, is_sums, ones, only_added, told
+from trident.snn.network.adds import addends, adders_of, check_adds, gates, is_sums, loss_gate, ones, only_added
 from trident.snn.network.conv import Conv
 from trident.snn.network.layers import Layer, Read
 from trident.snn.network.nodes import (
@@ -97,7 +97,7 @@ def fuse(network: "Network") -> tuple[Layer, ...]:
     if last.line > 1:
         raise TridentError(f"{network.node(last.neuron)} takes the largest sums of outputs, so it cannot be the last")
     if last.recurrent:
-        layers[-1], last = _without_penalty(network, last), told(last)
+        layers[-1], last = _without_penalty(network, last), loss_gate(last)
         layers.append(last)
     branches = tuple(replace(branch, voters=network.voters) for branch in last.branches)
     return *layers[:-1], replace(last, last=True, voters=network.voters, branches=branches)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from trident.hw.isa.charges import LEARNING
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import Neuron, Node, Readout
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 def with_leaks(network: Network, settings: NeuronSettings) -> Network:

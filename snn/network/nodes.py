@@ -13,7 +13,7 @@ from trident.hw.isa.charges import LEARNING, SHARED
 from trident.hw.isa.dropout import WORD, left_below
 from trident.hw.isa.neurons import READOUTS
 from trident.snn.network.windows import Windows
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 Shape = tuple[int, int, int]
 

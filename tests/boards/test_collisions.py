@@ -20,7 +20,7 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.verilated import VerilatedChip, core_verilog
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 pytestmark = pytest.mark.fpga
 

@@ -12,7 +12,7 @@ from trident.hw.isa.mesh import MeshConfig
 from trident.sim.golden.constants import UpdateConstants
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 class CocotbLink(Clocked):

@@ -10,7 +10,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.constants import NeuronConstants, function_lines
 from trident.sim.golden.leak import Leaks
 from trident.sim.golden.tie import tie
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 LEAST_BITS = 40  # of a gradient: those of leaks are exact
 

@@ -23,7 +23,8 @@ from trident.sim.golden.vector import run_program
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition, Stage, even_cuts
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 
 @dataclass

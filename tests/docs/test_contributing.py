@@ -20,7 +20,7 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_bits
 from trident.sim.golden.loss import loss_table
 from trident.sim.rtl.verilated import VerilatedChip
-from trident.snn import losses, settings
+from trident.snn import losses, neuron_settings, train_settings
 from trident.snn.network.network import Network
 
 PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
@@ -68,7 +68,7 @@ def test_a_neuron_is_added(reset, monkeypatch):
     (code,) = re.findall(r"^## Add a neuron\n.*?```python\n(.*?)```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     monkeypatch.setattr(neurons, "CHARGES", dict(neurons.CHARGES))
     exec(code, vars(charges) | {"CHARGES": neurons.CHARGES})
-    monkeypatch.setattr(settings, "NEURONS", (*settings.NEURONS, "rectified"))
+    monkeypatch.setattr(neuron_settings, "NEURONS", (*neuron_settings.NEURONS, "rectified"))
     test_own_forward_pass("rectified", reset, "atan", True, "none")
     assert neurons.neuron_program(reset, "rectified").formula()[0] == "u = leak · max(0, v) + x"
 
@@ -82,15 +82,15 @@ def test_an_optimiser_is_added(monkeypatch):
     """A core with it updates as golden."""
     monkeypatch.setattr(optimisers, "OPTIMISERS", dict(optimisers.OPTIMISERS))
     exec(_code("Add an optimiser"), vars(optimisers) | {"OPTIMISERS": optimisers.OPTIMISERS})
-    monkeypatch.setattr(settings, "OPTIMIZERS", (*settings.OPTIMIZERS, "damped"))
+    monkeypatch.setattr(train_settings, "OPTIMIZERS", (*train_settings.OPTIMIZERS, "damped"))
     monkeypatch.setitem(limits.DECLARED, "optimiser", optimisers.OPTIMISERS)
     optimisers.optimiser.cache_clear()
-    train = settings.TrainSettings(timesteps=4, batch=3, optimizer="damped")
+    train = train_settings.TrainSettings(timesteps=4, batch=3, optimizer="damped")
     cfg = CoreConfig.preset("TINY", **train.core)
     assert cfg.update_program.formula()[0] == "v = momentum · v + gain · g"
     network, rng = Network.parse("6-5-3"), np.random.default_rng(0)
     chip = VerilatedChip(cfg)
-    bench = StepBench(network, settings.NeuronSettings(), cfg, chip)
+    bench = StepBench(network, neuron_settings.NeuronSettings(), cfg, chip)
     for update in (1, 2):
         spikes = (rng.random((3, cfg.timesteps, *network.in_shape)) < 0.5).astype(np.uint8)
         constants = UpdateConstants.round(train.numbers(0.5, 256, update), 3, cfg.format)
@@ -104,7 +104,7 @@ def test_a_loss_is_added(monkeypatch):
     """Its errors are its derivatives, and a table."""
     monkeypatch.setattr(losses, "PER_CLASS", dict(losses.PER_CLASS))
     exec(_code("Add a loss"), vars(losses) | {"PER_CLASS": losses.PER_CLASS})
-    monkeypatch.setattr(settings, "PER_CLASS", losses.PER_CLASS)
+    monkeypatch.setattr(train_settings, "PER_CLASS", losses.PER_CLASS)
     test_losses.test_errors_are_derivatives(losses.Loss("log-cosh"))
-    loss = settings.TrainSettings(timesteps=4, loss="log-cosh").losses(3)
+    loss = train_settings.TrainSettings(timesteps=4, loss="log-cosh").losses(3)
     assert (loss_table(4, 3, 1.0, FP16, loss)[0, 0] == to_bits(np.tanh(np.arange(5) / 4) / 12, FP16)).all()

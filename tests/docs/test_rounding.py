@@ -9,7 +9,7 @@ from trident.bench.results.tables import rounding as table
 from trident.host.report.figure import Figure
 from trident.sim.twin import FloatTwin, LayerTrace
 from trident.snn.network.network import Network
-from trident.snn.settings import TrainSettings
+from trident.snn.train_settings import TrainSettings
 
 NETWORK = "32-48-24-8"  # eight classes and eight timesteps: the loss table is exact
 

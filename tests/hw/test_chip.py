@@ -24,7 +24,7 @@ from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.network import Network
 from trident.snn.network.norms import with_norm
 from trident.snn.network.partition import Partition, Stage, even_cuts
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 SIZES = {
     "weight_rows": 2048, "spike_words": 1024, "error_words": 512, "program_words": 128, "jobs": 64,

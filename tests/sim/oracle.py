@@ -17,7 +17,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Tensors
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 REASON = "the oracle extra is not installed"
 sj_layer = pytest.importorskip("spikingjelly.activation_based.layer", reason=REASON)

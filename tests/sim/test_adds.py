@@ -14,7 +14,8 @@ from trident.snn.network.conv import Conv
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import Linear
 from trident.snn.network.norms import with_norm
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 STEPS, SAMPLES = 4, 5
 

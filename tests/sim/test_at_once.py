@@ -9,7 +9,7 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 @pytest.mark.parametrize("scale", [256.0, 2.0**15])

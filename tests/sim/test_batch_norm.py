@@ -15,7 +15,8 @@ from trident.snn.network.network import Network, edges
 from trident.snn.network.nodes import Norm
 from trident.snn.network.norms import with_norm
 from trident.snn.network.windows import Windows
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 NETWORKS = ("6x6x2-5c3-4", "7x5x2-4c3s2-3c3s2p0-4", "8x4x2-4c3-mp2-3c3-5", "12-9-8-4", "9x8x2-4c3m2-3c3m2-5",
             "9x8x2-4c3m3s2p1-3c3m3s1-5", "11x10x2-5c3s2-mp3s2p1-4c3-mp3s1p1-5", "9x7x2-4c3-mp2p1-3c3-mp2s3-5",

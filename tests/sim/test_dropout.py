@@ -14,7 +14,8 @@ from trident.sim.golden.drop import kept, layer_key
 from trident.sim.twin import FloatTwin
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 pytestmark = pytest.mark.oracle
 

@@ -10,7 +10,7 @@ import pytest
 from tests.sim.steps import Step, torch
 from trident.hw.isa.charges import CHARGES, DECAYING, LEARNED, leak_program
 from trident.hw.isa.neurons import READOUTS, RESETS, NeuronKind
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 jelly = pytest.importorskip("spikingjelly.activation_based.neuron", reason="the oracle extra is not installed")
 snntorch = pytest.importorskip("snntorch", reason="the oracle extra is not installed")

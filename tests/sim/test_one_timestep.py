@@ -10,7 +10,8 @@ from trident.sim.twin import FloatTwin
 from trident.snn.data.dataset import batches, load
 from trident.snn.data.encoding import encode
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 SEEDS, SAMPLES, EPOCHS = 6, 160, 10
 

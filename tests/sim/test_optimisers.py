@@ -10,7 +10,7 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
-from trident.snn.settings import TrainSettings
+from trident.snn.train_settings import TrainSettings
 
 SAMPLES, SCALE, RATE = 16, 256.0, 0.01
 CFG = PRESETS["SMALL"]

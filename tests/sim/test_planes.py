@@ -19,7 +19,8 @@ from trident.sim.twin import FloatTwin
 from trident.snn.data.encoding import plane_values
 from trident.snn.network.kernel import PIXEL
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 PLANES = [Planes(8, -8), Planes(8, -7, True), Planes(3, 2), Planes(1, -1, True)]
 

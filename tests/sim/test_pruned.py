@@ -12,7 +12,7 @@ from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.standardise import Standardiser
 from trident.snn.network.network import Network
 from trident.snn.network.norms import with_norm
-from trident.snn.settings import TrainSettings
+from trident.snn.train_settings import TrainSettings
 
 BOUND = 1e-9
 

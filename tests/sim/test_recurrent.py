@@ -14,7 +14,8 @@ from trident.snn.data.encoding import plane_values
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import INPUT
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 STEPS = 6
 

@@ -9,7 +9,8 @@ from trident.sim.golden.format import to_bits
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.twin import FloatTwin
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 TEXTS = ("6x6x2-4c3-sew4-5", "6x6x2-4c3-sew4-sew4-sew6s2-sew6-5", "8x4x1-3c3-mp2-sew3-4c3s2-sew5-4",
          "4x4x2-4c3-gap-5", "8x8x1-3c3-ap2-sew3-sew4s2-gap-6-4")  # fmt: skip

@@ -12,7 +12,8 @@ from trident.sim.twin import FloatTwin
 from trident.snn.data.encoding import plane_values
 from trident.snn.network.network import Network
 from trident.snn.network.norms import with_norm
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 pytestmark = pytest.mark.oracle
 

@@ -20,7 +20,7 @@ from trident.sim.golden.sums import Sums
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 NETWORKS = ("9-14-5", "6x5x3-8c3s1p1-7c3s2p1-5", "7x7x2-5c5s2p2-4c2-6", "4x4x3-6c1-8",
             "6x9x4-6c3x2s2x3p2x1d1x2-8")  # fmt: skip

@@ -10,7 +10,8 @@ from trident.sim.twin import FloatTwin
 from trident.snn.data.dataset import batches, load
 from trident.snn.data.encoding import encode
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 NETWORKS = ("6-5-3", "4x3x2-3c3-3", "5x6x2-3c3s2-4c3s2p0-3", "4x4x1-2c2s2p1-3")
 

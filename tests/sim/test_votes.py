@@ -6,7 +6,8 @@ import pytest
 from tests.sim.oracle import Oracle, golden_of, sj_layer, torch
 from trident.sim.twin import FloatTwin
 from trident.snn.network.network import Network, Tensors
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 pytestmark = pytest.mark.oracle
 

@@ -11,7 +11,8 @@ from trident.hw.isa.neurons import RESETS, SURROGATES
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import Edge, Neuron
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 
 @pytest.mark.parametrize(

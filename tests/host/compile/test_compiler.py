@@ -23,7 +23,7 @@ from trident.sim.golden.constants import NeuronConstants, UpdateConstants
 from trident.snn.network.network import Network
 from trident.snn.network.norms import with_norm
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 NETWORKS = ["5-4-3", "64-128-10", "8x8x1-4c3-6c5s2p1-10", "4x3x5-3c7s2p3-7"]
 

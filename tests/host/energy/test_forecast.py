@@ -27,7 +27,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.snn.network.network import Network
 from trident.snn.network.norms import frozen
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 ROOM = {"spike_words": 1024, "error_words": 512}
 AVERAGED = PLANES | {"others": "lif/hard/rectangle/still/averaged,lif/hard/rectangle/averaged"}

@@ -10,7 +10,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data.dataset import load
 from trident.snn.data.encoding import encode
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 CFG = CoreConfig.preset("FPGA")
 NETWORK = Network.parse("8x8x1-4c3s2-6c3-10")

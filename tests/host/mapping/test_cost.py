@@ -10,7 +10,7 @@ from trident.host.mapping.cost import CostModel
 from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 TOLERANCE = 0.05
 ROOMY = {"weight_rows": 16384, "spike_words": 4096, "error_words": 2048}

@@ -22,7 +22,8 @@ from trident.snn.data.dataset import load
 from trident.snn.network.defaults import DEEP
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition, Stage, even_cuts
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 
 def dense(text, cfg, rate=0.3, seed=0):

@@ -16,7 +16,7 @@ from trident.hw.errors import Interrupted, TooLarge, TridentError
 from trident.hw.isa.faults import Fault
 from trident.hw.isa.spaces import Space
 from trident.snn.data.encoding import encode
-from trident.snn.settings import SCALED
+from trident.snn.train_settings import SCALED
 
 TRAIN = {"epochs": 2, "batch": 32}
 

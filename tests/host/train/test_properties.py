@@ -19,7 +19,7 @@ from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.kernel import PIXEL, Kernel
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 seeds = st.integers(0, 2**32 - 1)
 configs = st.builds(

@@ -10,7 +10,7 @@ from trident.hw.isa.optimisers import optimiser
 from trident.sim.golden.format import to_bits, to_values
 from trident.sim.golden.sums import Sums
 from trident.sim.golden.vector import run_program
-from trident.snn.settings import FOLLOWED, SCALED, TrainSettings
+from trident.snn.train_settings import FOLLOWED, SCALED, TrainSettings
 
 RATE = 0.01
 FORMATS = {"fp16": {}, "bf16": {"exp": 8, "frac": 7}}

@@ -9,7 +9,8 @@ import pytest
 from trident.host.train.findings import findings
 from trident.host.train.tally import Tally
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 COUNTS = np.array([[4, 0, 1], [0, 3, 3], [0, 0, 0], [0, 2, 1], [1, 2, 5]])
 LABELS = np.array([0, 1, 0, 2, 2])

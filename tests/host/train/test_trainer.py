@@ -23,7 +23,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.spaces import Space
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.sim.rtl.waves import convert
-from trident.snn.settings import SCALED
+from trident.snn.train_settings import SCALED
 
 MINIBATCHES = 6
 OPTIONS = {"net": "3x3x1-2c3s2-5-3", "preset": "TINY"}

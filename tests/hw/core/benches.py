@@ -22,7 +22,7 @@ from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network, edges
 from trident.snn.network.nodes import INPUT, Norm
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 TRIANGLE = {"reset": "soft", "surrogate": "triangle", "timesteps": 5, "multiplier_subnormals": True}
 SYNAPTIC = {

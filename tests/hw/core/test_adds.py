@@ -24,7 +24,7 @@ from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import INPUT
 from trident.snn.network.norms import with_norm
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 ADDS = WALKS | {
     "adds": True, "kernels": True, "sum_words": 8192, "program_words": 1024, "spike_words": 16384, "error_words": 8192,

@@ -27,7 +27,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 MEANS = {"planes": True, "pool": 2, "others": "lif/hard/atan/averaged,lif/hard/atan/pooled", "surrogate": "atan"}
 

@@ -37,7 +37,7 @@ from trident.sim.golden.trainer import GoldenTrainer
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.builder import Builder
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 @pytest.mark.parametrize("network", ["24-20-5", "5x4x3-5c3-6c3s2-4"])

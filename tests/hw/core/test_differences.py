@@ -12,7 +12,7 @@ from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 # What a difference is reported as

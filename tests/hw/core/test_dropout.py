@@ -29,7 +29,7 @@ from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 DROPOUT = WALKS | {"dropout": True, "planes": True, "others": "lif/hard/rectangle/averaged"}
 ATAN = {"surrogate": "atan", "others": "lif/hard/atan/pooled/averaged", "gradient_bits": 48}

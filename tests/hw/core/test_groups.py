@@ -30,7 +30,7 @@ from trident.snn.network.builder import Builder
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 GROUPS = {
     "kernels": True, "weight_rows": 2048, "spike_words": 2048, "error_words": 1024, "jobs": 256, "program_words": 512,

@@ -25,7 +25,7 @@ from trident.hw.isa.config import CoreConfig
 from trident.snn.network.builder import Builder
 from trident.snn.network.kernel import Kernel
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 KERNELS = {"kernels": True}
 NETWORKS = (

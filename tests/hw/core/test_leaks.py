@@ -14,7 +14,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 PLIF = WALKS | {"charge": "plif", "surrogate": "atan", "gradient_bits": 48}
 NETWORKS = ("9-7-5-3", "4x4x1-3c3-3", "5x5x3-5c3-6c3s2-4", "4x4x2-3c3-sew5-4")

@@ -25,7 +25,7 @@ from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 WINDOWS = {"join": 5, "window": 3, "overlap": True, "winner_words": 2048, "sum_words": 2048, "surrogate": "atan"}
 STILL = {"planes": True, "others": "lif/hard/atan/still"}

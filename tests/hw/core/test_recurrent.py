@@ -33,7 +33,7 @@ from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
 from trident.snn.network.nodes import INPUT
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 SERIAL = WALKS | {
     "timesteps": 1, "chunks": 5, "gradient_bits": 40, "program_words": 1024, "carry_words": 256, "error_words": 4096,

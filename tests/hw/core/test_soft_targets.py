@@ -8,7 +8,7 @@ from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 SOFT = {"loss": "softmax", "loss_tables": 5, "soft_targets": 7}
 

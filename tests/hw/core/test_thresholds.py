@@ -14,7 +14,7 @@ from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_bits
 from trident.snn.network.leaks import with_leaks
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 OWN = WALKS | {"gradient_bits": 48, "surrogate": "atan", "others": "lif/hard/atan/threshold"}
 MIXED = ",".join((

@@ -28,7 +28,7 @@ from trident.hw.isa.mesh import MeshConfig, mesh_for
 from trident.sim.rtl.verilated import VerilatedChip
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 VOTERS = {"voters": 4, "spike_words": 1024, "error_words": 512}
 NETWORKS = ("7-20v4", "9-5-9v3", "4x3x2-3c3-10v2", "6-8-5v1")

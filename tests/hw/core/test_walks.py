@@ -8,7 +8,7 @@ from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 SYNAPTIC = {
     "charge": "synaptic", "reset": "soft", "surrogate": "atan", "detach": False,

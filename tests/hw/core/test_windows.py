@@ -9,7 +9,7 @@ from trident.host.train.step_bench import StepBench
 from trident.hw.errors import TooLarge, TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.snn.network.network import Network
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 WINDOW = {"window": 2, "sum_words": 1024, "winner_words": 1024, "surrogate": "atan"}
 NETWORKS = ("4x4x1-2c3m2-3", "7x5x2-3c3m2-4", "8x9x1-2c3m2-4c3m2-3-4", "5x6x2-4c1m2-sew3-3", "9x4x3-3c5s2m2-2")

@@ -16,7 +16,7 @@ from trident.hw.lib.clock_gate import RUNNING, STOPPING, stopping
 from trident.hw.lib.streams import random_stalls
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 MESH = MeshConfig(), MeshConfig(width=2, height=2)
 

@@ -29,7 +29,8 @@ from trident.sim.golden.constants import UpdateConstants
 from trident.sim.rtl.line import CLOCK, SimulatedLine, simulated_chip
 from trident.snn.network.network import Network
 from trident.snn.network.partition import Partition
-from trident.snn.settings import NeuronSettings, TrainSettings
+from trident.snn.neuron_settings import NeuronSettings
+from trident.snn.train_settings import TrainSettings
 
 CFG = CoreConfig.preset("FPGA")
 SINGLE = mesh_for(CFG, MeshConfig(width=1, height=1))

@@ -6,7 +6,7 @@ import pytest
 from tests.cocotb.units import BENCHES, check_unit
 from trident.hw.isa.config import CoreConfig
 from trident.sim.golden.leak import Leaks
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 @pytest.mark.parametrize("config, stalls", BENCHES)

@@ -9,7 +9,7 @@ from trident.hw.isa.planes import Planes
 from trident.snn.data.dataset import Dataset, batches, check_fits, load
 from trident.snn.data.encoding import encode
 from trident.snn.network.network import Network
-from trident.snn.settings import TrainSettings
+from trident.snn.train_settings import TrainSettings
 
 LABELS = np.arange(10) % 3
 IMAGES = np.random.default_rng(0).random((10, 4, 5))

@@ -8,7 +8,7 @@ from trident.snn.network.builder import Builder
 from trident.snn.network.files import dumps, loads
 from trident.snn.network.network import Network
 from trident.snn.network.norms import with_norm
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 @pytest.mark.parametrize("text, p, power", [("drop", 0.5, 1), ("drop0.5", 0.5, 1), ("drop0.75", 0.75, 2),

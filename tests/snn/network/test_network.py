@@ -15,7 +15,7 @@ from trident.snn.network.layers import Layer, Read
 from trident.snn.network.network import Network, edges
 from trident.snn.network.nodes import INPUT, Edge
 from trident.snn.network.norms import with_norm
-from trident.snn.settings import NeuronSettings
+from trident.snn.neuron_settings import NeuronSettings
 
 
 def test_linear_chain():
