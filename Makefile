@@ -167,7 +167,7 @@ fpga-results: $(VENV)/ready
 
 bench-noc: $(VENV)/ready
 	@$(CHECK) $@
-	@$(RUN) -m trident.bench.noc
+	@$(RUN) -m trident.bench.chip.noc
 
 results: $(VENV)/ready
 	@$(CHECK) $@

@@ -5,24 +5,24 @@ from collections.abc import Iterable, Mapping
 import click
 from rich.table import Column, Table
 
-from trident.bench.balance import measure_balance
-from trident.bench.chip import measure_deep, measure_speedup
-from trident.bench.coverage import measure_coverage
-from trident.bench.energy import measure_energy
-from trident.bench.engines import measure_engines
-from trident.bench.exact import measure_exact
-from trident.bench.federated import measure_federated
-from trident.bench.fpga import measure_fpga
-from trident.bench.gates import measure_gates
-from trident.bench.golden import measure_golden
-from trident.bench.gradients import measure_gradients
-from trident.bench.link import measure_link
-from trident.bench.noc import measure_noc
-from trident.bench.placement import measure_deep_gap, measure_pipelines, measure_qap, measure_training
+from trident.bench.chip.engines import measure_engines
+from trident.bench.chip.exact import measure_exact
+from trident.bench.chip.fpga import measure_fpga
+from trident.bench.chip.link import measure_link
+from trident.bench.chip.meshes import measure_deep, measure_speedup
+from trident.bench.chip.noc import measure_noc
+from trident.bench.energy.gates import measure_gates
+from trident.bench.energy.steps import measure_energy
+from trident.bench.mapping.balance import measure_balance
+from trident.bench.mapping.coverage import measure_coverage
+from trident.bench.mapping.placement import measure_deep_gap, measure_pipelines, measure_qap, measure_training
 from trident.bench.record import RECORD, RESULT, Measured, measured, merge, read
-from trident.bench.rounding import measure_rounding
-from trident.bench.training import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
-from trident.bench.vowels import measure_vowels
+from trident.bench.training.federated import measure_federated
+from trident.bench.training.golden import measure_golden
+from trident.bench.training.gradients import measure_gradients
+from trident.bench.training.rounding import measure_rounding
+from trident.bench.training.runs import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap
+from trident.bench.training.vowels import measure_vowels
 from trident.host.report.figure import Figure, selected
 from trident.host.report.terminal import terminal
 from trident.hw.errors import TridentError

@@ -4,19 +4,19 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from trident.bench.chip import BALANCE_BOUND, GENERATE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND, SPEEDUP_BOUND
-from trident.bench.chip import SPEED_BOUND as CHIP_SPEED_BOUND
-from trident.bench.energy import ENERGY_BOUNDS
-from trident.bench.engines import BUSY_BOUND, SAVING_BOUND
-from trident.bench.federated import BOUNDS as FEDERATED_BOUNDS
-from trident.bench.golden import EPOCH_BOUND
-from trident.bench.gradients import BOUND as GRADIENT_BOUND
-from trident.bench.link import UPLOAD_BOUND
-from trident.bench.noc import BOUNDS as SATURATION_BOUNDS
-from trident.bench.noc import HOP_BOUND
-from trident.bench.placement import DEEP_BOUND, GAP_BOUNDS, INFERENCE_SECONDS, PIPELINE_BOUNDS, SECONDS_BOUNDS
+from trident.bench.chip.engines import BUSY_BOUND, SAVING_BOUND
+from trident.bench.chip.link import UPLOAD_BOUND
+from trident.bench.chip.meshes import BALANCE_BOUND, GENERATE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND, SPEEDUP_BOUND
+from trident.bench.chip.meshes import SPEED_BOUND as CHIP_SPEED_BOUND
+from trident.bench.chip.noc import BOUNDS as SATURATION_BOUNDS
+from trident.bench.chip.noc import HOP_BOUND
+from trident.bench.energy.steps import ENERGY_BOUNDS
+from trident.bench.mapping.placement import DEEP_BOUND, GAP_BOUNDS, INFERENCE_SECONDS, PIPELINE_BOUNDS, SECONDS_BOUNDS
 from trident.bench.record import read
-from trident.bench.training import ACCURACY_BOUND, ADAM_BOUND, OVERLAP_BOUND, SPEED_BOUND
+from trident.bench.training.federated import BOUNDS as FEDERATED_BOUNDS
+from trident.bench.training.golden import EPOCH_BOUND
+from trident.bench.training.gradients import BOUND as GRADIENT_BOUND
+from trident.bench.training.runs import ACCURACY_BOUND, ADAM_BOUND, OVERLAP_BOUND, SPEED_BOUND
 from trident.host.mapping.balance.forecast import BALANCED
 from trident.host.report.figure import Figure
 

@@ -2,18 +2,18 @@
 
 import re
 
-from trident.bench.energy import ZEROS as LAYER_ZEROS
-from trident.bench.engines import BITS, NETWORKS, SPIKES, ZEROS
-from trident.bench.federated import BOUNDS as FEDERATED_BOUNDS
-from trident.bench.federated import WORKERS as FLOWER_WORKERS
-from trident.bench.fpga import BOARD, WORK
-from trident.bench.gates import GATES
-from trident.bench.imagenet import PUBLISHED
-from trident.bench.placement import PIPELINE_BOUNDS
+from trident.bench.chip.engines import BITS, NETWORKS, SPIKES, ZEROS
+from trident.bench.chip.fpga import BOARD, WORK
+from trident.bench.chip.single import ENGINES
+from trident.bench.energy.gates import GATES
+from trident.bench.energy.imagenet import PUBLISHED
+from trident.bench.energy.steps import ZEROS as LAYER_ZEROS
+from trident.bench.mapping.placement import PIPELINE_BOUNDS
 from trident.bench.record import Measured
 from trident.bench.results.shown import EMPTY, bound_text, markdown, marked, row_of, show
-from trident.bench.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
-from trident.bench.single import ENGINES
+from trident.bench.training.federated import BOUNDS as FEDERATED_BOUNDS
+from trident.bench.training.federated import WORKERS as FLOWER_WORKERS
+from trident.bench.training.rounding import LAYERS, SAMPLES, SEEDS, SETTINGS, WAYS, WIDTH
 from trident.boards.asic.measure import UNITS
 from trident.host.mapping.placement import PLACERS, Placing
 from trident.host.report.figure import Figure

@@ -2,8 +2,8 @@
 
 import pytest
 
-from trident.bench.balance import NETWORKS, measure_balance
-from trident.bench.chip import measure_deep
+from trident.bench.chip.meshes import measure_deep
+from trident.bench.mapping.balance import NETWORKS, measure_balance
 from trident.snn.network.network import Network
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trident.bench import coverage
+from trident.bench.mapping import coverage
 from trident.hw.errors import TridentError
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from trident.bench.imagenet import PUBLISHED, SAMPLES, TIMESTEPS, networks, reference_efficiency
+from trident.bench.energy.imagenet import PUBLISHED, SAMPLES, TIMESTEPS, networks, reference_efficiency
 from trident.host.energy.reference import PASSES
 from trident.host.energy.table import EnergyTable
 

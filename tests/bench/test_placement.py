@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trident.bench import placement
+from trident.bench.mapping import placement
 from trident.host.mapping.placers.problem import Problem
 
 

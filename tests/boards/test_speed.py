@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-import trident.bench.fpga
+import trident.bench.chip.fpga
 from tests.boards.test_results import REPORT
-from trident.bench.fpga import WORK, Work, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
+from trident.bench.chip.fpga import WORK, Work, chip_rate, chosen, cycles_per_sample, measure_fpga, spikingjelly_rate
 from trident.bench.results.tables import training_speed
 from trident.boards.devices import design_of
 from trident.boards.flow.figures import Clock
@@ -51,12 +51,12 @@ def test_the_fast_set_up_has_room_for_what_is_measured(board, data):
 def test_spikingjelly_trains_the_same_networks(monkeypatch):
     pytest.importorskip("torch", reason="the extra oracle is not installed")
     pytest.importorskip("spikingjelly", reason="the extra oracle is not installed")
-    monkeypatch.setattr(trident.bench.fpga, "SECONDS", 0.01)
+    monkeypatch.setattr(trident.bench.chip.fpga, "SECONDS", 0.01)
     assert all(spikingjelly_rate(data, 2) > 0 for data in WORK)
 
 
 def test_figures_are_left_out_with_a_reason(monkeypatch, capsys):
-    monkeypatch.setattr(trident.bench.fpga, "committed", dict)
+    monkeypatch.setattr(trident.bench.chip.fpga, "committed", dict)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert list(measure_fpga("")) == []
     said = capsys.readouterr().err

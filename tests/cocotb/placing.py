@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trident.bench.gradients import OPTIMIZERS
+from trident.bench.training.gradients import OPTIMIZERS
 from trident.host.compile.chip_plan import ChipPlan
 from trident.host.compile.core_plan import CorePlan
 from trident.host.compile.packing import pack_spikes, rows_to_words

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from trident.bench import rounding
 from trident.bench.results.shown import EMPTY
 from trident.bench.results.tables import rounding as table
+from trident.bench.training import rounding
 from trident.host.report.figure import Figure
 from trident.sim.twin import FloatTwin, LayerTrace
 from trident.snn.network.network import Network

@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from trident.bench.gradients import BOUND, combinations, error_of
+from trident.bench.training.gradients import BOUND, combinations, error_of
 
 ALL = list(combinations())
 SOME = list(islice(ALL, 0, None, 173))  # coprime to the number of every part: all values of each

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trident.bench.single import ENGINES, SingleEngine
+from trident.bench.chip.single import ENGINES, SingleEngine
 from trident.host.mapping.activity import Activity, LayerActivity
 from trident.host.mapping.amounts import Operations, Words
 from trident.host.mapping.cost import CostModel

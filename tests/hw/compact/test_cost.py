@@ -2,7 +2,7 @@
 
 import pytest
 
-from trident.bench.chip import simulate
+from trident.bench.chip.meshes import simulate
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.mapping.firmware_cycles import jobs, row_packets
 from trident.host.train.spec import RunSpec

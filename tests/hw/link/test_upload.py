@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from trident.bench.link import sample_packets
+from trident.bench.chip.link import sample_packets
 from trident.host.compile.chip_plan import ChipPlan, unicast
 from trident.host.driver.packets import Packets
 from trident.host.driver.upload import SCALES, Records, describe, encode_values, packets_of

@@ -1,10 +1,10 @@
-"""What bench/noc.py measures and draws."""
+"""What bench/chip/noc.py measures and draws."""
 
 from xml.etree import ElementTree
 
 import pytest
 
-from trident.bench.noc import MeshTraffic, draw, measure_noc
+from trident.bench.chip.noc import MeshTraffic, draw, measure_noc
 from trident.hw.errors import TridentError
 from trident.hw.isa.mesh import MeshConfig
 

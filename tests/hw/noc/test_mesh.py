@@ -6,7 +6,7 @@ from time import perf_counter
 import pytest
 
 from tests.hw.noc.links import Traffic, WholeMesh
-from trident.bench.noc import PATTERNS, MeshTraffic
+from trident.bench.chip.noc import PATTERNS, MeshTraffic
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.noc.mesh import emit_mesh
 from trident.hw.noc.topology import HOST, hops

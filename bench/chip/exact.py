@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from trident.bench.chip import Minibatches
+from trident.bench.chip.meshes import Minibatches
 from trident.host.mapping.chip_choice import ChipChoice
 from trident.host.report.figure import Figure
 from trident.host.train.spec import RunSpec

@@ -10,8 +10,8 @@ from time import perf_counter
 
 import click
 
-from trident.bench.chip import Minibatches
-from trident.bench.link import LABEL, upload_fraction
+from trident.bench.chip.link import LABEL, upload_fraction
+from trident.bench.chip.meshes import Minibatches
 from trident.boards.devices import design_of
 from trident.boards.devices.design import Design
 from trident.boards.report.report import Report

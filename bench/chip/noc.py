@@ -1,4 +1,4 @@
-"""``python -m trident.bench.noc``: how much the network on chip carries and how soon, and what a router costs.
+"""``python -m trident.bench.chip.noc``: how much the network on chip carries and how soon, and what a router costs.
 
 Prints a table of traffic patterns and writes docs/noc.svg: latency against offered load.
 """
@@ -30,7 +30,7 @@ LENGTHS = (1, 4)
 BOOKSIM = {"1 x 4": (0.40, 0.30), "1 x 8": (0.60, 0.52), "2 x 8": (0.66, 0.63)}
 HOP_BOUND = 2.0
 BOUNDS = {"fpga": 0.40, "fast": 0.60}
-PICTURE = Path(__file__).resolve().parents[1] / "docs" / "noc.svg"
+PICTURE = Path(__file__).resolve().parents[2] / "docs" / "noc.svg"
 _DRIVER = Path(__file__).with_name("traffic.cpp")
 
 

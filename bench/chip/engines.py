@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from trident.bench.single import ENGINES, SingleEngine
+from trident.bench.chip.single import ENGINES, SingleEngine
 from trident.host.report.figure import Figure
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.planes import PLANES, Planes

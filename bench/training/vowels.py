@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from trident.bench.training import trained
+from trident.bench.training.runs import trained
 from trident.host.report.figure import Figure
 from trident.host.train.golden_run import GoldenRun
 from trident.host.train.spec import RunSpec

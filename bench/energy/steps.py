@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from trident.bench.imagenet import networks, reference_efficiency
-from trident.bench.single import ENGINES, SingleEngine
-from trident.bench.training import trained_step
+from trident.bench.chip.single import ENGINES, SingleEngine
+from trident.bench.energy.imagenet import networks, reference_efficiency
+from trident.bench.training.runs import trained_step
 from trident.host.energy.chip import OWN, REFERENCE, core_counts
 from trident.host.energy.energy import Energy, layer_macs
 from trident.host.energy.reference import PASSES, DenseLayer, efficiency
