@@ -15,6 +15,13 @@ from trident.host.train.trainer import Trainer
 from trident.sim.rtl.verilated import VerilatedChip
 
 ENGINES = ("forward", "backward", "weight_grad")
+POOLS = {
+    "none": "8x8x1-16c3-16c3s2-10",
+    "mp2": "8x8x1-16c3-mp2-16c3-10",
+    "ap2": "8x8x1-16c3-ap2-16c3-10",
+    "mp3s2p1": "8x8x1-16c3-mp3s2p1-16c3-10",
+    "m2": "8x8x1-16c3m2-16c3-10",
+}  # fmt: skip
 ACCURACY_BOUND, OVERLAP_BOUND, SPEED_BOUND = 0.97, 1.15, 400_000
 ADAM = {"optimizer": "adam", "loss": "cross-entropy", "schedule": "cosine", "epochs": 10}
 ADAM_BOUND = 0.975
@@ -55,6 +62,16 @@ def measure_norms(only: str) -> Iterator[Figure]:
         with _run(RunSpec.make(net="resnet", norm=norm), limit=2) as trainer:
             cycles[norm] = trainer.progress.counters[0]["cycles"]
     yield Figure("core.bn.cycles_ratio", "ratio", cycles["bn"] / cycles["ws"], "lower")
+
+
+def measure_pools(only: str) -> Iterator[Figure]:
+    """Cycles of training steps of a network with a pool between two convolutions over those that its busiest engine
+    ran, by the pool: largest spikes, means, windows that overlap, and largest sums before the neurons."""
+    for pool, net in POOLS.items():
+        with _run(RunSpec.make(net=net), limit=2) as trainer:
+            (counters,) = trainer.progress.counters
+        longest = max(counters[f"{engine}.running"] for engine in ENGINES)
+        yield Figure(f"core.pool.{pool}.overlap_ratio", "ratio", counters["cycles"] / longest, "lower")
 
 
 def measure_digits(only: str) -> Iterator[Figure]:
