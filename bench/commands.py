@@ -21,7 +21,14 @@ from trident.bench.training.federated import measure_federated
 from trident.bench.training.golden import measure_golden
 from trident.bench.training.gradients import measure_gradients
 from trident.bench.training.rounding import measure_rounding
-from trident.bench.training.runs import measure_adam, measure_digits, measure_long, measure_norms, measure_overlap, measure_pools
+from trident.bench.training.runs import (
+    measure_adam,
+    measure_digits,
+    measure_long,
+    measure_norms,
+    measure_overlap,
+    measure_pools,
+)
 from trident.bench.training.vowels import measure_vowels
 from trident.host.report.figure import Figure, selected
 from trident.host.report.terminal import terminal
