@@ -81,7 +81,7 @@ class BatchNorm:
     def forward(
         self, x: np.ndarray, parameters: Tensors, running: Tensors, training: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """z, y, and in which channels there is a fault, bool (out,)."""
+        """z, y, and in which channels of which samples there is a fault, bool (N, out)."""
         rows, gain, offset = {"x": _rows(x)}, self.norm.gain, self.norm.offset
         names = {"gain": parameters[gain], "offset": parameters[offset], "running_variance": running[gain],
                  "running_mean": running[offset]}  # fmt: skip
@@ -98,7 +98,7 @@ class BatchNorm:
     def backward(
         self, errors: np.ndarray, z: np.ndarray, parameters: Tensors
     ) -> tuple[np.ndarray, Tensors, np.ndarray]:
-        """Errors at x, the gradients of gain and offset by name, and in which channels there is a fault. Where values
+        """Errors at x, the gradients of gain and offset by name, and faults as :meth:`forward` has them. Where values
         that stay the same over time are read, errors are sums over time at the first timestep; at others they stay."""
         steps = slice(0, 1 if self.layer.planes else None)  # that has the sum over time of values that stay the same
         rows = {"g": _rows(errors[..., steps, :]), "z": _rows(z[..., steps, :])}
@@ -112,5 +112,5 @@ class BatchNorm:
 
 
 def _rows(values: np.ndarray) -> np.ndarray:
-    """(N, y, x, T, out) as (1, n, out)."""
-    return values.reshape(1, -1, values.shape[-1])
+    """(N, y, x, T, out) as (N, n, out)."""
+    return values.reshape(len(values), -1, values.shape[-1])

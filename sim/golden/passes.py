@@ -27,10 +27,11 @@ class Passes:
         self, passes: tuple[Pass, ...], rows: dict[str, np.ndarray], channels: dict[str, np.ndarray],
         numbers: Mapping[str, Any],
     ) -> np.ndarray:  # fmt: skip
-        """Run passes over ``rows`` (1, n, out) and ``channels`` (1, 1, out) by name, in which results take the place of
-        what was there; ``numbers``: constants beside the given ones. Returns the channels' faults, bool (out,)."""
+        """Run passes over ``rows`` (N, n, out) of N samples, of which sums are taken together, and ``channels``
+        (1, 1, out) by name, in which results take the place of what was there; ``numbers``: constants beside the given
+        ones. Returns faults of the samples' rows, and of the channels in all samples, bool (N, out)."""
         shape = next(iter(rows.values())).shape
-        fault = np.zeros(shape[2], bool)
+        fault = np.zeros((shape[0], shape[2]), bool)
         for step in passes:
             total = {}
             if step.rows:
@@ -39,9 +40,9 @@ class Passes:
                 if not step.then:
                     rows |= found
                     continue
-                terms, large = self.sums.terms(found["term"][0], shape[1])
-                total["total"] = self.sums.round(terms.sum(axis=0) * 2.0**-self.power)[None, None]
-                fault |= large.any(axis=0) | ~np.isfinite(total["total"][0, 0])
+                terms, large = self.sums.terms(found["term"], shape[0] * shape[1])
+                total["total"] = self.sums.round(terms.sum(axis=(0, 1)) * 2.0**-self.power)[None, None]
+                fault |= large.any(axis=1) | ~np.isfinite(total["total"][0, 0])
             assert step.then
             given, wrong = self._program(step.then, channels | total, numbers, (1, 1, shape[2]))
             fault |= wrong
@@ -49,10 +50,10 @@ class Passes:
         return fault
 
     def _program(self, program, given: Mapping[str, np.ndarray], numbers: Mapping[str, Any], shape):
-        """The outputs of a program for rows of a shape, and the faults of the channels."""
+        """The outputs of a program for rows of a shape, and faults of every sample's channels."""
         tables = {table.name: fixed_table(table, self.cfg.format) for table in program.tables}
         constants = {**numbers, **self._numbers, **tables}
         inputs = [np.ascontiguousarray(np.broadcast_to(given[name], shape)) for name in program.inputs]
         outputs = {name: np.empty(shape, self.sums.dtype) for name in program.outputs}
         fault = run_program(program, self._steps, self.cfg.multiplier_subnormals, constants, *inputs, *outputs.values())
-        return outputs, fault[0]
+        return outputs, fault

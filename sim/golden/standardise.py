@@ -63,7 +63,7 @@ class Standardiser:
         """z of w, and in which channels there is a fault, bool (out,)."""
         rows = {"w": _rows(raw)}
         fault = self._passes.run(weight_passes(prunes(self.cfg.update_program)), rows, {}, {})
-        return rows["z"].reshape(raw.shape), fault
+        return rows["z"].reshape(raw.shape), fault[0]
 
     def update(
         self, raw: np.ndarray, weights: np.ndarray, kept: Mapping[str, np.ndarray], gradients: np.ndarray,
@@ -79,7 +79,7 @@ class Standardiser:
         fault = self._passes.run(update_passes(self.cfg.update_program), rows, {}, numbers)
         for name, values in arrays.items():
             values[:] = rows[name].reshape(values.shape)
-        return fault
+        return fault[0]
 
 
 def _rows(values: np.ndarray) -> np.ndarray:

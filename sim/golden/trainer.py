@@ -96,7 +96,7 @@ class GoldenTrainer(GoldenEngines):
                 self._flag(Fault.FORWARD, n, fault, replicas)
                 if norm := self._norms.get(n):
                     trace.normed[n], x, fault = norm.forward(x, self.weights, self.raw, training)
-                    self._flag(Fault.NEURON, n, fault[None], replicas[:1])
+                    self._flag(Fault.NEURON, n, fault, replicas)
                 if layer.line > 1:
                     x = as_line(x, layer.line)
                 if layer.window:
@@ -204,7 +204,7 @@ class GoldenTrainer(GoldenEngines):
                     exact, wrong = self.gradient_sums.terms(gradient)
                     fault |= wrong
                     self.gradients[0][name] += exact if self.cfg.exact else np.where(wrong, 0, gradient)
-                self._flag(Fault.NEURON_GRAD, n, fault[None], replicas[:1])
+                self._flag(Fault.NEURON_GRAD, n, fault, replicas)
             self._add_gradients(trace, layer, replicas, minibatch)
 
     def train(
