@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from trident.hw.arith.mac import SharedMac, connect_clients
 from trident.hw.core.counters import connect_counters
 from trident.hw.core.faults import Faults
+from trident.hw.core.norm_ring import connect_ring
 from trident.hw.core.numbers import give_numbers
 from trident.hw.core.sequencer import Sequencer
 from trident.hw.core.unit_memories import UnitMemories
@@ -141,7 +142,7 @@ class Core(wiring.Component):
             m.d.comb += drop.sample.eq(sequencer.sample)
         m.submodules.row_sender = rows = RowSender(cfg, mesh)
         m.submodules.errors_queue = errors_queue = RowQueue(cfg, mesh)
-        m.submodules.partials_queue = partials = RowQueue(cfg, mesh)
+        m.submodules.partials_queue = partials = RowQueue(cfg, mesh, early=Capability.BATCH_NORM in cfg.capabilities)
         m.submodules.split_parts = split = SplitParts(cfg)
         m.submodules.join_parts = joined = JoinParts(cfg)
         m.submodules.faults = faults = Faults(cfg)
@@ -298,8 +299,11 @@ class Core(wiring.Component):
                 m.d.comb += neuron_grad.aux.eq(spikes)
         join(m, neuron_grad.i, *feeding)
         connect(m, reduce.o, weight_grad.reduce)
-        connect(m, partials.o, joined.i)
-        connect(m, split.o, rows.i)
+        if norm:
+            connect_ring(m, sequencer, norm, rows, partials, split, joined, reducing | backward.take)
+        else:
+            connect(m, partials.o, joined.i)
+            connect(m, split.o, rows.i)
         gradients = weight_grad.reduced.payload.row
         if cfg.exact:
             gradients = to_parts(cfg, gradients, cfg.gradient_bits)

@@ -29,6 +29,11 @@ class ConfigSums:
         """In which the sums of passes are made."""
         return replace(self.fixed, bits=EXACT_BITS)
 
+    @property
+    def pass_rows(self) -> int:
+        """Rows that a lane's sum of a pass travels as, from core to core."""
+        return -(-self.pass_fixed.bits // self.width)
+
     def fixed_of(self, engine: str) -> FixedFormat:
         """In which the accumulators of an engine add."""
         wide = engine == "weight_grad" and self.exact

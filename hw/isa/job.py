@@ -25,7 +25,7 @@ JOB = WordLayout("job", [
      Field("groups", 16, "groups of lanes that the job computes")],
     [Field("pass_groups", 8, "groups per pass, bounded by the accumulators; exponent code from which on a number "
            "is too large for a sum of standardised weights (update); the last window that the first pixel is in, along "
-           "a side (spread)"),
+           "a side (spread); other copies of the network, whose sums are added (norm)"),
      Field("exponent", 8, "power of two that scales the learning rate, two's complement (update); exponent code from "
            "which on a number is too large for a sum (engines, spread)"),
      Field("group_entries", 12, "accumulator entries of one group"),
@@ -72,7 +72,8 @@ JOB = WordLayout("job", [
      Field("neuron", 3, "which of the core's neurons the layer has; which of its programs of leaks (leak)"),
      Field("ends", 1, "the last chunk: a readout writes its outputs, and no neuron fires behind the sample's end "
            "(forward, fire)"),
-     Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left"),
+     Field("carry", 1, "neurons go on with the states that the chunk of timesteps before has left; gradients are those "
+           "of another copy of the network, and 0 here (norm)"),
      Field("more", 1, "the next job is no job of its own but another walk, whose terms are added to the same sums "
            "(forward, backward)")],
     # Of engines in cores with kernels, which alone load this word

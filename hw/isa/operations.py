@@ -202,7 +202,7 @@ OPERATIONS = (
         Opcode.FORWARD,
         fields=("src", "src_slot", "dst", "dst_slot", "aux", "tile", "groups", "count", "blocks",
                 "tap_step", "block_step", "pass_step", "exponent", "token", "channel", "outgoing", "take", "final",
-                *NORM_NUMBERS.values()),
+                "target", "source", "pass_groups", "carry", *NORM_NUMBERS.values()),
         pointers={"src": "spikes", "dst": "spikes"},
         reads=(Space.WEIGHTS, Space.RAW, Space.ERRORS, Space.FUNCTIONS),
         writes={Space.RAW: "norm", Space.ERRORS: "norm", Space.ERROR_MASKS: "norm", Space.GRADIENTS: "norm"},

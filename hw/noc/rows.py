@@ -163,16 +163,17 @@ class RowQueue(wiring.Component):
     -------
     i : stream of rows with the end of their packet; it never has to wait
     o : stream of rows
-    source : In(8), the route of the credits
+    source : In(8), the route of the credits; known : In(1), with ``early``, it is there: rows may come before that
     credits : stream of flits; busy : Out(1), credits are still to be sent
     """
 
-    def __init__(self, cfg: CoreConfig, mesh: MeshConfig):
-        self.cfg, self.mesh, self.packing = cfg, mesh, Packing(mesh, cfg.row_bits)
+    def __init__(self, cfg: CoreConfig, mesh: MeshConfig, early: bool = False):
+        self.cfg, self.mesh, self.packing, self.early = cfg, mesh, Packing(mesh, cfg.row_bits), early
         super().__init__({
             "i": In(stream.Signature(self.packing.item_layout())),
             "o": Out(stream.Signature(cfg.row_bits)),
             "source": In(8),
+            **({"known": In(1)} if early else {}),
             "credits": Out(stream.Signature(flit_layout(mesh))),
             "busy": Out(1),
         })  # fmt: skip
@@ -182,6 +183,7 @@ class RowQueue(wiring.Component):
         bits = self.packing.bits
         m.submodules.rows = rows = fifo.SyncFIFO(width=bits + 1, depth=CREDITS * self.packing.per_packet)
         owed = Signal(range(CREDITS + 1))
+        owing = owed.any() & self.known if self.early else owed.any()
         front = self.o
         if self.cfg.short_paths:  # a unit sees registers
             m.submodules.front = buffer = Buffer(bits)
@@ -195,10 +197,10 @@ class RowQueue(wiring.Component):
             front.valid.eq(rows.r_rdy),
             rows.r_en.eq(front.ready),
             self.busy.eq(owed.any()),
-            self.credits.valid.eq(owed.any()),
+            self.credits.valid.eq(owing),
             self.credits.payload.last.eq(1),
             self.credits.payload.data.eq(Cat(self.source, Const(Packet.CREDIT, 3))),
         ]
         end = rows.r_rdy & rows.r_en & rows.r_data[bits]
-        m.d.sync += owed.eq(owed + end - (owed.any() & self.credits.ready))
+        m.d.sync += owed.eq(owed + end - (owing & self.credits.ready))
         return m

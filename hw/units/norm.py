@@ -23,6 +23,7 @@ from trident.hw.units.parts.history import History
 from trident.hw.units.parts.lane_sums import LaneSums
 from trident.hw.units.parts.norm_walk import NormWalk, norm_row
 from trident.hw.units.parts.steps import VectorSteps, connect_steps
+from trident.hw.units.parts.sum_ring import SumRing
 from trident.hw.units.update import rows_under_way
 
 WAYS = (forward_passes, frozen_passes, backward_passes)
@@ -37,7 +38,8 @@ class NormUnit(wiring.Component):
     ``blocks`` samples of ``count`` pixels.
 
     A pass takes a cycle per row and step of its program, and then the latency of the last row. If its rows are summed,
-    the sums are rounded (``lanes + round_stages`` cycles) and one row runs the program behind it.
+    the sums are rounded (``lanes + round_stages`` cycles) and one row runs the program behind it. Sums of copies of the
+    network on other cores are added before that, see :class:`SumRing`.
 
     Members
     -------
@@ -47,7 +49,8 @@ class NormUnit(wiring.Component):
         to the next; ``tile``: of the gains, which the offsets and the inverse deviations follow; ``groups``; ``token``:
         the power of two that sums are divided by; ``exponent``: the exponent code from which on a number is too large
         for a sum; ``final``: the rows are those of the first timesteps; numbers, see
-        :data:`trident.hw.isa.batch_norm.NUMBERS`
+        :data:`trident.hw.isa.batch_norm.NUMBERS`; ``pass_groups``: other copies; ``carry``: gradients are written by
+        one of those, here they are 0
     start : In(1), a pulse; busy : Out(1); backward : Out(1), it makes errors
     request, result... : a client of the shared multiply-adder
     table_address, table_en, tables : per lane, a read port of the function table
@@ -58,6 +61,7 @@ class NormUnit(wiring.Component):
     error_word, error_step, error_en, errors : read port for errors; error_address, error_write, error_data :
         write port (row = word, timestep); mask_address, mask_en, mask : for error masks
     gradient_address, gradient_write, gradients : write port for gradients
+    o, i : streams of rows of sums, to the next core and from the one before
     """
 
     def __init__(self, cfg: CoreConfig):
@@ -66,8 +70,9 @@ class NormUnit(wiring.Component):
         tag = data.StructLayout({**norm_row(cfg).members, "slot": range(self.under_way)})
         self.steps = steps = VectorSteps(cfg, cfg.norm_programs, tag, self.under_way, lambda tag: tag.slot)
         rows = max((cfg.weight_rows - 1).bit_length(), 1)
-        row = cfg.address_bits + cfg.step_bits
+        row, between = cfg.address_bits + cfg.step_bits, stream.Signature(cfg.row_bits)
         super().__init__({
+            "o": Out(between), "i": In(between),
             "job": In(JOB.shape()), "start": In(1), "busy": Out(1), "backward": Out(1),
             "request": Out(stream.Signature(mac_request(cfg, steps.going.size))),
             "result": In(cfg.row_bits), "result_tag": In(steps.going.size), "result_valid": In(1),
@@ -91,7 +96,10 @@ class NormUnit(wiring.Component):
         cfg, job, steps = self.cfg, self.job, self.steps
         m.submodules.steps = steps
         m.submodules.walk = walk = NormWalk(cfg)
-        m.submodules.sums = sums = LaneSums(cfg, power_bits=len(job.token))
+        m.submodules.sums = sums = LaneSums(cfg, power_bits=len(job.token), merges=True)
+        m.submodules.ring = ring = SumRing(cfg)
+        connect(m, ring.o, self.o)
+        connect(m, self.i, ring.i)
         connect_steps(m, self, steps)
         given = {name: job[field][: cfg.width] for name, field in NUMBERS.items()} | {POWER: job.token}
         m.d.comb += [steps.numbers[name].eq(given[name]) for name, _ in steps.numbers.shape()]
@@ -152,6 +160,10 @@ class NormUnit(wiring.Component):
             sums.en.eq(steps.there.term),
             sums.limit.eq(job.exponent),
             sums.power.eq(job.token),
+            sums.given.eq(ring.given),
+            sums.add.eq(ring.add),
+            ring.sums.eq(sums.sums),
+            ring.rounds.eq(job.pass_groups),
         ]
 
         # Rows of parameters: what is read first, and what is written at last
@@ -210,9 +222,16 @@ class NormUnit(wiring.Component):
             with m.State("ROWS"):
                 with m.If(~(walk.o.valid | fetch.o.valid | under_way.any())):
                     m.next = "NEXT"
-                    with m.If(summed):
+                    with m.If(summed & job.pass_groups.any()):
+                        m.d.comb += ring.start.eq(1)
+                        m.next = "MERGE"
+                    with m.Elif(summed):
                         m.d.comb += sums.round.eq(1)
                         m.next = "ROUND"
+            with m.State("MERGE"):
+                with m.If(~ring.busy):
+                    m.d.comb += sums.round.eq(1)
+                    m.next = "ROUND"
             with m.State("ROUND"):
                 m.d.sync += which.eq(then_of)
                 with m.If(sums.done):
@@ -272,13 +291,14 @@ class NormUnit(wiring.Component):
             value = row[lane * width : (lane + 1) * width]
             too_large = value[cfg.frac : -1] >= limit
             wrong.append(too_large)
+            empty = too_large | self.job.carry
             if not cfg.exact:
-                lanes.append(Mux(too_large, 0, value))
+                lanes.append(Mux(empty, 0, value))
                 continue
             m.submodules[f"align{lane}"] = align = Align(cfg.format, cfg.fixed_of("weight_grad"))
             exact = Signal(signed(cfg.gradient_bits), name=f"exact{lane}")
             m.d.comb += [
-                align.i.eq(value), align.add.eq(~too_large),
+                align.i.eq(value), align.add.eq(~empty),
                 exact.eq(Mux(align.sign, -align.magnitude, align.magnitude)),
             ]  # fmt: skip
             lanes.append(exact)

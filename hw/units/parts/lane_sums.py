@@ -27,13 +27,16 @@ class LaneSums(wiring.Component):
         next cycle until the next ``round``
     total : Out(row_bits)
     large : Out(1), a number or a total is too large
+    sums : Out, with ``merges``, those of all lanes beside each other; given, add : In, likewise others that are added
     """
 
-    def __init__(self, cfg: CoreConfig, power_bits: int = POWER_BITS):
-        self.cfg, self.power_bits = cfg, power_bits
+    def __init__(self, cfg: CoreConfig, power_bits: int = POWER_BITS, merges: bool = False):
+        self.cfg, self.power_bits, self.merges = cfg, power_bits, merges
+        sums = cfg.lanes * cfg.pass_fixed.bits
         super().__init__({
             "clear": In(1), "row": In(cfg.row_bits), "en": In(1), "limit": In(cfg.exp), "power": In(power_bits),
             "round": In(1), "done": Out(1), "total": Out(cfg.row_bits), "large": Out(1),
+            **({"sums": Out(sums), "given": In(sums), "add": In(1)} if merges else {}),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -53,6 +56,9 @@ class LaneSums(wiring.Component):
                 m.d.sync += own.eq(0)
             with m.Elif(added):
                 m.d.sync += own.eq(own + Mux(term.sign, -term.magnitude, term.magnitude))
+            if self.merges:
+                with m.Elif(self.add):
+                    m.d.sync += own.eq(own + self.given[lane * fixed.bits : (lane + 1) * fixed.bits])
             with m.Elif(leaving):
                 m.d.sync += own.eq(above)
 
@@ -72,6 +78,8 @@ class LaneSums(wiring.Component):
             self.done.eq(there & (arrives == 1)),
             self.large.eq(Cat(large).any() | there & rounding.nonfinite),
         ]
+        if self.merges:
+            m.d.comb += self.sums.eq(Cat(sums))
         with m.If(self.round):
             m.d.sync += [left.eq(cfg.lanes), arrives.eq(cfg.lanes)]
         with m.Elif(leaving):
