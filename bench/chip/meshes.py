@@ -120,6 +120,7 @@ def measure_deep(only: str) -> Iterator[Figure]:
     if only.startswith("map.balance."):  # of other networks
         return
     spec = RunSpec.make(chip=ChipChoice(MESH))
+    assert spec.forecast.one_core  # there is one that is large enough
     yield Figure("map.balance", "ratio", spec.forecast.balance, "lower", BALANCE_BOUND)
     yield Figure("map.placement_ratio", "ratio", spec.forecast.placement_ratio, "lower", PLACEMENT_BOUND)
     yield Figure("map.zigzag_ratio", "ratio", spec.forecast.zigzag_ratio, "lower", 1)

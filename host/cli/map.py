@@ -1,5 +1,6 @@
 """The command ``map``: partition, placement and predicted cycles of a network on a mesh, without simulating."""
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from trident.host.cli.options import data_options, placing_options
 from trident.host.compile.chip_plan import ChipPlan
-from trident.host.compile.sizing import configure, fit_sequencer, parse_changes
+from trident.host.compile.sizing import configure, fit_chip, parse_changes, roomiest
 from trident.host.mapping.activity import measure_data
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.mapper import RANDOM, SAMPLES, SEEDS, Map, Row, check_choice, compare, make_map
@@ -146,7 +147,7 @@ def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition,
     }
     own = {"timesteps": timesteps, "lanes": lanes, "cols": cols}
     core = parse_changes(changes) | {name: value for name, value in own.items() if value is not None}
-    settings = NeuronSettings(**neuron)
+    settings, fixed = NeuronSettings(**neuron), frozenset(core)
     if preset.upper() == DEEP.preset:
         core = DEEP.core | core
     cfg = configure(preset, **core)
@@ -161,12 +162,13 @@ def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition,
     check_pair(cfg, mesh)
     check_choice(network, cfg.lanes, mesh, batch, cores, partition, placing)
     activity = measure_data(network, cfg, settings, dataset, SAMPLES, encoding, seed)
-    cost = CostModel(network, cfg, activity, mesh)
+    cost = CostModel(network, roomiest(network, cfg, fixed), activity, mesh)
     result = make_map(cost, mesh, batch, cores, partition, placing, seed)
     found = result.mapping.partition
+    cfg = fit_chip(network, found, cfg, fixed, batch)
+    result = replace(result, cfg=cfg)
     if max(mesh.width, mesh.height) <= BUILT:
-        cfg = fit_sequencer(network, found, cfg, frozenset(core))
-        ChipPlan(network, cfg, mesh, found, result.placement)  # refuses what cannot be compiled
+        ChipPlan(network, cfg, mesh, found, result.placement, batch)  # refuses what cannot be compiled
     console = terminal()
     show_graph(result, console)
     show(result, console)

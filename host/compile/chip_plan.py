@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from trident.host.compile.core_plan import CorePlan
+from trident.host.compile.norms import merge_fields
 from trident.host.compile.placement import check_placement
 from trident.host.compile.program import Program, inference, training
 from trident.host.compile.serial import serial_training
@@ -38,8 +39,11 @@ def to_host(mesh: MeshConfig, core: int) -> int:
 
 
 def wanted_slots(network: Network, partition: Partition, stage: int, minibatch: int) -> int:
-    """Samples whose spikes a stage holds: with a batch norm those of a minibatch, else those of a full pipeline."""
-    return minibatch if network.norms else slots_before(len(partition.stages) - 1 - stage)
+    """Samples whose spikes a stage holds: with a batch norm those of a minibatch that a replica has, else those of a
+    full pipeline."""
+    if network.norms:
+        return partition.samples(minibatch, 0)
+    return slots_before(len(partition.stages) - 1 - stage)
 
 
 def slots_before(stages: int) -> int:
@@ -75,13 +79,18 @@ class ChipPlan:
                 f"partition {self.partition} needs {self.partition.cores} cores, the mesh of {self.mesh.width}x"
                 f"{self.mesh.height} has {self.mesh.cores}"
             )
+        if self.serial and self.partition.replicas > minibatch:
+            raise TridentError(
+                f"partition {self.partition}: {self.partition.replicas} copies of a network with a batch norm need a "
+                f"minibatch of as many samples, not of {minibatch}"
+            )
         cores = self.partition.cores
         self.placement = check_placement(tuple(range(cores)) if placement is None else placement, cores, self.mesh)
         stages = {}
         for n, stage in enumerate(self.partition.stages):
             wanted = wanted_slots(network, self.partition, n, minibatch)
             for _ in range(2):  # all cores of a stage have as many slots as the one with the least room
-                plans = [CorePlan(network, self.partition, n, k, cfg, wanted) for k in range(stage.cores)]
+                plans = [CorePlan(network, self.partition, n, k, cfg, wanted, minibatch) for k in range(stage.cores)]
                 wanted = min(plan.spike_slots for plan in plans)
             stages[n] = plans
         self.plans = [stages[s][k] for _, s, k in map(self.partition.locate, range(self.partition.cores))]
@@ -156,6 +165,11 @@ class ChipPlan:
             else:
                 chain |= {"target": to((peers[replica + 1],)), "channel": Rows.PARTIALS}
             fields[plan.job("reduce")] = chain
+            samples = partition.samples(self.minibatch, replica)
+            for n in (n for n, placed in enumerate(plan.layers) if placed.layer.norm):
+                at = {"target": to((peers[(replica + 1) % len(peers)],)), "source": to((peers[replica - 1],))}
+                for number, own in merge_fields(plan, n, samples, len(peers) - 1, not replica).items():
+                    fields[number] = own | at
             if replica:
                 fields[plan.job("ready")] = {"target": to((peers[replica - 1],)), "token": Token.PEER_READY}
         return fields

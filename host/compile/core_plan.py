@@ -59,12 +59,17 @@ _Place = tuple[int, Region, Region, list[tuple[Layer, WeightMap, tuple[Region, .
 class CorePlan:
     """One core's share of a network: the layers of a stage, or a slice of one.
 
-    wanted: samples whose spikes it would best hold at once; it holds as many as fit.
+    wanted: samples whose spikes it would best hold at once; it holds as many as fit. minibatch: samples that a batch
+    norm is over, on all copies of the network; by default those.
     Raises :class:`TooLarge` when they do not fit; the sentence says how many words are missing.
     """
 
-    def __init__(self, network: Network, partition: Partition, stage: int, slice_: int, cfg: CoreConfig, wanted: int):
+    def __init__(
+        self, network: Network, partition: Partition, stage: int, slice_: int, cfg: CoreConfig, wanted: int,
+        minibatch: int | None = None,
+    ):  # fmt: skip
         self.network, self.partition, self.cfg = network, partition, cfg
+        self.minibatch = wanted if minibatch is None else minibatch
         self.stage, self.slice = stage, slice_
         part = partition.stages[stage]
         before, after = partition.before(stage, network), partition.after(stage, network)

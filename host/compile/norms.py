@@ -27,7 +27,7 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
         own = {"token": constants.power, "exponent": constants.limit}
         return own | {field: constants.bits[name] for name, field in NUMBERS.items()}
 
-    samples = plan.spike_slots
+    samples = plan.minibatch
     shared = {
         "src": placed.sums.base, "dst": scaled.base, "tile": placed.tile + placed.weights.norm_tile,
         "groups": placed.weights.groups, "count": y * x, **numbers(NormConstants.of(placed.layer, plan.cfg, samples)),
@@ -35,7 +35,7 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
     # All samples in one job, or one in each
     assert placed.layer.norm is not None
     ways = {"channel": int(placed.layer.norm.frozen), "take": 1}
-    minibatch = {"blocks": samples, "tap_step": placed.sums.step, "pass_step": scaled.step}
+    minibatch = {"blocks": plan.spike_slots, "tap_step": placed.sums.step, "pass_step": scaled.step}
     sample = {"blocks": 1, "src_slot": placed.sums.step, "dst_slot": scaled.step}
     errors = {
         "aux": made.base, "block_step": made.step, "dst": placed.errors.base, "pass_step": placed.errors.step,
@@ -46,6 +46,13 @@ def norm_jobs(plan: "CorePlan", n: int) -> dict[int, dict]:
         plan.job("norm_frozen", n): shared | sample | {"channel": 1},
         plan.job("norm_errors", n): shared | minibatch | errors | {"outgoing": 1},
     }
+
+
+def merge_fields(plan: "CorePlan", n: int, samples: int, copies: int, first: bool) -> dict[int, dict]:
+    """What the norm jobs of a core's layer say of the core, which has so many samples of a minibatch, beside so many
+    other ``copies`` of the network; the ``first`` one has the gradients of the norm."""
+    ring = {"blocks": samples, "pass_groups": copies}
+    return {plan.job("norm", n): ring, plan.job("norm_errors", n): ring | {"carry": int(not first)}}
 
 
 def ends(cfg: CoreConfig, layer: Layer, chunk: int) -> dict[str, int]:

@@ -16,7 +16,7 @@ from trident.hw.isa.limits import FEW_JOBS, LIMITS
 from trident.hw.isa.registry import PLACES
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
-from trident.snn.network.partition import Partition
+from trident.snn.network.partition import Partition, undivided
 
 # The largest that CoreConfig takes: the plan in such a core says what the network needs
 MEMORIES = (
@@ -104,28 +104,26 @@ def kernels_of(network: Network, cfg: CoreConfig) -> bool:
 
 
 def fit(
-    network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset(), minibatch: int = MINIBATCH
-) -> CoreConfig:
-    """``cfg`` with the memories and tables that ``network`` needs: those too small grow to the next power of two.
+    network: Network, cfg: CoreConfig, fixed: frozenset[str] = frozenset(), minibatch: int = MINIBATCH,
+    replicas: int = 1,
+) -> CoreConfig:  # fmt: skip
+    """``cfg`` with the memories and tables that ``network`` needs, or each of its ``replicas``: those too small grow to
+    the next power of two.
 
     What ``fixed`` names stays as it is. Raises :class:`TooLarge`, with the number of words that are missing, when the
     network does not fit a core whose other memories are as large as they can be.
     """
-    largest = _largest(cfg, fixed)
-    if not (network.norms or network.windows or network.adds):
-        largest.pop("sum_words", None)
-    if not any(layer.windows for layer in network.layers):
-        largest.pop("winner_words", None)
+    largest = _largest_for(network, cfg, fixed)
     room = _LARGEST["weight_rows"] * cfg.lanes
     if network.weights > room:  # a plan of it might not fit this computer
         raise TooLarge(
             f"the network has {network.weights} weights, {network.weights - room} more than the largest weight memory "
             f"of {cfg.lanes} lanes holds, {room}"
         )
-    partition = Partition.single(network)
+    partition = replace(Partition.single(network), replicas=replicas)
     partition.check(network, cfg.lanes)
     slots = wanted_slots(network, partition, 0, minibatch)
-    plan = CorePlan(network, partition, 0, 0, replace(cfg, **largest), slots)
+    plan = CorePlan(network, partition, 0, 0, replace(cfg, **largest), slots, minibatch)
     needed = {
         "weight_rows": plan.rows,
         "spike_words": plan.spike_words,
@@ -166,6 +164,31 @@ def _largest(cfg: CoreConfig, fixed: frozenset[str]) -> dict[str, Any]:
     """How large the memories of such a core can be, but for those that are ``fixed``."""
     sizes = _LARGEST | ({"jobs": FEW_JOBS} if cfg.shared_engine else {})
     return {name: size for name, size in sizes.items() if name not in fixed}
+
+
+def fit_chip(
+    network: Network, partition: Partition, cfg: CoreConfig, fixed: frozenset[str], minibatch: int
+) -> CoreConfig:  # fmt: skip
+    """``cfg`` for the cores of ``partition``: as :func:`fit` where each has the whole network, which is of those that
+    are not divided, else as :func:`fit_sequencer`."""
+    if undivided(network):
+        return fit(network, cfg, fixed, minibatch, partition.replicas)
+    return fit_sequencer(network, partition, cfg, fixed)
+
+
+def roomiest(network: Network, cfg: CoreConfig, fixed: frozenset[str]) -> CoreConfig:
+    """``cfg`` as large as :func:`fit_chip` may make it, with which partitions are compared."""
+    return replace(cfg, **_largest_for(network, cfg, fixed)) if undivided(network) else cfg
+
+
+def _largest_for(network: Network, cfg: CoreConfig, fixed: frozenset[str]) -> dict[str, Any]:
+    """As :func:`_largest`, without memories of units that the network does not need."""
+    largest = _largest(cfg, fixed)
+    if not (network.norms or network.windows or network.adds):
+        largest.pop("sum_words", None)
+    if not any(layer.windows for layer in network.layers):
+        largest.pop("winner_words", None)
+    return largest
 
 
 def _grow(cfg: CoreConfig, needed: dict[str, int], largest: dict[str, int]) -> CoreConfig:

@@ -24,6 +24,7 @@ from trident.snn.network.kernel import PIXEL
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 
+MERGE_LATENCY = 24  # from the last row of a norm's sums that a core sends to the first that comes to the next one
 CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
 
 
@@ -127,6 +128,12 @@ class CostModel:
         return rows + -(-rows * pieces // per_flit)
 
     @cached_property
+    def merge_round(self) -> float:
+        """Cycles in which the sums of a pass go from one copy of the network to the next."""
+        rows = self.cfg.pass_rows
+        return 2 * rows + self._entering(rows) + MERGE_LATENCY
+
+    @cached_property
     def reduce_row(self) -> float:
         """Cycles per row in which the last replica sends summed gradients, each in flits of its own."""
         model, rows = self._model(Opcode.REDUCE), self.cfg.sum_rows
@@ -200,15 +207,16 @@ class CostModel:
         cycles += len(layer.adds) * (self._model(Opcode.ADD)(cfg, words) + self.job_start)
         return cfg.chunks * cycles
 
-    def norm(self, n: int, samples: int, backward: bool) -> float:
-        """Cycles of the norm of layer n, of the sums or, ``backward``, of the errors of a minibatch of so many
-        samples."""
+    def norm(self, n: int, samples: int, backward: bool, copies: int = 0) -> float:
+        """Cycles of the norm of layer n, of the sums or, ``backward``, of the errors of so many samples of a minibatch,
+        of which so many other ``copies`` of the network have the rest."""
         layer = self.network.layers[n]
         y, x, _ = layer.sum_shape
         steps = 1 if backward and layer.planes else self.cfg.timesteps
         rows, groups = samples * y * x * steps, out_groups(layer, self.cfg.lanes)
         assert layer.norm is not None
-        return self._model(Opcode.NORM)(self.cfg, rows, groups, backward, layer.norm.frozen) + self.job_start
+        model, job = self._model(Opcode.NORM), (self.cfg, rows, groups, backward, layer.norm.frozen)
+        return model(*job, copies * self.merge_round) + self.job_start
 
     def backward_jobs(self, n: int) -> list[Job]:
         """Backward for the errors at the spikes of layer n, whose readers are all on its core, of every sample."""

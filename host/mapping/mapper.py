@@ -77,8 +77,6 @@ def check_choice(
     mesh.
     """
     placing.check()
-    if network.norms and (cores or mesh.cores) > 1:
-        raise TridentError(f"{network.norms[0]} needs a network on one core: cores merge no statistics")
     given = None if partition is None else Partition.parse(partition, network, lanes)
     if given and given.cores > (cores or mesh.cores):
         raise TridentError(

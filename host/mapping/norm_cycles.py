@@ -8,11 +8,15 @@ from trident.hw.isa.vector_program import Program
 _PARAMETERS = 10  # cycles in which a group's rows of parameters are read and written
 
 
-def norm_cycles(cfg: CoreConfig, rows: int, groups: int, backward: bool, frozen: bool = False) -> int:
+def norm_cycles(
+    cfg: CoreConfig, rows: int, groups: int, backward: bool, frozen: bool = False, merging: float = 0.0
+) -> float:  # fmt: skip
     """Cycles of a norm job in training, of a minibatch with so many rows in each group of channels: of the sums, with
-    ``frozen`` statistics or not, or, ``backward``, of the errors."""
+    ``frozen`` statistics or not, or, ``backward``, of the errors; ``merging``: those in which sums go around the copies
+    of a network."""
     passes = backward_passes() if backward else frozen_passes() if frozen else forward_passes()
-    return groups * (sum(pass_cycles(cfg, step, rows) for step in passes) + _PARAMETERS)
+    merged = sum(bool(step.rows and step.then) for step in passes)
+    return groups * (sum(pass_cycles(cfg, step, rows) for step in passes) + merged * merging + _PARAMETERS)
 
 
 def add_cycles(cfg: CoreConfig, words: int) -> int:

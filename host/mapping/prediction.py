@@ -220,7 +220,7 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
         least = min(core.slots for core in cores)
         costs.append([replace(core, slots=least) for core in cores])
     if cost.network.norms:
-        return _serial(cost, costs[0][0], batch)
+        return _serial(cost, costs[0][0], batch, partition.replicas)
 
     # How long a sample's spikes stay in a stage, from the last stage on
     period = stay = 0.0
@@ -235,22 +235,28 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
         inner = partition.before(number, cost.network) is not None
         stay += max(core.cycles.backward for core in cores) if inner else ends
     members = tuple(core for cores in costs for core in cores)
-    rows = max(core.weight_rows for core in members)
     return Prediction(
         batch=batch,
         members=members,
         period=period,
         fill=stay,
-        reduction=rows * cost.reduce_row + HOP_CYCLES * partition.replicas if partition.replicas > 1 else 0.0,
+        reduction=_reduction(cost, members, partition.replicas),
         update=max(core.update for core in members),
         per_replica=-(-batch // partition.replicas),
     )
 
 
-def _serial(cost: CostModel, core: CoreCost, batch: int) -> Prediction:
-    """Predict a minibatch that one core computes layer by layer: phase after phase, in each of which its longest engine
-    or, of loss and backward, the neuron-gradient unit says how long a sample takes."""
-    layers, period, norms = cost.network.layers, 0.0, 0.0
+def _reduction(cost: CostModel, members: tuple[CoreCost, ...], replicas: int) -> float:
+    """Cycles in which gradients go from replica to replica and back."""
+    if replicas == 1:
+        return 0.0
+    return max(core.weight_rows for core in members) * cost.reduce_row + HOP_CYCLES * replicas
+
+
+def _serial(cost: CostModel, core: CoreCost, batch: int, replicas: int) -> Prediction:
+    """Predict a minibatch that every replica, a core, computes layer by layer: phase after phase, in each of which its
+    longest engine or, of loss and backward, the neuron-gradient unit says how long a sample takes."""
+    layers, period, norms, samples = cost.network.layers, 0.0, 0.0, -(-batch // replicas)
     for phase in serial_phases(layers):
         own = {engine: 0.0 for engine in ("forward", "backward", "weight_grad")}
         for kind, n in phase.steps:
@@ -265,5 +271,6 @@ def _serial(cost: CostModel, core: CoreCost, batch: int) -> Prediction:
                 own["weight_grad"] += cost.weight_grad(*share)
         period += max(own.values())
         if phase.normalised is not None:
-            norms += cost.norm(phase.normalised, batch, phase.backward)
-    return Prediction(batch, (core,), period, period + norms, 0.0, core.update, batch)
+            norms += cost.norm(phase.normalised, samples, phase.backward, replicas - 1)
+    reduction = _reduction(cost, (core,), replicas)
+    return Prediction(batch, (core,), period, period + norms, reduction, core.update, samples)

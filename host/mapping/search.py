@@ -12,7 +12,7 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.job import FAN
 from trident.hw.isa.mesh import BUILT, MeshConfig
 from trident.snn.network.layers import Layer
-from trident.snn.network.partition import Partition, Stage, even_cuts
+from trident.snn.network.partition import Partition, Stage, even_cuts, undivided
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
 
     For every number of replicas, cores per replica and stages, dynamic programming over the layers finds the stages
     whose slowest core is fastest; the prediction of the whole minibatch chooses among those. Equal ones: fewer cores.
-    Raises :class:`TridentError`, with the numbers, when the network does not fit.
+    As many replicas as there is room for or, of a network with norms, whose sums go from replica to replica, as many as
+    are fastest. Raises :class:`TridentError`, with the numbers, when the network does not fit.
     """
     network, lanes = cost.network, cost.cfg.lanes
     available = mesh.cores if cores is None else cores
@@ -58,17 +59,24 @@ def find_partition(cost: CostModel, mesh: MeshConfig, batch: int, cores: int | N
                 found = max(slowest, rest[0]), (stage, *rest[1])
         return found
 
-    mappings = []
-    alone = bool(network.branches or network.learns or network.grouped)
+    mappings, missing = [], ""
+    alone = undivided(network) is not None
     for members in range(1, 2 if alone else min(available, FAN * len(layers)) + 1):
         for stages in range(1, min(members, len(layers)) + 1):
             if way := best(0, members, stages, 0):
-                # As many replicas as there is room for, or fewer if some would have no sample
-                partition = Partition(min(available // members, batch), way[1])
-                if multicast_groups(partition) <= mesh.groups:
-                    mappings.append(Mapping(partition, predict(cost, partition, batch)))
+                most = min(available // members, batch)  # or some would have no sample
+                for replicas in range(1, most + 1) if network.norms else (most,):
+                    partition = Partition(replicas, way[1])
+                    if multicast_groups(partition) > mesh.groups:
+                        continue
+                    try:
+                        mappings.append(Mapping(partition, predict(cost, partition, batch)))
+                    except TridentError as fault:  # samples of a minibatch
+                        if not network.norms:
+                            raise
+                        missing = str(fault)
     if not mappings:
-        raise TridentError(_too_large(cost) if alone else _too_small(cost, mesh, available))
+        raise TridentError(missing or (_too_large(cost) if alone else _too_small(cost, mesh, available)))
     return min(mappings, key=lambda m: (round(m.prediction.cycles, 3), m.partition.cores, str(m.partition)))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from trident.host.compile.packing import WeightMap, blocks, out_groups
 from trident.hw.errors import TridentError
+from trident.hw.isa.batch_norm import backward_passes, forward_passes
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.noc.routing import path
@@ -21,7 +22,7 @@ from trident.snn.network.partition import Partition
 class Flow:
     """``flits`` per sample of the minibatch from logical core ``source`` to each of ``destinations`` (or HOST).
 
-    kind: spikes, errors, gradients or tokens (credits and barriers included).
+    kind: spikes, errors, gradients, statistics or tokens (credits and barriers included).
     """
 
     source: int
@@ -108,7 +109,7 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
 
     Per sample: spike words to the next stage and a token with them, a token back from each receiver; partial errors
     along the next stage's cores and on to their owner, a credit back per packet; per minibatch the gradients along the
-    replicas and back, and the barrier's tokens. Raises :class:`TridentError` as :func:`packet_flits` does.
+    replicas and back, the sums of norms once around them, and the barrier's tokens. Raises :class:`TridentError` as :func:`packet_flits` does.
     """
     flows = Flows()
     add, stages = flows.add, partition.stages
@@ -143,6 +144,7 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
                     add(source, [target], share * flits, "errors")
                     add(target, [source], share * packets, "tokens")
     _add_gradients(network, partition, cfg, mesh, batch, add)
+    _add_statistics(network, partition, cfg, mesh, batch, add)
     for core in range(partition.cores):
         add(core, [HOST], 1 / batch, "tokens")
     add(HOST, range(partition.cores), 1 / batch, "tokens")
@@ -173,6 +175,21 @@ def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh
         for source, target in pairwise(chain):
             add(source, [target], flits / batch, "gradients")
         add(chain[last], chain[:last], flits / batch, "gradients")
+
+
+def _add_statistics(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshConfig, batch: int, add):
+    """Of every norm the sums of a pass for each group of channels, from every replica to all others."""
+    sums = 0
+    for layer in (layer for layer in network.layers if layer.norm):
+        assert layer.norm is not None
+        passes = backward_passes() if layer.norm.frozen else (*forward_passes(), *backward_passes())
+        sums += out_groups(layer, cfg.lanes) * sum(bool(step.rows and step.then) for step in passes)
+    flits, packets = packet_flits(cfg.pass_rows, cfg.row_bits, mesh)
+    rounds = sums * (partition.replicas - 1) / batch
+    for core in range(partition.cores if sums else 0):
+        following = (core + 1) % partition.cores
+        add(core, [following], rounds * flits, "statistics")
+        add(following, [core], rounds * packets, "tokens")
 
 
 @cache

@@ -145,11 +145,14 @@ def chip_record(spec: RunSpec, trainer: Trainer) -> dict:
         "flits x hops per sample": links.flit_hops,
         "hottest link, flits per sample": links.peak,
         "cycles per sample, predicted": spec.forecast.per_sample,
-        "cycles per sample, one core, predicted": spec.forecast.one_core,
     }
+    one = spec.forecast.one_core
+    if one:
+        figures["cycles per sample, one core, predicted"] = one
     if cycles:
         figures["cycles per sample, first minibatch"] = per_sample
-        figures["speed-up: one core, predicted, over this chip, measured"] = spec.forecast.one_core / per_sample
+        if one:
+            figures["speed-up: one core, predicted, over this chip, measured"] = one / per_sample
     return {
         "chip": figures,
         "floorplan": floorplan_svg(spec.network, partition, mesh, plan.placement, links),

@@ -11,9 +11,10 @@ from trident.host.compile.sizing import (
     MEMORIES,
     configure,
     fit,
-    fit_sequencer,
+    fit_chip,
     kernels_of,
     pool_of,
+    roomiest,
     walks_of,
     windows_of,
 )
@@ -58,12 +59,12 @@ DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is predicted of a chip: cycles per sample, those of one core with memories that hold the network, the
-    balance of the cores' work (largest over mean), and its placement's flits x hops over those of the mean of random
-    placements and over those of the zigzag."""
+    """What is predicted of a chip: cycles per sample, those of one core with memories that hold the network (None: no
+    core has so large ones), the balance of the cores' work (largest over mean), and its placement's flits x hops over
+    those of the mean of random placements and over those of the zigzag."""
 
     per_sample: float
-    one_core: float
+    one_core: float | None
     balance: float
     placement_ratio: float
     zigzag_ratio: float
@@ -160,6 +161,7 @@ class RunSpec:
             {name: value for name, value in (given or {}).items() if value is not None}
             for given in (neuron, train, core)
         )
+        fixed = frozenset(MEMORIES if built else set(MEMORIES) & set(core))
         recipe = RECIPES.get(net.strip(), PLAIN) if isinstance(net, str) else PLAIN
         neuron, train = recipe.neuron | neuron, recipe.train | train
         encoding, norm = encoding or recipe.encoding, norm or recipe.norm
@@ -244,7 +246,6 @@ class RunSpec:
         numbers = settings.numbers(settings.learning_rate, settings.loss_scale, 1)
         updates = UpdateConstants.round(numbers, settings.batch, cfg.format)
         check_prune(settings, updates, cfg)
-        fixed = frozenset(MEMORIES if built else set(MEMORIES) & set(core))
         forecast = None
         if many:
             cfg, plan, forecast = _spread(network, cfg, neuron_settings, settings, dataset, encoding, chip, mesh, fixed)
@@ -360,20 +361,22 @@ def _spread(
     network: Network, cfg: CoreConfig, neuron: NeuronSettings, train: TrainSettings, dataset: Dataset, encoding: str,
     chip: ChipChoice, mesh: MeshConfig, fixed: frozenset[str],
 ) -> tuple[CoreConfig, ChipPlan, Forecast]:  # fmt: skip
-    """Partition and placement of a network on a mesh; memories stay as the preset says, queues grow."""
+    """Partition and placement of a network on a mesh; memories stay as the preset says, queues grow. Where every core
+    has the whole network, memories grow to what that needs."""
     mesh = mesh_for(cfg, mesh)
     check_pair(cfg, mesh)
     check_choice(network, cfg.lanes, mesh, train.batch, None, chip.partition, chip.placing)
     activity = measure_data(network, cfg, neuron, dataset, SAMPLES, encoding, train.seed)
-    chosen = make_map(
-        CostModel(network, cfg, activity, mesh), mesh, train.batch, None, chip.partition, chip.placing, train.seed
-    )
+    cost = CostModel(network, roomiest(network, cfg, fixed), activity, mesh)
+    chosen = make_map(cost, mesh, train.batch, None, chip.partition, chip.placing, train.seed)
     partition = chosen.mapping.partition
-    cfg = fit_sequencer(network, partition, cfg, fixed)
-    roomy = fit(network, cfg)
-    one = predict(CostModel(network, roomy, activity), Partition.single(network), train.batch)
+    cfg = fit_chip(network, partition, cfg, fixed, train.batch)
+    try:
+        alone = CostModel(network, fit(network, cfg, minibatch=train.batch), activity)
+        one = predict(alone, Partition.single(network), train.batch).per_sample
+    except TooLarge:
+        one = None
     forecast = Forecast(
-        chosen.per_sample, one.per_sample, chosen.mapping.prediction.balance, chosen.placement_ratio,
-        chosen.zigzag_ratio,
-    )  # fmt: skip
-    return cfg, ChipPlan(network, cfg, mesh, partition, chosen.placement), forecast
+        chosen.per_sample, one, chosen.mapping.prediction.balance, chosen.placement_ratio, chosen.zigzag_ratio
+    )
+    return cfg, ChipPlan(network, cfg, mesh, partition, chosen.placement, train.batch), forecast

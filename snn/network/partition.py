@@ -106,31 +106,8 @@ class Partition:
     def check(self, network: Network, lanes: int):
         """Raise :class:`TridentError` unless every channel of every layer is on exactly one core of a replica, cut at
         multiples of ``lanes``."""
-        if network.branches and self.members > 1:
-            raise TridentError(
-                f"partition {self}: a network whose spikes or sums are added, or whose spikes are read by several "
-                "layers or later, is on one core"
-            )
-        if network.norms and self.cores > 1:
-            raise TridentError(f"partition {self}: {network.norms[0]} needs a network on one core, without copies")
-        windows = [layer for layer in network.layers if layer.windows]
-        if windows and self.members > 1:
-            what = "takes the largest sums of" if windows[0].window else "has its spikes joined by"
-            raise TridentError(
-                f"partition {self}: a network of which {windows[0].neuron!r} {what} windows is on one core"
-            )
-        if network.learns and self.members > 1:
-            raise TridentError(
-                f"partition {self}: a network of which {network.learns[0].neuron!r} learns its "
-                f"{network.learns[0].learned}s is on one core"
-            )
-        if network.grouped and self.members > 1:
-            node = network.grouped[0].node
-            raise TridentError(f"partition {self}: a network of which {node!r} has groups of channels is on one core")
-        if network.drops and self.members > 1:
-            raise TridentError(
-                f"partition {self}: a network with a dropout, here behind {network.drops[0].neuron!r}, is on one core"
-            )
+        if self.members > 1 and (what := undivided(network)):
+            raise TridentError(f"partition {self}: {what} is on one core")
         if network.voters > 1 and self.stages[-1].cores > 1:
             raise TridentError(
                 f"partition {self}: {network.voters} neurons vote for a class, which needs the last layer on one core"
@@ -201,6 +178,25 @@ class Partition:
         partition = cls(int((match and match.group(1)) or 1), tuple(stages))
         partition.check(network, lanes)
         return partition
+
+
+def undivided(network: Network) -> str | None:
+    """A network that is not divided over cores, in words that say why; None: it may be."""
+    if network.branches:
+        return "a network whose spikes or sums are added, or whose spikes are read by several layers or later,"
+    if network.norms:
+        return f"a network with {network.norms[0]}"
+    windows = [layer for layer in network.layers if layer.windows]
+    if windows:
+        what = "takes the largest sums of" if windows[0].window else "has its spikes joined by"
+        return f"a network of which {windows[0].neuron!r} {what} windows"
+    if network.learns:
+        return f"a network of which {network.learns[0].neuron!r} learns its {network.learns[0].learned}s"
+    if network.grouped:
+        return f"a network of which {network.grouped[0].node!r} has groups of channels"
+    if network.drops:
+        return f"a network with a dropout, here behind {network.drops[0].neuron!r},"
+    return None
 
 
 def even_cuts(channels: int, cores: int, lanes: int) -> list[int]:

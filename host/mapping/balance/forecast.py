@@ -47,14 +47,14 @@ class Forecast:
 
 def check_network(network: Network):
     """Raise :class:`TridentError` for a layer of more than :data:`LARGEST` values, for grouped convolutions, and for a
-    norm, whose statistics cores do not merge."""
+    norm, whose statistics cores that share its layer do not merge."""
     for layer in network.layers:
         if (most := max(prod(layer.image), prod(layer.sum_shape))) > LARGEST:
             raise TridentError(f"{layer.node} reads or makes {most:,} values, a forecast of balance takes {LARGEST:,}")
     if network.grouped:
         raise TridentError(f"{network.grouped[0].node} is a grouped convolution: balance has none")
     if network.norms:
-        raise TridentError(f"{network.norms[0]} needs a network on one core: cores merge no statistics")
+        raise TridentError(f"{network.norms[0]} needs whole layers: cores that share one merge no statistics")
 
 
 def check_room(asked: list[Demand], mesh: MeshConfig, batch: int, memory: float | None):

@@ -64,5 +64,5 @@ def test_refuses_a_core_that_the_largest_share_does_not_fit():
 
 def test_refuses_norms_that_cores_cannot_share():
     network = with_norm(Network.parse("8x8x1-8c3-10"), "bn")
-    with pytest.raises(TridentError, match="needs a network on one core: cores merge no statistics"):
+    with pytest.raises(TridentError, match="needs whole layers: cores that share one merge no statistics"):
         balance(network, CFG, mesh(2, 2), 4, PLACING)
