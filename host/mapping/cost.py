@@ -24,7 +24,7 @@ from trident.snn.network.kernel import PIXEL
 from trident.snn.network.layers import Layer
 from trident.snn.network.network import Network
 
-MERGE_LATENCY = 24  # from the last row of a norm's sums that a core sends to the first that comes to the next one
+MERGE_LATENCY = 20  # from the last row of a norm's sums that a core sends to the first that comes to the next one
 CREDIT_CYCLES = 40  # from the last row that a job sends to the credit for its packet, over a few hops
 
 

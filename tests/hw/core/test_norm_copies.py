@@ -113,8 +113,9 @@ def test_what_overflows_in_one_copy_is_skipped_by_all():
 @pytest.mark.slow
 @pytest.mark.parametrize("replicas, size", [(2, (2, 1)), (4, (2, 2))])
 def test_cycles_are_as_forecast(replicas, size):
+    """But that a phase takes as long as the slowest copy."""
     chip, cfg, mesh = chip_of(*size, None, **WIDE)
-    network, rng = Network.parse("6x6x2-8c3bn-8c3bn-16bn-5"), np.random.default_rng(1)
+    network, rng = Network.parse("8x8x2-4c3bn-8c3s2bn-8c3s2bn-5"), np.random.default_rng(1)
     bench = StepBench(network, NeuronSettings.of(cfg), cfg, chip, 0, mesh, copies(network, replicas), None, 12)
     spikes, labels = batch_of(bench, rng, 12, 0.3)
     cost = CostModel(network, cfg, measure(network, cfg, NeuronSettings.of(cfg), spikes, labels), mesh)
@@ -124,7 +125,7 @@ def test_cycles_are_as_forecast(replicas, size):
     bench.session.run(spikes, labels, train=True)
     measured = bench.session.driver.counters(0)["cycles"] - before
     chip.close()
-    assert predict(cost, bench.session.plan.partition, 12).cycles == pytest.approx(measured, rel=0.06)
+    assert predict(cost, bench.session.plan.partition, 12).cycles == pytest.approx(measured, rel=0.07)
 
 
 def test_what_copies_need():
