@@ -115,8 +115,9 @@ class Estimate:
 
     weights: weights and biases of the network; cfg, mesh: the core, with memories as large as they need be, and the
     mesh; partition: replicas, stages and slices; placement: the mesh core of every logical core; batch: samples of a
-    minibatch; cycles_per_sample: clock cycles of training, update included; one_core: those of a single core that
-    holds the network; members: what each core of one replica holds, in words, and does, in cycles.
+    minibatch; cycles_per_sample: clock cycles of training, update included; one_core: those of a single core that holds
+    the network (None: it is larger than a core can be); members: what each core of one replica holds, in words, and
+    does, in cycles.
     """
 
     weights: int
@@ -126,7 +127,7 @@ class Estimate:
     placement: tuple[int, ...]
     batch: int
     cycles_per_sample: float
-    one_core: float
+    one_core: float | None
     members: tuple[CoreCost, ...]
 
     @property

@@ -167,9 +167,9 @@ class ChipPlan:
             fields[plan.job("reduce")] = chain
             samples = partition.samples(self.minibatch, replica)
             for n in (n for n, placed in enumerate(plan.layers) if placed.layer.norm):
-                at = {"target": to((peers[(replica + 1) % len(peers)],)), "source": to((peers[replica - 1],))}
-                for number, own in merge_fields(plan, n, samples, len(peers) - 1, not replica).items():
-                    fields[number] = own | at
+                ring = {"target": to((peers[(replica + 1) % len(peers)],)), "source": to((peers[replica - 1],))}
+                for job, merged in merge_fields(plan, n, samples, len(peers) - 1, not replica).items():
+                    fields[job] = merged | ring
             if replica:
                 fields[plan.job("ready")] = {"target": to((peers[replica - 1],)), "token": Token.PEER_READY}
         return fields

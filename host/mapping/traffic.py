@@ -109,7 +109,8 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
 
     Per sample: spike words to the next stage and a token with them, a token back from each receiver; partial errors
     along the next stage's cores and on to their owner, a credit back per packet; per minibatch the gradients along the
-    replicas and back, the sums of norms once around them, and the barrier's tokens. Raises :class:`TridentError` as :func:`packet_flits` does.
+    replicas and back, the sums of norms once around them, and the barrier's tokens. Raises :class:`TridentError` as
+    :func:`packet_flits` does.
     """
     flows = Flows()
     add, stages = flows.add, partition.stages

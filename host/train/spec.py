@@ -59,8 +59,8 @@ DEFAULTS = {"mnist": {"epochs": 2, "learning_rate": 0.25, "halve_every": 1}}
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is predicted of a chip: cycles per sample, those of one core with memories that hold the network (None: no
-    core has so large ones), the balance of the cores' work (largest over mean), and its placement's flits x hops over
+    """What is predicted of a chip: cycles per sample, those of one core with memories that hold the network (None: they
+    are larger than can be), the balance of the cores' work (largest over mean), and its placement's flits x hops over
     those of the mean of random placements and over those of the zigzag."""
 
     per_sample: float

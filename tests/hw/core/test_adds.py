@@ -11,6 +11,7 @@ from tests.hw.core.benches import (
     STANDARD,
     WALKS,
     batch_of,
+    check_chip,
     check_minibatches,
     constants_of,
     core_of,
@@ -140,6 +141,10 @@ def test_what_adds_need():
     normed = CoreConfig.preset("TINY", **ADDS | NORM | {"sum_words": 64, "spike_words": 32768})
     with pytest.raises(TooLarge, match="the sums of a minibatch need"):
         StepBench(with_norm(network, "bn"), neuron, normed, None, minibatch=9)
+
+
+def test_copies_on_several_cores():
+    check_chip("4x4x2-3c3-ms3-4", "2x1-4", 2, 1, **ADDS)
 
 
 def test_one_region_serves_a_chain_of_blocks():

@@ -32,6 +32,7 @@ from trident.snn.network.partition import Partition
 from trident.snn.neuron_settings import NeuronSettings
 
 WIDE = {"lanes": 4, "gradient_bits": 48}  # exact gradients
+STILL = "lif/hard/rectangle/still"
 
 
 def chip_of(width: int, height: int, stalls: int | None, **changes) -> tuple[VerilatedChip, CoreConfig, MeshConfig]:
@@ -71,9 +72,9 @@ def test_networks(replicas, size, samples, changes, stalls):
             if max(*(layer.walks for layer in network.layers), *map(len, network.spike_readers)) > cfg.walks:
                 continue
             places = tuple(int(place) for place in rng.permutation(mesh.cores)[:replicas])
-            given = network, NeuronSettings.of(cfg), cfg, chip, compared, mesh, copies(network, replicas), places, samples
+            spread = mesh, copies(network, replicas), places, samples
             try:
-                bench = StepBench(*given)
+                bench = StepBench(network, NeuronSettings.of(cfg), cfg, chip, compared, *spread)
             except TridentError as fault:
                 assert "planes of real values" in str(fault), fault
                 continue
@@ -83,10 +84,12 @@ def test_networks(replicas, size, samples, changes, stalls):
         chip.close()
 
 
-@pytest.mark.parametrize("changes, planes", [({"surrogate": "atan"}, None), ({"planes": True} | WIDE, Planes(3, -2, True))])
+@pytest.mark.parametrize("changes, planes", [
+    ({"surrogate": "atan"}, None), (WIDE | {"planes": True, "others": STILL}, Planes(3, -2, True)),
+])  # fmt: skip
 def test_values_and_frozen_norms(changes, planes):
     """Of values that stay the same, and beside a norm whose statistics stay."""
-    chip, cfg, mesh = chip_of(2, 1, None, **changes, **({"others": "lif/hard/rectangle/still"} if planes else {}))
+    chip, cfg, mesh = chip_of(2, 1, None, **changes)
     network, rng = replace(two_norms(frozen=True), planes=planes), np.random.default_rng(2)
     bench = StepBench(network, NeuronSettings.of(cfg), cfg, chip, 0, mesh, copies(network, 2), None, 9)
     try:
@@ -131,7 +134,7 @@ def test_cycles_are_as_forecast(replicas, size):
 def test_what_copies_need():
     """A sample each, and layers of their own."""
     network, cfg = two_norms(), CoreConfig.preset("TINY", **NORM)
-    with pytest.raises(TridentError, match="3 copies of a network with a batch norm need a minibatch of as many samples"):
+    with pytest.raises(TridentError, match="3 copies of a network with a batch norm need a minibatch of as many"):
         ChipPlan(network, cfg, MeshConfig(3, 1), copies(network, 3), minibatch=2)
     with pytest.raises(TridentError, match="partition 1,2-3: a network with norm 'norm1' is on one core"):
         Partition.parse("1,2-3", network, cfg.lanes)
