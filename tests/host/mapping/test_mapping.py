@@ -155,6 +155,18 @@ def test_a_network_that_is_on_one_core():
         find_partition(dense("6x6x4-dw3-16c1-5", CoreConfig(lanes=4, kernels=True, weight_rows=512)), mesh, 8)
 
 
+def test_as_many_copies_with_norms_as_pay():
+    """What their sums take to go around grows with every copy; without them all cores have one."""
+    mesh, cfg, found = MeshConfig(width=4, height=4), CoreConfig(batch_norm=True, sum_words=4096), {}
+    for text in ("8-16bn-4", "8x8x2-8c3bn-8c3-4"):
+        mapping = find_partition(dense(text, cfg), mesh, 16)
+        assert mapping.partition.members == 1
+        found[text] = mapping.partition.replicas
+    assert 1 <= found["8-16bn-4"] < found["8x8x2-8c3bn-8c3-4"] <= 16
+    with pytest.raises(TridentError, match="partition 16x1-3: a core of stage 1 needs 772 words of spike_words"):
+        find_partition(dense(text, replace(cfg, spike_words=400)), mesh, 64)
+
+
 def test_a_mesh_that_is_too_small(small):
     with pytest.raises(TridentError, match="needs at least 2 cores of this preset, the mesh 1x1 has 1$"):
         find_partition(small, MeshConfig(width=1, height=1), 16)
