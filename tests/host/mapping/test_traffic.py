@@ -96,7 +96,7 @@ def test_flits_times_hops_is_what_the_links_carry():
 
 
 def test_sums_of_norms_go_once_around_the_replicas():
-    """Two forward and two backward of each of 4 channels, to 2 other replicas: 4 rows of 16 bits, 2 flits and a header."""
+    """Two forward and two backward of each of 4 channels, to 2 others: 4 rows of 16 bits, 2 flits and a header."""
     found = flows("3x1-3", network=Network.parse("4x4x1-4c3bn-6c3-10"))
     around = {key[:2]: flits for key, flits in found.items() if key[2] == "statistics"}
     assert around == dict.fromkeys([(0, (1,)), (1, (2,)), (2, (0,))], pytest.approx(4 * 4 * 2 * 3 / 10))
