@@ -11,6 +11,7 @@ from tests.hw.core.benches import (
     SHORT,
     batch_of,
     branching_network,
+    check_chip,
     check_minibatches,
     constants_of,
     normed,
@@ -119,6 +120,12 @@ def test_what_overflows_in_one_copy_is_skipped_by_all():
         assert mismatch is None and found.faults == (1 << Fault.NEURON, 0), str(mismatch or found.faults)
     finally:
         chip.close()
+
+
+@pytest.mark.parametrize("partition", ["1,2/2,3", "2x1,2-3"])
+def test_slices_and_stages_without_norms(partition):
+    """Partial errors and gradients take their ways through cores that could have norms."""
+    check_chip("6-5-8-3", partition, 2, 2, **NORM | SHORT | {"gradient_bits": 48})
 
 
 @pytest.mark.slow
