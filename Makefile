@@ -64,7 +64,7 @@ help:
 	@echo 'make balance   cut a network of any size for all cores of a mesh of up to 32x32, as evenly as is found in work and'
 	@echo '                 memory, as a forecast; NET, MESH, BATCH, T, DENSITY, MEMORY, PLACER and the variables of the core'
 	@echo 'make energy    what training a network costs on a core, in pJ by engine, memory and layer, and TFLOPS/W; NET, DATA,'
-	@echo '                 ZEROS=80 of spikes and errors, WEIGHTS=a checkpoint, TABLE=neuromc, NORM, LOSS, and those of the core'
+	@echo '                 ZEROS=80 of spikes and errors, WEIGHTS=a checkpoint, TABLE=neuromc, NORM, LOSS, OUT, and those of the core'
 	@echo 'make traffic   what leaves a chip in a training step, and what a GPU moves for it; NET, BATCH, T, CORES, MEMORY'
 	@echo 'make sim       run the tests; FULL=1 runs those that take long or need the FPGA tools (FULL=slow, FULL=fpga: a part'
 	@echo '                 of them; FULL=sample: a case of each); UNIT=forward those of one unit; JOBS=2 at a time;'

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from trident.bench.chip.single import ENGINES, SingleEngine
-from trident.bench.energy.imagenet import networks, reference_efficiency
+from trident.bench.energy.imagenet import networks, reference_efficiency, tool_efficiency, tool_networks
 from trident.bench.training.runs import trained_step
 from trident.host.energy.chip import OWN, REFERENCE, core_counts
 from trident.host.energy.energy import Energy, layer_macs
@@ -72,12 +72,13 @@ def _layer() -> Iterator[Figure]:
 
 def _reference() -> Iterator[Figure]:
     table = EnergyTable.load(DEFAULT)
-    for name, stages in networks().items():
-        for strided in (True, False):
+    for way, (found, measure) in {
+        "spikingjelly": (networks(), reference_efficiency), "tool": (tool_networks(), tool_efficiency),
+    }.items():  # fmt: skip
+        for name, stages in found.items():
             for everything in (False, True):
-                parts = "energy.reference", name, "strided" if strided else "dense", "all" if everything else "engines"
-                found = reference_efficiency(stages, table, strided, everything)
-                yield Figure(".".join(parts), "TFLOPS/W", found, "higher")
+                parts = "energy.reference", name, way, "with" if everything else "without"
+                yield Figure(".".join(parts), "TFLOPS/W", measure(stages, table, everything), "higher")
 
 
 def _training() -> Iterator[Figure]:

@@ -199,12 +199,12 @@ def energy_reference(figures: dict[str, Figure]) -> str:
     """TFLOPS/W of whole networks by the reference's model, beside what is published."""
     rows = []
     for name, published in PUBLISHED.items():
-        for parts, what in zip(("engines", "all"), published, strict=True):
-            found = [figures.get(f"energy.reference.{name}.{way}.{parts}") for way in ("strided", "dense")]
+        for parts, what in zip(("without", "with"), published, strict=True):
+            found = [figures.get(f"energy.reference.{name}.{way}.{parts}") for way in ("spikingjelly", "tool")]
             if all(found):
-                title = "engines" if parts == "engines" else "with neurons, norm and Adam"
-                rows.append([f"{name}, {title}", *(f"{figure.value:.3f}" for figure in found if figure), f"{what:.3f}"])
-    columns = ["TFLOPS/W", "as SpikingJelly counts", "strides of errors ignored", "published"]
+                title = f"{name}, {parts} norm and Adam"
+                rows.append([title, *(f"{figure.value:.3f}" for figure in found if figure), f"{what:.3f}"])
+    columns = ["TFLOPS/W", "as SpikingJelly has it", "as the authors' tool has it", "published"]
     return markdown(columns, rows) or EMPTY
 
 

@@ -16,10 +16,12 @@ from trident.host.energy.forecast import forecast
 from trident.host.energy.table import DEFAULT, TABLES, EnergyTable
 from trident.host.mapping.activity import measure_data, random_activity
 from trident.host.mapping.cost import CostModel
+from trident.host.report.energy import energy_png, energy_svg
 from trident.host.report.terminal import terminal
-from trident.host.train.checkpoint import Checkpoint, check_tensors
 from trident.host.train.spec import RunSpec
 from trident.hw.errors import TridentError
+from trident.hw.files import check_folder, make_folder, write_whole
+from trident.hw.folders import OUT
 from trident.hw.isa.spaces import Space
 from trident.sim.golden.format import to_values
 from trident.sim.golden.trainer import GoldenTrainer
@@ -59,7 +61,8 @@ def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, 
 @data_options
 @click.option("--zeros", type=float, help="per cent of spikes and errors that are zero, drawn at random  [as the data "
               "have them]")
-@click.option("--weights", type=Path, help="a checkpoint whose weights are taken  [initial ones]")
+@click.option("--weights", type=Path, help="a checkpoint, of a run on the RTL or on golden, whose weights are "
+              "taken  [initial ones]")
 @click.option("--table", default=DEFAULT, help=f"{', '.join(TABLES)}, or a JSON file", show_default=True)
 @click.option("--batch", type=int, help="samples of a minibatch  [16]")
 @click.option("--seed", type=int, default=0, help="of weights, encoding and random spikes", show_default=True)
@@ -71,13 +74,16 @@ def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, 
 @click.option("--leak", type=float, help="what a neuron keeps from step to step  [0.5]")
 @click.option("--threshold", type=float, help="potential at which a neuron fires  [0.5]")
 @click.option("--window", type=float, help="half width of the surrogate  [1.5]")
+@click.option("--out", type=Path, help="folder of the plot  [build/energy]")
 @core_options
 def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, batch, seed, norm, optimizer, loss, neuron,
-                   leak, threshold, window, preset, timesteps, lanes, cols, reset, surrogate, changes):  # fmt: skip
+                   leak, threshold, window, out, preset, timesteps, lanes, cols, reset, surrogate, changes):  # fmt: skip
     """Say what training a network on a core costs: pJ by engine, memory and layer, and TFLOPS/W, by golden's counts."""
-    priced = EnergyTable.load(table)
+    priced, out = EnergyTable.load(table), check_folder(out or OUT / "energy")
     if zeros is not None and not 0 <= zeros <= 100:
         raise TridentError(f"zeros must be a number of per cent from 0 to 100, not {zeros:g}")
+    if zeros is not None and weights:
+        raise TridentError("give zeros, for spikes and errors at random, or weights, which make them, not both")
     settings = {
         "neuron": neuron, "leak": leak, "threshold": threshold, "window": window, "reset": reset,
         "surrogate": surrogate,
@@ -88,22 +94,30 @@ def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, bat
     train = {"timesteps": timesteps, "batch": batch, "seed": seed, "optimizer": optimizer, "loss": loss}
     if zeros is not None and net:
         shorthand = RECIPES.get(net, PLAIN).net or net
-        data = nothing(Network.parse(shorthand, bias), batch or TrainSettings.batch)
+        data = nothing(Network.parse(shorthand, bias), max(batch or TrainSettings.batch, 1))
     spec = RunSpec.make(
-        data, net, preset, encoding, settings, train, core, alone=True, bias=bias, bin_us=bin_us, norm=norm
-    )
+        data, net, preset, encoding, settings, train, core, alone=True, bias=bias, bin_us=bin_us, norm=norm,
+        weights=weights,
+    )  # fmt: skip
     require_counters(spec.cfg)
     if zeros is not None:
         activity = random_activity(spec.network, spec.cfg.steps, spec.train.batch, 1 - zeros / 100, seed)
     else:
-        trained = trained_weights(weights, spec) if weights else None
         activity = measure_data(
-            spec.network, spec.cfg, spec.neuron, spec.dataset, spec.train.batch, spec.encoding, seed, trained
-        )
+            spec.network, spec.cfg, spec.neuron, spec.dataset, spec.train.batch, spec.encoding, seed, begun(spec),
+            spec.loss,
+        )  # fmt: skip
     found = forecast(CostModel(spec.network, spec.cfg, activity), spec.neuron)
     whole = Energy.of(sum(found, Counter()), activity.samples, spec.network, spec.cfg, priced)
     layers = [Energy.of(counters, activity.samples, spec.network, spec.cfg, priced) for counters in found]
-    show(layers, whole, spec.network, spec.cfg.steps, terminal())
+    if not whole.total:
+        raise TridentError(f"by the table {priced.name} nothing of this training takes energy")
+    console = terminal()
+    show(layers, whole, spec.network, spec.cfg.steps, console)
+    make_folder(out)
+    write_whole(out / "energy.svg", energy_svg(whole))
+    write_whole(out / "energy.png", energy_png(whole))
+    console.print(f"The same as a picture: {out / 'energy.svg'}, and as PNG beside it", soft_wrap=True)
 
 
 def nothing(network: Network, samples: int) -> Dataset:
@@ -113,8 +127,10 @@ def nothing(network: Network, samples: int) -> Dataset:
     return Dataset("random spikes", network.classes, images, labels, images, labels)
 
 
-def trained_weights(path: Path, spec: RunSpec) -> Tensors:
-    """The weights of a checkpoint as floats. Raises :class:`TridentError` for one of another network."""
-    found = Checkpoint.load(path).tensors(Space.WEIGHTS.name.lower())
-    check_tensors(found, GoldenTrainer(spec.network, spec.neuron, spec.cfg).bits(Space.WEIGHTS), str(path))
-    return {name: to_values(bits, spec.cfg.format) for name, bits in found.items()}
+def begun(spec: RunSpec) -> Tensors | None:
+    """The weights, as floats, that a run begins with; None: those that its seed draws."""
+    if not spec.start:
+        return None
+    golden = GoldenTrainer(spec.network, spec.neuron, spec.cfg)
+    golden.begin(spec.start)
+    return {name: to_values(bits, spec.cfg.format) for name, bits in golden.bits(Space.WEIGHTS).items()}

@@ -47,7 +47,7 @@ def traffic_command(net, batch, timesteps, cores, memory):
     if not 0 < memory < float("inf"):
         raise TridentError(f"memory must be a number of KiB above 0, not {memory:g}")
     network = Network.parse(net, bias=False)
-    if any(layer.branches for layer in network.layers):
+    if any(layer.branches or layer.adds for layer in network.layers):
         raise TridentError("the model of traffic has no layers that add the sums of several nodes")
     step = Step(network, batch, timesteps, cores * memory * 1024)
     gpus = {gpu.name: gpu_traffic(step, gpu) for gpu in GPUS}

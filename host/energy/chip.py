@@ -8,8 +8,8 @@ from trident.hw.errors import TridentError
 from trident.hw.isa.config import PRESETS, CoreConfig
 
 PARTS = ("forward", "neuron", "norm", "backward", "neuron_grad", "weight_grad", "update")
-"""What energy is told of: the engines, the units behind them, and the update. Of norm are windows of sums, too; loss,
-send, pooling and dropout count as neuron_grad."""
+"""What energy is told of: the engines, the units behind them, and the update. Windows, and sums that are added, count
+as norm; loss, send, pooling and dropout as neuron_grad."""
 
 CHANNELS = 16  # additions that the reference makes before a sum goes to memory and back
 
@@ -71,19 +71,22 @@ def core_counts(counters: dict[str, float], cfg: CoreConfig, convention: Convent
             counts.access("register", cfg.accumulator_bits * (adds + drained), cfg.accumulator_bits * adds)
 
     forward, backward, weight_grad = (parts[engine] for engine in ("forward", "backward", "weight_grad"))
-    neuron, neuron_grad, update = (parts[name] for name in ("neuron", "neuron_grad", "update"))
+    neuron, norm, neuron_grad, update = (parts[name] for name in ("neuron", "norm", "neuron_grad", "update"))
     forward.access("weights", row * of("forward.rows"))
     forward.access("spikes", word * of("forward.words"))
     backward.access("weights", row * of("backward.rows"))
     backward.access("masks", word * of("error_masks.reads"))
     # A lane of a row, at the timesteps of all columns
     backward.access("errors", width * cfg.backward_cols * of("backward.issued"))
+    # All lanes of a row, at those timesteps; so do the units behind the engines, such as a norm
     weight_grad.access("errors", row * cfg.backward_cols * of("weight_grad.rows"))
+    behind = of("errors.reads") - of("backward.issued") - of("weight_grad.rows")
+    norm.access("errors", row * cfg.backward_cols * behind)
     weight_grad.access("spikes", word * of("weight_grad.words"))
 
     for unit, counts in {
-        "neuron": neuron, "leak": neuron, "norm": parts["norm"], "neuron_grad": neuron_grad, "loss": neuron_grad,
-        "update": update,
+        "neuron": neuron, "leak": neuron, "norm": norm, "add": norm, "add_errors": norm, "neuron_grad": neuron_grad,
+        "loss": neuron_grad, "update": update,
     }.items():  # fmt: skip
         steps = lanes * of(f"mac.{unit}")
         counts.do(steps, "add", "multiply", "select", "compare")
@@ -104,8 +107,8 @@ def core_counts(counters: dict[str, float], cfg: CoreConfig, convention: Convent
     update.access(states, row * of("momentum.reads"), row * of("momentum.writes"))
     for memory, part, price, bits in (
         ("potentials", neuron_grad, "potentials", row), ("functions", neuron_grad, "weights", 2 * width),
-        ("squares", update, states, row), ("raw", update, "weights", row), ("sums", parts["norm"], "sums", row),
-        ("winners", parts["norm"], "masks", cfg.winner_bits),
+        ("squares", update, states, row), ("raw", update, "weights", row), ("sums", norm, "sums", row),
+        ("winners", norm, "masks", cfg.winner_bits),
     ):  # fmt: skip
         part.access(price, *(bits * of(f"{memory}.{access}") for access in ("reads", "writes")))
     # Of gradients, the update reads and clears a row for each that it writes; the rest are sums of weight_grad

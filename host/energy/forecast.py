@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from trident.host.compile.packing import WeightMap, blocks, out_groups
+from trident.host.compile.sum_places import added_errors
+from trident.host.energy.chip import require_counters
 from trident.host.mapping.cost import CostModel
 from trident.host.mapping.engine_cycles import Job
-from trident.hw.errors import TridentError
+from trident.hw.isa.adds import ADDITION
 from trident.hw.isa.batch_norm import PARAMETERS, backward_passes, forward_passes, frozen_passes
 from trident.hw.isa.charges import leak_program
 from trident.hw.isa.config import CoreConfig
@@ -36,15 +38,9 @@ def forecast(cost: CostModel, neuron: NeuronSettings) -> list[Counter]:
     The backward pass of a layer makes its own errors, from those of its readers; the last layer's are the loss's. What
     a layer's forward pass reads, and its update, are its own too.
 
-    Raises :class:`TridentError` for a core whose engines are one, and for networks that add sums, which are not
-    forecast.
+    Raises :class:`TridentError` for a core that counts less, see :func:`require_counters`.
     """
-    added = [layer.node for layer in cost.network.layers if layer.in_adds or (layer.fixed and not layer.last)]
-    beyond = [f"the sums that are added in {node} access" for node in added]
-    if cost.cfg.shared_engine:
-        beyond.insert(0, "a core with a shared_engine accesses")
-    if beyond:
-        raise TridentError(f"what {beyond[0]} is not forecast; a training on the RTL counts it")
+    require_counters(cost.cfg)
     found = [_layer(cost, layer, neuron.at(layer, cost.cfg.steps).kind) for layer in cost.network.layers]
     found[0] += _inputs(cost.network, cost.cfg, cost.activity.samples)
     return found
@@ -54,34 +50,21 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
     cfg, n, outputs = cost.cfg, layer.number, layer.out_channels
     samples, groups, steps = cost.activity.samples, out_groups(layer, cfg.lanes), cfg.timesteps
     (y, x, _), (height, width, _) = layer.out_shape, layer.sum_shape
-    words = samples * cfg.chunks * y * x * groups // layer.line  # of its spikes and masks
+    words = samples * cfg.chunks * y * x * groups // layer.line  # of what its neurons take, and others add
     sums = samples * cfg.chunks * height * width * groups
     found = Counter(dict.fromkeys(counted(cfg), 0))
 
     forward = _jobs(found, "forward", cost.forward_jobs(n, 0, outputs))
-    _run(found, "neuron", kind.forward, words * steps, cfg)
-    found["spikes.writes"] += words
-    found["masks.writes"] += words
-    if layer.readout:
-        found["spikes.writes"] += words * (cfg.output_words - 1)
     if layer.rewrites:
         pooled_y, pooled_x, _ = layer.pooled_shape
         _rewrite(found, layer, samples * cfg.chunks * pooled_y * pooled_x * groups)
-
     backward = None
     if layer.last:
         _loss(found, cfg, layer, samples, words)
-    else:
+    elif layer.fires:
         backward = _jobs(found, "backward", cost.backward_jobs(n))
-    _run(found, "neuron_grad", kind.backward, words * steps, cfg)
-    if cfg.keeps_potentials:
-        for access in ("reads", "writes"):
-            found[f"potentials.{access}"] += words * steps
-    found["errors.writes"] += words * steps * (1 + layer.learns)  # and terms of the leaks' gradients
-    found["error_masks.writes"] += words
-    for memory in ("spikes", "masks"):
-        found[f"{memory}.reads"] += words
-
+    if layer.fires:
+        _neurons(found, cfg, layer, kind, words)
     gradient = _jobs(found, "weight_grad", cost.weight_grad_jobs(n, 0, outputs))
     found["weights.reads"] += forward.rows + (backward.rows if backward else 0)
     found["spikes.reads"] += forward.requests + gradient.requests
@@ -91,17 +74,34 @@ def _layer(cost: CostModel, layer: Layer, kind: NeuronKind) -> Counter:
         found[f"gradients.{access}"] += gradient.sums
     if layer.keeps_sums:
         found["sums.writes"] += sums * steps  # by forward
-        found["sums.reads"] += words * steps  # by neurons
+        found["sums.reads"] += words * steps * layer.fires  # by neurons
     if layer.norm:
         _norm(found, cfg, groups, sums * steps, sums if layer.planes else sums * steps, layer.norm.frozen)
         found["error_masks.writes"] += sums
     if layer.windows:
         _windows(found, cfg, layer, samples * cfg.chunks, groups)
-    for part in (part for part in layer.parts if not part.fixed):
+    _adds(found, cfg, words, len(layer.adds), added_errors(layer, cost.network.adders))
+    for part in layer.parts:
         _update(found, cfg, part, groups)
     if layer.learns:
         _leaks(found, cfg, layer, groups)
     return found
+
+
+def _neurons(found: Counter, cfg: CoreConfig, layer: Layer, kind: NeuronKind, words: int):
+    """Count a layer's neurons, so many words of them, and the errors at them."""
+    rows = words * cfg.timesteps
+    _run(found, "neuron", kind.forward, rows, cfg)
+    found["spikes.writes"] += words * (cfg.output_words if layer.readout else 1)
+    found["masks.writes"] += words
+    _run(found, "neuron_grad", kind.backward, rows, cfg)
+    if cfg.keeps_potentials:
+        for access in ("reads", "writes"):
+            found[f"potentials.{access}"] += rows
+    found["errors.writes"] += rows * (1 + layer.learns)  # and terms of the leaks' gradients
+    found["error_masks.writes"] += words
+    for memory in ("spikes", "masks"):
+        found[f"{memory}.reads"] += words
 
 
 def _inputs(network: Network, cfg: CoreConfig, samples: int) -> Counter:
@@ -200,6 +200,17 @@ def _windows(found: Counter, cfg: CoreConfig, layer: Layer, times: int, groups: 
         found[f"{memory}.reads"] += times * asked(height) * asked(width) * each * steps
 
 
+def _adds(found: Counter, cfg: CoreConfig, words: int, sums: int, errors: int):
+    """Count what adds the sums of others, of so many words, so often, and likewise the errors at them."""
+    for unit, memory, times in (("add", "sums", sums), ("add_errors", "errors", errors)):
+        rows = times * words * cfg.timesteps
+        if rows:
+            _run(found, unit, ADDITION, rows, cfg)
+        found[f"{memory}.reads"] += 2 * rows
+        found[f"{memory}.writes"] += rows
+    found["error_masks.writes"] += errors * words
+
+
 def _leaks(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):
     """Count what is made of leaks that are learned, and the sum of their gradients where neurons share one."""
     _run(found, "leak", leak_program(dict(layer.changes).get("neuron", "")), groups, cfg)
@@ -210,9 +221,10 @@ def _leaks(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):
 
 
 def _update(found: Counter, cfg: CoreConfig, layer: Layer, groups: int):
-    """Count an update of a layer's parameters, of standardised weights pass by pass."""
+    """Count an update of a layer's parameters, of standardised weights pass by pass; of fixed ones those beside
+    them."""
     weights = WeightMap(layer, cfg)
-    rows = weights.updated
+    rows = weights.vectors * weights.groups if layer.fixed else weights.updated
     if layer.standardised:
         rows = groups * weights.vectors
         for band in weights.bands:

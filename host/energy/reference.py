@@ -99,8 +99,8 @@ def weight_grad(layer: DenseLayer) -> Counts:
 
 
 def through_global(layer: DenseLayer) -> Counts:
-    """What the tool of the reference's authors has beside :func:`forward`: weights and the spikes that leave the layer
-    each take one access of the global memory. Found from their figures, not published."""
+    """What an earlier mapping of the reference's authors has beside :func:`forward`: weights and the spikes that leave
+    the layer each take one access of the global memory. Found from their figures, not published."""
     counts = Counts()
     counts.access("optimizer", 0, layer.weights * WORD + layer.results)
     return counts
@@ -169,6 +169,7 @@ def adam(weights: int, vectors: int) -> Counts:
 
 
 def efficiency(macs: float, energy: float) -> float:
-    """TFLOPS/W of so many multiply-accumulates, each two operations, that take ``energy`` pJ."""
-    return 2 * macs / energy
+    """TFLOPS/W of so many multiply-accumulates, each two operations, that take ``energy`` pJ; infinite if they take
+    none."""
+    return 2 * macs / energy if energy else float("inf")
 

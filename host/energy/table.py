@@ -1,7 +1,6 @@
 """Tables of pJ per operation and memory access, as JSON files; docs/energy.md describes the format."""
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ TABLES = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 DEFAULT = "neuromc"
 
 UNITS = {"fJ": 1e-3, "pJ": 1.0, "nJ": 1e3}
+MOST, WIDEST = 1e9, 1 << 16  # of an entry, in its unit; of a port, in bits
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class EnergyTable:
             raise TridentError(
                 f"energy table {str(name)!r} cannot be read ({fault.strerror}): name a JSON file or one of {known}"
             ) from None
-        except ValueError as fault:
+        except (ValueError, RecursionError) as fault:
             raise TridentError(f"energy table {path} is no JSON: {fault}") from None
         return cls._checked(values, lambda what: TridentError(f"energy table {path}: {what}"))
 
@@ -61,10 +61,10 @@ class EnergyTable:
         _entries(values, ("name", "source", "unit", "operations", "memories"), "the table", fault)
         for name in ("name", "source"):
             if not isinstance(values[name], str) or not values[name]:
-                raise fault(f"{name} must be a text, not {values[name]!r}")
+                raise fault(f"{name} must be a text, not {_short(values[name])}")
         unit = values["unit"]
         if not isinstance(unit, str) or unit not in UNITS:
-            raise fault(f"unit {unit!r} is not known: {', '.join(UNITS)}")
+            raise fault(f"unit {_short(unit)} is not known: {', '.join(UNITS)}")
         _entries(values["operations"], OPERATIONS, "operations", fault)
         operations = {
             name: _energy(values["operations"][name], f"operations.{name}", fault) * UNITS[unit] for name in OPERATIONS
@@ -75,8 +75,8 @@ class EnergyTable:
             port, where = values["memories"][name], f"memories.{name}"
             _entries(port, ("port_bits", "read", "write"), where, fault)
             bits = port["port_bits"]
-            if isinstance(bits, bool) or not isinstance(bits, int) or bits < 1:
-                raise fault(f"{where}.port_bits must be a whole number from 1 on, not {bits!r}")
+            if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= WIDEST:
+                raise fault(f"{where}.port_bits must be a whole number from 1 to {WIDEST}, not {_short(bits)}")
             costs = (_energy(port[access], f"{where}.{access}", fault) * UNITS[unit] for access in ("read", "write"))
             memories[name] = Port(bits, *costs)
         return cls(values["name"], values["source"], operations, memories)
@@ -97,16 +97,24 @@ class EnergyTable:
 def _entries(values, names, where: str, fault: Callable[[str], TridentError]):
     """Refuse anything but a mapping with exactly these names."""
     if not isinstance(values, dict):
-        raise fault(f"{where} must be a mapping, not {values!r}")
+        raise fault(f"{where} must be a mapping, not {_short(values)}")
     if missing := [name for name in names if name not in values]:
         raise fault(f"{where} lacks {', '.join(missing)}")
     if unknown := [name for name in values if name not in names]:
-        raise fault(f"{where} has an unknown entry {unknown[0]!r}: {', '.join(names)}")
+        raise fault(f"{where} has an unknown entry {_short(unknown[0])}: {', '.join(names)}")
 
 
 def _energy(value, where: str, fault: Callable[[str], TridentError]) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise fault(f"{where} must be a number, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise fault(f"{where} must be a number, not {_short(value)}")
     if value < 0:
-        raise fault(f"{where} is negative: {value}")
+        raise fault(f"{where} is negative: {_short(value)}")
+    if value > MOST:
+        raise fault(f"{where} must be at most {MOST:g}, not {_short(value)}")
     return float(value)
+
+
+def _short(value) -> str:
+    """What a file has instead of what it should, within a sentence."""
+    text = json.dumps(value) if isinstance(value, list | dict) else repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}..."

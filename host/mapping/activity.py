@@ -11,6 +11,7 @@ from trident.sim.golden.format import to_bits
 from trident.sim.golden.trainer import GoldenTrainer
 from trident.snn.data.dataset import Dataset
 from trident.snn.data.encoding import encode
+from trident.snn.losses import Loss
 from trident.snn.network.network import Network, Tensors
 from trident.snn.neuron_settings import NeuronSettings
 
@@ -77,17 +78,18 @@ def measure(
     labels: np.ndarray,
     seed: int = 0,
     weights: Tensors | None = None,
+    loss: Loss | None = None,
 ) -> Activity:
     """Run samples forward and backward in the golden model, without an update, and keep what the engines would see.
 
     ``spikes`` uint8 (N, T, y, x, c), ``labels`` (N,); ``weights`` as floats, otherwise the network's initial
-    ones of ``seed``. Nothing is summed over samples.
+    ones of ``seed``; ``loss``: that of the errors, otherwise the usual one of the core. Nothing is summed over samples.
 
     Raises :class:`TridentError` without samples.
     """
     if not len(spikes):
         raise TridentError("the activity of a network needs at least 1 sample, not 0")
-    golden = GoldenTrainer(network, neuron, cfg, seed)
+    golden = GoldenTrainer(network, neuron, cfg, seed, loss=loss)
     if weights:
         golden.load(Space.WEIGHTS, {name: to_bits(values, cfg.format) for name, values in weights.items()})
     trace = next(golden.train(spikes, labels, golden.loss_constants(LOSS_SCALE), at_once=len(spikes)))
@@ -111,11 +113,12 @@ def measure_data(
     encoding: str = "dither",
     seed: int = 0,
     weights: Tensors | None = None,
+    loss: Loss | None = None,
 ) -> Activity:
     """:func:`measure` of ``count`` training samples of ``dataset``, spread evenly over it and encoded with ``seed``."""
     chosen = np.linspace(0, len(dataset.train) - 1, min(count, len(dataset.train))).astype(int)
     spikes, _ = encode(dataset, network, cfg.steps, encoding, seed)
-    return measure(network, cfg, neuron, spikes[chosen], dataset.train_labels[chosen], seed, weights)
+    return measure(network, cfg, neuron, spikes[chosen], dataset.train_labels[chosen], seed, weights, loss)
 
 
 def random_activity(network: Network, timesteps: int, samples: int, density: float, seed: int = 0) -> Activity:

@@ -1,9 +1,14 @@
 """The plot of what a training's energy went into."""
 
+from io import BytesIO
+
+import matplotlib
+from matplotlib.figure import Figure
+
 from trident.host.energy.chip import PARTS
 from trident.host.energy.counts import MEMORIES
 from trident.host.energy.energy import Energy
-from trident.host.report.page import INK, plot, svg
+from trident.host.report.page import INK, STYLE, plot, svg
 
 COLOURS = {
     "compute": "#D55E00", "register": "#E69F00", "spikes": "#56B4E9", "masks": "#0072B2", "weights": "#009E73",
@@ -14,7 +19,21 @@ COLOURS = {
 
 
 def energy_svg(energy: Energy) -> str:
-    """An SVG element: a bar for each part, stacked of what it went into, in pJ per dense multiply-accumulate."""
+    """An SVG element: a bar for each part, stacked of what it went into, in pJ per dense multiply-accumulate. The same
+    input gives the same bytes."""
+    with matplotlib.rc_context(STYLE):
+        return svg(_draw(energy))
+
+
+def energy_png(energy: Energy) -> bytes:
+    """The same drawing as a PNG file."""
+    data = BytesIO()
+    with matplotlib.rc_context(STYLE):
+        _draw(energy).savefig(data, format="png", dpi=150)
+    return data.getvalue()
+
+
+def _draw(energy: Energy) -> Figure:
     parts = [name for name in PARTS if name in energy.parts]
     figure, axes = plot((9.6, 1.1 + 0.45 * len(parts)))
     left = dict.fromkeys(parts, 0.0)
@@ -32,4 +51,4 @@ def energy_svg(energy: Energy) -> str:
     axes.set_xlabel("pJ per dense multiply-accumulate of the training step")
     axes.grid(visible=False, axis="y")
     figure.legend(frameon=False, ncols=8, loc="outside upper left")
-    return svg(figure)
+    return figure

@@ -68,7 +68,8 @@ class Checkpoint:
         if found[0] != VERSION:
             raise TridentError(f"{path} is a checkpoint of version {found[0]}, this program reads version {VERSION}")
         if found[1] not in (kind, *others):
-            raise TridentError(f"{path} is the checkpoint of a {found[1]} run, not of a {kind} one")
+            wanted = " or ".join((kind, *others))
+            raise TridentError(f"{path} is the checkpoint of a {found[1]} run, not of a {wanted} one")
         return cls(settings, progress, arrays, found[1])
 
     def tensors(self, prefix: str) -> Tensors:

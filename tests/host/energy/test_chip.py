@@ -7,10 +7,15 @@ import pytest
 
 from trident.host.energy.chip import OWN, PARTS, REFERENCE, core_counts
 from trident.hw.errors import TridentError
-from trident.hw.isa.config import CoreConfig
+from trident.hw.isa.config import PRESETS, CoreConfig
+from trident.hw.isa.registers import counted
 
 CFG = CoreConfig.preset("SMALL", timesteps=4)
 WINDOWS = replace(CFG, window=2, sum_words=8, winner_words=8)
+EVERYTHING = replace(
+    WINDOWS, batch_norm=True, adds=True, standardise=True, charge="plif", surrogate="atan", loss="softmax",
+    optimiser="adam",
+)  # fmt: skip
 ROW, WORD, SUM = 8 * 16, 8 * 4, 48  # bits of a row, of a spike word, of an accumulator
 
 
@@ -65,11 +70,32 @@ def test_units_and_memories_that_only_some_cores_have():
     assert found["norm"].read["sums"] == 8 * ROW and found["norm"].written["masks"] == 9 * WINDOWS.winner_bits > 0
 
 
+def test_additions_of_sums_and_their_errors_cost_what_norms_do():
+    found = of(mac__add=3, mac__add_errors=4, errors__reads=9, backward__issued=2, cfg=EVERYTHING)
+    assert found["norm"].operations["add"] == 7 * 8
+    assert found["norm"].read["errors"] == 7 * EVERYTHING.backward_cols * ROW
+
+
+def test_every_counter_of_work_is_priced():
+    """All but those of time and of the network, of what engines start, whose additions count, and of words that are
+    reads of a memory."""
+    unpriced = ("cycles", "forward.issued", "weight_grad.issued", "backward.words")
+    told = [name for name in counted(EVERYTHING) if name not in unpriced and not name.startswith("noc.")]
+    told = [name for name in told if name.split(".")[1] not in ("running", "stalled", "skipped")]
+    assert {"mac.add", "winners.reads", "squares.writes", "raw.reads", "mac.leak", "functions.reads"} <= set(told)
+    base = Counter(dict.fromkeys(counted(EVERYTHING), 100))
+    before = core_counts(base, EVERYTHING)
+    for name in told:
+        assert core_counts(base + Counter({name: 1}), EVERYTHING) != before, name
+
+
 def test_every_part_is_told_of():
     assert tuple(of()) == PARTS
 
 
 @pytest.mark.parametrize("preset", ["FPGA", "COMPACT"])
 def test_a_core_that_counts_less_is_refused(preset):
-    with pytest.raises(TridentError, match="needs counters=all, and this core has counters=(few|running): the presets"):
+    with pytest.raises(TridentError, match="needs counters=all, and this core has counters=(few|running)") as caught:
         core_counts({}, CoreConfig.preset(preset), OWN)
+    named = str(caught.value).partition("everything are ")[2].split(", ")
+    assert named == ["TINY", "SMALL", "WIDE"] == [name for name, own in PRESETS.items() if own.counters == "all"]

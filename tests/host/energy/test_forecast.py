@@ -5,18 +5,28 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tests.hw.core import benches
 from tests.hw.core.benches import (
+    BF16,
     CHUNKS,
+    DECAYING,
     NORM,
     PLANES,
     POOL,
+    PRUNED,
+    PRUNED_ADAM,
+    READOUT,
+    SHORT,
     STANDARD,
+    SYNAPTIC,
     WALKS,
     batch_of,
     bench_of,
     constants_of,
     core_of,
 )
+from tests.hw.core.test_adds import ADDS, GATES, LEARNED, MEANS, WINDOWS, residual_network
+from tests.hw.core.test_recurrent import ADAM, SERIAL, branching_network
 from trident.host.energy.energy import Energy, dense_macs
 from trident.host.energy.forecast import forecast
 from trident.host.energy.table import EnergyTable
@@ -77,22 +87,70 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("20-12-15v3", {"loss": "softmax", "voters": 3}),
     ("20-12-5r", {"loss": "membrane", "others": "lif/mean"}),
     ("20-12-5r", {"loss": "steps", "others": "lif/mean", "accumulators": 16}),
+    ("20-12-5", PRUNED),
+    ("20-12-5", STANDARD | PRUNED_ADAM),
+    ("20-12-5", SYNAPTIC),
+    ("20-12-5", DECAYING),
+    ("20-12-5", SHORT | {"lanes": 4}),
+    ("6x6x3-5c3-7c3s2-4", BF16),
+    ("20-12-5rlast", READOUT),
+    ("20-12-5rmax", CHUNKS | {"loss": "membrane", "others": "lif/max"}),
+    ("20-12-15v3", CHUNKS | {"loss": "softmax", "voters": 3}),
+    ("6x6x3-dw3-5c1-drop0.5-4", CHUNKS | WALKS | {"kernels": True, "dropout": True}),
+    ("4x4x2-2c3-ms2-ms3s2-4", ADDS),
+    ("4x4x2-2c3-ms2-res3s2-4", ADDS | GATES),
+    ("4x4x2-2c3-sew2and-sew2iand-4", ADDS | GATES),
 ])  # fmt: skip
 def test_counters_of_a_minibatch(network, changes):
-    compare(bench_of(network, **ROOM | changes))
+    found = compare(bench_of(network, **ROOM | changes))
+    assert found["weight_grad.useful"] > 0 and found["backward.useful"] > 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("freeze", [False, True])
-def test_counters_of_norms(freeze):
-    core, cfg = core_of("TINY", None, **NORM)
-    network = Network.parse("6x6x2-5c3bn-7c3s2bn-4")
+@pytest.mark.parametrize("draw, changes, stalls", [
+    (residual_network, ADDS | GATES, 1),
+    (residual_network, ADDS | NORM | {"gradient_bits": 40}, 7),
+    (residual_network, ADDS | STANDARD | {"lanes": 4, "gradient_bits": 48}, 2),
+    (residual_network, ADDS | CHUNKS | {"jobs": 1024, "program_words": 2048, "spike_words": 32768,
+                                        "error_words": 16384}, 5),
+    (residual_network, ADDS | LEARNED | NORM | {"lanes": 4}, None),
+    (residual_network, ADDS | NORM | MEANS | {"lanes": 4, "backward_cols": 2}, 3),
+    (residual_network, ADDS | NORM | WINDOWS | {"weight_grad_cols": 2}, 4),
+    (branching_network, SERIAL | SYNAPTIC, None),
+    (branching_network, SERIAL | ADAM | {"planes": True}, None),
+    (branching_network, SERIAL | STANDARD, None),
+    (branching_network, WALKS | {"planes": True, "gradient_bits": 40}, 7),
+    (benches.branching_network, WALKS | PLANES | POOL, None),
+])  # fmt: skip
+def test_counters_of_random_networks(draw, changes, stalls):
+    core, cfg = core_of("TINY", stalls, **changes)
+    rng, compared, added = np.random.default_rng(8), 0, 0
+    while compared < 3:
+        network = draw(rng, cfg)
+        try:
+            bench = StepBench(network, NeuronSettings.of(cfg), cfg, core, minibatch=SAMPLES)
+        except TridentError as fault:
+            assert any(text in str(fault) for text in ("need", "core has", "groups differ")), fault
+            continue
+        compared += 1
+        added += compare(bench)["mac.add"]
+    assert added or not cfg.adds or cfg.others  # gates add no sums
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text, changes, freeze", [
+    ("6x6x2-5c3bn-7c3s2bn-4", NORM, False), ("6x6x2-5c3bn-7c3s2bn-4", NORM, True),
+    ("4x4x2-2c3bn-ms2bn-res3s2bn-4", ADDS | NORM | {"gradient_bits": 40}, False),
+])  # fmt: skip
+def test_counters_of_norms(text, changes, freeze):
+    core, cfg = core_of("TINY", None, **changes)
+    network = Network.parse(text)
     bench = StepBench(frozen(network) if freeze else network, NeuronSettings.of(cfg), cfg, core, minibatch=SAMPLES)
     compare(bench)
 
 
-def compare(bench: StepBench):
-    """A minibatch's counters of the RTL with those that are forecast."""
+def compare(bench: StepBench) -> Counter:
+    """A minibatch's counters of the RTL with those that are forecast, which it returns."""
     rng, samples = np.random.default_rng(9), SAMPLES
     spikes, labels = batch_of(bench, rng, samples, 0.3)
     bench.session.set_constants(constants_of(bench, samples), bench.golden.loss_constants(256))
@@ -105,7 +163,7 @@ def compare(bench: StepBench):
     compared = [name for name in after if "." in name and not name.endswith(UNTOLD) and not name.startswith("noc.")]
     compared = [name for name in compared if name not in ("update.running", "reduce.running")]
     assert {name: after[name] - before[name] for name in compared} == {name: found[name] for name in compared}
-    assert found["weight_grad.useful"] > 0 and found["backward.useful"] > 0
+    return found
 
 
 def small(net="12x12x4-8c3-6c3s2-5"):
@@ -143,5 +201,5 @@ def test_everything_firing_makes_every_multiply_accumulate_but_those_of_borders(
 def test_a_core_with_one_engine_is_refused():
     network, cfg = Network.parse("64-12-10"), CoreConfig.preset("COMPACT")
     cost = CostModel(network, cfg, random_activity(network, cfg.steps, 1, 0.5))
-    with pytest.raises(TridentError, match="a core with a shared_engine accesses is not forecast"):
+    with pytest.raises(TridentError, match="needs counters=all, and this core has counters=running"):
         forecast(cost, NeuronSettings.of(cfg))

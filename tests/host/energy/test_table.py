@@ -65,11 +65,17 @@ def changed(*path, value=None):
     (changed("operations", "add", value="0.5"), "operations.add must be a number, not '0.5'"),
     (changed("operations", "add", value=True), "operations.add must be a number, not True"),
     (changed("operations", "add", value=float("nan")), "operations.add must be a number, not nan"),
+    (changed("operations", "add", value=float("inf")), "operations.add must be at most 1e+09, not inf"),
+    (changed("operations", "add", value=10**400), "operations.add must be at most 1e+09, not 1000"),
+    (changed("operations", "add", value=["a" * 100]), "operations.add must be a number, not [\"aaa"),
     (changed("operations", value=[]), "operations must be a mapping, not []"),
     (changed("memories", "weights"), "memories lacks weights"),
     (changed("memories", "weights", "read"), "memories.weights lacks read"),
     (changed("memories", "weights", "write", value=-1), "memories.weights.write is negative: -1"),
     (changed("memories", "weights", "port_bits", value=0), "memories.weights.port_bits must be a whole"),
+    (changed("memories", "weights", "port_bits", value=16.0), "port_bits must be a whole number from 1 to 65536, not 16.0"),
+    (changed("memories", "weights", "port_bits", value=10**400), "must be a whole number from 1 to 65536, not 1000"),
+    (changed("memories", "weights", value=5), "memories.weights must be a mapping, not 5"),
     (changed("unit"), "the table lacks unit"),
     (changed("unit", value="W"), "unit 'W' is not known: fJ, pJ, nJ"),
     (changed("name", value=""), "name must be a text, not ''"),
@@ -79,12 +85,17 @@ def test_a_table_that_is_none_is_refused(tmp_path, values, change, message):
     change(values)
     with pytest.raises(TridentError) as caught:
         load(tmp_path, values)
-    assert message in str(caught.value) and str(tmp_path) in str(caught.value)
+    assert message in str(caught.value) and str(tmp_path) in str(caught.value) and len(str(caught.value)) < 400
 
 
 def test_a_file_that_is_not_there_or_no_json_is_refused(tmp_path):
     with pytest.raises(TridentError, match="name a JSON file or one of .*neuromc"):
         EnergyTable.load("nowhere.json")
     (tmp_path / "text.json").write_text("{")
-    with pytest.raises(TridentError, match="is no JSON"):
-        EnergyTable.load(tmp_path / "text.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "octets.json").write_bytes(b"\xff")
+    for name in ("text", "deep", "octets"):
+        with pytest.raises(TridentError, match="is no JSON"):
+            EnergyTable.load(tmp_path / f"{name}.json")
+    with pytest.raises(TridentError, match="cannot be read .Is a directory"):
+        EnergyTable.load(tmp_path)
