@@ -34,13 +34,14 @@ from trident.snn.train_settings import OPTIMIZERS, TrainSettings
 
 def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, console: Console):
     """Print energy by part and kind, by layer, and the figures of the whole."""
-    kinds = list(dict.fromkeys(kind for part in whole.parts.values() for kind in part))
-    table = Table("pJ per dense MAC", *kinds, "all", box=None, header_style="bold")
-    for name, part in whole.parts.items():
-        row = [part.get(kind, 0.0) / whole.macs for kind in kinds]
-        table.add_row(name, *(f"{value:.3f}" if value else "" for value in row), f"{sum(row):.3f}")
+    kinds = dict.fromkeys(kind for part in whole.parts.values() for kind in part)
+    table = _table("pJ per dense multiply-accumulate, by what takes it", "", *whole.parts, "all")
+    for name, cells in {kind: [part.get(kind, 0.0) for part in whole.parts.values()] for kind in kinds}.items():
+        table.add_row(name, *(f"{cell / whole.macs:.3f}" if cell else "" for cell in [*cells, sum(cells)]))
+    sums = [sum(part.values()) for part in whole.parts.values()]
+    table.add_row("all", *(f"{cell / whole.macs:.3f}" for cell in [*sums, sum(sums)]))
     console.print(table)
-    table = Table("layer", "nJ per sample", "share", "dense MACs", "pJ per dense MAC", box=None, header_style="bold")
+    table = _table("By layer", "", "nJ per sample", "share", "dense MACs", "pJ per dense MAC")
     for layer, energy in zip(network.layers, layers, strict=True):
         dense = sum(layer_macs(layer, timesteps).values())
         table.add_row(
@@ -52,6 +53,16 @@ def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, 
     console.print()
     for name, value in whole.figures.items():
         console.print(f"{name}: {value if isinstance(value, str) else f'{value:,.4g}'}", soft_wrap=True)
+
+
+def _table(title: str, *columns: str) -> Table:
+    """One that fits 80 columns, of numbers behind a name."""
+    table = Table(
+        title=title, title_justify="left", box=None, header_style="bold", pad_edge=False, padding=(0, 0, 0, 1)
+    )  # fmt: skip
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    return table
 
 
 @click.command("energy")
@@ -77,7 +88,8 @@ def show(layers: list[Energy], whole: Energy, network: Network, timesteps: int, 
 @click.option("--out", type=Path, help="folder of the plot  [build/energy]")
 @core_options
 def energy_command(net, bias, data, bin_us, encoding, zeros, weights, table, batch, seed, norm, optimizer, loss, neuron,
-                   leak, threshold, window, out, preset, timesteps, lanes, cols, reset, surrogate, changes):  # fmt: skip
+                   leak, threshold, window, out, preset, timesteps, lanes, cols, reset, surrogate,
+                   changes):  # fmt: skip
     """Say what training a network on a core costs: pJ by engine, memory and layer, and TFLOPS/W, by golden's counts."""
     priced, out = EnergyTable.load(table), check_folder(out or OUT / "energy")
     if zeros is not None and not 0 <= zeros <= 100:

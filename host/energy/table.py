@@ -46,12 +46,14 @@ class EnergyTable:
         cannot be read, that lacks an entry or has one more, and for values that are no energy."""
         path = FOLDER / f"{name}.json" if str(name) in TABLES else Path(name)
         try:
-            values = json.loads(path.read_text())
+            values = json.loads(path.read_text(), object_pairs_hook=lambda pairs: _once(pairs, path))
         except OSError as fault:
             known = ", ".join(TABLES)
             raise TridentError(
                 f"energy table {str(name)!r} cannot be read ({fault.strerror}): name a JSON file or one of {known}"
             ) from None
+        except TridentError:
+            raise
         except (ValueError, RecursionError) as fault:
             raise TridentError(f"energy table {path} is no JSON: {fault}") from None
         return cls._checked(values, lambda what: TridentError(f"energy table {path}: {what}"))
@@ -60,8 +62,8 @@ class EnergyTable:
     def _checked(cls, values, fault: Callable[[str], TridentError]) -> "EnergyTable":
         _entries(values, ("name", "source", "unit", "operations", "memories"), "the table", fault)
         for name in ("name", "source"):
-            if not isinstance(values[name], str) or not values[name]:
-                raise fault(f"{name} must be a text, not {_short(values[name])}")
+            if not isinstance(values[name], str) or not values[name].strip() or not values[name].isprintable():
+                raise fault(f"{name} must be a line of text, not {_short(values[name])}")
         unit = values["unit"]
         if not isinstance(unit, str) or unit not in UNITS:
             raise fault(f"unit {_short(unit)} is not known: {', '.join(UNITS)}")
@@ -92,6 +94,16 @@ class EnergyTable:
     def total(self, counts: Counts) -> float:
         """pJ of ``counts`` in all."""
         return sum(self.price(counts).values())
+
+
+def _once(pairs: list[tuple[str, object]], path: Path) -> dict:
+    """A mapping of a file, in which no entry may be twice."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TridentError(f"energy table {path}: {_short(twice)} is there twice")
+    return values
 
 
 def _entries(values, names, where: str, fault: Callable[[str], TridentError]):

@@ -79,6 +79,11 @@ class CostModel:
         return walk(given, out_y, out_x, transposed, groups, *sizes, timing)
 
     @cached_property
+    def _nothing(self) -> np.ndarray:
+        """An image without pixels, beside which biases are, or leaks that are learned."""
+        return np.zeros((0, 0, self.cfg.lanes, self.cfg.timesteps), np.uint8)
+
+    @cached_property
     def recurrence(self) -> int:
         """Cycles from a neuron's step to its next one in neuron and neuron_grad; one more where a table is read."""
         return self.cfg.mac_stages + 1
@@ -158,20 +163,22 @@ class CostModel:
         jobs = []
         for reads in self._inputs(n):
             for chunk in range(self.cfg.chunks):
-                walks = [
-                    (chunk_of(bits, self.cfg, 0 if layer.planes else chunk, part.delay),
-                     as_convolution(part) if part.mean > 1 else part, part.bias and number + 1 == len(part.reads))
-                    for part, number, bits in reads
-                ]  # fmt: skip
+                walks = []
+                for part, number, bits in reads:
+                    here = chunk_of(bits, self.cfg, 0 if layer.planes else chunk, part.delay)
+                    bias, mean = part.bias and number + 1 == len(part.reads), part.mean > 1
+                    walks.append((here, as_convolution(part) if mean else part, bias and not mean))
+                    if bias and mean:
+                        walks.append((self._nothing, part, True))
                 made = []
                 for bands in self._bands(layer.parts):
                     own = next(filter(None, bands), None)
                     groups = own.groups if own else all_groups
-                    band_of, here = dict(zip((part.node for part in layer.parts), bands, strict=True)), []
+                    band_of, given = dict(zip((part.node for part in layer.parts), bands, strict=True)), []
                     for bits, part, bias in walks:
                         band = band_of[part.node]
-                        here.append((words_of(bits, self.cfg, band.block, band.blocks) if band else bits, part, bias))
-                    made.append(self._walk_taps(here, out_y, out_x, False, groups, groups, timing))
+                        given.append((words_of(bits, self.cfg, band.block, band.blocks) if band else bits, part, bias))
+                    made.append(self._walk_taps(given, out_y, out_x, False, groups, groups, timing))
                 jobs.append(_together(made))
         return jobs
 
@@ -317,12 +324,13 @@ class CostModel:
                         if band:
                             own = np.ascontiguousarray(words_of(own, self.cfg, band.block, band.blocks))
                             beside = words_of(here, self.cfg, band.group, band.groups)
-                        rows = rows_of(beside, part.mean)
-                        jobs.append(walk(own, rows, part.kernel, part.bias and not number, *sizes, timing))
-                if layer.learns:  # beside nothing
-                    rows = rows_of(chunk_of(terms, self.cfg, chunk), 1)
-                    nothing = np.zeros((0, 0, cfg.lanes, cfg.timesteps), np.uint8)
-                    jobs.append(walk(nothing, rows, PIXEL, True, *sizes, timing._replace(planes=False)))
+                        rows, bias = rows_of(beside, part.mean), part.bias and not number and part.mean == 1
+                        jobs.append(walk(own, rows, part.kernel, bias, *sizes, timing))
+                # Beside nothing: biases of what reads a mean, and leaks that are learned
+                beside = [here] * sum(part.mean > 1 and part.bias for part in layer.parts)
+                for errors_at in [*beside, *([chunk_of(terms, self.cfg, chunk)] if layer.learns else [])]:
+                    one = rows_of(errors_at, 1), PIXEL, True
+                    jobs.append(walk(self._nothing, *one, *sizes, timing._replace(planes=False)))
             found.append(jobs[0] if cfg.shared_engine else _together(jobs))
         return found
 
@@ -330,7 +338,9 @@ class CostModel:
         """Cycles of weight_grad per sample, in all chunks of timesteps."""
         layer = self.network.layers[n]
         trained = (part for part in layer.parts if not part.fixed)
-        jobs = sum(len(part.reads) * count_bands(part, self.cfg.lanes) for part in trained) + layer.learns
+        jobs = sum(
+            len(part.reads) * count_bands(part, self.cfg.lanes) + (part.mean > 1 and part.bias) for part in trained
+        ) + layer.learns  # fmt: skip
         starts = self.job_start * jobs * (1 if layer.planes else self.cfg.chunks)
         return _mean(self.weight_grad_jobs(n, first, end)) + starts
 

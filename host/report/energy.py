@@ -50,5 +50,6 @@ def _draw(energy: Energy) -> Figure:
     axes.set_xlim(0, 1.18 * max(left.values()))
     axes.set_xlabel("pJ per dense multiply-accumulate of the training step")
     axes.grid(visible=False, axis="y")
-    figure.legend(frameon=False, ncols=8, loc="outside upper left")
+    many = len(axes.get_legend_handles_labels()[1])
+    figure.legend(frameon=False, ncols=many if many <= 8 else -(-many // 2), loc="outside upper left")
     return figure

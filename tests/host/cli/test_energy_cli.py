@@ -31,7 +31,7 @@ def energy(*arguments: str) -> str:
 
 def test_a_residual_network_by_its_name():
     dense, sparse = (energy("--net", "resnet", "--zeros", zeros, "--batch", "2") for zeros in ("0", "80"))
-    assert all(f"\n {layer} " in dense for layer in ("conv1", "conv2a", "conv3s", "linear6"))
+    assert all(f"\n{layer} " in dense for layer in ("conv1", "conv2a", "conv3s", "linear6"))
     found = [float(re.search(r"TFLOPS/W, dense-equivalent: ([\d.]+)", text)[1]) for text in (dense, sparse)]
     assert found[0] < found[1] / 2
 

@@ -73,12 +73,14 @@ def changed(*path, value=None):
     (changed("memories", "weights", "read"), "memories.weights lacks read"),
     (changed("memories", "weights", "write", value=-1), "memories.weights.write is negative: -1"),
     (changed("memories", "weights", "port_bits", value=0), "memories.weights.port_bits must be a whole"),
-    (changed("memories", "weights", "port_bits", value=16.0), "port_bits must be a whole number from 1 to 65536, not 16.0"),
-    (changed("memories", "weights", "port_bits", value=10**400), "must be a whole number from 1 to 65536, not 1000"),
+    (changed("memories", "weights", "port_bits", value=16.0), "must be a whole number from 1 to 65536, not 16.0"),
+    (changed("memories", "weights", "port_bits", value=10**400),
+     "must be a whole number from 1 to 65536, not 1000"),
     (changed("memories", "weights", value=5), "memories.weights must be a mapping, not 5"),
     (changed("unit"), "the table lacks unit"),
     (changed("unit", value="W"), "unit 'W' is not known: fJ, pJ, nJ"),
-    (changed("name", value=""), "name must be a text, not ''"),
+    (changed("name", value=""), "name must be a line of text, not ''"),
+    (changed("name", value="a\x1b[31m"), "name must be a line of text, not 'a\\x1b[31m'"),
     (changed("area", value=1), "the table has an unknown entry 'area'"),
 ])  # fmt: skip
 def test_a_table_that_is_none_is_refused(tmp_path, values, change, message):
@@ -94,6 +96,9 @@ def test_a_file_that_is_not_there_or_no_json_is_refused(tmp_path):
     (tmp_path / "text.json").write_text("{")
     (tmp_path / "deep.json").write_text("[" * 100_000)
     (tmp_path / "octets.json").write_bytes(b"\xff")
+    (tmp_path / "twice.json").write_text('{"unit": "fJ", "unit": "pJ"}')
+    with pytest.raises(TridentError, match="'unit' is there twice"):
+        EnergyTable.load(tmp_path / "twice.json")
     for name in ("text", "deep", "octets"):
         with pytest.raises(TridentError, match="is no JSON"):
             EnergyTable.load(tmp_path / f"{name}.json")
