@@ -92,7 +92,7 @@ def _neurons(found: Counter, cfg: CoreConfig, layer: Layer, kind: NeuronKind, wo
     """Count a layer's neurons, so many words of them, and the errors at them."""
     rows = words * cfg.timesteps
     _run(found, "neuron", kind.forward, rows, cfg)
-    found["spikes.writes"] += words * (cfg.output_words if layer.readout else 1)
+    found["spikes.writes"] += _outputs(cfg, layer, words)
     found["masks.writes"] += words
     _run(found, "neuron_grad", kind.backward, rows, cfg)
     if cfg.keeps_potentials:
@@ -102,6 +102,11 @@ def _neurons(found: Counter, cfg: CoreConfig, layer: Layer, kind: NeuronKind, wo
     found["error_masks.writes"] += words
     for memory in ("spikes", "masks"):
         found[f"{memory}.reads"] += words
+
+
+def _outputs(cfg: CoreConfig, layer: Layer, words: int) -> int:
+    """The words that a layer with so many of spikes, or of masks, puts out: a readout does at the end of a sample."""
+    return words // cfg.chunks * cfg.output_words if layer.readout else words
 
 
 def _inputs(network: Network, cfg: CoreConfig, samples: int) -> Counter:
@@ -134,7 +139,7 @@ def _rewrite(found: Counter, layer: Layer, windows: int):
 
 def _loss(found: Counter, cfg: CoreConfig, layer: Layer, samples: int, words: int):
     """Count what loss and send do with the last layer's outputs, so many words of spikes."""
-    outputs, once = words * (cfg.output_words if layer.readout else 1), words // cfg.chunks
+    outputs, once = _outputs(cfg, layer, words), words // cfg.chunks
     found["spikes.reads"] += outputs  # by send
     if cfg.loss == "table":
         found["spikes.reads"] += outputs

@@ -95,6 +95,7 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("6x6x3-5c3-7c3s2-4", BF16),
     ("20-12-5rlast", READOUT),
     ("20-12-5rmax", CHUNKS | {"loss": "membrane", "others": "lif/max"}),
+    ("20-12-5r", CHUNKS | {"loss": "steps", "others": "lif/mean", "accumulators": 32, "spare": 3}),
     ("20-12-15v3", CHUNKS | {"loss": "softmax", "voters": 3}),
     ("6x6x3-dw3-5c1-drop0.5-4", CHUNKS | WALKS | {"kernels": True, "dropout": True}),
     ("4x4x2-2c3-ms2-ms3s2-4", ADDS),
