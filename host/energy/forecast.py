@@ -209,8 +209,7 @@ def _adds(found: Counter, cfg: CoreConfig, words: int, sums: int, errors: int):
     """Count what adds the sums of others, of so many words, so often, and likewise the errors at them."""
     for unit, memory, times in (("add", "sums", sums), ("add_errors", "errors", errors)):
         rows = times * words * cfg.timesteps
-        if rows:
-            _run(found, unit, ADDITION, rows, cfg)
+        _run(found, unit, ADDITION, rows, cfg)
         found[f"{memory}.reads"] += 2 * rows
         found[f"{memory}.writes"] += rows
     found["error_masks.writes"] += errors * words
