@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trident.bench.training.runs import vowels
+from trident.bench.training import vowels
 
 
 def test_series_of_different_lengths():

@@ -5,7 +5,7 @@ import pytest
 
 from trident.bench.results.shown import EMPTY
 from trident.bench.results.tables import rounding as table
-from trident.bench.training.runs import rounding
+from trident.bench.training import rounding
 from trident.host.report.figure import Figure
 from trident.sim.twin import FloatTwin, LayerTrace
 from trident.snn.network.network import Network
