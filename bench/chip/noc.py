@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 from amaranth.hdl import Value
 from amaranth.lib import data, wiring
 from rich.table import Table
@@ -75,6 +76,9 @@ class MeshTraffic:
         self._library = library(emit_mesh(mesh) + _wrapper(mesh), "mesh_sim", driver)
         self._library.idle.restype = ctypes.c_double
         self._library.spin.argtypes = [ctypes.c_uint64, ctypes.c_int]
+        pointer = np.ctypeslib.ndpointer(np.int64, flags="C")
+        self._library.play.restype = ctypes.c_uint64
+        self._library.play.argtypes = [ctypes.c_int, *[pointer] * 5]
 
     def run(
         self, pattern: str, length: int, load: float, warmup: int = 2000, measured: int = 8000, seed: int = 1
@@ -87,6 +91,15 @@ class MeshTraffic:
         setting, result = _Setting(PATTERNS.index(pattern), length, load, warmup, measured, seed), Result()
         self._library.traffic(ctypes.byref(setting), ctypes.byref(result))
         return result
+
+    def play(self, times: np.ndarray, sources: np.ndarray, targets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """The cycles in which packets have come, int64 (packets,): each made at its time, which ascend, by the core
+        ``sources`` for the core ``targets``, of so many flits. Raises AssertionError for a packet that is lost."""
+        arrivals = np.full(len(times), -1, np.int64)
+        given = [np.ascontiguousarray(values, np.int64) for values in (times, sources, targets, lengths)]
+        if not self._library.play(len(times), *given, arrivals):
+            raise AssertionError("a packet came that was not due, or not as long as it was")
+        return arrivals
 
     def idle(self) -> float:
         """Mean cycles per router of one-flit packets that are alone in the mesh, from link to link, over all pairs."""

@@ -169,6 +169,46 @@ extern "C" void traffic(const Setting *setting, Result *result) {
     result->cycles = now; result->drained = !open;
 }
 
+// Packets of a list, each made at its time, behind those of its core ahead of it: the cycle in which each has come
+extern "C" uint64_t play(int packets, const int64_t *times, const int64_t *sources, const int64_t *targets,
+                         const int64_t *lengths, int64_t *arrivals) {
+    Bench bench;
+    std::vector<std::deque<int>> waiting(CORES), way(CORES * CORES);
+    std::vector<std::vector<int>> room(CORES, std::vector<int>(CHANNELS, BUFFERS));
+    std::vector<int> sent(CORES), source(CORES), taken(CORES);
+    int made = 0, open = packets;
+    uint64_t now = 0, wrong = 0;
+    for (; open && now < 100000000; now++) {
+        for (; made < packets && times[made] <= int64_t(now); made++) waiting[sources[made]].push_back(made);
+        for (int n = 0; n < CORES; n++) {
+            Pins &from = bench.out[n], &to = bench.in[n];
+            for (int c = 0; c < CHANNELS; c++) room[n][c] += *to.credit >> c & 1;
+            *from.credit = *from.valid ? 1 << (CHANNELS > 1 ? *from.channel : 0) : 0;
+            if (*from.valid) {
+                if (!taken[n]) source[n] = *from.data >> 8;
+                taken[n]++;
+                if (*from.last) {
+                    std::deque<int> &due = way[source[n] * CORES + n];
+                    if (due.empty()) return 0;
+                    wrong += lengths[due.front()] != taken[n];
+                    arrivals[due.front()] = now;
+                    due.pop_front(); open--; taken[n] = 0;
+                }
+            }
+            *to.valid = 0;
+            if (waiting[n].empty()) continue;
+            int packet = waiting[n].front(), d = targets[packet], c = channel_of(d);
+            if (!sent[n] && room[n][c] < (lengths[packet] == 1 ? 1 : PACKET)) continue;
+            *to.valid = 1; *to.channel = c; *to.data = n << 8 | (sent[n] ? 0 : header(d));
+            room[n][c]--;
+            *to.last = ++sent[n] == lengths[packet];
+            if (*to.last) { way[n * CORES + d].push_back(packet); waiting[n].pop_front(); sent[n] = 0; }
+        }
+        bench.cycle();
+    }
+    return wrong ? 0 : now;
+}
+
 // Mean cycles per router of packets of one flit that are alone in the mesh, from link to link
 extern "C" double idle() {
     Bench bench;

@@ -25,8 +25,9 @@ class CoreCost:
     local: cycles of backward between its own layers, in which neuron_grad takes no errors from outside; last_gradient:
     cycles of weight_grad for the first layer alone, whose errors come last; sending: least cycles until its spikes have
     left; weight_rows, spike_words, error_words: in use, ``slots`` samples' spikes and ``error_slots`` samples' errors;
-    shared: its three engines are one; controller: cycles of its controller, which starts so many
-    jobs; slices: cores of its stage; starts: jobs of each engine; loads: cycles in which its sequencer loads all jobs.
+    errors_in: cycles in which a sample's errors come in; shared: its three engines are one; controller: cycles of its
+    controller, which starts so many jobs; slices: cores of its stage; starts: jobs of each engine; loads: cycles in
+    which its sequencer loads all jobs.
     """
 
     stage: int
@@ -44,6 +45,7 @@ class CoreCost:
     error_slots: int
     starts: Cycles
     loads: float
+    errors_in: float = 0.0
     shared: bool = False
     controller: float = 0
     jobs: int = 0
@@ -227,6 +229,7 @@ def predict(cost: CostModel, partition: Partition, batch: int) -> Prediction:
     for number in reversed(range(len(stages))):
         cores, after = costs[number], partition.after(number, cost.network)
         receive = receiving(cost, stages[number], None if after is None else stages[after])
+        costs[number] = [replace(core, errors_in=errors_in) for core, errors_in in zip(cores, receive, strict=True)]
         period = max(period, *(core.period(errors_in) for core, errors_in in zip(cores, receive, strict=True)))
         stay += max(core.cycles.forward + core.sending for core in cores) + (max(receive) if after is None else 0.0)
         stay += LATENCY * max(core.controller for core in cores)

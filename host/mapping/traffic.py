@@ -22,13 +22,15 @@ from trident.snn.network.partition import Partition
 class Flow:
     """``flits`` per sample of the minibatch from logical core ``source`` to each of ``destinations`` (or HOST).
 
-    kind: spikes, errors, gradients, statistics or tokens (credits and barriers included).
+    kind: spikes, errors, partials (errors that the next core of a stage adds to), gradients, statistics or tokens (credits
+    and barriers included); packets: those that carry the flits.
     """
 
     source: int
     destinations: frozenset[int]
     flits: float
     kind: str
+    packets: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,19 +71,20 @@ class Flows:
     """Flows as they are found, equal ones joined."""
 
     def __init__(self):
-        self._flits: dict[tuple[int, frozenset[int], str], float] = {}
+        self._flits: dict[tuple[int, frozenset[int], str], tuple[float, float]] = {}
 
-    def add(self, source: int, destinations: Iterable[int], flits: float, kind: str):
-        """Add to a flow; to nobody, or of nothing, it is none."""
+    def add(self, source: int, destinations: Iterable[int], flits: float, kind: str, packets: float | None = None):
+        """Add to a flow, in so many packets or of one flit each; to nobody, or of nothing, it is none."""
         key = source, frozenset(destinations), kind
         if flits and key[1]:
-            self._flits[key] = self._flits.get(key, 0.0) + flits
+            before = self._flits.get(key, (0.0, 0.0))
+            self._flits[key] = before[0] + flits, before[1] + (flits if packets is None else packets)
 
     def traffic(self, cores: int) -> Traffic:
         """All of so many logical cores, in ascending order of their cores."""
         flits = self._flits
         ordered = sorted(flits, key=lambda key: (key[0], sorted(key[1]), key[2]))
-        return Traffic(cores, tuple(Flow(*key[:2], flits[key], key[2]) for key in ordered))
+        return Traffic(cores, tuple(Flow(*key[:2], flits[key][0], key[2], flits[key][1]) for key in ordered))
 
 
 def packet_flits(items: int, bits: int, mesh: MeshConfig) -> tuple[int, int]:
@@ -130,8 +133,8 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
                 ((core, runs, words), receivers) for core, (runs, words) in zip(cores[n], _runs(network, stage, cfg))
             ]
         for (sender, runs, words), receivers in sent:
-            flits, _ = packet_flits(words, cfg.spike_bits, mesh)
-            add(sender, receivers, share * runs * flits, "spikes")
+            flits, packets = packet_flits(words, cfg.spike_bits, mesh)
+            add(sender, receivers, share * runs * flits, "spikes", share * runs * packets)
             add(sender, receivers, share, "tokens")
             for receiver in receivers:
                 add(receiver, [sender], share, "tokens")
@@ -142,7 +145,8 @@ def traffic(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshC
                 for source, target in pairwise(chain):
                     parts = 1 if target == owner else cfg.sum_rows  # sums travel on as they are
                     flits, packets = packet_flits(rows * parts, cfg.row_bits, mesh)
-                    add(source, [target], share * flits, "errors")
+                    kind = "errors" if target == owner else "partials"
+                    add(source, [target], share * flits, kind, share * packets)
                     add(target, [source], share * packets, "tokens")
     _add_gradients(network, partition, cfg, mesh, batch, add)
     _add_statistics(network, partition, cfg, mesh, batch, add)
@@ -171,11 +175,11 @@ def _add_gradients(network: Network, partition: Partition, cfg: CoreConfig, mesh
             rows[member] += sum(WeightMap(part, cfg).rows for part in parts)
     last = partition.replicas - 1
     for member, count in enumerate(rows):
-        flits, _ = packet_flits(count * cfg.sum_rows, cfg.row_bits, mesh)
+        flits, packets = packet_flits(count * cfg.sum_rows, cfg.row_bits, mesh)
         chain = [replica * partition.members + member for replica in range(partition.replicas)]
         for source, target in pairwise(chain):
-            add(source, [target], flits / batch, "gradients")
-        add(chain[last], chain[:last], flits / batch, "gradients")
+            add(source, [target], flits / batch, "gradients", packets / batch)
+        add(chain[last], chain[:last], flits / batch, "gradients", packets / batch)
 
 
 def _add_statistics(network: Network, partition: Partition, cfg: CoreConfig, mesh: MeshConfig, batch: int, add):
@@ -189,7 +193,7 @@ def _add_statistics(network: Network, partition: Partition, cfg: CoreConfig, mes
     rounds = sums * (partition.replicas - 1) / batch
     for core in range(partition.cores if sums else 0):
         following = (core + 1) % partition.cores
-        add(core, [following], rounds * flits, "statistics")
+        add(core, [following], rounds * flits, "statistics", rounds * packets)
         add(following, [core], rounds * packets, "tokens")
 
 

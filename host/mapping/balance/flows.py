@@ -2,8 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import count, pairwise
 
 from trident.host.compile.packing import WeightMap, blocks, out_groups
 from trident.host.mapping.balance.spread import Spread
@@ -35,30 +35,35 @@ def pieces_of(network: Network, found: Spread, lanes: int) -> list[list[Piece]]:
     result = []
     for layer, demand, granules in zip(network.layers, found.demands, found.pieces, strict=True):
         rows, groups, done, own = layer.pooled_shape[0], out_groups(layer, lanes), 0, []
-        for core, count in granules.items():
-            span = (done, done + count)
+        for core, width in granules.items():
+            span = (done, done + width)
             if demand.by_rows:  # granules are rows of sums, or of their pooled image
                 low, high = (round(at * rows / demand.granules) for at in span)
                 own.append(Piece(core, (low, high), (0, groups)))
             else:
                 own.append(Piece(core, (0, rows), span))
-            done += count
+            done += width
         result.append(own)
     return result
 
 
 def flows_of(
-    network: Network, found: Spread, replicas: int, cfg: CoreConfig, mesh: MeshConfig, batch: int
+    network: Network, found: Spread, replicas: int, cfg: CoreConfig, mesh: MeshConfig, batch: int, apart: bool = False
 ) -> Traffic:
     """The flows of minibatches of ``batch`` samples, of ``replicas`` copies of what is spread.
 
     As :func:`trident.host.mapping.traffic.traffic` says for what a partition can say too: per sample spikes to every
     core that reads their rows, errors from those back, as exact sums from core to core where several have groups of
     lanes of the layer that read them, with tokens and credits; per minibatch gradients of weights that several cores
-    have, strips of rows and replicas, along these and back, and the barrier's tokens.
+    have, strips of rows and replicas, along these and back, and the barrier's tokens. apart: logical cores are the
+    pieces, each by itself, in their order, and those of one core send to each other, too.
     """
     flows, cores = Flows(), found.cores
     pieces = pieces_of(network, found, cfg.lanes)
+    if apart:
+        numbers = count()
+        pieces = [[replace(piece, core=next(numbers)) for piece in own] for own in pieces]
+        cores = next(numbers)
     for replica in range(replicas):
         link = _Link(flows, cfg, mesh, replica * cores, len(range(replica, batch, replicas)) / batch)
         for layer in network.layers:
@@ -76,7 +81,7 @@ def flows_of(
             if layer.last:
                 link.spikes(above, layer.pooled_shape[1], [(HOST, 0, layer.pooled_shape[0])])
     for layer in network.layers:
-        _gradients(flows, cfg, mesh, layer, pieces[layer.number], found, replicas, batch)
+        _gradients(flows, cfg, mesh, layer, pieces[layer.number], cores, replicas, batch)
     for core in range(replicas * cores):
         flows.add(core, [HOST], 1 / batch, "tokens")
     flows.add(HOST, range(replicas * cores), 1 / batch, "tokens")
@@ -109,12 +114,12 @@ class _Link:
                 pixels = (high - low) * across
                 # Words of a slice of the channels lie apart
                 runs, words = (1, pixels * piece.width * chunks) if whole else (pixels, piece.width * chunks)
-                flits, _ = packet_flits(words, self.cfg.spike_bits, self.mesh)
-                self._add(piece.core, readers, runs * flits, "spikes")
+                flits, packets = packet_flits(words, self.cfg.spike_bits, self.mesh)
+                self._add(piece.core, readers, runs * flits, "spikes", runs * packets)
                 everyone |= readers
-            self._add(piece.core, everyone, 1, "tokens")
+            self._add(piece.core, everyone, 1, "tokens", 1)
             for reader in everyone:
-                self._add(reader, {piece.core}, 1, "tokens")
+                self._add(reader, {piece.core}, 1, "tokens", 1)
 
     def errors(self, below: Sequence[Piece], across: int, wanted: Sequence[tuple[int, int, int]], strips: bool):
         """To every piece below from the cores that read its rows: one after another, or each by itself where they have
@@ -127,13 +132,14 @@ class _Link:
             targets = [owner.core] * len(chain) if strips else [*(core for core, _ in chain[1:]), owner.core]
             for number, ((source, rows), target) in enumerate(zip(chain, targets, strict=True), 1):
                 if source != target:
-                    parts = 1 if strips or number == len(chain) else self.cfg.sum_rows  # sums travel on as they are
+                    whole = strips or number == len(chain)
+                    parts = 1 if whole else self.cfg.sum_rows  # sums travel on as they are
                     flits, packets = packet_flits(rows * parts, self.cfg.row_bits, self.mesh)
-                    self._add(source, {target}, flits, "errors")
-                    self._add(target, {source}, packets, "tokens")
+                    self._add(source, {target}, flits, "errors" if whole else "partials", packets)
+                    self._add(target, {source}, packets, "tokens", packets)
 
-    def _add(self, source: int, targets: set[int], flits: float, kind: str):
-        self.flows.add(self._core(source), map(self._core, targets), self.share * flits, kind)
+    def _add(self, source: int, targets: set[int], flits: float, kind: str, packets: float):
+        self.flows.add(self._core(source), map(self._core, targets), self.share * flits, kind, self.share * packets)
 
 
 def _whole(pieces: Sequence[Piece]) -> bool:
@@ -153,17 +159,17 @@ def _wanted(part: Layer, piece: Piece, rows: int) -> tuple[int, int]:
 
 
 def _gradients(
-    flows: Flows, cfg: CoreConfig, mesh: MeshConfig, layer: Layer, pieces: Sequence[Piece], found: Spread,
+    flows: Flows, cfg: CoreConfig, mesh: MeshConfig, layer: Layer, pieces: Sequence[Piece], cores: int,
     replicas: int, batch: int,
 ):  # fmt: skip
     per_group = sum(WeightMap(part, cfg).rows for part in layer.parts) // out_groups(layer, cfg.lanes)
     together = [list(pieces)] if _whole(pieces) else [[piece] for piece in pieces]
     for group in together:
-        cores = [replica * found.cores + piece.core for replica in range(replicas) for piece in group]
-        flits, _ = packet_flits(per_group * group[0].width * cfg.sum_rows, cfg.row_bits, mesh)
-        for source, target in pairwise(cores):
-            flows.add(source, [target], flits / batch, "gradients")
-        flows.add(cores[-1], cores[:-1], flits / batch, "gradients")
+        chain = [replica * cores + piece.core for replica in range(replicas) for piece in group]
+        flits, packets = packet_flits(per_group * group[0].width * cfg.sum_rows, cfg.row_bits, mesh)
+        for source, target in pairwise(chain):
+            flows.add(source, [target], flits / batch, "gradients", packets / batch)
+        flows.add(chain[-1], chain[:-1], flits / batch, "gradients", packets / batch)
 
 
 def _image(part: Layer) -> tuple[int, int, int]:

@@ -50,7 +50,7 @@ def test_a_pipeline_with_a_split_layer():
     # A slice sends 3 words per pixel: a flit and a header for each of 16 runs
     assert found[1, (3,), "spikes"] == found[2, (3,), "spikes"] == 32
     # Errors of layer 1, 256 rows: along the slices of layer 2, then to their owner; 128 flits in 19 packets
-    assert found[1, (2,), "errors"] == found[2, (0,), "errors"] == 147
+    assert found[1, (2,), "partials"] == found[2, (0,), "errors"] == 147
     # Errors of each slice of layer 2, 192 rows, from layer 3: 96 flits in 14 packets
     assert found[3, (1,), "errors"] == found[3, (2,), "errors"] == 110
     # 19 credits of the errors along the chain
