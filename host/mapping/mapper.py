@@ -1,13 +1,16 @@
 """A network on a mesh: partitioned, placed, and compared with other placements."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from time import perf_counter
 
 from trident.host.mapping.cost import CostModel
-from trident.host.mapping.placement import PLACERS, Placement, Placing, parse_placement, place
+from trident.host.mapping.placement import LATENCY, PLACERS, Placement, Placing, parse_placement, place
 from trident.host.mapping.prediction import predict
 from trident.host.mapping.search import Mapping, find_partition
+from trident.host.mapping.timing.partition import workload_of
+from trident.host.mapping.timing.simulate import Timing
 from trident.host.mapping.traffic import Load, Traffic, load, traffic
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
@@ -24,7 +27,8 @@ SAMPLES = 4  # whose spikes and errors the cost model walks over
 class Map:
     """Everything that ``map`` shows: where each slice of a network is, what it costs, and what its links carry.
 
-    zigzag: that placement and its load; random: mean flits x hops and hottest link of :data:`RANDOM` random ones.
+    zigzag: that placement and its load; random: mean flits x hops and hottest link of :data:`RANDOM` random ones;
+    timing: counts the cycles of placements in time, where the latency is the objective and there are several cores.
     """
 
     network: Network
@@ -36,6 +40,7 @@ class Map:
     load: Load
     zigzag: tuple[Placement, Load]
     random: tuple[float, float]
+    timing: Timing | None = None
 
     @property
     def placement_ratio(self) -> float:
@@ -48,22 +53,29 @@ class Map:
         zigzag = self.zigzag[1].flit_hops
         return self.load.flit_hops / zigzag if zigzag else 1.0
 
-    @property
+    @cached_property
     def per_sample(self) -> float:
         """Predicted cycles per sample."""
-        return self.cycles(self.load.peak)
+        return self.cycles(self.placement, self.load)
 
-    def cycles(self, peak: float) -> float:
-        """Predicted cycles per sample of a placement: of the cores, or of its hottest link where that takes longer."""
+    def cycles(self, placement: Placement, found: Load) -> float:
+        """Predicted cycles per sample of a placement with its load: with its traffic in time, or else of the cores, or
+        of its hottest link where that takes longer."""
+        return self.timing(placement) if self.timing else self.floor(found.peak)
+
+    def floor(self, peak: float) -> float:
+        """Cycles per sample that the cores take, or the hottest link where that takes longer."""
         return max(self.mapping.prediction.per_sample, peak)
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a placer makes of some seeds: flits x hops, flits on the hottest link, seconds."""
+    """What a placer makes of some seeds: flits x hops, flits on the hottest link, predicted cycles per sample, seconds.
+    """
 
     flit_hops: tuple[float, ...]
     peaks: tuple[float, ...]
+    cycles: tuple[float, ...]
     seconds: float
 
 
@@ -107,15 +119,18 @@ def make_map(
     given = check_choice(network, cfg.lanes, mesh, batch, cores, partition, placing)
     mapping = Mapping(given, predict(cost, given, batch)) if given else find_partition(cost, mesh, batch, cores)
     flows = traffic(network, mapping.partition, cfg, mesh, batch)
+    timing = None
+    if placing.objective == LATENCY and mapping.partition.cores > 1:
+        timing = Timing(workload_of(cost, mapping.partition, mapping.prediction, flows))
     if placing.placement is not None:
         chosen = parse_placement(placing.placement, mapping.partition.cores, mesh)
     else:
-        chosen = place(placing, flows, mesh, seed)
+        chosen = place(placing, flows, mesh, seed, timing)
     zigzag = place(Placing("zigzag"), flows, mesh)
     draws = [load(flows, mesh, place(Placing("random"), flows, mesh, seed + n)) for n in range(RANDOM)]
     means = fmean(draw.flit_hops for draw in draws), fmean(draw.peak for draw in draws)
     beside = zigzag, load(flows, mesh, zigzag)
-    return Map(network, cfg, mesh, mapping, flows, chosen, load(flows, mesh, chosen), beside, means)
+    return Map(network, cfg, mesh, mapping, flows, chosen, load(flows, mesh, chosen), beside, means, timing)
 
 
 def compare(result: Map, placing: Placing, seed: int, seeds: int = SEEDS) -> dict[str, Row]:
@@ -123,10 +138,13 @@ def compare(result: Map, placing: Placing, seed: int, seeds: int = SEEDS) -> dic
     drawn."""
     rows = {}
     for name, placer in PLACERS.items():
-        began, loads = perf_counter(), []
-        for number in range(seeds if placer.drawn else 1):
-            chosen = place(replace(placing, placer=name), result.traffic, result.mesh, seed + number)
-            loads.append(load(result.traffic, result.mesh, chosen))
-        seconds = (perf_counter() - began) / len(loads)
-        rows[name] = Row(tuple(found.flit_hops for found in loads), tuple(found.peak for found in loads), seconds)
+        began, how = perf_counter(), replace(placing, placer=name)
+        found = [place(how, result.traffic, result.mesh, seed + number, result.timing)
+                 for number in range(seeds if placer.drawn else 1)]  # fmt: skip
+        seconds = (perf_counter() - began) / len(found)
+        loads = [load(result.traffic, result.mesh, chosen) for chosen in found]
+        rows[name] = Row(
+            tuple(own.flit_hops for own in loads), tuple(own.peak for own in loads),
+            tuple(map(result.cycles, found, loads)), seconds,
+        )  # fmt: skip
     return rows

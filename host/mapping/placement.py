@@ -13,6 +13,8 @@ from trident.host.mapping.placers import orders, search
 from trident.host.mapping.placers.learned import Weights
 from trident.host.mapping.placers.links import cooled
 from trident.host.mapping.placers.problem import Problem
+from trident.host.mapping.placers.quickest import quickest
+from trident.host.mapping.timing.simulate import Timing
 from trident.host.mapping.traffic import Load, Traffic, load
 from trident.hw.errors import TridentError
 from trident.hw.isa.mesh import MeshConfig
@@ -51,12 +53,14 @@ PLACERS: dict[str, Placer] = {
 }
 """Every placer by its name; another one is one more entry."""
 
+LATENCY = "latency"
 OBJECTIVES: dict[str, Callable[[Load], tuple[float, float]]] = {
     "flit-hops": lambda result: (round(result.flit_hops, 6), round(result.peak, 6)),
     "peak-link": lambda result: (round(result.peak, 6), round(result.flit_hops, 6)),
+    LATENCY: lambda result: (round(result.flit_hops, 6), round(result.peak, 6)),
 }
 """What a placement is measured by, the least is the best: flits x hops, or flits on the hottest link; the other decides
-between equals."""
+between equals. For the latency they are only where a search begins: it counts the cycles of a :class:`Timing`."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,15 @@ class Placing:
             raise TridentError(f"budget must be seconds above 0, up to {LONGEST:g}, not {self.budget:g}")
 
 
-def place(how: Placing, traffic: Traffic, mesh: MeshConfig, seed: int = 0) -> Placement:
+def place(
+    how: Placing, traffic: Traffic, mesh: MeshConfig, seed: int = 0, timing: Timing | None = None
+) -> Placement:
     """The placement that a placer makes; the same for the same seed.
 
     Placers know flits x hops. For the hottest link, half of the time of one that searches goes to annealing on the
-    loads of links, from what it has found. Raises :class:`TridentError` as :meth:`Placing.check` does, for a mesh with
+    loads of links, from what it has found. For the latency, ``timing`` counts the cycles of what a search for flits x
+    hops has found, of that annealed, of the fixed orders, and of exchanges in the fastest, for as long again; without
+    it there is one core. Raises :class:`TridentError` as :meth:`Placing.check` does, for a mesh with
     too few cores, and for a placer's wrong result.
     """
     how.check()
@@ -110,6 +118,11 @@ def place(how: Placing, traffic: Traffic, mesh: MeshConfig, seed: int = 0) -> Pl
         other = cooled(traffic, mesh, places, int(rng.integers(2**31)), how.budget / 2)
         key = OBJECTIVES[how.objective]
         places = min(places, other, key=lambda found: key(load(traffic, mesh, found[: traffic.cores])))
+    if placer.searches and how.objective == LATENCY and timing is not None:
+        other = cooled(traffic, mesh, places, int(rng.integers(2**31)), how.budget / 4)
+        orders_ = (own.make(problem, rng, 0) for own in PLACERS.values() if not own.drawn)
+        found = [places.astype(np.int64), other, *orders_]
+        places = quickest(timing, traffic, mesh, found, int(rng.integers(2**31)), how.budget * 3 / 4)
     return check_placement(tuple(int(n) for n in places[: traffic.cores]), traffic.cores, mesh)
 
 

@@ -6,7 +6,9 @@ from math import prod
 from trident.host.mapping.balance.demand import Demand, demands
 from trident.host.mapping.balance.flows import flows_of
 from trident.host.mapping.balance.spread import Spread, spread
-from trident.host.mapping.placement import Placement, Placing, place
+from trident.host.mapping.balance.timed import workload_of
+from trident.host.mapping.placement import LATENCY, Placement, Placing, place
+from trident.host.mapping.timing.simulate import Timing
 from trident.host.mapping.traffic import Load, Traffic, load
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
@@ -22,7 +24,7 @@ MIB = 8 * 2**20  # bits
 @dataclass(frozen=True, eq=False)
 class Forecast:
     """``replicas`` copies of a network, each spread over the same number of cores of a mesh; zigzag: the load of that
-    placement."""
+    placement; cycles: per sample in a full pipeline with the traffic in time, where the latency is the objective."""
 
     network: Network
     mesh: MeshConfig
@@ -32,6 +34,7 @@ class Forecast:
     placement: Placement
     load: Load
     zigzag: Load
+    cycles: float | None = None
 
     @property
     def cores(self) -> int:
@@ -41,8 +44,8 @@ class Forecast:
     @property
     def period(self) -> float:
         """Predicted cycles per sample in a full pipeline: those of the longest engine of all cores, or of the hottest
-        link where that takes longer."""
-        return max(float(self.found.work.max()) / self.replicas, self.load.peak)
+        link where that takes longer; or with the traffic in time."""
+        return self.cycles or max(float(self.found.work.max()) / self.replicas, self.load.peak)
 
 
 def check_network(network: Network):
@@ -97,9 +100,12 @@ def balance(
             f"{memory / 1024:,.2f} MiB"
         )
     flows = flows_of(network, found, replicas, cfg, mesh, batch)
-    chosen, zigzag = place(placing, flows, mesh, seed), place(Placing("zigzag"), flows, mesh)
+    timing = None
+    if placing.objective == LATENCY:
+        timing = Timing(workload_of(network, found, replicas, cfg, mesh, batch))
+    chosen, zigzag = place(placing, flows, mesh, seed, timing), place(Placing("zigzag"), flows, mesh)
     loads = load(flows, mesh, chosen), load(flows, mesh, zigzag)
-    return Forecast(network, mesh, found, replicas, flows, chosen, *loads)
+    return Forecast(network, mesh, found, replicas, flows, chosen, *loads, timing(chosen) if timing else None)
 
 
 def _replicated(asked: list[Demand], cores: int, batch: int) -> tuple[Spread, int]:

@@ -13,20 +13,40 @@ EAST, WEST, SOUTH, NORTH = range(4)
 MOVE_NS, LINK_NS = 100, 25  # about what a tried exchange takes, and each flow of it
 
 
+class Links:
+    """Traffic on a mesh, as the compiled functions take it."""
+
+    def __init__(self, traffic: Traffic, mesh: MeshConfig):
+        size = mesh.cores
+        joined: dict[tuple[int, ...], float] = {}
+        for flow in traffic.flows:
+            cores = tuple(size if n == HOST else n for n in (flow.source, *sorted(flow.destinations)))
+            joined[cores] = joined.get(cores, 0.0) + flow.flits
+        touching = [[n for n, cores in enumerate(joined) if core in cores] for core in range(size)]
+        self.width, self.size, self.used = mesh.width, size, traffic.cores
+        self.first, self.touch_first = (np.cumsum([0, *map(len, groups)]) for groups in ([*joined], touching))
+        self.cores = np.array([core for group in joined for core in group], np.int64)
+        self.touch = np.array([n for group in touching for n in group], np.int64)
+        self.flits = np.array([*joined.values()], np.float64)
+
+    def loads(self, places: np.ndarray) -> np.ndarray:
+        """Flits on every link, four that leave each core, then that from the host and that to it."""
+        return link_loads(places, self.width, self.first, self.cores, self.flits)
+
+    def touching(self, places: np.ndarray, link: int) -> np.ndarray:
+        """Cores that send or receive what a link carries."""
+        found = through(places, self.width, self.first, self.cores, self.flits, link)
+        ends = [self.cores[self.first[n] : self.first[n + 1]] for n in np.flatnonzero(found)]
+        cores = np.unique(np.concatenate(ends)) if ends else np.empty(0, np.int64)
+        return cores[cores < self.size]
+
+
 def cooled(traffic: Traffic, mesh: MeshConfig, start: np.ndarray, seed: int, budget: float) -> np.ndarray:
     """The best solution that annealing meets from ``start``, int64 (mesh cores,), within about so many seconds."""
-    size = mesh.cores
-    joined: dict[tuple[int, ...], float] = {}
-    for flow in traffic.flows:
-        cores = tuple(size if n == HOST else n for n in (flow.source, *sorted(flow.destinations)))
-        joined[cores] = joined.get(cores, 0.0) + flow.flits
-    touching = [[n for n, cores in enumerate(joined) if core in cores] for core in range(size)]
-    first, touch_first = (np.cumsum([0, *map(len, groups)]) for groups in ([*joined], touching))
-    cores = np.array([core for group in joined for core in group], np.int64)
-    touch = np.array([n for group in touching for n in group], np.int64)
-    moves = int(budget * 1e9 / (MOVE_NS + 4 * LINK_NS * mesh.width * len(touch) / size))
-    flits = np.array([*joined.values()], np.float64)
-    return _cooled(start.astype(np.int64), mesh.width, moves, seed, first, cores, flits, touch_first, touch)
+    links = Links(traffic, mesh)
+    moves = int(budget * 1e9 / (MOVE_NS + 4 * LINK_NS * mesh.width * len(links.touch) / links.size))
+    return _cooled(start.astype(np.int64), mesh.width, moves, seed, links.first, links.cores, links.flits,
+                   links.touch_first, links.touch)  # fmt: skip
 
 
 @njit(cache=True)
@@ -78,6 +98,18 @@ def link_loads(places, width, first, cores, flits):
     for flow in range(len(flits)):
         _route(flow, flits[flow], places, loads, first, cores, low, high)
     return loads
+
+
+@njit(cache=True)
+def through(places, width, first, cores, flits, link):
+    """Which flows go over a link, bool (flows,)."""
+    low, high, found = np.zeros(width, np.int64), np.zeros(width, np.int64), np.zeros(len(flits), np.bool_)
+    loads = np.zeros(4 * len(places) + 2)
+    for flow in range(len(flits)):
+        loads[link] = 0
+        _route(flow, flits[flow], places, loads, first, cores, low, high)
+        found[flow] = loads[link] > 0
+    return found
 
 
 @njit(cache=True)

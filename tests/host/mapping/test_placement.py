@@ -108,7 +108,7 @@ def test_refuses_a_wrong_placement(text, sentence):
     "how, sentence",
     [
         (Placing("worst"), "unknown placer 'worst': choose one of row-major, zigzag, hilbert, spectral, random,"),
-        (Placing(objective="latency"), "unknown objective 'latency': choose one of flit-hops, peak-link"),
+        (Placing(objective="luck"), "unknown objective 'luck': choose one of flit-hops, peak-link, latency"),
         (Placing(budget=0), "budget must be seconds above 0, up to 3600, not 0"),
         (Placing(budget=-1.5), "budget must be seconds above 0, up to 3600, not -1.5"),
         (Placing(budget=float("nan")), "budget must be seconds above 0, up to 3600, not nan"),
