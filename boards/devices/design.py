@@ -61,5 +61,5 @@ def make_design(board: Board, setup: str, lanes: int | None = None) -> Design:
             chosen = replace(chosen, preset=None)
     cfg = CoreConfig.preset(chosen.preset or board.preset, **changes)
     mesh = MeshConfig.preset("FPGA", width=chosen.width, height=chosen.height, **chosen.network)
-    mesh.check_built()
+    mesh.check_programmed()
     return Design(board, name, chosen, cfg, mesh_for(cfg, mesh))

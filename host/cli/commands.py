@@ -137,7 +137,7 @@ def verilog_command(preset, changes, out, size, cores, **core):
     """Write the Verilog of a core or a chip, and a table of its parameters and of its modules' ports."""
     if out:
         check_folder(out)
-    mesh = ChipChoice(size, cores).mesh()
+    mesh = ChipChoice(size, cores).mesh(programmed=False)
     preset = preset or (DEEP.preset if mesh and mesh.cores > 1 else "SMALL")
     cfg = configure(preset, **{**parse_changes(changes), **{k: v for k, v in core.items() if v is not None}})
     design, table, units = write_verilog(out or OUT / "verilog" / preset.lower(), preset.upper(), cfg, mesh)

@@ -23,7 +23,7 @@ from trident.host.train.spec import suit
 from trident.hw.chip import check_pair
 from trident.hw.files import check_folder, make_folder, write_whole
 from trident.hw.folders import OUT
-from trident.hw.isa.mesh import BUILT, MeshConfig, mesh_for
+from trident.hw.isa.mesh import PROGRAMMED, MeshConfig, mesh_for
 from trident.snn.data.dataset import check_fits
 from trident.snn.data.dataset import load as load_data
 from trident.snn.network.defaults import DEEP, PLAIN
@@ -60,38 +60,44 @@ def show_graph(result: Map, console: Console):
 
 
 def show(result: Map, console: Console):
-    """Print the table of cores and the figures of the whole."""
+    """Print the tables of cores, what they hold and what they do, and the figures of the whole."""
     partition, prediction, cfg = result.mapping.partition, result.mapping.prediction, result.cfg
-    table = Table("layers", "channels", "mesh cores", "weight rows", "spike words", "error words", "adds",
-                  "multiply-adds", "forward", "backward", "weight_grad", box=None, header_style="bold",
-                  title=f"partition {partition}: one replica of {partition.replicas}; cycles and operations per sample",
+    holds = Table("layers", "channels", "mesh cores", "weight rows", "spike words", "error words", box=None,
+                  header_style="bold", title=f"partition {partition}: one replica of {partition.replicas}",
                   title_justify="left")  # fmt: skip
-    for column in table.columns[3:]:
+    does = Table("layers", "channels", "adds", "multiply-adds", "forward", "backward", "weight_grad", box=None,
+                 header_style="bold", title="operations and cycles per sample", title_justify="left")  # fmt: skip
+    for column in (*holds.columns[3:], *does.columns[2:]):
         column.justify = "right"
     for member, core in enumerate(prediction.members):
         _, layers, channels = core_label(result.network, partition, member)
         places = [result.placement[r * partition.members + member] for r in range(partition.replicas)]
-        table.add_row(
-            layers, channels or "all", " ".join(map(str, places)),
-            f"{core.weight_rows}/{cfg.weight_rows}",
-            f"{core.spike_words}/{cfg.spike_words} ({core.slots})", f"{core.error_words}/{cfg.error_words} "
-            f"({core.error_slots})", f"{core.operations.adds:,.0f}", f"{core.operations.multiply_adds:,.0f}",
+        holds.add_row(
+            layers, channels or "all", " ".join(map(str, places)), f"{core.weight_rows}/{cfg.weight_rows}",
+            f"{core.spike_words}/{cfg.spike_words} ({core.slots})",
+            f"{core.error_words}/{cfg.error_words} ({core.error_slots})",
+        )  # fmt: skip
+        does.add_row(
+            layers, channels or "all", f"{core.operations.adds:,.0f}", f"{core.operations.multiply_adds:,.0f}",
             f"{core.cycles.forward:,.0f}", f"{core.cycles.backward:,.0f}", f"{core.cycles.weight_grad:,.0f}",
         )  # fmt: skip
-    console.print(table)
+    console.print(holds)
     console.print("(n) behind words: samples whose spikes or errors the core holds at once\n")
+    console.print(does)
+    console.print()
     per_sample = result.per_sample
     for name, value in {
         "cores in use": f"{partition.cores} of {result.mesh.cores}",
         "balance of computation": f"{prediction.balance:.2f} (largest core / mean of those in use)",
         "balance of storage": f"{prediction.storage_balance:.2f}",
         "predicted cycles per sample": f"{per_sample:,.0f} at a batch of {prediction.batch}",
-        "cycles of a minibatch": f"{prediction.cycles:,.0f}: pipeline {prediction.fill:,.0f}, then "
-        f"{prediction.period:,.0f} per sample of a replica, gradients {prediction.reduction:,.0f}, update "
-        f"{prediction.update:,.0f}",
+        "cores alone, a minibatch": f"{prediction.cycles:,.0f} cycles",
+        "  of these the pipeline": f"{prediction.fill:,.0f}, then {prediction.period:,.0f} per sample of a replica",
+        "  gradients, update": f"{prediction.reduction:,.0f}, {prediction.update:,.0f}",
         "hottest link in use": f"{100 * result.load.peak / per_sample:.1f} % of the time",
     }.items():
         console.print(f"{name:28} {value}", soft_wrap=True)
+    console.print()
 
 
 def show_placers(result: Map, rows: dict[str, Row], placing: Placing, console: Console):
@@ -102,17 +108,22 @@ def show_placers(result: Map, rows: dict[str, Row], placing: Placing, console: C
     for column in table.columns[1:]:
         column.justify = "right"
     hops, peak = result.random
-    random = f"mean of {RANDOM} random"
-    means = {random: Row((hops,), (peak,), 0.0), "chosen": Row((result.load.flit_hops,), (result.load.peak,), 0.0)}
+    means = {
+        f"{RANDOM} random": Row((hops,), (peak,), () if result.timing else (result.floor(peak),), 0.0),
+        "chosen": Row((result.load.flit_hops,), (result.load.peak,), (result.per_sample,), 0.0),
+    }
     for name, row in {**rows, **means}.items():
         mean = fmean(row.flit_hops)
         table.add_row(
             name, f"{mean:,.0f}", f"{max(row.flit_hops):,.0f}" if len(row.flit_hops) > 1 else "",
             f"{mean / hops if hops else 1:.3f}", f"{fmean(row.peaks):,.0f}",
             f"{max(row.peaks):,.0f}" if len(row.peaks) > 1 else "",
-            f"{fmean(map(result.cycles, row.peaks)):,.0f}", f"{row.seconds:.2f}" if name in rows else "",
+            f"{fmean(row.cycles):,.0f}" if row.cycles else "", f"{row.seconds:.2f}" if name in rows else "",
         )  # fmt: skip
     console.print(table)
+    if not result.timing:
+        console.print("cycles: those of the cores, or of the hottest link where that takes longer;")
+        console.print("the objective latency counts them with the traffic in time")
     console.print()
 
 
@@ -167,13 +178,13 @@ def map_command(net, data, bin_us, encoding, mesh_text, cores, batch, partition,
     found = result.mapping.partition
     cfg = fit_chip(network, found, cfg, fixed, batch)
     result = replace(result, cfg=cfg)
-    if max(mesh.width, mesh.height) <= BUILT:
+    if max(mesh.width, mesh.height) <= PROGRAMMED:
         ChipPlan(network, cfg, mesh, found, result.placement, batch)  # refuses what cannot be compiled
     console = terminal()
     show_graph(result, console)
     show(result, console)
     show_placers(result, compare(result, placing, seed), placing, console)
-    if max(mesh.width, mesh.height) > BUILT:
-        console.print(f"A forecast: meshes of more than {BUILT}x{BUILT} cores are not built.")
+    if max(mesh.width, mesh.height) > PROGRAMMED:
+        console.print(f"A forecast: cores are programmed on meshes of up to {PROGRAMMED}x{PROGRAMMED}.")
     for path in write_drawings(result, out):
         console.print(f"wrote {path}", soft_wrap=True)

@@ -72,7 +72,7 @@ class ChipPlan:
                 f"partition {self.partition}: a cross-entropy needs all classes on one core, and the last layer is on "
                 f"{cores}"
             )
-        self.mesh.check_built()
+        self.mesh.check_programmed()
         check_pair(cfg, self.mesh)
         if self.partition.cores > self.mesh.cores:
             raise TridentError(

@@ -21,16 +21,17 @@ class ChipChoice:
     partition: str | None = None
     placing: Placing = field(default_factory=Placing)
 
-    def mesh(self) -> MeshConfig | None:
-        """The mesh; None stands for a single core. Raises :class:`TridentError` for what is no mesh, or one that cannot
-        be built."""
+    def mesh(self, programmed: bool = True) -> MeshConfig | None:
+        """The mesh; None stands for a single core. Raises :class:`TridentError` for what is no mesh, or one whose cores
+        cannot be ``programmed``."""
         self.placing.check()
         if self.size is not None and self.cores is not None:
             raise TridentError("give the mesh or the number of cores, not both")
         if self.size is None and self.cores is None:
             return None
         mesh = mesh_of(self.size, self.cores, MeshConfig())
-        mesh.check_built()
+        if programmed:
+            mesh.check_programmed()
         return mesh
 
     def check_single(self):

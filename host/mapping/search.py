@@ -10,7 +10,7 @@ from trident.host.mapping.cost import CostModel
 from trident.host.mapping.prediction import Prediction, core_cost, predict, receiving, slices
 from trident.hw.errors import TridentError
 from trident.hw.isa.job import FAN
-from trident.hw.isa.mesh import BUILT, MeshConfig
+from trident.hw.isa.mesh import PROGRAMMED, MeshConfig
 from trident.snn.network.layers import Layer
 from trident.snn.network.partition import Partition, Stage, even_cuts, undivided
 
@@ -111,11 +111,12 @@ def mesh_of(text: str | None, cores: int | None, mesh: MeshConfig) -> MeshConfig
         return replace(mesh, width=int(match.group(1)), height=int(match.group(2)))
     if cores is None:
         return mesh
-    sides = range(1, BUILT + 1)
+    sides = range(1, PROGRAMMED + 1)
     sizes = [(width, cores // width) for width in sides if cores % width == 0 and cores // width in sides]
     if not sizes:
         raise TridentError(
-            f"no mesh of up to {BUILT}x{BUILT} has exactly {cores} cores: name the mesh and use some of its cores"
+            f"no mesh of up to {PROGRAMMED}x{PROGRAMMED} has exactly {cores} cores: name the mesh and use some of its "
+            "cores"
         )
     width, height = min(sizes, key=lambda size: (abs(size[0] - size[1]), -size[0]))
     return replace(mesh, width=width, height=height)

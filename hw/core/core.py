@@ -58,8 +58,8 @@ def core_signature(mesh: MeshConfig) -> wiring.Signature:
     return wiring.Signature({
         "i": In(link_signature(mesh)),
         "o": Out(link_signature(mesh)),
-        "x": In(3),
-        "y": In(3),
+        "x": In(mesh.position_bits),
+        "y": In(mesh.position_bits),
         "table_en": Out(1),
         "table_address": Out(range(max(mesh.groups, 2))),
         "table_data": Out(PORTS),
@@ -153,7 +153,9 @@ class Core(wiring.Component):
         reducing = Signal()  # what the update queue runs; ``kind`` is there before its job starts
 
         # The ends of the network
-        m.submodules.injector = injector = Injector(mesh, 6)
+        m.submodules.injector = injector = Injector(mesh, 6, signs=True)
+        if mesh.far_bits:
+            m.d.comb += [injector.x.eq(self.x), injector.y.eq(self.y)]
         sources = (errors_queue.credits, partials.credits, notify.o, rows.o, send.o, ejector.answer)
         for source, sink in zip(sources, injector.i, strict=True):
             connect(m, source, sink)

@@ -8,7 +8,10 @@ from trident.hw.isa.spaces import space_bits
 
 PHIT = 16  # bits that the controller of a compact core takes and sends at a time
 
-BUILT = 8  # columns, and rows, of the largest mesh that is built: a header has three bits for each
+COORDINATE = 3  # bits of a column, and of a row, in a header's 32 bits
+PROGRAMMED = 1 << COORDINATE  # columns, and rows, of the largest mesh whose cores are programmed: jobs name them so
+BUILT = 16  # of the largest that is built: in wide flits, headers have more bits above their 32
+WIDE_FLIT = 64
 
 _LIMITS = {
     "width": (1, 32),
@@ -27,8 +30,8 @@ _LIMITS = {
 class MeshConfig:
     """Sizes of the mesh, checked when it is made: :class:`TridentError` names the parameter and the limit.
 
-    width, height: columns and rows of cores; core n sits at x = n mod width, y = n div width. Larger meshes than those
-        of :data:`BUILT` are for forecasts, see :meth:`check_built`.
+    width, height: columns and rows of cores; core n sits at x = n mod width, y = n div width. Meshes of more than
+        :data:`PROGRAMMED` are not trained on, of more than :data:`BUILT` not built either.
     flit: payload bits of a flit, a power of two.
     phit: payload bits that a link carries in a cycle; a flit goes over it in so many parts. 0: all of it at once.
     buffers: flits that an input of a router holds per virtual channel.
@@ -63,11 +66,34 @@ class MeshConfig:
         if self.outbox and self.outbox < self.packet:
             raise TridentError(f"outbox of {self.outbox} cannot hold the longest packet of {self.packet} flits")
 
+    @property
+    def far_bits(self) -> int:
+        """Bits of a column, and of a row, that a header has above its 32: those beyond :data:`COORDINATE`."""
+        return max((max(self.width, self.height) - 1).bit_length() - COORDINATE, 0)
+
+    @property
+    def position_bits(self) -> int:
+        """Bits of a column, and of a row."""
+        return COORDINATE + self.far_bits
+
     def check_built(self):
-        """Raise :class:`TridentError` for a mesh that is larger than headers of packets can say."""
+        """Raise :class:`TridentError` for a mesh that is larger than headers of its packets can say."""
+        what = f"a mesh of {self.width}x{self.height}"
         if max(self.width, self.height) > BUILT:
-            what = f"a mesh of {self.width}x{self.height} is for forecasts"
-            raise TridentError(f"{what}: packets find their way on up to {BUILT}x{BUILT} cores")
+            raise TridentError(f"{what} is for forecasts: hardware is generated for up to {BUILT}x{BUILT} cores")
+        if self.far_bits and (self.flit < WIDE_FLIT or self.phit):
+            raise TridentError(
+                f"{what} needs flits of at least {WIDE_FLIT} bits that a link carries at once: a header of 32 bits "
+                f"finds its way on up to {PROGRAMMED}x{PROGRAMMED} cores"
+            )
+
+    def check_programmed(self):
+        """Raise :class:`TridentError` for a mesh that is larger than jobs can say."""
+        if self.far_bits:
+            raise TridentError(
+                f"a mesh of {self.width}x{self.height} is for forecasts: jobs name cores of up to "
+                f"{PROGRAMMED}x{PROGRAMMED}"
+            )
 
     @property
     def link_bits(self) -> int:
@@ -120,6 +146,8 @@ def mesh_for(cfg: CoreConfig, mesh: MeshConfig | None = None) -> MeshConfig:
     mesh = mesh or MeshConfig(width=1, height=1)
     needed = 1 + max(-(-bits // mesh.flit) for bits in space_bits(cfg).values())
     packet = max(mesh.packet, 1 << (needed - 1).bit_length())
+    if mesh.far_bits and not cfg.shared_engine:
+        mesh = replace(mesh, flit=max(mesh.flit, WIDE_FLIT))
     if cfg.shared_engine:  # a controller takes and sends 16 bits at a time, and is slower than any link
         return replace(mesh, phit=PHIT, packet=packet, buffers=packet)
     return replace(mesh, packet=packet, buffers=max(mesh.buffers, packet))

@@ -2,10 +2,11 @@
 
 from enum import IntEnum
 
+from amaranth.hdl import Cat, Value
 from amaranth.lib import data
 
-from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.words import Field, WordLayout
+from trident.hw.isa.mesh import COORDINATE, MeshConfig
+from trident.hw.isa.words import WORD, Field, WordLayout
 
 REST_BITS = 5  # of a header's field that counts the items of the last flit
 
@@ -75,6 +76,21 @@ class Command(IntEnum):
 COMMAND = header("command", Field("value", 16, "see Command"))
 
 ROUTE_LAYOUT = WordLayout("route", [list(ROUTE)])
+
+
+def position(mesh: MeshConfig, flit: Value) -> tuple[Value, Value]:
+    """Column and row in a packet's first flit. On meshes of more than eight columns or rows, the column's higher bits
+    are above the header's 32, and the row's above those."""
+    head, far = ROUTE_LAYOUT.shape()(flit[:WORD]), mesh.far_bits
+    if not far:
+        return head.x, head.y
+    high = flit[WORD : WORD + 2 * far]
+    return Cat(head.x, high[:far]), Cat(head.y, high[far:])
+
+
+def far_position(mesh: MeshConfig, x: int, y: int) -> int:
+    """What a packet's first flit has of a column and a row above its 32 bits."""
+    return (x >> COORDINATE | (y >> COORDINATE) << mesh.far_bits) << WORD
 
 
 class Packing:

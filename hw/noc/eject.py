@@ -46,8 +46,8 @@ class Ejector(wiring.Component):
         self.spikes, self.packed_rows = Packing(mesh, cfg.spike_bits), Packing(mesh, cfg.row_bits)
         super().__init__({
             "i": In(link_signature(mesh)),
-            "x": In(3),
-            "y": In(3),
+            "x": In(mesh.position_bits),
+            "y": In(mesh.position_bits),
             "select": Out(len(self.bits)),
             "write": Out(1),
             "address": Out(ADDRESS_BITS),
@@ -148,7 +148,7 @@ class Ejector(wiring.Component):
         notice = Signal(ANSWER.shape())
         m.d.comb += [
             notice.mode.eq(Mode.HOST),
-            notice.x.eq(self.x),
+            notice.x.eq(self.x),  # higher bits, if there are some, come from the injector
             notice.y.eq(self.y),
             notice.packet.eq(Packet.ANSWER),
         ]

@@ -1,11 +1,11 @@
 """The host's end of the network: packets in and out, room for samples, and the barrier of all cores."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.packets import COMMAND, HEADER, TOKEN, Command, Mode, Packet
+from trident.hw.isa.packets import COMMAND, HEADER, TOKEN, Command, Mode, Packet, position
 from trident.hw.isa.tokens import Token
 from trident.hw.isa.words import WORD
 from trident.hw.lib.streams import Buffer
@@ -14,7 +14,11 @@ from trident.hw.noc.inbox import Inbox
 from trident.hw.noc.inject import Injector
 
 ROOM_BITS = 4
-X_BITS = 3
+
+
+def _core(mesh: MeshConfig, flit: Value) -> Value:
+    """Where the core is that a packet's first flit names, as the number of its room."""
+    return Cat(position(mesh, flit)) if mesh.far_bits else flit[2:WORD]
 
 
 class HostTile(wiring.Component):
@@ -46,8 +50,9 @@ class HostTile(wiring.Component):
         m.submodules.injector = injector = Injector(mesh, 2)
         wiring.connect(m, injector.o, wiring.flipped(self.up))
         packets, go = injector.i
-        # x lowest, y above its three bits
-        bits = (mesh.width - 1).bit_length() if mesh.height == 1 else X_BITS + (mesh.height - 1).bit_length()
+        # x lowest, y above all of its bits
+        across = mesh.position_bits
+        bits = (mesh.width - 1).bit_length() if mesh.height == 1 else across + (mesh.height - 1).bit_length()
         m.submodules.room = room = memory.Memory(shape=ROOM_BITS, depth=1 << bits, init=[])
         read, write = room.read_port(domain="comb"), room.write_port()
         place = Signal(bits)  # whose room is read or written in this cycle
@@ -66,7 +71,7 @@ class HostTile(wiring.Component):
         is_token = front.o.valid & ~inside & (token.packet == Packet.TOKEN)
         frees = is_token & (token.token != Token.GO)
         freeing, freed = Signal(), Signal(len(place))  # the same in the next cycle, when the room is counted
-        m.d.sync += [freeing.eq(frees), freed.eq(token.as_value()[2:])]
+        m.d.sync += [freeing.eq(frees), freed.eq(_core(mesh, flit.data))]
         votes, voters = Signal(range(mesh.cores + 1)), Signal(range(mesh.cores + 1))
         faults = Signal(16)
         complete = Signal()
@@ -105,7 +110,7 @@ class HostTile(wiring.Component):
         sample = (header.packet == Packet.SPIKES) | (header.packet == Packet.TOKEN)
         m.d.comb += [
             packets.payload.eq(self.i.payload),
-            place.eq(Mux(freeing, freed, command.as_value()[2:])),
+            place.eq(Mux(freeing, freed, _core(mesh, self.i.payload.data))),
         ]
         with m.If(freeing):
             m.d.comb += [write.data.eq(read.data + 1), write.en.eq(1)]

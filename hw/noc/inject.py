@@ -7,8 +7,9 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.packets import ROUTE_LAYOUT
+from trident.hw.isa.mesh import COORDINATE, MeshConfig
+from trident.hw.isa.packets import ROUTE_LAYOUT, Mode, position
+from trident.hw.isa.words import WORD
 from trident.hw.lib.onehot import lowest_bit
 from trident.hw.lib.streams import connect
 from trident.hw.noc.flits import flit_layout, link_signature, phit_layout
@@ -61,7 +62,12 @@ class Outbox(wiring.Component):
         number = Signal(range(max(phits, 2)))  # of the flit's phit
         free = [Signal(range(mesh.link_places + 1), init=mesh.link_places, name=f"free{n}")
                 for n in range(mesh.channels)]  # fmt: skip
+        where = route.x | route.y << 3
         choice = Array(channel_of(mesh, place & 7, place >> 3) for place in range(64))
+        if mesh.far_bits:
+            bits = mesh.position_bits
+            where = Cat(position(mesh, head.data))
+            choice = Array(channel_of(mesh, place % (1 << bits), place >> bits) for place in range(1 << 2 * bits))
         enough = Signal()
         send = Signal()
         places_free = Array(free)[channel]
@@ -72,7 +78,7 @@ class Outbox(wiring.Component):
             send.eq(places.r_rdy & (begun | whole.any() & enough)),
             places.r_en.eq(send & end),
         ]
-        m.d.comb += channel.eq(Mux(begun, kept, choice[route.x | route.y << 3] if mesh.channels > 1 else 0))
+        m.d.comb += channel.eq(Mux(begun, kept, choice[where] if mesh.channels > 1 else 0))
         entering = self.i.valid & self.i.ready & self.i.payload.last
         m.d.sync += [
             self.o.valid.eq(send),
@@ -98,13 +104,17 @@ class Injector(wiring.Component):
     -------
     i : streams of flits, one per source
     o : link to the router
+    x, y : In, if it ``signs``, on meshes whose headers have bits above their 32: the core's position, of which packets
+        for the host get those bits
     """
 
-    def __init__(self, mesh: MeshConfig, sources: int):
-        self.mesh, self.sources = mesh, sources
+    def __init__(self, mesh: MeshConfig, sources: int, signs: bool = False):
+        self.mesh, self.sources, self.signs = mesh, sources, signs and mesh.far_bits > 0
+        place = {"x": In(mesh.position_bits), "y": In(mesh.position_bits)} if self.signs else {}
         super().__init__({
             "i": In(stream.Signature(flit_layout(mesh))).array(sources),
             "o": Out(link_signature(mesh)),
+            **place,
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -126,7 +136,14 @@ class Injector(wiring.Component):
             flits.valid.eq(Cat(source.valid & owner[n] for n, source in enumerate(self.i)).any()),
         ]
         offered = (source.payload.as_value() & owner[n].replicate(shape.size) for n, source in enumerate(self.i))
-        m.d.comb += flits.payload.eq(reduce(or_, offered))
+        if self.signs:
+            flit = Signal(shape)
+            m.d.comb += [flit.eq(reduce(or_, offered)), flits.payload.eq(flit)]
+            with m.If(~inside & (ROUTE_LAYOUT.shape()(flit.data[:WORD]).mode == Mode.HOST)):
+                high = flits.payload.data[WORD : WORD + 2 * mesh.far_bits]
+                m.d.comb += high.eq(Cat(self.x[COORDINATE:], self.y[COORDINATE:]))
+        else:
+            m.d.comb += flits.payload.eq(reduce(or_, offered))
         m.d.comb += [source.ready.eq(flits.ready & owner[n]) for n, source in enumerate(self.i)]
         connect(m, flits, outbox.i)
         entering = flits.valid & flits.ready

@@ -9,7 +9,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.packets import ROUTE_LAYOUT, Mode
+from trident.hw.isa.packets import ROUTE_LAYOUT, Mode, position
 from trident.hw.lib.onehot import bit_number
 from trident.hw.noc.arbiter import Arbiter
 from trident.hw.noc.flits import link_signature
@@ -32,8 +32,8 @@ def router_signature(mesh: MeshConfig) -> wiring.Signature:
     return wiring.Signature({
         "i": In(link_signature(mesh)).array(len(Port)),
         "o": Out(link_signature(mesh)).array(len(Port)),
-        "x": In(3),
-        "y": In(3),
+        "x": In(mesh.position_bits),
+        "y": In(mesh.position_bits),
         "last_x": In(1),
         "last_y": In(1),
         **table_ports(mesh),
@@ -69,7 +69,7 @@ class Router(wiring.Component):
     Members
     -------
     i, o : links, by Port
-    x, y : In(3), position; last_x, last_y : In(1), the last column, the last row
+    x, y : In, position; last_x, last_y : In(1), the last column, the last row
     table_en, table_address, table_data : In, writes the ports of a multicast group, bit n for Port n
     """
 
@@ -116,8 +116,9 @@ class Router(wiring.Component):
 
     def _route(self, m: Module, port: Port) -> Signal:
         """The outputs, as bits in the order of TURNS, of the packet whose first flit is on the link; else 0."""
-        turns, link = TURNS[port], self.i[port]
+        turns, link, mesh = TURNS[port], self.i[port], self.mesh
         head = ROUTE_LAYOUT.shape()(Cat(link.flit.data, Const(0, 32))[:32])
+        x, y = position(mesh, link.flit.data) if mesh.far_bits else (head.x, head.y)
         table = memory.Memory(shape=len(turns), depth=1 << len(self.table_address), init=[])
         m.submodules[f"table_{port.name.lower()}"] = table
         write, read = table.write_port(), table.read_port(domain="comb")
@@ -127,7 +128,7 @@ class Router(wiring.Component):
             write.en.eq(self.table_en),
             read.addr.eq(Cat(head.x, head.y)),
         ]
-        here_x, here_y, less_x, less_y = head.x == self.x, head.y == self.y, head.x < self.x, head.y < self.y
+        here_x, here_y, less_x, less_y = x == self.x, y == self.y, x < self.x, y < self.y
         if port in (Port.NORTH, Port.SOUTH):  # the column is right already
             unicast = {opposite(port): ~here_y, Port.LOCAL: here_y}
         else:

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from tests.cocotb.simulate import run
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.packets import ROUTE_LAYOUT, Mode
+from trident.hw.isa.packets import ROUTE_LAYOUT, Mode, far_position
 from trident.hw.noc.inject import channel_of
 from trident.hw.noc.mesh import Mesh
 from trident.hw.noc.router import Router
@@ -112,7 +112,7 @@ class Traffic:
         place = {HOST: self.mesh.cores}
         self.packets.append({
             "at": at, "source": place.get(source, source), "to": [place.get(n, n) for n in to], "length": length,
-            "route": ROUTE_LAYOUT.pack(mode=mode, x=route[0], y=route[1])[0],
+            "route": ROUTE_LAYOUT.pack(mode=mode, x=route[0] % 8, y=route[1] % 8)[0] | far_position(self.mesh, *route),
             "channel": channel_of(self.mesh, *route),
         })  # fmt: skip
 

@@ -15,6 +15,8 @@ MESHES = {
     "1x1": MeshConfig(width=1, height=1, buffers=4, packet=3, groups=2),
     "2x1": MeshConfig(width=2, height=1, flit=64, buffers=6, packet=6, groups=1),
     "2x2": MeshConfig(width=2, height=2, buffers=8, packet=5, channels=2, groups=8),
+    "10x1": MeshConfig(width=10, height=1, flit=64, buffers=6, packet=5, groups=4),
+    "1x9": MeshConfig(width=1, height=9, flit=64, buffers=8, packet=5, channels=2, groups=4),
     "5x4": MeshConfig.preset("FPGA"),
 }
 # Pattern, offered flits per core and cycle, senders' pauses, receivers' slowness

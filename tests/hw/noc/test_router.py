@@ -60,6 +60,17 @@ def test_traffic(name, place):
         traffic.play(OneRouter(mesh, CORES[place]), gap, slow, seed)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_columns_and_rows_beyond_eight(channels):
+    """Their higher bits are above the header's 32."""
+    mesh = replace(MESH, width=12, height=11, flit=64, channels=channels)
+    for seed, place in enumerate(((8, 8), (9, 2), (0, 10))):
+        core = place[0] + mesh.width * place[1]
+        traffic = traffic_of(mesh, core, 300, seed)
+        assert any(packet["route"] >> 32 for packet in traffic.packets)
+        traffic.play(OneRouter(mesh, core), 0.1, 0.3, seed)
+
+
 def test_latency_is_two_cycles():
     mesh, core = MESH, CORES["middle"]
     traffic = traffic_of(mesh, core, 60, 9)
