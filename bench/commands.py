@@ -15,6 +15,7 @@ from trident.bench.energy.gates import measure_gates
 from trident.bench.energy.steps import measure_energy
 from trident.bench.mapping.balance import measure_balance
 from trident.bench.mapping.coverage import measure_coverage
+from trident.bench.mapping.latency import measure_latency
 from trident.bench.mapping.placement import measure_deep_gap, measure_pipelines, measure_qap, measure_training
 from trident.bench.record import RECORD, RESULT, Measured, measured, merge, read
 from trident.bench.training.federated import measure_federated
@@ -72,6 +73,8 @@ GROUPS = {
     "map.pipeline": measure_pipelines,
     "map.learned": measure_pipelines,
     "map.training": measure_training,
+    "map.latency": measure_latency,
+    "map.latency.deep_error": measure_deep,
     "sim.chip20": measure_deep,
     "exact": measure_exact,
     "gradients": measure_rounding,

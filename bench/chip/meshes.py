@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 
 from trident.host.mapping.chip_choice import ChipChoice
-from trident.host.mapping.placement import Placing
+from trident.host.mapping.placement import LATENCY, Placing
 from trident.host.report.figure import Figure
 from trident.host.train.chip_learner import ChipLearner
 from trident.host.train.compare import Comparator, Divergence
@@ -23,6 +23,7 @@ from trident.snn.data.encoding import encode as encode_samples
 
 MESH = "5x4"
 SPEEDUP_BOUND, SPEED_BOUND, BALANCE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND = 14, 60_000, 1.25, 0.80, 0.15
+LATENCY_BOUND = 0.05  # as a fraction of the RTL's cycles
 GENERATE_BOUND = 5  # seconds for the Verilog of twenty cores
 SMALL_NETWORK, SMALL_BATCH = "8x8x1-6c3s2-6c3-10c3s2-10", 320  # it fits a core of the FPGA preset
 
@@ -132,6 +133,9 @@ def measure_deep(only: str) -> Iterator[Figure]:
     yield Figure("map.prediction_error", "fraction", error, "lower", PREDICTION_BOUND)
     drawn, _ = simulate(RunSpec.make(chip=ChipChoice(MESH, placing=Placing("random"))))
     yield Figure("map.random_cycles", "ratio", drawn / measured, "lower")
+    timed = RunSpec.make(chip=ChipChoice(MESH, placing=Placing(objective=LATENCY)))
+    error = abs(timed.forecast.per_sample / simulate(timed)[0] - 1)
+    yield Figure("map.latency.deep_error", "fraction", error, "lower", LATENCY_BOUND)
     yield Figure("chip.deep.cycles_per_sample", "cycles", measured, "lower")
     yield Figure("chip.deep.speedup_over_predicted_core", "ratio", spec.forecast.one_core / measured, "higher")
     yield Figure("sim.chip20.cycles_per_second", "cycles/s", speed, "higher", SPEED_BOUND)

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from trident.bench.chip.engines import BUSY_BOUND, SAVING_BOUND
 from trident.bench.chip.link import UPLOAD_BOUND
-from trident.bench.chip.meshes import BALANCE_BOUND, GENERATE_BOUND, PLACEMENT_BOUND, PREDICTION_BOUND, SPEEDUP_BOUND
+from trident.bench.chip.meshes import (
+    BALANCE_BOUND,
+    GENERATE_BOUND,
+    LATENCY_BOUND,
+    PLACEMENT_BOUND,
+    PREDICTION_BOUND,
+    SPEEDUP_BOUND,
+)
 from trident.bench.chip.meshes import SPEED_BOUND as CHIP_SPEED_BOUND
 from trident.bench.chip.noc import BOUNDS as SATURATION_BOUNDS
 from trident.bench.chip.noc import HOP_BOUND
@@ -40,6 +47,7 @@ BOUNDS = {
     r"map\.placement_ratio": PLACEMENT_BOUND,
     r"map\.zigzag_ratio": 1,
     r"map\.prediction_error": PREDICTION_BOUND,
+    r"map\.latency\.deep_error": LATENCY_BOUND,
     r"sim\.chip20\.cycles_per_second": CHIP_SPEED_BOUND,
     r"noc\.5x4\.zero_load_cycles_per_hop": HOP_BOUND,
     r"noc\.5x4\.saturation\.fpga": SATURATION_BOUNDS["fpga"],

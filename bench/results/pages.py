@@ -22,6 +22,7 @@ from trident.bench.results.tables import (
     federated,
     gates,
     headline,
+    latency,
     noc,
     origin,
     placement,
@@ -48,7 +49,7 @@ def blocks(path: Path) -> dict[str, str]:
               "rounding": rounding, "energy_layer": energy_layer, "energy_reference": energy_reference,
               "energy_training": energy_training, "gates": gates,
               "federated": federated, "placement": placement,
-              "placers": placers, "balance": balance,
+              "placers": placers, "balance": balance, "latency": latency,
               "fpga": lambda _: table(committed())}  # fmt: skip
     texts = {name: make(figures) for name, make in makers.items()}
     return texts | {"origin": origin(records), "everything": everything(figures, records)}

@@ -252,6 +252,11 @@ def placers(figures: dict[str, Figure]) -> str:
     return markdown(["placer", "deep network", *(f"{side}x{side}" for side in PIPELINE_BOUNDS)], rows) or EMPTY
 
 
+def latency(figures: dict[str, Figure]) -> str:
+    """What placements are worth in cycles."""
+    return _under(figures, r"map\.latency\.")
+
+
 def balance(figures: dict[str, Figure]) -> str:
     """How evenly large networks are cut."""
     return _under(figures, r"map\.balance\.")

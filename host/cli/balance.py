@@ -43,13 +43,14 @@ def show(result: Forecast, lanes: int, console: Console):
     console.print(table)
     console.print()
     link, load = result.load.peak, result.load.flit_hops
+    in_time = " with its traffic in time" if result.cycles else ""
     for name, value in {
         "cores in use": f"{result.cores} of {result.mesh.cores}",
         "balance of computation": f"{found.work_balance:.3f} (largest core / mean)",
         "balance of storage": f"{found.storage_balance:.3f}",
         "memory of the largest core": f"{found.bits.max() / MIB:,.2f} MiB; of all {found.copies:.3f} times what the "
         "network takes on one",
-        "predicted cycles per sample": f"{result.period:,.0f} in a full pipeline: the busiest core "
+        "predicted cycles per sample": f"{result.period:,.0f} in a full pipeline{in_time}: the busiest core "
         f"{found.work.max() / result.replicas:,.0f}, the hottest link {link:,.0f}",
         "flits x hops per sample": f"{load:,.0f}, {load / result.zigzag.flit_hops if load else 1:.3f} of the zigzag's",
     }.items():
