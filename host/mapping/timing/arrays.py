@@ -45,7 +45,7 @@ class State(NamedTuple):
     gradients, and whether weight_grad waits for the own layers. Of streams: ready: samples that the source has;
     sent: packets; soon: when the next may leave, asked: when that was asked for; under_way: packets not yet
     acknowledged; allowed: int64 (streams, samples), targets that have room. Of targets: came, taken: packets. got:
-    int64 (units, samples, 2), streams of spikes and of errors that have come; ends: when all units have ended a
+    int64 (units, samples, 2), streams of spikes and of errors that have come; ends: when all engines have ended a
     sample; engine: those that work; end: when the last packet came or the last sample ended.
     """
 

@@ -328,6 +328,7 @@ def _happens(work, state, net, places, heap, now, what, number):
     one = work.engines == 1
     if what == FORWARD:
         done[F_DONE] += 1
+        state.ends[done[F_DONE] - 1] = max(state.ends[done[F_DONE] - 1], now)
         state.engine[core, 0] = False
         _release(work, state, net, places, heap, now, number, SPIKES, SPIKES)
         _receive(work, state, net, places, heap, now, number)
@@ -348,6 +349,7 @@ def _happens(work, state, net, places, heap, now, what, number):
             _receive(work, state, net, places, heap, now, number)
     elif what == BACKWARD:
         done[B_DONE] += 1
+        state.ends[done[B_DONE] - 1] = max(state.ends[done[B_DONE] - 1], now)
         state.engine[core, 0 if one else 1] = False
     elif what == WEIGHT_GRAD:
         if sizes[L_TIME] and done[L_DONE] <= done[G_DONE]:
