@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from time import process_time
 
-from trident.bench.balance import NETWORKS, SIDE
-
+from trident.bench.mapping.balance import NETWORKS, SIDE
 from trident.host.cli.balance import BATCH, core_for
 from trident.host.mapping.balance.forecast import balance
 from trident.host.mapping.balance.timed import workload_of

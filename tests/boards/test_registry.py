@@ -43,7 +43,7 @@ def test_meshes_and_lanes_of_any_size():
         (("",), r"name a board with BOARD=, one of ulx3s-85f, .*tang-nano-9k"),
         (("ulx4",), r"unknown board 'ulx4': choose one of ulx3s-85f, .*tang-nano-9k"),
         (("icebreaker", "mesh20"), r"icebreaker has no set-up 'mesh20': choose one of core, .*, or a mesh as in 3x2"),
-        (("ulx3s-85f", "9x1"), r"a mesh of 9x1 is for forecasts: packets find their way on up to 8x8 cores"),
+        (("ulx3s-85f", "9x1"), r"a mesh of 9x1 is for forecasts: jobs name cores of up to 8x8"),
         (("ulx3s-85f", "0x1"), r"ulx3s-85f has no set-up '0x1'.*"),
         (("ulx3s-85f", "core", 3), r"lanes must be a power of two, not 3"),
     ],

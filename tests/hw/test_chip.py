@@ -11,7 +11,7 @@ from trident.host.compile.chip_plan import ChipPlan
 from trident.host.driver import session
 from trident.host.driver.driver import CoreStuck
 from trident.host.train.step_bench import StepBench
-from trident.hw.chip import check_pair, emit_chip
+from trident.hw.chip import check_pair
 from trident.hw.errors import TridentError
 from trident.hw.isa.config import CoreConfig
 from trident.hw.isa.faults import GRADIENT_FAULTS
@@ -301,13 +301,10 @@ def test_too_short_packets_are_refused():
     assert mesh_for(cfg, MeshConfig(packet=2)).packet > 2
 
 
-def test_meshes_that_headers_cannot_say_are_refused():
+def test_meshes_that_jobs_cannot_say_are_refused():
     cfg = CoreConfig.preset("TINY")
-    mesh = _mesh(cfg, 9, 2)
-    network = Network.parse("8-4")
-    for build in (lambda: emit_chip(cfg, mesh), lambda: ChipPlan(network, cfg, mesh)):
-        with pytest.raises(TridentError, match="a mesh of 9x2 is for forecasts: packets find their way on up to 8x8"):
-            build()
+    with pytest.raises(TridentError, match="a mesh of 9x2 is for forecasts: jobs name cores of up to 8x8"):
+        ChipPlan(Network.parse("8-4"), cfg, _mesh(cfg, 9, 2))
 
 
 def test_a_core_for_a_chip_by_itself_is_refused_on_a_mesh():

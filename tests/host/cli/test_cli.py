@@ -68,7 +68,7 @@ def untouched(tmp_path, monkeypatch):
         (["--window", "1e-9"], ["window of 1e-09", "too narrow"]),
         (["--window", "1e-6", "--surrogate", "triangle"], ["window of 1e-06", "too narrow"]),
         (["--mesh", "5x4", "--partition", "9x9"], ["partition '9x9'"]),
-        (["--mesh", "16x16"], ["a mesh of 16x16 is for forecasts", "up to 8x8 cores"]),
+        (["--mesh", "16x16"], ["a mesh of 16x16 is for forecasts", "jobs name cores of up to 8x8"]),
         (["--mesh", "5x4", "--placement", "0,1,1"], ["names mesh core 1 twice"]),
         (["--mesh", "2x1", "--placement", "0,7"], ["mesh core 7", "cores 0 to 1"]),
         (["--target", "sim-link", "--baud", "0"], ["baud must be within 1"]),

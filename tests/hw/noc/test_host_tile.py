@@ -6,7 +6,7 @@ import pytest
 
 from tests.hw.noc.play import Play, phits
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.packets import ANSWER, COMMAND, HEADER, PUT, TOKEN, Command, Mode, Packet
+from trident.hw.isa.packets import ANSWER, COMMAND, HEADER, PUT, TOKEN, Command, Mode, Packet, far_position
 from trident.hw.isa.spaces import Space
 from trident.hw.isa.tokens import Token
 from trident.hw.noc.host_tile import HostTile
@@ -15,6 +15,7 @@ MESHES = {
     "one core": MeshConfig(width=1, height=1),
     "many": MeshConfig(width=4, height=3, buffers=10, packet=5, channels=3),
     "narrow links": MeshConfig(width=4, height=3, buffers=10, packet=5, phit=16),
+    "large": MeshConfig(width=11, height=9, buffers=10, packet=5, flit=64),
 }
 LIMIT_UNIT = 1024
 
@@ -40,12 +41,14 @@ class Bench:
 
     def command(self, command: Command, value: int = 0, core: int = 0) -> list[int]:
         x, y = self.mesh.position(core)
-        return COMMAND.pack(mode=Mode.HOST, x=x, y=y, packet=command, value=value)
+        word = COMMAND.pack(mode=Mode.HOST, x=x % 8, y=y % 8, packet=command, value=value)[0]
+        return [word | far_position(self.mesh, x, y)]
 
     def token(self, core: int, token: Token, value: int = 0) -> list[int]:
         """What a core tells the host."""
         x, y = self.mesh.position(core)
-        return TOKEN.pack(mode=Mode.HOST, x=x, y=y, packet=Packet.TOKEN, token=token, value=value)
+        word = TOKEN.pack(mode=Mode.HOST, x=x % 8, y=y % 8, packet=Packet.TOKEN, token=token, value=value)[0]
+        return [word | far_position(self.mesh, x, y)]
 
     def write(self, number: int, length: int) -> list[int]:
         return [*HEADER.pack(packet=Packet.WRITE, space=Space.WEIGHTS, address=number), *range(1, length)]
@@ -115,14 +118,16 @@ def test_samples_wait_for_room(name, flow):
     assert bench.down.values == [], "the tokens are for the tile"
 
 
-def test_room_is_counted_core_by_core():
-    bench = Bench("many")
-    packets = []
-    for core in (3, 7, 11):
-        packets.append(bench.command(Command.FREE, core, core))
-    for core in (3, 7, 11):
-        for n in range(core):
-            packets += [bench.command(Command.WAIT, core=core), *_sample(16 * core + n)]
+@pytest.mark.parametrize("name, cores", [("many", (3, 7, 11)), ("large", (1, 9, 89))])
+def test_room_is_counted_core_by_core(name, cores):
+    """On a large mesh, of cores whose columns and rows differ only above three bits."""
+    bench = Bench(name)
+    packets, rooms = [], dict(zip(cores, (3, 7, 11), strict=True))
+    for core, room in rooms.items():
+        packets.append(bench.command(Command.FREE, room, core))
+    for core, room in rooms.items():
+        for n in range(room):
+            packets += [bench.command(Command.WAIT, core=core), *_sample(16 * room + n)]
     bench.host(packets)
     bench.play.run()
     assert len(bench.passed) == 2 * (3 + 7 + 11)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.hw.noc.play import Play
 from trident.hw.isa.mesh import MeshConfig
-from trident.hw.isa.packets import ROUTE_LAYOUT
+from trident.hw.isa.packets import ROUTE_LAYOUT, Mode, far_position
 from trident.hw.noc.inject import Injector, channel_of
 
 MESHES = {
@@ -111,3 +111,25 @@ def test_latency():
     play.during(give)
     play.run()
     assert [end - start for start, end in zip(given, out.cycles, strict=True)] == [2, 2, 3, 2, 3, 2, 3, 2]
+
+
+def test_packets_for_the_host_are_signed_on_large_meshes():
+    """With the bits of the core's position above the header's 32; those for cores stay as they are."""
+    mesh, (x, y) = MeshConfig(width=12, height=10, flit=64, buffers=8, packet=5), (9, 8)
+    design = Injector(mesh, 1, signs=True)
+    play = Play(design, 1.0, 0)
+    out = play.receive(design.o, mesh)
+    packets = [[ROUTE_LAYOUT.pack(mode=mode, x=x % 8, y=y % 8)[0], 1 << 40, mode] for mode in Mode]
+    play.give(design.i[0], _flits(packets))
+
+    async def place(ctx):
+        ctx.set(design.x, x)
+        ctx.set(design.y, y)
+        await ctx.tick()
+
+    play.during(place)
+    play.run(400)
+    sent = {packet[-1]: packet for _, packet in out.values}
+    for mode, packet in zip(Mode, packets, strict=True):
+        high = far_position(mesh, x, y) if mode == Mode.HOST else 0
+        assert sent[mode] == [packet[0] | high, *packet[1:]] and (mode != Mode.HOST or high)
