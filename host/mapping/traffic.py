@@ -22,8 +22,8 @@ from trident.snn.network.partition import Partition
 class Flow:
     """``flits`` per sample of the minibatch from logical core ``source`` to each of ``destinations`` (or HOST).
 
-    kind: spikes, errors, partials (errors that the next core of a stage adds to), gradients, statistics or tokens (credits
-    and barriers included); packets: those that carry the flits.
+    kind: spikes, errors, partials (errors that the next core of a stage adds to), gradients, statistics or tokens
+    (credits and barriers included); packets: those that carry the flits.
     """
 
     source: int

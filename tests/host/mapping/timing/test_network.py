@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from trident.bench.noc import MeshTraffic
+from trident.bench.chip.noc import MeshTraffic
 
 from trident.host.mapping.timing.network import play
 from trident.hw.isa.mesh import MeshConfig
