@@ -138,14 +138,14 @@ def streams_of(
     traffic: Traffic, units: Sequence[Unit], batch: int, full: bool, drains: Sequence[int], reduce: float = 0.0
 ) -> tuple[Stream, ...]:
     """The streams of traffic between units, of which its logical cores are the numbers; tokens and credits come by
-    themselves.
+    themselves, and statistics, for which all cores wait alike, are part of what a sample takes.
 
     full: gradients of a minibatch are shared out over its samples; reduce: cycles in which a core adds all of its
     gradients to those of the replica before.
     """
     found = []
     for flow in traffic.flows:
-        if flow.kind == "tokens":
+        if flow.kind in ("tokens", "statistics"):
             continue
         kind, targets = KINDS.index(flow.kind), tuple(sorted(flow.destinations))
         times = batch / max(units[n].samples for n in (flow.source, *targets) if n != HOST)

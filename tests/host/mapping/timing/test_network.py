@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from trident.bench.chip.noc import MeshTraffic
 
+from trident.bench.chip.noc import MeshTraffic
 from trident.host.mapping.timing.network import play
 from trident.hw.isa.mesh import MeshConfig
 from trident.hw.noc.topology import HOST, hops
