@@ -96,8 +96,10 @@ UNTOLD = ("running", "stalled", "skipped")  # of an engine
     ("20-12-5rlast", READOUT),
     ("20-12-5rmax", CHUNKS | {"loss": "membrane", "others": "lif/max"}),
     ("20-12-5r", CHUNKS | {"loss": "steps", "others": "lif/mean", "accumulators": 32, "spare": 3}),
-    ("20-12-15v3", CHUNKS | {"loss": "softmax", "voters": 3}),
-    ("6x6x3-dw3-5c1-drop0.5-4", CHUNKS | WALKS | {"kernels": True, "dropout": True}),
+    ("20-12-6v2", CHUNKS | {"voters": 2}),
+    ("6x6x3-dw3-5c1-drop0.4-4", CHUNKS | WALKS | {
+        "kernels": True, "dropout": True, "others": "lif/hard/triangle/pooled",
+    }),
     ("4x4x2-2c3-ms2-ms3s2-4", ADDS),
     ("4x4x2-2c3-ms2-res3s2-4", ADDS | GATES),
     ("4x4x2-2c3-sew2and-sew2iand-4", ADDS | GATES),
