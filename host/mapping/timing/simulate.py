@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from trident.host.mapping.timing.arrays import arrays, beginning
-from trident.host.mapping.timing.progress import run, trees
+from trident.host.mapping.timing.progress import run
 from trident.host.mapping.timing.routers import WORK, make_network
+from trident.host.mapping.timing.trees import trees
 from trident.host.mapping.timing.workload import Workload
 from trident.hw.errors import TridentError
 
