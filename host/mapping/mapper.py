@@ -85,10 +85,15 @@ def check_choice(
 ) -> Partition | None:  # fmt: skip
     """The partition that was given, if one was, before anything is searched.
 
-    Raises :class:`TridentError` as :meth:`Placing.check` does, and for a partition or placement that does not fit the
-    mesh.
+    Raises :class:`TridentError` as :meth:`Placing.check` does, for the latency of what works layer by layer, and for a
+    partition or placement that does not fit the mesh.
     """
     placing.check()
+    if placing.objective == LATENCY and network.norms:
+        raise TridentError(
+            "the objective latency is of samples that flow from layer to layer; copies of a network with norms work "
+            "layer by layer: choose flit-hops or peak-link"
+        )
     given = None if partition is None else Partition.parse(partition, network, lanes)
     if given and given.cores > (cores or mesh.cores):
         raise TridentError(

@@ -81,6 +81,7 @@ def test_memories_are_those_of_the_preset(run):
     "arguments, sentence",
     [
         (("--placer", "worst"), "unknown placer 'worst': choose one of row-major, zigzag, hilbert, spectral, random,"),
+        (("--net", "8x8x1-4c3bn-10", "--objective", "latency"), "the objective latency is of samples that flow"),
         (("--objective", "luck"), "unknown objective 'luck': choose one of flit-hops, peak-link, latency"),
         (("--budget", "0"), "budget must be seconds above 0, up to 3600, not 0"),
         (("--partition", "1,2/2,3", "--placement", "0,1,2,2"), "names mesh core 2 twice, for cores 2 and 3"),
