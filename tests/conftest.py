@@ -38,14 +38,22 @@ def matching(*patterns: str) -> re.Pattern:
 def pytest_collection_modifyitems(items):
     """Mark as slow what slow.txt names, and tests that need the oracle extra, which takes gigabytes.
 
-    The first case of every test of which the fast part has none is the sample's.
+    The sample's is the first case of every test of which the fast part has none; but of those that slow.txt names, in
+    files of which it has others, none.
     """
     slow = matching(*slow_patterns())
     cases: dict[str, list] = {}
+    named, fast = set(), set()  # tests that slow.txt names; files with tests of the fast part
     for item in items:
-        if item.get_closest_marker("oracle") or slow.match(item.nodeid):
+        test, file = item.nodeid.partition("[")[0], item.nodeid.partition("::")[0]
+        if slow.match(item.nodeid):
+            named.add(test)
             item.add_marker("slow")
-        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
-    for own in cases.values():
-        if all(item.get_closest_marker("slow") or item.get_closest_marker("fpga") for item in own):
+        elif item.get_closest_marker("oracle"):
+            item.add_marker("slow")
+        elif not (item.get_closest_marker("slow") or item.get_closest_marker("fpga")):
+            fast |= {test, file}
+        cases.setdefault(test, []).append(item)
+    for test, own in cases.items():
+        if test not in fast and not (test in named and test.partition("::")[0] in fast):
             own[0].add_marker("sample")
