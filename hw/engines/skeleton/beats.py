@@ -32,7 +32,7 @@ class BeatLoop(wiring.Component):
     planes : In, from the job, see :mod:`hw.isa.planes`: a forward row's planes go to the entry of the first timestep;
         of several walks each vector has its place and sign
     apart : In, where groups of a convolution share words, 1 + log2 of the channels of one; 0: they do not
-    idle : Out(1), nothing is held
+    idle : Out(1), nothing is held; ready : Out(1), what a reset clears is cleared
     """
 
     def __init__(self, payloads: Payloads, drain: TimeDrain | DirtyDrain | SweepDrain):
@@ -48,6 +48,7 @@ class BeatLoop(wiring.Component):
             "line": In(cfg.address_bits),
             **({"apart": In(APART)} if payloads.apart else {}),
             "idle": Out(1),
+            "ready": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -112,6 +113,7 @@ class BeatLoop(wiring.Component):
 
         by_bits = isinstance(drain, DirtyDrain)
         m.submodules.touched = touched = (TouchedBits if by_bits else TouchedMemory)(cfg.accumulators)
+        m.d.comb += self.ready.eq(touched.ready)
         if by_bits:
             m.d.comb += drain.touched.eq(touched.bits)
         sweeping = isinstance(drain, SweepDrain)

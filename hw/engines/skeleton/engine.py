@@ -164,7 +164,7 @@ class Engine(wiring.Component):
         fire = array.i.valid & array.i.ready
         adds = array.i.payload.mask.any()
         m.d.comb += [
-            self.awake.eq(self.start | running | self.between_jobs()),
+            self.awake.eq(self.start | running | ~beats.ready | self.between_jobs()),
             self.activity.running.eq(running),
             self.activity.issued.eq(fire & adds),
             self.activity.useful.eq(sum(array.i.payload.mask[n] & fire for n in range(payloads.cols))),
