@@ -62,7 +62,7 @@ class Stream:
 
 @dataclass(frozen=True, eq=False)
 class Workload:
-    """A network on cores, for :func:`trident.host.mapping.timing.simulate.latency`.
+    """A network on cores, for :class:`trident.host.mapping.timing.simulate.Timing`.
 
     shared: a core's three engines are one; full: the pipeline is full from the beginning, and what counts are the
     cycles from sample to sample, not those of a minibatch; rest: cycles of a minibatch behind its last packet; batch:
